@@ -1,0 +1,1 @@
+"""Value types and arithmetic; no I/O. Imports only the standard library and numpy."""

@@ -1,0 +1,1 @@
+"""Where images come from: data sets, directories, and the decoding of files."""

@@ -1,0 +1,58 @@
+"""Every exception that batchclf raises on purpose; only `cli.main.main` prints them."""
+
+
+class BatchclfError(Exception):
+    """Something a user can put right.
+
+    `message` says what happened, to which file or key, and what was expected; `hint` says what to do.
+    `exit_code` is what the process ends with (README, "Exit codes").
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(BatchclfError):
+    """Command-line arguments that do not go together."""
+
+    exit_code = 2
+
+
+class DataError(BatchclfError):
+    """A data set or directory that is missing, empty, damaged or not what it should be."""
+
+
+class NothingToScoreError(DataError):
+    """A directory in which there is no image to score."""
+
+    exit_code = 5
+
+
+class UnreadableImageError(BatchclfError):
+    """One image file that cannot be decoded; scoring turns it into a `SkippedImage`."""
+
+
+class ModelError(BatchclfError):
+    """A model bundle that is missing, damaged, of another format version or does not fit the data."""
+
+
+class JobFileError(BatchclfError):
+    """A job file with an unknown key, a wrong type or a value out of range."""
+
+
+class PredictionsError(BatchclfError):
+    """A predictions CSV that lacks columns or holds values that cannot be read."""
+
+
+class RunError(BatchclfError):
+    """A run directory that is missing, incomplete or of another format version."""
+
+
+class AlreadyRunningError(BatchclfError):
+    """Another run of the same job holds its lock."""
+
+    exit_code = 75

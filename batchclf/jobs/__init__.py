@@ -1,0 +1,1 @@
+"""Job files and the runner that takes one from data to published report."""

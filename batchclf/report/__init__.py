@@ -1,0 +1,1 @@
+"""The HTML report: view (pure data), charts (matplotlib), render (Jinja2)."""

@@ -1,0 +1,1 @@
+"""The stream of batches from images to prediction rows."""

@@ -1,0 +1,1 @@
+"""What is kept on disk: prediction CSVs, run directories, the published reports folder."""
