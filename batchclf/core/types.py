@@ -75,3 +75,73 @@ class Dataset:
     train: Split
     test: Split
     origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One row of predictions.csv, as far as an evaluation needs it.
+
+    `label` is None where unknown; `confidence` is the probability of `prediction` (0 to 1) and `margin` what
+    it is ahead of the second class by (0 to 1).
+    """
+
+    path: str
+    split: str
+    label: str | None
+    prediction: str
+    confidence: float
+    margin: float
+
+    @property
+    def correct(self) -> bool | None:
+        """Whether label and prediction agree; None where the label is unknown."""
+        return None if self.label is None else self.label == self.prediction
+
+
+@dataclass(frozen=True, eq=False)
+class PredictionRows:
+    """Some rows of predictions.csv as columns, one entry a row.
+
+    `labels` and `predictions` are (n,) int64 indices into `class_names`, -1 where the label is unknown;
+    `confidence` and `margin` are (n,) float64; `label_probability` is the (n,) float64 probability given to
+    the true class (nan where the label is unknown), or None where the file has no probability columns.
+    """
+
+    class_names: tuple[str, ...]
+    paths: tuple[str, ...]
+    splits: tuple[str, ...]
+    labels: NDArray[np.int64]
+    predictions: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    margin: NDArray[np.float64]
+    label_probability: NDArray[np.float64] | None
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.paths)
+
+    def row(self, index: int) -> Prediction:
+        """One row as a `Prediction`."""
+        label = int(self.labels[index])
+        return Prediction(
+            self.paths[index],
+            self.splits[index],
+            None if label < 0 else self.class_names[label],
+            self.class_names[int(self.predictions[index])],
+            float(self.confidence[index]),
+            float(self.margin[index]),
+        )
+
+    def only(self, chosen: NDArray[np.bool_]) -> "PredictionRows":
+        """Keep the rows where `chosen`, (n,) bool, is true."""
+        indices = np.flatnonzero(chosen)
+        return PredictionRows(
+            self.class_names,
+            tuple(self.paths[i] for i in indices),
+            tuple(self.splits[i] for i in indices),
+            self.labels[indices],
+            self.predictions[indices],
+            self.confidence[indices],
+            self.margin[indices],
+            None if self.label_probability is None else self.label_probability[indices],
+        )

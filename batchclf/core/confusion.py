@@ -1,0 +1,78 @@
+"""The confusion matrix: counts that add up, so that one process and many give the same answer."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusedPair:
+    """`count` images of class `label`, a `share` (0 to 1) of it, were taken for `prediction`."""
+
+    label: str
+    prediction: str
+    count: int
+    share: float
+
+
+@dataclass(frozen=True, eq=False)
+class ConfusionCounts:
+    """How often each true class (row) was predicted as each class (column): (classes, classes) int64."""
+
+    class_names: tuple[str, ...]
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, class_names: tuple[str, ...]) -> "ConfusionCounts":
+        """Start with no image counted."""
+        return cls(class_names, np.zeros((len(class_names), len(class_names)), np.int64))
+
+    def update(self, labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> "ConfusionCounts":
+        """Add images by (n,) true and predicted class indices; a label of -1 (unknown) is not counted."""
+        size = len(self.class_names)
+        known = labels >= 0
+        flat = np.bincount(labels[known] * size + predictions[known], minlength=size * size)
+        return ConfusionCounts(self.class_names, self.counts + flat.reshape(size, size))
+
+    def merge(self, other: "ConfusionCounts") -> "ConfusionCounts":
+        """Add two counts of the same classes; raises ValueError where the classes differ."""
+        if self.class_names != other.class_names:
+            raise ValueError("confusion counts of different classes cannot be merged")
+        return ConfusionCounts(self.class_names, self.counts + other.counts)
+
+    @property
+    def support(self) -> NDArray[np.int64]:
+        """Images of each true class: (classes,) int64."""
+        return np.asarray(self.counts.sum(axis=1))
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Labelled images predicted as each class: (classes,) int64."""
+        return np.asarray(self.counts.sum(axis=0))
+
+    @property
+    def correct(self) -> NDArray[np.int64]:
+        """Images of each class predicted right: (classes,) int64."""
+        return np.diagonal(self.counts).copy()
+
+    def row_normalised(self) -> NDArray[np.float64]:
+        """Each row as shares of its true class, 0 to 1; a class without images has a row of nan."""
+        support = self.support[:, None].astype(np.float64)
+        shares = np.full(self.counts.shape, np.nan)
+        np.divide(self.counts, support, out=shares, where=support > 0)
+        return shares
+
+    def confused_pairs(self, most: int) -> tuple[ConfusedPair, ...]:
+        """Find the `most` largest cells off the diagonal, largest first, ties in class order."""
+        wrong = self.counts.copy()
+        np.fill_diagonal(wrong, 0)
+        order = np.argsort(-wrong, axis=None, kind="stable")[:most]
+        shares = self.row_normalised()
+        pairs = []
+        for row, column in zip(*np.unravel_index(order, wrong.shape), strict=True):
+            if wrong[row, column] == 0:
+                break
+            names = self.class_names[row], self.class_names[column]
+            pairs.append(ConfusedPair(*names, int(wrong[row, column]), float(shares[row, column])))
+        return tuple(pairs)

@@ -1,0 +1,53 @@
+"""Confidence intervals of proportions and of their differences."""
+
+from dataclasses import dataclass
+from math import sqrt
+from statistics import NormalDist
+
+LEVEL = 0.95
+_Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A 95% interval."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A measured value with its 95% interval; `n` is the number of images it rests on."""
+
+    value: float
+    interval: Interval
+    n: int
+
+
+def wilson(successes: int, n: int) -> Estimate:
+    """Estimate a proportion with its Wilson score interval (Wilson 1927, without continuity correction).
+
+    Needs 0 <= successes <= n and n > 0; raises ValueError otherwise. All values lie within 0 to 1.
+    """
+    if n <= 0 or not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n} is not a proportion")
+    share = successes / n
+    centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+    half = _Z / (1 + _Z**2 / n) * sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
+    # At the ends the bound is exactly 0 or 1; rounding must not push the value outside.
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == n else min(1.0, centre + half)
+    return Estimate(share, Interval(low, high), n)
+
+
+def difference(first: Estimate, second: Estimate) -> Estimate:
+    """Estimate `first - second` of two independent proportions, within -1 to 1.
+
+    The interval is Newcombe's hybrid score interval (Newcombe 1998, method 10), built from the two Wilson
+    intervals; `n` is the smaller of the two.
+    """
+    gap = first.value - second.value
+    below = sqrt((first.value - first.interval.low) ** 2 + (second.interval.high - second.value) ** 2)
+    above = sqrt((first.interval.high - first.value) ** 2 + (second.value - second.interval.low) ** 2)
+    return Estimate(gap, Interval(max(-1.0, gap - below), min(1.0, gap + above)), min(first.n, second.n))

@@ -1,0 +1,95 @@
+"""What run.json holds: how a run came about and what came of it."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from batchclf.core.types import ColorMode
+
+RUN_FORMAT = 1
+Status = Literal["ok", "gate failed", "partial"]
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """The data set behind the splits; `origin` is one line on where the bytes came from."""
+
+    name: str
+    origin: str
+    train_images: int
+    test_images: int
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """The model that scored.
+
+    `history` has one list per training metric (`loss`, `accuracy`, `val_loss`, …), one value an epoch;
+    `settings` is what the recipe was run with (`epochs`, `batch_size`, `seed`, …); `digest` is the SHA-256 of
+    its ONNX graph.
+    """
+
+    path: str
+    digest: str
+    recipe: str
+    settings: dict[str, int | float | str | bool]
+    class_names: list[str]
+    input_shape: tuple[int, int, int]
+    color_mode: ColorMode
+    parameters: int
+    trained_on: str
+    created: str
+    history: dict[str, list[float]]
+    trained_in_this_run: bool = False
+
+
+@dataclass(frozen=True)
+class TargetRecord:
+    """One thing that was scored: a split of the data set or a directory.
+
+    found = scored + skipped + excluded. `source` is the data set's name or the directory's absolute path;
+    `labels` says in words where the labels came from or why there are none.
+    """
+
+    split: str
+    kind: Literal["split", "directory"]
+    source: str
+    labels: str
+    found: int
+    scored: int
+    skipped: int
+    excluded: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One bound of the job's gate: `value` was held against `bound`. Shares are 0 to 1."""
+
+    name: str
+    value: float
+    bound: float
+    passed: bool
+    sentence: str
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run. Times are ISO 8601 with offset, durations in seconds; `timings` names the steps in order."""
+
+    run_id: str
+    job: str | None
+    command: list[str]
+    status: Status
+    started: str
+    seconds: float
+    runtime: str
+    batch_size: int
+    topk: int
+    probabilities: bool
+    model: ModelRecord
+    targets: list[TargetRecord]
+    dataset: DatasetRecord | None = None
+    gates: list[GateResult] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    format: int = RUN_FORMAT
