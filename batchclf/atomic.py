@@ -1,0 +1,75 @@
+"""Files and folders that are either whole or not there: written beside their target, then renamed into place."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def beside(target: Path) -> Path:
+    """Name a hidden path in the target's folder that nothing else uses."""
+    return target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+
+
+def write_bytes(target: Path, content: bytes) -> None:
+    """Write a file in one step: a reader sees the old content or the new, never a part. Raises OSError."""
+    partial = beside(target)
+    try:
+        with partial.open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_text(target: Path, content: str) -> None:
+    """Write a UTF-8 file in one step, line ends as they are in `content`. Raises OSError."""
+    write_bytes(target, content.encode("utf-8"))
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; rename it to `target` at the end, or remove it if anything is raised.
+
+    A folder that already stands at `target` is replaced as a whole. Raises OSError.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = beside(target)
+    partial.mkdir()
+    try:
+        yield partial
+        replace_folder(partial, target)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Rename `new` to `target`; what stood there is moved aside first and removed after. Raises OSError."""
+    if not target.exists():
+        new.rename(target)
+        return
+    old = beside(target)
+    target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def point_link(link: Path, target_name: str) -> None:
+    """Make the symbolic link `link` point to `target_name` in the same folder, in one step. Raises OSError."""
+    partial = beside(link)
+    partial.symlink_to(target_name)
+    try:
+        partial.replace(link)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,153 @@
+"""Train a recipe on a data set and keep the result as a bundle."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from batchclf import atomic
+from batchclf.core.types import Dataset, Say, Split
+from batchclf.errors import DataError, ModelError, UsageError
+from batchclf.models.bundle import (
+    BUNDLE_FORMAT,
+    INFO_FILE,
+    KERAS_FILE,
+    ONNX_FILE,
+    Bundle,
+    BundleInfo,
+    TrainingData,
+    file_digest,
+    load_bundle,
+)
+from batchclf.models.recipes import RECIPES
+
+STEPS_PER_EXECUTION = 64
+"""Batches that run between two returns to Python; the steps themselves stay the recipe's batch size."""
+
+VALIDATION_BATCH = 1024
+CHECKED_IMAGES = 256
+OnEpoch = Callable[[int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """What a recipe is run with; epochs or batch size None take the recipe's own."""
+
+    recipe: str = "mlp"
+    epochs: int | None = None
+    batch_size: int | None = None
+    seed: int = 0
+
+
+def train(dataset: Dataset, settings: TrainSettings, out: Path, *, say: Say, on_epoch: OnEpoch) -> Bundle:
+    """Train on the train split and write the bundle to `out`, replacing a bundle there only when all is done.
+
+    The test split is measured after each epoch for the learning curves; it chooses nothing. `on_epoch` gets the
+    number of the finished epoch (from 1) and its metrics. Raises UsageError for an unknown recipe, DataError for
+    a split without images, ModelError where TensorFlow is missing, training diverges or the ONNX graph differs.
+    """
+    if settings.recipe not in RECIPES:
+        raise UsageError(f"there is no recipe '{settings.recipe}'", hint=f"choose one of: {', '.join(RECIPES)}")
+    if out.exists() and not (out / INFO_FILE).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(
+            f"{out} is there already and is not a model bundle",
+            hint="give --out another folder, or remove it",
+        )
+    for split in (dataset.train, dataset.test):
+        if not len(split.images):
+            raise DataError(f"the {split.name} split of {dataset.name} has no images")
+    tensorflow_or_error()
+    import keras
+
+    from batchclf.models.onnx_export import export_onnx
+
+    recipe = RECIPES[settings.recipe]
+    epochs = settings.epochs or recipe.epochs
+    batch_size = settings.batch_size or recipe.batch_size
+    keras.utils.set_random_seed(settings.seed)
+    input_shape: tuple[int, int, int] = dataset.train.images.shape[1:]  # type: ignore[assignment]
+    model = recipe.build(input_shape, len(dataset.class_names))
+    history = _fit(model, dataset, epochs, batch_size, on_epoch)
+    with atomic.new_folder(out) as folder:
+        model.save(folder / KERAS_FILE)
+        sample = dataset.test.images[:CHECKED_IMAGES]
+        difference = export_onnx(keras.models.load_model(folder / KERAS_FILE), folder / ONNX_FILE, sample)
+        info = BundleInfo(
+            format=BUNDLE_FORMAT,
+            class_names=dataset.class_names,
+            input_shape=input_shape,
+            color_mode="grayscale" if input_shape[2] == 1 else "rgb",
+            preprocessing="uint8 pixels 0-255 at the input shape; the model scales them by 1/255",
+            recipe=settings.recipe,
+            settings={"epochs": epochs, "batch_size": batch_size, "seed": settings.seed},
+            parameters=int(model.count_params()),
+            history=history,
+            training_data=TrainingData(dataset.name, len(dataset.train.images), _fingerprint(dataset.train)),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions={name: version(name) for name in ("tensorflow", "keras", "numpy", "onnx", "batchclf")},
+            onnx_difference=difference,
+            files={name: file_digest(folder / name) for name in (KERAS_FILE, ONNX_FILE)},
+        )
+        atomic.write_bytes(folder / INFO_FILE, msgspec.json.format(msgspec.json.encode(info), indent=2))
+    say(f"wrote the model bundle {out} ({info.parameters:,} parameters; ONNX and Keras agree within {difference:.1e})")
+    return load_bundle(out)
+
+
+def tensorflow_or_error() -> Any:
+    """Import TensorFlow with its start-up chatter off; raises ModelError where it is not installed."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    try:
+        import tensorflow
+    except ImportError as error:
+        raise ModelError(
+            f"TensorFlow is needed for this and cannot be imported ({error})",
+            hint="install it with: pip install 'batchclf[train]'",
+        ) from error
+    return tensorflow
+
+
+def _fit(model: Any, dataset: Dataset, epochs: int, batch_size: int, on_epoch: OnEpoch) -> dict[str, list[float]]:
+    import keras
+
+    class Report(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            on_epoch(epoch + 1, dict(logs or {}))
+
+    model.compile(
+        optimizer="adam",
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        steps_per_execution=STEPS_PER_EXECUTION,
+    )
+    fitted = model.fit(
+        dataset.train.images,
+        dataset.train.labels,
+        epochs=epochs,
+        batch_size=batch_size,
+        validation_data=(dataset.test.images, dataset.test.labels),
+        validation_batch_size=VALIDATION_BATCH,
+        callbacks=[Report(), keras.callbacks.TerminateOnNaN()],
+        verbose=0,
+    )
+    history = {name: [float(value) for value in values] for name, values in fitted.history.items()}
+    if not np.all(np.isfinite(history["loss"])):
+        raise ModelError(
+            f"training diverged in epoch {len(history['loss'])}: the loss is not a number any more",
+            hint="check the training images, or use fewer epochs or another seed; no bundle was written",
+        )
+    return history
+
+
+def _fingerprint(split: Split) -> str:
+    whole = hashlib.sha256()
+    for path, image, label in sorted(zip(split.paths, split.images, split.labels, strict=True), key=lambda x: x[0]):
+        whole.update(f"{path}\0{label}\0".encode() + hashlib.sha256(image.tobytes()).digest())
+    return whole.hexdigest()

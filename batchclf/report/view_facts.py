@@ -1,0 +1,187 @@
+"""The part of the report that says what was scored, by which model and how."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from batchclf.core.evaluation import Evaluation
+from batchclf.core.run_record import ModelRecord, RunRecord, TargetRecord
+from batchclf.report.view_format import (
+    NOTHING,
+    count,
+    counted,
+    duration,
+    moment,
+    percent,
+    percent_interval,
+    visible,
+)
+
+SHOWN_CLASS_NAMES = 20
+DIGEST_LENGTH = 12
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One term and its value; `code` values are set in a monospaced face."""
+
+    term: str
+    value: str
+    code: bool = False
+
+
+@dataclass(frozen=True)
+class FactGroup:
+    """Facts under one heading."""
+
+    title: str
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class TargetRow:
+    """The row accounting of one target; `adds_up` where found = scored + skipped + excluded."""
+
+    name: str
+    labels: str
+    found: str
+    scored: str
+    skipped: str
+    excluded: str
+    adds_up: bool
+    accuracy: str
+    accuracy_interval: str
+    seconds: str
+    rate: str
+
+
+@dataclass(frozen=True)
+class File:
+    """A file beside the report."""
+
+    name: str
+    about: str
+
+
+@dataclass(frozen=True)
+class FactsView:
+    """Everything needed to know where the numbers come from."""
+
+    groups: tuple[FactGroup, ...]
+    targets: tuple[TargetRow, ...]
+    files: tuple[File, ...]
+
+
+def facts_view(record: RunRecord, evaluations: Sequence[Evaluation]) -> FactsView:
+    """Show the data set, the model, the run, the row accounting and the files."""
+    by_split = {evaluation.split: evaluation for evaluation in evaluations}
+    return FactsView(
+        groups=(_data(record), _model(record.model), _run(record)),
+        targets=tuple(_target(target, by_split.get(target.split)) for target in record.targets),
+        files=_files(any(evaluation.labelled for evaluation in evaluations)),
+    )
+
+
+def target_name(target: TargetRecord) -> str:
+    """Name a target for a reader: its split, or its directory."""
+    return f"{target.split} split" if target.kind == "split" else visible(target.source)
+
+
+def _data(record: RunRecord) -> FactGroup:
+    classes = record.model.class_names
+    names = ", ".join(visible(name) for name in classes[:SHOWN_CLASS_NAMES])
+    if len(classes) > SHOWN_CLASS_NAMES:
+        names += f" and {len(classes) - SHOWN_CLASS_NAMES} more"
+    height, width, channels = record.model.input_shape
+    facts = []
+    if record.dataset is not None:
+        facts += [
+            Fact("Name", visible(record.dataset.name)),
+            Fact("Origin", visible(record.dataset.origin)),
+            Fact("Train split", counted(record.dataset.train_images, "image")),
+            Fact("Test split", counted(record.dataset.test_images, "image")),
+        ]
+    directories = [target for target in record.targets if target.kind == "directory"]
+    facts += [Fact("Directory", visible(target.source), code=True) for target in directories]
+    facts += [
+        Fact("Images", f"{height} × {width} pixels, {record.model.color_mode} ({counted(channels, 'channel')})"),
+        Fact(f"Classes ({len(classes)})", names),
+    ]
+    return FactGroup("Data", tuple(facts))
+
+
+def _model(model: ModelRecord) -> FactGroup:
+    settings = ", ".join(f"{key.replace('_', ' ')} {_setting(value)}" for key, value in model.settings.items())
+    this_run = "trained in this run" if model.trained_in_this_run else "loaded, trained before"
+    facts = (
+        Fact("Recipe", visible(model.recipe)),
+        Fact("Settings", visible(settings) or "none"),
+        Fact("Parameters", count(model.parameters)),
+        Fact("Trained on", visible(model.trained_on)),
+        Fact("Created", f"{_moment(model.created)}, {this_run}"),
+        Fact("Bundle", visible(model.path), code=True),
+        Fact("SHA-256", f"{visible(model.digest[:DIGEST_LENGTH])}…", code=True),
+    )
+    return FactGroup("Model", facts)
+
+
+def _setting(value: int | float | str | bool) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _run(record: RunRecord) -> FactGroup:
+    timings = " · ".join(f"{visible(step)} {duration(value)}" for step, value in record.timings.items())
+    versions = " · ".join(f"{visible(name)} {visible(value)}" for name, value in record.versions.items())
+    facts = [
+        Fact("Run", visible(record.run_id), code=True),
+        Fact("Job", visible(record.job) if record.job else "none, started by hand"),
+        Fact("Command", visible(shlex.join(record.command)), code=True),
+        Fact("Started", _moment(record.started)),
+        Fact("Duration", duration(record.seconds)),
+        Fact("Timings", timings),
+        Fact("Runtime", f"{visible(record.runtime)}, batches of {counted(record.batch_size, 'image')}"),
+        Fact("Versions", versions),
+    ]
+    return FactGroup("Run", tuple(fact for fact in facts if fact.value))
+
+
+def _moment(iso: str) -> str:
+    try:
+        return moment(datetime.fromisoformat(iso))
+    except ValueError:  # an imported model may come with any date; show what it says
+        return visible(iso)
+
+
+def _target(target: TargetRecord, evaluation: Evaluation | None) -> TargetRow:
+    labelled = evaluation.labelled if evaluation else None
+    fast = target.seconds > 0 and target.scored > 0
+    return TargetRow(
+        name=target_name(target),
+        labels=visible(target.labels),
+        found=count(target.found),
+        scored=count(target.scored),
+        skipped=count(target.skipped),
+        excluded=count(target.excluded),
+        adds_up=target.found == target.scored + target.skipped + target.excluded,
+        accuracy=percent(labelled.accuracy.value) if labelled else NOTHING,
+        accuracy_interval=percent_interval(labelled.accuracy) if labelled else "",
+        seconds=duration(target.seconds),
+        rate=f"{round(target.scored / target.seconds):,} images/s" if fast else "",
+    )
+
+
+def _files(labelled: bool) -> tuple[File, ...]:
+    metrics = (
+        File("per_class.csv", "metrics of each class"),
+        File("confusion.csv", "confusion counts"),
+    )
+    return (
+        File("predictions.csv", "one row an image"),
+        *(metrics if labelled else ()),
+        File("metrics.json", "all numbers"),
+        File("skipped.csv", "files not scored, with reasons"),
+        File("run.json", "how the run came about"),
+    )

@@ -1,0 +1,291 @@
+"""The page: well formed, escaped, complete, self-contained, small, and legible in both colour schemes."""
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from report_cases import (
+    FASHION,
+    HOSTILE,
+    both_splits,
+    directory_target,
+    evaluate,
+    of_probabilities,
+    page_of,
+    pictures_of,
+    record,
+    sample,
+    split_target,
+    view_of,
+)
+from sklearn import metrics
+
+import batchclf
+from batchclf.core.gap import overfitting_gap
+from batchclf.core.run_record import GateResult
+from batchclf.core.types import ImageRef, SkippedImage
+from batchclf.errors import BatchclfError
+from batchclf.report import render as rendering
+from batchclf.report.view_format import visible
+
+
+def names(size):
+    return tuple(f"class {i}" for i in range(size))
+
+
+def small(labels, predictions, size):
+    probabilities = np.full((len(labels), size), 0.1 / size)
+    probabilities[np.arange(len(labels)), predictions] += 0.9
+    return evaluate(of_probabilities(names(size), probabilities, np.array(labels)))
+
+
+def hostile_page():
+    of, of_train = sample(HOSTILE, 120, "test", skill=0.3), sample(HOSTILE, 120, "train", seed=3)
+    test, train = evaluate(of), evaluate(of_train, "train")
+    inbox = evaluate(sample(HOSTILE, 30, "", labelled=0.0), "")
+    run = record(
+        HOSTILE,
+        job=HOSTILE[0],
+        command=["batchclf", *HOSTILE],
+        gates=[GateResult(HOSTILE[1], 0.5, 0.6, False, HOSTILE[0])],
+        targets=[split_target("test", 120), directory_target(30, source="/" + "/".join(HOSTILE))],
+        versions={HOSTILE[0]: HOSTILE[1]},
+    )
+    skipped = [SkippedImage(ImageRef(name, name), name) for name in HOSTILE]
+    gap = overfitting_gap(train.labelled, test.labelled)
+    return page_of(run, [test, train, inbox], gap, skipped=skipped)
+
+
+PAGES = {
+    "ten": lambda: page_of(record(), *both_splits()[1:]),
+    "two": lambda: page_of(record(names(2)), [evaluate(sample(names(2), 50))]),
+    "hundred": lambda: page_of(record(names(100)), *both_splits(names(100), 2000)[1:]),
+    "unlabelled": lambda: page_of(
+        record(targets=[directory_target(40)], dataset=None),
+        [evaluate(sample(FASHION, 40, "", labelled=0.0), "")],
+    ),
+    "partially labelled": lambda: page_of(record(), [evaluate(sample(FASHION, 90, labelled=0.4))]),
+    "all right": lambda: page_of(record(names(3)), [small([0, 1, 2], [0, 1, 2], 3)]),
+    "all wrong": lambda: page_of(record(names(3)), [small([0, 1, 2], [1, 2, 0], 3)]),
+    "one image": lambda: page_of(record(names(2)), [small([1], [1], 2)]),
+    "no history": lambda: page_of(record(history={}), [evaluate(sample(FASHION, 20))]),
+    "hostile": hostile_page,
+}
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def page(request):
+    return PAGES[request.param]()
+
+
+def test_page_is_well_formed_and_names_everything_once(page):
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+    for href in page.values("href"):
+        assert not href.startswith("#") or href[1:] in ids
+    for label in page.values("aria-labelledby"):
+        assert set(label.split()) <= set(ids)
+    assert len(page.having("h1")) == 1
+    assert all(section.get("aria-labelledby") for section in page.having("section"))
+    assert all(header.get("scope") in ("row", "col") for header in page.having("th"))
+
+
+def test_page_fetches_nothing_and_runs_nothing(page):
+    assert not {"script", "iframe", "object", "embed", "form", "base"} & {tag for tag, _ in page.tags}
+    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+    assert "http:" not in page.html
+    assert "https:" not in page.html
+    assert not re.search(r"@import|url\((?!#)", page.html)
+    for source in page.values("src"):
+        assert source.startswith("data:image/png;base64,")
+    for href in page.values("href"):
+        assert href.startswith("#") or href == "data:," or re.fullmatch(r"[a-z_]+\.(csv|json)", href)
+    policy = page.having("meta")[1]
+    assert policy["http-equiv"] == "Content-Security-Policy"
+    assert policy["content"] == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def test_page_can_be_written(page):
+    page.html.encode("utf-8")
+    assert page.html.startswith("<!doctype html>")
+    assert len(page.html) < 1_500_000
+
+
+def test_sections_stand_in_the_order_of_reading():
+    page = PAGES["ten"]()
+    order = ["numbers", "facts", "gap", "confusion", "classes", "pairs", "errors", "skipped"]
+    assert list(page.sections) == order
+    assert page.html.index("<h1>") < page.html.index('id="numbers"')
+    assert [a["href"][1:] for a in page.having("a")[1:8]] == order[1:]
+
+
+def test_numbers_on_the_page_are_those_of_scikit_learn():
+    samples, evaluations, gap = both_splits()
+    of = samples["test"]
+    page = page_of(record(), evaluations, gap)
+    assert page.measure("Test accuracy") == f"{metrics.accuracy_score(of.labels, of.predictions):.1%}"
+    expected = metrics.confusion_matrix(of.labels, of.predictions)
+    shares = metrics.confusion_matrix(of.labels, of.predictions, normalize="true")
+    header, *rows, totals = page.tables["matrix"]
+    assert header == ["Predicted → True ↓", *FASHION, "Images"]
+    for i, row in enumerate(rows):
+        cells = [f"{n} {share:.1%}" if n else "0" for n, share in zip(expected[i], shares[i], strict=True)]
+        assert row == [FASHION[i], *cells, str(expected[i].sum())]
+    assert totals == ["Predicted", *(str(n) for n in expected.sum(axis=0)), "600"]
+    recall = metrics.recall_score(of.labels, of.predictions, average=None)
+    f1 = metrics.f1_score(of.labels, of.predictions, average=None)
+    for row in page.tables["per-class"][1:]:
+        i = FASHION.index(row[0])
+        assert row[2].startswith(f"{recall[i]:.1%} ")
+        assert row[5] == f"{f1[i]:.3f}"
+    assert gap.sentence in page.sections["gap"]
+
+
+def test_matrix_cells_are_coloured_by_share_and_side_of_the_diagonal():
+    page = page_of(record(names(2)), [small([0] * 20 + [1] * 4, [0] * 19 + [1] + [1, 1, 1, 0], 2)])
+    heats = [attributes.get("class") for tag, attributes in page.tags if tag == "td"]
+    matrix = [heat for heat in heats if heat and re.fullmatch(r"[rw]\d", heat)]
+    assert matrix == ["r8", "w3", "w5", "r7"]  # 95%, 5%, 25%, 75%
+
+
+def test_hostile_names_are_text_in_bdi():
+    page = PAGES["hostile"]()
+    inside = set(re.findall(r"<bdi>([^<]*)</bdi>", page.html))
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in inside
+    assert r"\u202egnp.exe" in inside
+    assert not any(c in page.html for c in "\u202a\u202b\u202d\u202e\u2066\u2067\u2068")
+    for name in HOSTILE:
+        assert " ".join(visible(name).split()) in page.text
+    assert page.tables["matrix"][0][1:-1] == [" ".join(visible(name).split()) for name in HOSTILE]
+    assert [row[0] for row in page.tables["skips"][1:]] == page.tables["matrix"][0][1:-1]
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.text(st.characters(exclude_categories=()), min_size=1), min_size=2, max_size=4, unique=True))
+def test_any_class_names_make_a_well_formed_page(drawn):
+    page = page_of(record(tuple(drawn)), *both_splits(tuple(drawn), 30)[1:])
+    page.html.encode("utf-8")
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert page.tables["matrix"][0][1:-1] == [" ".join(visible(name).split()) for name in drawn]
+
+
+def test_pictures_are_shown_pixelated_and_absent_ones_as_a_box():
+    evaluation = evaluate(sample(FASHION, 60, skill=0.1))
+    pictures = pictures_of(evaluation)
+    removed = evaluation.labelled.worst_errors[0]
+    del pictures[("test", removed.path)]
+    page = page_of(record(), [evaluation], pictures=pictures)
+    images = page.having("img")
+    assert len(images) == len(evaluation.labelled.worst_errors) - 1
+    assert {image["class"] for image in images} == {"picture pixels"}
+    assert all(image["alt"] for image in images)
+    boxes = [a for _, a in page.tags if "absent" in a.get("class", "")]
+    assert [box["aria-label"] for box in boxes] == [f"no picture of {removed.path}"]
+
+
+def test_gallery_shows_label_prediction_confidence_and_path():
+    evaluation = evaluate(sample(FASHION, 60, skill=0.1))
+    text = page_of(record(), [evaluation]).sections["errors"]
+    for error in evaluation.labelled.worst_errors:
+        shown = f"true {error.label} predicted {error.prediction} confidence {error.confidence:.1%}"
+        assert f"{shown} {error.path}" in text
+
+
+def test_unlabelled_page_says_what_cannot_be_known_and_shows_no_empty_section():
+    page = PAGES["unlabelled"]()
+    assert list(page.sections) == ["numbers", "facts", "gap", "unlabelled", "skipped"]
+    for word in ("Accuracy", "confusion matrix", "gap", "cannot be known"):
+        assert word in page.sections["unlabelled"]
+    assert len(page.having("svg")) == 3
+    assert "matrix" not in page.tables
+
+
+def test_page_without_history_or_second_split_says_why():
+    page = PAGES["no history"]()
+    assert "Only the test split was scored" in page.sections["gap"]
+    assert "no learning curves" in page.sections["gap"]
+    assert not re.search(r'id="curve-', page.html)
+
+
+def test_all_right_says_so_instead_of_showing_nothing():
+    page = PAGES["all right"]()
+    assert "Every labelled image was predicted right." in page.sections["errors"]
+    assert "No image was taken for another class." in page.sections["pairs"]
+
+
+def test_skipped_files_end_with_the_number_left_out():
+    skipped = [SkippedImage(ImageRef(f"{i}.png", None), "cut off") for i in range(73)]
+    page = page_of(record(), [evaluate(sample(FASHION, 10))], skipped=skipped)
+    assert len(page.tables["skips"]) == 51
+    assert page.sections["skipped"].endswith("and 23 more in skipped.csv")
+
+
+def test_unsound_accounting_is_alarming():
+    run = record(targets=[split_target("test", 10, found=12)])
+    page = page_of(run, [evaluate(sample(FASHION, 10))])
+    assert page.tables["targets"][1][0] == "test split does not add up"
+
+
+def test_ten_classes_with_pictures_stay_small():
+    _, evaluations, gap = both_splits(n=2000)
+    page = page_of(record(), evaluations, gap, pictures=pictures_of(*evaluations))
+    assert len(page.html.encode()) <= 300_000
+
+
+def test_same_view_gives_the_same_page():
+    view = view_of(record(), *both_splits()[1:])
+    assert rendering.render(view) == rendering.render(view)
+
+
+def test_missing_templates_are_an_error_for_people(tmp_path, monkeypatch):
+    view = view_of(record(), [evaluate(sample(FASHION, 10))])
+    monkeypatch.setitem(sys.modules, "batchclf.templates", None)
+    monkeypatch.setattr(batchclf, "__file__", str(tmp_path / "batchclf" / "__init__.py"))
+    rendering._environment.cache_clear()
+    try:
+        with pytest.raises(BatchclfError, match="templates are not in") as caught:
+            rendering.render(view)
+    finally:
+        rendering._environment.cache_clear()
+    assert "install batchclf again" in caught.value.hint
+
+
+def css_variables():
+    """The colours of the light and of the dark scheme."""
+    folder = Path(__file__).parents[2] / "templates"
+    css = "".join((folder / name).read_text("utf-8") for name in ("report.css", "heat.css"))
+    dark = "".join(re.findall(r"@media screen and \(prefers-color-scheme: dark\) \{(.*?)\n\}", css, re.DOTALL))
+    light = css.replace(dark, "")
+    return {
+        "light": dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", light)),
+        "dark": dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", dark)),
+    }
+
+
+def contrast(first, second):
+    """The contrast ratio of WCAG 2.2 (1.4.3), from the relative luminances of two colours."""
+
+    def luminance(colour):
+        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(first), luminance(second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_have_enough_contrast(scheme):
+    colours = css_variables()[scheme]
+    pairs = [(text, on) for text in ("ink", "muted", "link") for on in ("bg", "surface", "stripe")]
+    pairs += [(f"{kind}{level}t", f"{kind}{level}") for kind in "rw" for level in range(1, 9)]
+    for state in ("passed", "failed", "partial", "none"):
+        pairs += [(text, f"{state}-bg") for text in (state, "ink", "passed", "failed")]
+    for text, background in pairs:
+        assert contrast(colours[text], colours[background]) >= 4.5, (text, background)
+    for series in ("series-a", "series-b"):  # WCAG 1.4.11: graphics need 3
+        assert contrast(colours[series], colours["surface"]) >= 3
