@@ -7,13 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from batchclf.core.types import ColorMode
 from batchclf.errors import UnreadableImageError
 
 # OpenCV's own log would reach cron's mail; what failed is told by the reason in skipped.csv.
-cv2.setLogLevel(0)
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 # Images are decoded side by side by the scoring stream's workers.
 cv2.setNumThreads(1)
 
@@ -58,7 +58,7 @@ def _decode_with_pillow(content: bytes, mode: str) -> NDArray[np.uint8]:
             warnings.simplefilter("ignore", UserWarning)
             with Image.open(io.BytesIO(content)) as image:
                 return np.asarray(ImageOps.exif_transpose(image).convert(mode))
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         reason = "not an image: the content is of no known image format"
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         reason = f"too large to decode: {error}"

@@ -72,7 +72,7 @@ def train(dataset: Dataset, settings: TrainSettings, out: Path, *, say: Say, on_
     epochs = settings.epochs or recipe.epochs
     batch_size = settings.batch_size or recipe.batch_size
     keras.utils.set_random_seed(settings.seed)
-    input_shape: tuple[int, int, int] = dataset.train.images.shape[1:]  # type: ignore[assignment]
+    input_shape: tuple[int, int, int] = dataset.train.images.shape[1:]
     model = recipe.build(input_shape, len(dataset.class_names))
     history = _fit(model, dataset, epochs, batch_size, on_epoch)
     with atomic.new_folder(out) as folder:

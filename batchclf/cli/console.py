@@ -1,0 +1,67 @@
+"""Where lines go: standard output for a person, standard error beside `--json`, nowhere with `--quiet`."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from batchclf.errors import BatchclfError
+from batchclf.jobs.watcher import Advance
+
+
+class Console:
+    """The command line as a watcher of jobs."""
+
+    def __init__(self, *, quiet: bool = False, as_json: bool = False, verbose: bool = False) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+        self._verbose = verbose
+
+    def say(self, line: str) -> None:
+        """Tell one line."""
+        if not self.quiet:
+            print(_printable(line), file=sys.stderr if self.as_json else sys.stdout, flush=True)
+
+    def detail(self, line: str) -> None:
+        """Tell one line with `--verbose`."""
+        if self._verbose:
+            self.say(line)
+
+    def trouble(self, error: BatchclfError) -> None:
+        """Tell an error and what to do; `--quiet` does not hide it."""
+        print(f"batchclf: error: {_printable(error.message)}", file=sys.stderr)
+        if error.hint:
+            print(f"  hint: {_printable(error.hint)}", file=sys.stderr)
+
+    def result(self, summary: dict[str, Any]) -> None:
+        """Print the one JSON object of `--json`; nothing without it."""
+        if self.as_json:
+            print(json.dumps(summary, ensure_ascii=True), flush=True)
+
+    @contextmanager
+    def progress(self, what: str, total: int | None) -> Iterator[Advance]:
+        """Show a bar on a terminal's standard error; nothing in cron, with `--quiet` or with `--json`."""
+        if self.quiet or self.as_json or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+            yield _no_bar
+            return
+        from rich.console import Console as Terminal
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        # Rich itself follows NO_COLOR.
+        columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
+        with Progress(*columns, console=Terminal(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda steps: bar.advance(task, steps)
+
+
+def _no_bar(steps: int) -> None:
+    """Show nothing."""
+
+
+def _printable(line: str) -> str:
+    """Keep file names with line breaks, escape codes or broken UTF-8 from garbling the terminal or cron's mail."""
+    encoding = sys.stdout.encoding or "utf-8"
+    text = "".join(c if c.isprintable() or c == " " else c.encode("unicode_escape").decode() for c in line)
+    return text.encode(encoding, "backslashreplace").decode(encoding)

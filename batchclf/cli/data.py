@@ -1,0 +1,88 @@
+"""`batchclf data describe|export|fetch`."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batchclf.cli.options import add_data_dir
+from batchclf.data.catalog import DATASET_NAMES
+
+if TYPE_CHECKING:
+    from batchclf.cli.console import Console
+
+EXAMPLES = """\
+examples:
+  batchclf data describe fashion-mnist --grid first-25.png
+  batchclf data export fashion-mnist photos/ --split test
+  batchclf data fetch fashion-mnist
+"""
+GRID_IMAGES = 25
+
+
+def add(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """Add the verb's parsers."""
+    parser = verbs.add_parser(
+        "data",
+        help="look at a data set, export it as images, fetch it",
+        description="Look at a data set, export it as class folders of PNGs, or fetch it into the cache.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    describe = actions.add_parser(
+        "describe", parents=[common], help="shapes, value range and class counts, and a picture of the first images"
+    )
+    describe.add_argument(
+        "--grid", type=Path, metavar="FILE", help="PNG of the first 25 training images (default: NAME-first-25.png)"
+    )
+    describe.set_defaults(handle=describe_data)
+    export = actions.add_parser("export", parents=[common], help="write a split as class folders of PNGs")
+    export.set_defaults(handle=export_data)
+    fetch = actions.add_parser("fetch", parents=[common], help="make sure the files are here, and say where")
+    fetch.set_defaults(handle=fetch_data)
+    for action in (describe, export, fetch):
+        action.add_argument("dataset", choices=DATASET_NAMES, help="a data set by name")
+        add_data_dir(action)
+    export.add_argument("directory", type=Path, metavar="DIR", help="folder to write; new or empty")
+    export.add_argument("--split", choices=("test", "train"), default="test", help="which split (default: test)")
+
+
+def describe_data(args: argparse.Namespace, console: "Console") -> int:
+    """Print the facts and write the grid."""
+    from batchclf import atomic
+    from batchclf.data.catalog import load_dataset
+    from batchclf.data.describe import as_dict, as_lines, describe
+    from batchclf.report.charts import grid_png
+
+    dataset = load_dataset(args.dataset, data_dir=args.data_dir, say=console.say)
+    facts = describe(dataset)
+    for line in as_lines(facts):
+        console.say(line)
+    names = [dataset.class_names[label] for label in dataset.train.labels[:GRID_IMAGES]]
+    grid = args.grid or Path(f"{dataset.name}-first-{GRID_IMAGES}.png")
+    atomic.write_bytes(grid, grid_png(dataset.train.images[:GRID_IMAGES], names))
+    console.say(f"grid of the first {len(names)} training images: {grid}")
+    console.result({**as_dict(facts), "grid": str(grid), "exit_code": 0})
+    return 0
+
+
+def export_data(args: argparse.Namespace, console: "Console") -> int:
+    """Write the class folders."""
+    from batchclf.data.catalog import load_dataset
+    from batchclf.data.export import export_split
+
+    dataset = load_dataset(args.dataset, data_dir=args.data_dir, say=console.say)
+    split = dataset.test if args.split == "test" else dataset.train
+    count = export_split(split, dataset.class_names, args.directory, say=console.say)
+    console.result({"directory": str(args.directory), "split": args.split, "images": count, "exit_code": 0})
+    return 0
+
+
+def fetch_data(args: argparse.Namespace, console: "Console") -> int:
+    """Load the data set, which fetches what is missing."""
+    from batchclf.data.catalog import load_dataset
+
+    origin = load_dataset(args.dataset, data_dir=args.data_dir, say=console.say).origin
+    console.say(origin)
+    console.result({"dataset": args.dataset, "origin": origin, "exit_code": 0})
+    return 0

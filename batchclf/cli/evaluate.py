@@ -1,0 +1,56 @@
+"""`batchclf evaluate`."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from batchclf.cli.console import Console
+
+EXAMPLES = """\
+examples:
+  batchclf evaluate reports/fashion-mnist/latest/predictions.csv
+  batchclf evaluate predictions.csv --out evaluation/
+"""
+
+
+def add(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """Add the verb's parser."""
+    parser = verbs.add_parser(
+        "evaluate",
+        parents=[common],
+        help="evaluate a predictions CSV",
+        description="Compute metrics.json, per_class.csv and confusion.csv from a predictions CSV.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("predictions", type=Path, metavar="PREDICTIONS.csv", help="what `run` or `score` wrote")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: beside the CSV)")
+    parser.set_defaults(handle=handle)
+
+
+def handle(args: argparse.Namespace, console: "Console") -> int:
+    """Evaluate."""
+    from batchclf.jobs.evaluate import evaluate_predictions
+    from batchclf.storage.metrics import FILES, metrics_dict, write_metrics
+
+    evaluations, gap = evaluate_predictions(args.predictions)
+    out = args.out or args.predictions.parent
+    out.mkdir(parents=True, exist_ok=True)
+    write_metrics(out, evaluations, gap)
+    for evaluation in evaluations:
+        name = evaluation.split or "all rows"
+        labelled = evaluation.labelled
+        if labelled is None:
+            console.say(f"{name}: {evaluation.total:,} images without labels; accuracy cannot be known")
+            continue
+        accuracy = labelled.accuracy
+        console.say(
+            f"{name}: accuracy {accuracy.value:.4f} (95% interval {accuracy.interval.low:.4f} to "
+            f"{accuracy.interval.high:.4f}) on {labelled.total:,} labelled images, macro F1 {labelled.macro.f1:.4f}"
+        )
+    if gap is not None:
+        console.say(gap.sentence)
+    console.say(f"wrote {', '.join(FILES)} to {out}")
+    console.result({**metrics_dict(evaluations, gap), "files": [str(out / name) for name in FILES], "exit_code": 0})
+    return 0

@@ -1,0 +1,55 @@
+"""Keep the chatter of C libraries off standard error, without losing what they say before a crash."""
+
+import faulthandler
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def diverted_native_stderr() -> Iterator[None]:
+    """Send what C code (TensorFlow, libpng, libjpeg) writes to file descriptor 2 into a file; Python's goes on.
+
+    On a quiet night cron must mail nothing, and these libraries write banners that no setting turns off. If the
+    block ends with an exception that is not ours to explain, the last lines of the file are shown after all.
+    """
+    from batchclf.errors import BatchclfError
+
+    try:
+        sys.stderr.flush()
+        kept = os.dup(2)
+    except (OSError, AttributeError):
+        yield
+        return
+    python_stderr = sys.stderr
+    try:
+        replaced = python_stderr.fileno() == 2
+    except (OSError, io.UnsupportedOperation):
+        replaced = False
+    with tempfile.TemporaryFile() as chatter:
+        os.dup2(chatter.fileno(), 2)
+        if replaced:
+            sys.stderr = os.fdopen(kept, "w", encoding=python_stderr.encoding, errors="backslashreplace", closefd=False)
+        had_faulthandler = faulthandler.is_enabled()
+        if not had_faulthandler:
+            faulthandler.enable(file=kept)
+        failed = True
+        try:
+            yield
+            failed = False
+        except (BatchclfError, KeyboardInterrupt, SystemExit):
+            failed = False
+            raise
+        finally:
+            if not had_faulthandler:
+                faulthandler.disable()
+            sys.stderr.flush()
+            sys.stderr = python_stderr
+            os.dup2(kept, 2)
+            os.close(kept)
+            if failed:
+                chatter.seek(max(0, chatter.seek(0, os.SEEK_END) - 4000))
+                sys.stderr.write(chatter.read().decode("utf-8", "replace"))

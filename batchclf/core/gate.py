@@ -1,0 +1,38 @@
+"""The gate: bounds that a run must keep to pass."""
+
+from dataclasses import dataclass
+
+from batchclf.core.evaluation import LabelledMetrics
+from batchclf.core.gap import Gap
+from batchclf.core.run_record import GateResult
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Bounds as shares (0 to 1); None is no bound."""
+
+    min_test_accuracy: float | None = None
+    max_gap: float | None = None
+
+
+def check_gate(gate: Gate, test: LabelledMetrics, gap: Gap | None) -> list[GateResult]:
+    """Hold the test split's metrics and the gap against each bound that is set.
+
+    Raises ValueError where `max_gap` is set and there is no gap: a bound is never passed for want of a value.
+    """
+    results = []
+    if gate.min_test_accuracy is not None:
+        value, bound = test.accuracy.value, gate.min_test_accuracy
+        passed = value >= bound
+        verb = "reaches" if passed else "is below"
+        sentence = f"test accuracy {value:.2%} {verb} the least allowed {bound:.2%}"
+        results.append(GateResult("min_test_accuracy", value, bound, passed, sentence))
+    if gate.max_gap is not None:
+        if gap is None:
+            raise ValueError("max_gap needs both splits scored")
+        value, bound = gap.gap.value, gate.max_gap
+        passed = value <= bound
+        verb = "is within" if passed else "is above"
+        sentence = f"the overfitting gap of {100 * value:.2f} points {verb} the most allowed {100 * bound:.2f}"
+        results.append(GateResult("max_gap", value, bound, passed, sentence))
+    return results

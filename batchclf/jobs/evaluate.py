@@ -1,0 +1,30 @@
+"""Evaluate a predictions CSV: each split on its own, and the gap between train and test."""
+
+from pathlib import Path
+
+import numpy as np
+
+from batchclf.core.evaluation import Evaluation, Tally
+from batchclf.core.gap import Gap, overfitting_gap
+from batchclf.errors import PredictionsError
+from batchclf.storage.predictions import class_names_of, read_predictions
+
+
+def evaluate_predictions(path: Path) -> tuple[list[Evaluation], Gap | None]:
+    """Read the CSV once, in pieces, and evaluate it; the gap is None unless both splits have labels.
+
+    Raises PredictionsError where the file cannot be used or has no rows.
+    """
+    names = class_names_of(path)
+    tallies: dict[str, Tally] = {}
+    for rows in read_predictions(path, names):
+        of_row = np.array(rows.splits)
+        for split in dict.fromkeys(rows.splits):
+            tallies.setdefault(split, Tally(split, names)).update(rows.only(of_row == split))
+    if not tallies:
+        raise PredictionsError(f"{path} has no rows", hint="give a CSV with at least one prediction")
+    evaluations = {split: tally.evaluation() for split, tally in tallies.items()}
+    labelled = [evaluations[s].labelled if s in evaluations else None for s in ("train", "test")]
+    train, test = labelled
+    gap = overfitting_gap(train, test) if train is not None and test is not None else None
+    return list(evaluations.values()), gap

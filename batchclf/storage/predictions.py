@@ -1,0 +1,211 @@
+"""predictions.csv, format 1: written as the scores come, read back in pieces."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf.core.types import BatchScores, PredictionRows
+from batchclf.errors import PredictionsError
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+PROBABILITY = "prob:"
+REQUIRED_COLUMNS = ("path", "label", "prediction", "confidence")
+ROWS_PER_PIECE = 50_000
+
+
+def safe_cell(text: str) -> str:
+    """Keep a spreadsheet from running a cell: put `'` before text that would start a formula (or a `'`).
+
+    Bytes of a file name that are no UTF-8 become `\\udcXX` escapes.
+    """
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "'" + text if text.startswith((*FORMULA_STARTS, "'")) else text
+
+
+def plain_text(cell: str) -> str:
+    """Undo the `'` of `safe_cell`."""
+    return cell[1:] if cell.startswith("'") else cell
+
+
+def column_names(class_names: tuple[str, ...], topk: int, probabilities: bool) -> list[str]:
+    """List the columns in their order."""
+    names = ["path", "split", "label", "prediction", "correct", "confidence", "margin"]
+    for rank in range(2, topk + 1):
+        names += [f"top{rank}_prediction", f"top{rank}_confidence"]
+    return names + [PROBABILITY + name for name in class_names] * probabilities
+
+
+class PredictionWriter:
+    """Writes predictions.csv row by row; use as a context manager. Counts what it wrote in `rows`.
+
+    Needs at least two classes and 1 <= topk <= classes. UTF-8, RFC 4180 (CRLF line ends), probabilities with 7
+    significant digits. Raises OSError where the disk refuses.
+    """
+
+    def __init__(self, path: Path, class_names: tuple[str, ...], *, topk: int, probabilities: bool) -> None:
+        self.rows = 0
+        self._topk = topk
+        self._probabilities = probabilities
+        self._cells = [safe_cell(name) for name in class_names]
+        self._handle = path.open("w", encoding="utf-8", newline="")
+        self._csv = csv.writer(self._handle)
+        self._csv.writerow(column_names(class_names, topk, probabilities))
+
+    def __enter__(self) -> "PredictionWriter":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self._handle.close()
+
+    def write(self, scores: BatchScores, split: str) -> None:
+        """Append one row for each image of the batch."""
+        matrix = scores.probabilities
+        # A stable sort of the negated scores gives ties to the class that comes first, as argmax does.
+        order = np.argsort(-matrix, axis=1, kind="stable")[:, : max(2, self._topk)]
+        best = np.take_along_axis(matrix, order, axis=1)
+        margins = [f"{margin:.7g}" for margin in (best[:, 0] - best[:, 1]).tolist()]
+        classes, tops = order.tolist(), best.tolist()
+        every = matrix.tolist() if self._probabilities else None
+        cells = self._cells
+        rows = []
+        for i, ref in enumerate(scores.refs):
+            prediction = cells[classes[i][0]]
+            label = "" if ref.label is None else safe_cell(ref.label)
+            correct = "" if ref.label is None else ("true" if label == prediction else "false")
+            row = [safe_cell(ref.path), split, label, prediction, correct, f"{tops[i][0]:.7g}", margins[i]]
+            for rank in range(1, self._topk):
+                row += [cells[classes[i][rank]], f"{tops[i][rank]:.7g}"]
+            if every is not None:
+                row += [f"{value:.7g}" for value in every[i]]
+            rows.append(row)
+        self._csv.writerows(rows)
+        self.rows += len(rows)
+
+
+def class_names_of(path: Path) -> tuple[str, ...]:
+    """Tell the classes of a predictions CSV, in the model's order where it can be known.
+
+    From its probability columns, else from the run.json beside it, else the sorted labels and predictions.
+    Raises PredictionsError where the file cannot be read or lacks columns.
+    """
+    columns = _header(path)
+    from_columns = tuple(name.removeprefix(PROBABILITY) for name in columns if name.startswith(PROBABILITY))
+    if from_columns:
+        return from_columns
+    try:
+        return tuple(json.loads(path.with_name("run.json").read_bytes())["model"]["class_names"])
+    except (OSError, ValueError, KeyError, TypeError):
+        seen: set[str] = set()
+        for piece in _pieces(path, ["label", "prediction"]):
+            seen.update(piece["label"].unique(), piece["prediction"].unique())
+        return tuple(sorted(plain_text(name) for name in seen - {""}))
+
+
+def read_predictions(path: Path, class_names: tuple[str, ...] | None = None) -> Iterator[PredictionRows]:
+    """Read a predictions CSV in pieces of 50,000 rows, in the file's order.
+
+    `split` may be missing (then ""), `margin` too (then nan). Raises PredictionsError, with the line, where the
+    file cannot be read, lacks columns, names a class that is not in `class_names` or holds no number where one
+    must be.
+    """
+    names = class_names or class_names_of(path)
+    columns = _header(path)
+    index = {safe_cell(name): number for number, name in enumerate(names)}
+    wanted = [PROBABILITY + name for name in names]
+    has_probabilities = set(wanted) <= set(columns)
+    keep = [*REQUIRED_COLUMNS, *(name for name in ("split", "margin") if name in columns)]
+    first = 2  # the line of the file that a piece begins in, where no cell holds a line break
+    for piece in _pieces(path, keep + wanted * has_probabilities):
+        labels = _classes(path, piece, "label", {**index, "": -1}, first)
+        predictions = _classes(path, piece, "prediction", index, first)
+        yield PredictionRows(
+            names,
+            tuple(map(plain_text, piece["path"])),
+            tuple(piece["split"]) if "split" in columns else ("",) * len(piece),
+            labels,
+            predictions,
+            _shares(path, piece, "confidence", first),
+            _shares(path, piece, "margin", first) if "margin" in columns else np.full(len(piece), np.nan),
+            _of_label(path, piece, wanted, labels, first) if has_probabilities else None,
+        )
+        first += len(piece)
+
+
+def _header(path: Path) -> list[str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            columns = next(csv.reader(handle), [])
+    except OSError as error:
+        raise PredictionsError(
+            f"{path} cannot be read: {error.strerror}", hint="give the predictions.csv of a run"
+        ) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise PredictionsError(f"{path} is not a CSV in UTF-8: {error}", hint="save it as CSV in UTF-8") from error
+    missing = [name for name in REQUIRED_COLUMNS if name not in columns]
+    if missing:
+        raise PredictionsError(
+            f"{path} lacks the column(s) {', '.join(missing)}; its first line has: {', '.join(columns) or 'nothing'}",
+            hint=f"a predictions CSV has a header line with at least {', '.join(REQUIRED_COLUMNS)}",
+        )
+    return columns
+
+
+def _pieces(path: Path, columns: list[str]) -> Iterator[Any]:
+    import pandas as pd
+
+    try:
+        with pd.read_csv(
+            path,
+            usecols=columns,
+            dtype=str,
+            keep_default_na=False,
+            chunksize=ROWS_PER_PIECE,
+            encoding="utf-8-sig",
+        ) as pieces:
+            # A short line leaves its last cells missing.
+            yield from (piece.fillna("") for piece in pieces)
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise PredictionsError(f"{path} is damaged: {error}", hint="score again, or repair the line") from error
+
+
+def _classes(path: Path, piece: Any, column: str, index: dict[str, int], first: int) -> NDArray[np.int64]:
+    codes, cells = piece[column].factorize()
+    unknown = [cell for cell in cells if cell not in index]
+    if unknown:
+        line = first + int(np.argmax(piece[column].to_numpy() == unknown[0]))
+        known = ", ".join(plain_text(cell) for cell in index if cell)
+        raise PredictionsError(
+            f"{path}, line {line}: the {column} '{plain_text(unknown[0])}' is not one of the classes {known}",
+            hint="give the CSV that this model wrote, or correct the cell",
+        )
+    return np.asarray(np.array([index[cell] for cell in cells], np.int64)[codes])
+
+
+def _shares(path: Path, piece: Any, column: str, first: int) -> NDArray[np.float64]:
+    import pandas as pd
+
+    values = pd.to_numeric(piece[column], errors="coerce").to_numpy(np.float64)
+    wrong = ~((values >= 0) & (values <= 1.000001))
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise PredictionsError(
+            f"{path}, line {first + at}: {column} is '{piece[column].iloc[at]}'; a number from 0 to 1 is expected",
+            hint="score again, or correct the cell",
+        )
+    return np.asarray(np.minimum(values, 1.0))
+
+
+def _of_label(path: Path, piece: Any, wanted: list[str], labels: NDArray[np.int64], first: int) -> NDArray[np.float64]:
+    probabilities = np.stack([_shares(path, piece, name, first) for name in wanted], axis=1)
+    chosen = np.take_along_axis(probabilities, np.maximum(labels, 0)[:, None], axis=1)[:, 0]
+    return np.where(labels >= 0, chosen, np.nan)
