@@ -52,6 +52,18 @@ class RunError(BatchclfError):
     """A run directory that is missing, incomplete or of another format version."""
 
 
+class GateFailedError(BatchclfError):
+    """A finished and published run whose metrics break a bound of the job's gate."""
+
+    exit_code = 3
+
+
+class PartialError(BatchclfError):
+    """A finished and published run in which more images were skipped than the budget allows."""
+
+    exit_code = 4
+
+
 class AlreadyRunningError(BatchclfError):
     """Another run of the same job holds its lock."""
 

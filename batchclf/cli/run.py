@@ -38,7 +38,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     job = load_job(args.job)
     if args.dry_run:
         return _dry_run(job, console)
-    from batchclf.cli.summary import run_exit_code, run_summary
+    from batchclf.cli.summary import run_exit_code, run_summary, tell_trouble
     from batchclf.jobs.runner import run_job
     from batchclf.storage.published import LATEST
     from batchclf.storage.run_directory import REPORT_FILE
@@ -46,11 +46,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     record, folder = run_job(job, console, args.command)
     console.say(f"{record.status} after {record.seconds:.1f} s")
     console.say(f"report: {folder / REPORT_FILE} (also {job.folder / LATEST / REPORT_FILE})")
-    if record.status == "gate failed" and console.quiet:
-        from batchclf.errors import BatchclfError
-
-        failed = "; ".join(gate.sentence for gate in record.gates if not gate.passed)
-        console.trouble(BatchclfError(f"gate failed: {failed}", hint=f"read {folder / REPORT_FILE}"))
+    tell_trouble(record, folder, console)
     console.result(run_summary(record, folder))
     return run_exit_code(record)
 

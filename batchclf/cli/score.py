@@ -64,7 +64,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def handle(args: argparse.Namespace, console: "Console") -> int:
     """Score."""
-    from batchclf.cli.summary import run_exit_code, run_summary
+    from batchclf.cli.summary import run_exit_code, run_summary, tell_trouble
     from batchclf.errors import UsageError
     from batchclf.jobs.budget import parse_budget
     from batchclf.jobs.score import DirectoryTarget, ScoreSettings
@@ -90,6 +90,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
         publish_latest(out)
     console.say(f"predictions: {out / 'predictions.csv'}")
     console.say(f"report: {out / 'report.html'}")
+    tell_trouble(record, out, console)
     console.result(run_summary(record, out))
     return run_exit_code(record)
 

@@ -1,18 +1,38 @@
 """A run in one JSON object, and the exit code that its status means."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batchclf.core.run_record import RunRecord
+from batchclf.errors import GateFailedError, PartialError
 from batchclf.storage.metrics import FILES
 from batchclf.storage.run_directory import PREDICTIONS_FILE, REPORT_FILE, SKIPPED_FILE
 
-EXIT_CODES = {"ok": 0, "gate failed": 3, "partial": 4}
+if TYPE_CHECKING:
+    from batchclf.cli.console import Console
+
+EXIT_CODES = {"ok": 0, "gate failed": GateFailedError.exit_code, "partial": PartialError.exit_code}
 
 
 def run_exit_code(record: RunRecord) -> int:
     """Turn the status of a run into the exit code."""
     return EXIT_CODES[record.status]
+
+
+def tell_trouble(record: RunRecord, folder: Path, console: "Console") -> None:
+    """Say on standard error, `--quiet` or not, why a finished run is not ok; nothing where it is."""
+    report = folder / REPORT_FILE
+    failed = [gate.sentence for gate in record.gates if not gate.passed]
+    if failed:
+        console.trouble(GateFailedError(f"gate failed: {'; '.join(failed)}", hint=f"read {report}"))
+    elif record.status == "partial":
+        skipped, images = (sum(getattr(t, n) for t in record.targets) for n in ("skipped", "scored"))
+        console.trouble(
+            PartialError(
+                f"partial: {skipped:,} of {skipped + images:,} images were skipped, more than the budget allows",
+                hint=f"see why in {folder / SKIPPED_FILE}",
+            )
+        )
 
 
 def run_summary(record: RunRecord, folder: Path) -> dict[str, Any]:

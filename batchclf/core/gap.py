@@ -66,11 +66,11 @@ def overfitting_gap(train: LabelledMetrics, test: LabelledMetrics) -> Gap:
 
 
 def _sentence(train: float, test: float, gap: Estimate, level: Overfitting) -> str:
-    low, high = 100 * gap.interval.low, 100 * gap.interval.high
+    low, high = _points(gap.interval.low), _points(gap.interval.high)
     facts = f"The model is right on {train:.1%} of the images it was trained on and on {test:.1%} of new ones"
     if level == "no evidence":
         return (
-            f"{facts}. A gap of {100 * gap.value:.1f} points (95% interval {low:.1f} to {high:.1f}) "
+            f"{facts}. A gap of {_points(gap.value)} points (95% interval {low} to {high}) "
             "is no evidence of overfitting: it can be chance."
         )
     meaning = {
@@ -80,6 +80,11 @@ def _sentence(train: float, test: float, gap: Estimate, level: Overfitting) -> s
         "its use. More images, fewer epochs, a smaller network, dropout or augmentation can close the gap.",
     }[level]
     return (
-        f"{facts}: {100 * gap.value:.1f} points do not carry over (95% interval {low:.1f} to {high:.1f}). "
+        f"{facts}: {_points(gap.value)} points do not carry over (95% interval {low} to {high}). "
         f"This is {level} overfitting. {meaning}"
     )
+
+
+def _points(share: float) -> str:
+    # Adding 0.0 turns -0.0 into 0.0.
+    return f"{round(100 * share, 1) + 0.0:.1f}"

@@ -1,6 +1,7 @@
 """Decode one image file into the pixels a model takes; training and scoring share this, so they cannot differ."""
 
 import io
+import threading
 import warnings
 from pathlib import Path
 
@@ -18,6 +19,9 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 cv2.setNumThreads(1)
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
+_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
+# Pillow warns of what here becomes a reason, and Python's warning filters are the process's, not a thread's.
+_WARNING_FILTERS = threading.Lock()
 
 
 def read_image(path: Path, input_shape: tuple[int, int, int], color_mode: ColorMode) -> NDArray[np.uint8]:
@@ -35,8 +39,10 @@ def read_image(path: Path, input_shape: tuple[int, int, int], color_mode: ColorM
 def decode(content: bytes, color_mode: ColorMode) -> NDArray[np.uint8]:
     """Decode a file's bytes at its own size: (height, width, channels) uint8, channels in RGB order.
 
-    The first frame of an animation, turned upright by its EXIF orientation, transparency dropped. Raises
-    UnreadableImageError where the content is no image, or one that breaks off.
+    The first frame of an animation, turned upright by its EXIF orientation; 16-bit values keep their upper 8 bits.
+    Transparency is dropped: a pixel keeps the colour stored for it, except that a TIFF is laid over black and a
+    GIF over its background colour. Raises UnreadableImageError where the content is no image, or one that breaks
+    off.
     """
     if not content:
         raise UnreadableImageError("empty file (0 bytes)")
@@ -53,17 +59,20 @@ def decode(content: bytes, color_mode: ColorMode) -> NDArray[np.uint8]:
 def _decode_with_pillow(content: bytes, mode: str) -> NDArray[np.uint8]:
     """Decode what OpenCV refuses: either a kind that only Pillow knows, or the reason why it is broken."""
     try:
-        with warnings.catch_warnings():
+        with _WARNING_FILTERS, warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.simplefilter("ignore", UserWarning)
             with Image.open(io.BytesIO(content)) as image:
                 return np.asarray(ImageOps.exif_transpose(image).convert(mode))
     except UnidentifiedImageError:
-        reason = "not an image: the content is of no known image format"
+        if content.startswith(_SIGNATURES):
+            reason = "damaged: it begins like an image, but nothing after that can be decoded"
+        else:
+            reason = "not an image: the content is of no known image format"
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         reason = f"too large to decode: {error}"
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
-        reason = f"damaged: {error}"
+        reason = f"damaged: {error or type(error).__name__}"
     raise UnreadableImageError(reason)
 
 

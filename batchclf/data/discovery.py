@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +33,14 @@ class LabelRule:
 
 def check_folder(root: Path) -> None:
     """Raise DataError where `root` is missing, not a folder or cannot be listed."""
-    if not root.exists():
-        raise DataError(f"there is no folder {root}", hint="check the path for a typo")
-    if not root.is_dir():
-        raise DataError(f"{root} is a file; a folder of images is expected", hint="give the folder it lies in")
     try:
         next(root.iterdir(), None)
+    except FileNotFoundError as error:
+        raise DataError(f"there is no folder {root}", hint="check the path for a typo") from error
+    except NotADirectoryError as error:
+        raise DataError(
+            f"{root} is a file; a folder of images is expected", hint="give the folder it lies in"
+        ) from error
     except OSError as error:
         raise DataError(f"the folder {root} cannot be listed: {error.strerror}") from error
 
@@ -60,10 +63,11 @@ def label_rule(root: Path, mode: LabelMode, class_names: tuple[str, ...]) -> Lab
         return LabelRule(None, "no labels (there are no folders to take them from)")
     known = {name: name for name in class_names}
     known |= {folder: name for name, folder in folder_names(class_names).items()}
-    known |= {folder: name for folder, name in (read_class_map(root) or {}).items() if name in class_names}
-    strangers = [folder for folder in folders if folder not in known]
+    known |= read_class_map(root) or {}
+    by_folder = {folder: known.get(folder, folder) for folder in folders}
+    strangers = [folder for folder in folders if by_folder[folder] not in class_names]
     if not strangers:
-        return LabelRule({f: known[f] for f in folders}, f"labels from the {len(folders)} class folders")
+        return LabelRule(by_folder, f"labels from the {len(folders)} class folders")
     if mode == "folders":
         nearest = difflib.get_close_matches(strangers[0], known, 1)
         raise ModelError(
@@ -77,8 +81,9 @@ def label_rule(root: Path, mode: LabelMode, class_names: tuple[str, ...]) -> Lab
 def discover(root: Path, rule: LabelRule) -> Iterator[Found]:
     """Walk a tree and yield every file once, sorted by its path relative to `root`.
 
-    Only one folder's names are held at a time. Hidden files, files that are no images by their suffix and
-    symbolic links that lead out of the tree or to folders are excluded; a folder that cannot be listed is a skip.
+    Only the names of one folder and of those above it are held at a time. Hidden files, files that are no images by
+    their suffix, pipes and devices, and symbolic links that lead out of the tree or to folders are excluded; a
+    folder that cannot be listed is a skip.
     """
     yield from _walk(root, root.resolve(), "", rule, hidden=False)
 
@@ -100,17 +105,25 @@ def _walk(root: Path, resolved: Path, prefix: str, rule: LabelRule, *, hidden: b
             yield ExcludedFile(path, "hidden")
         elif os.path.splitext(name)[1].lower() not in IMAGE_SUFFIXES:  # noqa: PTH122 (a Path per file is slow)
             yield ExcludedFile(path, "not an image by its suffix")
-        elif (reason := _link_reason(root, resolved, path)) is not None:
+        elif (reason := _no_file_reason(root, resolved, path)) is not None:
             yield ExcludedFile(path, reason)
         else:
             yield ImageRef(path, rule.label(path))
 
 
-def _link_reason(root: Path, resolved: Path, path: str) -> str | None:
+def _no_file_reason(root: Path, resolved: Path, path: str) -> str | None:
     full = os.path.join(root, path)  # noqa: PTH118 (a Path per file is slow)
-    if not os.path.islink(full):  # noqa: PTH114
+    try:
+        mode = os.lstat(full).st_mode
+        if stat.S_ISLNK(mode):
+            target = os.path.realpath(full)
+            if os.path.isdir(target):  # noqa: PTH112 (Path.is_dir raises where the target may not be looked at)
+                return "symbolic link to a folder"
+            if not Path(target).is_relative_to(resolved):
+                return "symbolic link out of the folder"
+            mode = os.stat(target).st_mode  # noqa: PTH116
+    except OSError:
+        # Gone since it was listed, or a link to nothing: reading it will tell.
         return None
-    target = Path(os.path.realpath(full))
-    if target.is_dir():
-        return "symbolic link to a folder"
-    return None if target.is_relative_to(resolved) else "symbolic link out of the folder"
+    # Opening a pipe would wait for a writer without end.
+    return None if stat.S_ISREG(mode) else "a pipe, socket or device"

@@ -35,6 +35,8 @@ def load_class_folders(
     check_folder(root)
     has_splits = (root / "train").is_dir() and (root / "test").is_dir()
     bases = {"train": root / "train", "test": root / "test"} if has_splits else {"": root}
+    for path in bases.values():
+        check_folder(path)
     folders = {base: _class_of_folder(path) for base, path in bases.items()}
     names = class_names or tuple(sorted({name for of_base in folders.values() for name in of_base.values()}))
     strangers = sorted({n for of_base in folders.values() for n in of_base.values()} - set(names))

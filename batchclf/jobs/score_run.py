@@ -51,8 +51,6 @@ def score_run(
                 scored = score_targets([target], bundle, settings, folder, logged)
             images = scored[0].scored + scored[0].skipped
             partial = budget is not None and budget.exceeded(scored[0].skipped, images)
-            if partial:
-                say(f"PARTIAL: {scored[0].skipped:,} of {images:,} images were skipped, more than the budget allows")
             head = RunHead(out.name, None, command, bundle, False, settings, dataset_record)
             return finish(folder, head, scored, steps, say, splits, gate=Gate(), partial=partial)
         except BaseException as error:

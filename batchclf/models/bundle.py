@@ -110,7 +110,9 @@ def load_bundle(path: Path) -> Bundle:
 
 def _decode(path: Path, content: bytes) -> BundleInfo:
     try:
-        version = msgspec.json.decode(content, type=dict)["format"]
+        version = msgspec.json.decode(content, type=dict).get("format")
+        if version is None:
+            raise ModelError(f"{path} is not a bundle's: it has no key 'format'", hint="train the model again")
         if version != BUNDLE_FORMAT:
             newer = isinstance(version, int) and version > BUNDLE_FORMAT
             raise ModelError(
@@ -118,7 +120,7 @@ def _decode(path: Path, content: bytes) -> BundleInfo:
                 hint="update batchclf" if newer else "train the model again with this batchclf",
             )
         info = msgspec.json.decode(content, type=BundleInfo)
-    except (msgspec.MsgspecError, KeyError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ModelError(
             f"{path} is damaged: {error}", hint="copy the bundle again as a whole folder, or train it again"
         ) from error

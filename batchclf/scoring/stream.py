@@ -1,8 +1,9 @@
 """The stream: files in path order → decoded batches → probabilities, a bounded number in memory at a time."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -55,8 +56,12 @@ def score_files(
     def decode_some(refs: list[ImageRef]) -> Decoded:
         return [_decode_or_error(root, ref, input_shape, color_mode) for ref in refs]
 
-    with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
-        for items, decoded in _ahead(_blocks(found, batch_size), pool, decode_some):
+    with (
+        ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool,
+        # Closed before the pool is: what waits is cancelled, so that a stopped run does not decode it first.
+        closing(_ahead(_blocks(found, batch_size), pool, decode_some)) as ahead,
+    ):
+        for items, decoded in ahead:
             yield from _outcomes(items, decoded, runtime)
 
 
@@ -71,7 +76,7 @@ def _ahead(
     blocks: Iterator[list[Found]],
     pool: ThreadPoolExecutor,
     decode_some: Callable[[list[ImageRef]], Decoded],
-) -> Iterator[tuple[list[Found], Decoded]]:
+) -> Generator[tuple[list[Found], Decoded], None, None]:
     """Keep a few blocks under way in the pool and hand them on in order."""
     waiting: deque[tuple[list[Found], list[Future[Decoded]]]] = deque()
     try:

@@ -1,0 +1,185 @@
+"""`batchclf run`: the job from data to published report, as cron would start it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+RUN_FILES = {
+    "run.json",
+    "predictions.csv",
+    "skipped.csv",
+    "metrics.json",
+    "per_class.csv",
+    "confusion.csv",
+    "report.html",
+    "log.jsonl",
+}
+
+
+def write_job(folder, text):
+    (folder / "jobs").mkdir(exist_ok=True)
+    path = folder / "jobs" / "digits.toml"
+    path.write_text(text)
+    return path
+
+
+QUICK = '[data]\ndataset = "digits"\n[model]\nepochs = 2\n'
+
+
+def test_job_publishes_a_whole_run(job_reports):
+    latest = job_reports / "digits" / "latest"
+    assert latest.is_symlink()
+    assert {path.name for path in latest.iterdir()} == RUN_FILES
+    assert (job_reports / "digits" / "model" / "model.json").exists()
+    record = json.loads((latest / "run.json").read_text())
+    assert record["status"] == "ok"
+    assert record["model"]["trained_in_this_run"] is True
+    assert [target["split"] for target in record["targets"]] == ["test", "train"]
+    assert all(t["found"] == t["scored"] + t["skipped"] + t["excluded"] for t in record["targets"])
+    hidden = [path.name for path in (job_reports / "digits").iterdir() if path.name.endswith(".partial")]
+    assert hidden == []
+
+
+def test_second_run_loads(cli, tmp_path):
+    job = write_job(tmp_path, QUICK)
+    code, first, _ = cli.json("run", job)
+    assert (code, first["trained"]) == (0, True)
+    code, second, _ = cli.json("run", job)
+    assert (code, second["trained"]) == (0, False)
+    assert first["run"] != second["run"]
+    assert Path(second["run"]) == (tmp_path / "reports" / "digits" / "latest").resolve()
+    # The same model over the same images writes the same bytes.
+    one, two = (Path(run["files"]["predictions.csv"]).read_bytes() for run in (first, second))
+    assert one == two
+
+
+def test_retrain_trains_again(cli, tmp_path):
+    job = write_job(tmp_path, QUICK + "retrain = true\n")
+    assert cli.json("run", job)[1]["trained"] is True
+    assert cli.json("run", job)[1]["trained"] is True
+
+
+def test_gate_failed_is_exit_code_3_and_still_published(cli, tmp_path):
+    job = write_job(tmp_path, QUICK + "[gate]\nmin_test_accuracy = 1.0\n")
+    code, out, err = cli("run", job, "--quiet")
+    assert (code, out) == (3, "")
+    assert "gate failed: test accuracy" in err
+    report = tmp_path / "reports" / "digits" / "latest" / "report.html"
+    assert "the least allowed 100.00%" in report.read_text()
+
+
+def test_dry_run_writes_nothing(cli, tmp_path):
+    job = write_job(tmp_path, QUICK)
+    code, out, err = cli("run", job, "--dry-run")
+    assert (code, err) == (0, "")
+    assert "train mlp" in out
+    assert "dry run: nothing was trained" in out
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["digits.toml", "jobs"]
+
+
+def test_cron_hears_nothing_on_a_good_night(process, tmp_path, job_reports):
+    """No HOME, another working directory, a narrow umask, no terminal: nothing on either stream."""
+    model = job_reports / "digits" / "model"
+    job = write_job(tmp_path, f'[data]\ndataset = "digits"\n[model]\nbundle = "{model}"\n')
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    done = subprocess.run(
+        ["sh", "-c", f"umask 077; exec {sys.executable} -m batchclf run {job} --quiet"],
+        cwd=elsewhere,
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "reports" / "digits" / "latest" / "report.html").exists()
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_no_bar_and_no_colour_outside_a_terminal(process, tmp_path, job_reports):
+    model = job_reports / "digits" / "model"
+    done = process("-m", "batchclf", "score", "--split", "test", "--model", model, cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert "\x1b" not in done.stdout
+
+
+def test_progress_bar_on_a_terminal(tmp_path, job_reports):
+    import pty
+
+    model = job_reports / "digits" / "model"
+    command = [sys.executable, "-m", "batchclf", "score", "--split", "train", "--model", model, "--batch-size", "16"]
+    main, child = pty.openpty()
+    shown = b""
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "TERM": "xterm", "NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=child,
+    ) as running:
+        os.close(child)
+        while True:
+            try:
+                piece = os.read(main, 65536)
+            except OSError:
+                break
+            if not piece:
+                break
+            shown += piece
+        os.close(main)
+    assert running.returncode == 0
+    assert b"scoring the train split" in shown
+    assert b"1442/1442" in shown
+    assert b"\x1b[3" not in shown.replace(b"\x1b[3;", b"")  # NO_COLOR: no foreground colours
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_publishes_nothing(tmp_path, sign):
+    job = write_job(tmp_path, '[data]\ndataset = "digits"\n[model]\nepochs = 100000\n')
+    with subprocess.Popen(
+        [sys.executable, "-m", "batchclf", "run", str(job)],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            if line.startswith("epoch 2:"):
+                break
+        running.send_signal(sign)
+        _, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "interrupted; nothing was published" in err
+    assert "Traceback" not in err
+    left = sorted(path.name for path in (tmp_path / "reports" / "digits").iterdir())
+    assert [name for name in left if not name.startswith((".lock", "failed-"))] == []
+
+
+def test_two_at_once(tmp_path, cli):
+    job = write_job(tmp_path, '[data]\ndataset = "digits"\n[model]\nepochs = 100000\n')
+    with subprocess.Popen(
+        [sys.executable, "-m", "batchclf", "run", str(job), "--quiet"], cwd=tmp_path, stdin=subprocess.DEVNULL
+    ) as first:
+        try:
+            holder = tmp_path / "reports" / "digits" / ".lock.holder"
+            deadline = time.monotonic() + 60
+            while not holder.exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            code, out, err = cli("run", job)
+        finally:
+            first.kill()
+    assert code == 75
+    assert out == ""
+    assert f"process {first.pid}" in err
