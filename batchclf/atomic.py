@@ -13,6 +13,20 @@ def beside(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
 
 
+def remove_leftovers(folder: Path) -> list[Path]:
+    """Remove what killed processes left half-written in a folder that no one else writes to now.
+
+    Returns what was removed. Raises OSError where something cannot be.
+    """
+    leftovers = sorted(folder.glob(".*.partial"))
+    for path in leftovers:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return leftovers
+
+
 def write_bytes(target: Path, content: bytes) -> None:
     """Write a file in one step: a reader sees the old content or the new, never a part. Raises OSError."""
     partial = beside(target)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from batchclf import atomic
 from batchclf.core.run_record import DatasetRecord, RunRecord
 from batchclf.core.types import Dataset, Say
 from batchclf.data.catalog import load_dataset
@@ -36,6 +37,8 @@ def run_job(job: Job, watcher: Watcher, command: list[str]) -> tuple[RunRecord, 
     published, and the log of the failed run stays in the job's reports folder.
     """
     with job_lock(job.folder):
+        for leftover in atomic.remove_leftovers(job.folder):
+            watcher.say(f"removed {leftover.name}, left by a run that was killed")
         steps = Steps()
         target = job.folder / new_run_id(job.folder)
         with new_run_directory(target) as folder:

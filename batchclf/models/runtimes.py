@@ -58,7 +58,7 @@ class TensorflowRuntime:
         import keras
 
         try:
-            self._model = keras.models.load_model(bundle.keras_path, safe_mode=True)
+            self._model = keras.models.load_model(bundle.keras_path, compile=False, safe_mode=True)
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(f"{bundle.keras_path} cannot be loaded: {error}", hint="train it again") from error
 

@@ -78,7 +78,9 @@ def train(dataset: Dataset, settings: TrainSettings, out: Path, *, say: Say, on_
     with atomic.new_folder(out) as folder:
         model.save(folder / KERAS_FILE)
         sample = dataset.test.images[:CHECKED_IMAGES]
-        difference = export_onnx(keras.models.load_model(folder / KERAS_FILE), folder / ONNX_FILE, sample)
+        difference = export_onnx(
+            keras.models.load_model(folder / KERAS_FILE, compile=False), folder / ONNX_FILE, sample
+        )
         info = BundleInfo(
             format=BUNDLE_FORMAT,
             class_names=dataset.class_names,

@@ -54,13 +54,13 @@ _SERIES = {"all": _RIGHT, "right": _RIGHT, "wrong": _WRONG}
 _LONGEST_NAME = 20
 
 
-def learning_curve(metric: str, train: Sequence[float], validation: Sequence[float]) -> str:
-    """Draw one training metric by epoch as inline SVG; `validation` is empty where there was none.
+def learning_curve(metric: str, train: Sequence[float], test: Sequence[float]) -> str:
+    """Draw one training metric by epoch as inline SVG; `test` is empty where it was not measured.
 
     `metric` is "accuracy" (0 to 1, shown as a percentage) or "loss".
     """
     shown = percent if metric == "accuracy" else "{:.3f}".format
-    lines = [("Train", train, _A, "o", "-"), ("Validation", validation, _B, "D", "--")]
+    lines = [("Train", train, _A, "o", "-"), ("Test", test, _B, "D", "--")]
     lines = [line for line in lines if len(line[1])]
     with matplotlib.rc_context(_RC):
         figure = _figure(240)

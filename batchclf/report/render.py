@@ -22,7 +22,7 @@ def render(view: ReportView) -> str:
     Raises BatchclfError where the templates are missing from the installation.
     """
     figures = {
-        "curves": [_figure(charts.learning_curve(c.metric, c.train, c.validation)) for c in view.gap.curves],
+        "curves": [_figure(charts.learning_curve(c.metric, c.train, c.test)) for c in view.gap.curves],
         "dumbbell": _dumbbell(view),
         "histogram": [_histogram(panel, f"confidence-{panel.kind}") for panel in view.histogram],
         "unlabelled": [

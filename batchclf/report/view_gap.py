@@ -55,11 +55,11 @@ class Dumbbell:
 
 @dataclass(frozen=True)
 class Curve:
-    """One metric of training, a value an epoch; `validation` is empty where there was none."""
+    """One metric of training, a value an epoch; `test` is empty where it was not measured."""
 
     metric: str
     train: tuple[float, ...]
-    validation: tuple[float, ...]
+    test: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,6 @@ def _curves(history: Mapping[str, Sequence[float]]) -> tuple[Curve, ...]:
     curves = []
     for metric in ("accuracy", "loss"):
         curve = Curve(metric, tuple(history.get(metric, ())), tuple(history.get(f"val_{metric}", ())))
-        if any(map(isfinite, curve.train + curve.validation)):
+        if any(map(isfinite, curve.train + curve.test)):
             curves.append(curve)
     return tuple(curves)

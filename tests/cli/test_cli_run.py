@@ -167,6 +167,31 @@ def test_interrupted_run_publishes_nothing(tmp_path, sign):
     assert [name for name in left if not name.startswith((".lock", "failed-"))] == []
 
 
+def test_killed_run_leaves_nothing_for_long(tmp_path, cli):
+    """kill -9 in the middle: nothing is published, and the next run clears up and goes through."""
+    endless = write_job(tmp_path, '[data]\ndataset = "digits"\n[model]\nepochs = 100000\n')
+    with subprocess.Popen(
+        [sys.executable, "-m", "batchclf", "run", str(endless)],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        for line in running.stdout:
+            if line.startswith("epoch 1:"):
+                break
+        running.kill()
+    folder = tmp_path / "reports" / "digits"
+    assert list(folder.glob(".*.partial"))
+    assert not (folder / "latest").exists()
+    code, out, err = cli("run", write_job(tmp_path, QUICK))
+    assert (code, err) == (0, "")
+    assert "left by a run that was killed" in out
+    assert list(folder.glob(".*.partial")) == []
+    assert (folder / "latest" / "report.html").exists()
+
+
 def test_two_at_once(tmp_path, cli):
     job = write_job(tmp_path, '[data]\ndataset = "digits"\n[model]\nepochs = 100000\n')
     with subprocess.Popen(
