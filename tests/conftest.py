@@ -1,0 +1,38 @@
+"""What several rooms' tests share: the repository, the digits, and one model trained on them."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+REPO_ROOT = Path(__file__).resolve().parents[1]
+SHARED_DATA = REPO_ROOT.parent / "shared" / "data"
+if SHARED_DATA.is_dir():
+    # Before any test or the processes it starts; a machine without the folder looks in the usual places.
+    os.environ.setdefault("BATCHCLF_DATA_DIR", str(SHARED_DATA))
+
+
+@pytest.fixture(scope="session")
+def repo_root():
+    return REPO_ROOT
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The digits as a data set: 1,442 images to train on, 355 to test on."""
+    from batchclf.data.catalog import load_dataset
+
+    return load_dataset("digits", data_dir=None, say=lambda line: None)
+
+
+@pytest.fixture(scope="session")
+def digits_bundle(digits, tmp_path_factory):
+    """The folder of an `mlp` trained on the digits; tests read it and copy it before they change anything."""
+    if find_spec("tensorflow") is None:
+        pytest.skip("TensorFlow is not installed")
+    from batchclf.models.train import TrainSettings, train
+
+    out = tmp_path_factory.mktemp("models") / "digits"
+    train(digits, TrainSettings(epochs=8, seed=7), out, say=lambda line: None, on_epoch=lambda number, metrics: None)
+    return out

@@ -1,0 +1,242 @@
+from itertools import pairwise
+from math import log
+
+import numpy as np
+import pandas as pd
+import pytest
+from core_cases import evaluate, make_rows, predicted_rows, random_probabilities, random_rows, tally_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    log_loss,
+    precision_recall_fscore_support,
+    recall_score,
+)
+
+from batchclf.core.evaluation import CONFIDENCE_BINS, SHOWN_IMAGES, SHOWN_PAIRS, Tally
+from batchclf.core.intervals import wilson
+from batchclf.core.types import Prediction
+
+
+def _check_against_scikit_learn(rows):
+    evaluation = evaluate(rows)
+    found, labels, predictions = evaluation.labelled, rows.labels, rows.predictions
+    classes = list(range(len(rows.class_names)))
+    assert found.total == evaluation.total == len(rows)
+    assert found.correct == (labels == predictions).sum()
+    assert found.accuracy == wilson(found.correct, found.total)
+    assert found.accuracy.value == pytest.approx(accuracy_score(labels, predictions))
+    # Where a class occurs only as a prediction, balanced_accuracy_score warns; this is its definition.
+    present = np.unique(labels)
+    recalls = recall_score(labels, predictions, labels=present, average=None, zero_division=0)
+    assert found.balanced_accuracy == pytest.approx(recalls.mean())
+    for average in ("macro", "weighted"):
+        mine = getattr(found, average)
+        expected = precision_recall_fscore_support(labels, predictions, average=average, zero_division=0)
+        assert (mine.precision, mine.recall, mine.f1) == pytest.approx(expected[:3])
+    np.testing.assert_array_equal(found.confusion.counts, confusion_matrix(labels, predictions, labels=classes))
+    each = precision_recall_fscore_support(labels, predictions, labels=classes, average=None, zero_division=np.nan)
+    for metrics, precision, recall, f1, support in zip(found.per_class, *each, strict=True):
+        of_class = rows.class_names.index(metrics.name)
+        assert metrics.support == support
+        assert metrics.predicted == (predictions == of_class).sum()
+        assert metrics.correct == ((labels == of_class) & (predictions == of_class)).sum()
+        for mine, theirs, n in ((metrics.recall, recall, support), (metrics.precision, precision, metrics.predicted)):
+            assert (mine is None) == np.isnan(theirs) == (n == 0)
+            assert mine is None or mine == wilson(metrics.correct, n)
+            assert mine is None or mine.value == pytest.approx(theirs)
+        assert (metrics.f1 is None) == np.isnan(f1)
+        assert metrics.f1 is None or metrics.f1 == pytest.approx(f1)
+    assert found.confused_pairs == found.confusion.confused_pairs(SHOWN_PAIRS)
+    return found
+
+
+@given(random_rows())
+def test_every_metric_is_that_of_scikit_learn(rows):
+    _check_against_scikit_learn(rows)
+
+
+@pytest.mark.parametrize(
+    ("labels", "predictions"),
+    [
+        ([1], [1]),
+        ([1], [0]),
+        ([2] * 7, [2] * 7),
+        ([2] * 7, [2, 2, 0, 1, 2, 0, 0]),
+        ([0, 1, 2, 0], [0, 1, 1, 1]),
+        ([0, 1, 2, 0], [1, 2, 0, 2]),
+        ([0, 0, 1], [2, 2, 2]),
+    ],
+    ids=["one right", "one wrong", "one class", "one class, some wrong", "2 never predicted", "all wrong", "only 2"],
+)
+def test_the_edge_cases_too(labels, predictions):
+    _check_against_scikit_learn(predicted_rows(labels, predictions, 3))
+
+
+def test_balanced_accuracy_is_that_of_scikit_learn():
+    from sklearn.metrics import balanced_accuracy_score
+
+    labels, predictions = [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 0, 2]
+    found = evaluate(predicted_rows(labels, predictions, 4)).labelled
+    assert found.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, predictions))
+
+
+@given(st.data())
+def test_log_loss_is_that_of_scikit_learn(data):
+    count, classes = data.draw(st.integers(1, 60)), data.draw(st.integers(2, 5))
+    probabilities = data.draw(random_probabilities(count, classes)).astype(np.float32)
+    labels = np.random.default_rng(data.draw(st.integers(0, 99))).integers(0, classes, count)
+    found = evaluate(make_rows(probabilities, labels)).labelled
+    assert found.log_loss == pytest.approx(log_loss(labels, probabilities, labels=range(classes)), rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("of_truth", [0.0, 1.0])
+def test_log_loss_of_a_certain_model_stays_finite(of_truth):
+    probabilities = np.array([[of_truth, 1 - of_truth]], np.float32)
+    found = evaluate(make_rows(probabilities, [0])).labelled
+    assert found.log_loss == pytest.approx(log_loss([0], probabilities, labels=[0, 1]), abs=1e-6)
+    assert found.log_loss < 20
+
+
+def test_without_probability_columns_there_is_no_log_loss():
+    with_columns, without = make_rows([[0.7, 0.3]], [0]), make_rows([[0.6, 0.4]], [1], with_probabilities=False)
+    assert evaluate(without).labelled.log_loss is None
+    tally = tally_of(with_columns)
+    tally.update(without)
+    tally.update(with_columns)
+    assert tally.evaluation().labelled.log_loss is None
+    for first, second in ((with_columns, without), (without, with_columns)):
+        merged = tally_of(first)
+        merged.merge(tally_of(second))
+        assert merged.evaluation().labelled.log_loss is None
+
+
+def test_a_tally_that_counted_nothing_takes_no_log_loss_away():
+    rows = make_rows([[0.75, 0.25]], [1])
+    merged = Tally("test", rows.class_names)
+    merged.merge(tally_of(rows))
+    merged.merge(Tally("test", rows.class_names))
+    assert merged.evaluation().labelled.log_loss == pytest.approx(log(4))
+
+
+def test_rows_without_labels_count_but_are_not_judged():
+    rows = make_rows([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], [-1, -1, -1])
+    evaluation = evaluate(rows)
+    assert evaluation.labelled is None
+    assert evaluation.total == 3
+    assert evaluation.predicted_counts.tolist() == [2, 1]
+    assert evaluation.mean_confidence == pytest.approx((0.9 + 0.8 + 0.6) / 3)
+    assert evaluation.confidence_correct.sum() == 0
+    assert [row.confidence for row in evaluation.least_confident] == [0.6, 0.8, 0.9]
+    assert {row.label for row in evaluation.least_confident} == {None}
+    assert {row.correct for row in evaluation.least_confident} == {None}
+
+
+@given(random_rows(unknown=True))
+def test_rows_without_labels_change_no_metric(rows):
+    known = rows.only(rows.labels >= 0)
+    mixed, labelled = evaluate(rows).labelled, evaluate(known).labelled
+    if labelled is None:
+        assert mixed is None
+        return
+    assert mixed.per_class == labelled.per_class
+    assert mixed.macro == labelled.macro
+    assert mixed.log_loss == pytest.approx(labelled.log_loss)
+    assert mixed.worst_errors == labelled.worst_errors
+
+
+def test_nothing_counted_yet():
+    evaluation = Tally("test", ("a", "b")).evaluation()
+    assert evaluation.total == 0
+    assert np.isnan(evaluation.mean_confidence)
+    assert evaluation.labelled is None
+    assert evaluation.least_confident == ()
+
+
+@given(random_rows(unknown=True))
+def test_confidence_counts_are_a_histogram(rows):
+    evaluation = evaluate(rows)
+    # Away from the edges, where the rounding of a product decides.
+    inner = np.abs(rows.confidence * CONFIDENCE_BINS - np.rint(rows.confidence * CONFIDENCE_BINS)) > 1e-9
+    inner = rows.only(inner)
+    counts, _ = np.histogram(inner.confidence, CONFIDENCE_BINS, (0, 1))
+    found = evaluate(inner)
+    np.testing.assert_array_equal(found.confidence_counts, counts)
+    correct, _ = np.histogram(inner.confidence[inner.labels == inner.predictions], CONFIDENCE_BINS, (0, 1))
+    np.testing.assert_array_equal(found.confidence_correct, correct)
+    assert evaluation.confidence_counts.sum() == len(rows)
+    assert evaluation.mean_confidence == pytest.approx(rows.confidence.mean())
+    np.testing.assert_array_equal(
+        evaluation.predicted_counts, np.bincount(rows.predictions, minlength=len(rows.class_names))
+    )
+
+
+@pytest.mark.parametrize(("confidence", "bin_number"), [(1.0, 19), (0.95, 19), (0.9499, 18), (0.5, 10), (0.55, 11)])
+def test_the_edges_of_the_confidence_bins(confidence, bin_number):
+    counts = evaluate(make_rows([[confidence, 1 - confidence]], [0])).confidence_counts
+    assert np.flatnonzero(counts).tolist() == [bin_number]
+
+
+def _same(first, second):
+    assert (first.split, first.class_names, first.total) == (second.split, second.class_names, second.total)
+    assert first.mean_confidence == pytest.approx(second.mean_confidence)
+    for name in ("predicted_counts", "confidence_counts", "confidence_correct"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+    assert first.least_confident == second.least_confident
+    one, other = first.labelled, second.labelled
+    assert (one is None) == (other is None)
+    if one is None:
+        return
+    np.testing.assert_array_equal(one.confusion.counts, other.confusion.counts)
+    for name in ("accuracy", "balanced_accuracy", "macro", "weighted", "per_class", "confused_pairs", "worst_errors"):
+        assert getattr(one, name) == getattr(other, name)
+    assert one.log_loss == pytest.approx(other.log_loss)
+
+
+@given(random_rows(unknown=True), st.lists(st.integers(0, 120), max_size=6))
+def test_any_cut_gives_the_same_evaluation(rows, cuts):
+    tally, position = Tally("test", rows.class_names), np.arange(len(rows))
+    edges = [0, *sorted(cuts), len(rows)]
+    for start, stop in pairwise(edges):
+        tally.update(rows.only((position >= start) & (position < stop)))
+    _same(tally.evaluation(), evaluate(rows))
+
+
+@given(random_rows(unknown=True), st.integers(0, 2**32 - 1), st.integers(1, 5))
+def test_any_grouping_merges_to_the_same_evaluation(rows, seed, groups):
+    random = np.random.default_rng(seed)
+    group_of = random.integers(0, groups, len(rows))
+    tallies = [tally_of(rows.only(group_of == group)) for group in range(groups)]
+    random.shuffle(tallies)
+    while len(tallies) > 1:
+        first = tallies.pop(int(random.integers(len(tallies))))
+        tallies[int(random.integers(len(tallies)))].merge(first)
+    _same(tallies[0].evaluation(), evaluate(rows))
+
+
+@settings(max_examples=40)
+@given(random_rows(unknown=True, most=200))
+def test_the_images_to_look_at_are_those_of_a_sort(rows):
+    frame = pd.DataFrame(
+        {"path": rows.paths, "label": rows.labels, "prediction": rows.predictions, "confidence": rows.confidence}
+    )
+    unsure = frame.sort_values(["confidence", "path"]).head(SHOWN_IMAGES)
+    wrong = frame[(frame.label >= 0) & (frame.label != frame.prediction)]
+    wrong = wrong.sort_values(["confidence", "path"], ascending=[False, True]).head(SHOWN_IMAGES)
+    evaluation = evaluate(rows)
+    assert [row.path for row in evaluation.least_confident] == list(unsure.path)
+    if evaluation.labelled is not None:
+        assert [row.path for row in evaluation.labelled.worst_errors] == list(wrong.path)
+        assert not any(row.correct for row in evaluation.labelled.worst_errors)
+
+
+def test_a_row_is_its_columns():
+    rows = make_rows([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]], [1, -1])
+    first, second = rows.row(0), rows.row(1)
+    assert first == Prediction("test/00000.png", "test", "class 1", "class 0", 0.7, pytest.approx(0.5))
+    assert first.correct is False
+    assert (second.label, second.prediction, second.correct) == (None, "class 2", None)
+    assert rows.only(np.array([False, True])).row(0) == second
+    assert len(rows.only(np.array([False, False]))) == 0

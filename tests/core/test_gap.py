@@ -1,0 +1,101 @@
+import re
+
+import numpy as np
+import pytest
+from core_cases import evaluate, make_rows, predicted_rows
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchclf.core.gap import STRONG_GAP, overfitting_gap
+from batchclf.core.intervals import difference, wilson
+
+
+def _metrics(correct, total):
+    """Two classes of half the images each; `correct` of all are right, the first ones."""
+    labels = np.arange(total) % 2
+    predictions = np.where(np.arange(total) < correct, labels, 1 - labels)
+    return evaluate(predicted_rows(labels, predictions, 2)).labelled
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "level"),
+    [
+        ((950, 1_000), (950, 1_000), "no evidence"),
+        ((900, 1_000), (950, 1_000), "no evidence"),
+        ((96, 100), (90, 100), "no evidence"),
+        ((9_600, 10_000), (9_400, 10_000), "mild"),
+        ((9_600, 10_000), (9_101, 10_000), "mild"),
+        ((9_600, 10_000), (9_000, 10_000), "strong"),
+        ((3, 4), (0, 2), "no evidence"),
+    ],
+)
+def test_the_level_needs_evidence_and_then_goes_by_size(train, test, level):
+    gap = overfitting_gap(_metrics(*train), _metrics(*test))
+    assert gap.overfitting == level
+    assert gap.train == wilson(*train)
+    assert gap.test == wilson(*test)
+    assert gap.gap == difference(wilson(*train), wilson(*test))
+    assert gap.gap.value == pytest.approx(train[0] / train[1] - test[0] / test[1])
+
+
+@given(st.integers(0, 400), st.integers(0, 400))
+def test_the_level_follows_from_the_interval(of_train, of_test):
+    gap = overfitting_gap(_metrics(of_train, 400), _metrics(of_test, 400))
+    if gap.gap.interval.low <= 0:
+        assert gap.overfitting == "no evidence"
+    else:
+        assert gap.overfitting == ("strong" if gap.gap.value >= STRONG_GAP else "mild")
+    assert "-0.0 " not in gap.sentence
+
+
+def test_the_sentence_gives_the_numbers_and_what_they_mean():
+    gap = overfitting_gap(_metrics(9_600, 10_000), _metrics(8_800, 10_000))
+    assert "right on 96.0% of the images it was trained on and on 88.0% of new ones" in gap.sentence
+    low, high = 100 * gap.gap.interval.low, 100 * gap.gap.interval.high
+    assert f": 8.0 points do not carry over (95% interval {low:.1f} to {high:.1f})" in gap.sentence
+    assert "This is strong overfitting" in gap.sentence
+
+
+def test_the_sentences_of_the_levels_differ_in_what_to_do():
+    mild = overfitting_gap(_metrics(9_600, 10_000), _metrics(9_400, 10_000)).sentence
+    none = overfitting_gap(_metrics(960, 1_000), _metrics(959, 1_000)).sentence
+    assert "This is mild overfitting" in mild
+    assert "expect the test accuracy" in mild
+    assert "no evidence of overfitting: it can be chance" in none
+    assert "This is" not in none
+    for sentence in (mild, none):
+        assert re.search(r"\(95% interval -?\d+\.\d to -?\d+\.\d\)", sentence)
+
+
+def test_a_gap_of_nearly_nothing_is_not_minus_zero():
+    sentence = overfitting_gap(_metrics(9_999, 100_000), _metrics(10_000, 100_000)).sentence
+    assert "A gap of 0.0 points" in sentence
+
+
+def test_classes_are_compared_where_both_splits_have_them():
+    train = evaluate(predicted_rows([0, 0, 1, 1], [0, 0, 1, 0], 3)).labelled
+    test = evaluate(predicted_rows([0, 0, 2], [0, 1, 2], 3)).labelled
+    first, second, third = overfitting_gap(train, test).per_class
+    assert first.name == "class 0"
+    assert first.gap == difference(wilson(2, 2), wilson(1, 2))
+    assert (second.train, second.test, second.gap) == (wilson(1, 2), None, None)
+    assert (third.train, third.test, third.gap) == (None, wilson(1, 1), None)
+
+
+def test_the_gap_of_the_losses_is_test_minus_train():
+    train = evaluate(make_rows([[0.9, 0.1]], [0])).labelled
+    test = evaluate(make_rows([[0.6, 0.4]], [0])).labelled
+    gap = overfitting_gap(train, test)
+    assert (gap.train_loss, gap.test_loss) == pytest.approx((-np.log(0.9), -np.log(0.6)))
+    assert gap.loss_gap == pytest.approx(np.log(0.9 / 0.6))
+
+
+@pytest.mark.parametrize("without", ["train", "test"])
+def test_the_gap_of_the_losses_needs_both(without):
+    metrics = {
+        split: evaluate(make_rows([[0.9, 0.1]], [0], with_probabilities=split != without)).labelled
+        for split in ("train", "test")
+    }
+    gap = overfitting_gap(metrics["train"], metrics["test"])
+    assert gap.loss_gap is None
+    assert getattr(gap, f"{without}_loss") is None

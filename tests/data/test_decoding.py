@@ -1,0 +1,288 @@
+import io
+import subprocess
+import sys
+import threading
+import warnings
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from image_cases import image_bytes, noise, write_image
+from PIL import Image, ImageOps
+
+from batchclf.data.decoding import IMAGE_SUFFIXES, decode, fit, read_image
+from batchclf.errors import UnreadableImageError
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
+LOSSLESS = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95}}
+
+
+def _with_pillow(content, mode):
+    with Image.open(io.BytesIO(content)) as image:
+        if image.format == "JPEG" and mode == "L":
+            # The brightness as the file holds it, not made of rounded colours.
+            image.draft("L", image.size)
+        return np.asarray(ImageOps.exif_transpose(image).convert(mode)).astype(int)
+
+
+def _check(content):
+    color, gray = decode(content, "rgb"), decode(content, "grayscale")
+    expected = _with_pillow(content, "RGB")
+    assert color.dtype == gray.dtype == np.uint8
+    assert color.shape == expected.shape
+    assert gray.shape == (*expected.shape[:2], 1)
+    np.testing.assert_array_equal(color, expected)
+    assert np.abs(gray[..., 0] - _with_pillow(content, "L")).max() <= 1
+    return color
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_each_format_as_pillow_decodes_it(file_format):
+    color = _check(image_bytes(noise(), file_format))
+    assert color.shape == (12, 17, 3)
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_images_without_colour(file_format):
+    gray = noise()[..., 0]
+    content = image_bytes(gray, file_format, **LOSSLESS.get(file_format, {}))
+    _check(content)
+    if file_format != "JPEG":
+        np.testing.assert_array_equal(decode(content, "grayscale")[..., 0], gray)
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "BMP", "TIFF", "WEBP"])
+def test_lossless_formats_give_the_pixels_that_were_saved(file_format):
+    content = image_bytes(noise(), file_format, **LOSSLESS.get(file_format, {}))
+    np.testing.assert_array_equal(decode(content, "rgb"), noise())
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP"])
+def test_transparency_is_dropped(file_format):
+    pixels = np.dstack([noise(), noise(seed=1)[..., 0]])
+    options = {"lossless": True, "exact": True} if file_format == "WEBP" else {}
+    np.testing.assert_array_equal(decode(image_bytes(pixels, file_format, **options), "rgb"), noise())
+
+
+def test_a_transparent_tiff_is_laid_over_black():
+    pixels = np.dstack([noise(), noise(seed=1)[..., 0]])
+    expected = pixels[..., :3] * (pixels[..., 3:] / 255)
+    np.testing.assert_allclose(decode(image_bytes(pixels, "TIFF"), "rgb"), expected, atol=1)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_an_image_is_turned_upright_by_its_exif_orientation(file_format, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    color = _check(image_bytes(noise(), file_format, exif=exif, **LOSSLESS.get(file_format, {})))
+    assert color.shape == ((17, 12, 3) if orientation >= 5 else (12, 17, 3))
+
+
+@pytest.mark.parametrize("file_format", ["GIF", "WEBP", "TIFF"])
+def test_the_first_frame_of_several(file_format):
+    frames = [Image.fromarray(noise(seed=seed)) for seed in range(3)]
+    options = LOSSLESS.get(file_format, {})
+    content = image_bytes(noise(seed=0), file_format, save_all=True, append_images=frames[1:], **options)
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.n_frames == 3
+    _check(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        image_bytes(np.asarray(Image.fromarray(noise()).quantize(16).convert("RGB")), "PNG", optimize=True),
+        image_bytes(noise()[..., 0] > 127, "PNG"),
+        image_bytes(noise(), "JPEG", progressive=True),
+        image_bytes(noise(), "TIFF", compression="tiff_lzw"),
+        image_bytes(noise(1, 1), "PNG"),
+        image_bytes(noise(1, 40), "BMP"),
+    ],
+    ids=["palette", "one bit", "progressive", "lzw", "one pixel", "one row"],
+)
+def test_kinds_within_a_format(content):
+    _check(content)
+
+
+def test_a_printers_jpeg():
+    content = io.BytesIO()
+    Image.fromarray(noise()).convert("CMYK").save(content, "JPEG")
+    assert np.abs(decode(content.getvalue(), "rgb") - _with_pillow(content.getvalue(), "RGB")).max() <= 1
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+def test_16_bit_values_keep_their_upper_8_bits(file_format):
+    values = np.random.default_rng(0).integers(0, 65_536, (6, 5)).astype(np.uint16)
+    np.testing.assert_array_equal(decode(image_bytes(values, file_format), "grayscale")[..., 0], values >> 8)
+
+
+def test_the_content_decides_and_not_the_suffix(tmp_path):
+    file = tmp_path / "photo.jpg"
+    file.write_bytes(image_bytes(noise(), "PNG"))
+    np.testing.assert_array_equal(read_image(file, (12, 17, 3), "rgb"), noise())
+
+
+# Files that are broken
+
+
+@pytest.mark.parametrize("mode", ["rgb", "grayscale"])
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_file_that_breaks_off_is_damaged(file_format, kept, mode):
+    whole = image_bytes(noise(40, 40), file_format)
+    with pytest.raises(UnreadableImageError, match=r"^damaged: .{5}"):
+        decode(whole[: int(len(whole) * kept)], mode)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty file (0 bytes)"),
+        (b"this is text\n", "not an image: the content is of no known image format"),
+        (b"\0", "not an image: the content is of no known image format"),
+        (b"%PDF-1.7 and so on", "not an image: the content is of no known image format"),
+        (b"\x89PNG\r\n\x1a\n", "damaged: it begins like an image, but nothing after that can be decoded"),
+        (b"GIF89a", "damaged: it begins like an image, but nothing after that can be decoded"),
+        (b"\xff\xd8\xff", "damaged: it begins like an image, but nothing after that can be decoded"),
+    ],
+)
+def test_the_reason_says_what_is_wrong(content, reason):
+    with pytest.raises(UnreadableImageError) as caught:
+        decode(content, "rgb")
+    assert caught.value.message == reason
+
+
+def test_pixels_changed_on_the_way_are_found_by_the_checksum():
+    content = bytearray(image_bytes(noise(40, 40), "PNG"))
+    content[len(content) // 2] ^= 0xFF
+    with pytest.raises(UnreadableImageError, match=r"^damaged: "):
+        decode(bytes(content), "rgb")
+
+
+def test_an_image_of_too_many_pixels_is_not_decoded(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    # A PPM without its pixels, which OpenCV refuses first.
+    with pytest.raises(UnreadableImageError, match=r"^too large to decode: "):
+        decode(b"P6 20 20 255\n" + b"\0" * 10, "rgb")
+
+
+@settings(deadline=None)
+@given(st.sampled_from(["JPEG", "BMP", "GIF", "WEBP"]), st.data())
+def test_bytes_changed_anywhere_end_in_an_image_or_in_a_reason(file_format, data):
+    content = bytearray(image_bytes(noise(16, 16), file_format))
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4)):
+        content[place] = data.draw(st.integers(0, 255))
+    try:
+        pixels, reason = decode(bytes(content), "rgb"), None
+    except UnreadableImageError as error:
+        pixels, reason = None, error.message
+    if reason is None:
+        assert pixels.dtype == np.uint8
+        assert pixels.ndim == 3
+    else:
+        assert len(reason.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("missing.png", "No such file or directory"), ("folder.png", "Is a directory")]
+)
+def test_a_file_that_cannot_be_opened(tmp_path, name, reason):
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(UnreadableImageError) as caught:
+        read_image(tmp_path / name, (8, 8, 1), "grayscale")
+    assert caught.value.message == f"cannot be read: {reason}"
+
+
+def test_a_file_that_the_user_may_not_read(other_user):
+    file = write_image(other_user / "a.png")
+    file.chmod(0)
+    with pytest.raises(UnreadableImageError, match=r"^cannot be read: Permission denied$"):
+        read_image(file, (8, 8, 1), "grayscale")
+
+
+def test_nothing_is_printed_about_broken_files(tmp_path):
+    # libpng and libtiff print by themselves about a PNG or TIFF that breaks off; nobody can turn that off.
+    for file_format in ("JPEG", "BMP", "GIF", "WEBP"):
+        content = image_bytes(noise(40, 40), file_format)
+        for kept in (3, 20, len(content) // 2, len(content) - 10):
+            (tmp_path / f"{file_format}-{kept}.png").write_bytes(content[:kept])
+    (tmp_path / "text.png").write_bytes(b"text")
+    (tmp_path / "empty.png").write_bytes(b"")
+    program = (
+        "import sys, pathlib\n"
+        "from batchclf.data.decoding import read_image\n"
+        "from batchclf.errors import UnreadableImageError\n"
+        "refused = 0\n"
+        "for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):\n"
+        "    try:\n"
+        "        read_image(path, (8, 8, 3), 'rgb')\n"
+        "    except UnreadableImageError:\n"
+        "        refused += 1\n"
+        "print(refused)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert int(done.stdout) >= 14
+    assert done.stderr == ""
+
+
+def test_warning_filters_are_as_before_though_threads_decode_at_once():
+    broken = [image_bytes(noise(), file_format)[:60] for file_format in FORMATS] * 8
+    before = list(warnings.filters)
+
+    def refuse_all():
+        for content in broken:
+            with pytest.raises(UnreadableImageError):
+                decode(content, "rgb")
+
+    threads = [threading.Thread(target=refuse_all) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert list(warnings.filters) == before
+
+
+# The model's input shape
+
+
+def test_an_image_of_the_right_size_keeps_its_pixels():
+    pixels = noise(8, 8)
+    np.testing.assert_array_equal(fit(pixels, (8, 8, 3)), pixels)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("factor", [2, 3, 5])
+def test_shrinking_by_whole_numbers_averages_areas(channels, factor):
+    pixels = noise(6 * factor, 4 * factor)[..., :channels]
+    means = pixels.reshape(6, factor, 4, factor, channels).mean(axis=(1, 3))
+    shrunk = fit(pixels, (6, 4, channels))
+    assert shrunk.dtype == np.uint8
+    assert shrunk.shape == (6, 4, channels)
+    np.testing.assert_allclose(shrunk, means, atol=0.51)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_growing_interpolates(channels):
+    ramp = np.repeat(np.linspace(0, 240, 5).astype(np.uint8)[None, :, None], 4, axis=0).repeat(channels, axis=2)
+    grown = fit(ramp, (16, 20, channels))
+    assert grown.shape == (16, 20, channels)
+    # Pixel centres: column x of the grown one lies at (x + 0.5) / 4 - 0.5 of the small one.
+    expected = np.interp((np.arange(20) + 0.5) / 4 - 0.5, np.arange(5), ramp[0, :, 0])
+    np.testing.assert_allclose(grown[..., 0], np.tile(expected, (16, 1)), atol=1)
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+@pytest.mark.parametrize("size", [(3, 50), (50, 3), (100, 100), (1, 1)])
+def test_an_even_area_stays_as_it_is(value, size):
+    pixels = np.full((*size, 1), value, np.uint8)
+    np.testing.assert_array_equal(fit(pixels, (10, 10, 1)), np.full((10, 10, 1), value))
+
+
+def test_every_suffix_is_one_that_is_decoded(tmp_path):
+    for suffix in IMAGE_SUFFIXES:
+        file = write_image(tmp_path / f"a{suffix}")
+        assert read_image(file, (12, 17, 3), "rgb").shape == (12, 17, 3)
+    assert cv2.getNumThreads() == 1

@@ -1,0 +1,218 @@
+import json
+
+import numpy as np
+import pytest
+from image_cases import noise, write_image
+from PIL import Image
+
+from batchclf.data.decoding import fit
+from batchclf.data.folders import load_class_folders
+from batchclf.errors import DataError
+
+
+def _load(root, **options):
+    said = []
+    return load_class_folders(root, say=said.append, **options), said
+
+
+def _fail(root, **options):
+    with pytest.raises(DataError) as caught:
+        load_class_folders(root, say=lambda line: None, **options)
+    return caught.value
+
+
+def _fill(root, counts, *, gray=False, size=(12, 17)):
+    """Class folders with this many images each; returns the pixels by path."""
+    written = {}
+    for name, count in counts.items():
+        for number in range(count):
+            pixels = noise(*size, seed=len(written))
+            written[f"{name}/{number:03d}.png"] = pixels[..., 0] if gray else pixels
+            write_image(root / name / f"{number:03d}.png", written[f"{name}/{number:03d}.png"])
+    return written
+
+
+# train/ and test/
+
+
+def test_train_and_test_folders_are_taken_as_they_are(tmp_path):
+    train = _fill(tmp_path / "train", {"dog": 3, "cat": 2})
+    test = _fill(tmp_path / "test", {"cat": 1, "dog": 2})
+    dataset, said = _load(tmp_path)
+    assert dataset.name == tmp_path.name
+    assert dataset.class_names == ("cat", "dog")
+    assert "train/ and test/ as they are" in dataset.origin
+    assert str(tmp_path) in dataset.origin
+    for split, written in ((dataset.train, train), (dataset.test, test)):
+        assert split.images.shape == (len(written), 12, 17, 3)
+        assert (split.images.dtype, split.labels.dtype) == (np.uint8, np.int64)
+        assert list(split.paths) == sorted(f"{split.name}/{path}" for path in written)
+        for image, label, path in zip(split.images, split.labels, split.paths, strict=True):
+            inner = path.removeprefix(f"{split.name}/")
+            np.testing.assert_array_equal(image, written[inner])
+            assert dataset.class_names[label] == inner.split("/")[0]
+    assert len(said) == 1
+    assert "input size 12x17 rgb" in said[0]
+    assert "train/cat/000.png" in said[0]
+
+
+def test_classes_json_beside_train_and_test_names_the_classes(tmp_path):
+    _fill(tmp_path / "train", {"T-shirt_top": 1, "Bag": 1})
+    _fill(tmp_path / "test", {"T-shirt_top": 1, "Bag": 1})
+    document = {"format": 1, "classes": {"T-shirt_top": "T-shirt/top", "Bag": "Bag"}}
+    (tmp_path / "classes.json").write_text(json.dumps(document))
+    dataset, _ = _load(tmp_path)
+    assert dataset.class_names == ("Bag", "T-shirt/top")
+    assert dataset.test.labels.tolist() == [0, 1]
+
+
+# One set of folders, split here
+
+
+def test_a_fifth_of_each_class_is_test(tmp_path):
+    written = _fill(tmp_path, {"a": 20, "b": 10, "c": 3, "d": 2, "e": 1}, size=(4, 4))
+    dataset, _ = _load(tmp_path)
+    assert np.bincount(dataset.test.labels, minlength=5).tolist() == [4, 2, 1, 1, 0]
+    assert np.bincount(dataset.train.labels, minlength=5).tolist() == [16, 8, 2, 1, 1]
+    assert "split 80:20 in each class, seed 0" in dataset.origin
+    both = [path.split("/", 1)[1] for split in (dataset.train, dataset.test) for path in split.paths]
+    assert sorted(both) == sorted(written)
+    for split in (dataset.train, dataset.test):
+        assert list(split.paths) == sorted(split.paths)
+        for image, path in zip(split.images, split.paths, strict=True):
+            np.testing.assert_array_equal(image, written[path.split("/", 1)[1]])
+
+
+def test_the_seed_decides_the_split(tmp_path):
+    _fill(tmp_path, {"a": 20, "b": 20}, size=(2, 2))
+    first, again, other = (_load(tmp_path, seed=seed)[0].test.paths for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_a_folder_named_train_alone_is_a_class(tmp_path):
+    _fill(tmp_path, {"train": 2, "plane": 2})
+    assert _load(tmp_path)[0].class_names == ("plane", "train")
+
+
+# Shape and colour
+
+
+def test_an_image_without_colour_makes_the_data_set_gray(tmp_path):
+    written = _fill(tmp_path, {"a": 2, "b": 2}, gray=True)
+    dataset, said = _load(tmp_path)
+    assert dataset.train.images.shape[1:] == (12, 17, 1)
+    assert "12x17 grayscale" in said[0]
+    for image, path in zip(dataset.train.images, dataset.train.paths, strict=True):
+        np.testing.assert_array_equal(image[..., 0], written[path.split("/", 1)[1]])
+
+
+@pytest.mark.parametrize(("gray", "mode", "channels"), [(True, "rgb", 3), (False, "grayscale", 1)])
+def test_the_colour_mode_can_be_asked_for(tmp_path, gray, mode, channels):
+    _fill(tmp_path, {"a": 2, "b": 2}, gray=gray)
+    assert _load(tmp_path, color_mode=mode)[0].train.images.shape[1:] == (12, 17, channels)
+
+
+@pytest.mark.parametrize(("size", "shape"), [((192, 96), (96, 48)), ((50, 300), (16, 96)), ((96, 96), (96, 96))])
+def test_large_images_are_scaled_down_in_their_shape(tmp_path, size, shape):
+    _fill(tmp_path, {"a": 2, "b": 2}, size=size)
+    assert _load(tmp_path)[0].train.images.shape[1:3] == shape
+
+
+def test_an_input_shape_is_kept_to(tmp_path):
+    written = _fill(tmp_path, {"a": 2, "b": 2}, size=(20, 30))
+    dataset, said = _load(tmp_path, input_shape=(7, 5, 3))
+    assert dataset.train.images.shape[1:] == (7, 5, 3)
+    assert said == []
+    path = dataset.train.paths[0].removeprefix("train/")
+    np.testing.assert_array_equal(dataset.train.images[0], fit(written[path], (7, 5, 3)))
+    assert _load(tmp_path, input_shape=(7, 5, 1))[0].train.images.shape[1:] == (7, 5, 1)
+
+
+def test_images_of_other_sizes_follow_the_first(tmp_path):
+    write_image(tmp_path / "a" / "1.png", noise(10, 10))
+    write_image(tmp_path / "a" / "2.jpg", noise(30, 20))
+    write_image(tmp_path / "b" / "1.bmp", noise(5, 5))
+    write_image(tmp_path / "b" / "2.gif", noise(10, 40))
+    dataset, _ = _load(tmp_path)
+    assert dataset.train.images.shape[1:] == dataset.test.images.shape[1:] == (10, 10, 3)
+
+
+# What is left out, and what is refused
+
+
+def test_unreadable_images_are_left_out_and_said(tmp_path):
+    _fill(tmp_path, {"a": 4, "b": 4})
+    (tmp_path / "a" / "000.png").write_bytes(b"not an image")
+    (tmp_path / "b" / "zzz.png").write_bytes(b"")
+    (tmp_path / "b" / "notes.txt").write_text("no image by its suffix")
+    dataset, said = _load(tmp_path)
+    assert len(dataset.train.paths) + len(dataset.test.paths) == 7
+    assert said == [
+        f"input size 12x17 rgb, after the first image, {tmp_path / 'a' / '001.png'}",
+        f"left out {tmp_path / 'a' / '000.png'}: not an image: the content is of no known image format",
+        f"left out {tmp_path / 'b' / 'zzz.png'}: empty file (0 bytes)",
+    ]
+
+
+def test_a_folder_that_cannot_be_listed_is_said(other_user):
+    _fill(other_user, {"a": 3, "b": 3, "b/inner": 1})
+    (other_user / "b" / "inner").chmod(0)
+    _, said = _load(other_user)
+    assert f"left out {other_user / 'b' / 'inner'}: the folder cannot be listed: Permission denied" in said
+
+
+def test_a_train_folder_that_cannot_be_listed_is_an_error(other_user):
+    for split in ("train", "test"):
+        _fill(other_user / split, {"a": 1, "b": 1})
+    (other_user / "test").chmod(0)
+    error = _fail(other_user)
+    assert error.message == f"the folder {other_user / 'test'} cannot be listed: Permission denied"
+
+
+@pytest.mark.parametrize("counts", [{}, {"only": 3}])
+def test_fewer_than_two_classes_are_no_data_set(tmp_path, counts):
+    _fill(tmp_path, counts)
+    error = _fail(tmp_path)
+    assert f"has {len(counts)} class folder(s); a classifier needs at least two" in error.message
+    assert "CLASS/*.png" in error.hint
+
+
+def test_folders_without_images(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    assert "there are no readable images" in _fail(tmp_path).message
+
+
+def test_a_class_without_a_readable_training_image(tmp_path):
+    _fill(tmp_path, {"a": 3, "b": 1})
+    (tmp_path / "b" / "000.png").write_bytes(b"broken")
+    assert "the class 'b'" in _fail(tmp_path).message
+    assert "no readable training image" in _fail(tmp_path).message
+
+
+def test_one_image_a_class_leaves_nothing_to_test(tmp_path):
+    _fill(tmp_path, {"a": 1, "b": 1})
+    assert "leaves no test images" in _fail(tmp_path).message
+
+
+def test_a_class_that_the_model_does_not_know(tmp_path):
+    _fill(tmp_path, {"a": 2, "b": 2, "c": 2})
+    error = _fail(tmp_path, class_names=("a", "b"))
+    assert "'c'" in error.message
+    assert "(a, b)" in error.message
+    assert "retrain" in error.hint
+
+
+def test_the_models_classes_keep_their_order(tmp_path):
+    _fill(tmp_path, {"a": 2, "b": 2})
+    dataset, _ = _load(tmp_path, class_names=("b", "a"))
+    assert dataset.class_names == ("b", "a")
+    for label, path in zip(dataset.train.labels, dataset.train.paths, strict=True):
+        assert dataset.class_names[label] == path.split("/")[1]
+
+
+def test_a_root_that_is_missing_or_a_file(tmp_path):
+    assert "there is no folder" in _fail(tmp_path / "missing").message
+    Image.fromarray(noise()).save(tmp_path / "file.png")
+    assert "is a file" in _fail(tmp_path / "file.png").message
