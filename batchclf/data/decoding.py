@@ -24,13 +24,14 @@ _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"RIFF", b"II*\0", b
 _WARNING_FILTERS = threading.Lock()
 
 
-def read_image(path: Path, input_shape: tuple[int, int, int], color_mode: ColorMode) -> NDArray[np.uint8]:
+def read_image(path: Path | str, input_shape: tuple[int, int, int], color_mode: ColorMode) -> NDArray[np.uint8]:
     """Read an image file at the model's input shape: (height, width, channels) uint8.
 
     Raises UnreadableImageError with the reason where the file cannot be read or is damaged.
     """
     try:
-        content = path.read_bytes()
+        with open(path, "rb", buffering=0) as handle:  # noqa: PTH123 (a Path per file is slow)
+            content = handle.read()
     except OSError as error:
         raise UnreadableImageError(f"cannot be read: {error.strerror}") from error
     return fit(decode(content, color_mode), input_shape)

@@ -89,13 +89,23 @@ def discover(root: Path, rule: LabelRule) -> Iterator[Found]:
 
 
 def _walk(root: Path, resolved: Path, prefix: str, rule: LabelRule, *, hidden: bool) -> Iterator[Found]:
+    names: list[str] = []
+    irregular: set[str] = set()
     try:
         with os.scandir(root / prefix) as entries:
-            # With "/" behind folder names the order of names is the order of whole paths: "a.png" < "a/b.png".
-            names = sorted(entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name for entry in entries)
+            # The listing tells the kinds; asking the system for each file again would take longer than reading it.
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    # With "/" behind folder names their order is that of whole paths: "a.png" < "a/b.png".
+                    names.append(entry.name + "/")
+                    continue
+                names.append(entry.name)
+                if not entry.is_file(follow_symlinks=False):
+                    irregular.add(entry.name)
     except OSError as error:
         yield SkippedImage(ImageRef(prefix, None), f"the folder cannot be listed: {error.strerror}")
         return
+    names.sort()
     for name in names:
         path = prefix + name
         is_hidden = hidden or name.startswith(".")
@@ -105,7 +115,7 @@ def _walk(root: Path, resolved: Path, prefix: str, rule: LabelRule, *, hidden: b
             yield ExcludedFile(path, "hidden")
         elif os.path.splitext(name)[1].lower() not in IMAGE_SUFFIXES:  # noqa: PTH122 (a Path per file is slow)
             yield ExcludedFile(path, "not an image by its suffix")
-        elif (reason := _no_file_reason(root, resolved, path)) is not None:
+        elif name in irregular and (reason := _no_file_reason(root, resolved, path)) is not None:
             yield ExcludedFile(path, reason)
         else:
             yield ImageRef(path, rule.label(path))

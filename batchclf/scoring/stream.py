@@ -1,9 +1,11 @@
 """The stream: files in path order → decoded batches → probabilities, a bounded number in memory at a time."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -23,7 +25,15 @@ BATCHES_AHEAD = 2
 """Batches being decoded while the model runs on the one before."""
 
 Outcome = BatchScores | SkippedImage | ExcludedFile
-Decoded = list[NDArray[np.uint8] | UnreadableImageError]
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """What one worker made of some files: `images` is (n, height, width, channels) uint8, one row a ref."""
+
+    refs: list[ImageRef]
+    images: NDArray[np.uint8]
+    skipped: list[SkippedImage]
 
 
 def score_split(split: Split, runtime: Runtime, class_names: tuple[str, ...], batch_size: int) -> Iterator[Outcome]:
@@ -52,9 +62,20 @@ def score_files(
     An unreadable image becomes a `SkippedImage` with its reason. What is in memory does not grow with the number
     of files: `batch_size` images for each of a few batches. A batch may be smaller by its unreadable images.
     """
+    folder = os.path.join(root, "")  # noqa: PTH118 (a Path per file is slow)
 
     def decode_some(refs: list[ImageRef]) -> Decoded:
-        return [_decode_or_error(root, ref, input_shape, color_mode) for ref in refs]
+        images = np.empty((len(refs), *input_shape), np.uint8)
+        kept: list[ImageRef] = []
+        skipped: list[SkippedImage] = []
+        for ref in refs:
+            try:
+                images[len(kept)] = read_image(folder + ref.path, input_shape, color_mode)
+            except UnreadableImageError as error:
+                skipped.append(SkippedImage(ref, error.message))
+            else:
+                kept.append(ref)
+        return Decoded(kept, images[: len(kept)], skipped)
 
     with (
         ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool,
@@ -76,7 +97,7 @@ def _ahead(
     blocks: Iterator[list[Found]],
     pool: ThreadPoolExecutor,
     decode_some: Callable[[list[ImageRef]], Decoded],
-) -> Generator[tuple[list[Found], Decoded], None, None]:
+) -> Generator[tuple[list[Found], list[Decoded]], None, None]:
     """Keep a few blocks under way in the pool and hand them on in order."""
     waiting: deque[tuple[list[Found], list[Future[Decoded]]]] = deque()
     try:
@@ -88,38 +109,21 @@ def _ahead(
             if not waiting:
                 return
             block, futures = waiting.popleft()
-            yield block, [image for future in futures for image in future.result()]
+            yield block, [future.result() for future in futures]
     finally:
         for _, futures in waiting:
             for future in futures:
                 future.cancel()
 
 
-def _decode_or_error(
-    root: Path, ref: ImageRef, input_shape: tuple[int, int, int], color_mode: ColorMode
-) -> NDArray[np.uint8] | UnreadableImageError:
-    try:
-        return read_image(root / ref.path, input_shape, color_mode)
-    except UnreadableImageError as error:
-        return error
-
-
-def _outcomes(items: list[Found], decoded: Decoded, runtime: Runtime) -> Iterator[Outcome]:
-    results = iter(decoded)
-    refs: list[ImageRef] = []
-    images: list[NDArray[np.uint8]] = []
-    for item in items:
-        if not isinstance(item, ImageRef):
-            yield item
-            continue
-        result = next(results)
-        if isinstance(result, UnreadableImageError):
-            yield SkippedImage(item, result.message)
-        else:
-            refs.append(item)
-            images.append(result)
-    if images:
-        yield _score(Batch(tuple(refs), np.stack(images)), runtime)
+def _outcomes(items: list[Found], parts: list[Decoded], runtime: Runtime) -> Iterator[Outcome]:
+    skipped = [item for item in items if isinstance(item, SkippedImage)]
+    skipped += [each for part in parts for each in part.skipped]
+    yield from sorted(skipped, key=lambda each: each.ref.path)
+    yield from (item for item in items if isinstance(item, ExcludedFile))
+    refs = tuple(ref for part in parts for ref in part.refs)
+    if refs:
+        yield _score(Batch(refs, np.concatenate([part.images for part in parts])), runtime)
 
 
 def _score(batch: Batch, runtime: Runtime) -> BatchScores:
