@@ -79,7 +79,7 @@ def test_dumbbell_has_no_tick_beyond_all_right():
 
 def test_curve_of_some_broken_epochs_says_so():
     svg = charts.learning_curve("loss", [float("nan"), 0.5], [float("nan")] * 2)
-    assert "Train: 0.500 at first, 0.500 after 2 epochs. Validation: no finite value." in svg
+    assert "Train: 0.500 at first, 0.500 after 2 epochs. Test: no finite value." in svg
 
 
 def decoded(png):

@@ -179,7 +179,7 @@ def test_missing_gap_is_explained(splits, labelled, words):
 def test_history_without_a_finite_value_makes_no_curve():
     run = record(history={"loss": [float("nan")], "accuracy": [0.5], "lr": [0.1]})
     curves = view_of(run, [evaluate(sample(FASHION, 10))]).gap.curves
-    assert [(curve.metric, curve.train, curve.validation) for curve in curves] == [("accuracy", (0.5,), ())]
+    assert [(curve.metric, curve.train, curve.test) for curve in curves] == [("accuracy", (0.5,), ())]
 
 
 def test_unlabelled_shows_what_is_known_and_nothing_else():
