@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,8 @@ from batchclf.errors import PredictionsError
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 PROBABILITY = "prob:"
+_PLAIN = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_/. +-]*")
+_NEEDS_QUOTES = re.compile(r'[",\r\n]')
 REQUIRED_COLUMNS = ("path", "label", "prediction", "confidence")
 ROWS_PER_PIECE = 50_000
 
@@ -26,6 +29,14 @@ def safe_cell(text: str) -> str:
     """
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return "'" + text if text.startswith((*FORMULA_STARTS, "'")) else text
+
+
+def csv_cell(text: str) -> str:
+    """Write a text as a cell of a CSV file: made safe by `safe_cell`, in quotes where RFC 4180 asks for them."""
+    if _PLAIN.fullmatch(text):
+        return text
+    text = safe_cell(text)
+    return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text
 
 
 def plain_text(cell: str) -> str:
@@ -52,10 +63,13 @@ class PredictionWriter:
         self.rows = 0
         self._topk = topk
         self._probabilities = probabilities
-        self._cells = [safe_cell(name) for name in class_names]
+        self._cells = [csv_cell(name) for name in class_names]
+        # One format string a row: formatting cell by cell takes longer than scoring a small image.
+        tops = ",%s,%.7g" * (topk - 1)
+        every = ",%.7g" * (len(class_names) * probabilities)
+        self._row = f"%s,%s,%s,%s,%s,%.7g,%.7g{tops}{every}\r\n"
         self._handle = path.open("w", encoding="utf-8", newline="")
-        self._csv = csv.writer(self._handle)
-        self._csv.writerow(column_names(class_names, topk, probabilities))
+        csv.writer(self._handle).writerow(column_names(class_names, topk, probabilities))
 
     def __enter__(self) -> "PredictionWriter":
         """Return itself."""
@@ -73,22 +87,19 @@ class PredictionWriter:
         # A stable sort of the negated scores gives ties to the class that comes first, as argmax does.
         order = np.argsort(-matrix, axis=1, kind="stable")[:, : max(2, self._topk)]
         best = np.take_along_axis(matrix, order, axis=1)
-        margins = [f"{margin:.7g}" for margin in (best[:, 0] - best[:, 1]).tolist()]
+        margins = (best[:, 0] - best[:, 1]).tolist()
         classes, tops = order.tolist(), best.tolist()
-        every = matrix.tolist() if self._probabilities else None
-        cells = self._cells
+        every: list[list[float]] = matrix.tolist() if self._probabilities else [[]] * len(matrix)
+        cells, ranks = self._cells, range(1, self._topk)
         rows = []
-        for i, ref in enumerate(scores.refs):
-            prediction = cells[classes[i][0]]
-            label = "" if ref.label is None else safe_cell(ref.label)
+        for ref, of_row, top, margin, probabilities in zip(scores.refs, classes, tops, margins, every, strict=True):
+            prediction = cells[of_row[0]]
+            label = "" if ref.label is None else csv_cell(ref.label)
             correct = "" if ref.label is None else ("true" if label == prediction else "false")
-            row = [safe_cell(ref.path), split, label, prediction, correct, f"{tops[i][0]:.7g}", margins[i]]
-            for rank in range(1, self._topk):
-                row += [cells[classes[i][rank]], f"{tops[i][rank]:.7g}"]
-            if every is not None:
-                row += [f"{value:.7g}" for value in every[i]]
-            rows.append(row)
-        self._csv.writerows(rows)
+            more = [value for rank in ranks for value in (cells[of_row[rank]], top[rank])]
+            row = (csv_cell(ref.path), split, label, prediction, correct, top[0], margin, *more, *probabilities)
+            rows.append(self._row % row)
+        self._handle.write("".join(rows))
         self.rows += len(rows)
 
 
