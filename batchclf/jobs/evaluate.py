@@ -10,12 +10,13 @@ from batchclf.errors import PredictionsError
 from batchclf.storage.predictions import class_names_of, read_predictions
 
 
-def evaluate_predictions(path: Path) -> tuple[list[Evaluation], Gap | None]:
+def evaluate_predictions(path: Path, class_names: tuple[str, ...] | None = None) -> tuple[list[Evaluation], Gap | None]:
     """Read the CSV once, in pieces, and evaluate it; the gap is None unless both splits have labels.
 
+    Without `class_names` the classes are found as `class_names_of` says.
     Raises PredictionsError where the file cannot be used or has no rows.
     """
-    names = class_names_of(path)
+    names = class_names or class_names_of(path)
     tallies: dict[str, Tally] = {}
     for rows in read_predictions(path, names):
         of_row = np.array(rows.splits)

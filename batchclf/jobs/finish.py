@@ -93,7 +93,7 @@ def finish(
 ) -> RunRecord:
     """Evaluate what was scored, hold it against the gate, and write metrics, run.json and the report."""
     with steps.step("evaluate"):
-        evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE)
+        evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, head.bundle.info.class_names)
         write_metrics(folder, evaluations, gap)
     gates: list[GateResult] = []
     test = next((each.labelled for each in evaluations if each.split == "test"), None)

@@ -53,7 +53,7 @@ def report_again(folder: Path, out: Path, *, say: Say) -> RunRecord:
     Raises RunError or PredictionsError where the run directory is incomplete.
     """
     record = read_record(folder)
-    evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE)
+    evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, tuple(record.model.class_names))
     write_report(folder, out, record, evaluations, gap, lambda: _splits_again(record, say))
     return record
 

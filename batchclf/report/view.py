@@ -162,7 +162,7 @@ def _verdict(record: RunRecord, main: Evaluation, generated: datetime) -> Verdic
         "passed": "Gate passed",
         "failed": "Gate failed",
         "partial": "Partial result, gate failed" if missed else "Partial result",
-        "none": "No gate set",
+        "none": "Scored, no gate set",
     }[state]
     started = datetime.fromisoformat(record.started)
     since = generated - started - timedelta(seconds=record.seconds)

@@ -134,6 +134,20 @@ def test_evaluate_again_gives_the_same_files(cli, job_reports, tmp_path):
         assert (tmp_path / "again" / name).read_bytes() == (run / name).read_bytes()
 
 
+def test_classes_are_the_models_even_where_none_was_predicted(cli, photos, job_reports, tmp_path):
+    """A run without probability columns over images of one class still knows all ten, in the model's order."""
+    few = tmp_path / "few"
+    few.mkdir()
+    for path in (photos / "3").glob("0*.png"):
+        shutil.copy(path, few / path.name)
+    _, result, _ = cli.json("score", few, "--reports", job_reports)
+    assert list(result["metrics"]["splits"][""]["predicted"]) == [str(digit) for digit in range(10)]
+    run = Path(result["run"])
+    assert cli("evaluate", run / "predictions.csv", "--out", tmp_path / "again")[0] == 0
+    for name in ("metrics.json", "per_class.csv", "confusion.csv"):
+        assert (tmp_path / "again" / name).read_bytes() == (run / name).read_bytes()
+
+
 def test_report_again(cli, job_reports, tmp_path):
     code, out, _ = cli("report", job_reports / "digits" / "latest", "--out", tmp_path / "page" / "again.html")
     assert code == 0

@@ -102,7 +102,7 @@ def test_pairs_are_the_largest_cells_off_the_diagonal():
     [
         ("ok", [MET], "passed", "Gate passed", "the bound is met"),
         ("ok", [MET, MET], "passed", "Gate passed", "all 2 bounds are met"),
-        ("ok", [], "none", "No gate set", "no bound was set"),
+        ("ok", [], "none", "Scored, no gate set", "no bound was set"),
         ("gate failed", [MET, MISSED], "failed", "Gate failed", "1 of 2 bounds is not met"),
         ("gate failed", [MISSED], "failed", "Gate failed", "the bound is not met"),
         ("partial", [], "partial", "Partial result", "Only 50 of 53 images could be scored"),
