@@ -22,8 +22,8 @@ class Budget:
 
 def parse_budget(text: str) -> Budget:
     """Read `N` or `P%`; raises UsageError for anything else."""
-    if re.fullmatch(r"\d+", text):
+    if re.fullmatch(r"[0-9]+", text):
         return Budget(number=int(text))
-    if re.fullmatch(r"\d+(\.\d+)?%", text) and float(text[:-1]) <= 100:
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?%", text) and float(text[:-1]) <= 100:
         return Budget(share=float(text[:-1]) / 100)
     raise UsageError(f"'{text}' is not a number of images or a percentage", hint="write for example 20 or 1%")

@@ -125,7 +125,9 @@ def _check_keys(path: Path, text: str, content: dict[str, Any], struct: Any, abo
 
 def _wrong_value(path: Path, text: str, message: str) -> JobFileError:
     found = re.fullmatch(r"(.*?)(?: - at `\$\.?(.*)`)?", message, re.DOTALL)
-    what, keys = (found[1], tuple(filter(None, (found[2] or "").split(".")))) if found else (message, ())
+    what, keys = (
+        (found[1], tuple(filter(None, re.sub(r"\[.*?\]", "", found[2] or "").split(".")))) if found else (message, ())
+    )
     name = ".".join(keys) or "the job file"
     what = what.replace("`", "")
     what = what.replace("Object missing required field data", "the table [data] is missing")

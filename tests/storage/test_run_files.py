@@ -1,0 +1,212 @@
+"""Run directories, skipped.csv, the metric files and the reports folder."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from batchclf.core.run_record import RUN_FORMAT, ModelRecord, RunRecord, TargetRecord
+from batchclf.core.types import BatchScores, ImageRef, SkippedImage
+from batchclf.errors import BatchclfError, RunError
+from batchclf.jobs.evaluate import evaluate_predictions
+from batchclf.storage.metrics import write_metrics
+from batchclf.storage.predictions import PredictionWriter
+from batchclf.storage.published import new_run_id, publish_latest, published_models
+from batchclf.storage.run_directory import RunLog, failed_log, new_run_directory, read_record, write_record
+from batchclf.storage.skipped import SkippedWriter, read_skipped
+
+
+@pytest.fixture
+def record():
+    model = ModelRecord(
+        path="m",
+        digest="0" * 64,
+        recipe="mlp",
+        settings={"epochs": 3},
+        class_names=["a", "b"],
+        input_shape=(8, 8, 1),
+        color_mode="grayscale",
+        parameters=10,
+        trained_on="digits",
+        created="2026-01-01T00:00:00+00:00",
+        history={"loss": [1.0, 0.5]},
+    )
+    return RunRecord(
+        run_id="r",
+        job="j",
+        command=["batchclf", "run"],
+        status="ok",
+        started="2026-01-01T00:00:00+00:00",
+        seconds=1.5,
+        runtime="onnx",
+        batch_size=32,
+        topk=2,
+        probabilities=False,
+        model=model,
+        targets=[TargetRecord("test", "split", "digits", "labels", 5, 4, 1, 0, 0.1)],
+    )
+
+
+def test_run_json_round_trip(tmp_path, record):
+    write_record(tmp_path, record)
+    assert read_record(tmp_path) == record
+    assert json.loads((tmp_path / "run.json").read_text())["format"] == RUN_FORMAT
+
+
+@pytest.mark.parametrize(
+    ("change", "named", "hint"),
+    [
+        (lambda text: text[:40], "is damaged", "score again"),
+        (lambda text: text.replace('"format": 1', '"format": 2'), "format 2", "update batchclf"),
+        (lambda text: text.replace('"format": 1', '"format": 0'), "format 0", "score again"),
+        (lambda text: text.replace('"seconds": 1.5', '"seconds": "long"'), "seconds", "score again"),
+    ],
+)
+def test_damaged_run_json(tmp_path, record, change, named, hint):
+    write_record(tmp_path, record)
+    path = tmp_path / "run.json"
+    text = path.read_text()
+    assert change(text) != text
+    path.write_text(change(text))
+    with pytest.raises(RunError) as caught:
+        read_record(tmp_path)
+    assert named in caught.value.message
+    assert "run.json" in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_no_run_directory(tmp_path):
+    with pytest.raises(RunError, match="there is no run directory"):
+        read_record(tmp_path / "none")
+    with pytest.raises(RunError, match="is not a run directory"):
+        read_record(tmp_path)
+
+
+def test_run_directory_appears_whole(tmp_path):
+    target = tmp_path / "job" / "run"
+    with new_run_directory(target) as folder:
+        (folder / "a").write_text("whole")
+        assert not target.exists()
+    assert (target / "a").read_text() == "whole"
+    assert [path.name for path in target.parent.iterdir()] == ["run"]
+
+
+def test_failed_run_leaves_only_its_log(tmp_path):
+    target = tmp_path / "run"
+
+    def fail(error):
+        with new_run_directory(target) as folder:
+            (folder / "predictions.csv").write_text("half")
+            log = RunLog(folder / "log.jsonl")
+            log.write("began\nhere")
+            log.failure(error)
+            log.close()
+            raise error
+
+    with pytest.raises(BatchclfError):
+        fail(BatchclfError("expected"))
+    lines = [json.loads(line) for line in failed_log(target).read_text().splitlines()]
+    assert [(line["level"], line["message"]) for line in lines] == [
+        ("info", "began\nhere"),
+        ("error", "BatchclfError: expected"),
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["failed-run.log.jsonl"]
+    with pytest.raises(ZeroDivisionError):
+        fail(ZeroDivisionError("unexpected"))
+    assert "ZeroDivisionError: unexpected" in failed_log(target).read_text()
+
+
+def test_existing_target_is_kept(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "a").write_text("kept")
+    with pytest.raises(RunError, match="is there already"), new_run_directory(tmp_path / "run"):
+        pytest.fail("must not begin")
+    assert (tmp_path / "run" / "a").read_text() == "kept"
+
+
+def test_skipped_csv_round_trip(tmp_path):
+    skips = [
+        SkippedImage(ImageRef("=a,b.png", "cat"), 'damaged: "quoted", with\nline'),
+        SkippedImage(ImageRef("c.png", None), "-1 is no size"),
+    ]
+    with SkippedWriter(tmp_path / "skipped.csv") as writer:
+        for skip in skips:
+            writer.write(skip, "")
+        assert writer.rows == 2
+    assert list(read_skipped(tmp_path / "skipped.csv")) == skips
+    table = pd.read_csv(tmp_path / "skipped.csv", keep_default_na=False)
+    assert list(table.columns) == ["path", "split", "label", "reason"]
+    assert list(table["path"]) == ["'=a,b.png", "c.png"]
+
+
+def test_skipped_csv_damage(tmp_path):
+    with pytest.raises(RunError, match="cannot be read"):
+        list(read_skipped(tmp_path / "skipped.csv"))
+    (tmp_path / "skipped.csv").write_text("path,why\na,b\n")
+    with pytest.raises(RunError, match="is damaged"):
+        list(read_skipped(tmp_path / "skipped.csv"))
+
+
+def test_metric_files_against_scikit_learn(tmp_path):
+    """Three classes, one without images and one never predicted in test; a third of the rows without a label."""
+    names = ("=up", "down", "left, right")
+    rng = np.random.default_rng(5)
+    with PredictionWriter(tmp_path / "predictions.csv", names, topk=1, probabilities=False) as writer:
+        for split in ("test", "train"):
+            scores = rng.random((90, 3)).astype(np.float32)
+            if split == "test":
+                scores[:, 2] = 0
+            labels = [None if i % 3 == 0 else names[i % 2] for i in range(90)]
+            refs = tuple(ImageRef(f"{split}/{i:02d}", label) for i, label in enumerate(labels))
+            writer.write(BatchScores(refs, scores / scores.sum(axis=1, keepdims=True)), split)
+    write_metrics(tmp_path, *evaluate_predictions(tmp_path / "predictions.csv", names))
+    table = pd.read_csv(tmp_path / "predictions.csv", keep_default_na=False)
+    per_class = pd.read_csv(tmp_path / "per_class.csv")
+    confusion = pd.read_csv(tmp_path / "confusion.csv")
+    safe = ["'=up", "down", "left, right"]
+    assert list(confusion.columns) == ["split", "label", *(f"predicted:{name}" for name in names)]
+    for split in ("test", "train"):
+        rows = table[(table["split"] == split) & (table["label"] != "")]
+        assert len(rows) == 60
+        precision, recall, f1, support = precision_recall_fscore_support(
+            rows["label"], rows["prediction"], labels=safe, zero_division=np.nan
+        )
+        of_split = per_class[per_class["split"] == split]
+        assert list(of_split["class"]) == safe
+        for column, expected in (("precision", precision), ("recall", recall), ("support", support)):
+            np.testing.assert_allclose(of_split[column], expected, err_msg=column)
+        known = of_split["f1"].notna()
+        np.testing.assert_allclose(of_split["f1"][known], np.nan_to_num(f1)[known.to_numpy()])
+        counts = confusion[confusion["split"] == split].drop(columns=["split", "label"]).to_numpy()
+        assert (counts == confusion_matrix(rows["label"], rows["prediction"], labels=safe)).all()
+    gaps = per_class[per_class["split"] == "test"].set_index("class")["gap"]
+    recalls = per_class.pivot_table(index="class", columns="split", values="recall", dropna=False)
+    np.testing.assert_allclose(gaps["down"], recalls.loc["down", "train"] - recalls.loc["down", "test"])
+    assert np.isnan(gaps["left, right"])
+
+
+def test_run_ids_are_unique_and_sort_by_age(tmp_path):
+    seen = []
+    for _ in range(3):
+        seen.append(new_run_id(tmp_path))
+        (tmp_path / seen[-1]).mkdir()
+    assert len(set(seen)) == 3
+    assert sorted(seen) == seen
+
+
+def test_latest_points_to_the_newest(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        link = publish_latest(tmp_path / name)
+        assert link.resolve() == tmp_path / name
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "one", "two"]
+
+
+def test_published_models(tmp_path):
+    assert published_models(tmp_path / "none") == []
+    for job in ("b", "a"):
+        (tmp_path / job / "model").mkdir(parents=True)
+    (tmp_path / "c").mkdir()
+    assert [path.parent.name for path in published_models(tmp_path)] == ["a", "b"]
