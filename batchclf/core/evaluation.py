@@ -13,8 +13,8 @@ from batchclf.core.types import Prediction, PredictionRows
 CONFIDENCE_BINS = 20
 SHOWN_IMAGES = 24
 SHOWN_PAIRS = 10
-LOWEST_PROBABILITY = float(np.finfo(np.float32).eps)
-"""Log loss clips probabilities to at least this, as scikit-learn's log_loss does for float32."""
+LOWEST_PROBABILITY = float(np.finfo(np.float64).eps)
+"""Log loss clips probabilities to at least this, as scikit-learn's log_loss does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def test_balanced_accuracy_is_that_of_scikit_learn():
 @given(st.data())
 def test_log_loss_is_that_of_scikit_learn(data):
     count, classes = data.draw(st.integers(1, 60)), data.draw(st.integers(2, 5))
-    probabilities = data.draw(random_probabilities(count, classes)).astype(np.float32)
+    probabilities = data.draw(random_probabilities(count, classes))
     labels = np.random.default_rng(data.draw(st.integers(0, 99))).integers(0, classes, count)
     found = evaluate(make_rows(probabilities, labels)).labelled
     assert found.log_loss == pytest.approx(log_loss(labels, probabilities, labels=range(classes)), rel=1e-5, abs=1e-6)
@@ -94,10 +94,10 @@ def test_log_loss_is_that_of_scikit_learn(data):
 
 @pytest.mark.parametrize("of_truth", [0.0, 1.0])
 def test_log_loss_of_a_certain_model_stays_finite(of_truth):
-    probabilities = np.array([[of_truth, 1 - of_truth]], np.float32)
+    probabilities = np.array([[of_truth, 1 - of_truth]])
     found = evaluate(make_rows(probabilities, [0])).labelled
     assert found.log_loss == pytest.approx(log_loss([0], probabilities, labels=[0, 1]), abs=1e-6)
-    assert found.log_loss < 20
+    assert found.log_loss < 40
 
 
 def test_without_probability_columns_there_is_no_log_loss():
