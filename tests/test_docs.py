@@ -1,0 +1,408 @@
+"""README, ARCHITECTURE and CONTRIBUTING against the program: what they show is what it does."""
+
+import argparse
+import ast
+import importlib.util
+import inspect
+import json
+import os
+import re
+import shlex
+import shutil
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+import pytest
+
+from batchclf import errors
+from batchclf.cli import main as cli_main
+from batchclf.cli.options import common
+from batchclf.cli.summary import EXIT_CODES
+from batchclf.core.evaluation import LOWEST_PROBABILITY
+from batchclf.core.gap import STRONG_GAP
+from batchclf.jobs.spec import JobSpec
+from batchclf.models.bundle import INFO_FILE, KERAS_FILE, ONNX_FILE
+from batchclf.models.recipes import RECIPES
+from batchclf.storage.predictions import FORMULA_STARTS, REQUIRED_COLUMNS, column_names, plain_text, safe_cell
+from batchclf.storage.skipped import COLUMNS as SKIPPED_COLUMNS
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGES.md")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def section(text, title):
+    """The text under a heading, up to the next heading of its level or above."""
+    level, body = re.search(rf"^(#+) {re.escape(title)}\n(.*)", text, re.MULTILINE | re.DOTALL).groups()
+    return re.split(rf"^#{{1,{len(level)}}} ", body, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def tables(text):
+    """The rows of every table in a text, header lines left out; `\\|` is a pipe within a cell."""
+    rows = []
+    for line in text.splitlines():
+        if line.startswith("|") and not re.fullmatch(r"[|\s-]+", line):
+            cells = re.split(r"(?<!\\)\|", line)[1:-1]
+            rows.append([cell.strip().replace("\\|", "|") for cell in cells])
+        elif line.startswith("|---"):
+            rows.pop()
+    return rows
+
+
+def first_column(text):
+    return [row[0].strip("`") for row in tables(text)]
+
+
+def blocks(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def subparsers(parser):
+    """Every verb, or verb and action, with its parser: `data export` → parser."""
+    found = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, inner in action.choices.items():
+                below = subparsers(inner)
+                found |= {f"{name} {action}": each for action, each in below.items()} if below else {name: inner}
+    return found
+
+
+COMMANDS = subparsers(cli_main.build_parser())
+COMMON = {action.dest for action in common()._actions}
+
+
+def spelling(action):
+    """An argument as the tables write it: `--batch-size N`, `--labels {auto,none}`, `DIR`, `[DIR]`."""
+    value = action.metavar or ("{" + ",".join(map(str, action.choices)) + "}" if action.choices else "")
+    value = value.replace("%%", "%")
+    if not action.option_strings:
+        return f"[{value}]" if action.nargs == "?" else value
+    return f"{action.option_strings[-1]} {value}".strip() if action.nargs != 0 else action.option_strings[-1]
+
+
+def options(parser):
+    actions = [each for each in parser._actions if each.option_strings and each.dest != "help"]
+    return {spelling(each): each for each in actions}
+
+
+def check_default(action, shown):
+    """A default in `code` is the value itself; words stand where the program works it out."""
+    if action.required:
+        assert shown == "required"
+    elif action.nargs == 0:
+        assert shown == "off"
+    elif action.dest == "workers":
+        assert shown == "the number of cores"
+        assert action.default == (os.cpu_count() or 1)
+    elif action.default is None:
+        assert shown
+        assert not shown.startswith("`")
+        assert shown != "required"
+    else:
+        assert shown == f"`{action.default}`"
+
+
+def test_commands_table_is_the_parser():
+    expected = []
+    for name, parser in COMMANDS.items():
+        positionals = [spelling(action) for action in parser._actions if not action.option_strings]
+        expected.append(" ".join(["batchclf", name, *positionals]))
+    commands = section(README, "Commands").split("###")[0]
+    assert first_column(commands) == expected
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_options_table_is_the_parser(command):
+    of_parser = {text: action for text, action in options(COMMANDS[command]).items() if action.dest not in COMMON}
+    rows = tables(section(README, f"Options of `batchclf {command}`"))
+    assert [row[0].strip("`") for row in rows] == list(of_parser)
+    for (_, shown, what), action in zip(rows, of_parser.values(), strict=True):
+        check_default(action, shown)
+        assert what
+
+
+def test_options_of_every_command():
+    rows = {row[0].strip("`"): row[1] for row in tables(section(README, "Options of every command"))}
+    for parser in COMMANDS.values():
+        of_parser = {text: action for text, action in options(parser).items() if action.dest in COMMON}
+        assert rows.keys() == of_parser.keys()
+        for text, action in of_parser.items():
+            check_default(action, rows[text])
+
+
+def test_every_section_of_options_belongs_to_a_command():
+    titles = re.findall(r"^### Options of `batchclf (.+)`$", README, re.MULTILINE)
+    assert titles == list(COMMANDS)
+
+
+def test_the_recipes_own_defaults():
+    for name, recipe in RECIPES.items():
+        train = section(README, "Options of `batchclf train`")
+        assert f"{recipe.epochs} for `{name}`" in train
+        assert f"{recipe.batch_size} for `{name}`" in train
+
+
+def kind(field_type):
+    """The type of a job's key in words; the values of a choice are sorted."""
+    info = msgspec.inspect
+    match field_type:
+        case info.UnionType():
+            return " or ".join(kind(each) for each in field_type.types if not isinstance(each, info.NoneType))
+        case info.LiteralType():
+            return " or ".join(f'`"{value}"`' for value in sorted(field_type.values))
+        case info.ListType():
+            return f"list of {kind(field_type.item_type)}"
+        case info.Metadata():
+            return kind(field_type.type)
+        case info.BoolType():
+            return "true or false"
+        case info.StrType():
+            return "text"
+        case info.IntType():
+            assert field_type.le is None
+            return f"whole number from {field_type.ge}"
+        case info.FloatType():
+            return f"number from {field_type.ge} to {field_type.le}"
+    raise AssertionError(field_type)
+
+
+def job_keys(struct, above=""):
+    """Each key, dotted, with its type in words and its default (`NODEFAULT` where it must be given)."""
+    found = {}
+    for field in msgspec.inspect.type_info(struct).fields:
+        if isinstance(field.type, msgspec.inspect.StructType):
+            found |= job_keys(field.type.cls, f"{field.name}.")
+        else:
+            default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+            found[above + field.name] = (kind(field.type), default)
+    return found
+
+
+def shown_kind(cell):
+    """A type as the table has it, the values of a choice sorted."""
+    start, *values = re.split(r'(`".*?"`)', cell)
+    return start + " or ".join(sorted(value for value in values if value.startswith("`")))
+
+
+def test_job_keys_are_those_of_the_program():
+    rows = {row[0].strip("`"): row[1:] for row in tables(section(README, "Job files").split("###")[0])}
+    keys = job_keys(JobSpec)
+    assert rows.keys() == keys.keys()
+    for key, (of_program, default) in keys.items():
+        cell, shown, what = rows[key]
+        assert shown_kind(cell) == of_program, key
+        if default is None:
+            assert shown, key
+        else:
+            assert tomllib.loads(f"x = {shown.strip('`')}")["x"] == default, key
+        assert what, key
+
+
+def test_exit_codes():
+    rows = {int(code): meaning for code, meaning in tables(section(README, "Exit codes"))}
+    raised = {each.exit_code for _, each in inspect.getmembers(errors, inspect.isclass)}
+    assert rows.keys() == {0, cli_main.INTERRUPTED} | raised | set(EXIT_CODES.values())
+    for status, code in EXIT_CODES.items():
+        assert rows[code].split(":")[0] == status
+    in_help = re.search(r"exit codes: (.*)", cli_main.EXAMPLES, re.DOTALL)[1]
+    for part in in_help.split(","):
+        code, words = part.split(maxsplit=1)
+        assert re.match(rf"{words.strip()}\b", rows[int(code)])
+
+
+def test_columns_of_the_prediction_csv():
+    columns = section(README, "predictions.csv (format 1)")
+    assert first_column(columns) == column_names(("CLASS",), 3, True)
+    spelt = {"\t": "a tab", "\r": "a carriage return"}
+    *starts, last = [spelt.get(start, f"`{start}`") for start in FORMULA_STARTS]
+    assert f"begins with {', '.join(starts)} or {last}" in columns
+    needed = ", ".join(f"`{name}`" for name in REQUIRED_COLUMNS[:-1])
+    assert f"needs the columns {needed} and `{REQUIRED_COLUMNS[-1]}`" in columns
+    assert first_column(section(README, "skipped.csv")) == SKIPPED_COLUMNS
+
+
+def test_data_places_name_the_variables_and_the_digests_file():
+    from batchclf.data import providers
+    from batchclf.data.decoding import IMAGE_SUFFIXES
+    from batchclf.data.fashion_mnist import FILE_SET
+
+    text = section(README, "Where the data comes from")
+    for name in (providers.DATA_DIR_VARIABLE, providers.OFFLINE_VARIABLE, FILE_SET.debian_package):
+        assert name in text
+    assert str(providers.SYSTEM_FOLDER / FILE_SET.name) in text
+    suffixes = re.search(r"Image files end in (.*?),\s+in small", section(README, "How images are read"), re.DOTALL)[1]
+    assert set(re.findall(r"`(.*?)`", suffixes)) == IMAGE_SUFFIXES
+
+
+def test_bounds_that_the_metrics_table_names():
+    rows = {row[0].strip("`"): row[1] for row in tables(section(README, "metrics.json (format 1)"))}
+    assert f"`strong` ({STRONG_GAP:.2f} and more)" in rows["gap.overfitting"]
+    assert f"at least {LOWEST_PROBABILITY:.2g};" in rows["splits.*.log_loss"]
+
+
+def shown_commands(text):
+    """Every command line of batchclf that a document shows, as arguments."""
+    for block in blocks(text, "(?:console|crontab)") + re.findall(r"`(batchclf [a-z][^`\n]+)`", text):
+        for line in block.splitlines() if "\n" in block else [block]:
+            found = re.match(r"(?:\$ |.*&& \.venv/bin/python -m )?batchclf (.+)", line)
+            if found:
+                yield shlex.split(found[1], comments=True)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_shown_is_understood(document):
+    parser = cli_main.build_parser()
+    usages = {row.removeprefix("batchclf ") for row in first_column(section(README, "Commands").split("###")[0])}
+    for arguments in shown_commands((ROOT / document).read_text(encoding="utf-8")):
+        if " ".join(arguments) in usages | COMMANDS.keys() | {"--version", "COMMAND --help"}:
+            continue
+        parser.parse_args(arguments)
+
+
+def test_dev_commands():
+    spec = importlib.util.spec_from_file_location("dev", ROOT / "dev.py")
+    dev = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(dev)
+    first = blocks(section(README, "Two commands"), "console")[0]
+    assert re.findall(r"\$ python3 dev\.py (\w+)\n", first) == list(dev.COMMANDS)
+    assert "-m batchclf run jobs/fashion-mnist.toml" in " ".join(dev.COMMANDS["job"])
+
+
+TOUR = section(README, "A quick tour")
+
+
+def skeleton(line):
+    """A line without what differs from run to run and between Fashion MNIST and the digits."""
+    line = re.sub(r"fashion-mnist|digits", "NAME", line)
+    line = re.sub(r"(^|[ (])[^ (]*/[^ ):,]*", r"\1PATH", line)
+    line = re.sub(r"\d[\d,.:TZ+x-]*%?", "#", line)
+    line = re.sub(r"^(the model is right on).*", r"\1", line, flags=re.IGNORECASE)
+    line = re.sub(r"^class .*", "class", line)
+    return " ".join(line.split())
+
+
+@pytest.fixture(scope="module")
+def tour(tmp_path_factory):
+    """The tour's commands, run in order on the digits: (command, lines shown, lines printed) of each; the folder."""
+    folder = tmp_path_factory.mktemp("tour")
+    (folder / "jobs").mkdir()
+    shutil.copy(ROOT / "jobs" / "digits.toml", folder / "jobs")
+    taken = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        # The tour begins with a run that loads the model.
+        run(["run", "jobs/digits.toml", "--quiet"], folder)
+        for block in blocks(TOUR, "console"):
+            for part in block.removeprefix("$ ").split("\n$ "):
+                command, *shown = part.splitlines()
+                arguments = shlex.split(command.replace("fashion-mnist", "digits"))[1:]
+                taken.append((command, shown, run(arguments, folder)))
+    return taken, folder
+
+
+def run(arguments, folder):
+    import contextlib
+    import io
+
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert cli_main.main(arguments) == 0, arguments
+    return out.getvalue().splitlines()
+
+
+def test_tour_shows_what_the_program_prints(tour):
+    taken, _ = tour
+    assert {command.split()[1] for command, _, _ in taken} == {"run", "data", "score", "evaluate", "report"}
+    for command, shown, printed in taken:
+        rest = iter([skeleton(line) for line in printed])
+        missing = [line for line in shown if line != "…" and skeleton(line) not in rest]
+        assert missing == [], f"{command} printed: {printed}"
+
+
+def test_run_directory_files(tour):
+    _, folder = tour
+    listed = first_column(section(README, "The run directory").split("###")[0])
+    for run_directory in (folder / "reports" / "digits" / "latest", folder / "reports" / "score" / "latest"):
+        assert sorted(listed) == sorted(path.name for path in run_directory.iterdir())
+    bundle = {path.name for path in (folder / "reports" / "digits" / "model").iterdir()}
+    assert bundle == {KERAS_FILE, ONNX_FILE, INFO_FILE}
+    assert all(f"`{name}`" in section(README, "The model bundle") for name in bundle)
+
+
+@pytest.mark.parametrize("name", ["per_class.csv", "confusion.csv"])
+def test_columns_of_the_metrics_csvs(tour, name):
+    header = (tour[1] / "reports" / "digits" / "latest" / name).read_bytes().decode().split("\r\n")[0].split(",")
+    assert first_column(section(README, name)) == list(
+        dict.fromkeys(re.sub("^predicted:.*", "predicted:CLASS", column) for column in header)
+    )
+
+
+def test_keys_of_metrics_json(tour):
+    metrics = json.loads((tour[1] / "reports" / "digits" / "latest" / "metrics.json").read_bytes())
+    expected = [f"splits.*.{key}" for key in metrics["splits"]["test"]] + [f"gap.{key}" for key in metrics["gap"]]
+    assert first_column(section(README, "metrics.json (format 1)")) == expected
+
+
+def test_pandas_undoes_the_guard_as_the_readme_says(tmp_path, monkeypatch):
+    names = ["=1+1", "'=1+1", "-5", "plain", "''", "NA", "", "@x", "\ttab"]
+    columns = column_names(("a",), 2, False)
+    table = pd.DataFrame(
+        [[safe_cell(name), "test", safe_cell(name), safe_cell(name), "true", 0.5, 0.1, "a", 0.4] for name in names],
+        columns=columns,
+    )
+    table.to_csv(tmp_path / "predictions.csv", index=False, lineterminator="\r\n")
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, Any] = {}
+    (code,) = blocks(section(README, "predictions.csv (format 1)"), "python")
+    exec(code, scope)
+    for column in ("path", "label", "prediction"):
+        assert list(scope["rows"][column]) == names == [plain_text(safe_cell(name)) for name in names]
+
+
+def test_recipe_of_the_contributing_guide_trains(digits, tmp_path, monkeypatch):
+    from batchclf.models import recipes
+    from batchclf.models.train import TrainSettings, train
+
+    function, entry = blocks((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), "python")
+    monkeypatch.setattr(recipes, "RECIPES", dict(RECIPES))
+    monkeypatch.setattr("batchclf.models.train.RECIPES", recipes.RECIPES)
+    exec(function + entry, {**vars(recipes)})
+    (name,) = recipes.RECIPES.keys() - RECIPES.keys()
+    assert ast.parse(function).body[0].name == name
+    bundle = train(digits, TrainSettings(name, epochs=1), tmp_path / "m", say=lambda _: None, on_epoch=lambda *_: None)
+    assert bundle.info.recipe == name
+
+
+def test_architecture_names_every_file():
+    listed = re.findall(r"^\| `([\w/]+\.py)` \|", (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"), re.MULTILINE)
+    package = ROOT / "batchclf"
+    assert sorted(listed) == sorted(path.relative_to(package).as_posix() for path in package.rglob("*.py"))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_and_anchors_lead_somewhere(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)]+)\)", prose):
+        assert (ROOT / target.split("#")[0]).exists(), target
+    for name in re.findall(r"`((?:[\w.]+/)+[\w-]+\.(?:py|html|css|toml|cfg))`", prose):
+        if not name.split("/")[-1].split(".")[0].isupper():
+            assert (ROOT / name).exists() or (ROOT / "batchclf" / name).exists(), name
+
+
+def test_pictures_are_small():
+    pictures = sorted((ROOT / "docs").glob("*.png"))
+    assert pictures
+    assert all(f"docs/{path.name}" in README for path in pictures)
+    assert all(path.stat().st_size < 250_000 for path in pictures)
+
+
+def test_changes_begin_with_the_version():
+    from batchclf import __version__
+
+    first = re.search(r"^## (\S+)", (ROOT / "CHANGES.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert first[1] == __version__
