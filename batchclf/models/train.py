@@ -74,7 +74,7 @@ def train(dataset: Dataset, settings: TrainSettings, out: Path, *, say: Say, on_
     keras.utils.set_random_seed(settings.seed)
     input_shape: tuple[int, int, int] = dataset.train.images.shape[1:]
     model = recipe.build(input_shape, len(dataset.class_names))
-    history = _fit(model, dataset, epochs, batch_size, on_epoch)
+    history = _fit(model, dataset, epochs, batch_size, settings.seed, on_epoch)
     with atomic.new_folder(out) as folder:
         model.save(folder / KERAS_FILE)
         sample = dataset.test.images[:CHECKED_IMAGES]
@@ -116,12 +116,10 @@ def tensorflow_or_error() -> Any:
     return tensorflow
 
 
-def _fit(model: Any, dataset: Dataset, epochs: int, batch_size: int, on_epoch: OnEpoch) -> dict[str, list[float]]:
+def _fit(
+    model: Any, dataset: Dataset, epochs: int, batch_size: int, seed: int, on_epoch: OnEpoch
+) -> dict[str, list[float]]:
     import keras
-
-    class Report(keras.callbacks.Callback):  # type: ignore[misc]
-        def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-            on_epoch(epoch + 1, dict(logs or {}))
 
     model.compile(
         optimizer="adam",
@@ -129,22 +127,32 @@ def _fit(model: Any, dataset: Dataset, epochs: int, batch_size: int, on_epoch: O
         metrics=["accuracy"],
         steps_per_execution=STEPS_PER_EXECUTION,
     )
-    fitted = model.fit(
-        dataset.train.images,
-        dataset.train.labels,
-        epochs=epochs,
-        batch_size=batch_size,
-        validation_data=(dataset.test.images, dataset.test.labels),
-        validation_batch_size=VALIDATION_BATCH,
-        callbacks=[Report(), keras.callbacks.TerminateOnNaN()],
-        verbose=0,
-    )
-    history = {name: [float(value) for value in values] for name, values in fitted.history.items()}
-    if not np.all(np.isfinite(history["loss"])):
-        raise ModelError(
-            f"training diverged in epoch {len(history['loss'])}: the loss is not a number any more",
-            hint="check the training images, or use fewer epochs or another seed; no bundle was written",
+    history: dict[str, list[float]] = {}
+    # With a seed set, Keras' own shuffling gives each epoch the same batches; the order is drawn here instead.
+    orders = np.random.default_rng(seed)
+    for epoch in range(epochs):
+        order = orders.permutation(len(dataset.train.images))
+        fitted = model.fit(
+            dataset.train.images[order],
+            dataset.train.labels[order],
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            batch_size=batch_size,
+            shuffle=False,
+            validation_data=(dataset.test.images, dataset.test.labels),
+            validation_batch_size=VALIDATION_BATCH,
+            callbacks=[keras.callbacks.TerminateOnNaN()],
+            verbose=0,
         )
+        metrics = {name: float(values[-1]) for name, values in fitted.history.items()}
+        for name, value in metrics.items():
+            history.setdefault(name, []).append(value)
+        if not np.isfinite(metrics["loss"]):
+            raise ModelError(
+                f"training diverged in epoch {epoch + 1}: the loss is not a number any more",
+                hint="check the training images, or use fewer epochs or another seed; no bundle was written",
+            )
+        on_epoch(epoch + 1, metrics)
     return history
 
 
