@@ -15,10 +15,10 @@ def positive(text: str) -> int:
     return value
 
 
-def not_negative(text: str) -> int:
-    """Read a whole number from 0 up."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 up")
+def seed(text: str) -> int:
+    """Read a whole number that seeds every random generator: 32 bits, as numpy's old one and Keras take."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 to {2**32 - 1}")
     return int(text)
 
 

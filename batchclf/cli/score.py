@@ -55,7 +55,9 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         "--runtime", choices=("onnx", "tensorflow"), default="onnx", help="what runs the model (default: onnx)"
     )
     parser.add_argument(
-        "--max-skipped", metavar="N|P%%", help="end with exit code 4 where more images cannot be read (default: any)"
+        "--max-skipped",
+        metavar="LIMIT",
+        help="end with exit code 4 where more images, N or P%%, cannot be read (default: any)",
     )
     add_reports(parser)
     add_data_dir(parser)

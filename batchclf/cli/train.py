@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchclf.cli.options import add_data_dir, not_negative, positive
+from batchclf.cli.options import add_data_dir, positive, seed
 from batchclf.data.catalog import DATASET_NAMES
 from batchclf.models.recipes import RECIPES
 
@@ -37,7 +37,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder of the model bundle")
     parser.add_argument("--epochs", type=positive, metavar="N", help="passes over the training images (recipe's own)")
     parser.add_argument("--batch-size", type=positive, metavar="N", help="images a step (recipe's own: 32)")
-    parser.add_argument("--seed", type=not_negative, default=0, metavar="N", help="of all randomness (default: 0)")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of all randomness (default: 0)")
     add_data_dir(parser)
     parser.set_defaults(handle=handle)
 

@@ -63,6 +63,7 @@ def test_version(cli):
         (["train", "--dataset", "mnist", "--recipe", "mlp", "--out", "x"], "mnist"),
         (["train", "--dataset", "digits", "--recipe", "mlp", "--out", "x", "--epochs", "0"], "'0'"),
         (["train", "--dataset", "digits", "--recipe", "mlp", "--out", "x", "--seed", "-1"], "--seed"),
+        (["train", "--dataset", "digits", "--recipe", "mlp", "--out", "x", "--seed", "4294967296"], "4294967295"),
         (["score"], "--split"),
         (["score", "a", "--split", "test"], "--split"),
         (["score", "a", "--max-skipped", "many"], "many"),
