@@ -45,6 +45,12 @@ def load_class_folders(
             f"the folder of class '{strangers[0]}' in {root} is not a class of the model ({', '.join(names)})",
             hint="rename it, move it away, or train again (retrain = true)",
         )
+    unreadable = [name for name in names if any("\ud800" <= character <= "\udfff" for character in name)]
+    if unreadable:
+        raise DataError(
+            f"the name of the class folder {unreadable[0]!a} in {root} is not UTF-8",
+            hint="rename it, or map it to a class name in classes.json",
+        )
     if len(names) < 2:
         raise DataError(
             f"{root} has {len(names)} class folder(s); a classifier needs at least two",

@@ -2,28 +2,29 @@
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 
 from batchclf.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """At most `number` skipped images, or at most `share` (0 to 1) of those found."""
+    """At most `number` skipped images, or at most `share` (0 to 1, exact) of those scored and skipped."""
 
     number: int | None = None
-    share: float | None = None
+    share: Fraction | None = None
 
     def exceeded(self, skipped: int, images: int) -> bool:
         """Whether more of the `images` (scored and skipped) were skipped than allowed."""
         if self.number is not None:
             return skipped > self.number
-        return self.share is not None and images > 0 and skipped / images > self.share
+        return self.share is not None and skipped > self.share * images
 
 
 def parse_budget(text: str) -> Budget:
     """Read `N` or `P%`; raises UsageError for anything else."""
-    if re.fullmatch(r"[0-9]+", text):
+    if re.fullmatch(r"[0-9]{1,18}", text):
         return Budget(number=int(text))
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?%", text) and float(text[:-1]) <= 100:
-        return Budget(share=float(text[:-1]) / 100)
+    if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,18})?%", text) and Fraction(text[:-1]) <= 100:
+        return Budget(share=Fraction(text[:-1]) / 100)
     raise UsageError(f"'{text}' is not a number of images or a percentage", hint="write for example 20 or 1%")

@@ -45,7 +45,11 @@ def load_pictures(
 
 
 def _shown(evaluation: Evaluation) -> tuple[Prediction, ...]:
-    return evaluation.labelled.worst_errors if evaluation.labelled else evaluation.least_confident
+    labelled = evaluation.labelled
+    if labelled is None:
+        return evaluation.least_confident
+    some_without = labelled.total < evaluation.total
+    return labelled.worst_errors + (evaluation.least_confident if some_without else ())
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:

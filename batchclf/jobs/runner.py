@@ -68,7 +68,10 @@ def job_lock(folder: Path) -> Iterator[None]:
             finally:
                 holder.unlink(missing_ok=True)
     except Timeout as error:
-        who = holder.read_text().strip() if holder.exists() else "another process"
+        try:
+            who = holder.read_text().strip()
+        except OSError:  # it has not written it yet, or has just ended
+            who = "another process"
         raise AlreadyRunningError(
             f"another run of this job is under way ({who}; lock {path})",
             hint="wait for it; the lock ends with the process, so there is nothing to remove",

@@ -4,7 +4,7 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -16,14 +16,18 @@ from batchclf.storage.published import MODEL
 
 Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+"""The seeds that numpy takes."""
+
+PathText = Annotated[str, Meta(min_length=1, pattern=r"^[^\0]+$")]
 
 
 class DataSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[data]: a data set by name or a folder of class folders; `data_dir` is where a named one's files lie."""
 
     dataset: Literal["fashion-mnist", "digits"] | None = None
-    directory: str | None = None
-    data_dir: str | None = None
+    directory: PathText | None = None
+    data_dir: PathText | None = None
 
 
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,9 +36,9 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recipe: str = "mlp"
     epochs: Positive | None = None
     batch_size: Positive | None = None
-    seed: Annotated[int, Meta(ge=0)] = 0
+    seed: Seed = 0
     retrain: bool = False
-    bundle: str | None = None
+    bundle: PathText | None = None
 
 
 class ScoringSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,14 +61,14 @@ class GateSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class PublishSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[publish]: the reports folder."""
 
-    reports: str = "../reports"
+    reports: PathText = "../reports"
 
 
 class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A job file. Paths in it are relative to the file's own folder; `path` is the file."""
 
     data: DataSpec
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")] | None = None
     model: ModelSpec = msgspec.field(default_factory=ModelSpec)
     scoring: ScoringSpec = msgspec.field(default_factory=ScoringSpec)
     gate: GateSpec = msgspec.field(default_factory=GateSpec)
@@ -89,7 +93,7 @@ class Job:
 def load_job(path: Path) -> Job:
     """Read a job file; raises JobFileError that names the line, the key, what was expected and the nearest key."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         hint = "job files lie in jobs/, e.g. jobs/fashion-mnist.toml"
         raise JobFileError(f"the job file {path} cannot be read: {error.strerror}", hint=hint) from error
@@ -97,7 +101,7 @@ def load_job(path: Path) -> Job:
         raise JobFileError(f"the job file {path} is not UTF-8 text: {error}", hint="save it as UTF-8") from error
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise JobFileError(f"{path} is not valid TOML: {error}", hint="correct that line") from error
     _check_keys(path, text, content, JobSpec, ())
     try:
@@ -131,7 +135,22 @@ def _wrong_value(path: Path, text: str, message: str) -> JobFileError:
     name = ".".join(keys) or "the job file"
     what = what.replace("`", "")
     what = what.replace("Object missing required field data", "the table [data] is missing")
+    if what.startswith("Invalid enum value"):
+        what += f"; choose of: {', '.join(_choices(keys))}"
     return JobFileError(f"{_at(path, text, keys)}: {name}: {what}", hint="correct the value; the README lists the keys")
+
+
+def _choices(keys: tuple[str, ...]) -> list[str]:
+    kind: Any = JobSpec
+    for key in keys:
+        kind = next(field.type for field in msgspec.structs.fields(kind) if field.name == key)
+    return _literals(kind)
+
+
+def _literals(kind: Any) -> list[str]:
+    if get_origin(kind) is Literal:
+        return list(get_args(kind))
+    return [choice for inner in get_args(kind) for choice in _literals(inner)]
 
 
 def _check_together(path: Path, text: str, spec: JobSpec) -> None:
@@ -164,7 +183,7 @@ def _check_together(path: Path, text: str, spec: JobSpec) -> None:
 
 
 def _at(path: Path, text: str, keys: tuple[str, ...]) -> str:
-    """Name the file and, where it can be found, the line of a key (dotted, or under its [table])."""
+    """Name the file and, where it can be found, the line of a key (dotted, under its [table] or in a table's line)."""
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), start=1):
         if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
@@ -175,4 +194,4 @@ def _at(path: Path, text: str, keys: tuple[str, ...]) -> str:
             full = table + tuple(part.strip("\"'") for part in key[1].split("."))
             if keys and full[: len(keys)] == keys:
                 return f"{path}, line {number}"
-    return str(path)
+    return _at(path, text, keys[:-1]) if keys else str(path)

@@ -86,12 +86,13 @@ def _per_class_csv(evaluations: Sequence[Evaluation], gap: Gap | None) -> str:
     gaps = {} if gap is None else {each.name: each.gap for each in gap.per_class}
     rows = []
     for evaluation in evaluations:
+        split = safe_cell(evaluation.split)
         if evaluation.labelled is None:
             for name, count in zip(evaluation.class_names, evaluation.predicted_counts.tolist(), strict=True):
-                rows.append([evaluation.split, safe_cell(name), "", count] + [""] * 11)
+                rows.append([split, safe_cell(name), "", count] + [""] * 11)
             continue
         for each in evaluation.labelled.per_class:
-            row = [evaluation.split, safe_cell(each.name), each.support, each.predicted, each.correct]
+            row = [split, safe_cell(each.name), each.support, each.predicted, each.correct]
             row += _cells(each.recall) + _cells(each.precision) + ["" if each.f1 is None else each.f1]
             rows.append(row + _cells(gaps.get(each.name) if evaluation.split == "test" else None))
     return _csv(header, rows)
@@ -103,7 +104,7 @@ def _confusion_csv(evaluations: Sequence[Evaluation]) -> str:
     for evaluation in evaluations:
         if evaluation.labelled is not None:
             for name, counts in zip(names, evaluation.labelled.confusion.counts.tolist(), strict=True):
-                rows.append([evaluation.split, safe_cell(name), *counts])
+                rows.append([safe_cell(evaluation.split), safe_cell(name), *counts])
     return _csv(["split", "label", *(f"predicted:{name}" for name in names)], rows)
 
 

@@ -3,7 +3,9 @@
 import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +21,7 @@ PROBABILITY = "prob:"
 _PLAIN = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_/. +-]*")
 _NEEDS_QUOTES = re.compile(r'[",\r\n]')
 REQUIRED_COLUMNS = ("path", "label", "prediction", "confidence")
+READ_COLUMNS = (*REQUIRED_COLUMNS, "split", "margin")
 ROWS_PER_PIECE = 50_000
 
 
@@ -131,11 +134,12 @@ def read_predictions(path: Path, class_names: tuple[str, ...] | None = None) -> 
     """
     names = class_names or class_names_of(path)
     columns = _header(path)
-    index = {safe_cell(name): number for number, name in enumerate(names)}
+    # Compared without the `'`, which somebody else's file has not; what cannot be written stands as its escape.
+    index = {plain_text(safe_cell(name)): number for number, name in enumerate(names)}
     wanted = [PROBABILITY + name for name in names]
-    has_probabilities = set(wanted) <= set(columns)
+    has_probabilities = bool(wanted) and set(wanted) <= set(columns)
     keep = [*REQUIRED_COLUMNS, *(name for name in ("split", "margin") if name in columns)]
-    first = 2  # the line of the file that a piece begins in, where no cell holds a line break
+    first = 0  # the row that a piece begins with
     for piece in _pieces(path, keep + wanted * has_probabilities):
         labels = _classes(path, piece, "label", {**index, "": -1}, first)
         predictions = _classes(path, piece, "prediction", index, first)
@@ -162,12 +166,18 @@ def _header(path: Path) -> list[str]:
         ) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise PredictionsError(f"{path} is not a CSV in UTF-8: {error}", hint="save it as CSV in UTF-8") from error
+    if any("\0" in name for name in columns):
+        raise PredictionsError(f"{path} is not a CSV: its first line holds a NUL", hint="save it as CSV in UTF-8")
     missing = [name for name in REQUIRED_COLUMNS if name not in columns]
     if missing:
         raise PredictionsError(
             f"{path} lacks the column(s) {', '.join(missing)}; its first line has: {', '.join(columns) or 'nothing'}",
             hint=f"a predictions CSV has a header line with at least {', '.join(REQUIRED_COLUMNS)}",
         )
+    used = (name for name in columns if name in READ_COLUMNS or name.startswith(PROBABILITY))
+    doubled = [name for name, times in Counter(used).items() if times > 1]
+    if doubled:
+        raise PredictionsError(f"{path} has the column '{doubled[0]}' twice", hint="remove one of them")
     return columns
 
 
@@ -179,6 +189,7 @@ def _pieces(path: Path, columns: list[str]) -> Iterator[Any]:
             path,
             usecols=columns,
             dtype=str,
+            index_col=False,  # or a comma at the end of each line would shift the columns
             keep_default_na=False,
             chunksize=ROWS_PER_PIECE,
             encoding="utf-8-sig",
@@ -191,15 +202,16 @@ def _pieces(path: Path, columns: list[str]) -> Iterator[Any]:
 
 def _classes(path: Path, piece: Any, column: str, index: dict[str, int], first: int) -> NDArray[np.int64]:
     codes, cells = piece[column].factorize()
-    unknown = [cell for cell in cells if cell not in index]
-    if unknown:
-        line = first + int(np.argmax(piece[column].to_numpy() == unknown[0]))
-        known = ", ".join(plain_text(cell) for cell in index if cell)
+    found = [index.get(plain_text(cell)) for cell in cells]
+    if None in found:
+        unknown = found.index(None)
+        line = _line(path, first + int(np.argmax(codes == unknown)))
+        known = ", ".join(name for name in index if name)
         raise PredictionsError(
-            f"{path}, line {line}: the {column} '{plain_text(unknown[0])}' is not one of the classes {known}",
+            f"{path}, line {line}: the {column} '{plain_text(cells[unknown])}' is not one of the classes {known}",
             hint="give the CSV that this model wrote, or correct the cell",
         )
-    return np.asarray(np.array([index[cell] for cell in cells], np.int64)[codes])
+    return np.asarray(np.array(found, np.int64)[codes])
 
 
 def _shares(path: Path, piece: Any, column: str, first: int) -> NDArray[np.float64]:
@@ -210,7 +222,8 @@ def _shares(path: Path, piece: Any, column: str, first: int) -> NDArray[np.float
     if wrong.any():
         at = int(np.argmax(wrong))
         raise PredictionsError(
-            f"{path}, line {first + at}: {column} is '{piece[column].iloc[at]}'; a number from 0 to 1 is expected",
+            f"{path}, line {_line(path, first + at)}: {column} is '{piece[column].iloc[at]}'; "
+            "a number from 0 to 1 is expected",
             hint="score again, or correct the cell",
         )
     return np.asarray(np.minimum(values, 1.0))
@@ -220,3 +233,17 @@ def _of_label(path: Path, piece: Any, wanted: list[str], labels: NDArray[np.int6
     probabilities = np.stack([_shares(path, piece, name, first) for name in wanted], axis=1)
     chosen = np.take_along_axis(probabilities, np.maximum(labels, 0)[:, None], axis=1)[:, 0]
     return np.where(labels >= 0, chosen, np.nan)
+
+
+def _line(path: Path, row: int) -> int:
+    """Find the line that a row (from 0, after the header) begins in: cells may hold line breaks, lines be blank."""
+    number, begin = -1, 1
+    with suppress(csv.Error), path.open(encoding="utf-8-sig", newline="") as handle:
+        reader = csv.reader(handle)
+        for cells in reader:
+            if len(cells) > 1 or "".join(cells).strip():  # pandas leaves blank lines out
+                if number == row:
+                    return begin
+                number += 1
+            begin = reader.line_num + 1
+    return row + 2

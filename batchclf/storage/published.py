@@ -14,7 +14,7 @@ def new_run_id(job_folder: Path) -> str:
     number, run_id = 1, stem
     while (job_folder / run_id).exists():
         number += 1
-        run_id = f"{stem}-{number}"
+        run_id = f"{stem}-{number:02}"
     return run_id
 
 

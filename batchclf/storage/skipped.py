@@ -42,10 +42,15 @@ def read_skipped(path: Path) -> Iterator[SkippedImage]:
     """Read skipped.csv row by row; raises RunError where it is missing or damaged."""
     try:
         with path.open(encoding="utf-8", newline="") as handle:
-            for row in csv.DictReader(handle, strict=True):
+            reader = csv.DictReader(handle, strict=True)
+            if list(reader.fieldnames or ()) != COLUMNS:
+                raise ValueError(f"its first line is not {','.join(COLUMNS)}")
+            for row in reader:
+                if None in row.values():
+                    raise ValueError(f"line {reader.line_num} lacks a cell")
                 ref = ImageRef(plain_text(row["path"]), plain_text(row["label"]) or None)
                 yield SkippedImage(ref, plain_text(row["reason"]))
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}", hint="score again") from error
-    except (KeyError, TypeError, AttributeError, ValueError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:
         raise RunError(f"{path} is damaged: {error}", hint="score again") from error

@@ -178,6 +178,14 @@ def test_fewer_than_two_classes_are_no_data_set(tmp_path, counts):
     assert "CLASS/*.png" in error.hint
 
 
+def test_a_class_name_that_is_not_utf8_is_refused_before_training(tmp_path):
+    _fill(tmp_path, {"a": 2, "caf\udce9": 2})
+    error = _fail(tmp_path)
+    assert "'caf\\udce9'" in error.message
+    assert "is not UTF-8" in error.message
+    assert "classes.json" in error.hint
+
+
 def test_folders_without_images(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

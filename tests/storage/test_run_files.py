@@ -101,9 +101,13 @@ def test_failed_run_leaves_only_its_log(tmp_path):
             (folder / "predictions.csv").write_text("half")
             log = RunLog(folder / "log.jsonl")
             log.write("began\nhere")
-            log.failure(error)
-            log.close()
-            raise error
+            try:
+                raise error
+            except Exception as raised:
+                log.failure(raised)
+                raise
+            finally:
+                log.close()
 
     with pytest.raises(BatchclfError):
         fail(BatchclfError("expected"))
@@ -115,7 +119,19 @@ def test_failed_run_leaves_only_its_log(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["failed-run.log.jsonl"]
     with pytest.raises(ZeroDivisionError):
         fail(ZeroDivisionError("unexpected"))
-    assert "ZeroDivisionError: unexpected" in failed_log(target).read_text()
+    told = json.loads(failed_log(target).read_text().splitlines()[-1])["message"]
+    assert told.startswith("Traceback (most recent call last):")
+    assert "test_run_files.py" in told
+    assert told.endswith("ZeroDivisionError: unexpected\n")
+
+
+def test_log_takes_any_text(tmp_path):
+    log = RunLog(tmp_path / "log.jsonl")
+    log.write("caf\udce9 猫 \x00")
+    log.close()
+    entry = json.loads((tmp_path / "log.jsonl").read_text())
+    assert entry["message"] == "caf\udce9 猫 \x00"
+    assert entry["time"].endswith("+00:00")
 
 
 def test_existing_target_is_kept(tmp_path):
@@ -124,6 +140,10 @@ def test_existing_target_is_kept(tmp_path):
     with pytest.raises(RunError, match="is there already"), new_run_directory(tmp_path / "run"):
         pytest.fail("must not begin")
     assert (tmp_path / "run" / "a").read_text() == "kept"
+    (tmp_path / "nowhere").symlink_to("gone")
+    with pytest.raises(RunError, match="is there already"), new_run_directory(tmp_path / "nowhere"):
+        pytest.fail("must not begin")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["nowhere", "run"]
 
 
 def test_skipped_csv_round_trip(tmp_path):
@@ -144,9 +164,41 @@ def test_skipped_csv_round_trip(tmp_path):
 def test_skipped_csv_damage(tmp_path):
     with pytest.raises(RunError, match="cannot be read"):
         list(read_skipped(tmp_path / "skipped.csv"))
-    (tmp_path / "skipped.csv").write_text("path,why\na,b\n")
-    with pytest.raises(RunError, match="is damaged"):
-        list(read_skipped(tmp_path / "skipped.csv"))
+    whole = b"path,split,label,reason\r\na.png,test,,broken\r\n"
+    for content, named in (
+        (b"path,why\na,b\n", "its first line is not path,split,label,reason"),
+        (b"", "its first line is not path,split,label,reason"),
+        (whole[:35], "line 2 lacks a cell"),
+        (whole + b"b\xff.png,test,,broken\r\n", "is damaged"),
+        (whole + b'"c.png,test,,broken\r\n', "is damaged"),
+    ):
+        (tmp_path / "skipped.csv").write_bytes(content)
+        with pytest.raises(RunError, match=named):
+            list(read_skipped(tmp_path / "skipped.csv"))
+
+
+def test_split_names_of_a_foreign_csv_are_no_formulas_either(tmp_path):
+    (tmp_path / "p.csv").write_text('path,split,label,prediction,confidence\na,"=1+1",x,x,1\nb,-dev,,x,0.5\n')
+    write_metrics(tmp_path, *evaluate_predictions(tmp_path / "p.csv"))
+    assert list(pd.read_csv(tmp_path / "per_class.csv")["split"]) == ["'=1+1", "'-dev"]
+    assert list(pd.read_csv(tmp_path / "confusion.csv")["split"]) == ["'=1+1"]
+    assert set(json.loads((tmp_path / "metrics.json").read_text())["splits"]) == {"=1+1", "-dev"}
+
+
+def test_without_labels_the_metric_files_hold_only_predictions(tmp_path):
+    (tmp_path / "p.csv").write_text("path,label,prediction,confidence\na,,x,0.25\nb,,y,0.75\nc,,x,0.5\n")
+    write_metrics(tmp_path, *evaluate_predictions(tmp_path / "p.csv"))
+    per_class = pd.read_csv(tmp_path / "per_class.csv").dropna(axis="columns", how="all")
+    assert per_class.to_dict("list") == {"class": ["x", "y"], "predicted": [2, 1]}
+    assert (tmp_path / "confusion.csv").read_bytes() == b"split,label,predicted:x,predicted:y\r\n"
+    (split,) = json.loads((tmp_path / "metrics.json").read_text())["splits"].values()
+    assert split == {
+        "images": 3,
+        "mean_confidence": 0.5,
+        "predicted": {"x": 2, "y": 1},
+        "labelled": 0,
+        "accuracy": None,
+    }
 
 
 def test_metric_files_against_scikit_learn(tmp_path):
@@ -189,10 +241,10 @@ def test_metric_files_against_scikit_learn(tmp_path):
 
 def test_run_ids_are_unique_and_sort_by_age(tmp_path):
     seen = []
-    for _ in range(3):
+    for _ in range(12):
         seen.append(new_run_id(tmp_path))
         (tmp_path / seen[-1]).mkdir()
-    assert len(set(seen)) == 3
+    assert len(set(seen)) == 12
     assert sorted(seen) == seen
 
 
