@@ -51,7 +51,10 @@ class Console:
 
         # Rich itself follows NO_COLOR.
         columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
-        with Progress(*columns, console=Terminal(stderr=True), transient=True) as bar:
+        # Lines said meanwhile go above the bar; into a file or pipe they must go as ever.
+        above = sys.stdout.isatty()
+        terminal = Terminal(stderr=True)
+        with Progress(*columns, console=terminal, transient=True, redirect_stdout=above) as bar:
             task = bar.add_task(what, total=total)
             yield lambda steps: bar.advance(task, steps)
 

@@ -19,6 +19,7 @@ from batchclf.jobs.score import ScoreSettings, SplitTarget, Target, score_target
 from batchclf.jobs.spec import Job
 from batchclf.jobs.watcher import Watcher
 from batchclf.models.bundle import Bundle, is_bundle, load_bundle
+from batchclf.models.recipes import RECIPES
 from batchclf.models.train import TrainSettings, train
 from batchclf.storage.published import new_run_id, publish_latest
 from batchclf.storage.run_directory import (
@@ -105,7 +106,9 @@ def will_train(job: Job) -> bool:
 
 def train_with_progress(dataset: Dataset, settings: TrainSettings, out: Path, watcher: Watcher) -> Bundle:
     """Train a bundle, with a line and a step of progress for each epoch."""
-    with watcher.progress(f"training {settings.recipe}", None) as advance:
+    recipe = RECIPES.get(settings.recipe)
+    epochs = settings.epochs or (recipe.epochs if recipe else None)
+    with watcher.progress(f"training {settings.recipe}", epochs) as advance:
 
         def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
             advance(1)

@@ -112,35 +112,53 @@ def test_no_bar_and_no_colour_outside_a_terminal(process, tmp_path, job_reports)
     assert "\x1b" not in done.stdout
 
 
-def test_progress_bar_on_a_terminal(tmp_path, job_reports):
+def on_terminal(folder, *arguments):
+    """Run a command whose standard error is a terminal: exit code, standard output, what the terminal got."""
     import pty
 
-    model = job_reports / "digits" / "model"
-    command = [sys.executable, "-m", "batchclf", "score", "--split", "train", "--model", model, "--batch-size", "16"]
     main, child = pty.openpty()
     shown = b""
-    with subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env={**os.environ, "TERM": "xterm", "NO_COLOR": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=child,
-    ) as running:
-        os.close(child)
-        while True:
-            try:
-                piece = os.read(main, 65536)
-            except OSError:
-                break
-            if not piece:
-                break
-            shown += piece
-        os.close(main)
-    assert running.returncode == 0
+    with (folder / "stdout").open("wb") as out:
+        command = [sys.executable, "-m", "batchclf", *map(str, arguments)]
+        environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1"}
+        with subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=child
+        ) as running:
+            os.close(child)
+            while True:
+                try:
+                    piece = os.read(main, 65536)
+                except OSError:  # Linux' way to say that no one holds the other end any more
+                    break
+                if not piece:
+                    break
+                shown += piece
+            os.close(main)
+    return running.returncode, (folder / "stdout").read_text(), shown
+
+
+def test_progress_bar_on_a_terminal(tmp_path, job_reports):
+    model = job_reports / "digits" / "model"
+    code, out, shown = on_terminal(tmp_path, "score", "--split", "train", "--model", model, "--batch-size", "16")
+    assert code == 0
     assert b"scoring the train split" in shown
     assert b"1442/1442" in shown
-    assert b"\x1b[3" not in shown.replace(b"\x1b[3;", b"")  # NO_COLOR: no foreground colours
+    assert b"\x1b[3" not in shown  # NO_COLOR: no foreground colours
+    assert "the train split: found 1,442" in out
+
+
+def test_lines_go_to_the_file_while_the_bar_is_on_the_terminal(tmp_path):
+    code, out, shown = on_terminal(
+        tmp_path, "train", "--dataset", "digits", "--recipe", "mlp", "--epochs", "3", "--out", "bundle"
+    )
+    assert code == 0
+    assert [line.split(":")[0] for line in out.splitlines() if line.startswith("epoch")] == [
+        "epoch 1",
+        "epoch 2",
+        "epoch 3",
+    ]
+    assert b"3/3" in shown
+    assert b"epoch 1" not in shown
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
