@@ -72,7 +72,7 @@ def export_data(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.data.export import export_split
 
     dataset = load_dataset(args.dataset, data_dir=args.data_dir, say=console.say)
-    split = dataset.test if args.split == "test" else dataset.train
+    split = dataset.splits[args.split]
     count = export_split(split, dataset.class_names, args.directory, say=console.say)
     console.say(f"wrote {count:,} PNGs in {len(dataset.class_names)} class folders to {args.directory}")
     console.result({"directory": str(args.directory), "split": args.split, "images": count, "exit_code": 0})

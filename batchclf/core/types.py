@@ -76,6 +76,11 @@ class Dataset:
     test: Split
     origin: str
 
+    @property
+    def splits(self) -> dict[str, Split]:
+        """Both splits by name."""
+        return {"train": self.train, "test": self.test}
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:

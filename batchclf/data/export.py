@@ -61,13 +61,13 @@ def _write(split: Split, class_names: tuple[str, ...], out: Path) -> None:
         target = out / folders[class_names[label]] / f"{PurePosixPath(path).name}.png"
         # Two paths with the same last part must not overwrite each other.
         with target.open("xb") as file:
-            file.write(_png(image))
+            file.write(encode_png(image))
     # Last, so that its presence tells a whole export from one that was killed.
     write_class_map(out, folders)
 
 
-def _png(image: NDArray[np.uint8]) -> bytes:
-    """Encode (height, width, 1 or 3) uint8 as PNG."""
+def encode_png(image: NDArray[np.uint8]) -> bytes:
+    """Encode (height, width, 1 or 3) uint8, 3 channels in RGB order, as PNG; raises OSError where OpenCV refuses."""
     if image.shape[2] == 3:
         image = np.ascontiguousarray(image[..., ::-1])  # OpenCV takes blue first.
     encoded, buffer = cv2.imencode(".png", image)

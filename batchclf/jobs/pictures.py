@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.evaluation import Evaluation
 from batchclf.core.run_record import TargetRecord
 from batchclf.core.types import Prediction, Split
-from batchclf.data.decoding import decode
+from batchclf.data.decoding import decode, fit
+from batchclf.data.export import encode_png
 from batchclf.errors import UnreadableImageError
 
 LONGEST_SIDE = 96
@@ -53,10 +53,6 @@ def _shown(evaluation: Evaluation) -> tuple[Prediction, ...]:
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:
-    scale = LONGEST_SIDE / max(pixels.shape[:2])
-    if scale < 1:
-        size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-    if pixels.ndim == 3 and pixels.shape[2] == 3:
-        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), np.uint8)
-    return cv2.imencode(".png", pixels)[1].tobytes()
+    height, width, channels = pixels.shape
+    scale = min(1.0, LONGEST_SIDE / max(height, width))
+    return encode_png(fit(pixels, (max(1, round(height * scale)), max(1, round(width * scale)), channels)))

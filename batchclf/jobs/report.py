@@ -76,4 +76,4 @@ def _splits_again(record: RunRecord, say: Say) -> Splits:
     except BatchclfError as error:
         say(f"the report goes without pictures: {error.message}")
         return {}
-    return {"train": dataset.train, "test": dataset.test}
+    return dataset.splits

@@ -129,10 +129,9 @@ def _fill(job: Job, folder: Path, run_id: str, steps: Steps, watcher: Watcher, c
         say(f"data: {dataset.origin}")
     with steps.step("train model" if trains else "load model"):
         bundle = _bundle(job, dataset, trains, watcher)
-    by_name = {"train": dataset.train, "test": dataset.test}
     source = dataset.name if job.directory is None else str(job.directory)
     targets: list[Target] = [
-        SplitTarget(source, dataset.class_names, by_name[name]) for name in sorted(spec.scoring.splits)
+        SplitTarget(source, dataset.class_names, dataset.splits[name]) for name in sorted(spec.scoring.splits)
     ]
     settings = ScoreSettings(
         spec.scoring.runtime, spec.scoring.batch_size, 1, spec.scoring.topk, spec.scoring.probabilities
@@ -141,7 +140,7 @@ def _fill(job: Job, folder: Path, run_id: str, steps: Steps, watcher: Watcher, c
         scored = score_targets(targets, bundle, settings, folder, watcher)
     of_data = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
     head = RunHead(run_id, job.name, command, bundle, trains, settings, of_data)
-    return finish(folder, head, scored, steps, say, by_name, gate=job.gate)
+    return finish(folder, head, scored, steps, say, dataset.splits, gate=job.gate)
 
 
 def _bundle(job: Job, dataset: Dataset, trains: bool, watcher: Watcher) -> Bundle:

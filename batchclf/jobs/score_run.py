@@ -82,6 +82,6 @@ def _target(what: DirectoryTarget | SplitOf) -> tuple[Target, DatasetRecord | No
     if isinstance(what, DirectoryTarget):
         return what, None, {}
     dataset = what.dataset
-    split = dataset.test if what.name == "test" else dataset.train
+    split = dataset.splits[what.name]
     record = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
     return SplitTarget(dataset.name, dataset.class_names, split), record, {what.name: split}

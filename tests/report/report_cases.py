@@ -13,21 +13,10 @@ from batchclf.core.evaluation import Evaluation, Tally
 from batchclf.core.gap import overfitting_gap
 from batchclf.core.run_record import DatasetRecord, ModelRecord, RunRecord, TargetRecord
 from batchclf.core.types import PredictionRows
+from batchclf.data.fashion_mnist import CLASS_NAMES as FASHION
 from batchclf.report.render import render
 from batchclf.report.view import build_view
 
-FASHION = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
 HOSTILE = (
     "<script>alert(1)</script>",
     "\"quoted\" 'class' & more",
