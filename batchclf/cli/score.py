@@ -69,8 +69,8 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.cli.summary import run_exit_code, run_summary, tell_trouble
     from batchclf.errors import UsageError
     from batchclf.jobs.budget import parse_budget
-    from batchclf.jobs.score import DirectoryTarget, ScoreSettings
     from batchclf.jobs.score_run import choose_bundle, score_run
+    from batchclf.jobs.targets import DirectoryTarget, ScoreSettings
     from batchclf.storage.published import new_run_id, publish_latest
 
     if (args.directory is None) == (args.split is None):

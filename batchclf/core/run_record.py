@@ -47,7 +47,9 @@ class TargetRecord:
     """One thing that was scored: a split of the data set or a directory.
 
     found = scored + skipped + excluded. `source` is the data set's name or the directory's absolute path;
-    `labels` says in words where the labels came from or why there are none.
+    `labels` says in words where the labels came from or why there are none. `cached` of the scored images were
+    scored by an earlier run. `timings` are the seconds of list, read, decode, model and write; read and decode are
+    added up over the workers.
     """
 
     split: str
@@ -59,6 +61,8 @@ class TargetRecord:
     skipped: int
     excluded: int
     seconds: float
+    cached: int = 0
+    timings: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

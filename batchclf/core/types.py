@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 ColorMode = Literal["grayscale", "rgb"]
+ResizeMode = Literal["fast", "exact"]
+"""How large images shrink to the model's input: `fast` may decode them at a reduced size first, `exact` never does."""
+
 Say = Callable[[str], None]
 """Takes one line for the person who watches; the command line decides where it goes."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from batchclf.core.types import ColorMode
+from batchclf.core.types import ColorMode, ResizeMode
 from batchclf.errors import UnreadableImageError
 
 # OpenCV's own log would reach cron's mail; what failed is told by the reason in skipped.csv.
@@ -24,16 +24,32 @@ _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"RIFF", b"II*\0", b
 _WARNING_FILTERS = threading.Lock()
 
 
-def read_image(path: Path | str, input_shape: tuple[int, int, int], color_mode: ColorMode) -> NDArray[np.uint8]:
+def read_image(
+    path: Path | str, input_shape: tuple[int, int, int], color_mode: ColorMode, resize: ResizeMode = "fast"
+) -> NDArray[np.uint8]:
     """Read an image file at the model's input shape: (height, width, channels) uint8.
 
     Raises UnreadableImageError with the reason where the file cannot be read or is damaged.
     """
+    return to_pixels(read_content(path), input_shape, color_mode, resize)
+
+
+def read_content(path: Path | str) -> bytes:
+    """Read a whole file; raises UnreadableImageError with the reason where that fails."""
     try:
         with open(path, "rb", buffering=0) as handle:  # noqa: PTH123 (a Path per file is slow)
-            content = handle.read()
+            return handle.read()
     except OSError as error:
         raise UnreadableImageError(f"cannot be read: {error.strerror}") from error
+
+
+def to_pixels(
+    content: bytes, input_shape: tuple[int, int, int], color_mode: ColorMode, resize: ResizeMode = "fast"
+) -> NDArray[np.uint8]:
+    """Decode a file's bytes at the model's input shape: (height, width, channels) uint8.
+
+    Raises UnreadableImageError with the reason where the content is damaged.
+    """
     return fit(decode(content, color_mode), input_shape)
 
 

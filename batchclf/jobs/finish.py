@@ -15,7 +15,7 @@ from batchclf.core.run_record import DatasetRecord, GateResult, ModelRecord, Run
 from batchclf.core.types import Say
 from batchclf.jobs.evaluate import evaluate_predictions
 from batchclf.jobs.report import Splits, write_report
-from batchclf.jobs.score import ScoreSettings
+from batchclf.jobs.targets import ScoreSettings
 from batchclf.jobs.watcher import Advance, Watcher
 from batchclf.models.bundle import Bundle
 from batchclf.storage.metrics import write_metrics

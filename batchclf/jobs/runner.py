@@ -15,8 +15,9 @@ from batchclf.data.catalog import load_dataset
 from batchclf.data.folders import load_class_folders
 from batchclf.errors import AlreadyRunningError
 from batchclf.jobs.finish import Logged, RunHead, Steps, finish
-from batchclf.jobs.score import ScoreSettings, SplitTarget, Target, score_targets
+from batchclf.jobs.score import score_targets
 from batchclf.jobs.spec import Job
+from batchclf.jobs.targets import ScoreSettings, SplitTarget, Target
 from batchclf.jobs.watcher import Watcher
 from batchclf.models.bundle import Bundle, is_bundle, load_bundle
 from batchclf.models.recipes import RECIPES

@@ -10,7 +10,8 @@ from batchclf.errors import ModelError
 from batchclf.jobs.budget import Budget
 from batchclf.jobs.finish import Logged, RunHead, Steps, finish
 from batchclf.jobs.report import Splits
-from batchclf.jobs.score import DirectoryTarget, ScoreSettings, SplitTarget, Target, score_targets
+from batchclf.jobs.score import score_targets
+from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget, Target
 from batchclf.jobs.watcher import Watcher
 from batchclf.models.bundle import Bundle, load_bundle
 from batchclf.storage.published import published_models

@@ -1,111 +1,267 @@
 """The stream: files in path order → decoded batches → probabilities, a bounded number in memory at a time."""
 
+import hashlib
 import os
+import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
+from itertools import chain, islice
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.types import Batch, BatchScores, ColorMode, ExcludedFile, ImageRef, SkippedImage, Split
-from batchclf.data.decoding import read_image
+from batchclf.core.types import BatchScores, ExcludedFile, ImageRef, SkippedImage, Split
 from batchclf.data.discovery import Found
-from batchclf.errors import UnreadableImageError
-from batchclf.models.runtimes import Runtime
+from batchclf.scoring.cache import ScoreCache
+from batchclf.scoring.decoder import Decoded, content_digest
+from batchclf.scoring.model_run import ModelRun
+from batchclf.scoring.pool import DecodePool, Part
 
-FILES_PER_TASK = 64
-"""Files that one worker decodes between two hand-overs: large enough that the hand-over costs nothing."""
+FILES_PER_PART = 64
+"""Files that a worker decodes between two hand-overs: large enough that the hand-over costs nothing."""
 
-BATCHES_AHEAD = 2
-"""Batches being decoded while the model runs on the one before."""
+BLOCKS_AHEAD = 2
+"""Blocks being decoded while the model runs on the one before."""
 
-Outcome = BatchScores | SkippedImage | ExcludedFile
+PROCESSES_FROM = 4096
+"""Files from which on starting processes (0.2 s) costs less than threads that wait for each other."""
+
+Result = TypeVar("Result")
+
+
+@dataclass
+class StreamTimes:
+    """Seconds spent in each step; `cached` counts images that were not scored again.
+
+    `read` and `decode` are added up over the workers, which go on side by side.
+    """
+
+    list: float = 0.0
+    read: float = 0.0
+    decode: float = 0.0
+    model: float = 0.0
+    write: float = 0.0
+    cached: int = 0
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
-    """What one worker made of some files: `images` is (n, height, width, channels) uint8, one row a ref."""
+class Block:
+    """What came of some files next to each other in path order; `found` is their number.
 
-    refs: list[ImageRef]
-    images: NDArray[np.uint8]
-    skipped: list[SkippedImage]
+    `digest` (16 bytes) changes with any path, content or reason among them. `scores` is None where no image of the
+    block could be read.
+    """
+
+    found: int
+    digest: bytes
+    skipped: tuple[SkippedImage, ...]
+    excluded: tuple[ExcludedFile, ...]
+    scores: BatchScores | None
 
 
-def score_split(split: Split, runtime: Runtime, class_names: tuple[str, ...], batch_size: int) -> Iterator[Outcome]:
+def blocks_of(found: Iterable[Found], size: int, times: StreamTimes) -> Iterator[list[Found]]:
+    """Cut the stream of files into blocks of `size` files, images or not; the last one may be smaller."""
+    iterator = iter(found)
+    while True:
+        started = time.perf_counter()
+        block = list(islice(iterator, size))
+        times.list += time.perf_counter() - started
+        if not block:
+            return
+        yield block
+
+
+def score_blocks(
+    blocks: Iterable[list[Found]],
+    pool: DecodePool,
+    model: ModelRun,
+    *,
+    cache: ScoreCache | None = None,
+    times: StreamTimes,
+) -> Iterator[Block]:
+    """Score the files of each block, in order; the same blocks give the same result whatever the pool's workers.
+
+    An unreadable image becomes a `SkippedImage` with its reason. What is in memory does not grow with the number of
+    files: the images of a few blocks. The pool must have the same cache.
+    """
+    blocks = _with_processes(iter(blocks), pool)
+
+    def submit(block: list[Found]) -> "list[Future[Part]]":
+        return [pool.decode(part) for part in _parts(block)]
+
+    for block, parts in _ahead(blocks, submit):
+        yield _score_block(block, parts, model, cache, times)
+        times.model = model.seconds
+
+
+def count_unchanged(
+    blocks: Iterator[list[Found]], digests: Sequence[bytes], pool: DecodePool
+) -> tuple[int, Iterator[list[Found]]]:
+    """Count how many leading blocks still have these digests, reading every image in them again.
+
+    Returns the count and the blocks from the first one on that differs.
+    """
+    blocks = _with_processes(blocks, pool)
+
+    def submit(block: list[Found]) -> "list[Future[list[bytes]]]":
+        return [pool.digests(part) for part in _parts(block)]
+
+    remaining: deque[list[Found]] = deque()
+    same = 0
+    taken = _remember(islice(blocks, len(digests)), remaining)
+    for (block, parts), expected in zip(_ahead(taken, submit), digests, strict=False):
+        if _block_digest(block, list(chain.from_iterable(parts))) != expected:
+            break
+        remaining.popleft()
+        same += 1
+    return same, chain(remaining, blocks)
+
+
+def score_split(
+    split: Split,
+    model: ModelRun,
+    class_names: tuple[str, ...],
+    batch_size: int,
+    *,
+    cache: ScoreCache | None = None,
+    times: StreamTimes,
+) -> Iterator[Block]:
     """Score a split in memory, in path order, batch by batch."""
     for start in range(0, len(split.images), batch_size):
         stop = start + batch_size
+        images = split.images[start:stop]
         refs = tuple(
             ImageRef(path, class_names[label])
             for path, label in zip(split.paths[start:stop], split.labels[start:stop].tolist(), strict=True)
         )
-        yield _score(Batch(refs, split.images[start:stop]), runtime)
+        digests = [content_digest(image.data) for image in images] if cache else []
+        known = cache.find(digests) if cache else {}
+        missing = images if not known else images[[i for i in range(len(images)) if i not in known]]
+        probabilities = _probabilities(len(images), known, missing, digests, model, cache)
+        times.cached += len(known)
+        yield Block(len(refs), b"", (), (), BatchScores(refs, probabilities))
+        times.model = model.seconds
 
 
-def score_files(
-    root: Path,
-    found: Iterable[Found],
-    runtime: Runtime,
-    *,
-    input_shape: tuple[int, int, int],
-    color_mode: ColorMode,
-    batch_size: int,
-    workers: int,
-) -> Iterator[Outcome]:
-    """Score the image files under `root`, decoding in `workers` threads; outcomes keep the order of `found`.
-
-    An unreadable image becomes a `SkippedImage` with its reason. What is in memory does not grow with the number
-    of files: `batch_size` images for each of a few batches. A batch may be smaller by its unreadable images.
-    """
-    folder = os.path.join(root, "")  # noqa: PTH118 (a Path per file is slow)
-
-    def decode_some(refs: list[ImageRef]) -> Decoded:
-        images = np.empty((len(refs), *input_shape), np.uint8)
-        kept: list[ImageRef] = []
-        skipped: list[SkippedImage] = []
-        for ref in refs:
-            try:
-                images[len(kept)] = read_image(folder + ref.path, input_shape, color_mode)
-            except UnreadableImageError as error:
-                skipped.append(SkippedImage(ref, error.message))
-            else:
-                kept.append(ref)
-        return Decoded(kept, images[: len(kept)], skipped)
-
-    with (
-        ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool,
-        # Closed before the pool is: what waits is cancelled, so that a stopped run does not decode it first.
-        closing(_ahead(_blocks(found, batch_size), pool, decode_some)) as ahead,
-    ):
-        for items, decoded in ahead:
-            yield from _outcomes(items, decoded, runtime)
+def _score_block(
+    block: list[Found], parts: list[Part], model: ModelRun, cache: ScoreCache | None, times: StreamTimes
+) -> Block:
+    refs = [item for item in block if isinstance(item, ImageRef)]
+    decoded = _joined([part.decoded for part in parts])
+    times.read += decoded.read
+    times.decode += decoded.decode
+    known: dict[int, NDArray[np.float32]] = {}
+    for number, part in enumerate(parts):
+        known |= {number * FILES_PER_PART + index: row for index, row in part.known.items()}
+    times.cached += len(known)
+    skipped = [item for item in block if isinstance(item, SkippedImage)]
+    skipped += [SkippedImage(refs[index], reason) for index, reason in decoded.reasons.items()]
+    kept = [index for index in range(len(refs)) if index not in decoded.reasons]
+    scores = None
+    if kept:
+        place = {index: number for number, index in enumerate(kept)} if known else {}
+        rows = {place[index]: row for index, row in known.items()}
+        digests = [decoded.digests[index] for index in kept]
+        probabilities = _probabilities(len(kept), rows, decoded.images, digests, model, cache)
+        scores = BatchScores(tuple(refs[index] for index in kept), probabilities)
+    return Block(
+        len(block),
+        _block_digest(block, decoded.digests),
+        tuple(sorted(skipped, key=lambda each: each.ref.path)),
+        tuple(item for item in block if isinstance(item, ExcludedFile)),
+        scores,
+    )
 
 
-def _blocks(found: Iterable[Found], batch_size: int) -> Iterator[list[Found]]:
-    """Cut the stream of files into pieces that hold at most `batch_size` of them, images or not."""
-    iterator = iter(found)
-    while block := list(islice(iterator, batch_size)):
+def _probabilities(
+    count: int,
+    known: dict[int, NDArray[np.float32]],
+    missing: NDArray[np.uint8],
+    digests: list[bytes],
+    model: ModelRun,
+    cache: ScoreCache | None,
+) -> NDArray[np.float32]:
+    """Score what is missing, and put it between what is known; `digests` has one entry for each of `count` images."""
+    scored = model.probabilities(missing) if len(missing) else None
+    if cache is not None and scored is not None:
+        cache.add([d for i, d in enumerate(digests) if i not in known], scored)
+    if not known:
+        assert scored is not None
+        return scored
+    classes = len(next(iter(known.values())))
+    rows = np.empty((count, classes), np.float32)
+    rows[list(known)] = list(known.values())
+    if scored is not None:
+        rows[[i for i in range(count) if i not in known]] = scored
+    return rows
+
+
+def _parts(block: list[Found]) -> list[list[str]]:
+    paths = [item.path for item in block if isinstance(item, ImageRef)]
+    return [paths[i : i + FILES_PER_PART] for i in range(0, len(paths), FILES_PER_PART)]
+
+
+def _joined(parts: list[Decoded]) -> Decoded:
+    if len(parts) == 1:
+        return parts[0]
+    reasons: dict[int, str] = {}
+    for number, part in enumerate(parts):
+        reasons |= {number * FILES_PER_PART + index: reason for index, reason in part.reasons.items()}
+    return Decoded(
+        [digest for part in parts for digest in part.digests],
+        reasons,
+        np.concatenate([part.images for part in parts]) if parts else np.empty((0,), np.uint8),
+        sum(part.read for part in parts),
+        sum(part.decode for part in parts),
+    )
+
+
+def _block_digest(block: list[Found], of_images: list[bytes]) -> bytes:
+    whole = hashlib.blake2b(digest_size=16)
+    contents = iter(of_images)
+    for item in block:
+        if isinstance(item, ImageRef):
+            whole.update(os.fsencode(item.path) + b"\0" + next(contents))
+        elif isinstance(item, ExcludedFile):
+            whole.update(os.fsencode(item.path) + b"\1" + content_digest(item.reason.encode()))
+        else:
+            whole.update(os.fsencode(item.ref.path) + b"\2" + content_digest(item.reason.encode()))
+    return whole.digest()
+
+
+def _with_processes(blocks: Iterator[list[Found]], pool: DecodePool) -> Iterator[list[Found]]:
+    """Look ahead a little: a long run is worth the start of processes."""
+    first: list[list[Found]] = []
+    files = 0
+    while files < PROCESSES_FROM and (block := next(blocks, None)) is not None:
+        first.append(block)
+        files += len(block)
+    if files >= PROCESSES_FROM:
+        pool.use_processes()
+    while first:
+        yield first.pop(0)
+    yield from blocks
+
+
+def _remember(blocks: Iterable[list[Found]], taken: deque[list[Found]]) -> Iterator[list[Found]]:
+    for block in blocks:
+        taken.append(block)
         yield block
 
 
 def _ahead(
-    blocks: Iterator[list[Found]],
-    pool: ThreadPoolExecutor,
-    decode_some: Callable[[list[ImageRef]], Decoded],
-) -> Generator[tuple[list[Found], list[Decoded]], None, None]:
+    blocks: Iterable[list[Found]], submit: Callable[[list[Found]], "list[Future[Result]]"]
+) -> Iterator[tuple[list[Found], list[Result]]]:
     """Keep a few blocks under way in the pool and hand them on in order."""
-    waiting: deque[tuple[list[Found], list[Future[Decoded]]]] = deque()
+    waiting: deque[tuple[list[Found], list[Future[Result]]]] = deque()
+    iterator = iter(blocks)
     try:
         while True:
-            while len(waiting) <= BATCHES_AHEAD and (block := next(blocks, None)) is not None:
-                refs = [item for item in block if isinstance(item, ImageRef)]
-                parts = [refs[i : i + FILES_PER_TASK] for i in range(0, len(refs), FILES_PER_TASK)]
-                waiting.append((block, [pool.submit(decode_some, part) for part in parts]))
+            while len(waiting) <= BLOCKS_AHEAD and (block := next(iterator, None)) is not None:
+                waiting.append((block, submit(block)))
             if not waiting:
                 return
             block, futures = waiting.popleft()
@@ -114,17 +270,3 @@ def _ahead(
         for _, futures in waiting:
             for future in futures:
                 future.cancel()
-
-
-def _outcomes(items: list[Found], parts: list[Decoded], runtime: Runtime) -> Iterator[Outcome]:
-    skipped = [item for item in items if isinstance(item, SkippedImage)]
-    skipped += [each for part in parts for each in part.skipped]
-    yield from sorted(skipped, key=lambda each: each.ref.path)
-    yield from (item for item in items if isinstance(item, ExcludedFile))
-    refs = tuple(ref for part in parts for ref in part.refs)
-    if refs:
-        yield _score(Batch(refs, np.concatenate([part.images for part in parts])), runtime)
-
-
-def _score(batch: Batch, runtime: Runtime) -> BatchScores:
-    return BatchScores(batch.refs, runtime.probabilities(batch.images))

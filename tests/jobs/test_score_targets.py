@@ -1,6 +1,7 @@
 """Scoring a real folder with a real model: every file accounted for, every row in its place."""
 
 import csv
+import dataclasses
 import json
 import shutil
 
@@ -15,8 +16,9 @@ from batchclf.errors import DataError, ModelError, NothingToScoreError, RunError
 from batchclf.jobs import score
 from batchclf.jobs.budget import Budget
 from batchclf.jobs.report import report_again
-from batchclf.jobs.score import DirectoryTarget, ScoreSettings, SplitTarget, score_targets
+from batchclf.jobs.score import score_targets
 from batchclf.jobs.score_run import SplitOf, choose_bundle, score_run
+from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget
 from batchclf.models.bundle import load_bundle
 from batchclf.storage.run_directory import read_record
 
@@ -70,7 +72,7 @@ def test_a_folder_is_accounted_for(tmp_path, photos, bundle, digits, first_hundr
         "found 106 = scored 100 + skipped 3 + excluded 3 (1 hidden; 2 not an image by its suffix)"
     )
     assert [line.split(":")[0] for line in watching.details] == [f"skipped {path}" for path in skipped["path"]]
-    assert sum(watching.steps.values()) == 100
+    assert sum(watching.steps.values()) == 106
     # The same images from memory get the same probabilities: what is read back are the same pixels.
     (tmp_path / "split").mkdir()
     score_targets(
@@ -145,12 +147,12 @@ def test_another_data_set_is_refused(tmp_path, bundle, digits, first_hundred):
 
 def test_a_file_that_gets_lost_fails_the_run(tmp_path, photos, bundle, monkeypatch):
     def lossy(*arguments, **settings):
-        outcomes = real(*arguments, **settings)
-        next(outcomes)
-        yield from outcomes
+        first, *others = real(*arguments, **settings)
+        yield dataclasses.replace(first, skipped=())
+        yield from others
 
-    real = score.score_files
-    monkeypatch.setattr(score, "score_files", lossy)
+    real = score.score_blocks
+    monkeypatch.setattr(score, "score_blocks", lossy)
     with pytest.raises(RunError, match=r"do not add up: .*found 106"):
         score_targets([DirectoryTarget(photos, "auto")], bundle, SETTINGS, tmp_path, Watching())
 

@@ -1,4 +1,5 @@
 import threading
+from contextlib import closing
 from itertools import count
 
 import numpy as np
@@ -10,7 +11,10 @@ from batchclf.data.decoding import read_image
 from batchclf.data.discovery import LabelRule, discover, label_rule
 from batchclf.models.bundle import load_bundle
 from batchclf.models.runtimes import open_runtime
-from batchclf.scoring.stream import BATCHES_AHEAD, score_files, score_split
+from batchclf.scoring.decoder import DecodeSetup
+from batchclf.scoring.model_run import ModelRun
+from batchclf.scoring.pool import DecodePool, folder_prefix
+from batchclf.scoring.stream import BLOCKS_AHEAD, PROCESSES_FROM, StreamTimes, blocks_of, score_blocks, score_split
 
 NO_LABELS = LabelRule(None, "no labels")
 
@@ -49,9 +53,27 @@ def folder(digits, tmp_path_factory):
     return root
 
 
-def _score(root, runtime, *, batch_size=32, workers=2, rule=NO_LABELS, found=None, shape=(8, 8, 1), mode="grayscale"):
+def _blocks(root, runtime, *, batch_size=32, workers=2, rule=NO_LABELS, found=None, shape=(8, 8, 1), mode="grayscale"):
     found = discover(root, rule) if found is None else found
-    return score_files(root, found, runtime, input_shape=shape, color_mode=mode, batch_size=batch_size, workers=workers)
+    times = StreamTimes()
+    model = ModelRun(lambda: runtime, say=lambda line: None)
+    with DecodePool(DecodeSetup(folder_prefix(root), shape, mode, "fast"), workers) as pool:
+        yield from score_blocks(blocks_of(found, batch_size, times), pool, model, times=times)
+
+
+def _score(root, runtime, **settings):
+    """Each block's skipped images, excluded files and scores, one after the other."""
+    with closing(_blocks(root, runtime, **settings)) as blocks:
+        for block in blocks:
+            yield from (*block.skipped, *block.excluded)
+            if block.scores is not None:
+                yield block.scores
+
+
+def _split_scores(split, runtime, class_names, batch_size):
+    model = ModelRun(lambda: runtime, say=lambda line: None)
+    for block in score_split(split, model, class_names, batch_size, times=StreamTimes()):
+        yield block.scores
 
 
 def _by_path(outcomes):
@@ -94,7 +116,7 @@ def test_the_scores_are_the_runtimes_of_each_file_alone(folder, onnx):
 
 def test_files_score_as_the_split_they_were_written_from(folder, onnx, digits):
     scores = _by_path(_score(folder, onnx))
-    of_split = np.concatenate([b.probabilities for b in score_split(digits.test, onnx, digits.class_names, 64)])
+    of_split = np.concatenate([b.probabilities for b in _split_scores(digits.test, onnx, digits.class_names, 64)])
     for path, row in scores.items():
         np.testing.assert_allclose(row, of_split[int(path[2:5])], atol=1e-6)
 
@@ -171,9 +193,9 @@ def test_discovery_is_pulled_no_further_than_a_few_batches_ahead(tmp_path):
 
     outcomes = _score(tmp_path, Recorder(), found=endless(), batch_size=batch_size, workers=4)
     assert pulled == 0
-    for number, outcome in zip(range(1, 40), outcomes, strict=False):
+    for number, outcome in zip(range(1, 2000), outcomes, strict=False):
         assert len(outcome.refs) == batch_size
-        assert pulled <= (number + BATCHES_AHEAD) * batch_size
+        assert pulled <= PROCESSES_FROM + (number + BLOCKS_AHEAD) * batch_size
     outcomes.close()
 
 
@@ -187,8 +209,8 @@ def test_files_that_are_no_images_are_not_piled_up_either(tmp_path):
             yield ExcludedFile("a.txt", "not an image by its suffix")
 
     outcomes = _score(tmp_path, Recorder(), found=endless(), batch_size=5)
-    for number, _ in zip(range(1, 200), outcomes, strict=False):
-        assert pulled <= number + (BATCHES_AHEAD + 1) * 5
+    for number, _ in zip(range(1, 20_000), outcomes, strict=False):
+        assert pulled <= PROCESSES_FROM + number + (BLOCKS_AHEAD + 1) * 5
     outcomes.close()
 
 
@@ -210,17 +232,17 @@ def test_the_workers_end_with_the_stream(folder):
 def test_an_error_ends_the_stream_and_its_workers(folder, place):
     class Broken(Recorder):
         def probabilities(self, images):
-            raise MemoryError("the model")
+            raise OSError("the model")
 
     def broken():
         yield from list(discover(folder, NO_LABELS))[:40]
-        raise MemoryError("the disk")
+        raise OSError("the disk")
 
     if place == "runtime":
         outcomes = _score(folder, Broken(), batch_size=4)
     else:
         outcomes = _score(folder, Recorder(), found=broken(), batch_size=4)
-    with pytest.raises(MemoryError):
+    with pytest.raises(OSError, match="the "):
         list(outcomes)
     assert _decoders() == []
 
@@ -231,7 +253,7 @@ def test_an_error_ends_the_stream_and_its_workers(folder, place):
 @pytest.mark.parametrize("batch_size", [1, 64, 355, 1_000])
 def test_a_split_is_scored_in_order(digits, onnx, batch_size):
     split = digits.test
-    batches = list(score_split(split, onnx, digits.class_names, batch_size))
+    batches = list(_split_scores(split, onnx, digits.class_names, batch_size))
     refs = [ref for batch in batches for ref in batch.refs]
     assert [ref.path for ref in refs] == list(split.paths)
     assert [ref.label for ref in refs] == [digits.class_names[label] for label in split.labels]

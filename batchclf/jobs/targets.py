@@ -1,0 +1,44 @@
+"""What can be scored, and how."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchclf.core.types import ResizeMode, Split
+from batchclf.data.discovery import LabelMode
+from batchclf.models.runtimes import RuntimeName
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreSettings:
+    """How to score; `workers` decode side by side, `topk` is cut to the number of classes.
+
+    `cache` is the folder where the scores of images are kept for the next run, None for no cache.
+    """
+
+    runtime: RuntimeName
+    batch_size: int
+    workers: int
+    topk: int
+    probabilities: bool
+    resize: ResizeMode = "fast"
+    cache: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SplitTarget:
+    """A split of a data set in memory."""
+
+    dataset: str
+    class_names: tuple[str, ...]
+    split: Split
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryTarget:
+    """A folder tree of images."""
+
+    root: Path
+    labels: LabelMode
+
+
+Target = SplitTarget | DirectoryTarget

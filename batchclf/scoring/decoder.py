@@ -1,0 +1,112 @@
+"""Read and decode some files, one after the other: what every decoding thread and worker process does."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf.core.types import ColorMode, ResizeMode
+from batchclf.data.decoding import read_content, to_pixels
+from batchclf.errors import UnreadableImageError
+
+KEPT_BYTES = 32 * 2**20
+"""Content that is kept between `read` and `decode`; more is read again, so that huge files cannot fill the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeSetup:
+    """How to decode: `root` (with a `/` at its end) goes before each path, `input_shape` is (h, w, channels)."""
+
+    root: str
+    input_shape: tuple[int, int, int]
+    color_mode: ColorMode
+    resize: ResizeMode
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """What became of some files, by their index.
+
+    `digests` has 16 bytes a file: of its content or, where that cannot be read, of the reason. `reasons` tells why a
+    file is skipped. `images` is (n, height, width, channels) uint8: the files that were to be decoded, in order,
+    without the skipped ones. `read` and `decode` are seconds.
+    """
+
+    digests: list[bytes]
+    reasons: dict[int, str]
+    images: NDArray[np.uint8]
+    read: float
+    decode: float
+
+
+def content_digest(content: bytes | memoryview) -> bytes:
+    """The BLAKE2b digest of an image's content: 16 bytes."""
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+class Decoder:
+    """Reads files and decodes them in this thread."""
+
+    def __init__(self, setup: DecodeSetup) -> None:
+        self._setup = setup
+        self._paths: list[str] = []
+        self._kept: list[bytes | None] = []
+
+    def read(self, paths: Sequence[str]) -> Decoded:
+        """Read files and tell their digests; decodes nothing. `decode_read` may follow."""
+        self._paths, self._kept = list(paths), []
+        digests, reasons = [], {}
+        room = KEPT_BYTES
+        started = time.perf_counter()
+        for index, path in enumerate(paths):
+            try:
+                content = read_content(self._setup.root + path)
+            except UnreadableImageError as error:
+                reasons[index] = error.message
+                digests.append(content_digest(error.message.encode("utf-8", "surrogateescape")))
+                self._kept.append(None)
+                continue
+            digests.append(content_digest(content))
+            room -= len(content)
+            self._kept.append(content if room >= 0 else None)
+        return Decoded(digests, reasons, self._images(0), time.perf_counter() - started, 0.0)
+
+    def decode_read(self, wanted: Sequence[int]) -> Decoded:
+        """Decode some of the files that `read` has read last, by their index there; indices here count `wanted`."""
+        return self._decode([self._paths[i] for i in wanted], [self._kept[i] for i in wanted])
+
+    def decode(self, paths: Sequence[str]) -> Decoded:
+        """Read and decode files, one at a time."""
+        return self._decode(paths, [None] * len(paths))
+
+    def _decode(self, paths: Sequence[str], contents: Sequence[bytes | None]) -> Decoded:
+        setup, clock = self._setup, time.perf_counter
+        images = self._images(len(paths))
+        digests, reasons = [], {}
+        reading = decoding = 0.0
+        count = 0
+        for index, (path, content) in enumerate(zip(paths, contents, strict=True)):
+            started = clock()
+            try:
+                if content is None:
+                    content = read_content(setup.root + path)
+                digests.append(content_digest(content))
+            except UnreadableImageError as error:
+                reasons[index] = error.message
+                digests.append(content_digest(error.message.encode("utf-8", "surrogateescape")))
+                continue
+            between = clock()
+            reading += between - started
+            try:
+                images[count] = to_pixels(content, setup.input_shape, setup.color_mode, setup.resize)
+                count += 1
+            except UnreadableImageError as error:
+                reasons[index] = error.message
+            decoding += clock() - between
+        return Decoded(digests, reasons, images[:count], reading, decoding)
+
+    def _images(self, count: int) -> NDArray[np.uint8]:
+        return np.empty((count, *self._setup.input_shape), np.uint8)

@@ -1,0 +1,159 @@
+"""The decoding pool: threads that decode by themselves or, in a long run, each through a process of its own."""
+
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf.scoring.cache import ScoreCache
+from batchclf.scoring.decoder import Decoded, Decoder, DecodeSetup, content_digest
+from batchclf.scoring.worker import RemoteDecoder, WorkerDiedError
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What the pool made of some files: the files decoded, and by index the probabilities that were known before."""
+
+    decoded: Decoded
+    known: dict[int, NDArray[np.float32]]
+
+
+class DecodePool:
+    """Decodes parts of the stream side by side; use as a context manager, which ends all processes.
+
+    With a cache, images found there are read but not decoded.
+    """
+
+    def __init__(self, setup: DecodeSetup, workers: int, cache: ScoreCache | None = None) -> None:
+        self._setup = setup
+        self._cache = cache
+        self._own = threading.local()
+        self._remotes: set[RemoteDecoder] = set()
+        self._lock = threading.Lock()
+        self._processes = self._closed = False
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+
+    def __enter__(self) -> "DecodePool":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Cancel what waits and end the processes."""
+        with self._lock:
+            self._closed = True
+            remotes = list(self._remotes)
+        for remote in remotes:
+            remote.close()
+        self._threads.shutdown(cancel_futures=True)
+
+    def use_processes(self) -> None:
+        """From here on each thread decodes through a process of its own."""
+        self._processes = bool(sys.executable)
+
+    def pids(self) -> list[int]:
+        """The ids of the processes that run."""
+        with self._lock:
+            return [remote.pid for remote in self._remotes]
+
+    def decode(self, paths: Sequence[str]) -> "Future[Part]":
+        """Read and decode files."""
+        return self._threads.submit(self._decode, paths)
+
+    def digests(self, paths: Sequence[str]) -> "Future[list[bytes]]":
+        """Only read files, and tell their digests."""
+        return self._threads.submit(self._digests, paths)
+
+    def _decode(self, paths: Sequence[str]) -> Part:
+        try:
+            return self._decode_with(self._decoder(), paths)
+        except WorkerDiedError:
+            # Killed from outside, or by a file: one at a time tells which.
+            return _joined([self._decode_one(path) for path in paths], self._setup.input_shape)
+
+    def _decode_with(self, decoder: Decoder | RemoteDecoder, paths: Sequence[str]) -> Part:
+        if self._cache is None:
+            return Part(decoder.decode(paths), {})
+        read = decoder.read(paths)
+        readable = [i for i in range(len(paths)) if i not in read.reasons]
+        known = self._cache.find([read.digests[i] for i in readable])
+        hits = {readable[i]: probabilities for i, probabilities in known.items()}
+        missing = [i for i in range(len(paths)) if i not in hits and i not in read.reasons]
+        decoded = decoder.decode_read(missing)
+        digests = list(read.digests)
+        reasons = dict(read.reasons)
+        for place, index in enumerate(missing):
+            digests[index] = decoded.digests[place]
+            if place in decoded.reasons:
+                reasons[index] = decoded.reasons[place]
+        seconds = read.read + decoded.read, decoded.decode
+        return Part(Decoded(digests, reasons, decoded.images, *seconds), hits)
+
+    def _decode_one(self, path: str) -> Part:
+        for last in (False, True):
+            try:
+                return self._decode_with(self._decoder(), [path])
+            except WorkerDiedError as error:
+                self._check_open()
+                if last:
+                    reason = f"the decoder crashed on it twice ({error})"
+                    nothing = np.empty((0, *self._setup.input_shape), np.uint8)
+                    digest = content_digest(reason.encode())
+                    return Part(Decoded([digest], {0: reason}, nothing, 0.0, 0.0), {})
+        raise AssertionError("unreachable")
+
+    def _digests(self, paths: Sequence[str]) -> list[bytes]:
+        try:
+            return self._decoder().read(paths).digests
+        except WorkerDiedError:
+            self._check_open()
+            return Decoder(self._setup).read(paths).digests
+
+    def _decoder(self) -> Decoder | RemoteDecoder:
+        """Give this thread's decoder; a process that died is replaced."""
+        self._check_open()
+        decoder: Decoder | RemoteDecoder | None = getattr(self._own, "decoder", None)
+        wanted = RemoteDecoder if self._processes else Decoder
+        if isinstance(decoder, wanted) and not (isinstance(decoder, RemoteDecoder) and decoder.ended):
+            return decoder
+        if isinstance(decoder, RemoteDecoder):
+            with self._lock:
+                self._remotes.discard(decoder)
+            decoder.close()
+        if self._processes:
+            decoder = RemoteDecoder(self._setup)
+            with self._lock:
+                closed = self._closed
+                self._remotes.add(decoder)
+            if closed:
+                decoder.close()
+        else:
+            decoder = Decoder(self._setup)
+        self._own.decoder = decoder
+        return decoder
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the run is ending")
+
+
+def _joined(parts: Sequence[Part], input_shape: tuple[int, int, int]) -> Part:
+    """Join parts of one file each."""
+    digests = [part.decoded.digests[0] for part in parts]
+    reasons = {i: part.decoded.reasons[0] for i, part in enumerate(parts) if part.decoded.reasons}
+    known = {i: part.known[0] for i, part in enumerate(parts) if part.known}
+    images = np.concatenate([np.empty((0, *input_shape), np.uint8), *(part.decoded.images for part in parts)])
+    read, decode = (sum(getattr(part.decoded, name) for part in parts) for name in ("read", "decode"))
+    return Part(Decoded(digests, reasons, images, read, decode), known)
+
+
+def folder_prefix(root: "os.PathLike[str]") -> str:
+    """Give a folder as what goes before a relative path."""
+    return os.path.join(root, "")  # noqa: PTH118 (Path drops the last separator)

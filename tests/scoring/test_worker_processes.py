@@ -1,0 +1,219 @@
+"""Long runs decode in processes of their own: the same pixels, no process left over, a crash costs one file."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from batchclf.core.types import ImageRef
+from batchclf.scoring import pool as pool_module
+from batchclf.scoring import worker
+from batchclf.scoring.decoder import Decoder, DecodeSetup
+from batchclf.scoring.model_run import ModelRun
+from batchclf.scoring.pool import DecodePool, folder_prefix
+from batchclf.scoring.stream import PROCESSES_FROM, StreamTimes, blocks_of, score_blocks
+from batchclf.scoring.worker import RemoteDecoder, WorkerDiedError
+
+
+class FirstPixel:
+    """A runtime whose probabilities tell the image's first pixel."""
+
+    def probabilities(self, images):
+        first = images[:, 0, 0, 0].astype(np.float32) / 255
+        return np.stack([first, 1 - first], axis=1)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """40 grey images, a text, an empty file and a name that is not UTF-8."""
+    for number in range(40):
+        Image.new("L", (6, 5), number).save(tmp_path / f"{number:02}.png")
+    (tmp_path / "50.png").write_text("text")
+    (tmp_path / "51.png").touch()
+    (tmp_path / os.fsdecode(b"60\xff.png")).write_bytes((tmp_path / "07.png").read_bytes())
+    return tmp_path
+
+
+def _setup(folder):
+    return DecodeSetup(folder_prefix(folder), (5, 6, 1), "grayscale", "fast")
+
+
+def _paths(folder):
+    return [*sorted(path.name for path in folder.iterdir()), "gone.png"]
+
+
+@pytest.fixture
+def remote(folder):
+    decoder = RemoteDecoder(_setup(folder))
+    yield decoder
+    decoder.close()
+
+
+def test_a_process_answers_as_a_decoder_in_this_process(folder, remote):
+    here, paths = Decoder(_setup(folder)), _paths(folder)
+    for ask in (
+        lambda decoder: decoder.decode(paths),
+        lambda decoder: decoder.read(paths),
+        lambda decoder: decoder.decode_read([3, 41, 7]),
+        lambda decoder: decoder.decode([]),
+    ):
+        expected, actual = ask(here), ask(remote)
+        assert actual.digests == expected.digests
+        assert actual.reasons == expected.reasons
+        np.testing.assert_array_equal(actual.images, expected.images)
+    assert set(here.decode(paths).reasons) == {40, 41, 43}
+
+
+def test_huge_contents_are_read_again_rather_than_kept(folder, monkeypatch):
+    monkeypatch.setattr("batchclf.scoring.decoder.KEPT_BYTES", 100)
+    decoder, paths = Decoder(_setup(folder)), _paths(folder)
+    decoder.read(paths)
+    decoded = decoder.decode_read(range(len(paths)))
+    np.testing.assert_array_equal(decoded.images, Decoder(_setup(folder)).decode(paths).images)
+    # What has changed since is told by its digest.
+    before = decoder.read(paths).digests[5]
+    (folder / paths[5]).write_bytes((folder / paths[6]).read_bytes())
+    assert decoder.decode_read([5]).digests == [decoder.read([paths[6]]).digests[0]] != [before]
+
+
+def _blocks(found, folder, workers, size=64):
+    times = StreamTimes()
+    with DecodePool(_setup(folder), workers) as pool:
+        model = ModelRun(FirstPixel, say=lambda line: None)
+        for block in score_blocks(blocks_of(found, size, times), pool, model, times=times):
+            yield block, pool.pids()
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_a_long_run_starts_processes_and_gives_what_a_short_one_gives(folder, workers):
+    found = [ImageRef(path, None) for path in _paths(folder)]
+    ((short, pids),) = _blocks(found, folder, workers)
+    assert pids == []
+    times = -(-PROCESSES_FROM // len(found))
+    blocks, pids = zip(*_blocks(found * times, folder, workers, size=len(found)), strict=True)
+    assert 1 <= len(set(pids[-1])) <= workers
+    for block in blocks:
+        assert block.digest == short.digest
+        assert block.skipped == short.skipped
+        assert block.scores.refs == short.scores.refs
+        np.testing.assert_array_equal(block.scores.probabilities, short.scores.probabilities)
+    assert not any(_runs(pid) for pid in pids[-1])
+
+
+def _runs(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_killed_process_costs_nothing(folder):
+    found = [ImageRef(f"{number:02}.png", None) for number in range(40)] * (PROCESSES_FROM // 40 * 2)
+    killed, values = 0, []
+    for number, (block, pids) in enumerate(_blocks(found, folder, 2)):
+        assert block.skipped == ()
+        values += block.scores.probabilities[:, 0].tolist()
+        if number % 20 == 5:
+            os.kill(pids[0], signal.SIGKILL)
+            killed += 1
+    assert killed > 3
+    np.testing.assert_allclose(np.array(values) * 255, [number % 40 for number in range(len(found))], atol=1e-4)
+
+
+def test_a_file_that_crashes_the_decoder_is_skipped_and_the_rest_is_scored(folder, monkeypatch):
+    class Crashing(RemoteDecoder):
+        """Dies on one file, as a decoder with a fault in its C code does."""
+
+        def decode(self, paths):
+            if "13.png" in paths:
+                self._process.kill()
+            return super().decode(paths)
+
+    monkeypatch.setattr(pool_module, "RemoteDecoder", Crashing)
+    found = [ImageRef(f"{number:02}.png", None) for number in range(40)]
+    with DecodePool(_setup(folder), 2) as pool:
+        pool.use_processes()
+        model = ModelRun(FirstPixel, say=lambda line: None)
+        (block,) = score_blocks([found], pool, model, times=StreamTimes())
+    assert [(each.ref.path, each.reason) for each in block.skipped] == [
+        ("13.png", "the decoder crashed on it twice (signal 9)")
+    ]
+    assert [ref.path for ref in block.scores.refs] == [f"{number:02}.png" for number in range(40) if number != 13]
+
+
+def test_a_process_that_died_says_so(remote):
+    os.kill(remote.pid, signal.SIGKILL)
+    with pytest.raises(WorkerDiedError, match="signal 9"):
+        remote.decode(["01.png"])
+    with pytest.raises(WorkerDiedError, match="signal 9"):
+        remote.decode(["01.png"])
+
+
+PARENT = """
+import os, sys, time
+from batchclf.scoring.decoder import DecodeSetup
+from batchclf.scoring.worker import RemoteDecoder
+remote = RemoteDecoder(DecodeSetup(sys.argv[1], (5, 6, 1), "grayscale", "fast"))
+remote.decode(["01.png"])
+print(remote.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_process_ends_when_its_parent_is_killed(folder):
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, folder_prefix(folder)], stdout=subprocess.PIPE, text=True)
+    with parent:
+        pid = int(parent.stdout.readline())
+        assert _runs(pid)
+        parent.kill()
+    for _ in range(200):
+        if not _runs(pid) or _is_zombie(pid):
+            break
+        time.sleep(0.05)
+    assert not _runs(pid) or _is_zombie(pid)
+
+
+def _is_zombie(pid):
+    """Nobody may have waited for it, where the tests run without an init process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_ctrl_c_is_left_to_the_parent(remote):
+    remote.decode(["01.png"])
+    os.kill(remote.pid, signal.SIGINT)
+    assert len(remote.decode(["01.png"]).images) == 1
+
+
+def test_what_a_library_prints_does_not_garble_the_answers(folder, monkeypatch, tmp_path):
+    """A worker's standard output carries its answers; printing goes to standard error."""
+    code = (
+        f"import sys; sys.path[:] = {sys.path!r}\n"
+        "import batchclf.scoring.decoder as decoder\n"
+        "real = decoder.to_pixels\n"
+        "def noisy(*arguments):\n"
+        "    print('libfoo warning')\n"
+        "    return real(*arguments)\n"
+        "decoder.to_pixels = noisy\n"
+        "from batchclf.scoring.worker import main; main()"
+    )
+    real = subprocess.Popen
+    monkeypatch.setattr(
+        worker.subprocess,
+        "Popen",
+        lambda command, **settings: real([*command[:2], code], stderr=subprocess.DEVNULL, **settings),
+    )
+    noisy = RemoteDecoder(_setup(folder))
+    try:
+        assert len(noisy.decode(["01.png", "02.png"]).images) == 2
+    finally:
+        noisy.close()
