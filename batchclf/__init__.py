@@ -1,3 +1,26 @@
 """Batch scoring and evaluation reports for Keras image classifiers."""
 
+from os import PathLike
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 __version__ = "0.1.0"
+
+
+def read_predictions(path: str | PathLike[str]) -> "pd.DataFrame":
+    """Read predictions for analysis: those of a run directory, or a predictions.csv, .jsonl or .parquet.
+
+    One row an image, in the file's order. Texts are exact, without the `'` that guards cells of a CSV. `label` and
+    the predictions are categories with the classes in the model's order where it can be known (an unknown label is
+    missing), `correct` is a nullable boolean, all numbers are float64: the model's exact float32 values from JSON lines
+    and Parquet, 7 significant digits from a CSV. Raises BatchclfError where there is nothing to read, or where it is
+    damaged.
+    """
+    # On use, so that `import batchclf` loads neither numpy nor pandas.
+    from pathlib import Path
+
+    from batchclf.storage.prediction_table import read_table
+
+    return read_table(Path(path))

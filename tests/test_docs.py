@@ -26,7 +26,9 @@ from batchclf.core.gap import STRONG_GAP
 from batchclf.jobs.spec import JobSpec
 from batchclf.models.bundle import INFO_FILE, KERAS_FILE, ONNX_FILE
 from batchclf.models.recipes import RECIPES
-from batchclf.storage.predictions import FORMULA_STARTS, REQUIRED_COLUMNS, column_names, plain_text, safe_cell
+from batchclf.storage.cells import FORMULA_STARTS, plain_text, safe_cell
+from batchclf.storage.prediction_columns import column_names
+from batchclf.storage.predictions import REQUIRED_COLUMNS
 from batchclf.storage.skipped import COLUMNS as SKIPPED_COLUMNS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -221,8 +223,8 @@ def test_columns_of_the_prediction_csv():
 
 def test_data_places_name_the_variables_and_the_digests_file():
     from batchclf.data import providers
-    from batchclf.data.decoding import IMAGE_SUFFIXES
     from batchclf.data.fashion_mnist import FILE_SET
+    from batchclf.data.image_files import IMAGE_SUFFIXES
 
     text = section(README, "Where the data comes from")
     for name in (providers.DATA_DIR_VARIABLE, providers.OFFLINE_VARIABLE, FILE_SET.debian_package):

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from batchclf import __version__
-from batchclf.cli import data, evaluate, options, report, run, score, train
+from batchclf.cli import data, evaluate, model, options, report, run, score, train
 from batchclf.errors import BatchclfError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"batchclf {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for verb in (run, train, score, evaluate, report, data):
+    for verb in (run, train, score, evaluate, report, model, data):
         verb.add(verbs, options.common())
     return parser
 
@@ -60,20 +60,23 @@ def main(argv: list[str] | None = None) -> int:
         with diverted_native_stderr():
             code: int = args.handle(args, console)
         return code
-    except KeyboardInterrupt:
-        return _ended(console, BatchclfError("interrupted; nothing was published"), INTERRUPTED)
+    except KeyboardInterrupt as error:
+        ended = BatchclfError("interrupted; nothing was published", hint=_kept(error))
+        return _ended(console, ended, INTERRUPTED)
     except BatchclfError as error:
+        error.hint = "; ".join(filter(None, (error.hint, _kept(error))))
         return _ended(console, error, error.exit_code)
     except BrokenPipeError:
         sys.stdout = None
         return 1
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
-        hint = "check the disk's free space and the permissions; nothing was published"
+        hint = "check the disk's free space and the permissions; " + (_kept(error) or "nothing was published")
         return _ended(console, BatchclfError(f"the system refused ({error.strerror or error}){where}", hint=hint), 1)
     except Exception as error:
         traceback.print_exc()
         hint = "this is a fault in batchclf: please report it with the traceback above"
+        hint = "; ".join(filter(None, (hint, _kept(error))))
         return _ended(console, BatchclfError(f"unexpected {type(error).__name__}: {error}", hint=hint), 1)
     finally:
         if before is not None:
@@ -82,6 +85,11 @@ def main(argv: list[str] | None = None) -> int:
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
+
+
+def _kept(error: BaseException) -> str:
+    """Give what a run has noted on its way out: that what was scored can be gone on with."""
+    return "; ".join(getattr(error, "__notes__", []))
 
 
 def _ended(console: "Console", error: BatchclfError, code: int) -> int:

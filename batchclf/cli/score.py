@@ -1,11 +1,12 @@
 """`batchclf score`."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchclf.cli.options import add_data_dir, add_reports, positive
+from batchclf.cli.engine import add_engine, explain_time, score_settings
+from batchclf.cli.options import add_data_dir, add_reports
+from batchclf.cli.selection import add_labels, add_selection
 from batchclf.data.catalog import DATASET_NAMES
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ EXAMPLES = """\
 examples:
   batchclf score photos/                                  with the newest published model
   batchclf score photos/ --model models/fashion --out runs/photos --max-skipped 1%
+  batchclf score photos/ --labels labels.csv --glob '2026-*/**' --sample 500
   batchclf score --split test --dataset fashion-mnist --probabilities
 """
 JOB = "score"
@@ -39,20 +41,11 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="RUN_DIR", help="run directory to write (default: REPORTS/score/TIME)"
     )
+    add_labels(parser)
+    add_selection(parser)
+    add_engine(parser)
     parser.add_argument(
-        "--labels",
-        choices=("auto", "folders", "none"),
-        default="auto",
-        help="auto: folder names where all are classes of the model; folders: insist on it; none (default: auto)",
-    )
-    parser.add_argument("--batch-size", type=positive, default=256, metavar="N", help="images a batch (default: 256)")
-    parser.add_argument(
-        "--workers", type=positive, default=os.cpu_count() or 1, metavar="N", help="decoding threads (default: cores)"
-    )
-    parser.add_argument("--topk", type=positive, default=3, metavar="K", help="classes a row, best first (default: 3)")
-    parser.add_argument("--probabilities", action="store_true", help="write a column for each class's probability")
-    parser.add_argument(
-        "--runtime", choices=("onnx", "tensorflow"), default="onnx", help="what runs the model (default: onnx)"
+        "--resume", action="store_true", help="go on where a run of the same folder was killed or interrupted"
     )
     parser.add_argument(
         "--max-skipped",
@@ -66,11 +59,11 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def handle(args: argparse.Namespace, console: "Console") -> int:
     """Score."""
+    from batchclf.cli.selection import directory_target, refuse_with_split
     from batchclf.cli.summary import run_exit_code, run_summary, tell_trouble
     from batchclf.errors import UsageError
     from batchclf.jobs.budget import parse_budget
-    from batchclf.jobs.score_run import choose_bundle, score_run
-    from batchclf.jobs.targets import DirectoryTarget, ScoreSettings
+    from batchclf.jobs.score_run import choose_bundle, score_directory_run, score_split_run
     from batchclf.storage.published import new_run_id, publish_latest
 
     if (args.directory is None) == (args.split is None):
@@ -79,19 +72,25 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
             hint="for example: batchclf score photos/ (or: batchclf score --split test)",
         )
     budget = None if args.max_skipped is None else parse_budget(args.max_skipped)
-    if args.directory is not None:
-        from batchclf.data.discovery import check_folder
-
-        check_folder(args.directory)
+    directory = None if args.directory is None else directory_target(args)
+    if directory is None:
+        refuse_with_split(args)
     bundle = choose_bundle(args.model, args.reports, say=console.say)
-    what = DirectoryTarget(args.directory, args.labels) if args.directory else _split(args, bundle, console)
-    settings = ScoreSettings(args.runtime, args.batch_size, args.workers, args.topk, args.probabilities)
+    settings = score_settings(args)
     out = args.out or args.reports / JOB / new_run_id(args.reports / JOB)
-    record = score_run(what, bundle, settings, budget, out, console, args.command)
+    if directory is None:
+        record = score_split_run(_split(args, bundle, console), bundle, settings, out, console, args.command)
+    else:
+        record = score_directory_run(
+            directory, bundle, settings, budget, out, console, args.command, resume=args.resume
+        )
     if args.out is None:
         publish_latest(out)
     console.say(f"predictions: {out / 'predictions.csv'}")
     console.say(f"report: {out / 'report.html'}")
+    if args.explain_time:
+        for line in explain_time(record):
+            console.say(line)
     tell_trouble(record, out, console)
     console.result(run_summary(record, out))
     return run_exit_code(record)
@@ -102,10 +101,12 @@ def _split(args: argparse.Namespace, bundle: "Bundle", console: "Console") -> "S
     from batchclf.errors import UsageError
     from batchclf.jobs.score_run import SplitOf
 
-    name = args.dataset or bundle.info.training_data.name
+    data = bundle.info.training_data
+    name = args.dataset or ("" if data is None else data.name)
     if name not in DATASET_NAMES:
+        trained_on = f"was trained on '{name}', which is no data set by name" if data else "was trained elsewhere"
         raise UsageError(
-            f"--split needs --dataset: the model {bundle.path} was trained on '{name}', which is no data set by name",
+            f"--split needs --dataset: the model {bundle.path} {trained_on}",
             hint=f"give --dataset ({', '.join(DATASET_NAMES)}), or score the folder itself",
         )
     return SplitOf(load_dataset(name, data_dir=args.data_dir, say=console.say), args.split)

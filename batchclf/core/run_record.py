@@ -78,7 +78,10 @@ class GateResult:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run. Times are ISO 8601 with offset, durations in seconds; `timings` names the steps in order."""
+    """One run. Times are ISO 8601 with offset, durations in seconds.
+
+    `timings` names the steps in order. `seconds` is the whole run up to the report, which shows it.
+    """
 
     run_id: str
     job: str | None

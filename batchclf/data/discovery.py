@@ -1,34 +1,25 @@
-"""Find the images under a folder, in path order, and what their labels are."""
+"""Find the images under a folder, in path order: by walking it, or from a list of paths."""
 
-import difflib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
-from batchclf.data.class_folders import folder_names, read_class_map
-from batchclf.data.decoding import IMAGE_SUFFIXES
-from batchclf.errors import DataError, ModelError
+from batchclf.data.image_files import IMAGE_SUFFIXES
+from batchclf.data.labels import LabelRule
+from batchclf.errors import DataError
 
-LabelMode = Literal["auto", "folders", "none"]
 Found = ImageRef | SkippedImage | ExcludedFile
 
+HIDDEN = "hidden"
+NO_IMAGE = "not an image by its suffix"
+LINK_TO_FOLDER = "symbolic link to a folder"
+LOOP = "symbolic link to a folder above it"
 
-@dataclass(frozen=True)
-class LabelRule:
-    """How labels are told: `by_folder` maps first-level folders to class names, None where there are no labels."""
-
-    by_folder: Mapping[str, str] | None
-    sentence: str
-
-    def label(self, path: str) -> str | None:
-        """Give the class name of a relative path; None where it is not known."""
-        if self.by_folder is None or "/" not in path:
-            return None
-        return self.by_folder.get(path.split("/", 1)[0])
+Identity = tuple[int, int]
+"""Device and inode: the same for a folder by whatever path it is reached."""
 
 
 def check_folder(root: Path) -> None:
@@ -45,91 +36,151 @@ def check_folder(root: Path) -> None:
         raise DataError(f"the folder {root} cannot be listed: {error.strerror}") from error
 
 
-def label_rule(root: Path, mode: LabelMode, class_names: tuple[str, ...]) -> LabelRule:
-    """Decide where labels come from.
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder that is being walked. `names` goes on where it stopped; folders in it end in `/`."""
 
-    `auto`: the first folder level is the label when every folder name is a class of the model (a classes.json
-    beside the folders may map them); otherwise there are no labels, and the sentence says why. `folders`: the
-    same, but a folder that is no class raises ModelError. `none`: no labels.
-    """
-    if mode == "none":
-        return LabelRule(None, "no labels (asked for none)")
-    folders = sorted(
-        entry.name for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False) and entry.name[0] != "."
-    )
-    if not folders:
-        if mode == "folders":
-            raise DataError(f"{root} has no class folders to take labels from", hint="use --labels none, or make them")
-        return LabelRule(None, "no labels (there are no folders to take them from)")
-    known = {name: name for name in class_names}
-    known |= {folder: name for name, folder in folder_names(class_names).items()}
-    known |= read_class_map(root) or {}
-    by_folder = {folder: known.get(folder, folder) for folder in folders}
-    strangers = [folder for folder in folders if by_folder[folder] not in class_names]
-    if not strangers:
-        return LabelRule(by_folder, f"labels from the {len(folders)} class folders")
-    if mode == "folders":
-        nearest = difflib.get_close_matches(strangers[0], known, 1)
-        raise ModelError(
-            f"the folder '{strangers[0]}' in {root} is not a class of the model ({', '.join(class_names)})",
-            hint=(f"did you mean '{nearest[0]}'? " if nearest else "")
-            + f"rename it, or map it to a class in {root / 'classes.json'}",
-        )
-    return LabelRule(None, f"no labels (the folder '{strangers[0]}' is not a class of the model)")
+    prefix: str
+    names: Iterator[str]
+    irregular: set[str]
+    loops: set[str]
+    hidden: bool
+    label: str | None
+    lineage: frozenset[Identity]
 
 
-def discover(root: Path, rule: LabelRule) -> Iterator[Found]:
+def discover(root: Path, rule: LabelRule, *, follow_symlinks: bool = False) -> Iterator[Found]:
     """Walk a tree and yield every file once, sorted by its path relative to `root`.
 
     Only the names of one folder and of those above it are held at a time. Hidden files, files that are no images by
     their suffix, pipes and devices, and symbolic links that lead out of the tree or to folders are excluded; a
-    folder that cannot be listed is a skip.
+    folder that cannot be listed is a skip. With `follow_symlinks` links are followed wherever they lead; a
+    folder that lies in itself by a link is excluded there.
     """
-    yield from _walk(root, root.resolve(), "", rule, hidden=False)
+    resolved = root.resolve()
+    by_path = None if rule.table is None else rule.table.by_path
+    entered = _list(root, "", None, None, follow_symlinks=follow_symlinks)
+    if isinstance(entered, SkippedImage):
+        yield entered
+        return
+    # A stack of our own: a generator in a generator would hand each file up through every folder.
+    stack = [entered]
+    while stack:
+        folder = stack[-1]
+        prefix, hidden, label = folder.prefix, folder.hidden, folder.label
+        irregular, loops = folder.irregular, folder.loops
+        for name in folder.names:
+            path = prefix + name
+            if name[-1] == "/":
+                inner = label if prefix else rule.label(path)
+                entered = _list(root, path, inner, folder, follow_symlinks=follow_symlinks)
+                if isinstance(entered, SkippedImage):
+                    yield entered
+                else:
+                    stack.append(entered)
+                break
+            if hidden or name[0] == ".":
+                yield ExcludedFile(path, HIDDEN)
+            elif name in loops:
+                yield ExcludedFile(path, LOOP)
+            elif name[name.rfind(".") :].lower() not in IMAGE_SUFFIXES:
+                yield ExcludedFile(path, NO_IMAGE)
+            elif name in irregular and (reason := _no_file_reason(root, resolved, path, follow_symlinks)) is not None:
+                yield ExcludedFile(path, reason)
+            else:
+                yield ImageRef(path, label if by_path is None else by_path.get(path))
+        else:
+            stack.pop()
 
 
-def _walk(root: Path, resolved: Path, prefix: str, rule: LabelRule, *, hidden: bool) -> Iterator[Found]:
+def _list(
+    root: Path, prefix: str, label: str | None, above: _Folder | None, *, follow_symlinks: bool
+) -> _Folder | SkippedImage:
     names: list[str] = []
     irregular: set[str] = set()
+    loops: set[str] = set()
+    lineage = frozenset[Identity]() if above is None else above.lineage
     try:
+        if follow_symlinks:
+            status = (root / prefix).stat()
+            lineage |= {(status.st_dev, status.st_ino)}
         with os.scandir(root / prefix) as entries:
             # The listing tells the kinds; asking the system for each file again would take longer than reading it.
             for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
+                name = entry.name
+                if entry.is_file(follow_symlinks=False):
+                    names.append(name)
+                elif follow_symlinks and _identity_of_folder(entry) in lineage:
+                    names.append(name)
+                    loops.add(name)
+                elif entry.is_dir(follow_symlinks=False) or (follow_symlinks and _identity_of_folder(entry)):
                     # With "/" behind folder names their order is that of whole paths: "a.png" < "a/b.png".
-                    names.append(entry.name + "/")
-                    continue
-                names.append(entry.name)
-                if not entry.is_file(follow_symlinks=False):
-                    irregular.add(entry.name)
+                    names.append(name + "/")
+                else:
+                    names.append(name)
+                    irregular.add(name)
     except OSError as error:
-        yield SkippedImage(ImageRef(prefix, None), f"the folder cannot be listed: {error.strerror}")
-        return
+        return SkippedImage(ImageRef(prefix, None), f"the folder cannot be listed: {error.strerror}")
     names.sort()
-    for name in names:
-        path = prefix + name
-        is_hidden = hidden or name.startswith(".")
-        if name.endswith("/"):
-            yield from _walk(root, resolved, path, rule, hidden=is_hidden)
-        elif is_hidden:
-            yield ExcludedFile(path, "hidden")
-        elif os.path.splitext(name)[1].lower() not in IMAGE_SUFFIXES:  # noqa: PTH122 (a Path per file is slow)
-            yield ExcludedFile(path, "not an image by its suffix")
-        elif name in irregular and (reason := _no_file_reason(root, resolved, path)) is not None:
-            yield ExcludedFile(path, reason)
-        else:
-            yield ImageRef(path, rule.label(path))
+    # `prefix` ends in "/", so its last part starts behind the "/" before that one.
+    hidden = above is not None and (above.hidden or prefix[len(above.prefix)] == ".")
+    return _Folder(prefix, iter(names), irregular, loops, hidden, label, lineage)
 
 
-def _no_file_reason(root: Path, resolved: Path, path: str) -> str | None:
+def _identity_of_folder(entry: os.DirEntry[str]) -> Identity | None:
+    """Tell the identity of the folder that an entry is or links to; None where it is none, or leads nowhere."""
+    try:
+        status = entry.stat()
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
+
+
+def discover_listed(
+    root: Path, rule: LabelRule, paths: Iterable[str], *, follow_symlinks: bool = False
+) -> Iterator[Found]:
+    """Yield each of `paths` (relative to `root`, without `.` and `..`) in the order given, as `discover` would.
+
+    A hidden file is an image like others here: whoever lists it wants it. A path without a file is a skip; a folder
+    is excluded, and so is what lies behind a link to a folder unless `follow_symlinks`.
+    """
+    resolved = root.resolve()
+    parent, linked = "", False  # one look-up a folder, not a file
+    for path in paths:
+        above = path.rpartition("/")[0]
+        if above != parent:
+            parent, linked = above, os.path.realpath(root / above) != str(resolved / above)
+        yield _listed(root, resolved, path, rule, follow_symlinks, linked=linked)
+
+
+def _listed(root: Path, resolved: Path, path: str, rule: LabelRule, follow_symlinks: bool, *, linked: bool) -> Found:
+    full = os.path.join(root, path)  # noqa: PTH118 (a Path per file is slow)
+    try:
+        mode = os.lstat(full).st_mode
+        is_folder = stat.S_ISDIR(mode) or (follow_symlinks and os.path.isdir(full))  # noqa: PTH112
+    except (FileNotFoundError, NotADirectoryError):
+        return SkippedImage(ImageRef(path, rule.label(path)), f"there is no such file under {root}")
+    except OSError as error:
+        return SkippedImage(ImageRef(path, rule.label(path)), f"the file cannot be looked at: {error.strerror}")
+    if is_folder:
+        return ExcludedFile(path, "a folder")
+    if path[path.rfind(".") :].lower() not in IMAGE_SUFFIXES:
+        return ExcludedFile(path, NO_IMAGE)
+    if linked and not follow_symlinks:
+        return ExcludedFile(path, "behind a symbolic link to a folder")
+    reason = None if stat.S_ISREG(mode) else _no_file_reason(root, resolved, path, follow_symlinks)
+    return ImageRef(path, rule.label(path)) if reason is None else ExcludedFile(path, reason)
+
+
+def _no_file_reason(root: Path, resolved: Path, path: str, follow_symlinks: bool) -> str | None:
     full = os.path.join(root, path)  # noqa: PTH118 (a Path per file is slow)
     try:
         mode = os.lstat(full).st_mode
         if stat.S_ISLNK(mode):
             target = os.path.realpath(full)
             if os.path.isdir(target):  # noqa: PTH112 (Path.is_dir raises where the target may not be looked at)
-                return "symbolic link to a folder"
-            if not Path(target).is_relative_to(resolved):
+                return LINK_TO_FOLDER
+            if not follow_symlinks and not Path(target).is_relative_to(resolved):
                 return "symbolic link out of the folder"
             mode = os.stat(target).st_mode  # noqa: PTH116
     except OSError:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from batchclf.core.types import ColorMode, Dataset, ImageRef, Say, SkippedImage, Split
+from batchclf.core.types import ColorMode, Dataset, ImageRef, ResizeMode, Say, SkippedImage, Split
 from batchclf.data.class_folders import read_class_map
 from batchclf.data.decoding import decode, read_image
-from batchclf.data.discovery import LabelRule, check_folder, discover
+from batchclf.data.discovery import check_folder, discover
+from batchclf.data.labels import LabelRule
 from batchclf.errors import DataError, UnreadableImageError
 
 TEST_SHARE = 0.2
@@ -24,13 +25,15 @@ def load_class_folders(
     color_mode: ColorMode | None = None,
     class_names: tuple[str, ...] | None = None,
     seed: int = 0,
+    resize: ResizeMode = "fast",
 ) -> Dataset:
     """Load `root/train/CLASS/*` and `root/test/CLASS/*`, or `root/CLASS/*` split 80:20 in each class by `seed`.
 
     Without an input shape the first image's is taken, scaled down to 96 pixels on its longer side; without a
     color mode `grayscale` where the first image has no colour. `class_names` fixes the classes and their order
-    (those of a loaded model). Unreadable images are left out, each said in a line. Raises DataError where there
-    are no class folders, fewer than two classes, a class that is not in `class_names` or without images.
+    (those of a loaded model). `resize` says how large images shrink; scoring should do the same. Unreadable images
+    are left out, each said in a line. Raises DataError where there are no class folders, fewer than two classes, a
+    class that is not in `class_names` or without images.
     """
     check_folder(root)
     has_splits = (root / "train").is_dir() and (root / "test").is_dir()
@@ -58,7 +61,8 @@ def load_class_folders(
         )
     shape, mode = _shape_and_mode(bases, folders, input_shape, color_mode, say)
     loaded = {
-        base: _load(base, path, LabelRule(folders[base], ""), names, shape, mode, say) for base, path in bases.items()
+        base: _load(base, path, LabelRule(folders[base], ""), names, shape, mode, resize, say)
+        for base, path in bases.items()
     }
     train, test = (loaded["train"], loaded["test"]) if has_splits else _split(loaded[""], len(names), seed)
     missing = [name for index, name in enumerate(names) if not np.any(train.labels == index)]
@@ -118,13 +122,14 @@ def _load(
     names: tuple[str, ...],
     shape: tuple[int, int, int],
     mode: ColorMode,
+    resize: ResizeMode,
     say: Say,
 ) -> Split:
     images, labels, paths = [], [], []
     index = {name: number for number, name in enumerate(names)}
     for ref in _refs(path, rule, say):
         try:
-            images.append(read_image(path / ref.path, shape, mode))
+            images.append(read_image(path / ref.path, shape, mode, resize))
         except UnreadableImageError as error:
             say(f"left out {path / ref.path}: {error.message}")
             continue

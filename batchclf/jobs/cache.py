@@ -7,17 +7,22 @@ from batchclf.jobs.targets import ScoreSettings
 from batchclf.models.bundle import Bundle
 from batchclf.scoring.cache import ScoreCache, cache_key
 
-_COMPUTES = {"onnx": "onnxruntime", "tensorflow": "tensorflow"}
+_LIBRARY = {"onnx": "onnxruntime", "tensorflow": "tensorflow"}
 
 
 def open_cache(bundle: Bundle, settings: ScoreSettings, *, say: Say) -> ScoreCache | None:
     """Open the cache that holds what this model gives under these settings; None where none is asked for."""
     if settings.cache is None:
         return None
-    library = _COMPUTES[settings.runtime]
-    parts = {
+    key = cache_key(computed_with(bundle, settings))
+    return ScoreCache(settings.cache, key, len(bundle.info.class_names), say=say)
+
+
+def computed_with(bundle: Bundle, settings: ScoreSettings) -> dict[str, str]:
+    """Name all that an image's probabilities depend on beside the image itself."""
+    library = _LIBRARY[settings.runtime]
+    return {
         "model": bundle.digest,
         "runtime": f"{library} {version(library)}",
-        "decoder": f"opencv {version('opencv-python-headless')}, {settings.resize}",
+        "way of decoding": f"opencv {version('opencv-python-headless')}, {settings.resize}",
     }
-    return ScoreCache(settings.cache, cache_key(parts), len(bundle.info.class_names), say=say)

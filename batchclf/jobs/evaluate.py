@@ -7,7 +7,7 @@ import numpy as np
 from batchclf.core.evaluation import Evaluation, Tally
 from batchclf.core.gap import Gap, overfitting_gap
 from batchclf.errors import PredictionsError
-from batchclf.storage.predictions import class_names_of, read_predictions
+from batchclf.storage.predictions import class_names_of, read_prediction_rows
 
 
 def evaluate_predictions(path: Path, class_names: tuple[str, ...] | None = None) -> tuple[list[Evaluation], Gap | None]:
@@ -18,7 +18,7 @@ def evaluate_predictions(path: Path, class_names: tuple[str, ...] | None = None)
     """
     names = class_names or class_names_of(path)
     tallies: dict[str, Tally] = {}
-    for rows in read_predictions(path, names):
+    for rows in read_prediction_rows(path, names):
         of_row = np.array(rows.splits)
         for split in dict.fromkeys(rows.splits):
             tallies.setdefault(split, Tally(split, names)).update(rows.only(of_row == split))

@@ -4,7 +4,7 @@ import platform
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -117,11 +117,13 @@ def finish(
         targets=scored,
         dataset=head.dataset,
         gates=gates,
-        timings=steps.timings,
+        timings=dict(steps.timings),
         versions=_versions(),
     )
+    with steps.step("report"):
+        write_report(folder, folder / REPORT_FILE, record, evaluations, gap, lambda: splits)
+    record = replace(record, timings=dict(steps.timings))
     write_record(folder, record)
-    write_report(folder, folder / REPORT_FILE, record, evaluations, gap, lambda: splits)
     for evaluation in evaluations:
         if evaluation.labelled is not None:
             accuracy = evaluation.labelled.accuracy
@@ -138,17 +140,19 @@ def finish(
 
 def model_record(bundle: Bundle, *, trained: bool) -> ModelRecord:
     """Tell run.json about a bundle."""
-    info = bundle.info
+    info, data = bundle.info, bundle.info.training_data
+    # A recipe prepares images inside the model; for an imported model it is part of what was chosen.
+    settings = info.settings if data else {**info.settings, "preprocessing": info.preprocessing.sentence}
     return ModelRecord(
         path=str(bundle.path.resolve()),
         digest=bundle.digest,
         recipe=info.recipe,
-        settings=info.settings,
+        settings=settings,
         class_names=list(info.class_names),
         input_shape=info.input_shape,
         color_mode=info.color_mode,
         parameters=info.parameters,
-        trained_on=f"{info.training_data.name}, {info.training_data.images:,} images",
+        trained_on=f"{data.name}, {data.images:,} images" if data else "not known",
         created=info.created,
         history=info.history,
         trained_in_this_run=trained,

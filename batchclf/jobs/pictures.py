@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from batchclf.core.evaluation import Evaluation
 from batchclf.core.run_record import TargetRecord
 from batchclf.core.types import Prediction, Split
-from batchclf.data.decoding import decode, fit
+from batchclf.data.decoding import decode
 from batchclf.data.export import encode_png
+from batchclf.data.resize import fit
 from batchclf.errors import UnreadableImageError
 
 LONGEST_SIDE = 96

@@ -1,5 +1,7 @@
 """Write a run's report: read what the run directory holds, find the pictures, render, write in one step."""
 
+import importlib
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +16,15 @@ from batchclf.data.folders import load_class_folders
 from batchclf.errors import BatchclfError
 from batchclf.jobs.evaluate import evaluate_predictions
 from batchclf.jobs.pictures import load_pictures
-from batchclf.report.render import render
-from batchclf.report.view import build_view
 from batchclf.storage.run_directory import PREDICTIONS_FILE, SKIPPED_FILE, read_record
 from batchclf.storage.skipped import read_skipped
 
 Splits = Mapping[str, Split]
+
+
+def load_ahead() -> None:
+    """Begin to load what draws the report, in a thread: matplotlib takes as long as scoring thousands of images."""
+    threading.Thread(target=importlib.import_module, args=("batchclf.report.render",), daemon=True).start()
 
 
 def write_report(
@@ -34,6 +39,9 @@ def write_report(
 
     Raises OSError where `out` cannot be written.
     """
+    from batchclf.report.render import render
+    from batchclf.report.view import build_view
+
     main = next((each for each in evaluations if each.split == "test"), evaluations[0])
     view = build_view(
         record,

@@ -15,14 +15,14 @@ from batchclf.data.catalog import load_dataset
 from batchclf.data.folders import load_class_folders
 from batchclf.errors import AlreadyRunningError
 from batchclf.jobs.finish import Logged, RunHead, Steps, finish
-from batchclf.jobs.score import score_targets
+from batchclf.jobs.score import score_splits
 from batchclf.jobs.spec import Job
-from batchclf.jobs.targets import ScoreSettings, SplitTarget, Target
+from batchclf.jobs.targets import ScoreSettings, SplitTarget
 from batchclf.jobs.watcher import Watcher
 from batchclf.models.bundle import Bundle, is_bundle, load_bundle
 from batchclf.models.recipes import RECIPES
 from batchclf.models.train import TrainSettings, train
-from batchclf.storage.published import new_run_id, publish_latest
+from batchclf.storage.published import CACHE, new_run_id, publish_latest
 from batchclf.storage.run_directory import (
     LOG_FILE,
     RunLog,
@@ -131,14 +131,18 @@ def _fill(job: Job, folder: Path, run_id: str, steps: Steps, watcher: Watcher, c
     with steps.step("train model" if trains else "load model"):
         bundle = _bundle(job, dataset, trains, watcher)
     source = dataset.name if job.directory is None else str(job.directory)
-    targets: list[Target] = [
-        SplitTarget(source, dataset.class_names, dataset.splits[name]) for name in sorted(spec.scoring.splits)
-    ]
+    targets = [SplitTarget(source, dataset.class_names, dataset.splits[name]) for name in sorted(spec.scoring.splits)]
+    scoring = spec.scoring
     settings = ScoreSettings(
-        spec.scoring.runtime, spec.scoring.batch_size, 1, spec.scoring.topk, spec.scoring.probabilities
+        runtime=scoring.runtime,
+        batch_size=scoring.batch_size,
+        workers=1,
+        topk=scoring.topk,
+        probabilities=scoring.probabilities,
+        cache=job.folder.parent / CACHE if scoring.cache else None,
     )
     with steps.step("score"):
-        scored = score_targets(targets, bundle, settings, folder, watcher)
+        scored = score_splits(targets, bundle, settings, folder, watcher)
     of_data = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
     head = RunHead(run_id, job.name, command, bundle, trains, settings, of_data)
     return finish(folder, head, scored, steps, say, dataset.splits, gate=job.gate)

@@ -1,18 +1,21 @@
-"""Score splits and directories into one predictions.csv and skipped.csv, and account for every file."""
+"""Score splits or a directory into the files of a run directory, and account for every image."""
 
 import time
-from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from batchclf.core.run_record import TargetRecord
-from batchclf.data.discovery import LabelRule, check_folder, discover, label_rule
+from batchclf.data.discovery import Found
+from batchclf.data.labels import LabelRule
+from batchclf.data.selection import select
 from batchclf.errors import ModelError, NothingToScoreError, RunError
 from batchclf.jobs.cache import open_cache
-from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget, Target
+from batchclf.jobs.results import Counts, Results
+from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget
 from batchclf.jobs.watcher import Watcher
 from batchclf.models.bundle import Bundle
 from batchclf.models.runtimes import open_runtime
@@ -20,56 +23,94 @@ from batchclf.scoring.cache import ScoreCache
 from batchclf.scoring.decoder import DecodeSetup
 from batchclf.scoring.model_run import ModelRun
 from batchclf.scoring.pool import DecodePool, folder_prefix
-from batchclf.scoring.stream import Block, StreamTimes, blocks_of, score_blocks, score_split
-from batchclf.storage.predictions import PredictionWriter
-from batchclf.storage.run_directory import PREDICTIONS_FILE, SKIPPED_FILE
-from batchclf.storage.skipped import SkippedWriter
+from batchclf.scoring.stream import Block, StreamTimes, blocks_of, count_unchanged, score_blocks, score_split
+from batchclf.storage.journal import JournalEntry, JournalHead
 
 
-@dataclass
-class _Counts:
-    found: int = 0
-    excluded: Counter[str] = field(default_factory=Counter)
-    first_skip: str = ""
+@dataclass(frozen=True, eq=False)
+class _Scorer:
+    """What every target of a run is scored with."""
+
+    model: ModelRun
+    cache: ScoreCache | None
+    watcher: Watcher
 
 
-def score_targets(
-    targets: Sequence[Target], bundle: Bundle, settings: ScoreSettings, folder: Path, watcher: Watcher
+def score_splits(
+    targets: Sequence[SplitTarget], bundle: Bundle, settings: ScoreSettings, folder: Path, watcher: Watcher
 ) -> list[TargetRecord]:
-    """Score each target in turn and write the two CSVs into `folder`; targets must come in order of split name.
+    """Score splits in turn and write their rows into `folder`; they must come in order of their names.
 
-    Raises ModelError where a target's classes are not the model's, NothingToScoreError where a directory holds
-    no image that can be read, RunError where found = scored + skipped + excluded does not hold.
+    Raises ModelError where a split's classes or shape are not the model's.
     """
-    info = bundle.info
     for target in targets:
-        _check_target(target, bundle)
+        _check_split(target, bundle)
+    names = bundle.info.class_names
+    records = []
     with ExitStack() as stack:
-        # Loading the runtime's library takes as long as decoding the first thousand images; they go side by side.
-        opening = stack.enter_context(ThreadPoolExecutor(1, "open-runtime")).submit(
-            open_runtime, bundle, settings.runtime
-        )
-        cache = open_cache(bundle, settings, say=watcher.say)
-        if cache is not None:
-            stack.callback(cache.close)
-        writer = stack.enter_context(
-            PredictionWriter(
-                folder / PREDICTIONS_FILE,
-                info.class_names,
-                topk=min(settings.topk, len(info.class_names)),
-                probabilities=settings.probabilities,
+        scorer = _open(stack, bundle, settings, watcher)
+        results = stack.enter_context(Results(folder, names, settings, watcher))
+        for target in targets:
+            results.next_target()
+            run = _TargetRun(scorer, results, target.split.name, f"the {target.split.name} split")
+            watcher.say(f"scoring {run.name}: labels of the data set")
+            blocks = score_split(
+                target.split, scorer.model, names, settings.batch_size, cache=scorer.cache, times=run.times
             )
-        )
-        skips = stack.enter_context(SkippedWriter(folder / SKIPPED_FILE))
-        model = ModelRun(opening.result, say=watcher.say)
-        return [_score_target(target, bundle, model, settings, cache, writer, skips, watcher) for target in targets]
+            run.write(blocks, len(target.split.images))
+            records.append(run.record("split", target.dataset, "labels of the data set"))
+        results.finish()
+    return records
 
 
-def _check_target(target: Target, bundle: Bundle) -> None:
+def score_directory(
+    target: DirectoryTarget,
+    rule: LabelRule,
+    bundle: Bundle,
+    settings: ScoreSettings,
+    folder: Path,
+    watcher: Watcher,
+    *,
+    head: JournalHead,
+    kept: Sequence[JournalEntry] = (),
+) -> TargetRecord:
+    """Score the images under a folder and write their rows into `folder`, with a journal so that it can be resumed.
+
+    `kept` is what a killed run has written there: what has not changed since stays, all after that is scored. Raises
+    NothingToScoreError where there is no image that can be read, RunError where found = scored + skipped + excluded
+    does not hold.
+    """
+    info, source = bundle.info, str(target.root.resolve())
+    setup = DecodeSetup(folder_prefix(target.root), info.input_shape, info.color_mode, settings.resize)
+    watcher.say(f"scoring {source}: {rule.sentence}")
+    with ExitStack() as stack:
+        scorer = _open(stack, bundle, settings, watcher)
+        pool = stack.enter_context(DecodePool(setup, settings.workers, scorer.cache))
+        times = StreamTimes()
+        files = blocks_of(select(target.root, rule, target.selection), settings.batch_size, times)
+        kept, files = _still_kept(kept, files, pool, watcher)
+        results = stack.enter_context(Results(folder, info.class_names, settings, watcher, head=head, kept=kept))
+        run = _TargetRun(scorer, results, "", source, times)
+        run.write(score_blocks(files, pool, scorer.model, cache=scorer.cache, times=times), None)
+        if unmatched := rule.unmatched():
+            watcher.say(unmatched)
+        record = run.record("directory", source, rule.sentence)
+        results.finish()
+    return record
+
+
+def _open(stack: ExitStack, bundle: Bundle, settings: ScoreSettings, watcher: Watcher) -> _Scorer:
+    # Loading the runtime's library takes as long as decoding a thousand images; they go side by side.
+    thread = stack.enter_context(ThreadPoolExecutor(1, "open-runtime"))
+    opening = thread.submit(open_runtime, bundle, settings.runtime)
+    cache = open_cache(bundle, settings, say=watcher.say)
+    if cache is not None:
+        stack.callback(cache.close)
+    return _Scorer(ModelRun(opening.result, say=watcher.say), cache, watcher)
+
+
+def _check_split(target: SplitTarget, bundle: Bundle) -> None:
     names, shape = bundle.info.class_names, bundle.info.input_shape
-    if isinstance(target, DirectoryTarget):
-        check_folder(target.root)
-        return
     if target.class_names != names:
         raise ModelError(
             f"the model {bundle.path} has the classes {', '.join(names)}; "
@@ -84,90 +125,66 @@ def _check_target(target: Target, bundle: Bundle) -> None:
         )
 
 
-def _score_target(
-    target: Target,
-    bundle: Bundle,
-    model: ModelRun,
-    settings: ScoreSettings,
-    cache: ScoreCache | None,
-    writer: PredictionWriter,
-    skips: SkippedWriter,
-    watcher: Watcher,
-) -> TargetRecord:
-    started, written, skipped_before, model_before = time.perf_counter(), writer.rows, skips.rows, model.seconds
-    counts, times = _Counts(), StreamTimes()
-    split, source, labels, total = _describe(target, bundle)
-    name = f"the {split} split" if split else source
-    watcher.say(f"scoring {name}: {labels.sentence}")
-    with (
-        closing(_blocks(target, labels, bundle, model, settings, cache, times)) as blocks,
-        watcher.progress(f"scoring {name}", total) as advance,
-    ):
-        for block in blocks:
-            before = time.perf_counter()
-            _write(block, split, counts, writer, skips, watcher)
-            times.write += time.perf_counter() - before
-            advance(block.found)
-    times.model = model.seconds - model_before
-    record = TargetRecord(
-        split=split,
-        kind="split" if isinstance(target, SplitTarget) else "directory",
-        source=source,
-        labels=labels.sentence,
-        found=counts.found,
-        scored=writer.rows - written,
-        skipped=skips.rows - skipped_before,
-        excluded=counts.excluded.total(),
-        seconds=round(time.perf_counter() - started, 3),
-        cached=times.cached,
-        timings={key: round(value, 3) for key, value in asdict(times).items() if key != "cached"},
-    )
-    _account(record, name, counts, watcher)
-    return record
+def _still_kept(
+    kept: Sequence[JournalEntry], files: Iterator[list[Found]], pool: DecodePool, watcher: Watcher
+) -> tuple[Sequence[JournalEntry], Iterator[list[Found]]]:
+    """Find out which of the blocks that a killed run has written still hold, and the blocks to score after them."""
+    if not kept:
+        return kept, files
+    watcher.say(f"reading the {kept[-1].found:,} files again that were through, to see whether any has changed")
+    same, files = count_unchanged(files, [bytes.fromhex(entry.digest) for entry in kept], pool)
+    if same < len(kept):
+        through = kept[same - 1].found if same else 0
+        watcher.say(f"an image, or the list of files, has changed; scoring again from file {through + 1:,} on")
+    return kept[:same], files
 
 
-def _describe(target: Target, bundle: Bundle) -> tuple[str, str, LabelRule, int | None]:
-    """Give the target's split name, its source, its labels and, where it is known, its number of images."""
-    if isinstance(target, SplitTarget):
-        return target.split.name, target.dataset, LabelRule(None, "labels of the data set"), len(target.split.images)
-    rule = label_rule(target.root, target.labels, bundle.info.class_names)
-    return "", str(target.root.resolve()), rule, None
+class _TargetRun:
+    """The scoring of one target: writes its blocks, and says what came of them."""
+
+    def __init__(
+        self, scorer: _Scorer, results: Results, split: str, name: str, times: StreamTimes | None = None
+    ) -> None:
+        self.times = times or StreamTimes()
+        self.name = name
+        self._scorer = scorer
+        self._results = results
+        self._split = split
+        self._started = time.perf_counter()
+        self._model_before = scorer.model.seconds
+
+    def write(self, blocks: Iterable[Block], total: int | None) -> None:
+        """Take block after block from the stream and write it; `total` is the number of files, None if unknown."""
+        with self._scorer.watcher.progress(f"scoring {self.name}", total) as advance:
+            advance(self._results.counts.found)
+            for block in blocks:
+                before = time.perf_counter()
+                self._results.write(block, self._split)
+                self.times.write += time.perf_counter() - before
+                advance(block.found)
+
+    def record(self, kind: Literal["split", "directory"], source: str, labels: str) -> TargetRecord:
+        """Account for every file; raises RunError or NothingToScoreError."""
+        counts, times = self._results.counts, self.times
+        times.model = self._scorer.model.seconds - self._model_before
+        record = TargetRecord(
+            split=self._split,
+            kind=kind,
+            source=source,
+            labels=labels,
+            found=counts.found,
+            scored=counts.scored,
+            skipped=counts.skipped,
+            excluded=counts.excluded.total(),
+            seconds=round(time.perf_counter() - self._started, 3),
+            cached=times.cached,
+            timings={name: round(value, 3) for name, value in asdict(times).items() if name != "cached"},
+        )
+        _account(record, self.name, counts, self._scorer.watcher)
+        return record
 
 
-def _blocks(
-    target: Target,
-    labels: LabelRule,
-    bundle: Bundle,
-    model: ModelRun,
-    settings: ScoreSettings,
-    cache: ScoreCache | None,
-    times: StreamTimes,
-) -> Generator[Block, None, None]:
-    info = bundle.info
-    if isinstance(target, SplitTarget):
-        yield from score_split(target.split, model, info.class_names, settings.batch_size, cache=cache, times=times)
-        return
-    setup = DecodeSetup(folder_prefix(target.root), info.input_shape, info.color_mode, settings.resize)
-    with DecodePool(setup, settings.workers, cache) as pool:
-        found = blocks_of(discover(target.root, labels), settings.batch_size, times)
-        yield from score_blocks(found, pool, model, cache=cache, times=times)
-
-
-def _write(
-    block: Block, split: str, counts: _Counts, writer: PredictionWriter, skips: SkippedWriter, watcher: Watcher
-) -> None:
-    counts.found += block.found
-    for skipped in block.skipped:
-        skips.write(skipped, split)
-        line = f"skipped {skipped.ref.path}: {skipped.reason}"
-        counts.first_skip = counts.first_skip or line
-        watcher.detail(line)
-    counts.excluded.update(file.reason for file in block.excluded)
-    if block.scores is not None:
-        writer.write(block.scores, split)
-
-
-def _account(record: TargetRecord, name: str, counts: _Counts, watcher: Watcher) -> None:
+def _account(record: TargetRecord, name: str, counts: Counts, watcher: Watcher) -> None:
     excluded = "; ".join(f"{count:,} {reason}" for reason, count in sorted(counts.excluded.items()))
     line = (
         f"{name}: found {record.found:,} = scored {record.scored:,} + skipped {record.skipped:,} "
@@ -177,7 +194,7 @@ def _account(record: TargetRecord, name: str, counts: _Counts, watcher: Watcher)
         raise RunError(f"the files do not add up: {line}", hint="this is a fault in batchclf; report it with the log")
     watcher.say(line)
     if record.cached:
-        watcher.say(f"{record.cached:,} of them were scored in an earlier run with this model, and were not again")
+        watcher.say(f"{record.cached:,} of them were scored before with this model and come from the cache")
     if not record.scored:
         why = f"; the first: {counts.first_skip}" if counts.first_skip else ""
         raise NothingToScoreError(

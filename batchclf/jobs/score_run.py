@@ -1,20 +1,28 @@
 """The run of `batchclf score`: one directory or one split, with a model that is there already."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from batchclf import __version__
 from batchclf.core.gate import Gate
 from batchclf.core.run_record import DatasetRecord, RunRecord
 from batchclf.core.types import Dataset, Say
+from batchclf.data.discovery import check_folder
+from batchclf.data.labels import LabelRule, label_rule
 from batchclf.errors import ModelError
 from batchclf.jobs.budget import Budget
+from batchclf.jobs.cache import computed_with
 from batchclf.jobs.finish import Logged, RunHead, Steps, finish
-from batchclf.jobs.report import Splits
-from batchclf.jobs.score import score_targets
-from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget, Target
+from batchclf.jobs.report import load_ahead
+from batchclf.jobs.score import score_directory, score_splits
+from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget
 from batchclf.jobs.watcher import Watcher
 from batchclf.models.bundle import Bundle, load_bundle
+from batchclf.storage.journal import JournalHead
 from batchclf.storage.published import published_models
+from batchclf.storage.resumable import resumable_run_directory
 from batchclf.storage.run_directory import LOG_FILE, RunLog, new_run_directory
 
 
@@ -26,39 +34,60 @@ class SplitOf:
     name: str
 
 
-def score_run(
-    what: DirectoryTarget | SplitOf,
+def score_split_run(
+    what: SplitOf, bundle: Bundle, settings: ScoreSettings, out: Path, watcher: Watcher, command: list[str]
+) -> RunRecord:
+    """Score a split, evaluate and report into the run directory `out`, which must not be there yet.
+
+    Raises ModelError where the split does not fit the model, and RunError where `out` is there; then nothing is left
+    behind but the log.
+    """
+    steps, dataset = Steps(), what.dataset
+    split = dataset.splits[what.name]
+    with new_run_directory(out) as folder, _logging(folder, watcher) as logged:
+        _say_model(bundle, logged.say)
+        with steps.step("score"):
+            target = SplitTarget(dataset.name, dataset.class_names, split)
+            scored = score_splits([target], bundle, settings, folder, logged)
+        of_data = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
+        head = RunHead(out.name, None, command, bundle, False, settings, of_data)
+        return finish(folder, head, scored, steps, logged.say, {what.name: split}, gate=Gate())
+
+
+def score_directory_run(
+    target: DirectoryTarget,
     bundle: Bundle,
     settings: ScoreSettings,
     budget: Budget | None,
     out: Path,
     watcher: Watcher,
     command: list[str],
+    *,
+    resume: bool = False,
 ) -> RunRecord:
-    """Score, evaluate and report into the run directory `out`, which must not be there yet.
+    """Score a directory, evaluate and report into the run directory `out`, which must not be there yet.
 
+    With `resume` the run goes on where an earlier one, asked for in the same way and lying beside `out`, was killed.
     The record's status is "partial" where more images were skipped than the budget allows. Raises what
-    `score_targets` raises, and RunError where `out` is there; then nothing is left behind but the log.
+    `score_directory` raises, and RunError where `out` is there; then nothing is published.
     """
     steps = Steps()
-    with new_run_directory(out) as folder:
-        log = RunLog(folder / LOG_FILE)
-        logged = Logged(watcher, log)
-        say = logged.say
-        try:
-            target, dataset_record, splits = _target(what)
-            say(f"model: {bundle.path} ({bundle.info.recipe}, trained on {bundle.info.training_data.name})")
-            with steps.step("score"):
-                scored = score_targets([target], bundle, settings, folder, logged)
-            images = scored[0].scored + scored[0].skipped
-            partial = budget is not None and budget.exceeded(scored[0].skipped, images)
-            head = RunHead(out.name, None, command, bundle, False, settings, dataset_record)
-            return finish(folder, head, scored, steps, say, splits, gate=Gate(), partial=partial)
-        except BaseException as error:
-            log.failure(error)
-            raise
-        finally:
-            log.close()
+    check_folder(target.root)
+    rule = label_rule(
+        target.root, target.labels, bundle.info.class_names, follow_symlinks=target.selection.follow_symlinks
+    )
+    journal = _journal_head(target, rule, bundle, settings)
+    with (
+        resumable_run_directory(out, journal, resume=resume, say=watcher.say) as run,
+        _logging(run.folder, watcher) as logged,
+    ):
+        _say_model(bundle, logged.say)
+        load_ahead()
+        with steps.step("score"):
+            scored = score_directory(target, rule, bundle, settings, run.folder, logged, head=journal, kept=run.entries)
+        partial = budget is not None and budget.exceeded(scored.skipped, scored.scored + scored.skipped)
+        head = RunHead(out.name, None, command, bundle, False, settings, None)
+        return finish(run.folder, head, [scored], steps, logged.say, {}, gate=Gate(), partial=partial)
 
 
 def choose_bundle(model: Path | None, reports: Path, *, say: Say) -> Bundle:
@@ -79,10 +108,32 @@ def choose_bundle(model: Path | None, reports: Path, *, say: Say) -> Bundle:
     return newest
 
 
-def _target(what: DirectoryTarget | SplitOf) -> tuple[Target, DatasetRecord | None, Splits]:
-    if isinstance(what, DirectoryTarget):
-        return what, None, {}
-    dataset = what.dataset
-    split = dataset.splits[what.name]
-    record = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
-    return SplitTarget(dataset.name, dataset.class_names, split), record, {what.name: split}
+def _journal_head(target: DirectoryTarget, rule: LabelRule, bundle: Bundle, settings: ScoreSettings) -> JournalHead:
+    """Name all that the rows depend on beside the images; the number of workers and the cache change nothing."""
+    parts = {
+        **computed_with(bundle, settings),
+        "batch size": str(settings.batch_size),
+        "number of classes a row": str(settings.topk),
+        "choice of probability columns": str(settings.probabilities),
+        "list of formats": ",".join(settings.formats),
+        "source of labels": rule.fingerprint(),
+        "choice of files": target.selection.fingerprint(target.root),
+        "version of batchclf": __version__,
+    }
+    return JournalHead(str(target.root.resolve()), parts)
+
+
+@contextmanager
+def _logging(folder: Path, watcher: Watcher) -> Iterator[Logged]:
+    log = RunLog(folder / LOG_FILE)
+    try:
+        yield Logged(watcher, log)
+    except BaseException as error:
+        log.failure(error)
+        raise
+    finally:
+        log.close()
+
+
+def _say_model(bundle: Bundle, say: Say) -> None:
+    say(f"model: {bundle.path} ({bundle.info.origin})")

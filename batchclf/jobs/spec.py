@@ -49,6 +49,7 @@ class ScoringSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     topk: Positive = 3
     probabilities: bool = True
     runtime: Literal["onnx", "tensorflow"] = "onnx"
+    cache: bool = True
 
 
 class GateSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batchclf.core.types import ResizeMode, Split
-from batchclf.data.discovery import LabelMode
+from batchclf.data.labels import LabelMode
+from batchclf.data.selection import EVERYTHING, Selection
 from batchclf.models.runtimes import RuntimeName
+from batchclf.storage.prediction_files import Format
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class ScoreSettings:
     probabilities: bool
     resize: ResizeMode = "fast"
     cache: Path | None = None
+    formats: tuple[Format, ...] = ("csv",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +38,8 @@ class SplitTarget:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryTarget:
-    """A folder tree of images."""
+    """A folder tree of images; `labels` may be the path of a CSV, `selection` says which files are scored."""
 
     root: Path
-    labels: LabelMode
-
-
-Target = SplitTarget | DirectoryTarget
+    labels: LabelMode | Path
+    selection: Selection = EVERYTHING

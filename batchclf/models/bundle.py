@@ -1,4 +1,4 @@
-"""The model bundle: a folder with the Keras model, its ONNX graph, and model.json that says what they are."""
+"""The model bundle: a folder with an ONNX graph, the model it was made of, and model.json that says what they are."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,11 +6,18 @@ from pathlib import Path
 
 import msgspec
 
+from batchclf import atomic
 from batchclf.core.types import ColorMode
-from batchclf.errors import ModelError
+from batchclf.errors import ModelError, UsageError
+from batchclf.models.preprocessing import Preprocessing
 
-BUNDLE_FORMAT = 1
+BUNDLE_FORMAT = 2
 KERAS_FILE, ONNX_FILE, INFO_FILE = "model.keras", "model.onnx", "model.json"
+H5_FILE, SAVED_MODEL_FOLDER = "model.h5", "saved_model"
+IMPORTED = "imported"
+"""The recipe of a model that was trained elsewhere."""
+
+_AGAIN = "copy the bundle again as a whole folder, or train or import it again"
 
 
 @dataclass(frozen=True)
@@ -26,26 +33,44 @@ class TrainingData:
 class BundleInfo:
     """The content of model.json.
 
-    `input_shape` is (height, width, channels). `history` has one list per training metric, one value an epoch;
-    `val_*` metrics were measured on the test split, which chose nothing. `files` maps each file of the bundle to
-    its SHA-256. `onnx_difference` is the largest difference of a probability between ONNX Runtime and Keras on
-    sample images when the bundle was made.
+    `recipe` is "imported" for a model that was trained elsewhere: then `settings` names its source, `history` is
+    empty and `training_data` None. `history` has one list per training metric, one value an epoch; `val_*` metrics
+    were measured on the test split, which chose nothing. `original` is the file or folder of the bundle that
+    TensorFlow runs, None where there is none. `files` maps each file of the bundle, with `/` in its path, to its
+    SHA-256. `onnx_difference` is the largest difference of a probability between the bundle's graph and the model
+    it was made of, on sample images when the bundle was made.
     """
 
     format: int
     class_names: tuple[str, ...]
-    input_shape: tuple[int, int, int]
-    color_mode: ColorMode
-    preprocessing: str
+    preprocessing: Preprocessing
     recipe: str
     settings: dict[str, int | float | str | bool]
     parameters: int
     history: dict[str, list[float]]
-    training_data: TrainingData
+    training_data: TrainingData | None
     created: str
     versions: dict[str, str]
     onnx_difference: float
+    original: str | None
     files: dict[str, str]
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the images that are scored."""
+        return self.preprocessing.input_shape
+
+    @property
+    def color_mode(self) -> ColorMode:
+        """How the images are decoded."""
+        return self.preprocessing.color_mode
+
+    @property
+    def origin(self) -> str:
+        """Say in a few words where the model comes from: `mlp, trained on fashion-mnist`."""
+        if self.training_data is not None:
+            return f"{self.recipe}, trained on {self.training_data.name}"
+        return f"{self.recipe} from {self.settings.get('source', 'elsewhere')}"
 
 
 @dataclass(frozen=True)
@@ -66,9 +91,9 @@ class Bundle:
         return self.path / ONNX_FILE
 
     @property
-    def keras_path(self) -> Path:
-        """The model that Keras loads."""
-        return self.path / KERAS_FILE
+    def original_path(self) -> Path | None:
+        """The file or folder that TensorFlow loads; None for a model that came as an ONNX graph."""
+        return None if self.info.original is None else self.path / self.info.original
 
 
 def is_bundle(path: Path) -> bool:
@@ -81,7 +106,10 @@ def load_bundle(path: Path) -> Bundle:
 
     Raises ModelError where the folder is no bundle, a file is missing or changed, or the format is another.
     """
-    remake = "make a bundle with: batchclf train --dataset fashion-mnist --recipe mlp --out BUNDLE"
+    remake = (
+        "make a bundle with: batchclf train --dataset fashion-mnist --recipe mlp --out BUNDLE "
+        "(or: batchclf model import MODEL --classes FILE --out BUNDLE)"
+    )
     if not path.is_dir():
         raise ModelError(f"there is no model bundle at {path}", hint=remake)
     try:
@@ -97,13 +125,13 @@ def load_bundle(path: Path) -> Bundle:
         except OSError as error:
             raise ModelError(
                 f"the model bundle {path} lacks {name} ({error.strerror})",
-                hint="copy the bundle again as a whole folder, or train it again",
+                hint=_AGAIN,
             ) from error
         if actual != expected:
             raise ModelError(
                 f"{path / name} is not the file the bundle was made with: its SHA-256 is {actual[:12]}…, "
                 f"{INFO_FILE} says {expected[:12]}…",
-                hint="copy the bundle again as a whole folder, or train it again",
+                hint=_AGAIN,
             )
     return Bundle(path, info)
 
@@ -112,22 +140,44 @@ def _decode(path: Path, content: bytes) -> BundleInfo:
     try:
         version = msgspec.json.decode(content, type=dict).get("format")
         if version is None:
-            raise ModelError(f"{path} is not a bundle's: it has no key 'format'", hint="train the model again")
+            raise ModelError(
+                f"{path} is not a bundle's: it has no key 'format'", hint="train or import the model again"
+            )
         if version != BUNDLE_FORMAT:
             newer = isinstance(version, int) and version > BUNDLE_FORMAT
             raise ModelError(
                 f"{path} has bundle format {version}; this batchclf reads format {BUNDLE_FORMAT}",
-                hint="update batchclf" if newer else "train the model again with this batchclf",
+                hint="update batchclf"
+                if newer
+                else "train the model again with this batchclf (a job does with retrain = true), or import it again",
             )
         info = msgspec.json.decode(content, type=BundleInfo)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ModelError(
-            f"{path} is damaged: {error}", hint="copy the bundle again as a whole folder, or train it again"
-        ) from error
-    for name in (KERAS_FILE, ONNX_FILE):
-        if name not in info.files:
-            raise ModelError(f"{path} names no {name}", hint="train the model again")
+        raise ModelError(f"{path} is damaged: {error}", hint=_AGAIN) from error
+    for name in (ONNX_FILE, info.original):
+        if name is not None and not any(file == name or file.startswith(f"{name}/") for file in info.files):
+            raise ModelError(f"{path} names no {name}", hint="train or import the model again")
     return info
+
+
+def check_replaceable(out: Path) -> None:
+    """Raise UsageError where something stands at `out` that is neither a model bundle nor an empty folder."""
+    if out.exists() and not is_bundle(out) and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(
+            f"{out} is there already and is not a model bundle",
+            hint="give --out another folder, or remove it",
+        )
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """Give the SHA-256 of each file under a folder that is to become a bundle, by its path with `/`. Raises OSError."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
+
+
+def write_info(folder: Path, info: BundleInfo) -> None:
+    """Write model.json. Raises OSError."""
+    atomic.write_bytes(folder / INFO_FILE, msgspec.json.format(msgspec.json.encode(info), indent=2))
 
 
 def file_digest(path: Path) -> str:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from batchclf.errors import ModelError
 from batchclf.models.bundle import Bundle
+from batchclf.models.preprocessing import prepare, to_probabilities
 
 RuntimeName = Literal["onnx", "tensorflow"]
 
@@ -51,21 +52,20 @@ class OnnxRuntime:
 
 
 class TensorflowRuntime:
-    """The bundle's model.keras in TensorFlow, loaded in Keras' safe mode."""
+    """The model that the bundle keeps beside its graph, in TensorFlow; a Keras file is loaded in Keras' safe mode."""
 
     def __init__(self, bundle: Bundle) -> None:
-        from batchclf.models.train import tensorflow_or_error
+        path, self._steps = bundle.original_path, bundle.info.preprocessing
+        if path is None:
+            raise ModelError(
+                f"{bundle.path} came as an ONNX file, so there is no model in it that TensorFlow runs",
+                hint="score with --runtime onnx",
+            )
+        from batchclf.models.tensorflow_model import load_keras, load_saved_model
 
-        self._tf = tensorflow_or_error()
-        import keras
-
-        try:
-            self._model = keras.models.load_model(bundle.keras_path, compile=False, safe_mode=True)
-        except (OSError, ValueError, TypeError) as error:
-            raise ModelError(f"{bundle.keras_path} cannot be loaded: {error}", hint="train it again") from error
+        self._model = load_saved_model(path) if path.is_dir() else load_keras(path)
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Score (n, height, width, channels) uint8 images: (n, classes) float32, rows sum to 1."""
-        logits = self._model(self._tf.constant(images), training=False)
-        scores: NDArray[np.float32] = self._tf.nn.softmax(logits).numpy()
-        return scores
+        outputs = self._model.run(prepare(images, self._steps))
+        return to_probabilities(outputs.reshape(len(images), -1), self._steps.output)

@@ -1,7 +1,6 @@
 """Train a recipe on a data set and keep the result as a bundle."""
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from batchclf import atomic
@@ -17,16 +15,19 @@ from batchclf.core.types import Dataset, Say, Split
 from batchclf.errors import DataError, ModelError, UsageError
 from batchclf.models.bundle import (
     BUNDLE_FORMAT,
-    INFO_FILE,
     KERAS_FILE,
     ONNX_FILE,
     Bundle,
     BundleInfo,
     TrainingData,
-    file_digest,
+    check_replaceable,
+    file_digests,
     load_bundle,
+    write_info,
 )
+from batchclf.models.preprocessing import Preprocessing, prepare
 from batchclf.models.recipes import RECIPES
+from batchclf.models.tensorflow_model import load_keras, tensorflow_or_error
 
 STEPS_PER_EXECUTION = 64
 """Batches that run between two returns to Python; the steps themselves stay the recipe's batch size."""
@@ -55,18 +56,14 @@ def train(dataset: Dataset, settings: TrainSettings, out: Path, *, say: Say, on_
     """
     if settings.recipe not in RECIPES:
         raise UsageError(f"there is no recipe '{settings.recipe}'", hint=f"choose one of: {', '.join(RECIPES)}")
-    if out.exists() and not (out / INFO_FILE).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(
-            f"{out} is there already and is not a model bundle",
-            hint="give --out another folder, or remove it",
-        )
+    check_replaceable(out)
     for split in (dataset.train, dataset.test):
         if not len(split.images):
             raise DataError(f"the {split.name} split of {dataset.name} has no images")
     tensorflow_or_error()
     import keras
 
-    from batchclf.models.onnx_export import export_onnx
+    from batchclf.models.onnx_export import write_graph
 
     recipe = RECIPES[settings.recipe]
     epochs = settings.epochs or recipe.epochs
@@ -77,16 +74,16 @@ def train(dataset: Dataset, settings: TrainSettings, out: Path, *, say: Say, on_
     history = _fit(model, dataset, epochs, batch_size, settings.seed, on_epoch)
     with atomic.new_folder(out) as folder:
         model.save(folder / KERAS_FILE)
+        # The recipe scales pixels itself, so nothing comes before the model.
+        steps = Preprocessing(input_shape, "grayscale" if input_shape[2] == 1 else "rgb")
+        kept = load_keras(folder / KERAS_FILE)
         sample = dataset.test.images[:CHECKED_IMAGES]
-        difference = export_onnx(
-            keras.models.load_model(folder / KERAS_FILE, compile=False), folder / ONNX_FILE, sample
-        )
+        answers = kept.run(prepare(sample, steps))
+        difference = write_graph(kept.graph(steps.model_shape), steps, folder / ONNX_FILE, sample, answers)
         info = BundleInfo(
             format=BUNDLE_FORMAT,
             class_names=dataset.class_names,
-            input_shape=input_shape,
-            color_mode="grayscale" if input_shape[2] == 1 else "rgb",
-            preprocessing="uint8 pixels 0-255 at the input shape; the model scales them by 1/255",
+            preprocessing=steps,
             recipe=settings.recipe,
             settings={"epochs": epochs, "batch_size": batch_size, "seed": settings.seed},
             parameters=int(model.count_params()),
@@ -95,25 +92,12 @@ def train(dataset: Dataset, settings: TrainSettings, out: Path, *, say: Say, on_
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             versions={name: version(name) for name in ("tensorflow", "keras", "numpy", "onnx", "batchclf")},
             onnx_difference=difference,
-            files={name: file_digest(folder / name) for name in (KERAS_FILE, ONNX_FILE)},
+            original=KERAS_FILE,
+            files=file_digests(folder),
         )
-        atomic.write_bytes(folder / INFO_FILE, msgspec.json.format(msgspec.json.encode(info), indent=2))
+        write_info(folder, info)
     say(f"wrote the model bundle {out} ({info.parameters:,} parameters; ONNX and Keras agree within {difference:.1e})")
     return load_bundle(out)
-
-
-def tensorflow_or_error() -> Any:
-    """Import TensorFlow with its start-up chatter off; raises ModelError where it is not installed."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    try:
-        import tensorflow
-    except ImportError as error:
-        raise ModelError(
-            f"TensorFlow is needed for this and cannot be imported ({error})",
-            hint="install it with: pip install 'batchclf[train]'",
-        ) from error
-    return tensorflow
 
 
 def _fit(

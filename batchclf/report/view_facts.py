@@ -114,6 +114,8 @@ def _data(record: RunRecord) -> FactGroup:
 def _model(model: ModelRecord) -> FactGroup:
     settings = ", ".join(f"{key.replace('_', ' ')} {_setting(value)}" for key, value in model.settings.items())
     this_run = "trained in this run" if model.trained_in_this_run else "loaded, trained before"
+    if not model.history:  # an imported model; the date is that of the import
+        this_run = "imported"
     facts = (
         Fact("Recipe", visible(model.recipe)),
         Fact("Settings", visible(settings) or "none"),
@@ -133,7 +135,9 @@ def _setting(value: int | float | str | bool) -> str:
 
 
 def _run(record: RunRecord) -> FactGroup:
-    timings = " · ".join(f"{visible(step)} {duration(value)}" for step, value in record.timings.items())
+    timings = " · ".join(
+        f"{visible(step)} {duration(value)}" for step, value in record.timings.items() if step != "report"
+    )
     versions = " · ".join(f"{visible(name)} {visible(value)}" for name, value in record.versions.items())
     facts = [
         Fact("Run", visible(record.run_id), code=True),

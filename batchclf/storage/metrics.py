@@ -11,7 +11,7 @@ from batchclf import atomic
 from batchclf.core.evaluation import Evaluation
 from batchclf.core.gap import Gap
 from batchclf.core.intervals import Estimate
-from batchclf.storage.predictions import safe_cell
+from batchclf.storage.cells import safe_cell
 
 METRICS_FORMAT = 1
 FILES = ("metrics.json", "per_class.csv", "confusion.csv")

@@ -1,11 +1,11 @@
-"""The reports folder: REPORTS/JOB/RUN_ID, REPORTS/JOB/latest and the job's model bundle."""
+"""The reports folder: REPORTS/JOB/RUN_ID, REPORTS/JOB/latest, the job's model bundle, and REPORTS/cache."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
 from batchclf import atomic
 
-LATEST, MODEL = "latest", "model"
+LATEST, MODEL, CACHE = "latest", "model", "cache"
 
 
 def new_run_id(job_folder: Path) -> str:

@@ -49,8 +49,7 @@ def new_run_directory(target: Path) -> Iterator[Path]:
     Otherwise it is removed, but for its log, which goes to `failed-NAME.log.jsonl` beside the target. Raises
     RunError where something stands at `target` already.
     """
-    if target.exists() or target.is_symlink():
-        raise RunError(f"{target} is there already", hint="give another run directory, or remove it first")
+    check_free(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = atomic.beside(target)
     partial.mkdir()
@@ -58,11 +57,22 @@ def new_run_directory(target: Path) -> Iterator[Path]:
         yield partial
         partial.rename(target)
     except BaseException:
-        log = partial / LOG_FILE
-        if log.exists():
-            log.replace(failed_log(target))
-        shutil.rmtree(partial, ignore_errors=True)
+        give_up(partial, target)
         raise
+
+
+def check_free(target: Path) -> None:
+    """Raise RunError where something stands at `target` already."""
+    if target.exists() or target.is_symlink():
+        raise RunError(f"{target} is there already", hint="give another run directory, or remove it first")
+
+
+def give_up(partial: Path, target: Path) -> None:
+    """Remove the hidden folder of a run that failed, but for its log, which goes to `failed-NAME.log.jsonl`."""
+    log = partial / LOG_FILE
+    if log.exists():
+        log.replace(failed_log(target))
+    shutil.rmtree(partial, ignore_errors=True)
 
 
 def failed_log(target: Path) -> Path:

@@ -1,25 +1,26 @@
 """skipped.csv: the images that could not be scored, and why."""
 
 import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
 from batchclf.core.types import ImageRef, SkippedImage
 from batchclf.errors import RunError
-from batchclf.storage.predictions import plain_text, safe_cell
+from batchclf.storage.append_file import ROWS, AppendFile, Positions
+from batchclf.storage.cells import plain_text, safe_cell
 
 COLUMNS = ["path", "split", "label", "reason"]
 
 
 class SkippedWriter:
-    """Writes skipped.csv row by row; use as a context manager. Counts what it wrote in `rows`."""
+    """Writes skipped.csv row by row; use as a context manager. Counts in `rows`, those before a resume too."""
 
-    def __init__(self, path: Path) -> None:
-        self.rows = 0
-        self._handle = path.open("w", encoding="utf-8", newline="")
-        self._csv = csv.writer(self._handle)
-        self._csv.writerow(COLUMNS)
+    def __init__(self, path: Path, resume_at: Positions | None = None) -> None:
+        """Open the file; `resume_at` is what `positions` gave in a run that was cut off later."""
+        self.rows = 0 if resume_at is None else resume_at[ROWS]
+        self._file = AppendFile(path, _line(COLUMNS), resume_at)
 
     def __enter__(self) -> "SkippedWriter":
         """Return itself."""
@@ -29,13 +30,23 @@ class SkippedWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the file."""
-        self._handle.close()
+        self._file.close()
 
     def write(self, skipped: SkippedImage, split: str) -> None:
         """Append one row."""
         ref = skipped.ref
-        self._csv.writerow([safe_cell(ref.path), split, safe_cell(ref.label or ""), safe_cell(skipped.reason)])
+        self._file.write(_line([safe_cell(ref.path), split, safe_cell(ref.label or ""), safe_cell(skipped.reason)]))
         self.rows += 1
+
+    def positions(self) -> Positions:
+        """Hand all rows to the operating system and tell where to resume after a kill."""
+        return {ROWS: self.rows, self._file.path.name: self._file.position()}
+
+
+def _line(cells: list[str]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow(cells)
+    return text.getvalue().encode()
 
 
 def read_skipped(path: Path) -> Iterator[SkippedImage]:

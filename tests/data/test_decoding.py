@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from image_cases import image_bytes, noise, write_image
 from PIL import Image, ImageOps
 
-from batchclf.data.decoding import IMAGE_SUFFIXES, decode, fit, read_image
+from batchclf.data.decoding import decode, read_image
+from batchclf.data.image_files import IMAGE_SUFFIXES
 from batchclf.errors import UnreadableImageError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
@@ -81,7 +82,7 @@ def test_an_image_is_turned_upright_by_its_exif_orientation(file_format, orienta
     assert color.shape == ((17, 12, 3) if orientation >= 5 else (12, 17, 3))
 
 
-@pytest.mark.parametrize("file_format", ["GIF", "WEBP", "TIFF"])
+@pytest.mark.parametrize("file_format", ["GIF", "WEBP", "TIFF", "PNG"])
 def test_the_first_frame_of_several(file_format):
     frames = [Image.fromarray(noise(seed=seed)) for seed in range(3)]
     options = LOSSLESS.get(file_format, {})
@@ -91,32 +92,104 @@ def test_the_first_frame_of_several(file_format):
     _check(content)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        image_bytes(np.asarray(Image.fromarray(noise()).quantize(16).convert("RGB")), "PNG", optimize=True),
-        image_bytes(noise()[..., 0] > 127, "PNG"),
-        image_bytes(noise(), "JPEG", progressive=True),
-        image_bytes(noise(), "TIFF", compression="tiff_lzw"),
-        image_bytes(noise(1, 1), "PNG"),
-        image_bytes(noise(1, 40), "BMP"),
-    ],
-    ids=["palette", "one bit", "progressive", "lzw", "one pixel", "one row"],
-)
-def test_kinds_within_a_format(content):
-    _check(content)
+def test_the_first_frame_of_an_animated_png_and_not_the_picture_that_stands_in_for_it():
+    frames = [Image.fromarray(noise(seed=seed)) for seed in (1, 2)]
+    content = image_bytes(noise(seed=0), "PNG", save_all=True, default_image=True, append_images=frames)
+    np.testing.assert_array_equal(decode(content, "rgb"), noise(seed=1))
 
 
-def test_a_printers_jpeg():
+def _saved(image, file_format, **options):
     content = io.BytesIO()
-    Image.fromarray(noise()).convert("CMYK").save(content, "JPEG")
-    assert np.abs(decode(content.getvalue(), "rgb") - _with_pillow(content.getvalue(), "RGB")).max() <= 1
+    image.save(content, file_format, **options)
+    return content.getvalue()
+
+
+def _palette(colours=16):
+    return Image.fromarray(noise()).quantize(colours)
+
+
+KINDS = {
+    "PNG, palette": _saved(_palette(), "PNG"),
+    "PNG, palette of 2 bits": _saved(_palette(4), "PNG", bits=2),
+    "PNG, palette with transparency": _saved(_palette(), "PNG", transparency=3),
+    "PNG, one bit": image_bytes(noise()[..., 0] > 127, "PNG"),
+    "PNG, gray with alpha": _saved(Image.fromarray(noise()[..., :2], "LA"), "PNG"),
+    "PNG, a transparent colour": image_bytes(noise(), "PNG", transparency=(1, 2, 3)),
+    "PNG, one pixel": image_bytes(noise(1, 1), "PNG"),
+    "GIF, one bit": image_bytes(noise()[..., 0] > 127, "GIF"),
+    "GIF, interlaced": image_bytes(noise(40, 40), "GIF", interlace=1),
+    "BMP, palette": _saved(_palette(), "BMP"),
+    "BMP, one bit": image_bytes(noise()[..., 0] > 127, "BMP"),
+    "BMP, alpha": image_bytes(np.dstack([noise(), noise(seed=1)[..., 0]]), "BMP"),
+    "BMP, one row": image_bytes(noise(1, 40), "BMP"),
+    "JPEG, progressive": image_bytes(noise(), "JPEG", progressive=True),
+    "JPEG, 4:4:4": image_bytes(noise(), "JPEG", subsampling=0),
+    "JPEG, RGB stored": image_bytes(noise(), "JPEG", keep_rgb=True),
+    "WebP, lossy with alpha": image_bytes(np.dstack([noise(), noise(seed=1)[..., 0]]), "WEBP"),
+    "TIFF, palette": _saved(_palette(), "TIFF"),
+    "TIFF, one bit": image_bytes(noise()[..., 0] > 127, "TIFF"),
+    "TIFF, fax": image_bytes(noise()[..., 0] > 127, "TIFF", compression="group4"),
+    "TIFF, LZW": image_bytes(noise(), "TIFF", compression="tiff_lzw"),
+    "TIFF, deflated": image_bytes(noise(), "TIFF", compression="tiff_adobe_deflate"),
+    "TIFF, JPEG inside": image_bytes(noise(32, 32), "TIFF", compression="jpeg"),
+    "TIFF, CMYK": _saved(Image.fromarray(noise()).convert("CMYK"), "TIFF"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kinds_within_a_format(kind):
+    _check(KINDS[kind])
+
+
+@pytest.mark.parametrize("transform", [0, 2], ids=["CMYK", "YCCK"])
+def test_a_printers_jpeg(transform):
+    content = bytearray(_saved(Image.fromarray(noise()).convert("CMYK"), "JPEG"))
+    # The last byte of Adobe's segment says how the four colours are stored; Pillow writes only CMYK itself.
+    content[content.index(b"Adobe") + 11] = transform
+    content = bytes(content)
+    assert np.abs(decode(content, "rgb") - _with_pillow(content, "RGB")).max() <= 1
+    assert np.abs(decode(content, "grayscale")[..., 0] - _with_pillow(content, "L")).max() <= 2
+
+
+def test_a_transparent_gif_is_laid_over_its_background():
+    image = _palette()
+    indices, colours = np.asarray(image), np.array(image.getpalette()).reshape(-1, 3)
+    content = _saved(image, "GIF", transparency=3, background=5, optimize=False)
+    np.testing.assert_array_equal(decode(content, "rgb"), colours[np.where(indices == 3, 5, indices)])
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
 def test_16_bit_values_keep_their_upper_8_bits(file_format):
     values = np.random.default_rng(0).integers(0, 65_536, (6, 5)).astype(np.uint16)
     np.testing.assert_array_equal(decode(image_bytes(values, file_format), "grayscale")[..., 0], values >> 8)
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_16_bit_colours_keep_their_upper_8_bits(file_format, channels):
+    values = np.random.default_rng(0).integers(0, 65_536, (6, 5, channels)).astype(np.uint16)
+    values[..., 3:] = 65_535
+    done, content = cv2.imencode(f".{file_format.lower()}", values)
+    assert done
+    # OpenCV writes BGR.
+    np.testing.assert_allclose(decode(content.tobytes(), "rgb"), values[..., 2::-1] >> 8, atol=1)
+
+
+@pytest.mark.parametrize("color_mode", ["rgb", "grayscale"])
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (np.linspace(0, 1, 30, dtype=np.float32).reshape(6, 5), "float32"),
+        (np.linspace(0, 255, 90, dtype=np.float32).reshape(6, 5, 3), "float32"),
+        (np.linspace(0, 1, 30).reshape(6, 5), "float64"),
+        (np.arange(30, dtype=np.int32).reshape(6, 5), "int32"),
+    ],
+)
+def test_a_tiff_of_unbounded_values_is_refused(values, kind, color_mode):
+    # OpenCV does not write int32, and Pillow neither float64 nor colours of float32.
+    content = image_bytes(values, "TIFF") if kind == "int32" else cv2.imencode(".tiff", values)[1].tobytes()
+    with pytest.raises(UnreadableImageError, match=f"^holds {kind} values, whose black and white are unknown"):
+        decode(content, color_mode)
 
 
 def test_the_content_decides_and_not_the_suffix(tmp_path):
@@ -245,44 +318,22 @@ def test_warning_filters_are_as_before_though_threads_decode_at_once():
     assert list(warnings.filters) == before
 
 
-# The model's input shape
-
-
-def test_an_image_of_the_right_size_keeps_its_pixels():
-    pixels = noise(8, 8)
-    np.testing.assert_array_equal(fit(pixels, (8, 8, 3)), pixels)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("factor", [2, 3, 5])
-def test_shrinking_by_whole_numbers_averages_areas(channels, factor):
-    pixels = noise(6 * factor, 4 * factor)[..., :channels]
-    means = pixels.reshape(6, factor, 4, factor, channels).mean(axis=(1, 3))
-    shrunk = fit(pixels, (6, 4, channels))
-    assert shrunk.dtype == np.uint8
-    assert shrunk.shape == (6, 4, channels)
-    np.testing.assert_allclose(shrunk, means, atol=0.51)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_growing_interpolates(channels):
-    ramp = np.repeat(np.linspace(0, 240, 5).astype(np.uint8)[None, :, None], 4, axis=0).repeat(channels, axis=2)
-    grown = fit(ramp, (16, 20, channels))
-    assert grown.shape == (16, 20, channels)
-    # Pixel centres: column x of the grown one lies at (x + 0.5) / 4 - 0.5 of the small one.
-    expected = np.interp((np.arange(20) + 0.5) / 4 - 0.5, np.arange(5), ramp[0, :, 0])
-    np.testing.assert_allclose(grown[..., 0], np.tile(expected, (16, 1)), atol=1)
-
-
-@pytest.mark.parametrize("value", [0, 128, 255])
-@pytest.mark.parametrize("size", [(3, 50), (50, 3), (100, 100), (1, 1)])
-def test_an_even_area_stays_as_it_is(value, size):
-    pixels = np.full((*size, 1), value, np.uint8)
-    np.testing.assert_array_equal(fit(pixels, (10, 10, 1)), np.full((10, 10, 1), value))
-
-
 def test_every_suffix_is_one_that_is_decoded(tmp_path):
     for suffix in IMAGE_SUFFIXES:
         file = write_image(tmp_path / f"a{suffix}")
         assert read_image(file, (12, 17, 3), "rgb").shape == (12, 17, 3)
     assert cv2.getNumThreads() == 1
+
+
+def test_neither_listing_files_nor_decoding_loads_more_than_it_needs():
+    content = image_bytes(noise(), "PNG")
+    program = (
+        "import sys\n"
+        "import batchclf.data.discovery\n"
+        "assert 'cv2' not in sys.modules\n"
+        "from batchclf.data.decoding import to_pixels\n"
+        f"to_pixels({content!r}, (8, 8, 3), 'rgb')\n"
+        "print(*sorted(sys.modules.keys() & {'PIL', 'pandas', 'sklearn', 'matplotlib', 'tensorflow', 'onnxruntime'}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"

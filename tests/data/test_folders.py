@@ -5,8 +5,8 @@ import pytest
 from image_cases import noise, write_image
 from PIL import Image
 
-from batchclf.data.decoding import fit
 from batchclf.data.folders import load_class_folders
+from batchclf.data.resize import fit
 from batchclf.errors import DataError
 
 
@@ -125,7 +125,7 @@ def test_an_input_shape_is_kept_to(tmp_path):
     assert dataset.train.images.shape[1:] == (7, 5, 3)
     assert said == []
     path = dataset.train.paths[0].removeprefix("train/")
-    np.testing.assert_array_equal(dataset.train.images[0], fit(written[path], (7, 5, 3)))
+    np.testing.assert_array_equal(dataset.train.images[0], fit(written[path], (7, 5, 3), "fast"))
     assert _load(tmp_path, input_shape=(7, 5, 1))[0].train.images.shape[1:] == (7, 5, 1)
 
 

@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 
 from batchclf.errors import PredictionsError
 from batchclf.jobs.evaluate import evaluate_predictions
-from batchclf.storage import predictions
+from batchclf.storage import csv_pieces
 
 NAMES = ("ant", "bee", "cat")
 
@@ -34,7 +34,7 @@ def test_two_splits_and_their_gap(tmp_path_factory, seed, rows, piece):
     path = tmp_path_factory.mktemp("evaluate") / "p.csv"
     table.to_csv(path, index=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(predictions, "ROWS_PER_PIECE", piece)
+        patch.setattr(csv_pieces, "ROWS_PER_PIECE", piece)
         evaluations, gap = evaluate_predictions(path)
     accuracies, losses = {}, {}
     assert [each.split for each in evaluations] == ["test", "train"]

@@ -34,7 +34,7 @@ def test_a_bundle_holds_its_files_and_their_digests(digits_bundle):
     assert sorted(path.name for path in digits_bundle.iterdir()) == ["model.json", "model.keras", "model.onnx"]
     assert bundle.path == digits_bundle
     assert bundle.onnx_path == digits_bundle / "model.onnx"
-    assert bundle.keras_path == digits_bundle / "model.keras"
+    assert bundle.original_path == digits_bundle / "model.keras"
     assert bundle.digest == hashlib.sha256(bundle.onnx_path.read_bytes()).hexdigest()
     assert set(bundle.info.files) == {"model.keras", "model.onnx"}
     for name, digest in bundle.info.files.items():
@@ -89,7 +89,7 @@ def test_a_changed_file_is_named_with_both_digests(copy, name):
         (b'{"format": "\xff"}', "is damaged"),
         (b"[1]", "is damaged"),
         (b'{"name": "something else"}', "has no key 'format'"),
-        (b'{"format": 1}', "missing required field `class_names`"),
+        (b'{"format": 2}', "missing required field `class_names`"),
     ],
 )
 def test_a_damaged_model_json_is_told(copy, content, why):
@@ -103,8 +103,8 @@ def test_a_damaged_model_json_is_told(copy, content, why):
     ("key", "value"),
     [
         ("class_names", "0123456789"),
-        ("input_shape", [8, 8]),
-        ("color_mode", "cmyk"),
+        ("preprocessing", "as the tutorial does"),
+        ("original", 1),
         ("history", {"loss": ["low"]}),
         ("files", None),
     ],
@@ -116,11 +116,33 @@ def test_a_value_of_another_type_is_named(copy, key, value):
     assert f"$.{key}" in message
 
 
-@pytest.mark.parametrize(("version", "hint"), [(2, "update batchclf"), (0, "train the model again")])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("input_shape", [8, 8]),
+        ("input_shape", [8, 8, 3]),
+        ("color_mode", "cmyk"),
+        ("channel_order", "bgr"),
+        ("scale", "0..2"),
+        ("mean", [0.5, 0.5, 0.5]),
+        ("std", [0]),
+        ("output", "ranks"),
+    ],
+)
+def test_preprocessing_that_cannot_be_is_refused(copy, key, value):
+    _change_info(copy, lambda document: document["preprocessing"].update({key: value}))
+    message = _fail(copy).message
+    assert "model.json is damaged" in message
+    assert "$.preprocessing" in message
+
+
+@pytest.mark.parametrize(
+    ("version", "hint"), [(3, "update batchclf"), (1, "train the model again"), (0, "train the model again")]
+)
 def test_another_format_is_refused_before_the_rest_is_read(copy, version, hint):
     (copy / "model.json").write_text(json.dumps({"format": version, "all": "new"}))
     error = _fail(copy)
-    assert f"has bundle format {version}; this batchclf reads format 1" in error.message
+    assert f"has bundle format {version}; this batchclf reads format 2" in error.message
     assert hint in error.hint
 
 

@@ -11,6 +11,7 @@ import pytest
 from batchclf.core.types import Dataset, Split
 from batchclf.errors import DataError, ModelError, UsageError
 from batchclf.models.bundle import load_bundle
+from batchclf.models.preprocessing import Preprocessing
 from batchclf.models.recipes import RECIPES, Recipe
 from batchclf.models.runtimes import open_runtime
 from batchclf.models.train import TrainSettings, train
@@ -40,7 +41,10 @@ def small(digits):
 
 def test_the_bundle_records_how_it_came_about(digits, digits_bundle):
     info = load_bundle(digits_bundle).info
-    assert info.format == 1
+    assert info.format == 2
+    assert info.preprocessing == Preprocessing((8, 8, 1), "grayscale", scale="none", output="logits")
+    assert info.original == "model.keras"
+    assert info.origin == "mlp, trained on digits"
     assert info.class_names == digits.class_names
     assert info.input_shape == (8, 8, 1)
     assert info.color_mode == "grayscale"
@@ -238,4 +242,4 @@ def test_learning_curves_are_of_images_that_chose_nothing(small, tmp_path):
 def _weights(bundle):
     import keras
 
-    return keras.models.load_model(bundle.keras_path).get_weights()
+    return keras.models.load_model(bundle.original_path).get_weights()

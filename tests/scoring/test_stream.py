@@ -8,7 +8,8 @@ from PIL import Image
 
 from batchclf.core.types import BatchScores, ExcludedFile, ImageRef, SkippedImage
 from batchclf.data.decoding import read_image
-from batchclf.data.discovery import LabelRule, discover, label_rule
+from batchclf.data.discovery import discover
+from batchclf.data.labels import LabelRule, label_rule
 from batchclf.models.bundle import load_bundle
 from batchclf.models.runtimes import open_runtime
 from batchclf.scoring.decoder import DecodeSetup

@@ -12,15 +12,10 @@ from hypothesis import strategies as st
 
 from batchclf.core.types import BatchScores, ImageRef
 from batchclf.errors import PredictionsError
-from batchclf.storage.predictions import (
-    PredictionWriter,
-    class_names_of,
-    column_names,
-    csv_cell,
-    plain_text,
-    read_predictions,
-    safe_cell,
-)
+from batchclf.storage.cells import csv_cell, plain_text, safe_cell
+from batchclf.storage.prediction_columns import column_names
+from batchclf.storage.prediction_files import PredictionFiles
+from batchclf.storage.predictions import class_names_of, read_prediction_rows
 
 HOSTILE = [
     "=1+1",
@@ -45,7 +40,7 @@ names = st.lists(st.sampled_from(HOSTILE) | texts, min_size=2, max_size=6, uniqu
 
 def write(path, class_names, matrix, labels, paths, *, topk=1, probabilities=False, cut=10**6, split="test"):
     refs = tuple(ImageRef(p, None if label < 0 else class_names[label]) for p, label in zip(paths, labels, strict=True))
-    with PredictionWriter(path, tuple(class_names), topk=topk, probabilities=probabilities) as writer:
+    with PredictionFiles(path.parent, tuple(class_names), topk=topk, probabilities=probabilities) as writer:
         for start in range(0, len(refs), cut):
             writer.write(BatchScores(refs[start : start + cut], matrix[start : start + cut]), split)
     assert writer.rows == len(refs)
@@ -68,7 +63,7 @@ def test_round_trip(tmp_path_factory, class_names, seed, data):
     probabilities = data.draw(st.booleans())
     path = tmp_path_factory.mktemp("csv") / "predictions.csv"
     write(path, class_names, matrix, labels, paths, topk=topk, probabilities=probabilities)
-    (piece,) = read_predictions(path, tuple(class_names))
+    (piece,) = read_prediction_rows(path, tuple(class_names))
     assert piece.paths == tuple(paths)
     assert piece.splits == ("test",) * rows
     assert piece.labels.tolist() == labels.tolist()
@@ -130,7 +125,8 @@ def test_same_bytes_however_the_batches_are_cut(tmp_path):
     matrix, labels = random_scores(rng, 50, 4), rng.integers(-1, 4, 50)
     contents = set()
     for cut in (1, 7, 50):
-        path = tmp_path / f"{cut}.csv"
+        path = tmp_path / str(cut) / "predictions.csv"
+        path.parent.mkdir()
         write(path, list("abcd"), matrix, labels, [f"{i:03d}" for i in range(50)], topk=2, cut=cut)
         contents.add(path.read_bytes())
     assert len(contents) == 1
@@ -166,7 +162,7 @@ class TestWhoseClasses:
 def test_somebody_elses_csv_with_a_byte_order_mark(tmp_path):
     path = tmp_path / "p.csv"
     path.write_text("confidence,prediction,label,path,extra\r\n0.9,cat,cat,a.png,1\r\n1,dog,,b.png,2\r\n", "utf-8-sig")
-    (piece,) = read_predictions(path)
+    (piece,) = read_prediction_rows(path)
     assert piece.class_names == ("cat", "dog")
     assert [piece.row(i).correct for i in range(2)] == [True, None]
     assert np.isnan(piece.margin).all()
@@ -190,7 +186,7 @@ def test_damage_is_named(tmp_path, content, named):
     path = tmp_path / "p.csv"
     path.write_bytes(content)
     with pytest.raises(PredictionsError) as caught:
-        list(read_predictions(path))
+        list(read_prediction_rows(path))
     told = caught.value.message
     assert "p.csv" in told
     assert caught.value.hint
@@ -202,22 +198,22 @@ def test_a_class_that_the_model_lacks_is_named_with_its_line(tmp_path):
     path = tmp_path / "p.csv"
     path.write_text("path,label,prediction,confidence\na,cat,cat,0.5\nb,cow,dog,0.5\n")
     with pytest.raises(PredictionsError, match=r"line 3: the label 'cow' is not one of the classes cat, dog"):
-        list(read_predictions(path, ("cat", "dog")))
+        list(read_prediction_rows(path, ("cat", "dog")))
 
 
 def test_missing_file(tmp_path):
     with pytest.raises(PredictionsError, match="No such file"):
-        list(read_predictions(tmp_path / "none.csv"))
+        list(read_prediction_rows(tmp_path / "none.csv"))
 
 
 def test_pieces_join_up(tmp_path, monkeypatch):
-    from batchclf.storage import predictions
+    from batchclf.storage import csv_pieces
 
     path = tmp_path / "p.csv"
     lines = "".join(f"{i:04d},a,b,0.5\n" for i in range(25))
     path.write_text("path,label,prediction,confidence\n" + lines + "x,a,b,oops\n")
-    monkeypatch.setattr(predictions, "ROWS_PER_PIECE", 10)
-    pieces = read_predictions(path, ("a", "b"))
+    monkeypatch.setattr(csv_pieces, "ROWS_PER_PIECE", 10)
+    pieces = read_prediction_rows(path, ("a", "b"))
     assert [len(next(pieces)) for _ in range(2)] == [10, 10]
     with pytest.raises(PredictionsError, match="line 27"):
         next(pieces)

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from batchclf.core.types import BatchScores, ImageRef
 from batchclf.errors import PredictionsError
 from batchclf.jobs.evaluate import evaluate_predictions
-from batchclf.storage.predictions import PredictionWriter, class_names_of, column_names, read_predictions
+from batchclf.storage.prediction_columns import column_names
+from batchclf.storage.prediction_files import PredictionFiles
+from batchclf.storage.predictions import class_names_of, read_prediction_rows
 
 HEADER = "path,label,prediction,confidence\n"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -48,8 +50,8 @@ def scored(draw):
     return tuple(names), refs, matrix, draw(st.integers(1, len(names))), draw(st.booleans())
 
 
-def write(path, names, refs, matrix, topk, probabilities):
-    with PredictionWriter(path, names, topk=topk, probabilities=probabilities) as writer:
+def write(folder, names, refs, matrix, topk, probabilities):
+    with PredictionFiles(folder, names, topk=topk, probabilities=probabilities) as writer:
         writer.write(BatchScores(refs, matrix), "test")
 
 
@@ -58,7 +60,7 @@ def write(path, names, refs, matrix, topk, probabilities):
 def test_round_trip_and_pandas_reads_the_same_cells(tmp_path_factory, case):
     names, refs, matrix, topk, probabilities = case
     path = tmp_path_factory.mktemp("hostile") / "predictions.csv"
-    write(path, *case)
+    write(path.parent, *case)
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     assert list(table.columns) == column_names(names, topk, probabilities)
     best = np.argsort(-matrix, axis=1, kind="stable")
@@ -85,7 +87,7 @@ def test_round_trip_and_pandas_reads_the_same_cells(tmp_path_factory, case):
     for column in table:
         for text in (column, *table[column]):
             assert not text.startswith(FORMULA_STARTS)
-    (piece,) = read_predictions(path, names)
+    (piece,) = read_prediction_rows(path, names)
     assert piece.paths == tuple(escaped(ref.path) for ref in refs)
     assert [piece.row(i).label for i in range(len(refs))] == [ref.label for ref in refs]
     assert piece.predictions.tolist() == matrix.argmax(axis=1).tolist()
@@ -101,12 +103,12 @@ def test_round_trip_and_pandas_reads_the_same_cells(tmp_path_factory, case):
 @given(scored(), st.integers(1, 6))
 def test_same_bytes_however_hostile_batches_are_cut(tmp_path_factory, case, cut):
     names, refs, matrix, topk, probabilities = case
-    folder = tmp_path_factory.mktemp("cut")
-    write(folder / "whole.csv", *case)
-    with PredictionWriter(folder / "cut.csv", names, topk=topk, probabilities=probabilities) as writer:
+    whole_folder, cut_folder = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("cut")
+    write(whole_folder, *case)
+    with PredictionFiles(cut_folder, names, topk=topk, probabilities=probabilities) as writer:
         for start in range(0, len(refs), cut):
             writer.write(BatchScores(refs[start : start + cut], matrix[start : start + cut]), "test")
-    assert (folder / "cut.csv").read_bytes() == (folder / "whole.csv").read_bytes()
+    assert (cut_folder / "predictions.csv").read_bytes() == (whole_folder / "predictions.csv").read_bytes()
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -145,7 +147,7 @@ def test_the_line_is_told_past_line_breaks_and_blank_lines(tmp_path_factory, bef
     for bad, told in (("b,x,x,1.01\n", "confidence is '1.01'"), ("b,y,x,1\n", "the label 'y'")):
         path.write_bytes((start + bad + "c,x,x,0.5\n").encode())
         with pytest.raises(PredictionsError, match=rf"line {number}: {told}"):
-            list(read_predictions(path, ("x", "z")))
+            list(read_prediction_rows(path, ("x", "z")))
 
 
 @pytest.mark.parametrize("names", [("+1", "-1"), ("'round", "'tis"), ("=a", "@b"), ("001", "NA")])
@@ -162,7 +164,7 @@ def test_somebody_elses_labels_need_no_escapes(tmp_path, names):
 def test_cells_beyond_the_header_do_not_shift_the_columns(tmp_path, end):
     path = tmp_path / "p.csv"
     path.write_text(HEADER + f"a.png,cat,dog,0.5{end}\nb.png,cat,cat,1{end}\n")
-    (piece,) = read_predictions(path)
+    (piece,) = read_prediction_rows(path)
     assert piece.class_names == ("cat", "dog")
     assert piece.paths == ("a.png", "b.png")
     assert piece.confidence.tolist() == [0.5, 1.0]
@@ -180,13 +182,13 @@ def test_headers_that_could_be_misread_are_refused(tmp_path, header, named):
     path = tmp_path / "p.csv"
     path.write_text(f"{header}\na,a,a,0.5,0.5,0.5\n")
     with pytest.raises(PredictionsError, match=re.escape(named)):
-        list(read_predictions(path))
+        list(read_prediction_rows(path))
 
 
 def test_columns_that_are_not_read_may_stand_twice(tmp_path):
     path = tmp_path / "p.csv"
     path.write_text("note,path,label,prediction,confidence,note\n1,a,x,x,0.5,2\n")
-    (piece,) = read_predictions(path)
+    (piece,) = read_prediction_rows(path)
     assert piece.paths == ("a",)
 
 

@@ -12,7 +12,7 @@ from batchclf.core.types import BatchScores, ImageRef, SkippedImage
 from batchclf.errors import BatchclfError, RunError
 from batchclf.jobs.evaluate import evaluate_predictions
 from batchclf.storage.metrics import write_metrics
-from batchclf.storage.predictions import PredictionWriter
+from batchclf.storage.prediction_files import PredictionFiles
 from batchclf.storage.published import new_run_id, publish_latest, published_models
 from batchclf.storage.run_directory import RunLog, failed_log, new_run_directory, read_record, write_record
 from batchclf.storage.skipped import SkippedWriter, read_skipped
@@ -205,7 +205,7 @@ def test_metric_files_against_scikit_learn(tmp_path):
     """Three classes, one without images and one never predicted in test; a third of the rows without a label."""
     names = ("=up", "down", "left, right")
     rng = np.random.default_rng(5)
-    with PredictionWriter(tmp_path / "predictions.csv", names, topk=1, probabilities=False) as writer:
+    with PredictionFiles(tmp_path, names, topk=1, probabilities=False) as writer:
         for split in ("test", "train"):
             scores = rng.random((90, 3)).astype(np.float32)
             if split == "test":

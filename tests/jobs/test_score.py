@@ -12,14 +12,16 @@ from job_cases import Watching, tables_of
 
 from batchclf.core.types import Split
 from batchclf.data.export import export_split
+from batchclf.data.labels import label_rule
 from batchclf.errors import DataError, ModelError, NothingToScoreError, RunError
 from batchclf.jobs import score
 from batchclf.jobs.budget import Budget
 from batchclf.jobs.report import report_again
-from batchclf.jobs.score import score_targets
-from batchclf.jobs.score_run import SplitOf, choose_bundle, score_run
+from batchclf.jobs.score import score_directory, score_splits
+from batchclf.jobs.score_run import SplitOf, choose_bundle, score_directory_run, score_split_run
 from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget
 from batchclf.models.bundle import load_bundle
+from batchclf.storage.journal import JournalHead
 from batchclf.storage.run_directory import read_record
 
 SETTINGS = ScoreSettings("onnx", 32, 2, 3, True)
@@ -50,13 +52,19 @@ def photos(tmp_path, digits, first_hundred):
     return folder
 
 
+def score_folder(root, labels, bundle, folder, watching):
+    rule = label_rule(root, labels, bundle.info.class_names)
+    head = JournalHead("here", {})
+    return score_directory(DirectoryTarget(root, labels), rule, bundle, SETTINGS, folder, watching, head=head)
+
+
 def table_of(path):
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def test_a_folder_is_accounted_for(tmp_path, photos, bundle, digits, first_hundred):
     watching = Watching()
-    (record,) = score_targets([DirectoryTarget(photos, "auto")], bundle, SETTINGS, tmp_path, watching)
+    record = score_folder(photos, "auto", bundle, tmp_path, watching)
     assert record.found == len([path for path in photos.rglob("*") if path.is_file()]) == 106
     assert (record.scored, record.skipped, record.excluded) == (100, 3, 3)
     assert (record.split, record.kind, record.source) == ("", "directory", str(photos.resolve()))
@@ -75,7 +83,7 @@ def test_a_folder_is_accounted_for(tmp_path, photos, bundle, digits, first_hundr
     assert sum(watching.steps.values()) == 106
     # The same images from memory get the same probabilities: what is read back are the same pixels.
     (tmp_path / "split").mkdir()
-    score_targets(
+    score_splits(
         [SplitTarget("digits", digits.class_names, first_hundred)], bundle, SETTINGS, tmp_path / "split", Watching()
     )
     of_split = table_of(tmp_path / "split" / "predictions.csv")
@@ -93,22 +101,22 @@ def test_labels_as_asked(tmp_path, photos, bundle, mode, labels):
     for folder in photos.iterdir():
         if folder.name not in ("2", "3", "classes.json"):
             shutil.rmtree(folder)
-    score_targets([DirectoryTarget(photos, mode)], bundle, SETTINGS, tmp_path, Watching())
+    score_folder(photos, mode, bundle, tmp_path, Watching())
     assert set(table_of(tmp_path / "predictions.csv")["label"]) == labels
 
 
 def test_a_folder_that_is_no_class_leaves_auto_without_labels(tmp_path, photos, bundle):
     (photos / "ten").mkdir()
-    (record,) = score_targets([DirectoryTarget(photos, "auto")], bundle, SETTINGS, tmp_path, Watching())
+    record = score_folder(photos, "auto", bundle, tmp_path, Watching())
     assert "the folder 'ten' is not a class of the model" in record.labels
     assert set(table_of(tmp_path / "predictions.csv")["label"]) == {""}
     with pytest.raises(ModelError, match="'ten'"):
-        score_targets([DirectoryTarget(photos, "folders")], bundle, SETTINGS, tmp_path, Watching())
+        score_folder(photos, "folders", bundle, tmp_path, Watching())
 
 
 def test_topk_is_cut_to_the_classes(tmp_path, bundle, digits, first_hundred):
     settings = ScoreSettings("onnx", 64, 1, 99, False)
-    score_targets([SplitTarget("digits", digits.class_names, first_hundred)], bundle, settings, tmp_path, Watching())
+    score_splits([SplitTarget("digits", digits.class_names, first_hundred)], bundle, settings, tmp_path, Watching())
     with (tmp_path / "predictions.csv").open(newline="") as handle:
         header = next(csv.reader(handle))
     assert header[-1] == "top10_confidence"
@@ -126,7 +134,7 @@ def test_nothing_to_score(tmp_path, bundle, content):
     if content == "only hidden":
         (folder / ".a.png").write_bytes(b"x")
     with pytest.raises(NothingToScoreError) as caught:
-        score_targets([DirectoryTarget(folder, "auto")], bundle, SETTINGS, tmp_path, Watching())
+        score_folder(folder, "auto", bundle, tmp_path, Watching())
     assert str(folder) in caught.value.message
     assert ".png" in caught.value.hint
     if content == "only broken":
@@ -136,12 +144,14 @@ def test_nothing_to_score(tmp_path, bundle, content):
 def test_another_data_set_is_refused(tmp_path, bundle, digits, first_hundred):
     other = SplitTarget("clothes", (*digits.class_names[:-1], "coat"), first_hundred)
     with pytest.raises(ModelError, match="coat"):
-        score_targets([other], bundle, SETTINGS, tmp_path, Watching())
+        score_splits([other], bundle, SETTINGS, tmp_path, Watching())
     larger = Split("test", np.zeros((3, 9, 9, 1), np.uint8), np.zeros(3, np.int64), ("a", "b", "c"))
     with pytest.raises(ModelError, match=r"takes images of \(8, 8, 1\).*\(9, 9, 1\)"):
-        score_targets([SplitTarget("larger", digits.class_names, larger)], bundle, SETTINGS, tmp_path, Watching())
+        score_splits([SplitTarget("larger", digits.class_names, larger)], bundle, SETTINGS, tmp_path, Watching())
     with pytest.raises(DataError, match="there is no folder"):
-        score_targets([DirectoryTarget(tmp_path / "none", "auto")], bundle, SETTINGS, tmp_path, Watching())
+        score_directory_run(
+            DirectoryTarget(tmp_path / "none", "auto"), bundle, SETTINGS, None, tmp_path / "run", Watching(), []
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -154,12 +164,14 @@ def test_a_file_that_gets_lost_fails_the_run(tmp_path, photos, bundle, monkeypat
     real = score.score_blocks
     monkeypatch.setattr(score, "score_blocks", lossy)
     with pytest.raises(RunError, match=r"do not add up: .*found 106"):
-        score_targets([DirectoryTarget(photos, "auto")], bundle, SETTINGS, tmp_path, Watching())
+        score_folder(photos, "auto", bundle, tmp_path, Watching())
 
 
 def test_run_over_a_folder_and_its_report_once_the_images_are_gone(tmp_path, photos, bundle):
     run = tmp_path / "run"
-    record = score_run(DirectoryTarget(photos, "auto"), bundle, SETTINGS, None, run, Watching(), ["batchclf", "score"])
+    record = score_directory_run(
+        DirectoryTarget(photos, "auto"), bundle, SETTINGS, None, run, Watching(), ["batchclf", "score"]
+    )
     assert record == read_record(run)
     assert (record.status, record.run_id, record.job, record.dataset) == ("ok", "run", None, None)
     page = (run / "report.html").read_text()
@@ -177,7 +189,7 @@ def test_images_without_a_label_among_labelled_ones_have_pictures_too(tmp_path, 
     for number, path in enumerate(sorted((photos / "5").glob("*.png"))[:3]):
         path.rename(photos / f"loose{number}.png")
     run = tmp_path / "run"
-    score_run(DirectoryTarget(photos, "auto"), bundle, SETTINGS, None, run, Watching(), ["batchclf", "score"])
+    score_directory_run(DirectoryTarget(photos, "auto"), bundle, SETTINGS, None, run, Watching(), ["batchclf", "score"])
     page = (run / "report.html").read_text()
     assert "3 of 100 images have no label" in page
     assert "no picture" not in page
@@ -186,19 +198,19 @@ def test_images_without_a_label_among_labelled_ones_have_pictures_too(tmp_path, 
 @pytest.mark.parametrize(("allowed", "status"), [(Budget(number=2), "partial"), (Budget(number=3), "ok")])
 def test_the_error_budget_sets_the_status(tmp_path, photos, bundle, allowed, status):
     target = DirectoryTarget(photos, "auto")
-    record = score_run(target, bundle, SETTINGS, allowed, tmp_path / "run", Watching(), ["batchclf", "score"])
+    record = score_directory_run(target, bundle, SETTINGS, allowed, tmp_path / "run", Watching(), ["batchclf", "score"])
     assert record.status == read_record(tmp_path / "run").status == status
 
 
 def test_a_run_directory_that_is_there_is_refused(tmp_path, bundle, digits):
     (tmp_path / "run").mkdir()
     with pytest.raises(RunError, match="is there already"):
-        score_run(SplitOf(digits, "test"), bundle, SETTINGS, None, tmp_path / "run", Watching(), ["batchclf"])
+        score_split_run(SplitOf(digits, "test"), bundle, SETTINGS, tmp_path / "run", Watching(), ["batchclf"])
     assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_a_run_of_one_split_has_no_gap(tmp_path, bundle, digits):
-    record = score_run(SplitOf(digits, "train"), bundle, SETTINGS, None, tmp_path / "run", Watching(), ["batchclf"])
+    record = score_split_run(SplitOf(digits, "train"), bundle, SETTINGS, tmp_path / "run", Watching(), ["batchclf"])
     assert [target.split for target in record.targets] == ["train"]
     assert (record.dataset.train_images, record.dataset.test_images) == (1442, 355)
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["gap"] is None

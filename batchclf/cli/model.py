@@ -1,0 +1,147 @@
+"""`batchclf model import|show`."""
+
+import argparse
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from batchclf.cli.console import Console
+
+EXAMPLES = """\
+examples:
+  batchclf model import shoes.keras --classes boot,sandal,sneaker --scale 0..1 --out models/shoes
+  batchclf model import exported/ --classes class_indices.json --out models/shoes
+  batchclf model import resnet.onnx --classes labels.txt --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 \\
+      --sample photos/ --out models/resnet
+  batchclf model show models/shoes
+"""
+
+
+def add(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """Add the verb's parsers."""
+    parser = verbs.add_parser(
+        "model",
+        help="import a model that was trained elsewhere; show a model bundle",
+        description="Make a model bundle of a Keras, SavedModel or ONNX model, or show what a bundle holds.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _add_import(actions, common)
+    show = actions.add_parser(
+        "show", parents=[common], help="classes, input, preprocessing, origin and files of a model bundle"
+    )
+    show.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of the model bundle")
+    show.set_defaults(handle=show_model)
+
+
+def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
+    parser = actions.add_parser(
+        "import",
+        parents=[common],
+        help="make a model bundle of a Keras, SavedModel or ONNX model",
+        description="Make a model bundle of a .keras, .h5 or .onnx file or a SavedModel folder. What the model tells "
+        "about itself need not be given.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("path", type=Path, metavar="PATH", help=".keras, .h5 or .onnx file, or SavedModel folder")
+    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder of the model bundle")
+    parser.add_argument(
+        "--classes",
+        required=True,
+        metavar="FILE|A,B,C",
+        help="class names in the order of the model's outputs: a file (one a line, or JSON) or a list with commas",
+    )
+    parser.add_argument(
+        "--input-size", type=_size, metavar="HxW", help="height and width in pixels, where the model leaves them open"
+    )
+    parser.add_argument("--color", choices=("grayscale", "rgb"), help="where the model leaves its channels open")
+    parser.add_argument(
+        "--channel-order", choices=("rgb", "bgr"), default="rgb", help="order of the channels (default: rgb)"
+    )
+    parser.add_argument(
+        "--layout", choices=("channels-last", "channels-first"), help="where the model's input shape does not tell"
+    )
+    parser.add_argument(
+        "--scale",
+        choices=("none", "0..1", "minus1..1"),
+        help="none: 0 to 255 as they are; 0..1: / 255; minus1..1: / 127.5 - 1 (default: what the model tells, or "
+        "0..1 with --mean or --std)",
+    )
+    parser.add_argument(
+        "--mean",
+        type=_numbers,
+        metavar="R,G,B",
+        help="subtracted after --scale, so in units of 0 to 1 unless that says otherwise (one number for grayscale)",
+    )
+    parser.add_argument(
+        "--std", type=_numbers, metavar="R,G,B", help="what is divided by after that, in the same units"
+    )
+    parser.add_argument(
+        "--output",
+        choices=("auto", "logits", "probabilities"),
+        default="auto",
+        help="what the model gives; auto: by its last operation, else by its answers (default: auto)",
+    )
+    parser.add_argument(
+        "--sample", type=Path, metavar="DIR", help="also check on up to 64 images of this folder (default: made images)"
+    )
+    parser.set_defaults(handle=import_bundle)
+
+
+def import_bundle(args: argparse.Namespace, console: "Console") -> int:
+    """Import a model."""
+    from batchclf.jobs.sample import sample_reader
+    from batchclf.models.class_names import read_class_names
+    from batchclf.models.describe import as_dict
+    from batchclf.models.import_model import import_model
+    from batchclf.models.settle import ImportOptions
+
+    names = read_class_names(args.classes)
+    options = ImportOptions(
+        names,
+        input_size=args.input_size,
+        color=args.color,
+        channel_order=args.channel_order,
+        layout=args.layout,
+        scale=args.scale,
+        mean=args.mean,
+        std=args.std,
+        output=args.output,
+    )
+    read_sample = None if args.sample is None else sample_reader(args.sample, names)
+    bundle = import_model(args.path, options, args.out, say=console.say, read_sample=read_sample)
+    console.say(f"score with it: batchclf score DIR --model {args.out}")
+    console.result({**as_dict(bundle), "exit_code": 0})
+    return 0
+
+
+def show_model(args: argparse.Namespace, console: "Console") -> int:
+    """Show a bundle."""
+    from batchclf.models.bundle import load_bundle
+    from batchclf.models.describe import as_dict, as_lines
+
+    bundle = load_bundle(args.bundle)
+    for line in as_lines(bundle):
+        console.say(line)
+    console.result({**as_dict(bundle), "exit_code": 0})
+    return 0
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.lower().partition("x")
+    if not height.isdecimal() or not width.isdecimal() or not int(height) or not int(width):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a height and a width such as 224x224")
+    return int(height), int(width)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in (1, 3) or not all(map(isfinite, numbers)):
+        raise argparse.ArgumentTypeError(f"'{text}' is neither three numbers with commas between them nor one")
+    return numbers

@@ -1,0 +1,143 @@
+"""The options of `score` that choose files and labels."""
+
+import argparse
+import difflib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batchclf.cli.options import positive, seed
+
+if TYPE_CHECKING:
+    from batchclf.data.labels import LabelMode
+    from batchclf.data.selection import Selection
+    from batchclf.jobs.targets import DirectoryTarget
+
+
+def add_labels(parser: argparse.ArgumentParser) -> None:
+    """Add --labels."""
+    parser.add_argument(
+        "--labels",
+        default="auto",
+        metavar="{auto,folders,none,FILE}",
+        help="auto: folder names where all are classes of the model; folders: insist on it; none; "
+        "FILE: a CSV with the columns path and label (default: auto)",
+    )
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose files of a folder."""
+    group = parser.add_argument_group("choosing files of DIR (a file .batchclfignore in DIR leaves out what it lists)")
+    group.add_argument(
+        "--files-from",
+        metavar="FILE",
+        help="score only the files listed in FILE, one path a line (or NUL-separated), relative to DIR; "
+        "- is standard input",
+    )
+    group.add_argument(
+        "--glob",
+        action="append",
+        metavar="PATTERN",
+        help="score only files that match, as in a gitignore file: '*.jpg', 'photos/2026-*/**'; may be given again",
+    )
+    group.add_argument("--sample", type=positive, metavar="N", help="score N images, drawn at random by --seed")
+    group.add_argument("--seed", type=seed, metavar="S", help="of --sample (default: 0)")
+    group.add_argument(
+        "--shard", type=_shard, metavar="I/N", help="score the I-th of N parts, so that N machines can share the work"
+    )
+    group.add_argument("--follow-symlinks", action="store_true", help="follow symbolic links to folders and out of DIR")
+
+
+def directory_target(args: argparse.Namespace) -> "DirectoryTarget":
+    """Make the target of `args.directory`; reads the list of files.
+
+    Raises UsageError for options that do not go together, a glob that is none, a list that leads out of the folder
+    and --labels that are neither a mode nor a file, DataError for a folder or a list that cannot be read.
+    """
+    from batchclf.data.discovery import check_folder
+    from batchclf.jobs.targets import DirectoryTarget
+
+    check_folder(args.directory)
+    return DirectoryTarget(args.directory, _labels(args.labels), _selection(args))
+
+
+def refuse_with_split(args: argparse.Namespace) -> None:
+    """Raise UsageError where an option about the files of a folder is given with --split."""
+    from batchclf.errors import UsageError
+
+    given = {
+        "--labels": args.labels != "auto",
+        "--files-from": args.files_from is not None,
+        "--glob": args.glob is not None,
+        "--sample": args.sample is not None,
+        "--seed": args.seed is not None,
+        "--shard": args.shard is not None,
+        "--follow-symlinks": args.follow_symlinks,
+        "--resume": args.resume,
+    }
+    for option, is_given in given.items():
+        if is_given:
+            raise UsageError(
+                f"{option} is about the files of a folder; a split is scored whole, with its own labels",
+                hint="leave it out, or export the split (batchclf data export) and score the folder",
+            )
+
+
+def _selection(args: argparse.Namespace) -> "Selection":
+    from batchclf.data.patterns import glob_paths
+    from batchclf.data.selection import Selection
+    from batchclf.errors import UsageError
+
+    if args.seed is not None and args.sample is None:
+        raise UsageError("--seed draws a sample, and none is asked for", hint="give --sample N with it")
+    globs = tuple(args.glob or ())
+    if globs:
+        glob_paths(globs)  # told before anything is done
+    return Selection(
+        files=None if args.files_from is None else _listed(args.files_from, args.directory),
+        globs=globs,
+        sample=args.sample,
+        seed=args.seed or 0,
+        shard=args.shard,
+        follow_symlinks=args.follow_symlinks,
+    )
+
+
+def _labels(text: str) -> "LabelMode | Path":
+    from batchclf.data.labels import LABEL_MODES
+    from batchclf.errors import UsageError
+
+    for mode in LABEL_MODES:
+        if text == mode:
+            return mode
+    if os.path.exists(text):  # noqa: PTH110 (Path.exists raises for names that are too long)
+        return Path(text)
+    nearest = difflib.get_close_matches(text, LABEL_MODES, 1)
+    raise UsageError(
+        f"--labels takes {', '.join(LABEL_MODES)} or a CSV file; there is no file {text}",
+        hint=f"did you mean --labels {nearest[0]}?" if nearest else "check the path for a typo",
+    )
+
+
+def _listed(name: str, root: Path) -> tuple[str, ...]:
+    from batchclf.data.file_list import parse_file_list
+    from batchclf.errors import DataError
+
+    if name == "-":
+        return parse_file_list(sys.stdin.buffer.read(), root, "standard input")
+    try:
+        content = Path(name).read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"the list of files {name} cannot be read: {error.strerror}", hint="--files-from takes a file, or -"
+        ) from error
+    return parse_file_list(content, root, name)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """Read I/N with 1 <= I <= N."""
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"'{text}' is not I/N with whole numbers, I from 1 to N, such as 1/4")
+    return int(part), int(parts)

@@ -1,0 +1,103 @@
+"""Which label an image has: by the folder it lies in, or by a CSV."""
+
+import difflib
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from batchclf.data.class_folders import folder_names, read_class_map
+from batchclf.data.label_table import LabelTable, read_label_table
+from batchclf.data.patterns import ignored_paths
+from batchclf.errors import DataError, ModelError
+
+LabelMode = Literal["auto", "folders", "none"]
+LABEL_MODES: tuple[LabelMode, ...] = ("auto", "folders", "none")
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """How labels are told; `sentence` says it in words.
+
+    `by_folder` maps first-level folders to class names, `table` holds labels by path; both are None where there are
+    no labels.
+    """
+
+    by_folder: Mapping[str, str] | None
+    sentence: str
+    table: LabelTable | None = None
+
+    def label(self, path: str) -> str | None:
+        """Give the class name of a relative path (a folder's ends in `/`); None where it is not known."""
+        if self.table is not None:
+            return self.table.by_path.get(path)
+        if self.by_folder is None or "/" not in path:
+            return None
+        return self.by_folder.get(path.split("/", 1)[0])
+
+    def unmatched(self) -> str:
+        """Say how many rows of the CSV name no file that the last selection found; empty where there are none."""
+        return "" if self.table is None else self.table.unmatched()
+
+    def fingerprint(self) -> str:
+        """Digest (SHA-256, hexadecimal) what gives labels; with the same one a path has the same label."""
+        digest = hashlib.sha256()
+        for mapping in (self.by_folder, None if self.table is None else self.table.by_path):
+            digest.update(b"none" if mapping is None else b"some")
+            for item in sorted((mapping or {}).items()):
+                digest.update(json.dumps(item).encode())
+        return digest.hexdigest()
+
+
+def label_rule(
+    root: Path, labels: LabelMode | Path, class_names: tuple[str, ...], *, follow_symlinks: bool = False
+) -> LabelRule:
+    """Decide where labels come from.
+
+    `auto`: the first folder level is the label when every folder name is a class of the model (a classes.json
+    beside the folders may map them); otherwise there are no labels, and the sentence says why. `folders`: the
+    same, but a folder that is no class raises ModelError. `none`: no labels. A path: a CSV, see `read_label_table`.
+    Folders that .batchclfignore leaves out are not looked at.
+    """
+    if isinstance(labels, Path):
+        table = read_label_table(labels, root, class_names)
+        return LabelRule(None, f"labels of {len(table.by_path):,} files from {labels.name}", table)
+    if labels == "none":
+        return LabelRule(None, "no labels (asked for none)")
+    folders = _class_folders(root, follow_symlinks)
+    if not folders:
+        if labels == "folders":
+            raise DataError(f"{root} has no class folders to take labels from", hint="use --labels none, or make them")
+        return LabelRule(None, "no labels (there are no folders to take them from)")
+    known = {name: name for name in class_names}
+    known |= {folder: name for name, folder in folder_names(class_names).items()}
+    known |= read_class_map(root) or {}
+    by_folder = {folder: known.get(folder, folder) for folder in folders}
+    strangers = [folder for folder in folders if by_folder[folder] not in class_names]
+    if not strangers:
+        return LabelRule(by_folder, f"labels from the {len(folders)} class folders")
+    if labels == "folders":
+        nearest = difflib.get_close_matches(strangers[0], known, 1)
+        raise ModelError(
+            f"the folder '{strangers[0]}' in {root} is not a class of the model ({', '.join(class_names)})",
+            hint=(f"did you mean '{nearest[0]}'? " if nearest else "")
+            + f"rename it, or map it to a class in {root / 'classes.json'}",
+        )
+    return LabelRule(None, f"no labels (the folder '{strangers[0]}' is not a class of the model)")
+
+
+def _class_folders(root: Path, follow_symlinks: bool) -> list[str]:
+    ignored = ignored_paths(root)
+    with os.scandir(root) as entries:
+        names = [entry.name for entry in entries if entry.name[0] != "." and _is_folder(entry, follow_symlinks)]
+    return sorted(name for name in names if ignored is None or not ignored(name + "/"))
+
+
+def _is_folder(entry: os.DirEntry[str], follow_symlinks: bool) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=follow_symlinks)
+    except OSError:  # a link that leads in a circle, or to where the user may not look
+        return False

@@ -1,0 +1,119 @@
+"""Which of the files under a folder are scored: a list, patterns, a sample, a shard."""
+
+import dataclasses
+import hashlib
+import heapq
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
+from batchclf.data.discovery import HIDDEN, Found, discover, discover_listed
+from batchclf.data.label_table import LabelTable
+from batchclf.data.labels import LabelRule
+from batchclf.data.patterns import IGNORE_FILE, Matches, glob_paths, ignore_content, ignored_paths
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is chosen of the files under a folder; as it stands by default, every image.
+
+    `files` are paths from `parse_file_list`: then only these count as found. `globs` are patterns of which a path
+    must match one. `sample` images are drawn by `seed`. `shard` is (I, N): the I-th of N parts, from 1.
+    """
+
+    files: tuple[str, ...] | None = None
+    globs: tuple[str, ...] = ()
+    sample: int | None = None
+    seed: int = 0
+    shard: tuple[int, int] | None = None
+    follow_symlinks: bool = False
+
+    def fingerprint(self, root: Path) -> str:
+        """Digest (SHA-256, hexadecimal) what decides which files are chosen, the .batchclfignore in `root` included.
+
+        With the same one, and the same files on disk, `select` gives the same. Raises DataError where that file
+        cannot be read.
+        """
+        ignore = ignore_content(root)
+        fields = {**dataclasses.asdict(self), "ignore": None if ignore is None else ignore.hex()}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+EVERYTHING = Selection()
+
+
+def select(root: Path, rule: LabelRule, selection: Selection = EVERYTHING) -> Iterator[Found]:
+    """Yield every file under `root`, or every listed one, sorted by path; those that are not chosen as excluded.
+
+    The sample is drawn before the shards are, so that the shards of a sample part it. Walking needs memory for the
+    names of one folder, a list for its paths, a sample for a number an image. Raises UsageError for a glob and
+    DataError for a .batchclfignore that cannot be understood, before the first file.
+    """
+    ignored = ignored_paths(root)
+    wanted = glob_paths(selection.globs) if selection.globs else None
+
+    def candidates() -> Iterator[Found]:
+        if selection.files is None:
+            found = discover(root, rule, follow_symlinks=selection.follow_symlinks)
+        else:
+            found = discover_listed(root, rule, selection.files, follow_symlinks=selection.follow_symlinks)
+        if ignored is not None:
+            found = _without_ignored(found, ignored)
+        return found if wanted is None else _only(found, wanted, "not matched by --glob")
+
+    found = candidates()
+    if selection.sample is not None:
+        found = _sampled(found, candidates, selection.sample, selection.seed)
+    if selection.shard is not None:
+        found = _sharded(found, *selection.shard)
+    return found if rule.table is None else _noted(found, rule.table)
+
+
+def _without_ignored(found: Iterator[Found], ignored: Matches) -> Iterator[Found]:
+    for item in found:
+        if not (isinstance(item, ExcludedFile) and item.reason == HIDDEN) and ignored(_path(item)):
+            yield ExcludedFile(_path(item), f"ignored by {IGNORE_FILE}")
+        else:
+            yield item
+
+
+def _only(found: Iterator[Found], wanted: Matches, reason: str) -> Iterator[Found]:
+    for item in found:
+        yield ExcludedFile(item.path, reason) if isinstance(item, ImageRef) and not wanted(item.path) else item
+
+
+def _sampled(found: Iterator[Found], again: Callable[[], Iterator[Found]], size: int, seed: int) -> Iterator[Found]:
+    """Choose the images with the smallest hashes: a random sample that neither order nor other files change."""
+
+    def number(path: str) -> bytes:
+        return _hash(path, b"sample", str(seed).encode())
+
+    images = (item for item in again() if isinstance(item, ImageRef))
+    chosen = frozenset(heapq.nsmallest(size, (number(image.path) for image in images)))
+    yield from _only(found, lambda path: number(path) in chosen, "not in the sample")
+
+
+def _sharded(found: Iterator[Found], shard: int, shards: int) -> Iterator[Found]:
+    for item in found:
+        if isinstance(item, ExcludedFile) or int.from_bytes(_hash(_path(item), b"shard")) % shards == shard - 1:
+            yield item
+        else:
+            yield ExcludedFile(_path(item), "in another shard")
+
+
+def _noted(found: Iterator[Found], table: LabelTable) -> Iterator[Found]:
+    table.unmet = set(table.by_path)
+    for item in found:
+        table.unmet.discard(_path(item))
+        yield item
+
+
+def _hash(path: str, purpose: bytes, key: bytes = b"") -> bytes:
+    # "surrogatepass": names that are not UTF-8 hold surrogates.
+    return hashlib.blake2b(path.encode("utf-8", "surrogatepass"), digest_size=16, key=key, person=purpose).digest()
+
+
+def _path(item: Found) -> str:
+    return item.ref.path if isinstance(item, SkippedImage) else item.path

@@ -1,0 +1,59 @@
+"""The facts about a bundle that `model show` prints."""
+
+from typing import Any
+
+import msgspec
+
+from batchclf.models.bundle import Bundle
+
+SHOWN_CLASSES = 20
+
+
+def as_dict(bundle: Bundle) -> dict[str, Any]:
+    """Give what model.json holds, with the bundle's paths, its digest and the bytes of each file."""
+    info: dict[str, Any] = msgspec.to_builtins(bundle.info)
+    original = bundle.original_path
+    return {
+        **info,
+        "bundle": str(bundle.path.resolve()),
+        "digest": bundle.digest,
+        "onnx_path": str(bundle.onnx_path.resolve()),
+        "original_path": None if original is None else str(original.resolve()),
+        "sizes": _sizes(bundle),
+    }
+
+
+def as_lines(bundle: Bundle) -> list[str]:
+    """Give a table for a person: one fact a line, then the files."""
+    info = bundle.info
+    height, width, channels = info.input_shape
+    names = ", ".join(info.class_names[:SHOWN_CLASSES])
+    if len(info.class_names) > SHOWN_CLASSES:
+        names += f" and {len(info.class_names) - SHOWN_CLASSES} more"
+    data = info.training_data
+    facts = {
+        "bundle": str(bundle.path),
+        "classes": f"{len(info.class_names)}: {names}",
+        "input": f"{height}x{width} pixels, {info.color_mode} ({channels} channel{'s' if channels > 1 else ''})",
+        "preprocessing": info.preprocessing.sentence,
+        "output": info.preprocessing.output,
+        "recipe": info.recipe,
+        "settings": ", ".join(f"{key} {value}" for key, value in info.settings.items()) or "none",
+        "parameters": f"{info.parameters:,}",
+        "training data": "not known" if data is None else f"{data.name}, {data.images:,} images",
+        "data digest": "" if data is None else data.fingerprint,
+        "created": info.created,
+        "made with": ", ".join(f"{name} {version}" for name, version in info.versions.items()),
+        "check": f"the graph and the model it was made of agree within {info.onnx_difference:.1e}",
+        "runtimes": "onnx" if info.original is None else "onnx, tensorflow",
+    }
+    width = max(map(len, facts))
+    lines = [f"{term:{width}}  {value}" for term, value in facts.items() if value]
+    sizes = _sizes(bundle)
+    width = max(map(len, sizes))
+    lines.append("files, with bytes and SHA-256:")
+    return lines + [f"  {name:{width}}  {size:>13,}  {info.files[name]}" for name, size in sizes.items()]
+
+
+def _sizes(bundle: Bundle) -> dict[str, int]:
+    return {name: (bundle.path / name).stat().st_size for name in bundle.info.files}

@@ -1,0 +1,94 @@
+"""Run commands side by side, in turn, and tell medians and ratios; the peak memory of each with all its processes."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+SAMPLE_SECONDS = 0.02
+
+
+@dataclass
+class Measured:
+    """What was measured of one command: seconds of the whole process, and MB of it with its children."""
+
+    name: str
+    seconds: list[float] = field(default_factory=list)
+    megabytes: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        """The median of the seconds."""
+        return median(self.seconds)
+
+    @property
+    def peak(self) -> float:
+        """The highest memory of all runs, in MB (proportional set size, so shared pages count once)."""
+        return max(self.megabytes)
+
+
+def run(command: list[str], *, cwd: Path, memory: bool = False) -> tuple[float, float]:
+    """Run one command to its end: seconds from start to exit, and its peak memory in MB where that is asked for."""
+    # These make numpy slow where they are set.
+    environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    peak = [0.0]
+    sampler = threading.Thread(target=_sample, args=(process, peak), daemon=True)
+    if memory:
+        sampler.start()
+    output, _ = process.communicate()
+    seconds = time.perf_counter() - started
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{output[-2000:]}")
+    if memory:
+        sampler.join()
+    return seconds, peak[0]
+
+
+def alternate(commands: dict[str, list[str]], rounds: int, *, cwd: Path, memory: bool = False) -> dict[str, Measured]:
+    """Run each command once a round, in turn; `{out}` in an argument becomes a new path each time."""
+    measured = {name: Measured(name) for name in commands}
+    for number in range(rounds):
+        for name, command in commands.items():
+            out = str(cwd / f"out-{name}-{number}".replace(" ", "-"))
+            seconds, peak = run([part.replace("{out}", out) for part in command], cwd=cwd, memory=memory)
+            measured[name].seconds.append(seconds)
+            measured[name].megabytes.append(peak)
+            print(f"  round {number + 1}: {name} {seconds:.2f} s", flush=True)
+    return measured
+
+
+def _sample(process: subprocess.Popen[str], peak: list[float]) -> None:
+    while process.poll() is None:
+        peak[0] = max(peak[0], sum(map(_megabytes, _with_children(process.pid))))
+        time.sleep(SAMPLE_SECONDS)
+
+
+def _with_children(pid: int) -> list[int]:
+    found, waiting = [], [pid]
+    while waiting:
+        each = waiting.pop()
+        found.append(each)
+        try:
+            for task in Path(f"/proc/{each}/task").iterdir():
+                waiting += map(int, (task / "children").read_text().split())
+        except OSError:
+            continue
+    return found
+
+
+def _megabytes(pid: int) -> float:
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) / 1024
+    except OSError:
+        pass
+    return 0.0

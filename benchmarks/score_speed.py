@@ -1,0 +1,159 @@
+"""Score the same files with batchclf and with what people use today, in turn, as whole processes.
+
+    python benchmarks/score_speed.py [--rounds 5] [--work DIR] [CASE ...]
+
+Needs ../shared/bench beside the repository (the peers), and TensorFlow. Cases: pngs, few, jpegs, many.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from compare import Measured, alternate, run
+
+ROOT = Path(__file__).resolve().parents[1]
+PEERS = ROOT.parent / "shared" / "bench"
+PYTHON = sys.executable
+BATCHCLF = [PYTHON, "-m", "batchclf"]
+
+
+def main() -> None:
+    """Measure the cases that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="pngs, few, jpegs, many (default: all)")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each command (default: 5)")
+    parser.add_argument("--work", type=Path, help="folder for models and images, kept for the next time")
+    args = parser.parse_args()
+    if not PEERS.is_dir():
+        sys.exit("the peers are not there: ../shared/bench beside the repository is needed")
+    work = (args.work or Path(tempfile.mkdtemp(prefix="batchclf-bench-"))).resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    for case in args.cases or CASES:
+        print(f"{case}: {CASES[case].__doc__}")
+        CASES[case](work, args.rounds)
+
+
+def pngs(work: Path, rounds: int) -> None:
+    """60,000 PNGs of Fashion MNIST, class folders, against both peers and the limit of reading and decoding."""
+    folder = _fashion(work / "pngs", "--split", "train")
+    bundle, keras = _tutorial(work)
+    measured = alternate(
+        {
+            "batchclf": [*BATCHCLF, "score", str(folder), "--model", str(bundle), "--out", "{out}"],
+            "io_limit": [PYTHON, str(PEERS / "io_limit.py"), str(folder)],
+            "peer_tfdata": [PYTHON, str(PEERS / "peer_tfdata.py"), str(folder), str(keras), "{out}.csv"],
+            "peer_keras": [PYTHON, str(PEERS / "peer_keras.py"), str(folder), str(keras), "{out}.csv"],
+        },
+        rounds,
+        cwd=work,
+    )
+    _tell(measured)
+
+
+def few(work: Path, rounds: int) -> None:
+    """500 PNGs: mostly start-up, with the report."""
+    folder = work / "few"
+    if not folder.is_dir():
+        _first_files(_fashion(work / "pngs", "--split", "train"), folder, 50)
+    bundle, keras = _tutorial(work)
+    measured = alternate(
+        {
+            "batchclf": [*BATCHCLF, "score", str(folder), "--model", str(bundle), "--out", "{out}"],
+            "peer_keras": [PYTHON, str(PEERS / "peer_keras.py"), str(folder), str(keras), "{out}.csv"],
+        },
+        rounds,
+        cwd=work,
+    )
+    _tell(measured)
+
+
+def jpegs(work: Path, rounds: int) -> None:
+    """2,000 JPEGs of 640x480 to 224x224 with MobileNetV2."""
+    folder = work / "jpegs"
+    if not folder.is_dir():
+        run([PYTHON, str(PEERS / "make_images.py"), str(folder), "--jpeg", "2000"], cwd=work)
+    here = Path(__file__).parent
+    keras, bundle = work / "mobilenet.keras", work / "mobilenet"
+    if not keras.is_file():
+        run([PYTHON, str(here / "keras_jpegs.py"), "make", str(keras)], cwd=work)
+    if not bundle.is_dir():
+        classes = ",".join(f"class{number}" for number in range(4))
+        how = ["--classes", classes, "--scale", "-1..1"]
+        run([*BATCHCLF, "model", "import", str(keras), "--out", str(bundle), *how], cwd=work)
+    ours = [*BATCHCLF, "score", str(folder), "--model", str(bundle), "--out", "{out}"]
+    measured = alternate(
+        {
+            "batchclf": ours,
+            "batchclf exact": [*ours, "--resize", "exact"],
+            "keras": [PYTHON, str(here / "keras_jpegs.py"), "score", str(keras), str(folder), "{out}.csv"],
+        },
+        rounds,
+        cwd=work,
+    )
+    _tell(measured)
+
+
+def many(work: Path, rounds: int) -> None:
+    """60,000, 600,000 and 1,000,000 files (hard links): time per file and peak memory."""
+    bundle, _ = _tutorial(work)
+    folders = {"60,000": _fashion(work / "pngs", "--split", "train")}
+    folders["600,000"] = _fashion(work / "600k", "--split", "train", "--copies", "10")
+    measured = alternate(
+        {
+            name: [*BATCHCLF, "score", str(folder), "--model", str(bundle), "--out", "{out}"]
+            for name, folder in folders.items()
+        },
+        rounds,
+        cwd=work,
+        memory=True,
+    )
+    small, large = measured["60,000"], measured["600,000"]
+    for each in measured.values():
+        print(f"{each.name}: median {each.median:.2f} s, peak {each.peak:.0f} MB")
+    print(f"600,000 against 60,000: {large.median / small.median:.2f} times the time, "
+          f"{large.peak / small.peak:.2f} times the memory")  # fmt: skip
+    million = _fashion(work / "1m", "--split", "test", "--copies", "100")
+    seconds, peak = run(
+        [*BATCHCLF, "score", str(million), "--model", str(bundle), "--out", str(work / "out-1m")], cwd=work, memory=True
+    )
+    print(f"1,000,000 files: {seconds:.1f} s, peak {peak:.0f} MB")
+
+
+CASES = {"pngs": pngs, "few": few, "jpegs": jpegs, "many": many}
+
+
+def _tell(measured: dict[str, Measured]) -> None:
+    ours = measured["batchclf"]
+    for each in measured.values():
+        times = " ".join(f"{seconds:.2f}" for seconds in each.seconds)
+        print(f"{each.name:<16} median {each.median:6.2f} s  (batchclf is {each.median / ours.median:.2f}x)  {times}")
+
+
+def _fashion(folder: Path, *arguments: str) -> Path:
+    if not folder.is_dir():
+        run([PYTHON, str(PEERS / "make_images.py"), str(folder), *arguments], cwd=folder.parent)
+    return folder
+
+
+def _first_files(source: Path, folder: Path, each: int) -> None:
+    """Link the first files of each class folder."""
+    for class_folder in sorted(source.iterdir()):
+        (folder / class_folder.name).mkdir(parents=True)
+        for path in sorted(class_folder.iterdir())[:each]:
+            (folder / class_folder.name / path.name).hardlink_to(path)
+
+
+def _tutorial(work: Path) -> tuple[Path, Path]:
+    """Train the tutorial's network twice: as a bundle, and with the tutorial's own code for the peers."""
+    bundle, keras = work / "bundle", work / "tutorial.keras"
+    if not bundle.is_dir():
+        how = ["--dataset", "fashion-mnist", "--recipe", "mlp", "--data-dir", str(PEERS.parent / "data")]
+        run([*BATCHCLF, "train", *how, "--out", str(bundle)], cwd=work)
+    if not keras.is_file():
+        run([PYTHON, str(PEERS / "tutorial_train.py"), str(keras)], cwd=work)
+    return bundle, keras
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""How to score: formats, the account of time, and what many workers must not change."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from batchclf.scoring.stream import PROCESSES_FROM
+from batchclf.storage.run_directory import read_record
+
+
+@pytest.fixture(scope="module")
+def photos(digits, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("engine") / "photos"
+    folder.mkdir()
+    for number in range(120):
+        Image.fromarray(digits.test.images[number][..., 0]).save(folder / f"{number:03}.png")
+    (folder / "broken.png").write_text("text")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("formats", "files"),
+    [
+        ("csv", {"predictions.csv"}),
+        ("jsonl", {"predictions.csv", "predictions.jsonl"}),
+        ("parquet,csv", {"predictions.csv", "predictions.parquet"}),
+        ("csv, jsonl, parquet", {"predictions.csv", "predictions.jsonl", "predictions.parquet"}),
+    ],
+)
+def test_the_formats_asked_for_are_written(cli, photos, digits_bundle, tmp_path, formats, files):
+    code, _, err = cli("score", photos, "--model", digits_bundle, "--out", "run", "--format", formats)
+    assert (code, err) == (0, "")
+    assert {path.name for path in (tmp_path / "run").glob("predictions.*")} == files
+    assert sorted(path.name for path in (tmp_path / "run").iterdir() if path.name.startswith(".")) == []
+    rows = pd.read_csv(tmp_path / "run" / "predictions.csv", dtype={"prediction": str})
+    if "predictions.parquet" in files:
+        exact = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
+        np.testing.assert_allclose(exact["confidence"], rows["confidence"], rtol=1e-6)
+        assert list(exact["prediction"]) == list(rows["prediction"])
+    if "predictions.jsonl" in files:
+        lines = (tmp_path / "run" / "predictions.jsonl").read_text().splitlines()
+        assert [json.loads(line)["path"] for line in lines] == list(rows["path"])
+
+
+def test_an_unknown_format_is_told_with_the_known_ones(cli, photos):
+    code, _, err = cli("score", photos, "--format", "csv,xlsx")
+    assert code == 2
+    assert "'xlsx' is no format; choose of: csv, jsonl, parquet" in err
+
+
+def test_the_time_is_explained_and_kept(cli, photos, digits_bundle, tmp_path):
+    code, out, _ = cli("score", photos, "--model", digits_bundle, "--out", "run", "--explain-time")
+    assert code == 0
+    table = out[out.index("where the time went") :]
+    steps = [line.split()[0] for line in table.splitlines()[1:]]
+    assert steps == ["score", "list", "read", "decode", "model", "write", "evaluate", "report", "other", "whole"]
+    assert "walking through 121 files" in table
+    record = read_record(tmp_path / "run")
+    assert set(record.targets[0].timings) == {"list", "read", "decode", "model", "write"}
+    assert all(seconds >= 0 for seconds in record.targets[0].timings.values())
+    assert record.targets[0].timings["decode"] > 0
+    assert sum(record.timings.values()) <= record.seconds + record.timings["report"] + 0.01
+    assert "where the time went" not in cli("score", photos, "--model", digits_bundle, "--out", "other")[1]
+
+
+def test_a_long_run_with_processes_gives_the_same_rows(cli, photos, digits_bundle, tmp_path):
+    """More files than it takes to start processes: hard links of the same images."""
+    many = tmp_path / "many"
+    many.mkdir()
+    for copy in range(-(-PROCESSES_FROM // 121)):
+        for path in photos.iterdir():
+            (many / f"{copy:03} {path.name}").hardlink_to(path)
+    assert cli("score", photos, "--model", digits_bundle, "--out", "few")[0] == 0
+    code, _, err = cli("score", many, "--model", digits_bundle, "--out", "run", "--workers", "3")
+    assert (code, err) == (0, "")
+    few, rows = (pd.read_csv(tmp_path / run / "predictions.csv") for run in ("few", "run"))
+    assert len(rows) == 34 * 120
+    assert list(rows["path"]) == sorted(rows["path"])
+    rows["path"] = rows["path"].str[4:]
+    assert rows.drop_duplicates().sort_values("path").reset_index(drop=True).equals(few)
+    assert len(pd.read_csv(tmp_path / "run" / "skipped.csv")) == 34
+
+
+def test_resume_does_not_go_with_a_split(cli, digits_bundle):
+    code, _, err = cli("score", "--split", "test", "--dataset", "digits", "--model", digits_bundle, "--resume")
+    assert code == 2
+    assert "--resume" in err
