@@ -79,7 +79,7 @@ def jpegs(work: Path, rounds: int) -> None:
         run([PYTHON, str(here / "keras_jpegs.py"), "make", str(keras)], cwd=work)
     if not bundle.is_dir():
         classes = ",".join(f"class{number}" for number in range(4))
-        how = ["--classes", classes, "--scale", "-1..1"]
+        how = ["--classes", classes, "--scale", "minus1..1"]
         run([*BATCHCLF, "model", "import", str(keras), "--out", str(bundle), *how], cwd=work)
     ours = [*BATCHCLF, "score", str(folder), "--model", str(bundle), "--out", "{out}"]
     measured = alternate(

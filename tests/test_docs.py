@@ -343,20 +343,23 @@ def test_keys_of_metrics_json(tour):
     assert first_column(section(README, "metrics.json (format 1)")) == expected
 
 
-def test_pandas_undoes_the_guard_as_the_readme_says(tmp_path, monkeypatch):
-    names = ["=1+1", "'=1+1", "-5", "plain", "''", "NA", "", "@x", "\ttab"]
+def test_read_predictions_undoes_the_guard_as_the_readme_says(tmp_path, monkeypatch):
+    names = ["=1+1", "'=1+1", "-5", "plain", "''", "NA", "@x", "\ttab"]
     columns = column_names(("a",), 2, False)
     table = pd.DataFrame(
-        [[safe_cell(name), "test", safe_cell(name), safe_cell(name), "true", 0.5, 0.1, "a", 0.4] for name in names],
+        [[safe_cell(name), "test", safe_cell(name), safe_cell(name), "true", 0.5, 0.1, "NA", 0.4] for name in names],
         columns=columns,
     )
-    table.to_csv(tmp_path / "predictions.csv", index=False, lineterminator="\r\n")
+    folder = tmp_path / "reports" / "score" / "latest"
+    folder.mkdir(parents=True)
+    table.to_csv(folder / "predictions.csv", index=False, lineterminator="\r\n")
     monkeypatch.chdir(tmp_path)
     scope: dict[str, Any] = {}
     (code,) = blocks(section(README, "predictions.csv (format 1)"), "python")
     exec(code, scope)
     for column in ("path", "label", "prediction"):
         assert list(scope["rows"][column]) == names == [plain_text(safe_cell(name)) for name in names]
+    assert len(scope["errors"]) == 0
 
 
 def test_recipe_of_the_contributing_guide_trains(digits, tmp_path, monkeypatch):

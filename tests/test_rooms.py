@@ -15,7 +15,7 @@ ROOMS = {
     "jobs": {"core", "data", "models", "storage", "report", "scoring"},
     "cli": {"core", "data", "models", "storage", "report", "scoring", "jobs"},
 }
-TOP_LEVEL = {"__main__": {"cli"}, "__init__": set(), "atomic": set(), "errors": set()}
+TOP_LEVEL = {"__main__": {"cli"}, "__init__": {"storage"}, "atomic": set(), "errors": set()}
 HEAVY = {"tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "pandas", "sklearn", "matplotlib", "cv2", "PIL"}
 
 

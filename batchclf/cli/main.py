@@ -31,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Make the whole parser; imports nothing heavy, so that --help is quick."""
     parser = argparse.ArgumentParser(
         prog="batchclf",
-        description="Batch scoring and evaluation reports for Keras image classifiers.",
+        description="Batch scoring and evaluation reports for image classifiers.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -48,7 +48,7 @@ def write_report(
         evaluations,
         gap,
         pictures=load_pictures([main], record.targets, splits),
-        skipped=list(read_skipped(folder / SKIPPED_FILE)),
+        skipped=read_skipped(folder / SKIPPED_FILE),
         generated=datetime.now(UTC),
     )
     atomic.write_text(out, render(view))

@@ -22,6 +22,7 @@ from batchclf.jobs.watcher import Watcher
 from batchclf.models.bundle import Bundle, is_bundle, load_bundle
 from batchclf.models.recipes import RECIPES
 from batchclf.models.train import TrainSettings, train
+from batchclf.storage.prediction_files import check_formats
 from batchclf.storage.published import CACHE, new_run_id, publish_latest
 from batchclf.storage.run_directory import (
     LOG_FILE,
@@ -125,6 +126,7 @@ def _fill(job: Job, folder: Path, run_id: str, steps: Steps, watcher: Watcher, c
     say = watcher.say
     spec = job.spec
     trains = will_train(job)
+    check_formats(tuple(spec.scoring.format))
     with steps.step("load data"):
         dataset = load_data(job, say)
         say(f"data: {dataset.origin}")
@@ -139,6 +141,7 @@ def _fill(job: Job, folder: Path, run_id: str, steps: Steps, watcher: Watcher, c
         workers=1,
         topk=scoring.topk,
         probabilities=scoring.probabilities,
+        formats=tuple(scoring.format),
         cache=job.folder.parent / CACHE if scoring.cache else None,
     )
     with steps.step("score"):

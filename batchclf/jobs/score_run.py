@@ -21,6 +21,7 @@ from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget
 from batchclf.jobs.watcher import Watcher
 from batchclf.models.bundle import Bundle, load_bundle
 from batchclf.storage.journal import JournalHead
+from batchclf.storage.prediction_files import check_formats
 from batchclf.storage.published import published_models
 from batchclf.storage.resumable import resumable_run_directory
 from batchclf.storage.run_directory import LOG_FILE, RunLog, new_run_directory
@@ -42,6 +43,7 @@ def score_split_run(
     Raises ModelError where the split does not fit the model, and RunError where `out` is there; then nothing is left
     behind but the log.
     """
+    check_formats(settings.formats)
     steps, dataset = Steps(), what.dataset
     split = dataset.splits[what.name]
     with new_run_directory(out) as folder, _logging(folder, watcher) as logged:
@@ -71,6 +73,7 @@ def score_directory_run(
     The record's status is "partial" where more images were skipped than the budget allows. Raises what
     `score_directory` raises, and RunError where `out` is there; then nothing is published.
     """
+    check_formats(settings.formats)
     steps = Steps()
     check_folder(target.root)
     rule = label_rule(
@@ -103,7 +106,20 @@ def choose_bundle(model: Path | None, reports: Path, *, say: Say) -> Bundle:
             f"no --model was given and no job has published a model under {reports}",
             hint="make one with: batchclf run jobs/fashion-mnist.toml (or give --model BUNDLE)",
         )
-    newest = max((load_bundle(path) for path in candidates), key=lambda bundle: bundle.info.created)
+    usable = []
+    for path in candidates:
+        try:
+            usable.append(load_bundle(path))
+        except ModelError as error:
+            if len(candidates) == 1:
+                raise
+            say(f"not using a published model: {error.message}")
+    if not usable:
+        raise ModelError(
+            f"none of the {len(candidates)} models that jobs have published under {reports} can be used",
+            hint="make a new one with: batchclf run jobs/fashion-mnist.toml (or give --model BUNDLE)",
+        )
+    newest = max(usable, key=lambda bundle: bundle.info.created)
     say(f"using the newest published model, {newest.path} of {newest.info.created}")
     return newest
 

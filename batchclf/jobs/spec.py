@@ -49,6 +49,7 @@ class ScoringSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     topk: Positive = 3
     probabilities: bool = True
     runtime: Literal["onnx", "tensorflow"] = "onnx"
+    format: list[Literal["csv", "jsonl", "parquet"]] = msgspec.field(default_factory=lambda: ["csv"])
     cache: bool = True
 
 

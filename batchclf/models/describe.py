@@ -36,7 +36,7 @@ def as_lines(bundle: Bundle) -> list[str]:
         "classes": f"{len(info.class_names)}: {names}",
         "input": f"{height}x{width} pixels, {info.color_mode} ({channels} channel{'s' if channels > 1 else ''})",
         "preprocessing": info.preprocessing.sentence,
-        "output": info.preprocessing.output,
+        "model gives": info.preprocessing.output,
         "recipe": info.recipe,
         "settings": ", ".join(f"{key} {value}" for key, value in info.settings.items()) or "none",
         "parameters": f"{info.parameters:,}",

@@ -52,6 +52,7 @@ def import_model(
         raise UsageError(f"{path} is a model bundle already", hint="score with it: batchclf score DIR --model BUNDLE")
     original = open_original(path)
     steps, graph = _steps(original, options, say)
+    parameters = original.parameters()
     images = sample_images(steps.input_shape)
     labels = np.full(len(images), -1)
     if read_sample is not None:
@@ -71,7 +72,7 @@ def import_model(
             preprocessing=steps,
             recipe=IMPORTED,
             settings={"source": path.name, "kind": original.kind},
-            parameters=original.parameters(),
+            parameters=parameters,
             history={},
             training_data=None,
             created=datetime.now(UTC).isoformat(timespec="seconds"),

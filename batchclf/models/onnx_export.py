@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.errors import ModelError
+from batchclf.models.onnx_constants import widen_constants
 from batchclf.models.onnx_graph import INPUT, OUTPUT, with_interface
 from batchclf.models.preprocessing import Preprocessing, to_probabilities
 from batchclf.models.runtimes import onnx_session
@@ -25,6 +26,7 @@ def write_graph(
     class is another although the first two are further apart than that.
     """
     graph = with_interface(model, steps, answers.ndim)
+    widen_constants(graph)
     try:
         path.write_bytes(graph.SerializeToString())
     except ValueError as error:  # protobuf's limit of 2 GiB

@@ -107,16 +107,23 @@ def _constants(graph: Any) -> dict[str, NDArray[Any]]:
 
     return {
         name: to_array(tensor)
-        for name, tensor in _constant_tensors(graph).items()
+        for name, tensor in constant_tensors(graph).items()
         if np.prod(tensor.dims, dtype=np.int64) <= 3
     }
 
 
-def _constant_tensors(graph: Any) -> dict[str, Any]:
+def constant_tensors(graph: Any) -> dict[str, Any]:
+    """Give the constants of a graph by name, as TensorProtos: its initializers and what its Constant nodes hold."""
+    from onnx.helper import get_attribute_value
+    from onnx.numpy_helper import from_array
+
     found = {each.name: each for each in graph.initializer}
-    for node in [each for each in graph.node if each.op_type == "Constant"]:
-        for attribute in [each for each in node.attribute if each.name == "value"]:
-            found[node.output[0]] = attribute.t
+    for node in [each for each in graph.node if each.op_type == "Constant" and len(each.attribute) == 1]:
+        value = get_attribute_value(node.attribute[0])
+        if node.attribute[0].name == "value":
+            found[node.output[0]] = value
+        elif node.attribute[0].name in ("value_float", "value_floats", "value_int", "value_ints"):
+            found[node.output[0]] = from_array(np.array(value), node.output[0])
     return found
 
 
@@ -273,7 +280,7 @@ def _open_batch(graph: Any, prefix: str) -> None:
     """Let reshapes to a batch of 1 keep the batch they get; whether that suffices, the check on samples shows."""
     from onnx.numpy_helper import from_array, to_array
 
-    constants = _constant_tensors(graph)
+    constants = constant_tensors(graph)
     for node in [each for each in graph.node if each.op_type == "Reshape"]:
         shape = constants.get(node.input[1])
         if shape is None or node.input[0] in constants:

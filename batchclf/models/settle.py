@@ -58,18 +58,18 @@ def settle_input(
             f"the model's input '{model.name}' takes {model.dtype}; images are uint8 or floating-point numbers",
             hint="export the model with a float32 input",
         )
-    dims = model.dims
+    dims, asked = model.dims, CHANNELS[options.color] if options.color else None
     if len(dims) == 3:
         layout = _layout(model, options, usual_layout)
         first = layout == "channels-first"
-        channels = _agree("color", "number of channels", dims[0 if first else 2], options.color and CHANNELS[options.color])
+        channels = _agree("color", "number of channels", dims[0 if first else 2], asked)
         height, width = _size(dims[1:] if first else dims[:2], options)
     elif len(dims) in (1, 2):
         layout = "flat" if len(dims) == 1 else "no-channels"
         height, width = _size((None, None) if layout == "flat" else dims, options)
         values = dims[0] if layout == "flat" else 1
         known = None if values is None else values // (height * width) if layout == "flat" else 1
-        channels = _agree("color", "number of channels", known, options.color and CHANNELS[options.color])
+        channels = _agree("color", "number of channels", known, asked)
         if layout == "flat" and values is not None and height * width * channels != values:
             raise UsageError(
                 f"the model's input '{model.name}' takes {values} values an image; --input-size {height}x{width} "
@@ -120,7 +120,8 @@ def _size(dims: tuple[int | None, ...], options: ImportOptions) -> tuple[int, in
 def _agree(option: str, what: str, of_model: int | None, asked: int | None) -> int:
     if of_model is None and asked is None:
         example = "224x224" if option == "input-size" else "grayscale or rgb"
-        raise UsageError(f"the model leaves the {what} of its images open", hint=f"give --{option}, for example {example}")
+        hint = f"give --{option}, for example {example}"
+        raise UsageError(f"the model leaves the {what} of its images open", hint=hint)
     if of_model is not None and asked is not None and of_model != asked:
         raise UsageError(
             f"--{option} asks for a {what} of {asked}; the model takes {of_model}", hint=f"leave out --{option}"

@@ -1,6 +1,6 @@
 """The report as plain data: everything that the page shows, formatted, in the order of reading."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import log
@@ -109,7 +109,7 @@ def build_view(
     gap: Gap | None,
     *,
     pictures: Pictures,
-    skipped: Sequence[SkippedImage],
+    skipped: Iterable[SkippedImage],
     generated: datetime,
 ) -> ReportView:
     """Put together what the report shows.

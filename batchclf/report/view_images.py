@@ -1,8 +1,9 @@
 """The parts of the report that show single images: galleries, unlabelled predictions, skipped files."""
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from batchclf.core.evaluation import Evaluation
 from batchclf.core.types import Prediction, SkippedImage
@@ -156,11 +157,12 @@ def unlabelled_view(evaluation: Evaluation, source: str, pictures: Pictures) -> 
     )
 
 
-def skipped_view(skipped: Sequence[SkippedImage]) -> SkippedView:
-    """List the first skipped files and count the rest."""
+def skipped_view(skipped: Iterable[SkippedImage]) -> SkippedView:
+    """List the first skipped files and count the rest; there may be more of them than fit into memory."""
+    iterator = iter(skipped)
     rows = tuple(
         SkippedRow(visible(skip.ref.path), visible(skip.ref.label or ""), visible(skip.reason))
-        for skip in skipped[:SHOWN_SKIPS]
+        for skip in islice(iterator, SHOWN_SKIPS)
     )
-    more = len(skipped) - len(rows)
-    return SkippedView(len(skipped), rows, count(more) if more else "")
+    more = sum(1 for _ in iterator)
+    return SkippedView(len(rows) + more, rows, count(more) if more else "")

@@ -220,15 +220,21 @@ def _joined(parts: list[Decoded]) -> Decoded:
 
 
 def _block_digest(block: list[Found], of_images: list[bytes]) -> bytes:
-    whole = hashlib.blake2b(digest_size=16)
-    contents = iter(of_images)
+    paths, kinds, contents = [], bytearray(), []
+    images = iter(of_images)
     for item in block:
         if isinstance(item, ImageRef):
-            whole.update(os.fsencode(item.path) + b"\0" + next(contents))
-        elif isinstance(item, ExcludedFile):
-            whole.update(os.fsencode(item.path) + b"\1" + content_digest(item.reason.encode()))
+            paths.append(item.path)
+            kinds.append(0)
+            contents.append(next(images))
         else:
-            whole.update(os.fsencode(item.ref.path) + b"\2" + content_digest(item.reason.encode()))
+            excluded = isinstance(item, ExcludedFile)
+            paths.append(item.path if isinstance(item, ExcludedFile) else item.ref.path)
+            kinds.append(1 if excluded else 2)
+            contents.append(content_digest(item.reason.encode("utf-8", "surrogateescape")))
+    # No path holds a NUL.
+    whole = hashlib.blake2b(os.fsencode("\0".join(paths)), digest_size=16)
+    whole.update(b"\0\0" + kinds + b"".join(contents))
     return whole.digest()
 
 

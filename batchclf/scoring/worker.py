@@ -22,10 +22,10 @@ _LENGTH = struct.Struct("<Q")
 
 
 class Request(msgspec.Struct, frozen=True):
-    """Which method of `Decoder` to call; paths are bytes, since file names need not be UTF-8."""
+    """Which method of `Decoder` to call; `paths` are bytes with NULs between, since file names need not be UTF-8."""
 
     call: Literal["read", "decode_read", "decode"]
-    paths: list[bytes] = []
+    paths: bytes = b""
     wanted: list[int] = []
 
 
@@ -70,7 +70,7 @@ class RemoteDecoder:
 
     def read(self, paths: Sequence[str]) -> Decoded:
         """As `Decoder.read`; raises WorkerDiedError."""
-        return self._call(Request("read", [os.fsencode(path) for path in paths]))
+        return self._call(Request("read", os.fsencode("\0".join(paths))))
 
     def decode_read(self, wanted: Sequence[int]) -> Decoded:
         """As `Decoder.decode_read`; raises WorkerDiedError."""
@@ -78,7 +78,7 @@ class RemoteDecoder:
 
     def decode(self, paths: Sequence[str]) -> Decoded:
         """As `Decoder.decode`; raises WorkerDiedError."""
-        return self._call(Request("decode", [os.fsencode(path) for path in paths]))
+        return self._call(Request("decode", os.fsencode("\0".join(paths))))
 
     def close(self) -> None:
         """End the process, whatever it does."""
@@ -131,7 +131,7 @@ def main() -> None:
         if request.call == "decode_read":
             decoded = decoder.decode_read(request.wanted)
         else:
-            paths = [os.fsdecode(path) for path in request.paths]
+            paths = os.fsdecode(request.paths).split("\0") if request.paths else []
             decoded = decoder.read(paths) if request.call == "read" else decoder.decode(paths)
         reasons = {index: os.fsencode(reason) for index, reason in decoded.reasons.items()}
         head = Answer(decoded.digests, reasons, len(decoded.images), decoded.read, decoded.decode)

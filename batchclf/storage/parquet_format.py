@@ -5,6 +5,7 @@ too, since each batch of rows stands for itself.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -91,11 +92,11 @@ def finish_parquet(arrows: Path, parquet: Path, rows: int) -> None:
 
     unfinished = parquet.with_name(f".{parquet.name}")  # always this name: a killed run's is written over
     written = 0
-    with pa.OSFile(str(arrows)) as source, pa.ipc.open_stream(source) as stream:
-        schema, size = stream.schema, _group_size(stream.schema)
+    with _batches(arrows) as (schema, batches):
+        size = _group_size(schema)
         repeated = [name for name in schema.names if name != "path" and schema.field(name).type == pa.string()]
         with pq.ParquetWriter(unfinished, schema, compression="zstd", use_dictionary=repeated) as writer:
-            for group in _groups(stream, size):
+            for group in _groups(batches, size):
                 writer.write_table(group, row_group_size=size)
                 written += len(group)
     if written != rows:
@@ -111,8 +112,8 @@ def _group_size(schema: Any) -> int:
     return max(1, min(_ROWS_PER_GROUP, _CELLS_PER_GROUP // len(schema)))
 
 
-def _groups(stream: Any, size: int) -> Iterator[Any]:
-    """Cut a stream of batches into tables of `size` rows; the last may have fewer."""
+def _groups(stream: Iterator[Any], size: int) -> Iterator[Any]:
+    """Join and cut batches into tables of `size` rows; the last may have fewer."""
     import pyarrow as pa
 
     batches, rows = [], 0
@@ -129,26 +130,46 @@ def _groups(stream: Any, size: int) -> Iterator[Any]:
         yield pa.Table.from_batches(batches).combine_chunks()
 
 
-def grow_again(parquet: Path, arrows: Path, rows: int) -> None:
-    """Make the growing file anew from the first `rows` rows of a finished Parquet file.
+def cut_growing(arrows: Path, parquet: Path, rows: int) -> int:
+    """Write the growing file anew with the first `rows` rows, from itself or from the finished Parquet file.
 
-    Needed where a run was killed after its last row. Raises RunError where there are fewer rows, OSError where the
-    disk refuses.
+    Counts its bytes. The rows count, not where they stood: after a kill between `finish_parquet` and the end of the
+    run the file is made from the Parquet file, whose batches are others. Raises RunError where there are fewer rows,
+    OSError where the disk refuses.
     """
-    import pyarrow.parquet as pq
+    import pyarrow as pa
 
     unfinished, left = arrows.with_name(f"{arrows.name}.new"), rows
-    with pq.ParquetFile(parquet) as file, unfinished.open("wb") as out:
-        out.write(file.schema_arrow.serialize())
-        for batch in file.iter_batches(batch_size=_group_size(file.schema_arrow)):
-            kept = batch.slice(0, left)
-            out.write(kept.serialize())
-            left -= len(kept)
-            if not left:
-                break
+    why = ""
+    try:
+        with _batches(arrows if arrows.exists() else parquet) as (schema, batches), unfinished.open("wb") as out:
+            out.write(schema.serialize())
+            while left:
+                kept = next(batches).slice(0, left)
+                out.write(kept.serialize())
+                left -= len(kept)
+    except StopIteration:
+        pass
+    except (OSError, pa.ArrowException) as error:
+        why = f" ({error})"
     if left:
         raise RunError(
-            f"{parquet} holds {rows - left:,} rows, and {rows:,} were written",
+            f"{arrows} cannot be gone on with: it has {rows - left:,} rows, and the run before wrote {rows:,}{why}",
             hint="score again from the start, without --resume",
         )
     unfinished.replace(arrows)
+    return arrows.stat().st_size
+
+
+@contextmanager
+def _batches(path: Path) -> Iterator[tuple[Any, Iterator[Any]]]:
+    """Open the growing file or a Parquet file: its schema and its batches."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if path.suffix == ".parquet":
+        with pq.ParquetFile(path) as file:
+            yield file.schema_arrow, file.iter_batches(batch_size=_group_size(file.schema_arrow))
+    else:
+        with pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as stream:
+            yield stream.schema, stream

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from batchclf.core.types import BatchScores
 from batchclf.storage.append_file import ROWS, AppendFile, Positions
-from batchclf.storage.parquet_format import ArrowFormat, check_pyarrow, finish_parquet, grow_again
+from batchclf.storage.parquet_format import ArrowFormat, check_pyarrow, cut_growing, finish_parquet
 from batchclf.storage.prediction_columns import PredictionColumns, PredictionLayout
 from batchclf.storage.text_formats import csv_format, jsonl_format
 
@@ -59,7 +59,9 @@ class PredictionFiles:
             growing[JSONL_FILE] = jsonl_format(self._layout)
         if "parquet" in formats:
             growing[GROWING_PARQUET_FILE] = ArrowFormat(self._layout)
-            resume_at = resume_at and self._reopen_parquet(resume_at)
+            if resume_at is not None:
+                size = cut_growing(folder / GROWING_PARQUET_FILE, folder / PARQUET_FILE, self.rows)
+                resume_at = {**resume_at, GROWING_PARQUET_FILE: size}
         self._files: list[tuple[AppendFile, _Growing]] = []
         try:
             for name, each in growing.items():
@@ -99,14 +101,6 @@ class PredictionFiles:
         growing = self._folder / GROWING_PARQUET_FILE
         if any(file.path == growing for file, _ in self._files):
             finish_parquet(growing, self._folder / PARQUET_FILE, self.rows)
-
-    def _reopen_parquet(self, resume_at: Positions) -> Positions:
-        """Go back before `finish`, where the run was cut off after it."""
-        growing, finished = self._folder / GROWING_PARQUET_FILE, self._folder / PARQUET_FILE
-        if growing.exists() or not finished.exists():
-            return resume_at
-        grow_again(finished, growing, self.rows)
-        return {**resume_at, growing.name: growing.stat().st_size}
 
     def _close(self) -> None:
         for file, _ in self._files:

@@ -11,7 +11,7 @@ import numpy as np
 
 from batchclf.errors import PredictionsError
 from batchclf.storage.cells import plain_text
-from batchclf.storage.csv_pieces import ROWS_PER_PIECE, Cells, line_of_row, read_cells
+from batchclf.storage.csv_pieces import Cells, line_of_row, read_cells
 from batchclf.storage.parquet_format import CLASSES_KEY, check_pyarrow, is_pyarrow_there
 from batchclf.storage.prediction_columns import PROBABILITY
 from batchclf.storage.prediction_files import CSV_FILE, JSONL_FILE, PARQUET_FILE
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _CLASS_COLUMN = re.compile(r"label|prediction|top\d+_prediction")
 _NUMBER_COLUMN = re.compile(rf"confidence|margin|top\d+_confidence|{PROBABILITY}.*", re.DOTALL)
+_ROWS_PER_PIECE = 5_000
 _AGAIN = "score again"
 _CORRECT = {"true": True, "false": False, "": None}
 
@@ -99,9 +100,9 @@ def _json_pieces(path: Path) -> Iterator[dict[str, list[Any]]]:
     decoder = msgspec.json.Decoder(dict[str, str | bool | float | None])
     columns: list[str] = []
     with path.open("rb") as lines:
-        for number in count(1, ROWS_PER_PIECE):
+        for number in count(1, _ROWS_PER_PIECE):
             rows = []
-            for line in islice(lines, ROWS_PER_PIECE):
+            for line in islice(lines, _ROWS_PER_PIECE):
                 try:
                     row = decoder.decode(line)
                     columns = columns or list(row)
@@ -139,10 +140,11 @@ def _typed(path: Path, columns: Mapping[str, Sequence[Any]], names: tuple[str, .
 
     def column(name: str, values: Any) -> Any:
         if _CLASS_COLUMN.fullmatch(name):
-            typed = pd.Series(pd.Categorical(values, categories=list(names)))
-            if typed.isna().sum() != pd.isna(pd.Series(values, dtype=object)).sum():
+            cells = pd.Series(values, dtype="object")
+            codes = pd.Index(list(names), dtype="object").get_indexer(cells)
+            if ((codes < 0) & cells.notna()).any():
                 raise ValueError(f"the column {name} holds more than the classes {', '.join(names)}")
-            return typed
+            return pd.Categorical.from_codes(codes, list(names))
         if _NUMBER_COLUMN.fullmatch(name):
             return np.asarray(values, np.float32).astype(np.float64)  # the digits of JSON lines mean a float32
         return pd.Series(values, dtype="boolean" if name == "correct" else "str")

@@ -83,31 +83,49 @@ def test_an_even_area_stays_as_it_is(value, size, resize):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("factor", [2, 4, 8])
+@pytest.mark.parametrize("factor", [2, 4, 8, 16])
 def test_fast_halves_by_averages(channels, factor):
     pixels = noise(6 * factor, 4 * factor)[..., :channels]
     means = pixels.reshape(6, factor, 4, factor, channels).mean(axis=(1, 3))
     # Each halving rounds once more.
-    np.testing.assert_allclose(fit(pixels, (6, 4, channels), "fast"), means, atol=1.51)
+    np.testing.assert_allclose(fit(pixels, (6, 4, channels), "fast"), means, atol=2.01)
 
 
-def test_fast_ends_linearly():
-    pixels = photo(80, 120)
-    halves = pixels.reshape(40, 2, 60, 2, 3).mean(axis=(1, 3))
-    rows, columns = ((np.arange(n) + 0.5) * size / n - 0.5 for n, size in ((30, 40), (40, 60)))
-    expected = np.apply_along_axis(lambda line: np.interp(rows, np.arange(40), line), 0, halves)
-    expected = np.apply_along_axis(lambda line: np.interp(columns, np.arange(60), line), 1, expected)
-    np.testing.assert_allclose(fit(pixels, (30, 40, 3), "fast"), expected, atol=1.1)
+@pytest.mark.parametrize("size", [(80, 100), (60, 80), (45, 60), (53, 160), (75, 131), (104, 140), (236, 262)])
+def test_fast_interpolates_to_twice_the_size_and_averages_that(size):
+    pixels = photo(*size).astype(float)
+    if size[0] >= 4 * 30 and size[1] >= 4 * 40:
+        pixels = pixels.reshape(len(pixels) // 2, 2, pixels.shape[1] // 2, 2, 3).mean(axis=(1, 3))
+    for axis, wanted in ((0, 60), (1, 80)):
+        there = np.arange(pixels.shape[axis])
+        places = (np.arange(wanted) + 0.5) * len(there) / wanted - 0.5
+        pixels = np.apply_along_axis(lambda line, at=places, known=there: np.interp(at, known, line), axis, pixels)
+    expected = pixels.reshape(30, 2, 40, 2, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(fit(photo(*size), (30, 40, 3), "fast"), expected, atol=1.6)
 
 
-@pytest.mark.parametrize("size", [(19, 31), (40, 19), (41, 60), (40, 61), (5, 60), (60, 5)])
-def test_fast_is_exact_below_twice_the_input_and_where_a_side_is_odd(size):
+@pytest.mark.parametrize("size", [(14, 400), (400, 29), (9, 400), (10, 20), (12, 25)])
+def test_fast_is_exact_where_a_side_has_less_than_one_and_a_half_times_the_size(size):
     pixels = noise(*size)
     np.testing.assert_array_equal(fit(pixels, (10, 20, 3), "fast"), fit(pixels, (10, 20, 3)))
 
 
+@settings(deadline=None)
+@given(st.integers(1, 40), st.floats(1.5, 12), st.booleans(), st.data())
+def test_fast_loses_no_line(wanted, factor, upright, data):
+    side = int(np.ceil(wanted * factor))
+    factor = side / wanted
+    place = data.draw(st.integers(0, side - 1))
+    pixels = np.zeros((side, side, 1), np.uint8)
+    pixels[place] = 255
+    small = fit(pixels if upright else pixels.transpose(1, 0, 2), (wanted, wanted, 1), "fast")
+    lines = small[:, 0, 0] if upright else small[0, :, 0]
+    assert 0.3 <= lines.sum() * factor / 255 <= 1.8
+    assert abs(lines.argmax() + 0.5 - (place + 0.5) / factor) <= 1
+
+
 def test_fast_still_averages_where_one_side_has_much_to_shrink():
-    stripes = np.tile(np.array([0, 0, 0, 0, 255, 255, 255, 255], np.uint8)[None, :, None], (32, 64, 1))
+    stripes = np.tile(np.array([0, 0, 0, 0, 255, 255, 255, 255], np.uint8)[None, :, None], (32, 128, 1))
     np.testing.assert_allclose(fit(stripes, (16, 16, 1), "fast"), 127.5, atol=1.5)
 
 
@@ -143,7 +161,7 @@ def test_twice_the_input_is_left_whichever_way_up(rows, columns, height, width):
 # How far apart
 
 SIDE = st.integers(16, 64)
-FACTOR = st.floats(2, 16)
+FACTOR = st.floats(1.5, 16)
 JPEGS = st.fixed_dictionaries(
     {
         "quality": st.integers(60, 100),
@@ -158,7 +176,7 @@ JPEGS = st.fixed_dictionaries(
 def test_images_like_photographs_differ_little(height, width, down, right, seed, channels, options):
     size = (int(height * down) // 8 * 8, int(width * right) // 8 * 8)
     difference = _difference(jpeg(photo(*size, seed=seed), **options), (height, width, channels))
-    assert difference.mean() <= 6
+    assert difference.mean() <= 5
     assert np.percentile(difference, 99.9) <= 80
 
 
@@ -167,29 +185,24 @@ def test_images_like_photographs_differ_little(height, width, down, right, seed,
 def test_noise_differs_most(height, width, down, right, seed, channels, options):
     size = (int(height * down) // 8 * 8, int(width * right) // 8 * 8)
     difference = _difference(jpeg(noise(*size, seed=seed), **options), (height, width, channels))
-    assert difference.mean() <= 16
-    assert np.percentile(difference, 99.9) <= 100
+    assert difference.mean() <= 10
+    assert np.percentile(difference, 99.9) <= 80
 
 
-def test_photographs_of_many_images_differ_by_a_level_on_average():
-    differences = [
-        _difference(jpeg(photo(480, 640, seed=seed)), (side, side, 3))
-        for seed in range(8)
-        for side in (32, 64, 96, 128, 160, 224)
-    ]
-    means = [each.mean() for each in differences]
-    assert np.mean(means) <= 1.5
-    assert max(means) <= 3
-    assert np.percentile(np.concatenate([each.ravel() for each in differences]), 99.9) <= 30
+@pytest.mark.parametrize("side", [28, 32, 64, 96, 128, 160, 224, 300])
+def test_on_average_less_than_a_level(side):
+    differences = [_difference(jpeg(photo(480, 640, seed=seed)), (side, side, 3)) for seed in range(8)]
+    assert max(each.mean() for each in differences) <= 1.1
+    assert np.percentile(np.stack(differences), 99.9) <= 12
 
 
-def test_the_difference_is_of_the_size_of_that_to_another_good_filter():
+@pytest.mark.parametrize("side", [28, 48, 96, 160, 224, 300])
+def test_fast_lies_nearer_to_exact_than_another_good_filter_does(side):
     content = jpeg(photo(480, 640, seed=1))
-    for side in (48, 96, 160, 224):
-        exact = to_pixels(content, (side, side, 3), "rgb", "exact").astype(int)
-        with Image.open(io.BytesIO(content)) as image:
-            triangle = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
-        assert _difference(content, (side, side, 3)).mean() <= np.abs(triangle - exact).mean() + 0.5
+    exact = to_pixels(content, (side, side, 3), "rgb", "exact").astype(int)
+    with Image.open(io.BytesIO(content)) as image:
+        triangle = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
+    assert _difference(content, (side, side, 3)).mean() < np.abs(triangle - exact).mean()
 
 
 # Reduced decoding of JPEGs

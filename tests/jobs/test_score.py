@@ -221,3 +221,18 @@ def test_no_model_to_choose(tmp_path, bundle):
     with pytest.raises(ModelError, match="no --model was given"):
         choose_bundle(None, tmp_path, say=lambda line: None)
     assert choose_bundle(bundle.path, tmp_path, say=lambda line: None) == bundle
+
+
+def test_a_published_model_that_cannot_be_used_is_told_and_passed_over(tmp_path, bundle):
+    damaged = tmp_path / "one" / "model"
+    shutil.copytree(bundle.path, damaged)
+    (damaged / "model.onnx").write_bytes(b"cut off")
+    with pytest.raises(ModelError, match="is not the file the bundle was made with"):
+        choose_bundle(None, tmp_path, say=lambda line: None)
+    shutil.copytree(bundle.path, tmp_path / "two" / "model")
+    said = []
+    assert choose_bundle(None, tmp_path, say=said.append).path == tmp_path / "two" / "model"
+    assert said[0].startswith(f"not using a published model: {damaged}")
+    (tmp_path / "two" / "model" / "model.json").write_text("{}")
+    with pytest.raises(ModelError, match="none of the 2 models"):
+        choose_bundle(None, tmp_path, say=said.append)

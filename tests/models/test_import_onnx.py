@@ -285,7 +285,9 @@ def test_paths_that_are_no_model(onnx_model, tmp_path, name):
     import_(onnx_model(), tmp_path / "bundle")
     (tmp_path / "notes.txt").write_text("no model")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(BatchclfError, match="no model at|is not a model that can be imported|bundle already") as caught:
+    with pytest.raises(
+        BatchclfError, match=r"no model at|is not a model that can be imported|bundle already"
+    ) as caught:
         import_model(tmp_path / name, ImportOptions(NAMES), tmp_path / "out", say=lambda line: None)
     assert str(tmp_path / name) in caught.value.message
 
@@ -297,7 +299,7 @@ def test_a_graph_that_mixes_up_a_batch_makes_no_bundle(onnx_model, tmp_path):
     old = import_(onnx_model(), tmp_path / "out")
     before = [helper.make_node("ReduceMean", ["pixels"], ["moved"], axes=[0], keepdims=1)]
     dense = onnx_model(batch=1, before=before)
-    with pytest.raises(ModelError, match="does not give the model's answers|answers of shape") as caught:
+    with pytest.raises(ModelError, match=r"does not give the model's answers|answers of shape") as caught:
         import_(dense, tmp_path / "out")
     assert caught.value.hint
     assert load_bundle(tmp_path / "out") == old

@@ -1,0 +1,41 @@
+"""How far probabilities computed with less precision are from those of float32."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass
+class PrecisionCheck:
+    """What was found on the images compared so far.
+
+    `changed` counts images whose most probable class is another one; `largest` is the largest difference of a
+    probability, 0 to 1.
+    """
+
+    images: int = 0
+    changed: int = 0
+    largest: float = 0.0
+
+    def add(self, reference: NDArray[np.float32], reduced: NDArray[np.float32]) -> None:
+        """Compare the probabilities of the same images, both (n, classes), with float32 and with less precision.
+
+        Raises ValueError where the shapes differ.
+        """
+        if reference.shape != reduced.shape:
+            raise ValueError(f"probabilities of shape {reference.shape} and {reduced.shape} cannot be compared")
+        if not len(reference):
+            return
+        self.images += len(reference)
+        self.changed += int((reference.argmax(axis=1) != reduced.argmax(axis=1)).sum())
+        # max() would drop a difference that is not a number.
+        self.largest = float(np.maximum(self.largest, np.abs(reference - reduced).max()))
+
+    @property
+    def sentence(self) -> str:
+        """Say it in words, for a person."""
+        return (
+            f"on {self.images:,} images compared, probabilities differ from float32's by up to {self.largest:.1e}, "
+            f"and {self.changed:,} have another class"
+        )
