@@ -16,7 +16,19 @@ ROOMS = {
     "cli": {"core", "data", "models", "storage", "report", "scoring", "jobs"},
 }
 TOP_LEVEL = {"__main__": {"cli"}, "__init__": {"storage"}, "atomic": set(), "errors": set()}
-HEAVY = {"tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "pandas", "sklearn", "matplotlib", "cv2", "PIL"}
+HEAVY = {
+    "tensorflow",
+    "keras",
+    "tf2onnx",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "pandas",
+    "sklearn",
+    "matplotlib",
+    "cv2",
+    "PIL",
+}
 
 
 def _imports(tree):

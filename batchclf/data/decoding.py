@@ -1,6 +1,7 @@
 """Decode one image file into the pixels a model takes; training and scoring share this, so they cannot differ."""
 
 import io
+import os
 import threading
 import warnings
 from pathlib import Path
@@ -13,6 +14,9 @@ from batchclf.core.types import ColorMode, ResizeMode
 from batchclf.data.jpeg import SOI, jpeg_size
 from batchclf.data.resize import fit, reduction
 from batchclf.errors import UnreadableImageError
+
+DECODING_VERSION = 1
+"""To be raised whenever the same file would give other pixels: scores in caches are told apart by it."""
 
 # OpenCV's own log would reach cron's mail; what failed is told by the reason in skipped.csv.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -31,6 +35,8 @@ _FLAGS: dict[tuple[ColorMode, int], int] = {
     ("rgb", 4): cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_4,
     ("rgb", 8): cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_AT_ONCE = 64 * 1024
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
 # Pillow warns of what here becomes a reason, and Python's warning filters are the process's, not a thread's.
 _WARNING_FILTERS = threading.Lock()
@@ -49,8 +55,19 @@ def read_image(
 def read_content(path: Path | str) -> bytes:
     """Read a whole file; raises UnreadableImageError with the reason where that fails."""
     try:
-        with open(path, "rb", buffering=0) as handle:  # noqa: PTH123 (a Path per file is slow)
-            return handle.read()
+        # Half the time of `open`, which counts where files are small.
+        handle = os.open(path, _READ)
+        try:
+            content = os.read(handle, _AT_ONCE)
+            rest = os.read(handle, _AT_ONCE)
+            if not rest:
+                return content
+            pieces = [content, rest]
+            while piece := os.read(handle, 16 * _AT_ONCE):
+                pieces.append(piece)
+            return b"".join(pieces)
+        finally:
+            os.close(handle)
     except OSError as error:
         raise UnreadableImageError(f"cannot be read: {error.strerror}") from error
 
@@ -61,7 +78,7 @@ def to_pixels(
     """Decode a file's bytes at the model's input shape: (height, width, channels) uint8.
 
     `exact` decodes at full size and averages over areas. `fast` takes shorter ways where the image has at least
-    twice the input's size; README, "How images are read", says how far the results lie apart. Raises
+    1.5 times the input's size; README, "Fast and exact", says how far the results lie apart. Raises
     UnreadableImageError with the reason where the content is damaged.
     """
     scale = 1

@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from batchclf.core.types import Say
+from batchclf.data.decoding import DECODING_VERSION
 from batchclf.jobs.targets import ScoreSettings
 from batchclf.models.bundle import Bundle
 from batchclf.scoring.cache import ScoreCache, cache_key
@@ -24,5 +25,5 @@ def computed_with(bundle: Bundle, settings: ScoreSettings) -> dict[str, str]:
     return {
         "model": bundle.digest,
         "runtime": f"{library} {version(library)}",
-        "way of decoding": f"opencv {version('opencv-python-headless')}, {settings.resize}",
+        "way of decoding": f"{DECODING_VERSION}, opencv {version('opencv-python-headless')}, {settings.resize}",
     }

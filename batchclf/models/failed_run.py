@@ -1,6 +1,13 @@
 """Tell a library's failure for want of memory from its other failures."""
 
-_SIGNS = ("bad_alloc", "bad allocation", "failed to allocate", "out of memory", "not enough memory")
+_SIGNS = (
+    "bad_alloc",
+    "bad allocation",
+    "failed to allocate",
+    "cannot allocate memory",
+    "out of memory",
+    "not enough memory",
+)
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -52,7 +52,8 @@ def onnx_session(path: Path) -> Any:
     options.intra_op_num_threads = _usable_cores()
     # Threads that wait by spinning take the cores from the decoding workers.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    # Its fallback tries the same again, and prints to standard output.
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)
 
 
 def _usable_cores() -> int:
@@ -89,7 +90,8 @@ class OnnxRuntime:
         try:
             return onnx_session(self._path)
         except Exception as error:  # ONNX Runtime raises a class of its own for each status code
-            raise ModelError(f"{self._path} cannot be loaded: {error}", hint="train it again") from error
+            hint = "free memory" if is_out_of_memory(error) else "train it again"
+            raise ModelError(f"{self._path} cannot be loaded: {error}", hint=hint) from error
 
 
 class TensorflowRuntime:
@@ -111,10 +113,12 @@ class TensorflowRuntime:
         """Score (n, height, width, channels) uint8 images, n >= 1: (n, classes) float32, rows sum to 1.
 
         Raises MemoryError where TensorFlow says that the memory does not suffice for so many, ModelError where the
-        model fails. Where memory is very short TensorFlow may end the process instead.
+        model fails. Where a convolution finds no memory TensorFlow crashes instead, and the process with it.
         """
         try:
             outputs = self._model.run(prepare(images, self._steps))
+        except MemoryError as error:
+            raise MemoryError(f"{self._path}: {error}") from error
         except ModelError as error:
             raise ModelError(f"{self._path} fails on {len(images)} images: {error.message}") from error
         return to_probabilities(outputs.reshape(len(images), -1), self._steps.output)

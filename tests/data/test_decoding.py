@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from image_cases import image_bytes, noise, write_image
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from batchclf.data.decoding import decode, read_image
 from batchclf.data.image_files import IMAGE_SUFFIXES
@@ -190,6 +190,14 @@ def test_a_tiff_of_unbounded_values_is_refused(values, kind, color_mode):
     content = image_bytes(values, "TIFF") if kind == "int32" else cv2.imencode(".tiff", values)[1].tobytes()
     with pytest.raises(UnreadableImageError, match=f"^holds {kind} values, whose black and white are unknown"):
         decode(content, color_mode)
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_colour_profiles_are_not_applied(file_format):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
+    content = image_bytes(noise(), file_format, icc_profile=profile)
+    assert profile[36:200] in content or file_format == "PNG"
+    np.testing.assert_array_equal(decode(content, "rgb"), decode(image_bytes(noise(), file_format), "rgb"))
 
 
 def test_the_content_decides_and_not_the_suffix(tmp_path):

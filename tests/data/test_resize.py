@@ -91,7 +91,7 @@ def test_fast_halves_by_averages(channels, factor):
     np.testing.assert_allclose(fit(pixels, (6, 4, channels), "fast"), means, atol=2.01)
 
 
-@pytest.mark.parametrize("size", [(80, 100), (60, 80), (45, 60), (53, 160), (75, 131), (104, 140), (236, 262)])
+@pytest.mark.parametrize("size", [(80, 100), (60, 80), (45, 60), (53, 160), (75, 131), (104, 140), (208, 270)])
 def test_fast_interpolates_to_twice_the_size_and_averages_that(size):
     pixels = photo(*size).astype(float)
     if size[0] >= 4 * 30 and size[1] >= 4 * 40:
@@ -120,7 +120,7 @@ def test_fast_loses_no_line(wanted, factor, upright, data):
     pixels[place] = 255
     small = fit(pixels if upright else pixels.transpose(1, 0, 2), (wanted, wanted, 1), "fast")
     lines = small[:, 0, 0] if upright else small[0, :, 0]
-    assert 0.3 <= lines.sum() * factor / 255 <= 1.8
+    assert 0.35 <= lines.sum() * factor / 255 <= 1.8
     assert abs(lines.argmax() + 0.5 - (place + 0.5) / factor) <= 1
 
 
@@ -176,7 +176,7 @@ JPEGS = st.fixed_dictionaries(
 def test_images_like_photographs_differ_little(height, width, down, right, seed, channels, options):
     size = (int(height * down) // 8 * 8, int(width * right) // 8 * 8)
     difference = _difference(jpeg(photo(*size, seed=seed), **options), (height, width, channels))
-    assert difference.mean() <= 5
+    assert difference.mean() <= 7
     assert np.percentile(difference, 99.9) <= 80
 
 

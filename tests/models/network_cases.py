@@ -35,17 +35,19 @@ def convolutional(shape):
     )
 
 
-def spreading(factor):
-    """Build a network that spreads 8x8 pixels over 64 x factor² float32 values before it narrows them again."""
+def spreading(factor, *, convolution):
+    """Build a network that spreads 8x8 pixels over 64 x factor² float32 values, by a convolution over twice as many."""
     import keras
 
     keras.utils.set_random_seed(6)
     layers = keras.layers
+    wider = [layers.Conv2D(2, 1)] if convolution else []
     return keras.Sequential(
         [
             keras.Input((8, 8, 1), name="image"),
             layers.Rescaling(1 / 255),
             layers.UpSampling2D(factor),
+            *wider,
             layers.MaxPooling2D(factor),
             layers.Flatten(),
             layers.Dense(len(CLASSES)),
