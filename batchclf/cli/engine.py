@@ -15,7 +15,12 @@ FORMATS = ("csv", "jsonl", "parquet")
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Add the options of how to score and what to write."""
-    parser.add_argument("--batch-size", type=positive, default=256, metavar="N", help="images a batch (default: 256)")
+    parser.add_argument(
+        "--batch-size",
+        type=positive,
+        metavar="N",
+        help="images that the model is given at a time (default: 16 to 128, by the size of its input)",
+    )
     parser.add_argument(
         "--workers", type=positive, default=os.cpu_count() or 1, metavar="N", help="decoding workers (default: cores)"
     )
@@ -30,6 +35,12 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--runtime", choices=("onnx", "tensorflow"), default="onnx", help="what runs the model (default: onnx)"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("f32", "bf16"),
+        default="f32",
+        help="bf16 is faster and less exact; needs the extra openvino (default: f32)",
     )
     parser.add_argument(
         "--resize",
@@ -64,6 +75,7 @@ def score_settings(args: argparse.Namespace) -> "ScoreSettings":
         topk=args.topk,
         probabilities=args.probabilities,
         formats=args.format,
+        precision=args.precision,
         resize=args.resize,
         cache=args.reports / CACHE if args.cache else None,
     )

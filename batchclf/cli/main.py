@@ -66,6 +66,10 @@ def main(argv: list[str] | None = None) -> int:
     except BatchclfError as error:
         error.hint = "; ".join(filter(None, (error.hint, _kept(error))))
         return _ended(console, error, error.exit_code)
+    except MemoryError as error:
+        hint = "free memory, or give a smaller --batch-size or fewer --workers"
+        hint = "; ".join(filter(None, (hint, _kept(error))))
+        return _ended(console, BatchclfError(f"the memory does not suffice: {error}", hint=hint), 1)
     except BrokenPipeError:
         sys.stdout = None
         return 1

@@ -43,13 +43,25 @@ class ModelRecord:
 
 
 @dataclass(frozen=True)
+class PrecisionRecord:
+    """How far less precision is from float32 on the `images` that were compared.
+
+    `changed` of them have another most probable class; `largest` is the largest difference of a probability, 0 to 1.
+    """
+
+    images: int
+    changed: int
+    largest: float
+
+
+@dataclass(frozen=True)
 class TargetRecord:
     """One thing that was scored: a split of the data set or a directory.
 
     found = scored + skipped + excluded. `source` is the data set's name or the directory's absolute path;
     `labels` says in words where the labels came from or why there are none. `cached` of the scored images were
-    scored by an earlier run. `timings` are the seconds of list, read, decode, model and write; read and decode are
-    added up over the workers.
+    scored by an earlier run. `precision` is there where less than float32 was asked for. `timings` are the seconds of
+    list, read, decode, model and write; read and decode are added up over the workers.
     """
 
     split: str
@@ -62,6 +74,7 @@ class TargetRecord:
     excluded: int
     seconds: float
     cached: int = 0
+    precision: PrecisionRecord | None = None
     timings: dict[str, float] = field(default_factory=dict)
 
 
@@ -95,6 +108,7 @@ class RunRecord:
     probabilities: bool
     model: ModelRecord
     targets: list[TargetRecord]
+    precision: str = "f32"
     dataset: DatasetRecord | None = None
     gates: list[GateResult] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)

@@ -8,8 +8,6 @@ from batchclf.jobs.targets import ScoreSettings
 from batchclf.models.bundle import Bundle
 from batchclf.scoring.cache import ScoreCache, cache_key
 
-_LIBRARY = {"onnx": "onnxruntime", "tensorflow": "tensorflow"}
-
 
 def open_cache(bundle: Bundle, settings: ScoreSettings, *, say: Say) -> ScoreCache | None:
     """Open the cache that holds what this model gives under these settings; None where none is asked for."""
@@ -21,9 +19,12 @@ def open_cache(bundle: Bundle, settings: ScoreSettings, *, say: Say) -> ScoreCac
 
 def computed_with(bundle: Bundle, settings: ScoreSettings) -> dict[str, str]:
     """Name all that an image's probabilities depend on beside the image itself."""
-    library = _LIBRARY[settings.runtime]
+    library = "tensorflow" if settings.runtime == "tensorflow" else "onnxruntime"
+    if settings.precision == "bf16":
+        library = "openvino"
     return {
         "model": bundle.digest,
         "runtime": f"{library} {version(library)}",
+        "precision": settings.precision,
         "way of decoding": f"{DECODING_VERSION}, opencv {version('opencv-python-headless')}, {settings.resize}",
     }

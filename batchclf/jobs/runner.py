@@ -142,6 +142,7 @@ def _fill(job: Job, folder: Path, run_id: str, steps: Steps, watcher: Watcher, c
         topk=scoring.topk,
         probabilities=scoring.probabilities,
         formats=tuple(scoring.format),
+        precision=scoring.precision,
         cache=job.folder.parent / CACHE if scoring.cache else None,
     )
     with steps.step("score"):

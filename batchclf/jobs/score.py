@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from batchclf.core.run_record import TargetRecord
+from batchclf.core.run_record import PrecisionRecord, TargetRecord
 from batchclf.data.discovery import Found
 from batchclf.data.labels import LabelRule
 from batchclf.data.selection import select
@@ -18,22 +18,28 @@ from batchclf.jobs.results import Counts, Results
 from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget
 from batchclf.jobs.watcher import Watcher
 from batchclf.models.bundle import Bundle
-from batchclf.models.runtimes import open_runtime
+from batchclf.models.precision import PrecisionCheck
+from batchclf.models.runtimes import Runtime, open_runtime
+from batchclf.scoring.batches import files_per_block
 from batchclf.scoring.cache import ScoreCache
 from batchclf.scoring.decoder import DecodeSetup
-from batchclf.scoring.model_run import ModelRun
+from batchclf.scoring.model_run import ComparedRuntime, ModelRun
 from batchclf.scoring.pool import DecodePool, folder_prefix
 from batchclf.scoring.stream import Block, StreamTimes, blocks_of, count_unchanged, score_blocks, score_split
 from batchclf.storage.journal import JournalEntry, JournalHead
 
+COMPARED_IMAGES = 1000
+"""Images of a directory that are also scored with float32 where less precision was asked for; of a split all are."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Scorer:
-    """What every target of a run is scored with."""
+    """What every target of a run is scored with; `check` compares with float32 where less precision was asked for."""
 
     model: ModelRun
     cache: ScoreCache | None
     watcher: Watcher
+    check: PrecisionCheck | None
 
 
 def score_splits(
@@ -48,15 +54,14 @@ def score_splits(
     names = bundle.info.class_names
     records = []
     with ExitStack() as stack:
-        scorer = _open(stack, bundle, settings, watcher)
+        scorer = _open(stack, bundle, settings, watcher, compared=sum(len(each.split.images) for each in targets))
         results = stack.enter_context(Results(folder, names, settings, watcher))
         for target in targets:
             results.next_target()
             run = _TargetRun(scorer, results, target.split.name, f"the {target.split.name} split")
             watcher.say(f"scoring {run.name}: labels of the data set")
-            blocks = score_split(
-                target.split, scorer.model, names, settings.batch_size, cache=scorer.cache, times=run.times
-            )
+            block = files_per_block(scorer.model.batch_size, bundle.info.input_shape)
+            blocks = score_split(target.split, scorer.model, names, block, cache=scorer.cache, times=run.times)
             run.write(blocks, len(target.split.images))
             records.append(run.record("split", target.dataset, "labels of the data set"))
         results.finish()
@@ -84,10 +89,11 @@ def score_directory(
     setup = DecodeSetup(folder_prefix(target.root), info.input_shape, info.color_mode, settings.resize)
     watcher.say(f"scoring {source}: {rule.sentence}")
     with ExitStack() as stack:
-        scorer = _open(stack, bundle, settings, watcher)
+        scorer = _open(stack, bundle, settings, watcher, compared=COMPARED_IMAGES)
         pool = stack.enter_context(DecodePool(setup, settings.workers, scorer.cache))
         times = StreamTimes()
-        files = blocks_of(select(target.root, rule, target.selection), settings.batch_size, times)
+        block = files_per_block(scorer.model.batch_size, info.input_shape)
+        files = blocks_of(select(target.root, rule, target.selection), block, times)
         kept, files = _still_kept(kept, files, pool, watcher)
         results = stack.enter_context(Results(folder, info.class_names, settings, watcher, head=head, kept=kept))
         run = _TargetRun(scorer, results, "", source, times)
@@ -99,14 +105,22 @@ def score_directory(
     return record
 
 
-def _open(stack: ExitStack, bundle: Bundle, settings: ScoreSettings, watcher: Watcher) -> _Scorer:
+def _open(stack: ExitStack, bundle: Bundle, settings: ScoreSettings, watcher: Watcher, *, compared: int) -> _Scorer:
+    check = PrecisionCheck() if settings.precision != "f32" else None
+
+    def runtime() -> Runtime:
+        if check is None:
+            return open_runtime(bundle, settings.runtime)
+        reduced = open_runtime(bundle, settings.runtime, precision=settings.precision)
+        return ComparedRuntime(reduced, lambda: open_runtime(bundle, settings.runtime), check, compared)
+
     # Loading the runtime's library takes as long as decoding a thousand images; they go side by side.
-    thread = stack.enter_context(ThreadPoolExecutor(1, "open-runtime"))
-    opening = thread.submit(open_runtime, bundle, settings.runtime)
+    opening = stack.enter_context(ThreadPoolExecutor(1, "open-runtime")).submit(runtime)
     cache = open_cache(bundle, settings, say=watcher.say)
     if cache is not None:
         stack.callback(cache.close)
-    return _Scorer(ModelRun(opening.result, say=watcher.say), cache, watcher)
+    model = ModelRun(opening.result, settings.images_a_batch(bundle), say=watcher.say)
+    return _Scorer(model, cache, watcher, check)
 
 
 def _check_split(target: SplitTarget, bundle: Bundle) -> None:
@@ -152,6 +166,8 @@ class _TargetRun:
         self._split = split
         self._started = time.perf_counter()
         self._model_before = scorer.model.seconds
+        if scorer.check is not None:
+            scorer.check.clear()
 
     def write(self, blocks: Iterable[Block], total: int | None) -> None:
         """Take block after block from the stream and write it; `total` is the number of files, None if unknown."""
@@ -165,7 +181,7 @@ class _TargetRun:
 
     def record(self, kind: Literal["split", "directory"], source: str, labels: str) -> TargetRecord:
         """Account for every file; raises RunError or NothingToScoreError."""
-        counts, times = self._results.counts, self.times
+        counts, times, check = self._results.counts, self.times, self._scorer.check
         times.model = self._scorer.model.seconds - self._model_before
         record = TargetRecord(
             split=self._split,
@@ -178,9 +194,12 @@ class _TargetRun:
             excluded=counts.excluded.total(),
             seconds=round(time.perf_counter() - self._started, 3),
             cached=times.cached,
+            precision=None if check is None else PrecisionRecord(check.images, check.changed, check.largest),
             timings={name: round(value, 3) for name, value in asdict(times).items() if name != "cached"},
         )
         _account(record, self.name, counts, self._scorer.watcher)
+        if check is not None:
+            self._scorer.watcher.say(f"precision: {check.sentence}")
         return record
 
 

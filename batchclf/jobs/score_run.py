@@ -128,7 +128,7 @@ def _journal_head(target: DirectoryTarget, rule: LabelRule, bundle: Bundle, sett
     """Name all that the rows depend on beside the images; the number of workers and the cache change nothing."""
     parts = {
         **computed_with(bundle, settings),
-        "batch size": str(settings.batch_size),
+        "batch size": str(settings.images_a_batch(bundle)),
         "number of classes a row": str(settings.topk),
         "choice of probability columns": str(settings.probabilities),
         "list of formats": ",".join(settings.formats),

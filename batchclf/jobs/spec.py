@@ -45,10 +45,11 @@ class ScoringSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[scoring]: what is scored and how; the names are those of `batchclf score`."""
 
     splits: list[Literal["test", "train"]] = msgspec.field(default_factory=lambda: ["test", "train"])
-    batch_size: Positive = 1024
+    batch_size: Positive | None = None
     topk: Positive = 3
     probabilities: bool = True
     runtime: Literal["onnx", "tensorflow"] = "onnx"
+    precision: Literal["f32", "bf16"] = "f32"
     format: list[Literal["csv", "jsonl", "parquet"]] = msgspec.field(default_factory=lambda: ["csv"])
     cache: bool = True
 

@@ -18,6 +18,10 @@ class PrecisionCheck:
     changed: int = 0
     largest: float = 0.0
 
+    def clear(self) -> None:
+        """Begin anew."""
+        self.images, self.changed, self.largest = 0, 0, 0.0
+
     def add(self, reference: NDArray[np.float32], reduced: NDArray[np.float32]) -> None:
         """Compare the probabilities of the same images, both (n, classes), with float32 and with less precision.
 

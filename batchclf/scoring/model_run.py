@@ -8,23 +8,26 @@ from numpy.typing import NDArray
 
 from batchclf.core.types import Say
 from batchclf.errors import ModelError
+from batchclf.models.precision import PrecisionCheck
 from batchclf.models.runtimes import Runtime
+
+OpenRuntime = Callable[[], Runtime]
 
 
 class ModelRun:
     """A runtime as the stream uses it. `open_runtime` is called at the first image; it may wait for another thread.
 
-    `seconds` is what the model took so far, `images` how many it has scored, `limit` the most images that fit into
-    memory at a time, None while everything has fitted.
+    `batch_size` is the most images that the model is given at a time; it shrinks where the memory does not suffice.
+    `seconds` is what the model took so far, `images` how many it has scored.
     """
 
-    def __init__(self, open_runtime: Callable[[], Runtime], *, say: Say) -> None:
+    def __init__(self, open_runtime: OpenRuntime, batch_size: int, *, say: Say) -> None:
+        self.batch_size = batch_size
+        self.seconds = 0.0
+        self.images = 0
         self._open = open_runtime
         self._say = say
         self._runtime: Runtime | None = None
-        self.limit: int | None = None
-        self.seconds = 0.0
-        self.images = 0
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Score (n, height, width, channels) uint8 images, n >= 1: (n, classes) float32.
@@ -38,7 +41,7 @@ class ModelRun:
         parts = []
         done = 0
         while done < len(images):
-            some = images[done : done + (self.limit or len(images))]
+            some = images[done : done + self.batch_size]
             try:
                 parts.append(self._runtime.probabilities(some))
             except MemoryError as error:
@@ -47,10 +50,37 @@ class ModelRun:
                         f"the memory does not suffice to score a single image: {error}",
                         hint="free memory, or raise the limit that this process runs under",
                     ) from error
-                self.limit = (len(some) + 1) // 2
-                self._say(f"out of memory with {len(some)} images a batch; going on with {self.limit}")
+                self.batch_size = (len(some) + 1) // 2
+                self._say(f"out of memory with {len(some)} images a batch; going on with {self.batch_size}")
                 continue
             done += len(some)
         self.images += len(images)
         self.seconds += time.perf_counter() - started
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+class ComparedRuntime:
+    """A runtime of less precision, and that of float32 which scores the first `images` of them, too.
+
+    `check` takes what was found.
+    """
+
+    def __init__(self, reduced: Runtime, open_reference: OpenRuntime, check: PrecisionCheck, images: int) -> None:
+        self._reduced = reduced
+        self._open = open_reference
+        self._reference: Runtime | None = None
+        self._check = check
+        self._left = images
+
+    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Score (n, height, width, channels) uint8 images, n >= 1, with less precision: (n, classes) float32."""
+        scores = self._reduced.probabilities(images)
+        some = images[: self._left]
+        if len(some):
+            if self._reference is None:
+                self._reference = self._open()
+            self._check.add(self._reference.probabilities(some), scores[: len(some)])
+            self._left -= len(some)
+        else:
+            self._reference = None
+        return scores

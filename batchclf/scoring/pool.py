@@ -31,6 +31,7 @@ class DecodePool:
     """
 
     def __init__(self, setup: DecodeSetup, workers: int, cache: ScoreCache | None = None) -> None:
+        self.workers = workers
         self._setup = setup
         self._cache = cache
         self._own = threading.local()

@@ -15,16 +15,14 @@ from numpy.typing import NDArray
 
 from batchclf.core.types import BatchScores, ExcludedFile, ImageRef, SkippedImage, Split
 from batchclf.data.discovery import Found
+from batchclf.scoring.batches import files_per_part
 from batchclf.scoring.cache import ScoreCache
 from batchclf.scoring.decoder import Decoded, content_digest
 from batchclf.scoring.model_run import ModelRun
 from batchclf.scoring.pool import DecodePool, Part
 
-FILES_PER_PART = 64
-"""Files that a worker decodes between two hand-overs: large enough that the hand-over costs nothing."""
-
 BLOCKS_AHEAD = 2
-"""Blocks being decoded while the model runs on the one before."""
+"""Blocks that are decoded while the model runs on the one before; more where many workers need them."""
 
 PROCESSES_FROM = 4096
 """Files from which on starting processes (0.2 s) costs less than threads that wait for each other."""
@@ -92,7 +90,7 @@ def score_blocks(
     def submit(block: list[Found]) -> "list[Future[Part]]":
         return [pool.decode(part) for part in _parts(block)]
 
-    for block, parts in _ahead(blocks, submit):
+    for block, parts in _ahead(blocks, submit, _blocks_ahead(pool)):
         yield _score_block(block, parts, model, cache, times)
         times.model = model.seconds
 
@@ -112,7 +110,7 @@ def count_unchanged(
     remaining: deque[list[Found]] = deque()
     same = 0
     taken = _remember(islice(blocks, len(digests)), remaining)
-    for (block, parts), expected in zip(_ahead(taken, submit), digests, strict=False):
+    for (block, parts), expected in zip(_ahead(taken, submit, _blocks_ahead(pool)), digests, strict=False):
         if _block_digest(block, list(chain.from_iterable(parts))) != expected:
             break
         remaining.popleft()
@@ -150,12 +148,12 @@ def _score_block(
     block: list[Found], parts: list[Part], model: ModelRun, cache: ScoreCache | None, times: StreamTimes
 ) -> Block:
     refs = [item for item in block if isinstance(item, ImageRef)]
-    decoded = _joined([part.decoded for part in parts])
+    decoded, starts = _joined([part.decoded for part in parts])
     times.read += decoded.read
     times.decode += decoded.decode
     known: dict[int, NDArray[np.float32]] = {}
-    for number, part in enumerate(parts):
-        known |= {number * FILES_PER_PART + index: row for index, row in part.known.items()}
+    for start, part in zip(starts, parts, strict=True):
+        known |= {start + index: row for index, row in part.known.items()}
     times.cached += len(known)
     skipped = [item for item in block if isinstance(item, SkippedImage)]
     skipped += [SkippedImage(refs[index], reason) for index, reason in decoded.reasons.items()]
@@ -201,22 +199,26 @@ def _probabilities(
 
 def _parts(block: list[Found]) -> list[list[str]]:
     paths = [item.path for item in block if isinstance(item, ImageRef)]
-    return [paths[i : i + FILES_PER_PART] for i in range(0, len(paths), FILES_PER_PART)]
+    size = files_per_part(len(block))
+    return [paths[i : i + size] for i in range(0, len(paths), size)]
 
 
-def _joined(parts: list[Decoded]) -> Decoded:
-    if len(parts) == 1:
-        return parts[0]
+def _joined(parts: list[Decoded]) -> tuple[Decoded, list[int]]:
+    """Join the parts of a block; the second value is the index that each of them begins with."""
+    starts, count = [], 0
     reasons: dict[int, str] = {}
-    for number, part in enumerate(parts):
-        reasons |= {number * FILES_PER_PART + index: reason for index, reason in part.reasons.items()}
-    return Decoded(
+    for part in parts:
+        starts.append(count)
+        reasons |= {count + index: reason for index, reason in part.reasons.items()}
+        count += len(part.digests)
+    joined = Decoded(
         [digest for part in parts for digest in part.digests],
         reasons,
         np.concatenate([part.images for part in parts]) if parts else np.empty((0,), np.uint8),
         sum(part.read for part in parts),
         sum(part.decode for part in parts),
     )
+    return joined, starts
 
 
 def _block_digest(block: list[Found], of_images: list[bytes]) -> bytes:
@@ -258,15 +260,20 @@ def _remember(blocks: Iterable[list[Found]], taken: deque[list[Found]]) -> Itera
         yield block
 
 
+def _blocks_ahead(pool: DecodePool) -> int:
+    """A block has four parts or more, except the smallest; with one in hand for each worker none has to wait."""
+    return max(BLOCKS_AHEAD, pool.workers // 2)
+
+
 def _ahead(
-    blocks: Iterable[list[Found]], submit: Callable[[list[Found]], "list[Future[Result]]"]
+    blocks: Iterable[list[Found]], submit: Callable[[list[Found]], "list[Future[Result]]"], ahead: int
 ) -> Iterator[tuple[list[Found], list[Result]]]:
     """Keep a few blocks under way in the pool and hand them on in order."""
     waiting: deque[tuple[list[Found], list[Future[Result]]]] = deque()
     iterator = iter(blocks)
     try:
         while True:
-            while len(waiting) <= BLOCKS_AHEAD and (block := next(iterator, None)) is not None:
+            while len(waiting) <= ahead and (block := next(iterator, None)) is not None:
                 waiting.append((block, submit(block)))
             if not waiting:
                 return

@@ -1,12 +1,19 @@
 """How to score: formats, the account of time, and what many workers must not change."""
 
 import json
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from batchclf.models.openvino_runtime import CPUINFO, has_bf16
 from batchclf.scoring.stream import PROCESSES_FROM
 from batchclf.storage.run_directory import read_record
 
@@ -88,3 +95,88 @@ def test_resume_does_not_go_with_a_split(cli, digits_bundle):
     code, _, err = cli("score", "--split", "test", "--dataset", "digits", "--model", digits_bundle, "--resume")
     assert code == 2
     assert "--resume" in err
+
+
+@pytest.fixture(scope="module")
+def spreading(tmp_path_factory):
+    """A model for 8x8 images that spreads each over 1 MiB before it answers."""
+    folder = tmp_path_factory.mktemp("spreading")
+    rng = np.random.default_rng(0)
+    constants = [
+        numpy_helper.from_array(np.array([1, 64, 64, 1], np.int64), "times"),
+        numpy_helper.from_array(np.array([2], np.int64), "axes"),
+        numpy_helper.from_array(rng.normal(0, 0.2, (512, 10)).astype(np.float32), "weights"),
+    ]
+    nodes = [
+        helper.make_node("Tile", ["image", "times"], ["spread"]),
+        helper.make_node("Exp", ["spread"], ["bent"]),
+        helper.make_node("ReduceMean", ["bent", "axes"], ["means"], keepdims=0),
+        helper.make_node("Flatten", ["means"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["answers"]),
+    ]
+    inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 8, 8, 1])]
+    outputs = [helper.make_tensor_value_info("answers", TensorProto.FLOAT, ["n", 10])]
+    graph = helper.make_graph(nodes, "spreading", inputs, outputs, constants)
+    onnx.save(helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 18)]), folder / "m.onnx")
+    classes = ",".join(str(number) for number in range(10))
+    how = ["--classes", classes, "--scale", "0..1", "--out", str(folder / "bundle")]
+    subprocess.run(
+        [sys.executable, "-m", "batchclf", "model", "import", str(folder / "m.onnx"), *how], check=True, timeout=120
+    )
+    return folder / "bundle"
+
+
+LIMITED = """
+import resource, sys
+import numpy, cv2, onnxruntime
+from pathlib import Path
+from batchclf.cli.main import main
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, used + 2**30))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit of a process' memory is Linux'")
+def test_out_of_memory_lowers_the_batch_size_and_goes_on(cli, digits, spreading, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(1000):
+        Image.fromarray(digits.train.images[number][..., 0]).save(photos / f"{number:04}.png")
+    command = ["score", str(photos), "--model", str(spreading), "--batch-size", "1000", "--workers", "2"]
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, *command, "--out", "limited"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"out of memory with 1000 images a batch; going on with 500", done.stdout)
+    assert "found 1,000 = scored 1,000" in done.stdout
+    assert cli(*command, "--out", "free")[0] == 0
+    limited, free = ((tmp_path / run / "predictions.csv").read_bytes() for run in ("limited", "free"))
+    assert limited == free
+
+
+@pytest.mark.skipif(
+    find_spec("openvino") is None or not has_bf16(CPUINFO.read_text()), reason="no OpenVINO, or no bfloat16 here"
+)
+def test_less_precision_says_how_many_classes_changed(cli, photos, digits_bundle, tmp_path):
+    command = ("score", "--split", "test", "--dataset", "digits", "--model", digits_bundle)
+    code, out, err = cli(*command, "--precision", "bf16", "--out", "bf16", "--probabilities")
+    assert (code, err) == (0, "")
+    assert cli(*command, "--out", "f32", "--probabilities")[0] == 0
+    less, full = (pd.read_csv(tmp_path / run / "predictions.csv") for run in ("bf16", "f32"))
+    changed = int((less["prediction"] != full["prediction"]).sum())
+    probabilities = [name for name in full if name.startswith("prob:")]
+    largest = (less[probabilities] - full[probabilities]).abs().to_numpy().max()
+    record = read_record(tmp_path / "bf16")
+    assert record.precision == "bf16"
+    check = record.targets[0].precision
+    assert (check.images, check.changed) == (355, changed)
+    assert check.largest == pytest.approx(largest, abs=1e-6)
+    assert f"precision: on 355 images compared, probabilities differ from float32's by up to {check.largest:.1e}" in out
+    # A cache of full precision is not used for less, and the other way round.
+    assert cli("score", photos, "--model", digits_bundle, "--cache", "--out", "one")[0] == 0
+    assert cli("score", photos, "--model", digits_bundle, "--cache", "--precision", "bf16", "--out", "two")[0] == 0
+    assert read_record(tmp_path / "two").targets[0].cached == 0
+    assert cli("score", photos, "--precision", "bf16", "--runtime", "tensorflow", "--model", digits_bundle)[0] == 2

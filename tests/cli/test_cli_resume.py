@@ -8,12 +8,47 @@ import sys
 import time
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+
+from batchclf.cli.main import main
 
 FILES = ("predictions.csv", "predictions.jsonl", "predictions.parquet", "skipped.csv", "metrics.json", "confusion.csv")
 ARGUMENTS = ("--batch-size", "40", "--format", "csv,jsonl,parquet", "--probabilities")
+
+
+def _import_wide(folder, seed):
+    """A model for 512x512 images, which come in blocks of one batch: it looks at the mean of each row."""
+    rng = np.random.default_rng(seed)
+    constants = [
+        numpy_helper.from_array(np.array([2], np.int64), "axes"),
+        numpy_helper.from_array(rng.normal(0, 0.3, (512, 10)).astype(np.float32), "weights"),
+        numpy_helper.from_array(rng.normal(0, 0.3, 10).astype(np.float32), "bias"),
+    ]
+    nodes = [
+        helper.make_node("ReduceMean", ["image", "axes"], ["means"], keepdims=0),
+        helper.make_node("Flatten", ["means"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weights", "bias"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["answers"]),
+    ]
+    inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 512, 512, 1])]
+    outputs = [helper.make_tensor_value_info("answers", TensorProto.FLOAT, ["n", 10])]
+    graph = helper.make_graph(nodes, "rows", inputs, outputs, constants)
+    onnx.save(helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 18)]), folder / "rows.onnx")
+    classes = ",".join(str(number) for number in range(10))
+    out = folder / "rows"
+    assert main(
+        ["model", "import", str(folder / "rows.onnx"), "--classes", classes, "--scale", "0..1", "--out", str(out)]
+    ) == 0  # fmt: skip
+    return out
+
+
+@pytest.fixture(scope="module")
+def wide_bundle(tmp_path_factory):
+    return _import_wide(tmp_path_factory.mktemp("wide"), 0)
 
 
 @pytest.fixture(scope="module")
@@ -78,24 +113,24 @@ def _kill_after(process, here, blocks, sign=signal.SIGKILL):
 
 
 @pytest.fixture(scope="module")
-def whole(photos, digits_bundle, tmp_path_factory):
+def whole(photos, wide_bundle, tmp_path_factory):
     """The files of a run that nobody has killed."""
     folder = tmp_path_factory.mktemp("whole")
-    command = _command(photos.parent, digits_bundle, folder / "run", *ARGUMENTS)
+    command = _command(photos.parent, wide_bundle, folder / "run", *ARGUMENTS)
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     return _contents(folder / "run")
 
 
 @pytest.mark.parametrize("blocks", [0, 1, 7, 30, 51])
-def test_a_killed_run_is_gone_on_with_to_the_same_files(cli, here, digits_bundle, whole, blocks):
-    process = _start(here, digits_bundle, here / "run", *ARGUMENTS)
+def test_a_killed_run_is_gone_on_with_to_the_same_files(cli, here, wide_bundle, whole, blocks):
+    process = _start(here, wide_bundle, here / "run", *ARGUMENTS)
     killed = _kill_after(process, here, blocks)
     assert killed or blocks > 40
     if killed:
         assert not (here / "run").exists()
         code, out, err = cli(
-            "score", here / "photos", "--model", digits_bundle, "--out", here / "run", *ARGUMENTS, "--resume"
+            "score", here / "photos", "--model", wide_bundle, "--out", here / "run", *ARGUMENTS, "--resume"
         )
         assert (code, err) == (0, "")
         assert "going on with the run that was killed after" in out
@@ -104,27 +139,24 @@ def test_a_killed_run_is_gone_on_with_to_the_same_files(cli, here, digits_bundle
     assert sorted(path.name for path in here.iterdir()) == ["photos", "run"]
 
 
-def test_a_run_killed_again_and_again_comes_to_its_end(cli, here, digits_bundle, whole):
+def test_a_run_killed_again_and_again_comes_to_its_end(cli, here, wide_bundle, whole):
     rounds = 0
     for blocks in (3, 11, 20, 33, 45):
-        process = _start(here, digits_bundle, here / "run", *ARGUMENTS, "--resume", "--workers", str(1 + blocks % 3))
+        process = _start(here, wide_bundle, here / "run", *ARGUMENTS, "--resume", "--workers", str(1 + blocks % 3))
         rounds += _kill_after(process, here, blocks)
     assert rounds >= 4
     if not (here / "run").exists():
         assert (
-            cli("score", here / "photos", "--model", digits_bundle, "--out", here / "run", *ARGUMENTS, "--resume")[0]
-            == 0
+            cli("score", here / "photos", "--model", wide_bundle, "--out", here / "run", *ARGUMENTS, "--resume")[0] == 0
         )
     assert _contents(here / "run") == whole
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_an_interrupted_run_says_that_it_can_be_gone_on_with(cli, here, digits_bundle, whole, sign):
-    process = _start(here, digits_bundle, here / "run", *ARGUMENTS)
+def test_an_interrupted_run_says_that_it_can_be_gone_on_with(cli, here, wide_bundle, whole, sign):
+    process = _start(here, wide_bundle, here / "run", *ARGUMENTS)
     assert _kill_after_saying(process, here, sign)
-    code, out, _ = cli(
-        "score", here / "photos", "--model", digits_bundle, "--out", here / "run", *ARGUMENTS, "--resume"
-    )
+    code, out, _ = cli("score", here / "photos", "--model", wide_bundle, "--out", here / "run", *ARGUMENTS, "--resume")
     assert code == 0
     assert "going on with the run" in out
     assert _contents(here / "run") == whole
@@ -171,11 +203,11 @@ def _mended(here):
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_has_changed_since_is_scored_again(cli, here, digits_bundle, change):
-    process = _start(here, digits_bundle, here / "run", *ARGUMENTS)
+def test_what_has_changed_since_is_scored_again(cli, here, wide_bundle, change):
+    process = _start(here, wide_bundle, here / "run", *ARGUMENTS)
     assert _kill_after(process, here, 25)
     CHANGES[change](here)
-    command = ("score", here / "photos", "--model", digits_bundle, *ARGUMENTS)
+    command = ("score", here / "photos", "--model", wide_bundle, *ARGUMENTS)
     code, out, err = cli(*command, "--out", here / "run", "--resume")
     assert (code, err) == (0, "")
     assert "has changed; scoring again from file" in out
@@ -183,12 +215,9 @@ def test_what_has_changed_since_is_scored_again(cli, here, digits_bundle, change
     assert _contents(here / "run") == _contents(here / "fresh")
 
 
-def test_nothing_of_another_model_or_of_other_options_is_mixed_in(cli, here, digits, digits_bundle, tmp_path):
-    from batchclf.models.train import TrainSettings, train
-
-    other = tmp_path / "other model"
-    train(digits, TrainSettings(epochs=1, seed=3), other, say=lambda line: None, on_epoch=lambda number, metrics: None)
-    process = _start(here, digits_bundle, here / "run", *ARGUMENTS)
+def test_nothing_of_another_model_or_of_other_options_is_mixed_in(cli, here, wide_bundle, tmp_path_factory):
+    other = _import_wide(tmp_path_factory.mktemp("other"), 1)
+    process = _start(here, wide_bundle, here / "run", *ARGUMENTS)
     assert _kill_after(process, here, 25)
     code, out, _ = cli("score", here / "photos", "--model", other, "--out", here / "run", *ARGUMENTS, "--resume")
     assert code == 0
@@ -197,10 +226,10 @@ def test_nothing_of_another_model_or_of_other_options_is_mixed_in(cli, here, dig
     assert _contents(here / "run") == _contents(here / "fresh")
 
     shutil.rmtree(here / "run")
-    process = _start(here, digits_bundle, here / "run", *ARGUMENTS)
+    process = _start(here, wide_bundle, here / "run", *ARGUMENTS)
     assert _kill_after(process, here, 25)
     code, out, _ = cli(
-        "score", here / "photos", "--model", digits_bundle, "--out", here / "run", "--topk", "1", "--labels", "none",
+        "score", here / "photos", "--model", wide_bundle, "--out", here / "run", "--topk", "1", "--labels", "none",
         "--batch-size", "40", "--resume",
     )  # fmt: skip
     assert code == 0
@@ -209,24 +238,24 @@ def test_nothing_of_another_model_or_of_other_options_is_mixed_in(cli, here, dig
     assert list(pd.read_csv(here / "run" / "predictions.csv").columns)[-1] == "margin"
 
 
-def test_without_resume_a_run_begins_anew_and_clears_up(cli, here, digits_bundle, whole):
-    process = _start(here, digits_bundle, here / "run", *ARGUMENTS)
+def test_without_resume_a_run_begins_anew_and_clears_up(cli, here, wide_bundle, whole):
+    process = _start(here, wide_bundle, here / "run", *ARGUMENTS)
     assert _kill_after(process, here, 25)
-    code, out, _ = cli("score", here / "photos", "--model", digits_bundle, "--out", here / "run", *ARGUMENTS)
+    code, out, _ = cli("score", here / "photos", "--model", wide_bundle, "--out", here / "run", *ARGUMENTS)
     assert code == 0
     assert "going on" not in out
     assert _contents(here / "run") == whole
     assert _journals(here) == []
 
 
-def test_a_run_that_is_under_way_is_not_taken_over(cli, here, digits_bundle, whole):
-    process = _start(here, digits_bundle, here / "run", *ARGUMENTS)
+def test_a_run_that_is_under_way_is_not_taken_over(cli, here, wide_bundle, whole):
+    process = _start(here, wide_bundle, here / "run", *ARGUMENTS)
     while not _journals(here):
         time.sleep(0.002)
     process.send_signal(signal.SIGSTOP)
     try:
         code, out, _ = cli(
-            "score", here / "photos", "--model", digits_bundle, "--out", here / "other", *ARGUMENTS, "--resume"
+            "score", here / "photos", "--model", wide_bundle, "--out", here / "other", *ARGUMENTS, "--resume"
         )
         assert code == 0
         assert "going on" not in out
@@ -238,8 +267,8 @@ def test_a_run_that_is_under_way_is_not_taken_over(cli, here, digits_bundle, who
     assert _contents(here / "run") == whole
 
 
-def test_nightly_runs_without_a_name_find_what_was_killed(cli, here, digits_bundle):
-    command = ["score", here / "photos", "--model", digits_bundle, "--batch-size", "40", "--resume"]
+def test_nightly_runs_without_a_name_find_what_was_killed(cli, here, wide_bundle):
+    command = ["score", here / "photos", "--model", wide_bundle, "--batch-size", "40", "--resume"]
     process = subprocess.Popen(
         [sys.executable, "-m", "batchclf", *map(str, command)],
         cwd=here,
@@ -263,15 +292,13 @@ def test_nightly_runs_without_a_name_find_what_was_killed(cli, here, digits_bund
 
 
 @pytest.mark.parametrize("workers", [1, 2, 8])
-def test_the_number_of_workers_changes_no_byte(cli, here, digits_bundle, whole, workers):
+def test_the_number_of_workers_changes_no_byte(cli, here, wide_bundle, whole, workers):
     run = here / "run"
-    assert (
-        cli("score", here / "photos", "--model", digits_bundle, "--out", run, *ARGUMENTS, "--workers", workers)[0] == 0
-    )
+    assert cli("score", here / "photos", "--model", wide_bundle, "--out", run, *ARGUMENTS, "--workers", workers)[0] == 0
     assert _contents(run) == whole
 
 
-def test_the_inputs_are_never_changed(cli, here, digits_bundle):
+def test_the_inputs_are_never_changed(cli, here, wide_bundle):
     def state():
         return {
             str(path): (path.lstat().st_mtime_ns, path.lstat().st_size, path.lstat().st_mode, path.lstat().st_ino)
@@ -280,15 +307,15 @@ def test_the_inputs_are_never_changed(cli, here, digits_bundle):
 
     before = state()
     contents = {path: path.read_bytes() for path in (here / "photos").rglob("*.png")}
-    command = ("score", here / "photos", "--model", digits_bundle, "--cache", *ARGUMENTS)
+    command = ("score", here / "photos", "--model", wide_bundle, "--cache", *ARGUMENTS)
     for out in ("one", "two"):
         assert cli(*command, "--out", here / out)[0] == 0
     assert state() == before
     assert {path: path.read_bytes() for path in contents} == contents
 
 
-def test_a_journal_that_breaks_off_or_is_garbled_costs_only_its_end(cli, here, digits_bundle, whole):
-    process = _start(here, digits_bundle, here / "run", *ARGUMENTS)
+def test_a_journal_that_breaks_off_or_is_garbled_costs_only_its_end(cli, here, wide_bundle, whole):
+    process = _start(here, wide_bundle, here / "run", *ARGUMENTS)
     assert _kill_after(process, here, 25)
     (journal,) = _journals(here)
     lines = journal.read_bytes().split(b"\n")
@@ -296,9 +323,7 @@ def test_a_journal_that_breaks_off_or_is_garbled_costs_only_its_end(cli, here, d
     # What was written after the last whole line must not count, whatever it is.
     with (journal.parent / "predictions.csv").open("ab") as rows:
         rows.write(np.random.default_rng(0).bytes(1000))
-    code, out, _ = cli(
-        "score", here / "photos", "--model", digits_bundle, "--out", here / "run", *ARGUMENTS, "--resume"
-    )
+    code, out, _ = cli("score", here / "photos", "--model", wide_bundle, "--out", here / "run", *ARGUMENTS, "--resume")
     assert code == 0
     assert "killed after 320 files" in out
     assert _contents(here / "run") == whole

@@ -31,22 +31,22 @@ def _images(count):
 @given(st.integers(1, 40), st.lists(st.integers(1, 200), min_size=1, max_size=5))
 def test_every_image_is_scored_in_its_place(room, batches):
     said, runtime = [], Narrow(room)
-    model = ModelRun(lambda: runtime, say=said.append)
+    model = ModelRun(lambda: runtime, 1000, say=said.append)
     for count in batches:
         rows = model.probabilities(_images(count))
         np.testing.assert_allclose(rows[:, 0] * 255, np.arange(count), atol=1e-4)
     assert model.images == sum(batches)
     assert max(runtime.batches) <= room
     if max(batches) > room:
-        assert room // 2 < model.limit <= room
-        assert said[-1].endswith(f"going on with {model.limit}")
+        assert room // 2 < model.batch_size <= room
+        assert said[-1].endswith(f"going on with {model.batch_size}")
     else:
-        assert (model.limit, said) == (None, [])
+        assert (model.batch_size, said) == (1000, [])
 
 
 def test_what_was_learnt_is_not_tried_again():
     said, runtime = [], Narrow(16)
-    model = ModelRun(lambda: runtime, say=said.append)
+    model = ModelRun(lambda: runtime, 1000, say=said.append)
     for _ in range(3):
         model.probabilities(_images(100))
     assert said == [
@@ -57,6 +57,6 @@ def test_what_was_learnt_is_not_tried_again():
 
 
 def test_a_single_image_that_does_not_fit_is_an_error():
-    model = ModelRun(lambda: Narrow(0), say=lambda line: None)
+    model = ModelRun(lambda: Narrow(0), 1000, say=lambda line: None)
     with pytest.raises(ModelError, match="does not suffice to score a single image: bad allocation"):
         model.probabilities(_images(5))

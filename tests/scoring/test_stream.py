@@ -57,7 +57,7 @@ def folder(digits, tmp_path_factory):
 def _blocks(root, runtime, *, batch_size=32, workers=2, rule=NO_LABELS, found=None, shape=(8, 8, 1), mode="grayscale"):
     found = discover(root, rule) if found is None else found
     times = StreamTimes()
-    model = ModelRun(lambda: runtime, say=lambda line: None)
+    model = ModelRun(lambda: runtime, batch_size, say=lambda line: None)
     with DecodePool(DecodeSetup(folder_prefix(root), shape, mode, "fast"), workers) as pool:
         yield from score_blocks(blocks_of(found, batch_size, times), pool, model, times=times)
 
@@ -72,7 +72,7 @@ def _score(root, runtime, **settings):
 
 
 def _split_scores(split, runtime, class_names, batch_size):
-    model = ModelRun(lambda: runtime, say=lambda line: None)
+    model = ModelRun(lambda: runtime, batch_size, say=lambda line: None)
     for block in score_split(split, model, class_names, batch_size, times=StreamTimes()):
         yield block.scores
 

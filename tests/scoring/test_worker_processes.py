@@ -85,7 +85,7 @@ def test_huge_contents_are_read_again_rather_than_kept(folder, monkeypatch):
 def _blocks(found, folder, workers, size=64):
     times = StreamTimes()
     with DecodePool(_setup(folder), workers) as pool:
-        model = ModelRun(FirstPixel, say=lambda line: None)
+        model = ModelRun(FirstPixel, 64, say=lambda line: None)
         for block in score_blocks(blocks_of(found, size, times), pool, model, times=times):
             yield block, pool.pids()
 
@@ -140,7 +140,7 @@ def test_a_file_that_crashes_the_decoder_is_skipped_and_the_rest_is_scored(folde
     found = [ImageRef(f"{number:02}.png", None) for number in range(40)]
     with DecodePool(_setup(folder), 2) as pool:
         pool.use_processes()
-        model = ModelRun(FirstPixel, say=lambda line: None)
+        model = ModelRun(FirstPixel, 64, say=lambda line: None)
         (block,) = score_blocks([found], pool, model, times=StreamTimes())
     assert [(each.ref.path, each.reason) for each in block.skipped] == [
         ("13.png", "the decoder crashed on it twice (signal 9)")
