@@ -1,8 +1,6 @@
-"""`python -m batchclf`."""
+"""Lets `python -m batchclf` work."""
 
-import sys
-
-from batchclf.cli.main import main
+from batchclf.cli.main import entry
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

@@ -1,6 +1,8 @@
 """The entry point: parse, hand over to a verb, turn what it raises into a message and an exit code."""
 
 import argparse
+import gc
+import os
 import signal
 import sys
 import traceback
@@ -40,6 +42,20 @@ def build_parser() -> argparse.ArgumentParser:
     for verb in (run, train, score, evaluate, report, model, data):
         verb.add(verbs, options.common())
     return parser
+
+
+def entry() -> NoReturn:
+    """Run as a process: `main`, then the end, without taking down all that was loaded (0.1 s)."""
+    # Scoring makes many small objects and few cycles; looking for these every 700 objects costs 4% of a run.
+    gc.set_threshold(10_000)
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            try:
+                stream.flush()
+            except OSError:  # nobody reads it any more
+                code = code or 1
+    os._exit(code)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from batchclf.cli.console import Console
     from batchclf.jobs.score_run import SplitOf
     from batchclf.models.bundle import Bundle
+    from batchclf.scoring.processes import WorkerProcesses
 
 EXAMPLES = """\
 examples:
@@ -59,18 +60,28 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def handle(args: argparse.Namespace, console: "Console") -> int:
     """Score."""
-    from batchclf.cli.selection import directory_target, refuse_with_split
-    from batchclf.cli.summary import run_exit_code, run_summary, tell_trouble
     from batchclf.errors import UsageError
-    from batchclf.jobs.budget import parse_budget
-    from batchclf.jobs.score_run import choose_bundle, score_directory_run, score_split_run
-    from batchclf.storage.published import new_run_id, publish_latest
+    from batchclf.scoring.processes import WorkerProcesses, holds_many_files
 
     if (args.directory is None) == (args.split is None):
         raise UsageError(
             "score takes either a folder or --split, and exactly one of them",
             hint="for example: batchclf score photos/ (or: batchclf score --split test)",
         )
+    with WorkerProcesses() as processes:
+        # They load their libraries while this process loads its own.
+        if args.directory is not None and holds_many_files(args.directory):
+            processes.start(args.workers)
+        return _score(args, console, processes)
+
+
+def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProcesses") -> int:
+    from batchclf.cli.selection import directory_target, refuse_with_split
+    from batchclf.cli.summary import run_exit_code, run_summary, tell_trouble
+    from batchclf.jobs.budget import parse_budget
+    from batchclf.jobs.score_run import choose_bundle, score_directory_run, score_split_run
+    from batchclf.storage.published import new_run_id, publish_latest
+
     budget = None if args.max_skipped is None else parse_budget(args.max_skipped)
     directory = None if args.directory is None else directory_target(args)
     if directory is None:
@@ -82,7 +93,15 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
         record = score_split_run(_split(args, bundle, console), bundle, settings, out, console, args.command)
     else:
         record = score_directory_run(
-            directory, bundle, settings, budget, out, console, args.command, resume=args.resume
+            directory,
+            bundle,
+            settings,
+            budget,
+            out,
+            console,
+            args.command,
+            resume=args.resume,
+            processes=processes,
         )
     if args.out is None:
         publish_latest(out)

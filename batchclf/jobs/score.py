@@ -25,6 +25,7 @@ from batchclf.scoring.cache import ScoreCache
 from batchclf.scoring.decoder import DecodeSetup
 from batchclf.scoring.model_run import ComparedRuntime, ModelRun
 from batchclf.scoring.pool import DecodePool, folder_prefix
+from batchclf.scoring.processes import WorkerProcesses
 from batchclf.scoring.stream import Block, StreamTimes, blocks_of, count_unchanged, score_blocks, score_split
 from batchclf.storage.journal import JournalEntry, JournalHead
 
@@ -78,10 +79,12 @@ def score_directory(
     *,
     head: JournalHead,
     kept: Sequence[JournalEntry] = (),
+    processes: WorkerProcesses | None = None,
 ) -> TargetRecord:
     """Score the images under a folder and write their rows into `folder`, with a journal so that it can be resumed.
 
-    `kept` is what a killed run has written there: what has not changed since stays, all after that is scored. Raises
+    `kept` is what a killed run has written there: what has not changed since stays, all after that is scored.
+    `processes` may have been started before. Raises
     NothingToScoreError where there is no image that can be read, RunError where found = scored + skipped + excluded
     does not hold.
     """
@@ -90,7 +93,7 @@ def score_directory(
     watcher.say(f"scoring {source}: {rule.sentence}")
     with ExitStack() as stack:
         scorer = _open(stack, bundle, settings, watcher, compared=COMPARED_IMAGES)
-        pool = stack.enter_context(DecodePool(setup, settings.workers, scorer.cache))
+        pool = stack.enter_context(DecodePool(setup, settings.workers, cache=scorer.cache, processes=processes))
         times = StreamTimes()
         block = files_per_block(scorer.model.batch_size, info.input_shape)
         files = blocks_of(select(target.root, rule, target.selection), block, times)

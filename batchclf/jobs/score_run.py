@@ -20,6 +20,7 @@ from batchclf.jobs.score import score_directory, score_splits
 from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget
 from batchclf.jobs.watcher import Watcher
 from batchclf.models.bundle import Bundle, load_bundle
+from batchclf.scoring.processes import WorkerProcesses
 from batchclf.storage.journal import JournalHead
 from batchclf.storage.prediction_files import check_formats
 from batchclf.storage.published import published_models
@@ -66,6 +67,7 @@ def score_directory_run(
     command: list[str],
     *,
     resume: bool = False,
+    processes: WorkerProcesses | None = None,
 ) -> RunRecord:
     """Score a directory, evaluate and report into the run directory `out`, which must not be there yet.
 
@@ -87,7 +89,17 @@ def score_directory_run(
         _say_model(bundle, logged.say)
         load_ahead()
         with steps.step("score"):
-            scored = score_directory(target, rule, bundle, settings, run.folder, logged, head=journal, kept=run.entries)
+            scored = score_directory(
+                target,
+                rule,
+                bundle,
+                settings,
+                run.folder,
+                logged,
+                head=journal,
+                kept=run.entries,
+                processes=processes,
+            )
         partial = budget is not None and budget.exceeded(scored.skipped, scored.scored + scored.skipped)
         head = RunHead(out.name, None, command, bundle, False, settings, None)
         return finish(run.folder, head, [scored], steps, logged.say, {}, gate=Gate(), partial=partial)

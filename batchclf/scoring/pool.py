@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from batchclf.scoring.cache import ScoreCache
 from batchclf.scoring.decoder import Decoded, Decoder, DecodeSetup, content_digest
+from batchclf.scoring.processes import WorkerProcesses
 from batchclf.scoring.worker import RemoteDecoder, WorkerDiedError
 
 
@@ -25,19 +26,25 @@ class Part:
 
 
 class DecodePool:
-    """Decodes parts of the stream side by side; use as a context manager, which ends all processes.
+    """Decodes parts of the stream side by side; use as a context manager, which ends `processes`, too.
 
     With a cache, images found there are read but not decoded.
     """
 
-    def __init__(self, setup: DecodeSetup, workers: int, cache: ScoreCache | None = None) -> None:
+    def __init__(
+        self,
+        setup: DecodeSetup,
+        workers: int,
+        *,
+        cache: ScoreCache | None = None,
+        processes: WorkerProcesses | None = None,
+    ) -> None:
         self.workers = workers
+        self.processes = processes or WorkerProcesses()
         self._setup = setup
         self._cache = cache
         self._own = threading.local()
-        self._remotes: set[RemoteDecoder] = set()
-        self._lock = threading.Lock()
-        self._processes = self._closed = False
+        self._use_processes = self._closed = False
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="decode")
 
     def __enter__(self) -> "DecodePool":
@@ -48,21 +55,13 @@ class DecodePool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Cancel what waits and end the processes."""
-        with self._lock:
-            self._closed = True
-            remotes = list(self._remotes)
-        for remote in remotes:
-            remote.close()
+        self._closed = True
+        self.processes.__exit__(kind, error, trace)
         self._threads.shutdown(cancel_futures=True)
 
     def use_processes(self) -> None:
         """From here on each thread decodes through a process of its own."""
-        self._processes = bool(sys.executable)
-
-    def pids(self) -> list[int]:
-        """The ids of the processes that run."""
-        with self._lock:
-            return [remote.pid for remote in self._remotes]
+        self._use_processes = bool(sys.executable)
 
     def decode(self, paths: Sequence[str]) -> "Future[Part]":
         """Read and decode files."""
@@ -98,51 +97,36 @@ class DecodePool:
         return Part(Decoded(digests, reasons, decoded.images, *seconds), hits)
 
     def _decode_one(self, path: str) -> Part:
-        for last in (False, True):
-            try:
-                return self._decode_with(self._decoder(), [path])
-            except WorkerDiedError as error:
-                self._check_open()
-                if last:
-                    reason = f"the decoder crashed on it twice ({error})"
-                    nothing = np.empty((0, *self._setup.input_shape), np.uint8)
-                    digest = content_digest(reason.encode())
-                    return Part(Decoded([digest], {0: reason}, nothing, 0.0, 0.0), {})
-        raise AssertionError("unreachable")
+        try:
+            return self._decode_with(self._decoder(), [path])
+        except WorkerDiedError:
+            pass
+        try:
+            return self._decode_with(self._decoder(), [path])
+        except WorkerDiedError as error:
+            reason = f"the decoder crashed on it twice ({error})"
+            nothing = np.empty((0, *self._setup.input_shape), np.uint8)
+            return Part(Decoded([content_digest(reason.encode())], {0: reason}, nothing, 0.0, 0.0), {})
 
     def _digests(self, paths: Sequence[str]) -> list[bytes]:
         try:
             return self._decoder().read(paths).digests
         except WorkerDiedError:
-            self._check_open()
             return Decoder(self._setup).read(paths).digests
 
     def _decoder(self) -> Decoder | RemoteDecoder:
-        """Give this thread's decoder; a process that died is replaced."""
-        self._check_open()
-        decoder: Decoder | RemoteDecoder | None = getattr(self._own, "decoder", None)
-        wanted = RemoteDecoder if self._processes else Decoder
-        if isinstance(decoder, wanted) and not (isinstance(decoder, RemoteDecoder) and decoder.ended):
-            return decoder
-        if isinstance(decoder, RemoteDecoder):
-            with self._lock:
-                self._remotes.discard(decoder)
-            decoder.close()
-        if self._processes:
-            decoder = RemoteDecoder(self._setup)
-            with self._lock:
-                closed = self._closed
-                self._remotes.add(decoder)
-            if closed:
-                decoder.close()
-        else:
-            decoder = Decoder(self._setup)
-        self._own.decoder = decoder
-        return decoder
-
-    def _check_open(self) -> None:
+        """Give this thread's decoder; a process that died is replaced. Raises RuntimeError once the run ends."""
         if self._closed:
             raise RuntimeError("the run is ending")
+        decoder: Decoder | RemoteDecoder | None = getattr(self._own, "decoder", None)
+        if isinstance(decoder, RemoteDecoder):
+            if not decoder.ended:
+                return decoder
+        elif decoder is not None and not self._use_processes:
+            return decoder
+        decoder = RemoteDecoder(self._setup, self.processes.take()) if self._use_processes else Decoder(self._setup)
+        self._own.decoder = decoder
+        return decoder
 
 
 def _joined(parts: Sequence[Part], input_shape: tuple[int, int, int]) -> Part:

@@ -20,12 +20,10 @@ from batchclf.scoring.cache import ScoreCache
 from batchclf.scoring.decoder import Decoded, content_digest
 from batchclf.scoring.model_run import ModelRun
 from batchclf.scoring.pool import DecodePool, Part
+from batchclf.scoring.processes import PROCESSES_FROM
 
 BLOCKS_AHEAD = 2
 """Blocks that are decoded while the model runs on the one before; more where many workers need them."""
-
-PROCESSES_FROM = 4096
-"""Files from which on starting processes (0.2 s) costs less than threads that wait for each other."""
 
 Result = TypeVar("Result")
 

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from batchclf.models.openvino_runtime import CPUINFO, has_bf16
-from batchclf.scoring.stream import PROCESSES_FROM
+from batchclf.scoring.processes import PROCESSES_FROM
 from batchclf.storage.run_directory import read_record
 
 

@@ -15,7 +15,8 @@ from batchclf.models.runtimes import open_runtime
 from batchclf.scoring.decoder import DecodeSetup
 from batchclf.scoring.model_run import ModelRun
 from batchclf.scoring.pool import DecodePool, folder_prefix
-from batchclf.scoring.stream import BLOCKS_AHEAD, PROCESSES_FROM, StreamTimes, blocks_of, score_blocks, score_split
+from batchclf.scoring.processes import PROCESSES_FROM
+from batchclf.scoring.stream import BLOCKS_AHEAD, StreamTimes, blocks_of, score_blocks, score_split
 
 NO_LABELS = LabelRule(None, "no labels")
 

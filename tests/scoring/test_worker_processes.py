@@ -13,11 +13,12 @@ from PIL import Image
 
 from batchclf.core.types import ImageRef
 from batchclf.scoring import pool as pool_module
-from batchclf.scoring import worker
+from batchclf.scoring import processes as processes_module
 from batchclf.scoring.decoder import Decoder, DecodeSetup
 from batchclf.scoring.model_run import ModelRun
 from batchclf.scoring.pool import DecodePool, folder_prefix
-from batchclf.scoring.stream import PROCESSES_FROM, StreamTimes, blocks_of, score_blocks
+from batchclf.scoring.processes import PROCESSES_FROM, WorkerProcesses, holds_many_files
+from batchclf.scoring.stream import StreamTimes, blocks_of, score_blocks
 from batchclf.scoring.worker import RemoteDecoder, WorkerDiedError
 
 
@@ -49,10 +50,14 @@ def _paths(folder):
 
 
 @pytest.fixture
-def remote(folder):
-    decoder = RemoteDecoder(_setup(folder))
-    yield decoder
-    decoder.close()
+def processes():
+    with WorkerProcesses() as processes:
+        yield processes
+
+
+@pytest.fixture
+def remote(folder, processes):
+    return RemoteDecoder(_setup(folder), processes.take())
 
 
 def test_a_process_answers_as_a_decoder_in_this_process(folder, remote):
@@ -87,7 +92,7 @@ def _blocks(found, folder, workers, size=64):
     with DecodePool(_setup(folder), workers) as pool:
         model = ModelRun(FirstPixel, 64, say=lambda line: None)
         for block in score_blocks(blocks_of(found, size, times), pool, model, times=times):
-            yield block, pool.pids()
+            yield block, pool.processes.pids()
 
 
 @pytest.mark.parametrize("workers", [1, 2, 8])
@@ -148,8 +153,8 @@ def test_a_file_that_crashes_the_decoder_is_skipped_and_the_rest_is_scored(folde
     assert [ref.path for ref in block.scores.refs] == [f"{number:02}.png" for number in range(40) if number != 13]
 
 
-def test_a_process_that_died_says_so(remote):
-    os.kill(remote.pid, signal.SIGKILL)
+def test_a_process_that_died_says_so(remote, processes):
+    os.kill(processes.pids()[0], signal.SIGKILL)
     with pytest.raises(WorkerDiedError, match="signal 9"):
         remote.decode(["01.png"])
     with pytest.raises(WorkerDiedError, match="signal 9"):
@@ -159,10 +164,13 @@ def test_a_process_that_died_says_so(remote):
 PARENT = """
 import os, sys, time
 from batchclf.scoring.decoder import DecodeSetup
+from batchclf.scoring.processes import WorkerProcesses
 from batchclf.scoring.worker import RemoteDecoder
-remote = RemoteDecoder(DecodeSetup(sys.argv[1], (5, 6, 1), "grayscale", "fast"))
+processes = WorkerProcesses()
+processes.start(1)
+remote = RemoteDecoder(DecodeSetup(sys.argv[1], (5, 6, 1), "grayscale", "fast"), processes.take())
 remote.decode(["01.png"])
-print(remote.pid, flush=True)
+print(*processes.pids(), flush=True)
 time.sleep(60)
 """
 
@@ -188,32 +196,49 @@ def _is_zombie(pid):
         return True
 
 
-def test_ctrl_c_is_left_to_the_parent(remote):
+def test_ctrl_c_is_left_to_the_parent(remote, processes):
     remote.decode(["01.png"])
-    os.kill(remote.pid, signal.SIGINT)
+    os.kill(processes.pids()[0], signal.SIGINT)
     assert len(remote.decode(["01.png"]).images) == 1
 
 
-def test_what_a_library_prints_does_not_garble_the_answers(folder, monkeypatch, tmp_path):
+def test_what_a_library_prints_does_not_garble_the_answers(folder, monkeypatch, processes):
     """A worker's standard output carries its answers; printing goes to standard error."""
-    code = (
-        f"import sys; sys.path[:] = {sys.path!r}\n"
+    noisy = (
         "import batchclf.scoring.decoder as decoder\n"
         "real = decoder.to_pixels\n"
         "def noisy(*arguments):\n"
-        "    print('libfoo warning')\n"
+        "    print('libfoo warning', flush=True)\n"
         "    return real(*arguments)\n"
         "decoder.to_pixels = noisy\n"
-        "from batchclf.scoring.worker import main; main()"
     )
-    real = subprocess.Popen
-    monkeypatch.setattr(
-        worker.subprocess,
-        "Popen",
-        lambda command, **settings: real([*command[:2], code], stderr=subprocess.DEVNULL, **settings),
-    )
-    noisy = RemoteDecoder(_setup(folder))
-    try:
-        assert len(noisy.decode(["01.png", "02.png"]).images) == 2
-    finally:
-        noisy.close()
+    monkeypatch.setattr(processes_module, "_MAIN", f"exec({noisy!r}); {processes_module._MAIN}")
+    remote = RemoteDecoder(_setup(folder), processes.take())
+    assert len(remote.decode(["01.png", "02.png"]).images) == 2
+
+
+def test_processes_started_early_are_used_and_end_with_the_pool(folder):
+    processes = WorkerProcesses()
+    processes.start(2)
+    started = processes.pids()
+    assert len(started) == 2
+    found = [ImageRef(f"{number:02}.png", None) for number in range(40)]
+    with DecodePool(_setup(folder), 2, processes=processes) as pool:
+        pool.use_processes()
+        model = ModelRun(FirstPixel, 64, say=lambda line: None)
+        blocks = list(score_blocks([found] * 20, pool, model, times=StreamTimes()))
+        assert processes.pids() == started
+    assert len(blocks) == 20
+    assert not any(_runs(pid) for pid in started)
+    with pytest.raises(RuntimeError, match="ending"):
+        processes.take()
+
+
+@pytest.mark.parametrize(("files", "many"), [(0, False), (PROCESSES_FROM - 1, False), (PROCESSES_FROM, True)])
+def test_many_files_are_seen_at_a_glance(tmp_path, files, many):
+    for number in range(4):
+        (tmp_path / "a" / str(number)).mkdir(parents=True)
+    for number in range(files):
+        (tmp_path / "a" / str(number % 4) / f"{number}.png").touch()
+    assert holds_many_files(tmp_path) is many
+    assert holds_many_files(tmp_path / "none") is False

@@ -1,0 +1,99 @@
+"""Start decoding processes. Imports nothing heavy, so that they can start before anything else is loaded."""
+
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+PROCESSES_FROM = 4096
+"""Files from which on processes are worth their start (0.2 s each): below, threads are as quick."""
+
+_MAIN = "from batchclf.scoring.worker import main; main()"
+
+
+class WorkerProcesses:
+    """The decoding processes of a run, idle until they are taken; use as a context manager, which ends them all.
+
+    `start` before the run knows what it will score lets them load their libraries beside it.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[subprocess.Popen[bytes]] = []
+        self._all: list[subprocess.Popen[bytes]] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __enter__(self) -> "WorkerProcesses":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Kill the processes, whatever they do; no other can be taken after that."""
+        with self._lock:
+            self._closed = True
+            processes = list(self._all)
+        for process in processes:
+            process.kill()
+        for process in processes:
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    # What was still to be written has nobody to go to.
+                    with suppress(OSError):
+                        pipe.close()
+            process.wait()
+
+    def start(self, count: int) -> None:
+        """Start some processes that will be taken later."""
+        for _ in range(count):
+            process = self._launch()
+            with self._lock:
+                self._idle.append(process)
+
+    def take(self) -> "subprocess.Popen[bytes]":
+        """Give a process that nobody else has. Raises RuntimeError after the end of the run."""
+        with self._lock:
+            if self._idle and not self._closed:
+                return self._idle.pop()
+        return self._launch()
+
+    def pids(self) -> list[int]:
+        """The ids of the processes that have not been found ended."""
+        with self._lock:
+            return [process.pid for process in self._all if process.returncode is None]
+
+    def _launch(self) -> "subprocess.Popen[bytes]":
+        # With this process' own import path, so that the package need not be installed, and no main module runs twice.
+        path = [str(Path(__file__).parents[2]), *sys.path]
+        command = [sys.executable, "-S", "-E", "-c", f"import sys; sys.path[:] = {path!r}; {_MAIN}"]
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the run is ending")
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self._all.append(process)
+        return process
+
+
+def holds_many_files(folder: Path) -> bool:
+    """Whether there are so many files under a folder that processes are worth their start; False where it is unknown.
+
+    Looks at no more of them than it must.
+    """
+    left, waiting = PROCESSES_FROM, [str(folder)]
+    try:
+        while waiting and left > 0:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    else:
+                        left -= 1
+                    if left <= 0:
+                        break
+    except OSError:
+        return False
+    return left <= 0
