@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -57,8 +58,9 @@ def alternate(commands: dict[str, list[str]], rounds: int, *, cwd: Path, memory:
     measured = {name: Measured(name) for name in commands}
     for number in range(rounds):
         for name, command in commands.items():
-            out = str(cwd / f"out-{name}-{number}".replace(" ", "-"))
-            seconds, peak = run([part.replace("{out}", out) for part in command], cwd=cwd, memory=memory)
+            with tempfile.TemporaryDirectory(dir=cwd) as folder:
+                full = [part.replace("{out}", f"{folder}/out") for part in command]
+                seconds, peak = run(full, cwd=cwd, memory=memory)
             measured[name].seconds.append(seconds)
             measured[name].megabytes.append(peak)
             print(f"  round {number + 1}: {name} {seconds:.2f} s", flush=True)

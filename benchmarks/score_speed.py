@@ -2,18 +2,22 @@
 
     python benchmarks/score_speed.py [--rounds 5] [--work DIR] [CASE ...]
 
-Needs ../shared/bench beside the repository (the peers), and TensorFlow. Cases: pngs, few, jpegs, many.
+Needs ../shared/bench beside the repository (the peers), and TensorFlow. Cases: pngs, few, jpegs, night, many.
 """
 
 import argparse
+import json
+import os
+import shutil
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from compare import Measured, alternate, run
 
-ROOT = Path(__file__).resolve().parents[1]
-PEERS = ROOT.parent / "shared" / "bench"
+HERE = Path(__file__).resolve().parent
+PEERS = HERE.parents[1] / "shared" / "bench"
 PYTHON = sys.executable
 BATCHCLF = [PYTHON, "-m", "batchclf"]
 
@@ -21,7 +25,7 @@ BATCHCLF = [PYTHON, "-m", "batchclf"]
 def main() -> None:
     """Measure the cases that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="pngs, few, jpegs, many (default: all)")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="pngs, few, jpegs, night, many (default: all)")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each command (default: 5)")
     parser.add_argument("--work", type=Path, help="folder for models and images, kept for the next time")
     args = parser.parse_args()
@@ -70,28 +74,41 @@ def few(work: Path, rounds: int) -> None:
 
 def jpegs(work: Path, rounds: int) -> None:
     """2,000 JPEGs of 640x480 to 224x224 with MobileNetV2."""
-    folder = work / "jpegs"
-    if not folder.is_dir():
-        run([PYTHON, str(PEERS / "make_images.py"), str(folder), "--jpeg", "2000"], cwd=work)
-    here = Path(__file__).parent
-    keras, bundle = work / "mobilenet.keras", work / "mobilenet"
-    if not keras.is_file():
-        run([PYTHON, str(here / "keras_jpegs.py"), "make", str(keras)], cwd=work)
-    if not bundle.is_dir():
-        classes = ",".join(f"class{number}" for number in range(4))
-        how = ["--classes", classes, "--scale", "minus1..1"]
-        run([*BATCHCLF, "model", "import", str(keras), "--out", str(bundle), *how], cwd=work)
+    folder, bundle, keras = _mobilenet(work)
     ours = [*BATCHCLF, "score", str(folder), "--model", str(bundle), "--out", "{out}"]
-    measured = alternate(
-        {
-            "batchclf": ours,
-            "batchclf exact": [*ours, "--resize", "exact"],
-            "keras": [PYTHON, str(here / "keras_jpegs.py"), "score", str(keras), str(folder), "{out}.csv"],
-        },
-        rounds,
-        cwd=work,
-    )
-    _tell(measured)
+    commands = {
+        "batchclf": ours,
+        "batchclf exact": [*ours, "--resize", "exact"],
+        "keras": [PYTHON, str(HERE / "keras_jpegs.py"), "score", str(keras), str(folder), "{out}.csv"],
+    }
+    if find_spec("openvino"):
+        commands["batchclf bf16"] = [*ours, "--precision", "bf16"]
+    _tell(alternate(commands, rounds, cwd=work))
+
+
+def night(work: Path, rounds: int) -> None:
+    """The same 2,000 JPEGs scored with --cache, then again after 20 new ones came: seconds of the model in each."""
+    folder, bundle, _ = _mobilenet(work)
+    new = work / "new jpegs"
+    if not new.is_dir():
+        run([PYTHON, str(PEERS / "make_images.py"), str(new), "--jpeg", "2020"], cwd=work)
+    for number in range(rounds):
+        with tempfile.TemporaryDirectory(dir=work) as name:
+            here = Path(name)
+            shutil.copytree(folder, here / "photos", copy_function=os.link)
+            command = [*BATCHCLF, "score", "photos", "--model", str(bundle), "--cache", "--out"]
+            model, whole = [], []
+            for out in ("first", "again", "with 1% new"):
+                if out == "with 1% new":
+                    for path in sorted(new.rglob("*.jpg"), key=lambda path: path.name)[2000:]:
+                        (here / "photos" / path.parent.name / path.name).hardlink_to(path)
+                whole.append(run([*command, out], cwd=here)[0])
+                model.append(json.loads((here / out / "run.json").read_text())["targets"][0]["timings"]["model"])
+        print(
+            f"  round {number + 1}: model {model[0]:.2f} s the first night, {model[1]:.2f} s the same again, "
+            f"{model[2]:.2f} s with 1% new ({model[2] / model[0]:.1%}); "
+            f"whole runs {whole[0]:.1f}, {whole[1]:.1f}, {whole[2]:.1f} s"
+        )
 
 
 def many(work: Path, rounds: int) -> None:
@@ -114,13 +131,12 @@ def many(work: Path, rounds: int) -> None:
     print(f"600,000 against 60,000: {large.median / small.median:.2f} times the time, "
           f"{large.peak / small.peak:.2f} times the memory")  # fmt: skip
     million = _fashion(work / "1m", "--split", "test", "--copies", "100")
-    seconds, peak = run(
-        [*BATCHCLF, "score", str(million), "--model", str(bundle), "--out", str(work / "out-1m")], cwd=work, memory=True
-    )
-    print(f"1,000,000 files: {seconds:.1f} s, peak {peak:.0f} MB")
+    command = [*BATCHCLF, "score", str(million), "--model", str(bundle), "--out", "{out}"]
+    one = alternate({"1,000,000": command}, 1, cwd=work, memory=True)["1,000,000"]
+    print(f"1,000,000 files: {one.median:.1f} s, peak {one.peak:.0f} MB")
 
 
-CASES = {"pngs": pngs, "few": few, "jpegs": jpegs, "many": many}
+CASES = {"pngs": pngs, "few": few, "jpegs": jpegs, "night": night, "many": many}
 
 
 def _tell(measured: dict[str, Measured]) -> None:
@@ -134,6 +150,19 @@ def _fashion(folder: Path, *arguments: str) -> Path:
     if not folder.is_dir():
         run([PYTHON, str(PEERS / "make_images.py"), str(folder), *arguments], cwd=folder.parent)
     return folder
+
+
+def _mobilenet(work: Path) -> tuple[Path, Path, Path]:
+    """Give the JPEGs, and a MobileNetV2 as a bundle and as a Keras file."""
+    folder, bundle, keras = work / "jpegs", work / "mobilenet", work / "mobilenet.keras"
+    if not folder.is_dir():
+        run([PYTHON, str(PEERS / "make_images.py"), str(folder), "--jpeg", "2000"], cwd=work)
+    if not keras.is_file():
+        run([PYTHON, str(HERE / "keras_jpegs.py"), "make", str(keras)], cwd=work)
+    if not bundle.is_dir():
+        how = ["--classes", "class0,class1,class2,class3", "--scale", "minus1..1"]
+        run([*BATCHCLF, "model", "import", str(keras), "--out", str(bundle), *how], cwd=work)
+    return folder, bundle, keras
 
 
 def _first_files(source: Path, folder: Path, each: int) -> None:

@@ -29,7 +29,7 @@ from batchclf.scoring.processes import WorkerProcesses
 from batchclf.scoring.stream import Block, StreamTimes, blocks_of, count_unchanged, score_blocks, score_split
 from batchclf.storage.journal import JournalEntry, JournalHead
 
-COMPARED_IMAGES = 1000
+COMPARED_IMAGES = 250
 """Images of a directory that are also scored with float32 where less precision was asked for; of a split all are."""
 
 
