@@ -109,6 +109,8 @@ class RunRecord:
     model: ModelRecord
     targets: list[TargetRecord]
     precision: str = "f32"
+    resize: str = "fast"
+    formats: list[str] = field(default_factory=lambda: ["csv"])
     dataset: DatasetRecord | None = None
     gates: list[GateResult] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)

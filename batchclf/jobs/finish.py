@@ -111,6 +111,8 @@ def finish(
         seconds=steps.seconds,
         runtime=head.settings.runtime,
         precision=head.settings.precision,
+        resize=head.settings.resize,
+        formats=list(head.settings.formats),
         batch_size=head.settings.images_a_batch(head.bundle),
         topk=min(head.settings.topk, len(head.bundle.info.class_names)),
         probabilities=head.settings.probabilities,
@@ -119,7 +121,7 @@ def finish(
         dataset=head.dataset,
         gates=gates,
         timings=dict(steps.timings),
-        versions=_versions(),
+        versions=_versions(head.settings),
     )
     with steps.step("report"):
         write_report(folder, folder / REPORT_FILE, record, evaluations, gap, lambda: splits)
@@ -160,9 +162,10 @@ def model_record(bundle: Bundle, *, trained: bool) -> ModelRecord:
     )
 
 
-def _versions() -> dict[str, str]:
+def _versions(settings: ScoreSettings) -> dict[str, str]:
     versions = {"batchclf": __version__, "python": platform.python_version()}
-    for name in ("numpy", "onnxruntime", "opencv-python-headless", "tensorflow"):
+    openvino = ["openvino"] if settings.precision == "bf16" else []
+    for name in ("numpy", "onnxruntime", *openvino, "opencv-python-headless", "tensorflow"):
         try:
             versions[name] = version(name)
         except PackageNotFoundError:

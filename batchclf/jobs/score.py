@@ -201,7 +201,7 @@ class _TargetRun:
             timings={name: round(value, 3) for name, value in asdict(times).items() if name != "cached"},
         )
         _account(record, self.name, counts, self._scorer.watcher)
-        if check is not None:
+        if check is not None and check.images:
             self._scorer.watcher.say(f"precision: {check.sentence}")
         return record
 

@@ -79,7 +79,7 @@ def facts_view(record: RunRecord, evaluations: Sequence[Evaluation]) -> FactsVie
     return FactsView(
         groups=(_data(record), _model(record.model), _run(record)),
         targets=tuple(_target(target, by_split.get(target.split)) for target in record.targets),
-        files=_files(any(evaluation.labelled for evaluation in evaluations)),
+        files=_files(record, labelled=any(evaluation.labelled for evaluation in evaluations)),
     )
 
 
@@ -104,8 +104,12 @@ def _data(record: RunRecord) -> FactGroup:
         ]
     directories = [target for target in record.targets if target.kind == "directory"]
     facts += [Fact("Directory", visible(target.source), code=True) for target in directories]
+    resized = f", larger ones shrunk by the {visible(record.resize)} way" if directories else ""
     facts += [
-        Fact("Images", f"{height} × {width} pixels, {record.model.color_mode} ({counted(channels, 'channel')})"),
+        Fact(
+            "Images",
+            f"{height} × {width} pixels, {record.model.color_mode} ({counted(channels, 'channel')}){resized}",
+        ),
         Fact(f"Classes ({len(classes)})", names),
     ]
     return FactGroup("Data", tuple(facts))
@@ -147,9 +151,26 @@ def _run(record: RunRecord) -> FactGroup:
         Fact("Duration", duration(record.seconds)),
         Fact("Timings", timings),
         Fact("Runtime", f"{visible(record.runtime)}, batches of {counted(record.batch_size, 'image')}"),
+        Fact("Precision", "; ".join(_precision(target, record) for target in record.targets if target.precision)),
+        Fact("From the cache", _cached(record)),
         Fact("Versions", versions),
     ]
     return FactGroup("Run", tuple(fact for fact in facts if fact.value))
+
+
+def _precision(target: TargetRecord, record: RunRecord) -> str:
+    check = target.precision
+    if check is None or not check.images:
+        return f"{visible(record.precision)}, not compared with f32: all images came from the cache"
+    return (
+        f"{visible(record.precision)}: of {counted(check.images, 'image')} scored with f32, too, {check.changed:,} "
+        f"have another class there; probabilities differ by up to {check.largest:.1e}"
+    )
+
+
+def _cached(record: RunRecord) -> str:
+    cached = sum(target.cached for target in record.targets)
+    return f"{counted(cached, 'image')}, scored by an earlier run with this model" if cached else ""
 
 
 def _moment(iso: str) -> str:
@@ -177,13 +198,15 @@ def _target(target: TargetRecord, evaluation: Evaluation | None) -> TargetRow:
     )
 
 
-def _files(labelled: bool) -> tuple[File, ...]:
+def _files(record: RunRecord, *, labelled: bool) -> tuple[File, ...]:
+    others = [File(f"predictions.{name}", "the same rows, exact") for name in record.formats if name != "csv"]
     metrics = (
         File("per_class.csv", "metrics of each class"),
         File("confusion.csv", "confusion counts"),
     )
     return (
         File("predictions.csv", "one row an image"),
+        *others,
         *(metrics if labelled else ()),
         File("metrics.json", "all numbers"),
         File("skipped.csv", "files not scored, with reasons"),

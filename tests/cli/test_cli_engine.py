@@ -7,10 +7,9 @@ import sys
 from importlib.util import find_spec
 
 import numpy as np
-import onnx
 import pandas as pd
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx_cases import import_rows
 from PIL import Image
 
 from batchclf.models.openvino_runtime import CPUINFO, has_bf16
@@ -42,6 +41,8 @@ def test_the_formats_asked_for_are_written(cli, photos, digits_bundle, tmp_path,
     assert (code, err) == (0, "")
     assert {path.name for path in (tmp_path / "run").glob("predictions.*")} == files
     assert sorted(path.name for path in (tmp_path / "run").iterdir() if path.name.startswith(".")) == []
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert set(re.findall(r'href="(predictions\.\w+)"', page)) == files
     rows = pd.read_csv(tmp_path / "run" / "predictions.csv", dtype={"prediction": str})
     if "predictions.parquet" in files:
         exact = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
@@ -100,31 +101,7 @@ def test_resume_does_not_go_with_a_split(cli, digits_bundle):
 @pytest.fixture(scope="module")
 def spreading(tmp_path_factory):
     """A model for 8x8 images that spreads each over 1 MiB before it answers."""
-    folder = tmp_path_factory.mktemp("spreading")
-    rng = np.random.default_rng(0)
-    constants = [
-        numpy_helper.from_array(np.array([1, 64, 64, 1], np.int64), "times"),
-        numpy_helper.from_array(np.array([2], np.int64), "axes"),
-        numpy_helper.from_array(rng.normal(0, 0.2, (512, 10)).astype(np.float32), "weights"),
-    ]
-    nodes = [
-        helper.make_node("Tile", ["image", "times"], ["spread"]),
-        helper.make_node("Exp", ["spread"], ["bent"]),
-        helper.make_node("ReduceMean", ["bent", "axes"], ["means"], keepdims=0),
-        helper.make_node("Flatten", ["means"], ["flat"]),
-        helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["answers"]),
-    ]
-    inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 8, 8, 1])]
-    outputs = [helper.make_tensor_value_info("answers", TensorProto.FLOAT, ["n", 10])]
-    graph = helper.make_graph(nodes, "spreading", inputs, outputs, constants)
-    onnx.save(helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 18)]), folder / "m.onnx")
-    classes = ",".join(str(number) for number in range(10))
-    how = ["--classes", classes, "--scale", "0..1", "--out", str(folder / "bundle")]
-    subprocess.run(
-        [sys.executable, "-m", "batchclf", "model", "import", str(folder / "m.onnx"), *how], check=True, timeout=120
-    )
-    return folder / "bundle"
+    return import_rows(tmp_path_factory.mktemp("spreading"), 0, size=8, spread=64)
 
 
 LIMITED = """

@@ -8,47 +8,19 @@ import sys
 import time
 
 import numpy as np
-import onnx
 import pandas as pd
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx_cases import import_rows
 from PIL import Image
-
-from batchclf.cli.main import main
 
 FILES = ("predictions.csv", "predictions.jsonl", "predictions.parquet", "skipped.csv", "metrics.json", "confusion.csv")
 ARGUMENTS = ("--batch-size", "40", "--format", "csv,jsonl,parquet", "--probabilities")
 
 
-def _import_wide(folder, seed):
-    """A model for 512x512 images, which come in blocks of one batch: it looks at the mean of each row."""
-    rng = np.random.default_rng(seed)
-    constants = [
-        numpy_helper.from_array(np.array([2], np.int64), "axes"),
-        numpy_helper.from_array(rng.normal(0, 0.3, (512, 10)).astype(np.float32), "weights"),
-        numpy_helper.from_array(rng.normal(0, 0.3, 10).astype(np.float32), "bias"),
-    ]
-    nodes = [
-        helper.make_node("ReduceMean", ["image", "axes"], ["means"], keepdims=0),
-        helper.make_node("Flatten", ["means"], ["flat"]),
-        helper.make_node("Gemm", ["flat", "weights", "bias"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["answers"]),
-    ]
-    inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 512, 512, 1])]
-    outputs = [helper.make_tensor_value_info("answers", TensorProto.FLOAT, ["n", 10])]
-    graph = helper.make_graph(nodes, "rows", inputs, outputs, constants)
-    onnx.save(helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 18)]), folder / "rows.onnx")
-    classes = ",".join(str(number) for number in range(10))
-    out = folder / "rows"
-    assert main(
-        ["model", "import", str(folder / "rows.onnx"), "--classes", classes, "--scale", "0..1", "--out", str(out)]
-    ) == 0  # fmt: skip
-    return out
-
-
 @pytest.fixture(scope="module")
 def wide_bundle(tmp_path_factory):
-    return _import_wide(tmp_path_factory.mktemp("wide"), 0)
+    """A model for 512x512 images, which come in blocks of one batch."""
+    return import_rows(tmp_path_factory.mktemp("wide"), 0, size=512)
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +188,7 @@ def test_what_has_changed_since_is_scored_again(cli, here, wide_bundle, change):
 
 
 def test_nothing_of_another_model_or_of_other_options_is_mixed_in(cli, here, wide_bundle, tmp_path_factory):
-    other = _import_wide(tmp_path_factory.mktemp("other"), 1)
+    other = import_rows(tmp_path_factory.mktemp("other"), 1, size=512)
     process = _start(here, wide_bundle, here / "run", *ARGUMENTS)
     assert _kill_after(process, here, 25)
     code, out, _ = cli("score", here / "photos", "--model", other, "--out", here / "run", *ARGUMENTS, "--resume")

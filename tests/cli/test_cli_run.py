@@ -161,8 +161,8 @@ def test_lines_go_to_the_file_while_the_bar_is_on_the_terminal(tmp_path):
     assert b"epoch 1" not in shown
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_run_publishes_nothing(tmp_path, sign):
+def stop_while_training(tmp_path, sign):
+    """Start a job that trains without end, and send it a signal after the second epoch: its exit code and errors."""
     job = write_job(tmp_path, '[data]\ndataset = "digits"\n[model]\nepochs = 100000\n')
     with subprocess.Popen(
         [sys.executable, "-m", "batchclf", "run", str(job)],
@@ -178,7 +178,13 @@ def test_interrupted_run_publishes_nothing(tmp_path, sign):
                 break
         running.send_signal(sign)
         _, err = running.communicate(timeout=60)
-    assert running.returncode == 130
+    return running.returncode, err
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_publishes_nothing(tmp_path, sign):
+    code, err = stop_while_training(tmp_path, sign)
+    assert code == 130
     assert "interrupted; nothing was published" in err
     assert "Traceback" not in err
     left = sorted(path.name for path in (tmp_path / "reports" / "digits").iterdir())
@@ -187,19 +193,7 @@ def test_interrupted_run_publishes_nothing(tmp_path, sign):
 
 def test_killed_run_leaves_nothing_for_long(tmp_path, cli):
     """kill -9 in the middle: nothing is published, and the next run clears up and goes through."""
-    endless = write_job(tmp_path, '[data]\ndataset = "digits"\n[model]\nepochs = 100000\n')
-    with subprocess.Popen(
-        [sys.executable, "-m", "batchclf", "run", str(endless)],
-        cwd=tmp_path,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as running:
-        assert running.stdout is not None
-        for line in running.stdout:
-            if line.startswith("epoch 1:"):
-                break
-        running.kill()
+    assert stop_while_training(tmp_path, signal.SIGKILL)[0] == -signal.SIGKILL
     folder = tmp_path / "reports" / "digits"
     assert list(folder.glob(".*.partial"))
     assert not (folder / "latest").exists()
