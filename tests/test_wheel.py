@@ -36,7 +36,7 @@ def test_wheel_holds_everything(wheel, repo_root):
     templates = [path for path in (repo_root / "templates").iterdir() if path.suffix in {".html", ".css"}]
     assert templates
     assert all(f"batchclf/templates/{path.name}" in names for path in templates)
-    assert scripts["console_scripts"]["batchclf"] == "batchclf.cli.main:main"
+    assert scripts["console_scripts"]["batchclf"] == "batchclf.cli.main:entry"
     assert not any(name.startswith(("tests/", "jobs/", "reports/")) for name in names)
 
 
