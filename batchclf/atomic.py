@@ -13,6 +13,11 @@ def beside(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
 
 
+def is_beside(partial: Path, target: Path) -> bool:
+    """Whether a path is one that `beside` has named for `target`, in this or another process."""
+    return partial.parent == target.parent and partial.name.rsplit(".", 2)[0] == f".{target.name}"
+
+
 def remove_leftovers(folder: Path) -> list[Path]:
     """Remove what killed processes left half-written in a folder that no one else writes to now.
 

@@ -1,5 +1,10 @@
 """Every exception that batchclf raises on purpose; only `cli.main.main` prints them."""
 
+import errno
+
+WANT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""The system's errors that are the want of this process or the machine, not the fault of a file."""
+
 
 class BatchclfError(Exception):
     """Something a user can put right.
@@ -50,6 +55,10 @@ class PredictionsError(BatchclfError):
 
 class RunError(BatchclfError):
     """A run directory that is missing, incomplete or of another format version."""
+
+
+class TargetTakenError(RunError):
+    """A run directory that another run, still going on, is to become."""
 
 
 class GateFailedError(BatchclfError):

@@ -65,6 +65,6 @@ def _no_bar(steps: int) -> None:
 
 def _printable(line: str) -> str:
     """Keep file names with line breaks, escape codes or broken UTF-8 from garbling the terminal or cron's mail."""
-    encoding = sys.stdout.encoding or "utf-8"
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     text = "".join(c if c.isprintable() or c == " " else c.encode("unicode_escape").decode() for c in line)
     return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -3,20 +3,22 @@
 import argparse
 import gc
 import os
-import signal
 import sys
 import traceback
-from types import FrameType
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from batchclf import __version__
 from batchclf.cli import data, evaluate, model, options, report, run, score, train
-from batchclf.errors import BatchclfError
+from batchclf.errors import WANT, BatchclfError
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
 
 INTERRUPTED = 130
+_NO_THREAD = "can't start new thread"  # Python's RuntimeError for that has no class of its own
+_CHECK_LIMITS = "raise the limits of the process, or give fewer --workers"
+_CHECK_DISK = "check the disk's free space and the permissions"
 
 EXAMPLES = """\
 examples:
@@ -48,6 +50,7 @@ def entry() -> NoReturn:
     """Run as a process: `main`, then the end, without taking down all that was loaded (0.1 s)."""
     # Scoring makes many small objects and few cycles; looking for these every 700 objects costs 4% of a run.
     gc.set_threshold(10_000)
+    _open_standard_streams()
     code = main()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
@@ -58,6 +61,18 @@ def entry() -> NoReturn:
     os._exit(code)
 
 
+def _open_standard_streams() -> None:
+    """Open what was closed on the null device: a file of a run must not become standard output or error."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (until the end)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code (README, "Exit codes")."""
     arguments = sys.argv[1:] if argv is None else argv
@@ -65,15 +80,12 @@ def main(argv: list[str] | None = None) -> int:
     args.command = ["batchclf", *arguments]
     # Imported here: it loads json, which --help does not need.
     from batchclf.cli.console import Console
+    from batchclf.cli.interrupt import interruptible
     from batchclf.cli.native_stderr import diverted_native_stderr
 
     console = Console(quiet=args.quiet, as_json=args.json, verbose=args.verbose)
     try:
-        before = signal.signal(signal.SIGTERM, _terminate)
-    except ValueError:  # not in the main thread
-        before = None
-    try:
-        with diverted_native_stderr():
+        with interruptible(), diverted_native_stderr():
             code: int = args.handle(args, console)
         return code
     except KeyboardInterrupt as error:
@@ -86,25 +98,25 @@ def main(argv: list[str] | None = None) -> int:
         hint = "free memory, or give a smaller --batch-size or fewer --workers"
         hint = "; ".join(filter(None, (hint, _kept(error))))
         return _ended(console, BatchclfError(f"the memory does not suffice: {error}", hint=hint), 1)
-    except BrokenPipeError:
+    except BrokenPipeError as error:
+        # Nobody reads the output any more, as behind `| head`: that is an error only where it ended a run.
         sys.stdout = None
+        if hint := _kept(error):
+            return _ended(console, BatchclfError("nobody reads the output any more; use --quiet", hint=hint), 1)
         return 1
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
-        hint = "check the disk's free space and the permissions; " + (_kept(error) or "nothing was published")
+        check = _CHECK_LIMITS if error.errno in WANT else _CHECK_DISK
+        hint = f"{check}; {_kept(error) or 'nothing was published'}"
         return _ended(console, BatchclfError(f"the system refused ({error.strerror or error}){where}", hint=hint), 1)
     except Exception as error:
+        if str(error) == _NO_THREAD:
+            hint = "; ".join(filter(None, (_CHECK_LIMITS, _kept(error))))
+            return _ended(console, BatchclfError(f"the system refused ({error})", hint=hint), 1)
         traceback.print_exc()
         hint = "this is a fault in batchclf: please report it with the traceback above"
         hint = "; ".join(filter(None, (hint, _kept(error))))
         return _ended(console, BatchclfError(f"unexpected {type(error).__name__}: {error}", hint=hint), 1)
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _kept(error: BaseException) -> str:

@@ -7,6 +7,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+def _chatter_file() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        # No folder for temporary files can be written to. The run needs none; only the chatter is lost.
+        return Path(os.devnull).open("w+b", buffering=0)
 
 
 @contextmanager
@@ -29,7 +39,7 @@ def diverted_native_stderr() -> Iterator[None]:
         replaced = python_stderr.fileno() == 2
     except (OSError, io.UnsupportedOperation):
         replaced = False
-    with tempfile.TemporaryFile() as chatter:
+    with _chatter_file() as chatter:
         os.dup2(chatter.fileno(), 2)
         if replaced:
             sys.stderr = os.fdopen(kept, "w", encoding=python_stderr.encoding, errors="backslashreplace", closefd=False)

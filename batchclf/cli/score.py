@@ -78,6 +78,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
 def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProcesses") -> int:
     from batchclf.cli.selection import directory_target, refuse_with_split
     from batchclf.cli.summary import run_exit_code, run_summary, tell_trouble
+    from batchclf.errors import TargetTakenError
     from batchclf.jobs.budget import parse_budget
     from batchclf.jobs.score_run import choose_bundle, score_directory_run, score_split_run
     from batchclf.storage.published import new_run_id, publish_latest
@@ -88,21 +89,28 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
         refuse_with_split(args)
     bundle = choose_bundle(args.model, args.reports, say=console.say)
     settings = score_settings(args)
-    out = args.out or args.reports / JOB / new_run_id(args.reports / JOB)
-    if directory is None:
-        record = score_split_run(_split(args, bundle, console), bundle, settings, out, console, args.command)
-    else:
-        record = score_directory_run(
-            directory,
-            bundle,
-            settings,
-            budget,
-            out,
-            console,
-            args.command,
-            resume=args.resume,
-            processes=processes,
-        )
+    while True:
+        out = args.out or args.reports / JOB / new_run_id(args.reports / JOB)
+        try:
+            if directory is None:
+                record = score_split_run(_split(args, bundle, console), bundle, settings, out, console, args.command)
+            else:
+                record = score_directory_run(
+                    directory,
+                    bundle,
+                    settings,
+                    budget,
+                    out,
+                    console,
+                    args.command,
+                    resume=args.resume,
+                    processes=processes,
+                )
+            break
+        except TargetTakenError:
+            if args.out:
+                raise
+            # Another run began in the same moment: the next name is free.
     if args.out is None:
         publish_latest(out)
     console.say(f"predictions: {out / 'predictions.csv'}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from batchclf.core.types import ColorMode, ResizeMode
 from batchclf.data.jpeg import SOI, jpeg_size
 from batchclf.data.resize import fit, reduction
-from batchclf.errors import UnreadableImageError
+from batchclf.errors import WANT, UnreadableImageError
 
 DECODING_VERSION = 1
 """To be raised whenever the same file would give other pixels: scores in caches are told apart by it."""
@@ -53,7 +53,10 @@ def read_image(
 
 
 def read_content(path: Path | str) -> bytes:
-    """Read a whole file; raises UnreadableImageError with the reason where that fails."""
+    """Read a whole file; raises UnreadableImageError with the reason where that fails.
+
+    Raises OSError where it is not the file's fault, as with too many open files.
+    """
     try:
         # Half the time of `open`, which counts where files are small.
         handle = os.open(path, _READ)
@@ -69,6 +72,8 @@ def read_content(path: Path | str) -> bytes:
         finally:
             os.close(handle)
     except OSError as error:
+        if error.errno in WANT:
+            raise
         raise UnreadableImageError(f"cannot be read: {error.strerror}") from error
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
 from batchclf.data.image_files import IMAGE_SUFFIXES
 from batchclf.data.labels import LabelRule
-from batchclf.errors import DataError
+from batchclf.errors import WANT, DataError
 
 Found = ImageRef | SkippedImage | ExcludedFile
 
@@ -120,6 +120,8 @@ def _list(
                     names.append(name)
                     irregular.add(name)
     except OSError as error:
+        if error.errno in WANT:
+            raise
         return SkippedImage(ImageRef(prefix, None), f"the folder cannot be listed: {error.strerror}")
     names.sort()
     # `prefix` ends in "/", so its last part starts behind the "/" before that one.

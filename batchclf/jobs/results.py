@@ -9,6 +9,7 @@ from types import TracebackType
 from batchclf.jobs.targets import ScoreSettings
 from batchclf.jobs.watcher import Watcher
 from batchclf.scoring.stream import Block
+from batchclf.storage.cells import utf8_text
 from batchclf.storage.journal import Journal, JournalEntry, JournalHead
 from batchclf.storage.prediction_files import PredictionFiles
 from batchclf.storage.run_directory import SKIPPED_FILE
@@ -87,7 +88,7 @@ class Results:
         counts.excluded.update(file.reason for file in block.excluded)
         for skipped in block.skipped:
             self._skipped.write(skipped, split)
-            line = f"skipped {skipped.ref.path}: {skipped.reason}"
+            line = utf8_text(f"skipped {skipped.ref.path}: {skipped.reason}")
             counts.first_skip = counts.first_skip or line
             self._watcher.detail(line)
         if block.scores is not None:

@@ -93,7 +93,9 @@ def score_directory(
     watcher.say(f"scoring {source}: {rule.sentence}")
     with ExitStack() as stack:
         scorer = _open(stack, bundle, settings, watcher, compared=COMPARED_IMAGES)
-        pool = stack.enter_context(DecodePool(setup, settings.workers, cache=scorer.cache, processes=processes))
+        pool = stack.enter_context(
+            DecodePool(setup, settings.workers, cache=scorer.cache, processes=processes, say=watcher.say)
+        )
         times = StreamTimes()
         block = files_per_block(scorer.model.batch_size, info.input_shape)
         files = blocks_of(select(target.root, rule, target.selection), block, times)
@@ -214,9 +216,7 @@ def _account(record: TargetRecord, name: str, counts: Counts, watcher: Watcher) 
     )
     if record.found != record.scored + record.skipped + record.excluded:
         raise RunError(f"the files do not add up: {line}", hint="this is a fault in batchclf; report it with the log")
-    watcher.say(line)
-    if record.cached:
-        watcher.say(f"{record.cached:,} of them were scored before with this model and come from the cache")
+    watcher.say(line + (f"; {record.cached:,} scores come from the cache" if record.cached else ""))
     if not record.scored:
         why = f"; the first: {counts.first_skip}" if counts.first_skip else ""
         raise NothingToScoreError(

@@ -21,6 +21,7 @@ from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget
 from batchclf.jobs.watcher import Watcher
 from batchclf.models.bundle import Bundle, load_bundle
 from batchclf.scoring.processes import WorkerProcesses
+from batchclf.storage.cells import utf8_text
 from batchclf.storage.journal import JournalHead
 from batchclf.storage.prediction_files import check_formats
 from batchclf.storage.published import published_models
@@ -148,7 +149,7 @@ def _journal_head(target: DirectoryTarget, rule: LabelRule, bundle: Bundle, sett
         "choice of files": target.selection.fingerprint(target.root),
         "version of batchclf": __version__,
     }
-    return JournalHead(str(target.root.resolve()), parts)
+    return JournalHead(utf8_text(str(target.root.resolve())), parts)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ def read_class_names(text: str) -> tuple[str, ...]:
     be read, or the names are fewer than two, empty or not unique.
     """
     path = Path(text)
-    if path.is_file():
+    if _is_file(path):
         names, source = _from_file(path), str(path)
     elif "," in text:
         names, source = [name.strip() for name in text.split(",")], "--classes"
@@ -34,6 +34,13 @@ def read_class_names(text: str) -> tuple[str, ...]:
     if double is not None:
         raise UsageError(f"{source} names the class '{double}' twice", hint="class names must be unique")
     return tuple(names)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a long list is too long for a file's name
+        return False
 
 
 def _from_file(path: Path) -> list[str]:

@@ -54,6 +54,16 @@ def parameter_count(graph: Any) -> int:
     return sum(int(np.prod(each.dims, dtype=np.int64)) for each in constants)
 
 
+def computes_in_half(graph: Any) -> bool:
+    """Tell whether a graph holds numbers of 16 bits, or makes some by a Cast."""
+    onnx = onnx_or_error()
+    half = {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
+    casts = (node for each in subgraphs(graph) for node in each.node if node.op_type == "Cast")
+    return any(each.data_type in half for each in constant_tensors(graph).values()) or any(
+        attribute.name == "to" and attribute.i in half for node in casts for attribute in node.attribute
+    )
+
+
 def last_operation(graph: Any) -> str:
     """Name the operation that gives the first output's values; what only moves or casts them is passed over."""
     makers = {output: node for node in graph.node for output in node.output}
@@ -142,20 +152,16 @@ def with_interface(model: Any, steps: Preprocessing, output_rank: int) -> Any:
     """Give a classifier's graph the interface of a bundle: the steps before it and the probabilities after it.
 
     `model` is a ModelProto with one input and one output; it is changed and given back. `output_rank` is the
-    number of axes of its output; all but the first two must have size 1. A batch of fixed size 1 is made open.
-    Raises ModelError where the opset is too old.
+    number of axes of its output; all but the first two must have size 1. Raises ModelError where the opset is too old.
     """
     from onnx import TensorProto, helper
 
     version = opset(model)
     graph = model.graph
     source, result = real_inputs(graph)[0], graph.output[0]
-    fixed = dims(source)[:1] == (1,)
     source_type, result_type = source.type.tensor_type.elem_type, result.type.tensor_type.elem_type
-    prefix = _free_prefix(graph)
+    prefix = free_prefix(graph)
     _rename(graph, {INPUT: prefix + INPUT, OUTPUT: prefix + OUTPUT})
-    if fixed:
-        _open_batch(graph, prefix)
     before, after = _Chain(graph, INPUT, f"{prefix}in/"), _Chain(graph, result.name, f"{prefix}out/")
     _add_steps(before, steps, source_type)
     before.end(source.name)
@@ -247,17 +253,18 @@ def _add_output(chain: _Chain, kind: OutputKind, given: int, rank: int, version:
         chain.add("Add", np.array([1, 0], np.float32))
 
 
-def _subgraphs(graph: Any) -> Iterator[Any]:
+def subgraphs(graph: Any) -> Iterator[Any]:
+    """Give the graph, and the graphs inside its nodes."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
             for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
-                yield from _subgraphs(inner)
+                yield from subgraphs(inner)
 
 
 def _rename(graph: Any, names: dict[str, str]) -> None:
     """Rename values wherever they stand; a name means the same in a graph and in its subgraphs."""
-    for each in _subgraphs(graph):
+    for each in subgraphs(graph):
         for node in each.node:
             for values in (node.input, node.output):
                 values[:] = [names.get(name, name) for name in values]
@@ -265,29 +272,10 @@ def _rename(graph: Any, names: dict[str, str]) -> None:
             value.name = names.get(value.name, value.name)
 
 
-def _free_prefix(graph: Any) -> str:
+def free_prefix(graph: Any) -> str:
     """Give a prefix that no name in the graph has; one that was made here before has the first."""
-    names = {
-        name for each in _subgraphs(graph) for node in each.node for name in (node.name, *node.input, *node.output)
-    }
+    names = {name for each in subgraphs(graph) for node in each.node for name in (node.name, *node.input, *node.output)}
     number = 1
     while any(name.startswith(f"batchclf{number}/") for name in names):
         number += 1
     return f"batchclf{number}/"
-
-
-def _open_batch(graph: Any, prefix: str) -> None:
-    """Let reshapes to a batch of 1 keep the batch they get; whether that suffices, the check on samples shows."""
-    from onnx.numpy_helper import from_array, to_array
-
-    constants = constant_tensors(graph)
-    for node in [each for each in graph.node if each.op_type == "Reshape"]:
-        shape = constants.get(node.input[1])
-        if shape is None or node.input[0] in constants:
-            continue
-        values = to_array(shape).copy()
-        if values.size > 1 and values[0] == 1:
-            values[0] = 0
-            name = f"{prefix}reshape/constant{len(graph.initializer)}"
-            graph.initializer.append(from_array(values, name))
-            node.input[1] = name

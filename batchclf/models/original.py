@@ -8,10 +8,18 @@ from numpy.typing import NDArray
 
 from batchclf.errors import ModelError
 from batchclf.models import onnx_graph
+from batchclf.models.onnx_export import DYNAMIC_BATCH
 from batchclf.models.runtimes import onnx_session
 from batchclf.models.settle import ModelInput
 
 H5_SUFFIXES = (".h5", ".hdf5")
+_OF_PYTORCH = "export the model to ONNX where its Python code is, with torch.onnx.export, and import that .onnx file"
+_OTHERWISE = {
+    ".pt": _OF_PYTORCH,
+    ".pth": _OF_PYTORCH,
+    ".data": "give the .onnx file that lies beside it",
+    ".pb": "give the SavedModel folder that it lies in",
+}
 
 
 class Original(Protocol):
@@ -58,7 +66,7 @@ def open_original(path: Path) -> Original:
     what = "is no SavedModel: it holds no saved_model.pb" if path.is_dir() else "is none by its suffix"
     raise ModelError(
         f"{path} is not a model that can be imported; it {what}",
-        hint="give a .keras, .h5 or .onnx file, or a SavedModel folder",
+        hint=_OTHERWISE.get(path.suffix.lower(), "give a .keras, .h5 or .onnx file, or a SavedModel folder"),
     )
 
 
@@ -92,11 +100,18 @@ class OnnxOriginal:
                 f"{path} takes or gives something that is no tensor",
                 hint="export the model so that its output is a tensor of probabilities (skl2onnx: zipmap=False)",
             )
+        given = onnx.helper.tensor_dtype_to_np_dtype(graph.output[0].type.tensor_type.elem_type).name
+        if not given.endswith(("float16", "float32", "float64")):
+            raise ModelError(
+                f"{path} gives {given} in its output '{graph.output[0].name}', such as a label; a probability or a "
+                "logit for each class is needed",
+                hint="export the model with its probabilities as the only output",
+            )
         batch, *shape = onnx_graph.dims(source) or (None,)
         if batch not in (None, 1):
             raise ModelError(
                 f"{path} takes batches of exactly {batch} images",
-                hint="export it with a dynamic batch axis (torch.onnx.export: dynamic_axes={'INPUT': {0: 'batch'}})",
+                hint=DYNAMIC_BATCH,
             )
         self._alone = batch == 1
         dtype = onnx.helper.tensor_dtype_to_np_dtype(source.type.tensor_type.elem_type).name
@@ -111,7 +126,8 @@ class OnnxOriginal:
         except Exception as error:  # ONNX Runtime raises a class of its own for each status code
             raise ModelError(
                 f"the model cannot answer for inputs of shape {values.shape}: {error}",
-                hint="check --input-size, --color and --layout",
+                hint="check --input-size, --color and --layout; a model that answers for one image alone "
+                "(a reshape to 1 x N in it does that) must be exported with a batch size of 1",
             ) from error
 
     def graph(self, shape: tuple[int, ...]) -> Any:
@@ -125,10 +141,15 @@ class OnnxOriginal:
 
 def one_of_each(path: Path, inputs: list[str], outputs: list[str]) -> None:
     """Raise ModelError unless there is one input and one output."""
+    hints = {
+        "input": "the image. Keras' own ONNX export turns the constants of a Normalization layer into inputs; import "
+        "the .keras file instead",
+        "output": "the probabilities or the logits of the classes; onnx.utils.extract_model cuts an ONNX graph down "
+        "to one of its outputs",
+    }
     for what, names in (("input", inputs), ("output", outputs)):
         if len(names) != 1:
             raise ModelError(
                 f"{path} has {len(names)} {what}s ({', '.join(names)}); an image classifier has one",
-                hint=f"export a model that has one {what}"
-                + (": the probabilities or the logits of the classes" if what == "output" else ": the image"),
+                hint=f"export a model that has one {what}: {hints[what]}",
             )

@@ -141,7 +141,14 @@ def settle_scale(model: ModelInput, options: ImportOptions, own_range: tuple[flo
     where the model does not tell and no option does.
     """
     asked = options.scale
-    if asked is None and (options.mean is not None or options.std is not None):
+    if asked is None and (options.mean is not None or options.std is not None) and model.dtype != "uint8":
+        largest = max(map(abs, (*(options.mean or ()), *(options.std or ()))))
+        if largest > 1:
+            raise UsageError(
+                f"{largest:g} in --mean or --std is no value of pixels scaled to 0..1, as they are without --scale",
+                hint="give --scale none if --mean and --std are for pixels of 0 to 255, else --scale 0..1 or minus1..1",
+            )
+        say("pixels: scaled to 0..1 before --mean and --std")
         asked = "0..1"
     itself = ""
     if own_range is not None and max(map(abs, own_range)) <= LARGEST_SCALED:

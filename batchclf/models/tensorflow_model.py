@@ -1,5 +1,6 @@
 """Keras models and SavedModels: load them, run them, turn them into ONNX graphs. All that needs TensorFlow."""
 
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from batchclf.errors import ModelError
 from batchclf.models.bundle import H5_FILE, KERAS_FILE, SAVED_MODEL_FOLDER
+from batchclf.models.onnx_graph import subgraphs
 from batchclf.models.original import H5_SUFFIXES, one_of_each
 from batchclf.models.settle import ModelInput
 
@@ -60,6 +62,8 @@ class TensorflowModel:
         """Give the ONNX model that takes images of this shape; raises ModelError where tf2onnx cannot make it."""
         import tf2onnx
 
+        # It logs tracebacks of optimizations that it then leaves out; what fails is told here.
+        logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
         function = self._function(shape)
         try:
             model, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=OPSET)
@@ -68,6 +72,8 @@ class TensorflowModel:
                 f"the model cannot be turned into an ONNX graph: {error}",
                 hint="replace the layers named above by ones that ONNX knows, or import an ONNX export of the model",
             ) from error
+        _keep_captured(model.graph, function.get_concrete_function().graph.captures)
+        _check_operations(model.graph)
         return model
 
     def parameters(self) -> int:
@@ -87,6 +93,35 @@ class TensorflowModel:
         return self._functions[shape]
 
 
+def _keep_captured(graph: Any, captures: Any) -> None:
+    """Make constants of what tf2onnx takes for inputs: tensors of Python, such as those of Normalization(mean=…)."""
+    from onnx.numpy_helper import from_array
+
+    values = {inside.name: outside for outside, inside in captures}
+    captured = [each for each in graph.input if each.name in values]
+    for each in captured:
+        graph.initializer.append(from_array(values[each.name].numpy(), each.name))
+        graph.input.remove(each)
+
+
+def _check_operations(graph: Any) -> None:
+    """Raise ModelError where tf2onnx has left operations of TensorFlow in a graph."""
+    from onnx import defs
+
+    nodes = [node for each in subgraphs(graph) for node in each.node]
+    unknown = sorted({node.op_type for node in nodes if not node.domain and not defs.has(node.op_type)})
+    if any("Random" in name for name in unknown):
+        raise ModelError(
+            f"the model draws random numbers ({', '.join(unknown)}): it was exported as it is while it is trained",
+            hint="import the .keras file, or export the model without its layers for augmentation",
+        )
+    if unknown:
+        raise ModelError(
+            f"the model uses operations of TensorFlow that ONNX does not have: {', '.join(unknown)}",
+            hint="replace the layers that use them, or import an ONNX export of the model",
+        )
+
+
 def load_keras(path: Path) -> TensorflowModel:
     """Load a `.keras` or legacy `.h5` file in Keras' safe mode: no code out of the file is run.
 
@@ -99,7 +134,16 @@ def load_keras(path: Path) -> TensorflowModel:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises nearly anything on files that are damaged or ask for missing code
         raise _not_loaded(path, error) from error
+    _compute_in_float32(model)
     return keras_model(path, model)
+
+
+def _compute_in_float32(model: Any) -> None:
+    """Let layers of mixed precision compute with the float32 weights that they have; a CPU does that faster, too."""
+    layers = getattr(model, "_flatten_layers", lambda: ())()
+    for layer in [each for each in layers if each.compute_dtype in ("float16", "bfloat16")]:
+        if layer.variable_dtype == "float32":
+            layer.dtype_policy = "float32"
 
 
 def keras_model(path: Path, model: Any) -> TensorflowModel:
@@ -115,6 +159,9 @@ def keras_model(path: Path, model: Any) -> TensorflowModel:
     kept = H5_FILE if path.suffix.lower() in H5_SUFFIXES else KERAS_FILE
 
     def call(values: Any) -> Any:
+        structure = getattr(model, "input", None)
+        if isinstance(structure, dict):
+            values = {next(iter(structure)): values}
         answer = model(values, training=False)
         # A model with one output may give it in a list or dictionary.
         while isinstance(answer, list | tuple | dict):

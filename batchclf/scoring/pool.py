@@ -11,8 +11,9 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.types import Say
 from batchclf.scoring.cache import ScoreCache
-from batchclf.scoring.decoder import Decoded, Decoder, DecodeSetup, content_digest
+from batchclf.scoring.decoder import Decoded, Decoder, DecodeSetup
 from batchclf.scoring.processes import WorkerProcesses
 from batchclf.scoring.worker import RemoteDecoder, WorkerDiedError
 
@@ -38,13 +39,16 @@ class DecodePool:
         *,
         cache: ScoreCache | None = None,
         processes: WorkerProcesses | None = None,
+        say: Say = lambda line: None,
     ) -> None:
         self.workers = workers
         self.processes = processes or WorkerProcesses()
         self._setup = setup
         self._cache = cache
+        self._say = say
         self._own = threading.local()
         self._use_processes = self._closed = False
+        self._processes_work = bool(sys.executable)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="decode")
 
     def __enter__(self) -> "DecodePool":
@@ -60,8 +64,8 @@ class DecodePool:
         self._threads.shutdown(cancel_futures=True)
 
     def use_processes(self) -> None:
-        """From here on each thread decodes through a process of its own."""
-        self._use_processes = bool(sys.executable)
+        """From here on each thread decodes through a process of its own; by itself where no process can be had."""
+        self._use_processes = self._processes_work
 
     def decode(self, paths: Sequence[str]) -> "Future[Part]":
         """Read and decode files."""
@@ -106,7 +110,9 @@ class DecodePool:
         except WorkerDiedError as error:
             reason = f"the decoder crashed on it twice ({error})"
             nothing = np.empty((0, *self._setup.input_shape), np.uint8)
-            return Part(Decoded([content_digest(reason.encode())], {0: reason}, nothing, 0.0, 0.0), {})
+            # The digest is that of the content: a resumed run, which only reads, must find the same.
+            digests = Decoder(self._setup).read([path]).digests
+            return Part(Decoded(digests, {0: reason}, nothing, 0.0, 0.0), {})
 
     def _digests(self, paths: Sequence[str]) -> list[bytes]:
         try:
@@ -122,11 +128,23 @@ class DecodePool:
         if isinstance(decoder, RemoteDecoder):
             if not decoder.ended:
                 return decoder
+            self.processes.end(decoder.process)
         elif decoder is not None and not self._use_processes:
             return decoder
-        decoder = RemoteDecoder(self._setup, self.processes.take()) if self._use_processes else Decoder(self._setup)
-        self._own.decoder = decoder
-        return decoder
+        self._own.decoder = self._remote_decoder() if self._use_processes else Decoder(self._setup)
+        own: Decoder | RemoteDecoder = self._own.decoder
+        return own
+
+    def _remote_decoder(self) -> Decoder | RemoteDecoder:
+        try:
+            return RemoteDecoder(self._setup, self.processes.take())
+        except (OSError, WorkerDiedError) as error:
+            if self._closed:
+                raise RuntimeError("the run is ending") from error
+            if self._processes_work:
+                self._say(f"decoding without processes of their own, which is slower: none could be started ({error})")
+            self._use_processes = self._processes_work = False
+            return Decoder(self._setup)
 
 
 def _joined(parts: Sequence[Part], input_shape: tuple[int, int, int]) -> Part:

@@ -24,7 +24,7 @@ class WorkerProcesses:
         self._idle: list[subprocess.Popen[bytes]] = []
         self._all: list[subprocess.Popen[bytes]] = []
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = self._refused = False
 
     def __enter__(self) -> "WorkerProcesses":
         """Return itself."""
@@ -40,26 +40,42 @@ class WorkerProcesses:
         for process in processes:
             process.kill()
         for process in processes:
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    # What was still to be written has nobody to go to.
-                    with suppress(OSError):
-                        pipe.close()
-            process.wait()
+            self.end(process)
 
     def start(self, count: int) -> None:
-        """Start some processes that will be taken later."""
-        for _ in range(count):
-            process = self._launch()
+        """Start some processes that will be taken later; none where the system does not give so many."""
+        try:
+            for _ in range(count):
+                process = self._launch()
+                with self._lock:
+                    self._idle.append(process)
+        except OSError:
+            # Of files or processes there are hardly any left now; the run itself needs some.
             with self._lock:
-                self._idle.append(process)
+                self._refused = True
+                idle, self._idle = self._idle, []
+            for process in idle:
+                self.end(process)
 
     def take(self) -> "subprocess.Popen[bytes]":
-        """Give a process that nobody else has. Raises RuntimeError after the end of the run."""
+        """Give a process that nobody else has. Raises OSError where the system gives none, RuntimeError at the end."""
         with self._lock:
             if self._idle and not self._closed:
                 return self._idle.pop()
         return self._launch()
+
+    def end(self, process: "subprocess.Popen[bytes]") -> None:
+        """Kill a process, if it has not ended, and free what it held."""
+        process.kill()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                # What was still to be written has nobody to go to.
+                with suppress(OSError):
+                    pipe.close()
+        process.wait()
+        with self._lock:
+            if process in self._all:
+                self._all.remove(process)
 
     def pids(self) -> list[int]:
         """The ids of the processes that have not been found ended."""
@@ -69,11 +85,16 @@ class WorkerProcesses:
     def _launch(self) -> "subprocess.Popen[bytes]":
         # With this process' own import path, so that the package need not be installed, and no main module runs twice.
         path = [str(Path(__file__).parents[2]), *sys.path]
-        command = [sys.executable, "-S", "-E", "-c", f"import sys; sys.path[:] = {path!r}; {_MAIN}"]
+        # And with its encoding of file names.
+        options = ["-S", "-E", "-X", f"utf8={sys.flags.utf8_mode}"]
+        command = [sys.executable, *options, "-c", f"import sys; sys.path[:] = {path!r}; {_MAIN}"]
         with self._lock:
             if self._closed:
                 raise RuntimeError("the run is ending")
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            if self._refused:
+                raise OSError("not as many could be started as there are workers")
+            # In a session of its own: signals to the run's process group are for the run to handle.
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
             self._all.append(process)
         return process
 

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 from batchclf.scoring.decoder import Decoded, Decoder, DecodeSetup
 
@@ -27,13 +27,15 @@ class RemoteDecoder:
     """A `Decoder` in a process of its own; to be used from one thread."""
 
     def __init__(self, setup: DecodeSetup, process: "subprocess.Popen[bytes]") -> None:
-        self._process = process
+        """Wait until the process is ready; raises WorkerDiedError where it does not come so far."""
+        self.process = process
         self._send(setup)
+        self._receive()
 
     @property
     def ended(self) -> bool:
         """Whether the process has ended."""
-        return self._process.poll() is not None
+        return self.process.poll() is not None
 
     def read(self, paths: Sequence[str]) -> Decoded:
         """As `Decoder.read`; raises WorkerDiedError."""
@@ -49,20 +51,26 @@ class RemoteDecoder:
 
     def _call(self, method: str, argument: list[Any]) -> Decoded:
         self._send((method, argument))
-        assert self._process.stdout is not None
-        try:
-            decoded: Decoded = pickle.load(self._process.stdout)
-        except (EOFError, pickle.UnpicklingError, ValueError) as error:  # ValueError: closed by another thread
-            raise WorkerDiedError(self._process.wait()) from error
+        answer = self._receive()
+        if isinstance(answer, Exception):
+            raise answer
+        decoded: Decoded = answer
         return decoded
 
     def _send(self, message: Any) -> None:
-        assert self._process.stdin is not None
+        assert self.process.stdin is not None
         try:
-            pickle.dump(message, self._process.stdin, pickle.HIGHEST_PROTOCOL)
-            self._process.stdin.flush()
+            pickle.dump(message, self.process.stdin, pickle.HIGHEST_PROTOCOL)
+            self.process.stdin.flush()
         except (BrokenPipeError, ValueError) as error:
-            raise WorkerDiedError(self._process.wait()) from error
+            raise WorkerDiedError(self.process.wait()) from error
+
+    def _receive(self) -> Any:
+        assert self.process.stdout is not None
+        try:
+            return pickle.load(self.process.stdout)
+        except (EOFError, pickle.UnpicklingError, ValueError) as error:  # ValueError: closed by another thread
+            raise WorkerDiedError(self.process.wait()) from error
 
 
 def main() -> None:
@@ -74,10 +82,19 @@ def main() -> None:
     os.dup2(2, 1)
     try:
         decoder = Decoder(pickle.load(requests))
+        _answer(answers, "ready")
         while True:
             method, argument = pickle.load(requests)
-            pickle.dump(getattr(decoder, method)(argument), answers, pickle.HIGHEST_PROTOCOL)
-            answers.flush()
+            try:
+                answer = getattr(decoder, method)(argument)
+            except Exception as error:  # the parent's to handle, as if it had decoded by itself
+                answer = error
+            _answer(answers, answer)
     except (EOFError, BrokenPipeError, pickle.UnpicklingError):
         # The parent has ended, maybe in the midst of a message; what is left in `answers` has nobody to go to.
         os._exit(0)
+
+
+def _answer(answers: BinaryIO, answer: Any) -> None:
+    pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
+    answers.flush()

@@ -12,7 +12,7 @@ def new_run_id(job_folder: Path) -> str:
     """Name a run after the time in UTC, so that names sort by age; a number keeps two of a second apart."""
     stem = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     number, run_id = 1, stem
-    while (job_folder / run_id).exists():
+    while (job_folder / run_id).exists() or any(job_folder.glob(f".{run_id}.*")):
         number += 1
         run_id = f"{stem}-{number:02}"
     return run_id

@@ -1,6 +1,7 @@
 """A run directory that survives a kill: what a run has left is taken over by the next one with `--resume`."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,12 +10,16 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from batchclf import atomic
 from batchclf.core.types import Say
-from batchclf.errors import NothingToScoreError, RunError
-from batchclf.storage.journal import JOURNAL_FILE, JournalHead, KilledRun, read_journal
+from batchclf.errors import NothingToScoreError, RunError, TargetTakenError
+from batchclf.storage.journal import JOURNAL_FILE, Journal, JournalHead, KilledRun, read_journal
 from batchclf.storage.run_directory import check_free, give_up
 
 LOCK_FILE = ".lock"
 """Held while a run writes into its hidden folder; the system frees it with the process, however that ends."""
+
+
+KEPT_DAYS = 30
+"""What a killed run has left is removed when nobody has gone on with it for so long."""
 
 
 @contextmanager
@@ -24,16 +29,24 @@ def resumable_run_directory(target: Path, head: JournalHead, *, resume: bool, sa
     With `resume` it may be the folder of a killed run that lies there and was asked for in the same way (`head`);
     its entries tell how far that came. Where the block raises after something was scored, the folder stays for a
     resume, and the exception gets a note that says so; else it is removed, but for its log. Raises RunError where
-    something stands at `target` already.
+    something stands at `target` already, TargetTakenError where another run is about to become it.
     """
     check_free(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     run, lock = (_take_over(target, head, say) if resume else None) or _begin(target, head)
+    if _another_at_work(run.folder, target):
+        lock.release()
+        if not run.files:
+            shutil.rmtree(run.folder, ignore_errors=True)
+        raise TargetTakenError(
+            f"another run is under way that will become {target}", hint="wait for it, or give another run directory"
+        )
     try:
         yield run
-        for name in (JOURNAL_FILE, LOCK_FILE):
-            (run.folder / name).unlink(missing_ok=True)
+        # Renamed first: what is whole must not be lost to a kill now.
         run.folder.rename(target)
+        for name in (JOURNAL_FILE, LOCK_FILE):
+            (target / name).unlink(missing_ok=True)
     except BaseException as error:
         left = read_journal(run.folder)
         if left is not None and left.files and not isinstance(error, RunError | NothingToScoreError):
@@ -44,8 +57,8 @@ def resumable_run_directory(target: Path, head: JournalHead, *, resume: bool, sa
     finally:
         lock.release()
     for other, other_lock in _killed_runs(target, head.source):
-        # What this run has made good.
-        if other.head == head or _was_for(other, target):
+        # What this run has made good, and what nobody has gone on with for long.
+        if other.head == head or _was_for(other.folder, target) or _is_old(other.folder):
             shutil.rmtree(other.folder, ignore_errors=True)
         other_lock.release()
 
@@ -54,19 +67,24 @@ def _begin(target: Path, head: JournalHead) -> tuple[KilledRun, BaseFileLock]:
     folder = atomic.beside(target)
     folder.mkdir()
     lock = FileLock(folder / LOCK_FILE)
-    lock.acquire(timeout=0)
+    try:
+        lock.acquire(timeout=0)
+        # From here on the folder of a killed run is known as such.
+        Journal(folder, head, []).close()
+    except BaseException:
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return KilledRun(folder, head), lock
 
 
 def _take_over(target: Path, head: JournalHead, say: Say) -> tuple[KilledRun, BaseFileLock] | None:
     """Find the killed run that came farthest among those that were asked for in the same way; keep its lock."""
     best: tuple[KilledRun, BaseFileLock] | None = None
+    other: KilledRun | None = None
     for run, lock in _killed_runs(target, head.source):
         if run.head != head:
-            if _was_for(run, target):
-                changed = [name for name, value in head.parts.items() if run.head.parts.get(name) != value]
-                say(f"beginning anew: the run that was killed after {run.files:,} files had another "
-                    f"{', another '.join(changed)}")  # fmt: skip
+            other = run
         elif best is None or run.files > best[0].files:
             if best is not None:
                 best[1].release()
@@ -74,24 +92,53 @@ def _take_over(target: Path, head: JournalHead, say: Say) -> tuple[KilledRun, Ba
             continue
         lock.release()
     if best is not None:
+        atomic.remove_leftovers(best[0].folder)
         say(f"going on with the run that was killed after {best[0].files:,} files")
+    elif other is not None:
+        changed = [name for name, value in head.parts.items() if other.head.parts.get(name) != value]
+        say(f"beginning anew: the run that was killed after {other.files:,} files had another "
+            f"{', another '.join(changed)}")  # fmt: skip
     return best
 
 
 def _killed_runs(target: Path, source: str) -> Iterator[tuple[KilledRun, BaseFileLock]]:
     """Lock and give each hidden folder beside `target` in which `source` was scored and nobody is at work."""
     for folder in sorted(target.parent.glob(".*.partial")):
-        run = read_journal(folder)
-        if run is None or run.head.source != source:
+        if not (folder / JOURNAL_FILE).exists():
             continue
         lock = FileLock(folder / LOCK_FILE)
         try:
             lock.acquire(timeout=0)
         except (Timeout, OSError):
             continue
-        yield run, lock
+        # Read only now: until a moment ago somebody may have been at work.
+        run = read_journal(folder)
+        if run is not None and run.head.source == source:
+            yield run, lock
+        else:
+            lock.release()
 
 
-def _was_for(run: KilledRun, target: Path) -> bool:
-    """Whether the folder of a killed run was to become `target`."""
-    return run.folder.name.startswith(f".{target.name}.")
+def _another_at_work(own: Path, target: Path) -> bool:
+    """Whether a run that is going on will be renamed to `target`, too; it would fail then, after all its work.
+
+    Of two that begin at once, at least one is told: both hold their lock before they look.
+    """
+    for folder in target.parent.glob(".*.partial"):
+        if folder != own and _was_for(folder, target) and (folder / LOCK_FILE).exists():
+            lock = FileLock(folder / LOCK_FILE)
+            try:
+                lock.acquire(timeout=0)
+            except (Timeout, OSError):
+                return True
+            lock.release()
+    return False
+
+
+def _was_for(folder: Path, target: Path) -> bool:
+    """Whether a hidden folder was to become `target`."""
+    return atomic.is_beside(folder, target)
+
+
+def _is_old(folder: Path) -> bool:
+    return (folder / JOURNAL_FILE).stat().st_mtime < time.time() - KEPT_DAYS * 86400

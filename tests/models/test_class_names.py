@@ -76,3 +76,8 @@ def test_what_names_no_classes_is_told_with_the_file(file, content, message):
 def test_what_is_neither_a_file_nor_a_list(text, message):
     with pytest.raises(UsageError, match=message):
         read_class_names(text)
+
+
+def test_a_list_longer_than_a_files_name_may_be():
+    names = tuple(f"class {number}" for number in range(1000))
+    assert read_class_names(",".join(names)) == names

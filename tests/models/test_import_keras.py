@@ -163,6 +163,67 @@ def test_the_tutorials_model_and_layers_that_scale(tmp_path):
         np.testing.assert_allclose(open_runtime(bundle, runtime).probabilities(images), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_models_of_mixed_precision_compute_in_float32(tmp_path, pixels, policy):
+    import keras
+
+    layers = keras.layers
+    keras.utils.set_random_seed(2)
+    mixed = keras.Sequential(
+        [
+            keras.Input(SHAPE),
+            layers.Rescaling(1 / 255, dtype=policy),
+            layers.Conv2D(6, 3, dtype=policy),
+            layers.Flatten(dtype=policy),
+            layers.Dense(3, dtype=policy),
+        ]
+    )
+    mixed.save(tmp_path / "a.keras")
+    bundle = import_model(tmp_path / "a.keras", ImportOptions(NAMES, scale="none"), tmp_path / "out", say=quiet)
+    plain = keras.Sequential(
+        [keras.Input(SHAPE), layers.Rescaling(1 / 255), layers.Conv2D(6, 3), layers.Flatten(), layers.Dense(3)]
+    )
+    plain.set_weights(mixed.get_weights())
+    plain.save(tmp_path / "logits.keras")
+    expected = of_keras(tmp_path / "logits.keras", pixels)
+    for runtime in ("onnx", "tensorflow"):
+        np.testing.assert_allclose(open_runtime(bundle, runtime).probabilities(pixels), expected, atol=1e-5)
+
+
+def test_constants_of_a_normalization_layer_and_an_input_in_a_dictionary(tmp_path, pixels):
+    import keras
+
+    layers, said = keras.layers, []
+    source = keras.Input(SHAPE, name="photo")
+    mean, variance = np.array([120.0, 110, 100]), np.array([50.0, 60, 70]) ** 2
+    normal = layers.Normalization(mean=mean, variance=variance)(source)
+    model = keras.Model({"photo": source}, {"scores": layers.Dense(3)(layers.Flatten()(normal))})
+    model.save(tmp_path / "a.keras")
+    bundle = import_model(tmp_path / "a.keras", ImportOptions(NAMES), tmp_path / "out", say=said.append)
+    assert any("not scaled before the model, which itself takes 0..255 to -2.4" in line for line in said)
+    kernel, bias = model.get_weights()[-2:]
+    logits = ((pixels - mean) / np.sqrt(variance)).reshape(len(pixels), -1) @ kernel.astype(np.float64) + bias
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    for runtime in ("onnx", "tensorflow"):
+        probabilities = open_runtime(bundle, runtime).probabilities(pixels)
+        np.testing.assert_allclose(probabilities, shares / shares.sum(axis=1, keepdims=True), atol=1e-5)
+
+
+def test_a_saved_model_that_augments_its_images_is_refused(tmp_path, caplog):
+    import keras
+
+    layers = keras.layers
+    model = keras.Sequential([keras.Input(SHAPE), layers.RandomFlip(), layers.Flatten(), layers.Dense(3)])
+    model.export(tmp_path / "model", verbose=False)
+    caplog.clear()
+    with pytest.raises(ModelError, match="draws random numbers") as caught:
+        import_model(tmp_path / "model", ImportOptions(NAMES, scale="0..1"), tmp_path / "out", say=quiet)
+    assert "import the .keras file" in caught.value.hint
+    assert not [record for record in caplog.records if record.name.startswith("tf2onnx")]
+    model.save(tmp_path / "model.keras")
+    import_model(tmp_path / "model.keras", ImportOptions(NAMES, scale="0..1"), tmp_path / "out", say=quiet)
+
+
 def test_models_that_keras_cannot_load_are_explained(tmp_path):
     import keras
 

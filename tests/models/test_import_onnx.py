@@ -217,6 +217,18 @@ def test_how_pixels_are_scaled_is_asked_for_unless_the_model_tells(onnx_model, t
         )
 
 
+def test_mean_and_std_of_0_to_255_are_not_taken_for_0_to_1(onnx_model, tmp_path):
+    dense = onnx_model()
+    whole = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
+    with pytest.raises(UsageError, match=r"123\.675 in --mean or --std") as caught:
+        import_(dense, tmp_path / "out", scale=None, **whole)
+    assert "--scale none" in caught.value.hint
+    pixels = images((8, 6, 3))
+    expected = score(import_(dense, tmp_path / "torch", scale=None, **TORCH), pixels)
+    probabilities = score(import_(dense, tmp_path / "out", scale="none", **whole), pixels)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+
+
 def test_pixels_as_bytes(onnx_model, tmp_path):
     dense = onnx_model(kind=2)
     bundle = import_(dense, tmp_path / "out", scale=None)
@@ -280,25 +292,37 @@ def test_old_opsets_damaged_files_and_missing_data(onnx_model, tmp_path):
     assert "external data" in caught.value.hint
 
 
-@pytest.mark.parametrize("name", ["missing.onnx", "notes.txt", "folder", "bundle"])
-def test_paths_that_are_no_model(onnx_model, tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("missing.onnx", "give a .keras"),
+        ("notes.txt", "give a .keras"),
+        ("folder", "give a .keras"),
+        ("bundle", "batchclf score"),
+        ("model.pt", "torch.onnx.export"),
+        ("model.onnx.data", "the .onnx file that lies beside it"),
+    ],
+)
+def test_paths_that_are_no_model(onnx_model, tmp_path, name, hint):
     import_(onnx_model(), tmp_path / "bundle")
-    (tmp_path / "notes.txt").write_text("no model")
+    for other in ("notes.txt", "model.pt", "model.onnx.data"):
+        (tmp_path / other).write_text("no model")
     (tmp_path / "folder").mkdir()
     with pytest.raises(
         BatchclfError, match=r"no model at|is not a model that can be imported|bundle already"
     ) as caught:
         import_model(tmp_path / name, ImportOptions(NAMES), tmp_path / "out", say=lambda line: None)
     assert str(tmp_path / name) in caught.value.message
+    assert hint in caught.value.hint
 
 
 def test_a_graph_that_mixes_up_a_batch_makes_no_bundle(onnx_model, tmp_path):
-    """A fixed batch of one that cannot be opened: the whole batch is flattened into one row."""
+    """An open batch whose mean is taken: one answer for all images."""
     from onnx import helper
 
     old = import_(onnx_model(), tmp_path / "out")
     before = [helper.make_node("ReduceMean", ["pixels"], ["moved"], axes=[0], keepdims=1)]
-    dense = onnx_model(batch=1, before=before)
+    dense = onnx_model(before=before)
     with pytest.raises(ModelError, match=r"does not give the model's answers|answers of shape") as caught:
         import_(dense, tmp_path / "out")
     assert caught.value.hint

@@ -138,7 +138,7 @@ def test_a_file_that_crashes_the_decoder_is_skipped_and_the_rest_is_scored(folde
 
         def decode(self, paths):
             if "13.png" in paths:
-                self._process.kill()
+                self.process.kill()
             return super().decode(paths)
 
     monkeypatch.setattr(pool_module, "RemoteDecoder", Crashing)
