@@ -10,6 +10,9 @@ from typing import BinaryIO
 from batchclf.errors import PredictionsError
 
 ROWS_PER_PIECE = 5_000
+CELLS_PER_PIECE = 200_000
+"""Of all columns together, so that a thousand probability columns need no more memory than ten."""
+
 Cells = dict[str, list[str]]
 """Some rows of a CSV: column → its cells as they stand in the file."""
 
@@ -44,6 +47,11 @@ def line_of_row(path: Path, row: int) -> int:
     return begin
 
 
+def rows_per_piece(columns: int) -> int:
+    """Choose how many rows are read at a time, by the number of columns: 100 to 5,000."""
+    return min(ROWS_PER_PIECE, max(100, CELLS_PER_PIECE // columns))
+
+
 def _pieces(handle: BinaryIO, width: int, places: Sequence[int]) -> Iterator[list[list[str]]]:
     """Give the cells of some columns, piece by piece: split at the commas as long as the lines have no quotes."""
     header = handle.readline().removesuffix(b"\n").removesuffix(b"\r")
@@ -51,7 +59,7 @@ def _pieces(handle: BinaryIO, width: int, places: Sequence[int]) -> Iterator[lis
         handle.seek(0)
         yield from _parsed(handle, width, places, header=True)
         return
-    while lines := b"".join(islice(handle, ROWS_PER_PIECE)):
+    while lines := b"".join(islice(handle, rows_per_piece(width))):
         found = _split(lines, width, places)
         if found is None:
             handle.seek(-len(lines), io.SEEK_CUR)
@@ -82,7 +90,7 @@ def _parsed(handle: BinaryIO, width: int, places: Sequence[int], *, header: bool
         reader = csv.reader(text, strict=True)
         if header:
             next(reader)
-        while rows := list(islice(reader, ROWS_PER_PIECE)):
+        while rows := list(islice(reader, rows_per_piece(width))):
             if set(map(len, rows)) != {width}:
                 rows = [row + [""] * (width - len(row)) for row in rows if not _is_blank(row)]
             if rows:

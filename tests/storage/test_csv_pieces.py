@@ -109,3 +109,13 @@ def test_a_file_that_is_not_read_to_its_end(tmp_path):
     pieces = read_cells(path, HEADER, HEADER)
     assert len(next(pieces)["path"]) == csv_pieces.ROWS_PER_PIECE
     pieces.close()
+
+
+@pytest.mark.parametrize("path_cell", ["a", '"a"'], ids=["split", "parsed"])
+@pytest.mark.parametrize(("columns", "rows"), [(4, 5_000), (400, 500), (5_000, 100)])
+def test_many_columns_make_small_pieces(tmp_path, path_cell, columns, rows):
+    header = [f"c{number}" for number in range(columns)]
+    path = tmp_path / "p.csv"
+    line = path_cell + ",0.5" * (columns - 1) + "\n"
+    path.write_text(",".join(header) + "\n" + line * (rows + 1))
+    assert [len(piece["c0"]) for piece in read_cells(path, header, header)] == [rows, 1]
