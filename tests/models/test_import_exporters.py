@@ -141,6 +141,18 @@ def test_how_far_a_graph_may_be_from_its_model(tmp_path, pixels, difference, pas
             write_graph(logits, steps, tmp_path / "b.onnx", pixels, moved, tolerance=importing.IMPORT_TOLERANCE)
 
 
+def test_more_than_the_usual_difference_is_said(tmp_path, monkeypatch):
+    """Forced, since only deep networks come so far."""
+    nodes = [helper.make_node("Flatten", ["x"], ["flat"]), helper.make_node("Gemm", ["flat", "w"], ["y"])]
+    path = save(tmp_path / "a.onnx", nodes, batch="n", constants=[("w", WEIGHTS)])
+    said = []
+    import_(path, tmp_path / "close", said=said)
+    assert "more than" not in said[-2]
+    monkeypatch.setattr(importing, "write_graph", lambda *arguments, **more: write_graph(*arguments, **more) + 3e-5)
+    import_(path, tmp_path / "far", said=said)
+    assert "agree within 3.0e-05; that is more than 1e-05, which most models keep to" in said[-2]
+
+
 def sklearn_like(path, outputs):
     """A label, and probabilities as maps, as skl2onnx writes them."""
     kinds = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
