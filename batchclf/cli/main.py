@@ -92,11 +92,10 @@ def main(argv: list[str] | None = None) -> int:
         ended = BatchclfError("interrupted; nothing was published", hint=_kept(error))
         return _ended(console, ended, INTERRUPTED)
     except BatchclfError as error:
-        error.hint = "; ".join(filter(None, (error.hint, _kept(error))))
+        error.hint = _with_kept(error.hint, error)
         return _ended(console, error, error.exit_code)
     except MemoryError as error:
-        hint = "free memory, or give a smaller --batch-size or fewer --workers"
-        hint = "; ".join(filter(None, (hint, _kept(error))))
+        hint = _with_kept("free memory, or give a smaller --batch-size or fewer --workers", error)
         return _ended(console, BatchclfError(f"the memory does not suffice: {error}", hint=hint), 1)
     except BrokenPipeError as error:
         # Nobody reads the output any more, as behind `| head`: that is an error only where it ended a run.
@@ -111,17 +110,20 @@ def main(argv: list[str] | None = None) -> int:
         return _ended(console, BatchclfError(f"the system refused ({error.strerror or error}){where}", hint=hint), 1)
     except Exception as error:
         if str(error) == _NO_THREAD:
-            hint = "; ".join(filter(None, (_CHECK_LIMITS, _kept(error))))
+            hint = _with_kept(_CHECK_LIMITS, error)
             return _ended(console, BatchclfError(f"the system refused ({error})", hint=hint), 1)
         traceback.print_exc()
-        hint = "this is a fault in batchclf: please report it with the traceback above"
-        hint = "; ".join(filter(None, (hint, _kept(error))))
+        hint = _with_kept("this is a fault in batchclf: please report it with the traceback above", error)
         return _ended(console, BatchclfError(f"unexpected {type(error).__name__}: {error}", hint=hint), 1)
 
 
 def _kept(error: BaseException) -> str:
     """Give what a run has noted on its way out: that what was scored can be gone on with."""
     return "; ".join(getattr(error, "__notes__", []))
+
+
+def _with_kept(hint: str, error: BaseException) -> str:
+    return "; ".join(filter(None, (hint, _kept(error))))
 
 
 def _ended(console: "Console", error: BatchclfError, code: int) -> int:

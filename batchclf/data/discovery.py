@@ -25,7 +25,8 @@ Identity = tuple[int, int]
 def check_folder(root: Path) -> None:
     """Raise DataError where `root` is missing, not a folder or cannot be listed."""
     try:
-        next(root.iterdir(), None)
+        with os.scandir(root) as entries:  # Path.iterdir would read the whole folder
+            next(entries, None)
     except FileNotFoundError as error:
         raise DataError(f"there is no folder {root}", hint="check the path for a typo") from error
     except NotADirectoryError as error:

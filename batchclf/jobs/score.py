@@ -84,9 +84,8 @@ def score_directory(
     """Score the images under a folder and write their rows into `folder`, with a journal so that it can be resumed.
 
     `kept` is what a killed run has written there: what has not changed since stays, all after that is scored.
-    `processes` may have been started before. Raises
-    NothingToScoreError where there is no image that can be read, RunError where found = scored + skipped + excluded
-    does not hold.
+    `processes` may have been started before. Raises NothingToScoreError where there is no image that can be read,
+    RunError where found = scored + skipped + excluded does not hold.
     """
     info, source = bundle.info, str(target.root.resolve())
     setup = DecodeSetup(folder_prefix(target.root), info.input_shape, info.color_mode, settings.resize)

@@ -12,6 +12,8 @@ from msgspec import Meta
 from batchclf.core.gate import Gate
 from batchclf.errors import JobFileError
 from batchclf.models.recipes import RECIPES
+from batchclf.models.runtimes import Precision, RuntimeName
+from batchclf.storage.prediction_files import Format
 from batchclf.storage.published import MODEL
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -48,9 +50,9 @@ class ScoringSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     batch_size: Positive | None = None
     topk: Positive = 3
     probabilities: bool = True
-    runtime: Literal["onnx", "tensorflow"] = "onnx"
-    precision: Literal["f32", "bf16"] = "f32"
-    format: list[Literal["csv", "jsonl", "parquet"]] = msgspec.field(default_factory=lambda: ["csv"])
+    runtime: RuntimeName = "onnx"
+    precision: Precision = "f32"
+    format: list[Format] = msgspec.field(default_factory=lambda: ["csv"])
     cache: bool = True
 
 

@@ -47,6 +47,11 @@ def content_digest(content: bytes | memoryview) -> bytes:
     return hashlib.blake2b(content, digest_size=16).digest()
 
 
+def reason_digest(reason: str) -> bytes:
+    """The digest that stands for a content that is not there: 16 bytes of the reason."""
+    return content_digest(reason.encode("utf-8", "surrogateescape"))
+
+
 class Decoder:
     """Reads files and decodes them in this thread."""
 
@@ -66,7 +71,7 @@ class Decoder:
                 content = read_content(self._setup.root + path)
             except UnreadableImageError as error:
                 reasons[index] = error.message
-                digests.append(content_digest(error.message.encode("utf-8", "surrogateescape")))
+                digests.append(reason_digest(error.message))
                 self._kept.append(None)
                 continue
             digests.append(content_digest(content))
@@ -96,7 +101,7 @@ class Decoder:
                 digests.append(content_digest(content))
             except UnreadableImageError as error:
                 reasons[index] = error.message
-                digests.append(content_digest(error.message.encode("utf-8", "surrogateescape")))
+                digests.append(reason_digest(error.message))
                 continue
             between = clock()
             reading += between - started

@@ -80,7 +80,7 @@ class DecodePool:
             return self._decode_with(self._decoder(), paths)
         except WorkerDiedError:
             # Killed from outside, or by a file: one at a time tells which.
-            return _joined([self._decode_one(path) for path in paths], self._setup.input_shape)
+            return joined([self._decode_one(path) for path in paths])
 
     def _decode_with(self, decoder: Decoder | RemoteDecoder, paths: Sequence[str]) -> Part:
         if self._cache is None:
@@ -147,12 +147,17 @@ class DecodePool:
             return Decoder(self._setup)
 
 
-def _joined(parts: Sequence[Part], input_shape: tuple[int, int, int]) -> Part:
-    """Join parts of one file each."""
-    digests = [part.decoded.digests[0] for part in parts]
-    reasons = {i: part.decoded.reasons[0] for i, part in enumerate(parts) if part.decoded.reasons}
-    known = {i: part.known[0] for i, part in enumerate(parts) if part.known}
-    images = np.concatenate([np.empty((0, *input_shape), np.uint8), *(part.decoded.images for part in parts)])
+def joined(parts: Sequence[Part]) -> Part:
+    """Join parts that follow one another to one; its indices count through all of them."""
+    digests: list[bytes] = []
+    reasons: dict[int, str] = {}
+    known: dict[int, NDArray[np.float32]] = {}
+    for part in parts:
+        start = len(digests)
+        reasons |= {start + index: reason for index, reason in part.decoded.reasons.items()}
+        known |= {start + index: row for index, row in part.known.items()}
+        digests += part.decoded.digests
+    images = np.concatenate([part.decoded.images for part in parts]) if parts else np.empty(0, np.uint8)
     read, decode = (sum(getattr(part.decoded, name) for part in parts) for name in ("read", "decode"))
     return Part(Decoded(digests, reasons, images, read, decode), known)
 

@@ -17,9 +17,9 @@ from batchclf.core.types import BatchScores, ExcludedFile, ImageRef, SkippedImag
 from batchclf.data.discovery import Found
 from batchclf.scoring.batches import files_per_part
 from batchclf.scoring.cache import ScoreCache
-from batchclf.scoring.decoder import Decoded, content_digest
+from batchclf.scoring.decoder import content_digest, reason_digest
 from batchclf.scoring.model_run import ModelRun
-from batchclf.scoring.pool import DecodePool, Part
+from batchclf.scoring.pool import DecodePool, Part, joined
 from batchclf.scoring.processes import PROCESSES_FROM
 
 BLOCKS_AHEAD = 2
@@ -90,7 +90,6 @@ def score_blocks(
 
     for block, parts in _ahead(blocks, submit, _blocks_ahead(pool)):
         yield _score_block(block, parts, model, cache, times)
-        times.model = model.seconds
 
 
 def count_unchanged(
@@ -139,19 +138,16 @@ def score_split(
         probabilities = _probabilities(len(images), known, missing, digests, model, cache)
         times.cached += len(known)
         yield Block(len(refs), b"", (), (), BatchScores(refs, probabilities))
-        times.model = model.seconds
 
 
 def _score_block(
     block: list[Found], parts: list[Part], model: ModelRun, cache: ScoreCache | None, times: StreamTimes
 ) -> Block:
     refs = [item for item in block if isinstance(item, ImageRef)]
-    decoded, starts = _joined([part.decoded for part in parts])
+    whole = joined(parts)
+    decoded, known = whole.decoded, whole.known
     times.read += decoded.read
     times.decode += decoded.decode
-    known: dict[int, NDArray[np.float32]] = {}
-    for start, part in zip(starts, parts, strict=True):
-        known |= {start + index: row for index, row in part.known.items()}
     times.cached += len(known)
     skipped = [item for item in block if isinstance(item, SkippedImage)]
     skipped += [SkippedImage(refs[index], reason) for index, reason in decoded.reasons.items()]
@@ -201,24 +197,6 @@ def _parts(block: list[Found]) -> list[list[str]]:
     return [paths[i : i + size] for i in range(0, len(paths), size)]
 
 
-def _joined(parts: list[Decoded]) -> tuple[Decoded, list[int]]:
-    """Join the parts of a block; the second value is the index that each of them begins with."""
-    starts, count = [], 0
-    reasons: dict[int, str] = {}
-    for part in parts:
-        starts.append(count)
-        reasons |= {count + index: reason for index, reason in part.reasons.items()}
-        count += len(part.digests)
-    joined = Decoded(
-        [digest for part in parts for digest in part.digests],
-        reasons,
-        np.concatenate([part.images for part in parts]) if parts else np.empty((0,), np.uint8),
-        sum(part.read for part in parts),
-        sum(part.decode for part in parts),
-    )
-    return joined, starts
-
-
 def _block_digest(block: list[Found], of_images: list[bytes]) -> bytes:
     paths, kinds, contents = [], bytearray(), []
     images = iter(of_images)
@@ -231,7 +209,7 @@ def _block_digest(block: list[Found], of_images: list[bytes]) -> bytes:
             excluded = isinstance(item, ExcludedFile)
             paths.append(item.path if isinstance(item, ExcludedFile) else item.ref.path)
             kinds.append(1 if excluded else 2)
-            contents.append(content_digest(item.reason.encode("utf-8", "surrogateescape")))
+            contents.append(reason_digest(item.reason))
     # No path holds a NUL.
     whole = hashlib.blake2b(os.fsencode("\0".join(paths)), digest_size=16)
     whole.update(b"\0\0" + kinds + b"".join(contents))

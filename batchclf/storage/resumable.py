@@ -17,7 +17,6 @@ from batchclf.storage.run_directory import check_free, give_up
 LOCK_FILE = ".lock"
 """Held while a run writes into its hidden folder; the system frees it with the process, however that ends."""
 
-
 KEPT_DAYS = 30
 """What a killed run has left is removed when nobody has gone on with it for so long."""
 
@@ -58,7 +57,7 @@ def resumable_run_directory(target: Path, head: JournalHead, *, resume: bool, sa
         lock.release()
     for other, other_lock in _killed_runs(target, head.source):
         # What this run has made good, and what nobody has gone on with for long.
-        if other.head == head or _was_for(other.folder, target) or _is_old(other.folder):
+        if other.head == head or atomic.is_beside(other.folder, target) or _is_old(other.folder):
             shutil.rmtree(other.folder, ignore_errors=True)
         other_lock.release()
 
@@ -106,10 +105,8 @@ def _killed_runs(target: Path, source: str) -> Iterator[tuple[KilledRun, BaseFil
     for folder in sorted(target.parent.glob(".*.partial")):
         if not (folder / JOURNAL_FILE).exists():
             continue
-        lock = FileLock(folder / LOCK_FILE)
-        try:
-            lock.acquire(timeout=0)
-        except (Timeout, OSError):
+        lock = _lock_of(folder)
+        if lock is None:
             continue
         # Read only now: until a moment ago somebody may have been at work.
         run = read_journal(folder)
@@ -125,19 +122,22 @@ def _another_at_work(own: Path, target: Path) -> bool:
     Of two that begin at once, at least one is told: both hold their lock before they look.
     """
     for folder in target.parent.glob(".*.partial"):
-        if folder != own and _was_for(folder, target) and (folder / LOCK_FILE).exists():
-            lock = FileLock(folder / LOCK_FILE)
-            try:
-                lock.acquire(timeout=0)
-            except (Timeout, OSError):
+        if folder != own and atomic.is_beside(folder, target) and (folder / LOCK_FILE).exists():
+            lock = _lock_of(folder)
+            if lock is None:
                 return True
             lock.release()
     return False
 
 
-def _was_for(folder: Path, target: Path) -> bool:
-    """Whether a hidden folder was to become `target`."""
-    return atomic.is_beside(folder, target)
+def _lock_of(folder: Path) -> BaseFileLock | None:
+    """Take the lock of a hidden folder; None where a run holds it."""
+    lock = FileLock(folder / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except (Timeout, OSError):
+        return None
+    return lock
 
 
 def _is_old(folder: Path) -> bool:

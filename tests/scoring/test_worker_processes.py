@@ -10,24 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from worker_cases import FirstPixel, setup_of
 
 from batchclf.core.types import ImageRef
 from batchclf.scoring import pool as pool_module
 from batchclf.scoring import processes as processes_module
-from batchclf.scoring.decoder import Decoder, DecodeSetup
+from batchclf.scoring.decoder import Decoder
 from batchclf.scoring.model_run import ModelRun
 from batchclf.scoring.pool import DecodePool, folder_prefix
 from batchclf.scoring.processes import PROCESSES_FROM, WorkerProcesses, holds_many_files
 from batchclf.scoring.stream import StreamTimes, blocks_of, score_blocks
 from batchclf.scoring.worker import RemoteDecoder, WorkerDiedError
-
-
-class FirstPixel:
-    """A runtime whose probabilities tell the image's first pixel."""
-
-    def probabilities(self, images):
-        first = images[:, 0, 0, 0].astype(np.float32) / 255
-        return np.stack([first, 1 - first], axis=1)
 
 
 @pytest.fixture
@@ -39,10 +32,6 @@ def folder(tmp_path):
     (tmp_path / "51.png").touch()
     (tmp_path / os.fsdecode(b"60\xff.png")).write_bytes((tmp_path / "07.png").read_bytes())
     return tmp_path
-
-
-def _setup(folder):
-    return DecodeSetup(folder_prefix(folder), (5, 6, 1), "grayscale", "fast")
 
 
 def _paths(folder):
@@ -57,11 +46,11 @@ def processes():
 
 @pytest.fixture
 def remote(folder, processes):
-    return RemoteDecoder(_setup(folder), processes.take())
+    return RemoteDecoder(setup_of(folder), processes.take())
 
 
 def test_a_process_answers_as_a_decoder_in_this_process(folder, remote):
-    here, paths = Decoder(_setup(folder)), _paths(folder)
+    here, paths = Decoder(setup_of(folder)), _paths(folder)
     for ask in (
         lambda decoder: decoder.decode(paths),
         lambda decoder: decoder.read(paths),
@@ -77,10 +66,10 @@ def test_a_process_answers_as_a_decoder_in_this_process(folder, remote):
 
 def test_huge_contents_are_read_again_rather_than_kept(folder, monkeypatch):
     monkeypatch.setattr("batchclf.scoring.decoder.KEPT_BYTES", 100)
-    decoder, paths = Decoder(_setup(folder)), _paths(folder)
+    decoder, paths = Decoder(setup_of(folder)), _paths(folder)
     decoder.read(paths)
     decoded = decoder.decode_read(range(len(paths)))
-    np.testing.assert_array_equal(decoded.images, Decoder(_setup(folder)).decode(paths).images)
+    np.testing.assert_array_equal(decoded.images, Decoder(setup_of(folder)).decode(paths).images)
     # What has changed since is told by its digest.
     before = decoder.read(paths).digests[5]
     (folder / paths[5]).write_bytes((folder / paths[6]).read_bytes())
@@ -89,7 +78,7 @@ def test_huge_contents_are_read_again_rather_than_kept(folder, monkeypatch):
 
 def _blocks(found, folder, workers, size=64):
     times = StreamTimes()
-    with DecodePool(_setup(folder), workers) as pool:
+    with DecodePool(setup_of(folder), workers) as pool:
         model = ModelRun(FirstPixel, 64, say=lambda line: None)
         for block in score_blocks(blocks_of(found, size, times), pool, model, times=times):
             yield block, pool.processes.pids()
@@ -143,7 +132,7 @@ def test_a_file_that_crashes_the_decoder_is_skipped_and_the_rest_is_scored(folde
 
     monkeypatch.setattr(pool_module, "RemoteDecoder", Crashing)
     found = [ImageRef(f"{number:02}.png", None) for number in range(40)]
-    with DecodePool(_setup(folder), 2) as pool:
+    with DecodePool(setup_of(folder), 2) as pool:
         pool.use_processes()
         model = ModelRun(FirstPixel, 64, say=lambda line: None)
         (block,) = score_blocks([found], pool, model, times=StreamTimes())
@@ -213,7 +202,7 @@ def test_what_a_library_prints_does_not_garble_the_answers(folder, monkeypatch, 
         "decoder.to_pixels = noisy\n"
     )
     monkeypatch.setattr(processes_module, "_MAIN", f"exec({noisy!r}); {processes_module._MAIN}")
-    remote = RemoteDecoder(_setup(folder), processes.take())
+    remote = RemoteDecoder(setup_of(folder), processes.take())
     assert len(remote.decode(["01.png", "02.png"]).images) == 2
 
 
@@ -223,7 +212,7 @@ def test_processes_started_early_are_used_and_end_with_the_pool(folder):
     started = processes.pids()
     assert len(started) == 2
     found = [ImageRef(f"{number:02}.png", None) for number in range(40)]
-    with DecodePool(_setup(folder), 2, processes=processes) as pool:
+    with DecodePool(setup_of(folder), 2, processes=processes) as pool:
         pool.use_processes()
         model = ModelRun(FirstPixel, 64, say=lambda line: None)
         blocks = list(score_blocks([found] * 20, pool, model, times=StreamTimes()))

@@ -4,27 +4,19 @@ import errno
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
+from worker_cases import FirstPixel, setup_of
 
 from batchclf.core.types import ImageRef
 from batchclf.scoring import pool as pool_module
 from batchclf.scoring import processes as processes_module
-from batchclf.scoring.decoder import Decoder, DecodeSetup
+from batchclf.scoring.decoder import Decoder
 from batchclf.scoring.model_run import ModelRun
-from batchclf.scoring.pool import DecodePool, folder_prefix
+from batchclf.scoring.pool import DecodePool
 from batchclf.scoring.processes import WorkerProcesses
 from batchclf.scoring.stream import StreamTimes, count_unchanged, score_blocks
 from batchclf.scoring.worker import RemoteDecoder
-
-
-class FirstPixel:
-    """A runtime whose probabilities tell the image's first pixel."""
-
-    def probabilities(self, images):
-        first = images[:, 0, 0, 0].astype(np.float32) / 255
-        return np.stack([first, 1 - first], axis=1)
 
 
 @pytest.fixture
@@ -37,10 +29,6 @@ def folder(tmp_path):
 @pytest.fixture
 def found(folder):
     return [ImageRef(path.name, None) for path in sorted(folder.iterdir())]
-
-
-def _setup(folder):
-    return DecodeSetup(folder_prefix(folder), (5, 6, 1), "grayscale", "fast")
 
 
 def _score(pool, blocks):
@@ -65,7 +53,7 @@ def test_where_no_process_can_be_had_threads_decode_by_themselves(folder, found,
     said = []
     processes = WorkerProcesses()
     processes.start(2)
-    with DecodePool(_setup(folder), 2, processes=processes, say=said.append) as pool:
+    with DecodePool(setup_of(folder), 2, processes=processes, say=said.append) as pool:
         pool.use_processes()
         blocks = _score(pool, [found] * 5)
         pool.use_processes()
@@ -110,7 +98,7 @@ class Crashing(RemoteDecoder):
 
 def test_processes_that_died_hold_no_descriptors(folder, found, monkeypatch):
     monkeypatch.setattr(pool_module, "RemoteDecoder", Crashing)
-    with DecodePool(_setup(folder), 1) as pool:
+    with DecodePool(setup_of(folder), 1) as pool:
         pool.use_processes()
         (block,) = _score(pool, [found[:4]])
         before = _open_descriptors()
@@ -122,7 +110,7 @@ def test_processes_that_died_hold_no_descriptors(folder, found, monkeypatch):
 
 def test_a_file_that_crashed_the_decoder_is_unchanged_for_a_resumed_run(folder, found, monkeypatch):
     monkeypatch.setattr(pool_module, "RemoteDecoder", Crashing)
-    with DecodePool(_setup(folder), 1) as pool:
+    with DecodePool(setup_of(folder), 1) as pool:
         pool.use_processes()
         (block,) = _score(pool, [found])
         assert len(block.skipped) == 4
@@ -139,7 +127,7 @@ def test_the_want_of_a_process_is_no_fault_of_the_file(folder, found, monkeypatc
         "decoder.read_content = failing\n"
     )
     monkeypatch.setattr(processes_module, "_MAIN", f"exec({failing!r}); {processes_module._MAIN}")
-    with DecodePool(_setup(folder), 2) as pool:
+    with DecodePool(setup_of(folder), 2) as pool:
         pool.use_processes()
         with pytest.raises(OSError, match="Too many open files"):
             _score(pool, [found])
@@ -152,4 +140,4 @@ def test_too_many_open_files_are_no_reason_to_skip(folder, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("batchclf.data.decoding.os.open", full)
         with pytest.raises(OSError, match="Too many open files"):
-            Decoder(_setup(folder)).decode(["01.png"])
+            Decoder(setup_of(folder)).decode(["01.png"])

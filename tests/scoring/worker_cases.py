@@ -1,0 +1,18 @@
+"""What the tests of decoding processes share: 6x5 gray images, and a model that tells the first pixel."""
+
+import numpy as np
+
+from batchclf.scoring.decoder import DecodeSetup
+from batchclf.scoring.pool import folder_prefix
+
+
+class FirstPixel:
+    """A runtime whose probabilities tell the image's first pixel."""
+
+    def probabilities(self, images):
+        first = images[:, 0, 0, 0].astype(np.float32) / 255
+        return np.stack([first, 1 - first], axis=1)
+
+
+def setup_of(folder):
+    return DecodeSetup(folder_prefix(folder), (5, 6, 1), "grayscale", "fast")
