@@ -40,14 +40,6 @@ class ExcludedFile:
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
-    """Decoded images, ready for the model: `images` is (n, height, width, channels) uint8, one row a ref."""
-
-    refs: tuple[ImageRef, ...]
-    images: NDArray[np.uint8]
-
-
-@dataclass(frozen=True, eq=False)
 class BatchScores:
     """Probabilities of one batch: (n, classes) float32, rows sum to 1, one row a ref."""
 
