@@ -57,6 +57,10 @@ class RunError(BatchclfError):
     """A run directory that is missing, incomplete or of another format version."""
 
 
+class ComparisonError(BatchclfError):
+    """Two runs that cannot be compared: other classes, other splits, no image in common."""
+
+
 class TargetTakenError(RunError):
     """A run directory that another run, still going on, is to become."""
 

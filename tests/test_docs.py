@@ -21,12 +21,16 @@ from batchclf import __version__, errors
 from batchclf.cli import main as cli_main
 from batchclf.cli.options import common
 from batchclf.cli.summary import EXIT_CODES
-from batchclf.core.evaluation import LOWEST_PROBABILITY
+from batchclf.core.copies import MOST_BITS, SAME_CORRELATION, WINDOW
 from batchclf.core.gap import STRONG_GAP
+from batchclf.core.probability_counts import LOWEST_PROBABILITY
+from batchclf.jobs.duplicates import COMPARED_FILES, COMPARED_IN_MEMORY, LISTED_COPIES
 from batchclf.jobs.spec import JobSpec
 from batchclf.models.bundle import INFO_FILE, KERAS_FILE, ONNX_FILE
 from batchclf.models.recipes import RECIPES
 from batchclf.storage.cells import FORMULA_STARTS, plain_text, safe_cell
+from batchclf.storage.duplicates import COLUMNS as DUPLICATES_COLUMNS
+from batchclf.storage.image_facts import COLUMNS as IMAGES_COLUMNS
 from batchclf.storage.prediction_columns import column_names
 from batchclf.storage.predictions import REQUIRED_COLUMNS
 from batchclf.storage.skipped import COLUMNS as SKIPPED_COLUMNS
@@ -219,6 +223,12 @@ def test_columns_of_the_prediction_csv():
     needed = ", ".join(f"`{name}`" for name in REQUIRED_COLUMNS[:-1])
     assert f"needs the columns {needed} and `{REQUIRED_COLUMNS[-1]}`" in columns
     assert first_column(section(README, "skipped.csv")) == SKIPPED_COLUMNS
+    assert first_column(section(README, "images.csv (format 1)")) == IMAGES_COLUMNS
+    duplicates = section(README, "duplicates.csv (format 1)")
+    assert first_column(duplicates) == DUPLICATES_COLUMNS
+    counts = (f"{count:,}" for count in (COMPARED_IN_MEMORY, COMPARED_FILES, LISTED_COPIES))
+    for bound in (MOST_BITS, f"{WINDOW:.0f} levels", SAME_CORRELATION, *counts):
+        assert f" {bound}" in duplicates
 
 
 def test_data_places_name_the_variables_and_the_digests_file():
@@ -235,7 +245,7 @@ def test_data_places_name_the_variables_and_the_digests_file():
 
 
 def test_bounds_that_the_metrics_table_names():
-    rows = {row[0].strip("`"): row[1] for row in tables(section(README, "metrics.json (format 1)"))}
+    rows = {row[0].strip("`"): row[1] for row in tables(section(README, "metrics.json (format 2)"))}
     assert f"`strong` ({STRONG_GAP:.2f} and more)" in rows["gap.overfitting"]
     assert f"at least {LOWEST_PROBABILITY:.2g};" in rows["splits.*.log_loss"]
 
@@ -340,7 +350,7 @@ def test_columns_of_the_metrics_csvs(tour, name):
 def test_keys_of_metrics_json(tour):
     metrics = json.loads((tour[1] / "reports" / "digits" / "latest" / "metrics.json").read_bytes())
     expected = [f"splits.*.{key}" for key in metrics["splits"]["test"]] + [f"gap.{key}" for key in metrics["gap"]]
-    assert first_column(section(README, "metrics.json (format 1)")) == expected
+    assert first_column(section(README, "metrics.json (format 2)")) == expected
 
 
 def test_read_predictions_undoes_the_guard_as_the_readme_says(tmp_path, monkeypatch):

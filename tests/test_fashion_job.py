@@ -88,7 +88,7 @@ def test_csv_agrees_with_keras_itself(job, fashion):
     normalised = columns / columns.sum(axis=1, keepdims=True)  # 7 digits do not sum to 1 exactly
     split = result["metrics"]["splits"]["test"]
     assert split["accuracy"]["value"] == accuracy_score(table["label"], table["prediction"])
-    assert split["log_loss"] == pytest.approx(log_loss(fashion.test.labels, normalised), rel=1e-4)
+    assert split["log_loss"]["value"] == pytest.approx(log_loss(fashion.test.labels, normalised), rel=1e-4)
     counts = pd.read_csv(result["files"]["confusion.csv"])
     counts = counts[counts["split"] == "test"].drop(columns=["split", "label"]).to_numpy()
     assert (counts == confusion_matrix(table["label"], table["prediction"], labels=names)).all()

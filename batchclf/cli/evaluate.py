@@ -44,10 +44,11 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
         if labelled is None:
             console.say(f"{name}: {evaluation.total:,} images without labels; accuracy cannot be known")
             continue
-        accuracy = labelled.accuracy
+        accuracy, f1 = labelled.accuracy, labelled.metric("macro_f1")
         console.say(
             f"{name}: accuracy {accuracy.value:.4f} (95% interval {accuracy.interval.low:.4f} to "
-            f"{accuracy.interval.high:.4f}) on {labelled.total:,} labelled images, macro F1 {labelled.macro.f1:.4f}"
+            f"{accuracy.interval.high:.4f}) on {labelled.total:,} labelled images"
+            + (f", macro F1 {f1.value:.4f}" if f1 else "")
         )
     if gap is not None:
         console.say(gap.sentence)

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
+    from batchclf.jobs.report_formats import Outs
 
+FORMATS = ("html", "json", "md")
 EXAMPLES = """\
 examples:
   batchclf report reports/fashion-mnist/latest
   batchclf report reports/score/latest --out /srv/www/tonight.html
+  batchclf report reports/score/latest --format html,json,md --out tonight/
+  batchclf report reports/score/20261124T041227Z reports/score/latest
+  batchclf report reports/score/latest --templates our-templates/
 """
 
 
@@ -19,24 +24,110 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     parser = verbs.add_parser(
         "report",
         parents=[common],
-        help="render a run's HTML report again",
-        description="Render the HTML report of a run directory from its run.json and CSVs.",
+        help="render a run's report again, or compare two runs",
+        description="Render the report of a run directory from its run.json and CSVs, or compare two runs, the earlier "
+        "one first, on the images that both have scored.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="what `run` or `score` wrote")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="HTML file to write (default: RUN_DIR/report.html)")
+    parser.add_argument("run", type=Path, nargs="?", metavar="RUN_DIR", help="what `run` or `score` wrote")
+    parser.add_argument("other", type=Path, nargs="?", metavar="OTHER_RUN_DIR", help="a later run to compare it with")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="file to write, or a folder for report.html and so on (default: RUN_DIR; of a comparison: OTHER_RUN_DIR)",
+    )
+    parser.add_argument(
+        "--format",
+        dest="formats",
+        type=_formats,
+        default="html",
+        metavar="LIST",
+        help="html, json, md, with commas between (default: html)",
+    )
+    parser.add_argument(
+        "--templates", type=Path, metavar="DIR", help="folder whose templates replace those of the same name"
+    )
+    parser.add_argument("--list-blocks", action="store_true", help="list the templates and their blocks, and end")
     parser.set_defaults(handle=handle)
 
 
 def handle(args: argparse.Namespace, console: "Console") -> int:
-    """Render."""
-    from batchclf.jobs.report import report_again
-    from batchclf.storage.run_directory import REPORT_FILE
+    """Render, compare, or list the blocks."""
+    from batchclf.errors import RunError, UsageError
 
-    out = args.out or args.run / REPORT_FILE
-    out.parent.mkdir(parents=True, exist_ok=True)
-    report_again(args.run, out, say=console.say)
-    console.say(f"report: {out} ({out.stat().st_size / 1000:,.0f} kB)")
-    console.result({"report": str(out), "bytes": out.stat().st_size, "exit_code": 0})
+    if args.list_blocks:
+        return _list_blocks(console)
+    if args.run is None:
+        raise UsageError("report needs a RUN_DIR", hint="give a folder that `batchclf run` or `batchclf score` made")
+    if args.templates and "html" not in args.formats:
+        raise UsageError("--templates is for HTML, which --format leaves out", hint="add html to --format")
+    for folder in filter(None, (args.run, args.other)):
+        if not folder.is_dir():
+            raise RunError(
+                f"there is no run directory {folder}", hint="give a folder that `batchclf run` or `batchclf score` made"
+            )
+    outs = _outs(args)
+    for out in outs.values():
+        out.parent.mkdir(parents=True, exist_ok=True)
+    if args.other is None:
+        from batchclf.jobs.report import report_again
+
+        report_again(args.run, outs, templates=args.templates, say=console.say)
+        what, summary = "report", {}
+    else:
+        import msgspec
+
+        from batchclf.jobs.compare_report import report_comparison
+
+        comparison = report_comparison(args.run, args.other, outs, templates=args.templates, say=console.say)
+        console.say(comparison.sentence)
+        what = "comparison"
+        summary = {"sentence": comparison.sentence, "p_value": comparison.p_value, "changed": comparison.changed}
+        summary["metrics"] = msgspec.to_builtins(comparison.metrics)
+    for out in outs.values():
+        console.say(f"{what}: {out} ({out.stat().st_size / 1000:,.0f} kB)")
+    files = {kind: str(out) for kind, out in outs.items()}
+    first = next(iter(outs.values()))
+    console.result({what: str(first), "bytes": first.stat().st_size, **summary, "files": files, "exit_code": 0})
+    return 0
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if name not in FORMATS:
+            raise argparse.ArgumentTypeError(f"'{name}' is not one of {', '.join(FORMATS)}")
+    return names
+
+
+def _outs(args: argparse.Namespace) -> "Outs":
+    """Choose the file of each format; raises UsageError where one file is named for several formats."""
+    from batchclf.errors import UsageError
+
+    stem = "report" if args.other is None else "comparison"
+    out, several = args.out, len(args.formats) > 1
+    if several and out is not None and (out.is_file() or out.suffix.lower().lstrip(".") in {*FORMATS, "htm"}):
+        raise UsageError(
+            f"--out {out} is one file, and --format asks for {len(args.formats)}",
+            hint=f"give a folder, which then holds {', '.join(f'{stem}.{name}' for name in args.formats)}",
+        )
+    if out is None:
+        out = args.other or args.run
+    if several or out.is_dir():
+        return {name: out / f"{stem}.{name}" for name in args.formats}
+    return {args.formats[0]: out}
+
+
+def _list_blocks(console: "Console") -> int:
+    from batchclf.report.render import list_blocks
+
+    blocks = [(block.template, block.name, block.about) for block in list_blocks()]
+    names = ("template", "block", "what it is")
+    widths = [max(map(len, column)) for column in zip(names, *blocks, strict=True)]
+    for template, block, about in (names, *blocks):
+        console.say(f"{template:{widths[0]}}  {block:{widths[1]}}  {about}")
+    rows = [{"template": template, "block": block, "about": about} for template, block, about in blocks]
+    console.result({"blocks": rows, "exit_code": 0})
     return 0

@@ -80,6 +80,7 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
     from batchclf.cli.summary import run_exit_code, run_summary, tell_trouble
     from batchclf.errors import TargetTakenError
     from batchclf.jobs.budget import parse_budget
+    from batchclf.jobs.index import renew_index
     from batchclf.jobs.score_run import choose_bundle, score_directory_run, score_split_run
     from batchclf.storage.published import new_run_id, publish_latest
 
@@ -113,6 +114,7 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
             # Another run began in the same moment: the next name is free.
     if args.out is None:
         publish_latest(out)
+        renew_index(args.reports, say=console.say)
     console.say(f"predictions: {out / 'predictions.csv'}")
     console.say(f"report: {out / 'report.html'}")
     if args.explain_time:

@@ -28,18 +28,21 @@ class ConfusionCounts:
         """Start with no image counted."""
         return cls(class_names, np.zeros((len(class_names), len(class_names)), np.int64))
 
-    def update(self, labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> "ConfusionCounts":
+    def update(self, labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> None:
         """Add images by (n,) true and predicted class indices; a label of -1 (unknown) is not counted."""
-        size = len(self.class_names)
         known = labels >= 0
-        flat = np.bincount(labels[known] * size + predictions[known], minlength=size * size)
-        return ConfusionCounts(self.class_names, self.counts + flat.reshape(size, size))
+        # Not by bincount: a matrix of a thousand classes is large beside the piece that is added to it.
+        np.add.at(self.counts, (labels[known], predictions[known]), 1)
 
-    def merge(self, other: "ConfusionCounts") -> "ConfusionCounts":
-        """Add two counts of the same classes; raises ValueError where the classes differ."""
+    def merge(self, other: "ConfusionCounts") -> None:
+        """Add what counts of the same classes have counted; raises ValueError where the classes differ."""
         if self.class_names != other.class_names:
             raise ValueError("confusion counts of different classes cannot be merged")
-        return ConfusionCounts(self.class_names, self.counts + other.counts)
+        np.add(self.counts, other.counts, out=self.counts)
+
+    def copy(self) -> "ConfusionCounts":
+        """Give what was counted so far; later updates do not change it."""
+        return ConfusionCounts(self.class_names, self.counts.copy())
 
     @property
     def support(self) -> NDArray[np.int64]:

@@ -1,20 +1,24 @@
 """What the predictions of one split are worth: accuracy, per-class metrics, the images to look at."""
 
 import heapq
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.calibration import CALIBRATION_BINS, Calibration, CalibrationCounts, confidence_counts
 from batchclf.core.confusion import ConfusedPair, ConfusionCounts
+from batchclf.core.examples import CellExamples
 from batchclf.core.intervals import Estimate, wilson
+from batchclf.core.overall import Metric, overall_metrics
+from batchclf.core.probability_counts import ProbabilityCounts
+from batchclf.core.ranking import ClassRanking
+from batchclf.core.top_hits import TopHits
 from batchclf.core.types import Prediction, PredictionRows
 
-CONFIDENCE_BINS = 20
 SHOWN_IMAGES = 24
 SHOWN_PAIRS = 10
-LOWEST_PROBABILITY = float(np.finfo(np.float64).eps)
-"""Log loss clips probabilities to at least this, as scikit-learn's log_loss does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,37 +37,31 @@ class ClassMetrics:
     f1: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Average:
-    """Precision, recall and F1 over classes, 0 to 1."""
-
-    precision: float
-    recall: float
-    f1: float
-
-
 @dataclass(frozen=True, eq=False)
 class LabelledMetrics:
     """What can be known only where true classes are known.
 
-    `macro` weighs each class that occurs as label or prediction alike, `weighted` by support; a class never
-    predicted counts with precision 0 in both (scikit-learn's `zero_division=0`). `balanced_accuracy` is the
-    mean recall of the classes that have images. `log_loss` is the mean of -ln(probability of the true class),
-    None where the file has no probability columns. `worst_errors` are the wrong predictions of the highest
-    confidence.
+    `overall` are the metrics of all classes together, `metric` finds one of them. `worst_errors` are the wrong
+    predictions of the highest confidence. `ranking` is None where the file has no probability columns. `examples` has
+    the images of each cell (true class, predicted class) of the confusion matrix, the most confident first: at most 6
+    a cell, 2 where there are more than 100 classes.
     """
 
     total: int
     correct: int
     accuracy: Estimate
-    balanced_accuracy: float
-    macro: Average
-    weighted: Average
-    log_loss: float | None
     confusion: ConfusionCounts
     per_class: tuple[ClassMetrics, ...]
     confused_pairs: tuple[ConfusedPair, ...]
     worst_errors: tuple[Prediction, ...]
+    overall: tuple[Metric, ...] = ()
+    calibration: Calibration | None = None
+    ranking: tuple[ClassRanking, ...] | None = None
+    examples: Mapping[tuple[int, int], tuple[Prediction, ...]] = field(default_factory=dict)
+
+    def metric(self, name: str) -> Metric | None:
+        """Find an overall metric by its name; None where there is none (no probability columns, for one)."""
+        return next((metric for metric in self.overall if metric.name == name), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,54 +92,68 @@ class Tally:
     class_names: tuple[str, ...]
     total: int = 0
     confidence_sum: float = 0.0
-    loss_sum: float | None = 0.0
-    confusion: ConfusionCounts = field(init=False)
     predicted_counts: NDArray[np.int64] = field(init=False)
     confidence_counts: NDArray[np.int64] = field(init=False)
-    confidence_correct: NDArray[np.int64] = field(init=False)
+    confusion: ConfusionCounts = field(init=False)
+    hits: TopHits = field(default_factory=TopHits)
+    calibration: CalibrationCounts = field(default_factory=CalibrationCounts)
+    probabilities: ProbabilityCounts | None = field(init=False)
+    examples: CellExamples = field(init=False)
     least_confident: list[Prediction] = field(default_factory=list)
     worst_errors: list[Prediction] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Start the counts at zero."""
+        classes = len(self.class_names)
+        self.predicted_counts = np.zeros(classes, np.int64)
+        self.confidence_counts = np.zeros(CALIBRATION_BINS, np.int64)
         self.confusion = ConfusionCounts.empty(self.class_names)
-        self.predicted_counts = np.zeros(len(self.class_names), np.int64)
-        self.confidence_counts = np.zeros(CONFIDENCE_BINS, np.int64)
-        self.confidence_correct = np.zeros(CONFIDENCE_BINS, np.int64)
+        self.probabilities = ProbabilityCounts(self.class_names)
+        self.examples = CellExamples(self.split, self.class_names)
 
     def update(self, rows: PredictionRows) -> None:
         """Add rows of this split."""
         if not len(rows):
             return
+        rows = rows.by_path()
         self.total += len(rows)
         self.confidence_sum += float(rows.confidence.sum())
-        self.confusion = self.confusion.update(rows.labels, rows.predictions)
         self.predicted_counts += np.bincount(rows.predictions, minlength=len(self.class_names))
-        bins = np.minimum((rows.confidence * CONFIDENCE_BINS).astype(np.int64), CONFIDENCE_BINS - 1)
-        correct = rows.labels == rows.predictions
-        self.confidence_counts += np.bincount(bins, minlength=CONFIDENCE_BINS)
-        self.confidence_correct += np.bincount(bins[correct], minlength=CONFIDENCE_BINS)
-        if rows.label_probability is None:
-            self.loss_sum = None
-        elif self.loss_sum is not None:
-            known = rows.label_probability[rows.labels >= 0]
-            self.loss_sum += float(-np.log(np.clip(known, LOWEST_PROBABILITY, 1.0)).sum())
-        unsure = [rows.row(i) for i in _lowest(rows.confidence, np.ones(len(rows), np.bool_))]
+        self.confidence_counts += confidence_counts(rows.confidence)
+        unsure = _first_rows(rows, rows.confidence, np.arange(len(rows)))
         self.least_confident = heapq.nsmallest(SHOWN_IMAGES, self.least_confident + unsure, _by_confidence)
-        wrong = [rows.row(i) for i in _lowest(-rows.confidence, (rows.labels >= 0) & ~correct)]
+        if rows.probabilities is None:
+            self.probabilities = None
+        known = np.flatnonzero(rows.labels >= 0)
+        if len(known):
+            self._update_labelled(rows, known)
+
+    def _update_labelled(self, rows: PredictionRows, known: NDArray[np.int64]) -> None:
+        labels, predictions = rows.labels[known], rows.predictions[known]
+        correct = labels == predictions
+        self.confusion.update(labels, predictions)
+        self.hits.update(labels, rows.ranked[known])
+        self.calibration.update(rows.confidence[known], correct)
+        if self.probabilities is not None and rows.probabilities is not None:
+            self.probabilities.update(labels, rows.probabilities[known])
+        self.examples.update(rows)
+        wrong = _first_rows(rows, -rows.confidence, known[~correct])
         self.worst_errors = heapq.nsmallest(SHOWN_IMAGES, self.worst_errors + wrong, _by_error)
 
     def merge(self, other: "Tally") -> None:
         """Add what another tally of the same split and classes has counted."""
         self.total += other.total
         self.confidence_sum += other.confidence_sum
-        self.confusion = self.confusion.merge(other.confusion)
         self.predicted_counts += other.predicted_counts
         self.confidence_counts += other.confidence_counts
-        self.confidence_correct += other.confidence_correct
-        if other.total:
-            both = self.loss_sum is not None and other.loss_sum is not None
-            self.loss_sum = self.loss_sum + other.loss_sum if both else None  # type: ignore[operator]
+        self.confusion.merge(other.confusion)
+        self.hits.merge(other.hits)
+        self.calibration.merge(other.calibration)
+        if self.probabilities is None or other.probabilities is None:
+            self.probabilities = None
+        else:
+            self.probabilities.merge(other.probabilities)
+        self.examples.merge(other.examples)
         unsure = self.least_confident + other.least_confident
         self.least_confident = heapq.nsmallest(SHOWN_IMAGES, unsure, _by_confidence)
         wrong = self.worst_errors + other.worst_errors
@@ -156,30 +168,30 @@ class Tally:
             mean_confidence=self.confidence_sum / self.total if self.total else float("nan"),
             predicted_counts=self.predicted_counts.copy(),
             confidence_counts=self.confidence_counts.copy(),
-            confidence_correct=self.confidence_correct.copy(),
+            confidence_correct=self.calibration.correct_by_bin(),
             least_confident=tuple(self.least_confident),
             labelled=self._labelled(),
         )
 
     def _labelled(self) -> LabelledMetrics | None:
-        confusion = self.confusion
+        confusion = self.confusion.copy()
         total, correct = int(confusion.counts.sum()), int(confusion.correct.sum())
-        if not total:
+        if not total or self.hits.counts is None:
             return None
-        per_class = class_metrics(confusion)
-        present = [c for c in per_class if c.support or c.predicted]
+        scores = self.probabilities
+        losses = (None, None) if scores is None else (scores.log_loss, scores.brier)
         return LabelledMetrics(
             total=total,
             correct=correct,
             accuracy=wilson(correct, total),
-            balanced_accuracy=float(np.mean([c.recall.value for c in per_class if c.recall])),
-            macro=_average(present, [1] * len(present)),
-            weighted=_average(present, [c.support for c in present]),
-            log_loss=None if self.loss_sum is None else self.loss_sum / total,
             confusion=confusion,
-            per_class=per_class,
+            per_class=class_metrics(confusion),
             confused_pairs=confusion.confused_pairs(SHOWN_PAIRS),
             worst_errors=tuple(self.worst_errors),
+            overall=overall_metrics(confusion, self.hits.counts, *losses),
+            calibration=self.calibration.calibration(),
+            ranking=None if scores is None else scores.ranking.ranking(),
+            examples=self.examples.by_cell(),
         )
 
 
@@ -207,22 +219,10 @@ def class_metrics(confusion: ConfusionCounts) -> tuple[ClassMetrics, ...]:
     return tuple(metrics)
 
 
-def _average(classes: list[ClassMetrics], weights: list[int]) -> Average:
-    def mean(values: list[float]) -> float:
-        return float(np.average(values, weights=weights))
-
-    return Average(
-        precision=mean([c.precision.value if c.precision else 0.0 for c in classes]),
-        recall=mean([c.recall.value if c.recall else 0.0 for c in classes]),
-        f1=mean([c.f1 or 0.0 for c in classes]),
-    )
-
-
-def _lowest(values: NDArray[np.float64], allowed: NDArray[np.bool_]) -> list[int]:
-    """Find the rows with the lowest allowed values; ties go to the earlier row (rows are sorted by path)."""
-    candidates = np.flatnonzero(allowed)
-    chosen = candidates[np.argsort(values[candidates], kind="stable")[:SHOWN_IMAGES]]
-    return [int(index) for index in chosen]
+def _first_rows(rows: PredictionRows, values: NDArray[np.float64], allowed: NDArray[np.int64]) -> list[Prediction]:
+    """Give the allowed rows of lowest value; ties go to the first, so in rows sorted by path to the first path."""
+    chosen = allowed[np.argsort(values[allowed], kind="stable")[:SHOWN_IMAGES]]
+    return [rows.row(index) for index in chosen.tolist()]
 
 
 def _by_confidence(row: Prediction) -> tuple[float, str]:

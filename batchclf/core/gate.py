@@ -18,7 +18,9 @@ class Gate:
 def check_gate(gate: Gate, test: LabelledMetrics, gap: Gap | None) -> list[GateResult]:
     """Hold the test split's metrics and the gap against each bound that is set.
 
-    Raises ValueError where `max_gap` is set and there is no gap: a bound is never passed for want of a value.
+    Whether a bound is kept is decided by the value itself; where its 95% interval reaches to the other side of the
+    bound the result is not certain. Raises ValueError where `max_gap` is set and there is no gap: a bound is never
+    passed for want of a value.
     """
     results = []
     if gate.min_test_accuracy is not None:
@@ -26,7 +28,11 @@ def check_gate(gate: Gate, test: LabelledMetrics, gap: Gap | None) -> list[GateR
         passed = value >= bound
         verb = "reaches" if passed else "is below"
         sentence = f"test accuracy {value:.2%} {verb} the least allowed {bound:.2%}"
-        results.append(GateResult("min_test_accuracy", value, bound, passed, sentence))
+        interval = test.accuracy.interval
+        certain = interval.low >= bound if passed else interval.high < bound
+        if not certain:
+            sentence += _doubt(f"{interval.low:.2%} to {interval.high:.2%}", test.accuracy.n)
+        results.append(GateResult("min_test_accuracy", value, bound, passed, sentence, certain))
     if gate.max_gap is not None:
         if gap is None:
             raise ValueError("max_gap needs both splits scored")
@@ -34,5 +40,14 @@ def check_gate(gate: Gate, test: LabelledMetrics, gap: Gap | None) -> list[GateR
         passed = value <= bound
         verb = "is within" if passed else "is above"
         sentence = f"the overfitting gap of {100 * value:.2f} points {verb} the most allowed {100 * bound:.2f}"
-        results.append(GateResult("max_gap", value, bound, passed, sentence))
+        interval = gap.gap.interval
+        certain = interval.high <= bound if passed else interval.low > bound
+        if not certain:
+            sentence += _doubt(f"{100 * interval.low:.2f} to {100 * interval.high:.2f}", gap.gap.n)
+        results.append(GateResult("max_gap", value, bound, passed, sentence, certain))
     return results
+
+
+def _doubt(interval: str, n: int) -> str:
+    images = "1 image is" if n == 1 else f"{n:,} images are"
+    return f", but the bound lies within its 95% interval {interval}: {images} not enough to tell"

@@ -5,7 +5,7 @@ from math import sqrt
 from statistics import NormalDist
 
 LEVEL = 0.95
-_Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
+Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ def wilson(successes: int, n: int) -> Estimate:
     if n <= 0 or not 0 <= successes <= n:
         raise ValueError(f"{successes} successes of {n} is not a proportion")
     share = successes / n
-    centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z / (1 + _Z**2 / n) * sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
+    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
     # At the ends the bound is exactly 0 or 1; rounding must not push the value outside.
     low = 0.0 if successes == 0 else max(0.0, centre - half)
     high = 1.0 if successes == n else min(1.0, centre + half)

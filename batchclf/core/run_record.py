@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from batchclf.core.drift import Reference
 from batchclf.core.types import ColorMode
 
 RUN_FORMAT = 1
@@ -25,7 +26,7 @@ class ModelRecord:
 
     `history` has one list per training metric (`loss`, `accuracy`, `val_loss`, …), one value an epoch;
     `settings` is what the recipe was run with (`epochs`, `batch_size`, `seed`, …); `digest` is the SHA-256 of
-    its ONNX graph.
+    its ONNX graph; `reference` is what the model was known by when it was trained, None where that was not kept.
     """
 
     path: str
@@ -40,6 +41,7 @@ class ModelRecord:
     created: str
     history: dict[str, list[float]]
     trained_in_this_run: bool = False
+    reference: Reference | None = None
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,18 @@ class TargetRecord:
 
 @dataclass(frozen=True)
 class GateResult:
-    """One bound of the job's gate: `value` was held against `bound`. Shares are 0 to 1."""
+    """One bound of the job's gate: `value` was held against `bound`. Shares are 0 to 1.
+
+    `passed` compares the value itself and decides on the run's status. `certain` is false where the bound lies within
+    the value's 95% interval: then there are too few images to tell on which side of it the model is.
+    """
 
     name: str
     value: float
     bound: float
     passed: bool
     sentence: str
+    certain: bool = True
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import le
 from typing import Literal
 
 import numpy as np
@@ -103,8 +104,9 @@ class PredictionRows:
     """Some rows of predictions.csv as columns, one entry a row.
 
     `labels` and `predictions` are (n,) int64 indices into `class_names`, -1 where the label is unknown;
-    `confidence` and `margin` are (n,) float64; `label_probability` is the (n,) float64 probability given to
-    the true class (nan where the label is unknown), or None where the file has no probability columns.
+    `confidence` and `margin` are (n,) float64. `probabilities` is (n, classes) float64, or None where the file has no
+    probability columns. `ranked` is (n, k) int64: the classes that a row names, best first, so its first column is
+    `predictions`; -1 where a row names fewer than others.
     """
 
     class_names: tuple[str, ...]
@@ -114,7 +116,8 @@ class PredictionRows:
     predictions: NDArray[np.int64]
     confidence: NDArray[np.float64]
     margin: NDArray[np.float64]
-    label_probability: NDArray[np.float64] | None
+    probabilities: NDArray[np.float64] | None
+    ranked: NDArray[np.int64]
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -134,14 +137,24 @@ class PredictionRows:
 
     def only(self, chosen: NDArray[np.bool_]) -> "PredictionRows":
         """Keep the rows where `chosen`, (n,) bool, is true."""
-        indices = np.flatnonzero(chosen)
+        return self._take(np.flatnonzero(chosen))
+
+    def by_path(self) -> "PredictionRows":
+        """Sort the rows by path; rows with the same path keep their order."""
+        if all(map(le, self.paths, self.paths[1:])):
+            return self
+        return self._take(np.array(sorted(range(len(self)), key=self.paths.__getitem__)))
+
+    def _take(self, indices: NDArray[np.int64]) -> "PredictionRows":
+        chosen = indices.tolist()
         return PredictionRows(
             self.class_names,
-            tuple(self.paths[i] for i in indices),
-            tuple(self.splits[i] for i in indices),
+            tuple([self.paths[i] for i in chosen]),
+            tuple([self.splits[i] for i in chosen]),
             self.labels[indices],
             self.predictions[indices],
             self.confidence[indices],
             self.margin[indices],
-            None if self.label_probability is None else self.label_probability[indices],
+            None if self.probabilities is None else self.probabilities[indices],
+            self.ranked[indices],
         )

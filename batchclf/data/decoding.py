@@ -38,8 +38,8 @@ _FLAGS: dict[tuple[ColorMode, int], int] = {
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _AT_ONCE = 64 * 1024
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
-# Pillow warns of what here becomes a reason, and Python's warning filters are the process's, not a thread's.
-_WARNING_FILTERS = threading.Lock()
+WARNING_FILTERS = threading.Lock()
+"""To be held while Python's warning filters are changed: they are the process's, not a thread's."""
 
 
 def read_image(
@@ -122,7 +122,8 @@ def _decode_with_pillow(content: bytes, mode: str) -> NDArray[np.uint8]:
 
     _refuse_unbounded_values(content)
     try:
-        with _WARNING_FILTERS, warnings.catch_warnings():
+        # Pillow warns of what here becomes a reason.
+        with WARNING_FILTERS, warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.simplefilter("ignore", UserWarning)
             with Image.open(io.BytesIO(content)) as image:

@@ -1,11 +1,13 @@
 """Evaluate a predictions CSV: each split on its own, and the gap between train and test."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from batchclf.core.evaluation import Evaluation, Tally
 from batchclf.core.gap import Gap, overfitting_gap
+from batchclf.core.types import PredictionRows
 from batchclf.errors import PredictionsError
 from batchclf.storage.predictions import class_names_of, read_prediction_rows
 
@@ -19,9 +21,10 @@ def evaluate_predictions(path: Path, class_names: tuple[str, ...] | None = None)
     names = class_names or class_names_of(path)
     tallies: dict[str, Tally] = {}
     for rows in read_prediction_rows(path, names):
-        of_row = np.array(rows.splits)
-        for split in dict.fromkeys(rows.splits):
-            tallies.setdefault(split, Tally(split, names)).update(rows.only(of_row == split))
+        for split, part in _by_split(rows):
+            if split not in tallies:
+                tallies[split] = Tally(split, names)
+            tallies[split].update(part)
     if not tallies:
         raise PredictionsError(f"{path} has no rows", hint="give a CSV with at least one prediction")
     evaluations = {split: tally.evaluation() for split, tally in tallies.items()}
@@ -29,3 +32,13 @@ def evaluate_predictions(path: Path, class_names: tuple[str, ...] | None = None)
     train, test = labelled
     gap = overfitting_gap(train, test) if train is not None and test is not None else None
     return list(evaluations.values()), gap
+
+
+def _by_split(rows: PredictionRows) -> Iterator[tuple[str, PredictionRows]]:
+    splits = list(dict.fromkeys(rows.splits))
+    if len(splits) == 1:
+        yield splits[0], rows
+        return
+    of_row = np.array(rows.splits)
+    for split in splits:
+        yield split, rows.only(of_row == split)

@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,9 +12,12 @@ from pathlib import Path
 from batchclf import __version__
 from batchclf.core.gate import Gate, check_gate
 from batchclf.core.run_record import DatasetRecord, GateResult, ModelRecord, RunRecord, Status, TargetRecord
-from batchclf.core.types import Say
+from batchclf.core.types import Say, Split
 from batchclf.jobs.evaluate import evaluate_predictions
-from batchclf.jobs.report import Splits, write_report
+from batchclf.jobs.findings import gather
+from batchclf.jobs.image_findings import image_findings, look_at_images
+from batchclf.jobs.pictures import load_pictures
+from batchclf.jobs.report_formats import Outs, write_formats
 from batchclf.jobs.targets import ScoreSettings
 from batchclf.jobs.watcher import Advance, Watcher
 from batchclf.models.bundle import Bundle
@@ -86,15 +89,23 @@ def finish(
     scored: list[TargetRecord],
     steps: Steps,
     say: Say,
-    splits: Splits,
+    splits: Mapping[str, Split],
     *,
+    beside: Path,
     gate: Gate,
     partial: bool = False,
 ) -> RunRecord:
-    """Evaluate what was scored, hold it against the gate, and write metrics, run.json and the report."""
+    """Evaluate what was scored, hold it against the gate, and write metrics, run.json and the report.
+
+    `beside` is the folder that the run will be published in, where its earlier runs are. `splits` has the images of the
+    data set.
+    """
     with steps.step("evaluate"):
         evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, head.bundle.info.class_names)
-        write_metrics(folder, evaluations, gap)
+    with steps.step("images"):
+        statistics = look_at_images(folder, scored, lambda: splits)
+        images = image_findings(folder, statistics, head.bundle.info.reference, evaluations, gap)
+    write_metrics(folder, evaluations, gap)
     gates: list[GateResult] = []
     test = next((each.labelled for each in evaluations if each.split == "test"), None)
     if test is not None:
@@ -124,7 +135,9 @@ def finish(
         versions=_versions(head.settings),
     )
     with steps.step("report"):
-        write_report(folder, folder / REPORT_FILE, record, evaluations, gap, lambda: splits)
+        findings = gather(folder, beside, record, evaluations, gap, images)
+        report: Outs = {"html": folder / REPORT_FILE}
+        write_formats(report, folder, findings, lambda shown: load_pictures(shown, scored, lambda: splits))
     record = replace(record, timings=dict(steps.timings))
     write_record(folder, record)
     for evaluation in evaluations:
@@ -158,6 +171,7 @@ def model_record(bundle: Bundle, *, trained: bool) -> ModelRecord:
         trained_on=f"{data.name}, {data.images:,} images" if data else "not known",
         created=info.created,
         history=info.history,
+        reference=info.reference,
         trained_in_this_run=trained,
     )
 

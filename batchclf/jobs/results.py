@@ -1,4 +1,4 @@
-"""What a run writes while it scores: predictions, skipped images and, where it can be resumed, the journal."""
+"""What a run writes while it scores: predictions, facts of the images, skipped ones and, to be resumed, the journal."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from batchclf.jobs.targets import ScoreSettings
 from batchclf.jobs.watcher import Watcher
 from batchclf.scoring.stream import Block
 from batchclf.storage.cells import utf8_text
+from batchclf.storage.image_facts import IMAGES_FILE, ImageFactsWriter
 from batchclf.storage.journal import Journal, JournalEntry, JournalHead
 from batchclf.storage.prediction_files import PredictionFiles
 from batchclf.storage.run_directory import SKIPPED_FILE
@@ -57,6 +58,7 @@ class Results:
             formats=settings.formats,
             resume_at=None if last is None else last.predictions,
         )
+        self._images = ImageFactsWriter(folder / IMAGES_FILE, resume_at=None if last is None else last.images)
         self._skipped = SkippedWriter(folder / SKIPPED_FILE, resume_at=None if last is None else last.skipped)
         if last is not None:
             self.counts = Counts(
@@ -72,6 +74,7 @@ class Results:
     ) -> None:
         """Close all files."""
         self._predictions.__exit__(kind, error, trace)
+        self._images.__exit__(kind, error, trace)
         self._skipped.__exit__(kind, error, trace)
         if self._journal is not None:
             self._journal.__exit__(kind, error, trace)
@@ -93,9 +96,10 @@ class Results:
             self._watcher.detail(line)
         if block.scores is not None:
             self._predictions.write(block.scores, split)
+            self._images.write(block.scores.refs, block.facts, block.contents, split)
             counts.scored += len(block.scores.refs)
         if self._journal is not None:
-            positions = self._predictions.positions(), self._skipped.positions()
+            positions = self._predictions.positions(), self._images.positions(), self._skipped.positions()
             excluded = dict(counts.excluded)
             self._journal.append(
                 JournalEntry(block.digest.hex(), counts.found, excluded, counts.first_skip, *positions)

@@ -15,6 +15,7 @@ from batchclf.data.catalog import load_dataset
 from batchclf.data.folders import load_class_folders
 from batchclf.errors import AlreadyRunningError
 from batchclf.jobs.finish import Logged, RunHead, Steps, finish
+from batchclf.jobs.index import renew_index
 from batchclf.jobs.score import score_splits
 from batchclf.jobs.spec import Job
 from batchclf.jobs.targets import ScoreSettings, SplitTarget
@@ -39,7 +40,7 @@ def run_job(job: Job, watcher: Watcher, command: list[str]) -> tuple[RunRecord, 
     Raises AlreadyRunningError while another run of the job goes on, and what each step raises; then nothing is
     published, and the log of the failed run stays in the job's reports folder.
     """
-    with job_lock(job.folder):
+    with job_lock(job.folder), _index_afterwards(job.folder.parent, watcher.say):
         for leftover in atomic.remove_leftovers(job.folder):
             watcher.say(f"removed {leftover.name}, left by a run that was killed")
         steps = Steps()
@@ -55,6 +56,17 @@ def run_job(job: Job, watcher: Watcher, command: list[str]) -> tuple[RunRecord, 
                 log.close()
         publish_latest(target)
     return record, target
+
+
+@contextmanager
+def _index_afterwards(reports: Path, say: Say) -> Iterator[None]:
+    """Write the page of all runs when this one has ended, well or not; whoever interrupts it does not wait for that."""
+    try:
+        yield
+    except Exception:
+        renew_index(reports, say=say)
+        raise
+    renew_index(reports, say=say)
 
 
 @contextmanager
@@ -149,7 +161,7 @@ def _fill(job: Job, folder: Path, run_id: str, steps: Steps, watcher: Watcher, c
         scored = score_splits(targets, bundle, settings, folder, watcher)
     of_data = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
     head = RunHead(run_id, job.name, command, bundle, trains, settings, of_data)
-    return finish(folder, head, scored, steps, say, dataset.splits, gate=job.gate)
+    return finish(folder, head, scored, steps, say, dataset.splits, beside=job.folder, gate=job.gate)
 
 
 def _bundle(job: Job, dataset: Dataset, trains: bool, watcher: Watcher) -> Bundle:

@@ -55,7 +55,7 @@ def score_split_run(
             scored = score_splits([target], bundle, settings, folder, logged)
         of_data = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
         head = RunHead(out.name, None, command, bundle, False, settings, of_data)
-        return finish(folder, head, scored, steps, logged.say, {what.name: split}, gate=Gate())
+        return finish(folder, head, scored, steps, logged.say, {what.name: split}, beside=out.parent, gate=Gate())
 
 
 def score_directory_run(
@@ -103,7 +103,9 @@ def score_directory_run(
             )
         partial = budget is not None and budget.exceeded(scored.skipped, scored.scored + scored.skipped)
         head = RunHead(out.name, None, command, bundle, False, settings, None)
-        return finish(run.folder, head, [scored], steps, logged.say, {}, gate=Gate(), partial=partial)
+        return finish(
+            run.folder, head, [scored], steps, logged.say, {}, beside=out.parent, gate=Gate(), partial=partial
+        )
 
 
 def choose_bundle(model: Path | None, reports: Path, *, say: Say) -> Bundle:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from batchclf import atomic
+from batchclf.core.drift import Reference
 from batchclf.core.types import ColorMode
 from batchclf.errors import ModelError, UsageError
 from batchclf.models.preprocessing import Preprocessing
@@ -38,7 +39,8 @@ class BundleInfo:
     were measured on the test split, which chose nothing. `original` is the file or folder of the bundle that
     TensorFlow runs, None where there is none. `files` maps each file of the bundle, with `/` in its path, to its
     SHA-256. `onnx_difference` is the largest difference of a probability between the bundle's graph and the model
-    it was made of, on sample images when the bundle was made.
+    it was made of, on sample images when the bundle was made. `reference` is what later images and answers are held
+    against; None for an imported model, and in bundles that were made before it was kept.
     """
 
     format: int
@@ -54,6 +56,7 @@ class BundleInfo:
     onnx_difference: float
     original: str | None
     files: dict[str, str]
+    reference: Reference | None = None
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

@@ -27,6 +27,7 @@ from batchclf.models.bundle import (
 )
 from batchclf.models.preprocessing import Preprocessing, prepare
 from batchclf.models.recipes import RECIPES
+from batchclf.models.reference import training_reference
 from batchclf.models.tensorflow_model import load_keras, tensorflow_or_error
 
 STEPS_PER_EXECUTION = 64
@@ -94,6 +95,7 @@ def train(dataset: Dataset, settings: TrainSettings, out: Path, *, say: Say, on_
             onnx_difference=difference,
             original=KERAS_FILE,
             files=file_digests(folder),
+            reference=training_reference(dataset, folder / ONNX_FILE),
         )
         write_info(folder, info)
     say(f"wrote the model bundle {out} ({info.parameters:,} parameters; ONNX and Keras agree within {difference:.1e})")

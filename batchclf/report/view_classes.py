@@ -1,177 +1,148 @@
-"""The parts of the report that are about classes: confusion matrix, per-class metrics, confused pairs."""
+"""The table of the classes: what each one's images and predictions are worth, worst first."""
 
-from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+
+import numpy as np
 
 from batchclf.core.confusion import ConfusionCounts
 from batchclf.core.evaluation import ClassMetrics, LabelledMetrics
-from batchclf.core.intervals import Estimate
-from batchclf.report.view_format import NOTHING, count, decimal, percent, percent_interval, visible
+from batchclf.core.gap import Gap
+from batchclf.core.intervals import Estimate, Interval, wilson
+from batchclf.report.view_bar import Bar, bar
+from batchclf.report.view_format import (
+    NOTHING,
+    class_name,
+    count,
+    decimal,
+    percent,
+    percent_interval,
+    points,
+    points_interval,
+)
 
-HEAT_BOUNDS = (0.01, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90)
-"""Where the matrix's colour steps to the next of its eight levels, as a share of the true class."""
-
-UPRIGHT_CLASSES, UPRIGHT_LENGTH = 12, 14
-DENSE_CLASSES = 30
-"""More or longer class names are set upright above the matrix; more classes make its cells smaller."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell: images, their share of the true class, and the colour class (`r1` to `r8`, `w1` to `w8`)."""
-
-    count: str
-    share: str
-    heat: str
+SHOWN_NAMES = 20
+"""So many classes without images or predictions are named."""
 
 
-@dataclass(frozen=True)
-class MatrixRow:
-    """One true class."""
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A number as shown, and its 95% interval; – and empty where there is nothing to rest on."""
 
-    name: str
-    cells: tuple[Cell, ...]
-    total: str
-
-
-@dataclass(frozen=True)
-class HeatStep:
-    """One level of the legend; `text` is its range in percent."""
-
-    level: int
     text: str
+    interval: str = ""
 
 
-@dataclass(frozen=True)
-class Matrix:
-    """The confusion matrix as shown: rows are true classes, columns predicted ones."""
-
-    names: tuple[str, ...]
-    rows: tuple[MatrixRow, ...]
-    predicted: tuple[str, ...]
-    total: str
-    upright: bool
-    dense: bool
-    legend: tuple[HeatStep, ...]
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A share and its interval as CSS lengths in percent of the bar's width."""
-
-    value: str
-    low: str
-    width: str
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ClassRow:
-    """One class's metrics; – where there is nothing to rest on."""
+    """One class's metrics. `gap` and `auc` are empty texts where the run has none at all.
+
+    `clear` where the gap is more than chance; `mistaken` is the class that its wrong images are most often taken for,
+    with their number.
+    """
 
     name: str
     support: str
-    recall: str
-    recall_interval: str
+    recall: Value
     bar: Bar | None
-    precision: str
-    precision_interval: str
-    f1: str
-
-
-@dataclass(frozen=True)
-class PairRow:
-    """One true class taken for another."""
-
-    label: str
-    prediction: str
-    count: str
-    share: str
+    precision: Value
+    f1: Value
+    gap: Value
+    clear: bool
+    auc: Value
+    mistaken: str
+    mistaken_count: str
 
 
 @dataclass(frozen=True)
 class ClassesView:
-    """`unseen` and `never_predicted` name the classes that have no image or no prediction."""
+    """`unseen` and `never_predicted` name classes that have no image or no prediction, cut after some."""
 
-    matrix: Matrix
     rows: tuple[ClassRow, ...]
+    with_gap: bool
+    with_auc: bool
     unseen: tuple[str, ...]
     never_predicted: tuple[str, ...]
-    pairs: tuple[PairRow, ...]
-    wrong: int
-    wrong_text: str
-    pairs_share: str
 
 
-def classes_view(labelled: LabelledMetrics) -> ClassesView:
+def classes_view(labelled: LabelledMetrics, gap: Gap | None) -> ClassesView:
     """Show what the labelled images say about each class."""
-    wrong = labelled.total - labelled.correct
-    covered = sum(pair.count for pair in labelled.confused_pairs)
+    gaps = {each.name: each.gap for each in gap.per_class} if gap else {}
+    aucs = {each.name: each.auc for each in labelled.ranking or ()}
+    mistaken = _mistaken(labelled.confusion)
+    ordered = sorted(labelled.per_class, key=_by_recall)
+    rows = [_class_row(metrics, gaps, aucs, mistaken.get(metrics.name)) for metrics in ordered]
     return ClassesView(
-        matrix=_matrix(labelled.confusion),
-        rows=tuple(_class_row(metrics) for metrics in sorted(labelled.per_class, key=_by_recall)),
-        unseen=tuple(visible(c.name) for c in labelled.per_class if not c.support),
-        never_predicted=tuple(visible(c.name) for c in labelled.per_class if not c.predicted),
-        pairs=tuple(
-            PairRow(visible(pair.label), visible(pair.prediction), count(pair.count), percent(pair.share))
-            for pair in labelled.confused_pairs
-        ),
-        wrong=wrong,
-        wrong_text=count(wrong),
-        pairs_share=percent(covered / wrong) if wrong else NOTHING,
-    )
-
-
-def _matrix(confusion: ConfusionCounts) -> Matrix:
-    names = tuple(visible(name) for name in confusion.class_names)
-    shares = confusion.row_normalised()
-    rows = []
-    for i, (numbers, total) in enumerate(zip(confusion.counts.tolist(), confusion.support.tolist(), strict=True)):
-        cells = tuple(_cell(number, float(shares[i, j]), i == j) for j, number in enumerate(numbers))
-        rows.append(MatrixRow(names[i], cells, count(total)))
-    return Matrix(
-        names=names,
         rows=tuple(rows),
-        predicted=tuple(count(number) for number in confusion.predicted.tolist()),
-        total=count(int(confusion.counts.sum())),
-        upright=len(names) > UPRIGHT_CLASSES or max(map(len, names)) > UPRIGHT_LENGTH,
-        dense=len(names) > DENSE_CLASSES,
-        legend=_legend(),
+        with_gap=gap is not None,
+        with_auc=labelled.ranking is not None,
+        unseen=_names([c.name for c in labelled.per_class if not c.support]),
+        never_predicted=_names([c.name for c in labelled.per_class if not c.predicted]),
     )
 
 
-def _cell(number: int, share: float, right: bool) -> Cell:
-    if not number:
-        return Cell("0", "", "")
-    level = 1 + bisect_right(HEAT_BOUNDS, share)
-    return Cell(count(number), percent(share), f"{'r' if right else 'w'}{level}")
+def f1_interval(metrics: ClassMetrics) -> Interval | None:
+    """Compute the 95% interval of F1 from Wilson's interval of the Jaccard index J, as F1 = 2 J / (1 + J).
 
-
-def _legend() -> tuple[HeatStep, ...]:
-    edges = [f"{100 * bound:.0f}" for bound in HEAT_BOUNDS]
-    between = [f"{low}–{high}" for low, high in pairwise(edges)]
-    texts = [f"< {edges[0]}", *between, f"≥ {edges[-1]}"]
-    return tuple(HeatStep(level, text) for level, text in enumerate(texts, 1))
+    J is the share of right ones among the images that are of the class or predicted as it. This is the indirect Wilson
+    interval of Flores, Salicrú, Sánchez-Pla and Ocaña (2022). None for a class without images and predictions.
+    """
+    either = metrics.support + metrics.predicted - metrics.correct
+    if not either:
+        return None
+    shares = wilson(metrics.correct, either).interval
+    return Interval(2 * shares.low / (1 + shares.low), 2 * shares.high / (1 + shares.high))
 
 
 def _by_recall(metrics: ClassMetrics) -> float:
     return metrics.recall.value if metrics.recall else 2.0
 
 
-def _class_row(metrics: ClassMetrics) -> ClassRow:
-    recall, precision = metrics.recall, metrics.precision
+def _names(names: list[str]) -> tuple[str, ...]:
+    shown = tuple(class_name(name) for name in names[:SHOWN_NAMES])
+    hidden = len(names) - len(shown)
+    return (*shown, f"{count(hidden)} more") if hidden else shown
+
+
+def _mistaken(confusion: ConfusionCounts) -> dict[str, tuple[str, int]]:
+    """Find for each class what its images are most often taken for; ties go to the earlier class."""
+    wrong = confusion.counts.copy()
+    np.fill_diagonal(wrong, 0)
+    best = wrong.argmax(axis=1)
+    numbers = wrong[np.arange(len(wrong)), best]
+    return {
+        name: (confusion.class_names[int(j)], int(number))
+        for name, j, number in zip(confusion.class_names, best, numbers, strict=True)
+        if number
+    }
+
+
+def _class_row(
+    metrics: ClassMetrics,
+    gaps: Mapping[str, Estimate | None],
+    aucs: Mapping[str, Estimate | None],
+    mistaken: tuple[str, int] | None,
+) -> ClassRow:
+    recall, f1, gap = metrics.recall, f1_interval(metrics), gaps.get(metrics.name)
+    auc = aucs.get(metrics.name)
     return ClassRow(
-        name=visible(metrics.name),
+        name=class_name(metrics.name),
         support=count(metrics.support),
-        recall=percent(recall.value) if recall else NOTHING,
-        recall_interval=percent_interval(recall) if recall else "",
-        bar=_bar(recall) if recall else None,
-        precision=percent(precision.value) if precision else NOTHING,
-        precision_interval=percent_interval(precision) if precision else "",
-        f1=decimal(metrics.f1),
+        recall=_share(recall),
+        bar=bar(recall.value, recall.interval) if recall else None,
+        precision=_share(metrics.precision),
+        f1=Value(decimal(metrics.f1), _decimals(f1) if f1 else ""),
+        gap=Value(points(gap.value), points_interval(gap)) if gap else Value(NOTHING),
+        clear=gap is not None and not gap.interval.low <= 0 <= gap.interval.high,
+        auc=Value(decimal(auc.value), _decimals(auc.interval)) if auc else Value(NOTHING),
+        mistaken=class_name(mistaken[0]) if mistaken else "",
+        mistaken_count=count(mistaken[1]) if mistaken else "",
     )
 
 
-def _bar(estimate: Estimate) -> Bar:
-    low, high = 100 * estimate.interval.low, 100 * estimate.interval.high
-    return Bar(f"{100 * estimate.value:.2f}%", f"{low:.2f}%", f"{high - low:.2f}%")
+def _decimals(interval: Interval) -> str:
+    return f"{decimal(interval.low)} to {decimal(interval.high)}"
+
+
+def _share(estimate: Estimate | None) -> Value:
+    return Value(percent(estimate.value), percent_interval(estimate)) if estimate else Value(NOTHING)

@@ -1,11 +1,11 @@
 """The part of the report that says what was scored, by which model and how."""
 
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from batchclf.core.evaluation import Evaluation
+from batchclf.core.findings import Findings
 from batchclf.core.run_record import ModelRecord, RunRecord, TargetRecord
 from batchclf.report.view_format import (
     NOTHING,
@@ -19,7 +19,6 @@ from batchclf.report.view_format import (
 )
 
 SHOWN_CLASS_NAMES = 20
-DIGEST_LENGTH = 12
 
 
 @dataclass(frozen=True)
@@ -73,13 +72,14 @@ class FactsView:
     files: tuple[File, ...]
 
 
-def facts_view(record: RunRecord, evaluations: Sequence[Evaluation]) -> FactsView:
+def facts_view(findings: Findings) -> FactsView:
     """Show the data set, the model, the run, the row accounting and the files."""
-    by_split = {evaluation.split: evaluation for evaluation in evaluations}
+    record = findings.record
+    by_split = {evaluation.split: evaluation for evaluation in findings.evaluations}
     return FactsView(
         groups=(_data(record), _model(record.model), _run(record)),
         targets=tuple(_target(target, by_split.get(target.split)) for target in record.targets),
-        files=_files(record, labelled=any(evaluation.labelled for evaluation in evaluations)),
+        files=_files(findings),
     )
 
 
@@ -127,7 +127,7 @@ def _model(model: ModelRecord) -> FactGroup:
         Fact("Trained on", visible(model.trained_on)),
         Fact("Created", f"{_moment(model.created)}, {this_run}"),
         Fact("Bundle", visible(model.path), code=True),
-        Fact("SHA-256", f"{visible(model.digest[:DIGEST_LENGTH])}…", code=True),
+        Fact("SHA-256", visible(model.digest), code=True),
     )
     return FactGroup("Model", facts)
 
@@ -198,8 +198,10 @@ def _target(target: TargetRecord, evaluation: Evaluation | None) -> TargetRow:
     )
 
 
-def _files(record: RunRecord, *, labelled: bool) -> tuple[File, ...]:
-    others = [File(f"predictions.{name}", "the same rows, exact") for name in record.formats if name != "csv"]
+def _files(findings: Findings) -> tuple[File, ...]:
+    formats = findings.record.formats
+    others = [File(f"predictions.{name}", "the same rows, exact") for name in formats if name != "csv"]
+    images = (File("images.csv", "size, mode and brightness of each image"),) if findings.statistics else ()
     metrics = (
         File("per_class.csv", "metrics of each class"),
         File("confusion.csv", "confusion counts"),
@@ -207,7 +209,8 @@ def _files(record: RunRecord, *, labelled: bool) -> tuple[File, ...]:
     return (
         File("predictions.csv", "one row an image"),
         *others,
-        *(metrics if labelled else ()),
+        *(metrics if any(evaluation.labelled for evaluation in findings.evaluations) else ()),
+        *images,
         File("metrics.json", "all numbers"),
         File("skipped.csv", "files not scored, with reasons"),
         File("run.json", "how the run came about"),

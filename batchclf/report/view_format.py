@@ -9,6 +9,8 @@ from batchclf.core.intervals import Estimate
 NOTHING = "–"
 """Stands where a value has nothing to rest on."""
 
+LONGEST_CLASS_NAME = 80
+
 _JOINERS = "\u200c\u200d"
 
 
@@ -19,6 +21,15 @@ def visible(text: str) -> str:
     cannot be written. Zero-width joiners stay: Persian and Hindi words need them.
     """
     return "".join(_escaped(c) if _is_hidden(c) else c for c in text)
+
+
+def class_name(text: str) -> str:
+    """Show a class's name; of a very long one the middle is left out, since it may stand in many places."""
+    name = visible(text)
+    if len(name) <= LONGEST_CLASS_NAME:
+        return name
+    half = LONGEST_CLASS_NAME // 2
+    return f"{name[:half]}…{name[-half:]}"
 
 
 def _is_hidden(character: str) -> bool:

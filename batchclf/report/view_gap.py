@@ -1,24 +1,40 @@
-"""The part of the report on overfitting: train against test, and how training went."""
+"""The part of the report on overfitting: train against test, overall and by class, and what bears on it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 
 from batchclf.core.evaluation import Evaluation
-from batchclf.core.gap import Gap
+from batchclf.core.findings import Findings
+from batchclf.core.gap import ClassGap, Gap, Overfitting
 from batchclf.core.intervals import Estimate
+from batchclf.report.view_copies import CopiesView, copies_view
 from batchclf.report.view_format import (
     NOTHING,
+    class_name,
+    count,
     decimal,
     percent,
     percent_interval,
     points,
     points_interval,
     signed,
-    visible,
 )
+from batchclf.report.view_learning import LearningView, learning_view
+from batchclf.report.view_nights import NightsView, nights_view
 
 SHOWN_DUMBBELLS = 25
+_HEADLINES: dict[Overfitting, str] = {
+    "no evidence": "No evidence of overfitting",
+    "mild": "Mild overfitting",
+    "strong": "Strong overfitting",
+    "underfitting": "Underfitting",
+}
+_STATES: dict[Overfitting, str] = {
+    "no evidence": "passed",
+    "mild": "partial",
+    "strong": "failed",
+    "underfitting": "partial",
+}
 
 
 @dataclass(frozen=True)
@@ -36,15 +52,6 @@ class GapRow:
 
 
 @dataclass(frozen=True)
-class Losses:
-    """Log losses and what test is above train."""
-
-    train: str
-    test: str
-    gap: str
-
-
-@dataclass(frozen=True)
 class Dumbbell:
     """One class of the dumbbell chart: recall on train and on test, 0 to 1."""
 
@@ -54,57 +61,56 @@ class Dumbbell:
 
 
 @dataclass(frozen=True)
-class Curve:
-    """One metric of training, a value an epoch; `test` is empty where it was not measured."""
-
-    metric: str
-    train: tuple[float, ...]
-    test: tuple[float, ...]
-
-
-@dataclass(frozen=True)
 class GapView:
-    """`missing` says why there is no gap; everything but the curves is empty then."""
+    """`missing` says why there is no gap; all that rests on it is empty then.
+
+    `overall` are accuracy and, where it is known, log loss; `dumbbells` and `rows` are the same classes, those with the
+    largest gaps. `part` says how many they are, empty where they are all.
+    """
 
     missing: str
-    level: str
+    headline: str
+    state: str
     sentence: str
-    overall: GapRow | None
-    rows: tuple[GapRow, ...]
-    losses: Losses | None
+    overall: tuple[GapRow, ...]
+    no_loss: str
     dumbbells: tuple[Dumbbell, ...]
-    hidden: int
-    curves: tuple[Curve, ...]
+    rows: tuple[GapRow, ...]
+    part: str
+    learning: LearningView
+    copies: CopiesView | None
+    nights: NightsView
 
 
-def gap_view(gap: Gap | None, evaluations: Sequence[Evaluation], history: Mapping[str, Sequence[float]]) -> GapView:
-    """Show the gap, or why there is none, with the learning curves."""
-    curves = _curves(history)
+def gap_view(findings: Findings) -> GapView:
+    """Show the gap, or why there is none, with learning curves, copies between the splits and earlier runs."""
+    gap = findings.gap
+    learning, nights = learning_view(findings.record.model.history), nights_view(findings)
     if gap is None:
-        return GapView(_why_missing(evaluations), "", "", None, (), None, (), 0, curves)
-    ordered = sorted(gap.per_class, key=lambda c: -c.gap.value if c.gap else 2.0)
-    dumbbells = tuple(
-        Dumbbell(visible(c.name), c.train.value, c.test.value)
-        for c in ordered
-        if c.train is not None and c.test is not None
-    )
-    losses = None
-    if gap.train_loss is not None and gap.test_loss is not None and gap.loss_gap is not None:
-        losses = Losses(decimal(gap.train_loss), decimal(gap.test_loss), signed(gap.loss_gap, 3))
+        return GapView(_why_missing(findings.evaluations), "", "", "", (), "", (), (), "", learning, None, nights)
+    compared = sorted((c for c in gap.per_class if c.gap is not None), key=_by_gap)
+    shown = compared[:SHOWN_DUMBBELLS]
     return GapView(
         missing="",
-        level=gap.overfitting,
+        headline=_HEADLINES[gap.overfitting],
+        state=_STATES[gap.overfitting],
         sentence=gap.sentence,
-        overall=_row("All classes", gap.train, gap.test, gap.gap),
-        rows=tuple(_row(visible(c.name), c.train, c.test, c.gap) for c in ordered),
-        losses=losses,
-        dumbbells=dumbbells[:SHOWN_DUMBBELLS],
-        hidden=max(0, len(dumbbells) - SHOWN_DUMBBELLS),
-        curves=curves,
+        overall=(_share_row("Accuracy", gap.train, gap.test, gap.gap), *_loss_rows(gap)),
+        no_loss="" if gap.loss_gap else _why_no_loss(findings),
+        dumbbells=tuple(Dumbbell(class_name(c.name), c.train.value, c.test.value) for c in shown if c.train and c.test),
+        rows=tuple(_share_row(class_name(c.name), c.train, c.test, c.gap) for c in shown),
+        part=f"the {len(shown)} largest gaps of {count(len(compared))} classes" if len(shown) < len(compared) else "",
+        learning=learning,
+        copies=copies_view(findings.duplicates, gap),
+        nights=nights,
     )
 
 
-def _row(name: str, train: Estimate | None, test: Estimate | None, gap: Estimate | None) -> GapRow:
+def _by_gap(each: ClassGap) -> float:
+    return -each.gap.value if each.gap else 0.0
+
+
+def _share_row(name: str, train: Estimate | None, test: Estimate | None, gap: Estimate | None) -> GapRow:
     return GapRow(
         name=name,
         train=percent(train.value) if train else NOTHING,
@@ -113,8 +119,36 @@ def _row(name: str, train: Estimate | None, test: Estimate | None, gap: Estimate
         test_interval=percent_interval(test) if test else "",
         gap=points(gap.value) if gap else NOTHING,
         gap_interval=points_interval(gap) if gap else "",
-        clear=gap is not None and not gap.interval.low <= 0 <= gap.interval.high,
+        clear=gap is not None and _leaves_out_zero(gap),
     )
+
+
+def _loss_rows(gap: Gap) -> tuple[GapRow, ...]:
+    if gap.train_loss is None or gap.test_loss is None or gap.loss_gap is None:
+        return ()
+    train, test, loss = gap.train_loss, gap.test_loss, gap.loss_gap
+    return (
+        GapRow(
+            name="Log loss",
+            train=decimal(train.value),
+            train_interval=f"{decimal(train.interval.low)} to {decimal(train.interval.high)}",
+            test=decimal(test.value),
+            test_interval=f"{decimal(test.interval.low)} to {decimal(test.interval.high)}",
+            gap=signed(loss.value, 3),
+            gap_interval=f"{signed(loss.interval.low, 3)} to {signed(loss.interval.high, 3)}",
+            clear=_leaves_out_zero(loss),
+        ),
+    )
+
+
+def _leaves_out_zero(gap: Estimate) -> bool:
+    return not gap.interval.low <= 0 <= gap.interval.high
+
+
+def _why_no_loss(findings: Findings) -> str:
+    if findings.record.probabilities:
+        return "A gap in loss needs at least two images in each split."
+    return "The gap in loss needs the probabilities of all classes: score with --probabilities."
 
 
 def _why_missing(evaluations: Sequence[Evaluation]) -> str:
@@ -124,23 +158,17 @@ def _why_missing(evaluations: Sequence[Evaluation]) -> str:
     if not scored:
         return (
             "The gap compares a model's accuracy on the images it was trained on with its accuracy on new "
-            "ones. This run scored a directory, not the train and test splits of a data set."
+            "ones. This run scored a directory; a job with both splits of a data set shows the gap."
         )
     if len(scored) == 1:
         return (
             f"Only the {scored[0]} split was scored. To see how much of the train accuracy carries over to "
-            f"new images, score the {other[scored[0]]} split with the same model as well."
+            f"new images, let a job score the {other[scored[0]]} split with the same model as well."
         )
     bare = [split for split in scored if splits[split].labelled is None]
     if bare:
-        return f"The images of the {' and the '.join(bare)} split have no labels, so there is no accuracy."
+        return (
+            f"The images of the {' and the '.join(bare)} split have no labels, so there is no accuracy to compare; "
+            "score them with their labels."
+        )
     return "The two splits were not scored by the same model and classes, so they cannot be compared."
-
-
-def _curves(history: Mapping[str, Sequence[float]]) -> tuple[Curve, ...]:
-    curves = []
-    for metric in ("accuracy", "loss"):
-        curve = Curve(metric, tuple(history.get(metric, ())), tuple(history.get(f"val_{metric}", ())))
-        if any(map(isfinite, curve.train + curve.test)):
-            curves.append(curve)
-    return tuple(curves)

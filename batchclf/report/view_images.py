@@ -1,30 +1,21 @@
 """The parts of the report that show single images: galleries, unlabelled predictions, skipped files."""
 
-import base64
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 
 from batchclf.core.evaluation import Evaluation
 from batchclf.core.types import Prediction, SkippedImage
+from batchclf.report.pictures import Picture, Pictures
+from batchclf.report.view_bar import Bar, bar
 from batchclf.report.view_format import count, counted, percent, visible
 
-Pictures = Mapping[tuple[str, str], bytes]
 SHOWN_SKIPS = 50
-PIXELATED_BELOW = 64
-"""Pictures of at most this many pixels a side are enlarged with hard pixel edges."""
+SHOWN_PREDICTED = 100
+SHOWN_REASONS = 12
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A PNG as a data URI; `small` ones are enlarged without smoothing."""
-
-    source: str
-    width: int
-    height: int
-    small: bool
+MOST_REASONS = 10_000
+"""So many different reasons are counted apart: some name the file, and there may be more of them than memory."""
 
 
 @dataclass(frozen=True)
@@ -50,22 +41,36 @@ class HistogramPanel:
 
 @dataclass(frozen=True)
 class PredictedRow:
-    """How many images were predicted as one class; `width` is the CSS width of its bar in percent."""
+    """How many images were predicted as one class; the bar is full for the most frequent class."""
 
     name: str
     count: str
     share: str
-    width: str
+    bar: Bar
+
+
+@dataclass(frozen=True)
+class ConfidenceRow:
+    """How many images have a confidence in one bin."""
+
+    confidence: str
+    images: str
+    share: str
 
 
 @dataclass(frozen=True)
 class UnlabelledView:
-    """What can be shown of images that have no label; `note` says how many those are."""
+    """What can be shown of images that have no label; `note` says how many those are.
+
+    `predicted` are the most frequent classes, `predicted_part` says of how many; `bins` are those of `histogram`.
+    """
 
     split: str
     note: str
     predicted: tuple[PredictedRow, ...]
+    predicted_part: str
     histogram: HistogramPanel
+    bins: tuple[ConfidenceRow, ...]
     least_confident: tuple[Shot, ...]
 
 
@@ -79,19 +84,33 @@ class SkippedRow:
 
 
 @dataclass(frozen=True)
+class ReasonRow:
+    """How many files were skipped for one reason, and the first of them."""
+
+    reason: str
+    files: str
+    example: str
+
+
+@dataclass(frozen=True)
 class SkippedView:
-    """The first skipped files; `more` is the number of those left out, empty for none."""
+    """The first skipped files; `more` is the number of those left out, empty for none.
+
+    `reasons` are the most frequent ones, `other_reasons` says for how many files there are others.
+    """
 
     total: int
     rows: tuple[SkippedRow, ...]
     more: str
+    reasons: tuple[ReasonRow, ...]
+    other_reasons: str
 
 
 def shots(images: Iterable[Prediction], pictures: Pictures) -> tuple[Shot, ...]:
     """Make gallery entries, in the order given."""
     return tuple(
         Shot(
-            picture=_picture(pictures.get((image.split, image.path))),
+            picture=pictures.get((image.split, image.path)),
             path=visible(image.path),
             label=None if image.label is None else visible(image.label),
             prediction=visible(image.prediction),
@@ -100,32 +119,6 @@ def shots(images: Iterable[Prediction], pictures: Pictures) -> tuple[Shot, ...]:
         )
         for image in images
     )
-
-
-def _picture(png: bytes | None) -> Picture | None:
-    if png is None:
-        return None
-    if not png.startswith(_PNG_SIGNATURE):
-        raise ValueError("pictures must be PNG bytes")
-    # The size stands at a fixed place: the IHDR chunk comes first (PNG specification, 5.6 and 11.2.1).
-    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
-    source = "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-    return Picture(source, width, height, max(width, height) <= PIXELATED_BELOW)
-
-
-def right_and_wrong(evaluation: Evaluation) -> tuple[HistogramPanel, ...]:
-    """Split the confidences into right and wrong; nothing where not every image has a label."""
-    if evaluation.labelled is None or evaluation.labelled.total < evaluation.total:
-        return ()
-    right = evaluation.confidence_correct
-    wrong = evaluation.confidence_counts - right
-    panels = (_panel("right", "right", right.tolist()), _panel("wrong", "wrong", wrong.tolist()))
-    return tuple(panel for panel in panels if any(panel.counts))
-
-
-def _panel(kind: str, word: str, counts: list[int]) -> HistogramPanel:
-    images = counted(sum(counts), f"{word} prediction" if word else "prediction")
-    return HistogramPanel(kind, images, tuple(counts))
 
 
 def unlabelled_view(evaluation: Evaluation, source: str, pictures: Pictures) -> UnlabelledView:
@@ -144,25 +137,46 @@ def unlabelled_view(evaluation: Evaluation, source: str, pictures: Pictures) -> 
             name=visible(evaluation.class_names[i]),
             count=count(numbers[i]),
             share=percent(numbers[i] / total) if total else percent(0.0),
-            width=f"{100 * numbers[i] / most:.1f}%",
+            bar=bar(numbers[i] / most, None),
         )
-        for i in order
+        for i in order[:SHOWN_PREDICTED]
     )
+    counts = evaluation.confidence_counts.tolist()
     return UnlabelledView(
         split=visible(source),
         note=note,
         predicted=rows,
-        histogram=_panel("all", "", evaluation.confidence_counts.tolist()),
+        predicted_part=f"showing {len(rows)} of {count(len(order))} classes" if len(rows) < len(order) else "",
+        histogram=HistogramPanel("all", counted(total, "prediction"), tuple(counts)),
+        bins=tuple(_confidence_row(place, len(counts), number, total) for place, number in enumerate(counts)),
         least_confident=shots(evaluation.least_confident, pictures),
     )
 
 
+def _confidence_row(place: int, bins: int, number: int, total: int) -> ConfidenceRow:
+    between = f"{place / bins:.0%} to {(place + 1) / bins:.0%}"
+    return ConfidenceRow(between, count(number), percent(number / total) if total else percent(0.0))
+
+
 def skipped_view(skipped: Iterable[SkippedImage]) -> SkippedView:
     """List the first skipped files and count the rest; there may be more of them than fit into memory."""
-    iterator = iter(skipped)
-    rows = tuple(
-        SkippedRow(visible(skip.ref.path), visible(skip.ref.label or ""), visible(skip.reason))
-        for skip in islice(iterator, SHOWN_SKIPS)
+    rows: list[SkippedRow] = []
+    reasons: Counter[str] = Counter()
+    firsts: dict[str, str] = {}
+    total = 0
+    for skip in skipped:
+        total += 1
+        if len(rows) < SHOWN_SKIPS:
+            rows.append(SkippedRow(visible(skip.ref.path), visible(skip.ref.label or ""), visible(skip.reason)))
+        if skip.reason in reasons or len(reasons) < MOST_REASONS:
+            reasons[skip.reason] += 1
+            firsts.setdefault(skip.reason, skip.ref.path)
+    shown = reasons.most_common(SHOWN_REASONS)
+    more, others = total - len(rows), total - sum(number for _, number in shown)
+    return SkippedView(
+        total=total,
+        rows=tuple(rows),
+        more=count(more) if more else "",
+        reasons=tuple(ReasonRow(visible(reason), count(number), visible(firsts[reason])) for reason, number in shown),
+        other_reasons=f"{counted(others, 'file')} for other reasons" if others else "",
     )
-    more = sum(1 for _ in iterator)
-    return SkippedView(len(rows) + more, rows, count(more) if more else "")

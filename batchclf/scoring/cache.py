@@ -1,4 +1,4 @@
-"""Probabilities of images scored before, found again by the content of the image; one SQLite file a model."""
+"""Scores and facts of images scored before, found again by the content of the image; one SQLite file a model."""
 
 import hashlib
 import json
@@ -6,14 +6,18 @@ import sqlite3
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.image_facts import FACTS
 from batchclf.core.types import Say
 
-FORMAT = 1
+FORMAT = 2
+"""To be raised, too, whenever an image would get other facts."""
+
 UNUSED_DAYS = 30
 """A file that no run has opened for so long is removed: a new model begins a new file, the old one stays behind."""
 
@@ -22,12 +26,29 @@ _AT_ONCE = 256
 
 
 def cache_key(parts: Mapping[str, str]) -> str:
-    """Name what the probabilities depend on beside the image: 32 hex digits over all of `parts`."""
-    return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
+    """Name what rows depend on beside the image: 32 hex digits over the format and all of `parts`."""
+    return hashlib.blake2b(json.dumps([FORMAT, parts], sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What a cache knows of some images: `places`, (k,) int64, tells which, ascending; `rows` has k Scored rows."""
+
+    places: NDArray[np.int64]
+    rows: NDArray[np.void]
+
+
+def joined_known(parts: Sequence[Known]) -> Known | None:
+    """Join what is known of images that follow one another; None where there is nothing."""
+    if not any(len(part.places) for part in parts):
+        return None
+    return Known(np.concatenate([part.places for part in parts]), np.concatenate([part.rows for part in parts]))
 
 
 class ScoreCache:
-    """Maps the digest of an image (16 bytes) to its probabilities, (classes,) float32, exactly as they were computed.
+    """Maps the digest of an image (16 bytes) to its facts and probabilities, exactly as they were computed.
+
+    Its rows have the fields `facts` (FACTS) and `probabilities`, (classes,) float32.
 
     A cache never stops a run: where its file cannot be opened, is damaged or the disk is full, that is said once and
     the run goes on without it. Safe to use from several threads; several processes may share a folder.
@@ -35,7 +56,7 @@ class ScoreCache:
 
     def __init__(self, folder: Path, key: str, classes: int, *, say: Say) -> None:
         self.hits = 0
-        self._classes = classes
+        self._row = np.dtype([("facts", FACTS), ("probabilities", "<f4", (classes,))])
         self._say = say
         self._lock = threading.Lock()
         self._path = folder / f"scores-{key}.sqlite"
@@ -48,31 +69,40 @@ class ScoreCache:
         except (sqlite3.Error, OSError) as error:
             self._give_up(error)
 
-    def find(self, digests: Sequence[bytes]) -> dict[int, NDArray[np.float32]]:
-        """Give what is known: index into `digests` → probabilities."""
+    def find(self, digests: Sequence[bytes]) -> Known:
+        """Give what is known; its places are indices into `digests`."""
+        found = self._stored(digests)
+        size = self._row.itemsize
+        places = [i for i, digest in enumerate(digests) if len(found.get(digest, b"")) == size]
+        rows = np.frombuffer(b"".join([found[digests[i]] for i in places]), self._row)
+        return Known(np.array(places, np.int64), rows)
+
+    def _stored(self, digests: Sequence[bytes]) -> dict[bytes, bytes]:
         found: dict[bytes, bytes] = {}
         with self._lock:
             if self._connection is None:
-                return {}
+                return found
             try:
                 for start in range(0, len(digests), _AT_ONCE):
                     some = digests[start : start + _AT_ONCE]
                     marks = ",".join("?" * len(some))
-                    query = f"SELECT digest, probabilities FROM scores WHERE digest IN ({marks})"
+                    query = f"SELECT digest, row FROM scores WHERE digest IN ({marks})"
                     found.update(self._connection.execute(query, some))
             except sqlite3.Error as error:
                 self._give_up(error)
                 return {}
-        size = 4 * self._classes
-        known = {i: found[d] for i, d in enumerate(digests) if len(found.get(d, b"")) == size}
-        return {index: np.frombuffer(content, "<f4").astype(np.float32) for index, content in known.items()}
+        return found
 
-    def add(self, digests: Sequence[bytes], probabilities: NDArray[np.float32]) -> None:
-        """Keep rows of (n, classes) float32; all of them or, where the run is killed meanwhile, none."""
+    def add(self, digests: Sequence[bytes], facts: NDArray[np.void], probabilities: NDArray[np.float32]) -> None:
+        """Keep n FACTS and (n, classes) float32; all of them or, where the run is killed meanwhile, none."""
         with self._lock:
             if self._connection is None:
                 return
-            rows = zip(digests, (row.tobytes() for row in probabilities.astype("<f4")), strict=True)
+            table = np.empty(len(digests), self._row)
+            table["facts"], table["probabilities"] = facts, probabilities
+            content, size = table.tobytes(), self._row.itemsize
+            cut = [content[start : start + size] for start in range(0, len(content), size)]
+            rows = zip(digests, cut, strict=True)
             try:
                 with self._connection:
                     self._connection.executemany("INSERT OR IGNORE INTO scores VALUES (?, ?)", rows)
@@ -94,7 +124,7 @@ class ScoreCache:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA journal_mode = TRUNCATE")
         connection.execute(
-            "CREATE TABLE IF NOT EXISTS scores (digest BLOB PRIMARY KEY, probabilities BLOB NOT NULL) WITHOUT ROWID"
+            "CREATE TABLE IF NOT EXISTS scores (digest BLOB PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID"
         )
         connection.execute(f"PRAGMA user_version = {FORMAT}")
         self._path.touch()

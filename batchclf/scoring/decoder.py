@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.image_facts import FactMeter
 from batchclf.core.types import ColorMode, ResizeMode
 from batchclf.data.decoding import read_content, to_pixels
+from batchclf.data.image_header import image_header, stored_as
 from batchclf.errors import UnreadableImageError
 
 KEPT_BYTES = 32 * 2**20
@@ -32,12 +34,13 @@ class Decoded:
 
     `digests` has 16 bytes a file: of its content or, where that cannot be read, of the reason. `reasons` tells why a
     file is skipped. `images` is (n, height, width, channels) uint8: the files that were to be decoded, in order,
-    without the skipped ones. `read` and `decode` are seconds.
+    without the skipped ones; `facts` are their n FACTS. `read` and `decode` are seconds.
     """
 
     digests: list[bytes]
     reasons: dict[int, str]
     images: NDArray[np.uint8]
+    facts: NDArray[np.void]
     read: float
     decode: float
 
@@ -57,6 +60,7 @@ class Decoder:
 
     def __init__(self, setup: DecodeSetup) -> None:
         self._setup = setup
+        self._meter = FactMeter(setup.input_shape)
         self._paths: list[str] = []
         self._kept: list[bytes | None] = []
 
@@ -77,7 +81,8 @@ class Decoder:
             digests.append(content_digest(content))
             room -= len(content)
             self._kept.append(content if room >= 0 else None)
-        return Decoded(digests, reasons, self._images(0), time.perf_counter() - started, 0.0)
+        nothing = self._images(0)
+        return Decoded(digests, reasons, nothing, self._meter.measure(nothing), time.perf_counter() - started, 0.0)
 
     def decode_read(self, wanted: Sequence[int]) -> Decoded:
         """Decode some of the files that `read` has read last, by their index there; indices here count `wanted`."""
@@ -90,7 +95,7 @@ class Decoder:
     def _decode(self, paths: Sequence[str], contents: Sequence[bytes | None]) -> Decoded:
         setup, clock = self._setup, time.perf_counter
         images = self._images(len(paths))
-        digests, reasons = [], {}
+        digests, reasons, headers = [], {}, []
         reading = decoding = 0.0
         count = 0
         for index, (path, content) in enumerate(zip(paths, contents, strict=True)):
@@ -107,11 +112,17 @@ class Decoder:
             reading += between - started
             try:
                 images[count] = to_pixels(content, setup.input_shape, setup.color_mode, setup.resize)
+                headers.append(image_header(content))
                 count += 1
             except UnreadableImageError as error:
                 reasons[index] = error.message
             decoding += clock() - between
-        return Decoded(digests, reasons, images[:count], reading, decoding)
+        started = clock()
+        images = images[:count]
+        facts = self._meter.measure(images)
+        stored_as(headers, facts)
+        decoding += clock() - started
+        return Decoded(digests, reasons, images, facts, reading, decoding)
 
     def _images(self, count: int) -> NDArray[np.uint8]:
         return np.empty((count, *self._setup.input_shape), np.uint8)

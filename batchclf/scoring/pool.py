@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from types import TracebackType
 
 import numpy as np
-from numpy.typing import NDArray
 
+from batchclf.core.image_facts import FACTS
 from batchclf.core.types import Say
-from batchclf.scoring.cache import ScoreCache
+from batchclf.scoring.cache import Known, ScoreCache, joined_known
 from batchclf.scoring.decoder import Decoded, Decoder, DecodeSetup
 from batchclf.scoring.processes import WorkerProcesses
 from batchclf.scoring.worker import RemoteDecoder, WorkerDiedError
@@ -20,10 +20,10 @@ from batchclf.scoring.worker import RemoteDecoder, WorkerDiedError
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """What the pool made of some files: the files decoded, and by index the probabilities that were known before."""
+    """What the pool made of some files: the files decoded, and what was known of the others from before."""
 
     decoded: Decoded
-    known: dict[int, NDArray[np.float32]]
+    known: Known | None
 
 
 class DecodePool:
@@ -84,12 +84,12 @@ class DecodePool:
 
     def _decode_with(self, decoder: Decoder | RemoteDecoder, paths: Sequence[str]) -> Part:
         if self._cache is None:
-            return Part(decoder.decode(paths), {})
+            return Part(decoder.decode(paths), None)
         read = decoder.read(paths)
         readable = [i for i in range(len(paths)) if i not in read.reasons]
-        known = self._cache.find([read.digests[i] for i in readable])
-        hits = {readable[i]: probabilities for i, probabilities in known.items()}
-        missing = [i for i in range(len(paths)) if i not in hits and i not in read.reasons]
+        found = self._cache.find([read.digests[i] for i in readable])
+        known = Known(np.array(readable, np.int64)[found.places], found.rows)
+        missing = sorted(set(readable).difference(known.places.tolist()))
         decoded = decoder.decode_read(missing)
         digests = list(read.digests)
         reasons = dict(read.reasons)
@@ -98,7 +98,7 @@ class DecodePool:
             if place in decoded.reasons:
                 reasons[index] = decoded.reasons[place]
         seconds = read.read + decoded.read, decoded.decode
-        return Part(Decoded(digests, reasons, decoded.images, *seconds), hits)
+        return Part(Decoded(digests, reasons, decoded.images, decoded.facts, *seconds), known)
 
     def _decode_one(self, path: str) -> Part:
         try:
@@ -112,7 +112,7 @@ class DecodePool:
             nothing = np.empty((0, *self._setup.input_shape), np.uint8)
             # The digest is that of the content: a resumed run, which only reads, must find the same.
             digests = Decoder(self._setup).read([path]).digests
-            return Part(Decoded(digests, {0: reason}, nothing, 0.0, 0.0), {})
+            return Part(Decoded(digests, {0: reason}, nothing, np.empty(0, FACTS), 0.0, 0.0), None)
 
     def _digests(self, paths: Sequence[str]) -> list[bytes]:
         try:
@@ -151,15 +151,17 @@ def joined(parts: Sequence[Part]) -> Part:
     """Join parts that follow one another to one; its indices count through all of them."""
     digests: list[bytes] = []
     reasons: dict[int, str] = {}
-    known: dict[int, NDArray[np.float32]] = {}
+    known: list[Known] = []
     for part in parts:
         start = len(digests)
         reasons |= {start + index: reason for index, reason in part.decoded.reasons.items()}
-        known |= {start + index: row for index, row in part.known.items()}
+        if part.known is not None:
+            known.append(Known(start + part.known.places, part.known.rows))
         digests += part.decoded.digests
     images = np.concatenate([part.decoded.images for part in parts]) if parts else np.empty(0, np.uint8)
+    facts = np.concatenate([part.decoded.facts for part in parts]) if parts else np.empty(0, FACTS)
     read, decode = (sum(getattr(part.decoded, name) for part in parts) for name in ("read", "decode"))
-    return Part(Decoded(digests, reasons, images, read, decode), known)
+    return Part(Decoded(digests, reasons, images, facts, read, decode), joined_known(known))
 
 
 def folder_prefix(root: "os.PathLike[str]") -> str:

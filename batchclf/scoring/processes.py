@@ -88,13 +88,17 @@ class WorkerProcesses:
         # And with its encoding of file names.
         options = ["-S", "-E", "-X", f"utf8={sys.flags.utf8_mode}"]
         command = [sys.executable, *options, "-c", f"import sys; sys.path[:] = {path!r}; {_MAIN}"]
+        # numpy's threads would only get into the way of the other processes.
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
         with self._lock:
             if self._closed:
                 raise RuntimeError("the run is ending")
             if self._refused:
                 raise OSError("not as many could be started as there are workers")
             # In a session of its own: signals to the run's process group are for the run to handle.
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=environment
+            )
             self._all.append(process)
         return process
 

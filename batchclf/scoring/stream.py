@@ -13,10 +13,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.image_facts import array_facts
 from batchclf.core.types import BatchScores, ExcludedFile, ImageRef, SkippedImage, Split
 from batchclf.data.discovery import Found
 from batchclf.scoring.batches import files_per_part
-from batchclf.scoring.cache import ScoreCache
+from batchclf.scoring.cache import Known, ScoreCache
 from batchclf.scoring.decoder import content_digest, reason_digest
 from batchclf.scoring.model_run import ModelRun
 from batchclf.scoring.pool import DecodePool, Part, joined
@@ -48,7 +49,8 @@ class Block:
     """What came of some files next to each other in path order; `found` is their number.
 
     `digest` (16 bytes) changes with any path, content or reason among them. `scores` is None where no image of the
-    block could be read.
+    block could be read. For each image in it `facts` has its FACTS and `contents` the digest (16 bytes) of its file or,
+    in a split, of its pixels.
     """
 
     found: int
@@ -56,6 +58,8 @@ class Block:
     skipped: tuple[SkippedImage, ...]
     excluded: tuple[ExcludedFile, ...]
     scores: BatchScores | None
+    facts: NDArray[np.void]
+    contents: Sequence[bytes]
 
 
 def blocks_of(found: Iterable[Found], size: int, times: StreamTimes) -> Iterator[list[Found]]:
@@ -132,12 +136,14 @@ def score_split(
             ImageRef(path, class_names[label])
             for path, label in zip(split.paths[start:stop], split.labels[start:stop].tolist(), strict=True)
         )
-        digests = [content_digest(image.data) for image in images] if cache else []
-        known = cache.find(digests) if cache else {}
-        missing = images if not known else images[[i for i in range(len(images)) if i not in known]]
-        probabilities = _probabilities(len(images), known, missing, digests, model, cache)
-        times.cached += len(known)
-        yield Block(len(refs), b"", (), (), BatchScores(refs, probabilities))
+        digests = [content_digest(image.data) for image in images]
+        known = cache.find(digests) if cache else None
+        missing = images
+        if known is not None and len(known.places):
+            missing = np.delete(images, known.places, axis=0)
+            times.cached += len(known.places)
+        facts, probabilities = _scored(digests, known, missing, array_facts(missing), model, cache)
+        yield Block(len(refs), b"", (), (), BatchScores(refs, probabilities), facts, digests)
 
 
 def _score_block(
@@ -148,16 +154,16 @@ def _score_block(
     decoded, known = whole.decoded, whole.known
     times.read += decoded.read
     times.decode += decoded.decode
-    times.cached += len(known)
     skipped = [item for item in block if isinstance(item, SkippedImage)]
     skipped += [SkippedImage(refs[index], reason) for index, reason in decoded.reasons.items()]
     kept = [index for index in range(len(refs)) if index not in decoded.reasons]
-    scores = None
+    contents = [decoded.digests[index] for index in kept]
+    scores, facts = None, decoded.facts
+    if known is not None:
+        times.cached += len(known.places)
+        known = Known(np.searchsorted(kept, known.places), known.rows)
     if kept:
-        place = {index: number for number, index in enumerate(kept)} if known else {}
-        rows = {place[index]: row for index, row in known.items()}
-        digests = [decoded.digests[index] for index in kept]
-        probabilities = _probabilities(len(kept), rows, decoded.images, digests, model, cache)
+        facts, probabilities = _scored(contents, known, decoded.images, facts, model, cache)
         scores = BatchScores(tuple(refs[index] for index in kept), probabilities)
     return Block(
         len(block),
@@ -165,30 +171,34 @@ def _score_block(
         tuple(sorted(skipped, key=lambda each: each.ref.path)),
         tuple(item for item in block if isinstance(item, ExcludedFile)),
         scores,
+        facts,
+        contents,
     )
 
 
-def _probabilities(
-    count: int,
-    known: dict[int, NDArray[np.float32]],
+def _scored(
+    digests: Sequence[bytes],
+    known: Known | None,
     missing: NDArray[np.uint8],
-    digests: list[bytes],
+    facts: NDArray[np.void],
     model: ModelRun,
     cache: ScoreCache | None,
-) -> NDArray[np.float32]:
-    """Score what is missing, and put it between what is known; `digests` has one entry for each of `count` images."""
+) -> tuple[NDArray[np.void], NDArray[np.float32]]:
+    """Score what is missing, and put it and its facts between what is known; `digests` has one entry for each image."""
     scored = model.probabilities(missing) if len(missing) else None
+    is_missing = np.ones(len(digests), np.bool_)
+    if known is not None:
+        is_missing[known.places] = False
     if cache is not None and scored is not None:
-        cache.add([d for i, d in enumerate(digests) if i not in known], scored)
-    if not known:
+        cache.add([digests[i] for i in np.flatnonzero(is_missing).tolist()], facts, scored)
+    if known is None or not len(known.places):
         assert scored is not None
-        return scored
-    classes = len(next(iter(known.values())))
-    rows = np.empty((count, classes), np.float32)
-    rows[list(known)] = list(known.values())
+        return facts, scored
+    rows = np.empty(len(digests), known.rows.dtype)
+    rows[known.places] = known.rows
     if scored is not None:
-        rows[[i for i in range(count) if i not in known]] = scored
-    return rows
+        rows["facts"][is_missing], rows["probabilities"][is_missing] = facts, scored
+    return rows["facts"], np.ascontiguousarray(rows["probabilities"], np.float32)
 
 
 def _parts(block: list[Found]) -> list[list[str]]:

@@ -15,7 +15,7 @@ import msgspec
 from batchclf import atomic
 
 JOURNAL_FILE = "journal.jsonl"
-JOURNAL_FORMAT = 1
+JOURNAL_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class JournalHead:
 class JournalEntry:
     """The state after a block: its digest (32 hex digits), and counts and positions since the run began.
 
-    `predictions` and `skipped` are what the writers give as their positions.
+    `predictions`, `images` and `skipped` are what the writers give as their positions.
     """
 
     digest: str
@@ -39,6 +39,7 @@ class JournalEntry:
     excluded: dict[str, int]
     first_skip: str
     predictions: dict[str, int]
+    images: dict[str, int]
     skipped: dict[str, int]
 
 

@@ -3,18 +3,29 @@
 import csv
 import io
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from batchclf import atomic
 from batchclf.core.evaluation import Evaluation
 from batchclf.core.gap import Gap
 from batchclf.core.intervals import Estimate
+from batchclf.core.overall import Metric
+from batchclf.core.ranking import ClassRanking
+from batchclf.errors import RunError
 from batchclf.storage.cells import safe_cell
+from batchclf.storage.run_directory import PREDICTIONS_FILE
 
-METRICS_FORMAT = 1
+METRICS_FORMAT = 2
 FILES = ("metrics.json", "per_class.csv", "confusion.csv")
+
+
+class _Format(msgspec.Struct):
+    format: int
 
 
 def write_metrics(folder: Path, evaluations: Sequence[Evaluation], gap: Gap | None) -> None:
@@ -37,6 +48,33 @@ def metrics_dict(evaluations: Sequence[Evaluation], gap: Gap | None) -> dict[str
     }
 
 
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Read the metrics.json of a run directory as the plain JSON values that `metrics_dict` tells.
+
+    Raises RunError where it is missing, damaged or of another format.
+    """
+    path = folder / FILES[0]
+    again = f"make it again with: batchclf evaluate {shlex.quote(str(folder / PREDICTIONS_FILE))}"
+    try:
+        content = path.read_bytes()
+        found = msgspec.json.decode(content, type=_Format).format
+        values = msgspec.json.decode(content, type=dict[str, Any])
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}", hint=again) from error
+    except msgspec.MsgspecError as error:
+        raise RunError(f"{path} is damaged: {error}", hint=again) from error
+    if found > METRICS_FORMAT:
+        raise RunError(
+            f"{path} has format {found}, which is newer than this batchclf, with format {METRICS_FORMAT}",
+            hint="update batchclf",
+        )
+    if found < METRICS_FORMAT:
+        raise RunError(
+            f"{path} has format {found}, which is too old for this batchclf, with format {METRICS_FORMAT}", hint=again
+        )
+    return values
+
+
 def _split_dict(evaluation: Evaluation) -> dict[str, Any]:
     values: dict[str, Any] = {
         "images": evaluation.total,
@@ -46,20 +84,20 @@ def _split_dict(evaluation: Evaluation) -> dict[str, Any]:
     of = evaluation.labelled
     if of is None:
         return {**values, "labelled": 0, "accuracy": None}
-    averages = {
-        f"{kind}_{metric}": getattr(average, metric)
-        for kind, average in (("macro", of.macro), ("weighted", of.weighted))
-        for metric in ("precision", "recall", "f1")
-    }
+    calibration = of.calibration
     return {
         **values,
         "labelled": of.total,
         "correct": of.correct,
-        "accuracy": _estimate(of.accuracy),
-        "balanced_accuracy": of.balanced_accuracy,
-        **averages,
-        "log_loss": of.log_loss,
+        **{metric.name: _metric(metric) for metric in of.overall},
+        "ece": None if calibration is None else calibration.ece,
+        "overconfidence": None if calibration is None else calibration.overconfidence,
     }
+
+
+def _metric(metric: Metric) -> dict[str, float | None]:
+    low, high = (None, None) if metric.interval is None else (metric.interval.low, metric.interval.high)
+    return {"value": metric.value, "low": low, "high": high, "baseline": metric.baseline}
 
 
 def _gap_dict(gap: Gap) -> dict[str, Any]:
@@ -69,32 +107,36 @@ def _gap_dict(gap: Gap) -> dict[str, Any]:
         "gap": _estimate(gap.gap),
         "overfitting": gap.overfitting,
         "sentence": gap.sentence,
-        "train_log_loss": gap.train_loss,
-        "test_log_loss": gap.test_loss,
-        "log_loss_gap": gap.loss_gap,
+        "train_log_loss": _estimate(gap.train_loss),
+        "test_log_loss": _estimate(gap.test_loss),
+        "log_loss_gap": _estimate(gap.loss_gap),
     }
 
 
-def _estimate(estimate: Estimate) -> dict[str, float]:
+def _estimate(estimate: Estimate | None) -> dict[str, float] | None:
+    if estimate is None:
+        return None
     return {"value": estimate.value, "low": estimate.interval.low, "high": estimate.interval.high}
 
 
 def _per_class_csv(evaluations: Sequence[Evaluation], gap: Gap | None) -> str:
     header = ["split", "class", "support", "predicted", "correct"]
     header += [f"{name}{end}" for name in ("recall", "precision") for end in ("", "_low", "_high")]
-    header += ["f1", "gap", "gap_low", "gap_high"]
+    header += ["f1", "gap", "gap_low", "gap_high", "auc", "auc_low", "auc_high", "average_precision"]
     gaps = {} if gap is None else {each.name: each.gap for each in gap.per_class}
     rows = []
     for evaluation in evaluations:
         split = safe_cell(evaluation.split)
         if evaluation.labelled is None:
             for name, count in zip(evaluation.class_names, evaluation.predicted_counts.tolist(), strict=True):
-                rows.append([split, safe_cell(name), "", count] + [""] * 11)
+                rows.append([split, safe_cell(name), "", count] + [""] * (len(header) - 4))
             continue
+        rankings = {each.name: each for each in evaluation.labelled.ranking or ()}
         for each in evaluation.labelled.per_class:
             row = [split, safe_cell(each.name), each.support, each.predicted, each.correct]
             row += _cells(each.recall) + _cells(each.precision) + ["" if each.f1 is None else each.f1]
-            rows.append(row + _cells(gaps.get(each.name) if evaluation.split == "test" else None))
+            row += _cells(gaps.get(each.name) if evaluation.split == "test" else None)
+            rows.append(row + _ranking_cells(rankings.get(each.name)))
     return _csv(header, rows)
 
 
@@ -106,6 +148,13 @@ def _confusion_csv(evaluations: Sequence[Evaluation]) -> str:
             for name, counts in zip(names, evaluation.labelled.confusion.counts.tolist(), strict=True):
                 rows.append([safe_cell(evaluation.split), safe_cell(name), *counts])
     return _csv(["split", "label", *(f"predicted:{name}" for name in names)], rows)
+
+
+def _ranking_cells(ranking: ClassRanking | None) -> list[Any]:
+    if ranking is None:
+        return [""] * 4
+    precision = ranking.average_precision
+    return [*_cells(ranking.auc), "" if precision is None else precision]
 
 
 def _cells(estimate: Estimate | None) -> list[Any]:

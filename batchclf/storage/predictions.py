@@ -4,6 +4,8 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import count, takewhile
 from pathlib import Path
 
 import msgspec
@@ -23,7 +25,7 @@ READ_COLUMNS = (*REQUIRED_COLUMNS, "split", "margin")
 def class_names_of(path: Path) -> tuple[str, ...]:
     """Tell the classes of a predictions CSV, in the model's order where it can be known.
 
-    From its probability columns, else from the run.json beside it, else the sorted labels and predictions.
+    From its probability columns, else from the run.json beside it, else all that its rows name, sorted.
     Raises PredictionsError where the file cannot be read or lacks columns.
     """
     header = read_header(path)
@@ -31,8 +33,8 @@ def class_names_of(path: Path) -> tuple[str, ...]:
     if names is not None:
         return names
     seen: set[str] = set()
-    for cells in read_cells(path, header, ("label", "prediction")):
-        seen.update(cells["label"], cells["prediction"])
+    for cells in read_cells(path, header, ("label", *_rank_columns(header))):
+        seen.update(*cells.values())
     return tuple(sorted(plain_text(name) for name in seen - {""}))
 
 
@@ -50,30 +52,42 @@ def known_class_names(path: Path, columns: Sequence[str]) -> tuple[str, ...] | N
 def read_prediction_rows(path: Path, class_names: tuple[str, ...] | None = None) -> Iterator[PredictionRows]:
     """Read a predictions CSV in pieces of at most 5,000 rows, in the file's order.
 
-    `split` may be missing (then ""), `margin` too (then nan). Raises PredictionsError, with the line, where the
-    file cannot be read, lacks columns, names a class that is not in `class_names` or holds no number where one
-    must be.
+    `split` may be missing (then ""), `margin` too (then nan), `top2_prediction` and so on as well. Raises
+    PredictionsError, with the line, where the file cannot be read, lacks columns, names a class that is not in
+    `class_names` or holds no number where one must be.
     """
     names = class_names or class_names_of(path)
     columns = read_header(path)
     wanted = [PROBABILITY + name for name in names]
     has_probabilities = bool(wanted) and set(wanted) <= set(columns)
-    keep = [*REQUIRED_COLUMNS, *(name for name in ("split", "margin") if name in columns)]
+    ranks = _rank_columns(columns)
+    keep = [*REQUIRED_COLUMNS, *ranks[1:], *(name for name in ("split", "margin") if name in columns)]
     first = 0  # the row that a piece begins with
     for cells in read_cells(path, columns, keep + wanted * has_probabilities):
-        count = len(cells["path"])
-        labels = class_indices(path, cells, "label", names, first)
+        rows = len(cells["path"])
+        ranked = np.column_stack([class_indices(path, cells, rank, names, first) for rank in ranks])
         yield PredictionRows(
             names,
-            tuple(map(plain_text, cells["path"])),
-            tuple(cells["split"]) if "split" in columns else ("",) * count,
-            labels,
-            class_indices(path, cells, "prediction", names, first),
+            _plain_texts(cells["path"]),
+            tuple(cells["split"]) if "split" in columns else ("",) * rows,
+            class_indices(path, cells, "label", names, first),
+            ranked[:, 0],
             shares(path, cells, "confidence", first),
-            shares(path, cells, "margin", first) if "margin" in columns else np.full(count, np.nan),
-            _of_label(path, cells, wanted, labels, first) if has_probabilities else None,
+            shares(path, cells, "margin", first) if "margin" in columns else np.full(rows, np.nan),
+            np.column_stack([shares(path, cells, name, first) for name in wanted]) if has_probabilities else None,
+            ranked,
         )
-        first += count
+        first += rows
+
+
+def _plain_texts(cells: list[str]) -> tuple[str, ...]:
+    return tuple(map(plain_text, cells) if "'" in "".join(cells) else cells)
+
+
+def _rank_columns(columns: Sequence[str]) -> list[str]:
+    """List the columns of the classes that a row names, best first: `prediction`, `top2_prediction`, …, without gap."""
+    following = takewhile(columns.__contains__, (f"top{rank}_prediction" for rank in count(2)))
+    return ["prediction", *following]
 
 
 def read_header(path: Path) -> list[str]:
@@ -95,22 +109,19 @@ def read_header(path: Path) -> list[str]:
             f"{path} lacks the column(s) {', '.join(missing)}; its first line has: {', '.join(columns) or 'nothing'}",
             hint=f"a predictions CSV has a header line with at least {', '.join(REQUIRED_COLUMNS)}",
         )
-    used = (name for name in columns if name in READ_COLUMNS or name.startswith(PROBABILITY))
-    doubled = [name for name, times in Counter(used).items() if times > 1]
+    used = {*READ_COLUMNS, *_rank_columns(columns), *(name for name in columns if name.startswith(PROBABILITY))}
+    doubled = [name for name, times in Counter(columns).items() if times > 1 and name in used]
     if doubled:
         raise PredictionsError(f"{path} has the column '{doubled[0]}' twice", hint="remove one of them")
     return columns
 
 
 def class_indices(path: Path, cells: Cells, column: str, names: Sequence[str], first: int) -> NDArray[np.int64]:
-    """Look the classes of a column up: (n,) int64, -1 for an empty label.
+    """Look the classes of a column up: (n,) int64, -1 for an empty cell in any column but `prediction`.
 
     `first` is the number of the first row, for the message. Raises PredictionsError where a cell names no class.
     """
-    # Compared without the `'`, which somebody else's file has not; what cannot be written stands as its escape.
-    index = {plain_text(safe_cell(name)): number for number, name in enumerate(names)}
-    if column == "label":
-        index[""] = -1
+    index = _index(tuple(names), column != "prediction")
     of_cell = {cell: index.get(plain_text(cell)) for cell in set(cells[column])}
     if None in of_cell.values():
         row, cell = next((row, cell) for row, cell in enumerate(cells[column]) if of_cell[cell] is None)
@@ -121,6 +132,13 @@ def class_indices(path: Path, cells: Cells, column: str, names: Sequence[str], f
             hint="give the CSV that this model wrote, or correct the cell",
         )
     return np.fromiter(map(of_cell.__getitem__, cells[column]), np.int64, len(cells[column]))
+
+
+@lru_cache
+def _index(names: tuple[str, ...], may_be_empty: bool) -> dict[str, int]:
+    # Compared without the `'`, which somebody else's file has not; what cannot be written stands as its escape.
+    index = {plain_text(safe_cell(name)): number for number, name in enumerate(names)}
+    return {**index, "": -1} if may_be_empty else index
 
 
 def shares(path: Path, cells: Cells, column: str, first: int) -> NDArray[np.float64]:
@@ -154,13 +172,3 @@ def _number(cell: str) -> float:
         return float(cell)
     except ValueError:
         return float("nan")
-
-
-def _of_label(
-    path: Path, cells: Cells, wanted: list[str], labels: NDArray[np.int64], first: int
-) -> NDArray[np.float64]:
-    of_label = np.full(len(labels), np.nan)
-    for number, name in enumerate(wanted):
-        of_class = labels == number
-        of_label[of_class] = shares(path, cells, name, first)[of_class]
-    return of_label

@@ -6,6 +6,7 @@ from pathlib import Path
 from batchclf import atomic
 
 LATEST, MODEL, CACHE = "latest", "model", "cache"
+INDEX_FILE = "index.html"
 
 
 def new_run_id(job_folder: Path) -> str:

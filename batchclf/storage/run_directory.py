@@ -18,6 +18,7 @@ from batchclf.storage.cells import utf8_text
 
 RECORD_FILE, PREDICTIONS_FILE, SKIPPED_FILE = "run.json", "predictions.csv", "skipped.csv"
 REPORT_FILE, LOG_FILE = "report.html", "log.jsonl"
+FAILED_PREFIX, FAILED_SUFFIX = "failed-", ".log.jsonl"
 
 
 class RunLog:
@@ -79,7 +80,7 @@ def give_up(partial: Path, target: Path) -> None:
 
 def failed_log(target: Path) -> Path:
     """Name the file that keeps the log of a run that failed."""
-    return target.with_name(f"failed-{target.name}.log.jsonl")
+    return target.with_name(f"{FAILED_PREFIX}{target.name}{FAILED_SUFFIX}")
 
 
 def write_record(folder: Path, record: RunRecord) -> None:

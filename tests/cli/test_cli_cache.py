@@ -37,7 +37,11 @@ def scored(monkeypatch):
 def _run(cli, photos, model, out, *more):
     code, summary, err = cli.json("score", photos, "--model", model, "--out", out, "--batch-size", 64, *more)
     assert code == 0, err
-    return summary, (photos.parent / out / "predictions.csv").read_bytes()
+    return summary, _rows(photos.parent / out)
+
+
+def _rows(run):
+    return [(run / name).read_bytes() for name in ("predictions.csv", "images.csv")]
 
 
 def test_a_second_night_scores_only_what_is_new(cli, photos, digits, digits_bundle, scored):
@@ -80,7 +84,7 @@ def test_a_split_is_cached_too(cli, digits_bundle, scored, tmp_path):
     def rows(out):
         command = ("score", "--split", "test", "--dataset", "digits", "--model", digits_bundle, "--cache")
         assert cli(*command, "--out", out)[0] == 0
-        return (tmp_path / out / "predictions.csv").read_bytes()
+        return _rows(tmp_path / out)
 
     first = rows("one")
     scored.clear()
@@ -109,7 +113,7 @@ def test_a_damaged_cache_costs_a_line_and_no_result(cli, photos, digits_bundle):
     code, out, err = cli("score", photos, "--model", digits_bundle, "--out", "two", "--batch-size", 64, "--cache")
     assert (code, err) == (0, "")
     assert "going on without the cache" in out
-    assert (photos.parent / "two" / "predictions.csv").read_bytes() == first
+    assert _rows(photos.parent / "two") == first
 
 
 def test_the_same_image_under_many_names_is_scored_once_a_run_from_the_second_batch_on(

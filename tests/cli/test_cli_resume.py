@@ -13,7 +13,15 @@ import pytest
 from onnx_cases import import_rows
 from PIL import Image
 
-FILES = ("predictions.csv", "predictions.jsonl", "predictions.parquet", "skipped.csv", "metrics.json", "confusion.csv")
+FILES = (
+    "predictions.csv",
+    "predictions.jsonl",
+    "predictions.parquet",
+    "images.csv",
+    "skipped.csv",
+    "metrics.json",
+    "confusion.csv",
+)
 ARGUMENTS = ("--batch-size", "40", "--format", "csv,jsonl,parquet", "--probabilities")
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 RUN_FILES = {
+    "duplicates.csv",
+    "images.csv",
     "run.json",
     "predictions.csv",
     "skipped.csv",

@@ -7,13 +7,13 @@ from batchclf.core.evaluation import Tally
 from batchclf.core.types import PredictionRows
 
 
-def make_rows(probabilities, labels, *, split="test", with_probabilities=True):
+def make_rows(probabilities, labels, *, split="test", with_probabilities=True, topk=3):
     """Rows as scoring would give them: the prediction is the class of the highest probability."""
     probabilities = np.asarray(probabilities, np.float64)
     labels = np.asarray(labels, np.int64)
     count, classes = probabilities.shape
     top = np.sort(probabilities, axis=1)
-    known = probabilities[np.arange(count), np.maximum(labels, 0)]
+    ranked = np.argsort(-probabilities, axis=1, kind="stable")
     return PredictionRows(
         class_names=tuple(f"class {i}" for i in range(classes)),
         paths=tuple(f"{split}/{i:05d}.png" for i in range(count)),
@@ -22,7 +22,8 @@ def make_rows(probabilities, labels, *, split="test", with_probabilities=True):
         predictions=probabilities.argmax(axis=1).astype(np.int64),
         confidence=top[:, -1],
         margin=top[:, -1] - top[:, -2],
-        label_probability=np.where(labels >= 0, known, np.nan) if with_probabilities else None,
+        probabilities=probabilities if with_probabilities else None,
+        ranked=ranked[:, :topk],
     )
 
 

@@ -10,7 +10,13 @@ from batchclf.core.confusion import ConfusedPair, ConfusionCounts
 
 
 def _count(rows):
-    return ConfusionCounts.empty(rows.class_names).update(rows.labels, rows.predictions)
+    return _counts(rows.class_names, rows.labels, rows.predictions)
+
+
+def _counts(class_names, labels, predictions):
+    counts = ConfusionCounts.empty(class_names)
+    counts.update(np.asarray(labels), np.asarray(predictions))
+    return counts
 
 
 @given(random_rows(unknown=True))
@@ -44,17 +50,21 @@ def test_rows_are_normalised_as_by_scikit_learn(rows):
 def test_merged_counts_are_the_counts_of_all(rows, cut):
     first, second = rows.only(np.arange(len(rows)) < cut), rows.only(np.arange(len(rows)) >= cut)
     whole = _count(rows).counts
-    np.testing.assert_array_equal(_count(first).merge(_count(second)).counts, whole)
-    np.testing.assert_array_equal(_count(second).merge(_count(first)).counts, whole)
-    np.testing.assert_array_equal(_count(first).update(second.labels, second.predictions).counts, whole)
+    for one, other in ((first, second), (second, first)):
+        merged, updated = _count(one), _count(one)
+        merged.merge(_count(other))
+        updated.update(other.labels, other.predictions)
+        np.testing.assert_array_equal(merged.counts, whole)
+        np.testing.assert_array_equal(updated.counts, whole)
 
 
-def test_update_and_merge_leave_what_they_start_from_as_it_is():
-    start = ConfusionCounts.empty(("a", "b"))
-    one = start.update(np.array([0]), np.array([1]))
-    one.merge(one)
-    assert start.counts.sum() == 0
-    assert one.counts.tolist() == [[0, 1], [0, 0]]
+def test_a_copy_stays_as_it_is():
+    counts = _counts(("a", "b"), [0], [1])
+    copy = counts.copy()
+    counts.update(np.array([1]), np.array([1]))
+    counts.merge(counts)
+    assert copy.counts.tolist() == [[0, 1], [0, 0]]
+    assert counts.counts.tolist() == [[0, 2], [0, 2]]
 
 
 def test_counts_of_other_classes_are_not_merged():
@@ -79,5 +89,4 @@ def test_confused_pairs_are_the_largest_cells_off_the_diagonal(rows, most):
 
 
 def test_a_model_that_is_always_right_confuses_nothing():
-    labels = np.array([0, 1, 1, 2])
-    assert ConfusionCounts.empty(("a", "b", "c")).update(labels, labels).confused_pairs(10) == ()
+    assert _counts(("a", "b", "c"), [0, 1, 1, 2], [0, 1, 1, 2]).confused_pairs(10) == ()

@@ -5,8 +5,9 @@ import pytest
 from core_cases import evaluate, make_rows, predicted_rows
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm, sem
 
-from batchclf.core.gap import STRONG_GAP, overfitting_gap
+from batchclf.core.gap import STRONG_GAP, gap_of_counts, overfitting_gap
 from batchclf.core.intervals import difference, wilson
 
 
@@ -42,7 +43,8 @@ def test_the_level_needs_evidence_and_then_goes_by_size(train, test, level):
 def test_the_level_follows_from_the_interval(of_train, of_test):
     gap = overfitting_gap(_metrics(of_train, 400), _metrics(of_test, 400))
     if gap.gap.interval.low <= 0:
-        assert gap.overfitting == "no evidence"
+        # The dummy is right on half of the images, so half of the way to all right is three quarters.
+        assert gap.overfitting == ("underfitting" if of_train < 300 else "no evidence")
     else:
         assert gap.overfitting == ("strong" if gap.gap.value >= STRONG_GAP else "mild")
     assert "-0.0 " not in gap.sentence
@@ -68,8 +70,41 @@ def test_the_sentences_of_the_levels_differ_in_what_to_do():
 
 
 def test_a_gap_of_nearly_nothing_is_not_minus_zero():
-    sentence = overfitting_gap(_metrics(9_999, 100_000), _metrics(10_000, 100_000)).sentence
+    sentence = overfitting_gap(_metrics(89_999, 100_000), _metrics(90_000, 100_000)).sentence
     assert "A gap of 0.0 points" in sentence
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "level"),
+    [
+        ((749, 1_000), (740, 1_000), "underfitting"),
+        ((750, 1_000), (740, 1_000), "no evidence"),
+        ((100, 1_000), (700, 1_000), "underfitting"),
+        ((700, 1_000), (600, 1_000), "strong"),
+    ],
+)
+def test_a_model_that_has_not_learnt_its_training_images_is_underfitting(train, test, level):
+    gap = overfitting_gap(_metrics(*train), _metrics(*test))
+    assert gap.overfitting == level
+    assert ("this is underfitting" in gap.sentence) == (level == "underfitting")
+
+
+def test_how_much_is_learnt_is_held_against_the_dummy_and_not_against_nothing():
+    labels = np.repeat([0, 1], [90, 10])
+    always_the_first = evaluate(predicted_rows(labels, np.zeros(100, int), 2)).labelled
+    assert always_the_first.accuracy.value == 0.9
+    assert overfitting_gap(always_the_first, always_the_first).overfitting == "underfitting"
+
+
+def test_all_images_of_one_class_leave_nothing_to_learn():
+    only = evaluate(predicted_rows([0, 0, 0], [0, 0, 0], 2)).labelled
+    assert overfitting_gap(only, only).overfitting == "no evidence"
+
+
+def test_the_gap_of_counts_is_that_of_the_images():
+    assert gap_of_counts((96, 100), (88, 100)) == overfitting_gap(_metrics(96, 100), _metrics(88, 100)).gap
+    with pytest.raises(ValueError, match="is not a proportion"):
+        gap_of_counts((96, 100), (0, 0))
 
 
 def test_classes_are_compared_where_both_splits_have_them():
@@ -83,17 +118,36 @@ def test_classes_are_compared_where_both_splits_have_them():
 
 
 def test_the_gap_of_the_losses_is_test_minus_train():
-    train = evaluate(make_rows([[0.9, 0.1]], [0])).labelled
-    test = evaluate(make_rows([[0.6, 0.4]], [0])).labelled
-    gap = overfitting_gap(train, test)
-    assert (gap.train_loss, gap.test_loss) == pytest.approx((-np.log(0.9), -np.log(0.6)))
-    assert gap.loss_gap == pytest.approx(np.log(0.9 / 0.6))
+    random = np.random.default_rng(0)
+    losses = {}
+    metrics = {}
+    for split, count in (("train", 300), ("test", 50)):
+        probabilities, labels = random.dirichlet(np.ones(3), count), random.integers(0, 3, count)
+        losses[split] = -np.log(probabilities[np.arange(count), labels])
+        metrics[split] = evaluate(make_rows(probabilities, labels)).labelled
+    gap = overfitting_gap(metrics["train"], metrics["test"])
+    assert gap.train_loss.value == pytest.approx(losses["train"].mean())
+    assert gap.test_loss.value == pytest.approx(losses["test"].mean())
+    expected = losses["test"].mean() - losses["train"].mean()
+    error = np.hypot(*(sem(losses[split]) for split in ("test", "train")))
+    low, high = norm.interval(0.95, expected, error)
+    assert gap.loss_gap.value == pytest.approx(expected)
+    assert (gap.loss_gap.interval.low, gap.loss_gap.interval.high) == pytest.approx((low, high))
+    assert gap.loss_gap.n == 50
+
+
+def test_a_single_image_has_no_interval_of_its_loss():
+    one, two = (evaluate(make_rows([[0.9, 0.1], [0.6, 0.4]][:count], [0, 0][:count])).labelled for count in (1, 2))
+    gap = overfitting_gap(two, one)
+    assert gap.train_loss is not None
+    assert gap.test_loss is None
+    assert gap.loss_gap is None
 
 
 @pytest.mark.parametrize("without", ["train", "test"])
 def test_the_gap_of_the_losses_needs_both(without):
     metrics = {
-        split: evaluate(make_rows([[0.9, 0.1]], [0], with_probabilities=split != without)).labelled
+        split: evaluate(make_rows([[0.9, 0.1]] * 2, [0, 0], with_probabilities=split != without)).labelled
         for split in ("train", "test")
     }
     gap = overfitting_gap(metrics["train"], metrics["test"])

@@ -25,7 +25,7 @@ class Watching:
 
 
 class _Tables(HTMLParser):
-    """Collects each table's rows; a cell is its text, and after `|` its small print."""
+    """Collects each table's rows; a cell is its text, and after `|` its small print or another view of it."""
 
     def __init__(self):
         super().__init__()
@@ -39,7 +39,7 @@ class _Tables(HTMLParser):
             self._rows.append([])
         elif tag in ("td", "th") and self._rows is not None:
             self._cell = ""
-        elif tag == "small" and self._cell is not None:
+        elif tag in ("small", "i", "u") and self._cell is not None:
             self._cell += "|"
 
     def handle_endtag(self, tag):

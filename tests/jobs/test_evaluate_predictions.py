@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, log_loss
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, log_loss, roc_auc_score
 
+from batchclf.core.probability_bins import ProbabilityBins
 from batchclf.errors import PredictionsError
 from batchclf.jobs.evaluate import evaluate_predictions
 from batchclf.storage import csv_pieces
@@ -50,19 +51,25 @@ def test_two_splits_and_their_gap(tmp_path_factory, seed, rows, piece):
         accuracies[each.split] = accuracy_score(true, predicted)
         losses[each.split] = log_loss(true, known[[f"prob:{name}" for name in NAMES]], labels=NAMES)
         assert each.labelled.accuracy.value == pytest.approx(accuracies[each.split])
-        present = sorted(set(true))
-        recalls = np.diag(confusion_matrix(true, predicted, labels=NAMES)) / [(true == n).sum() or 1 for n in NAMES]
-        expected = np.mean([recalls[NAMES.index(name)] for name in present])
-        assert each.labelled.balanced_accuracy == pytest.approx(expected)
-        if set(predicted) <= set(present):
-            assert each.labelled.balanced_accuracy == pytest.approx(balanced_accuracy_score(true, predicted))
-        assert each.labelled.macro.f1 == pytest.approx(f1_score(true, predicted, average="macro", zero_division=0))
-        assert each.labelled.log_loss == pytest.approx(losses[each.split])
+        expected = {"log_loss": losses[each.split]}
+        expected["macro_f1"] = f1_score(true, predicted, average="macro", zero_division=0)
+        if set(predicted) <= set(true):
+            expected["balanced_accuracy"] = balanced_accuracy_score(true, predicted)
+        assert {name: each.labelled.metric(name).value for name in expected} == pytest.approx(expected)
+        for number, name in enumerate(NAMES):
+            found = each.labelled.ranking[number].auc
+            if found is not None:
+                bins = ProbabilityBins.for_classes(3).of(known[f"prob:{name}"].to_numpy())
+                assert found.value == pytest.approx(roc_auc_score(true == name, bins))
+        best = known.sort_values(["confidence", "path"], ascending=[False, True])
+        for (label, prediction), rows in each.labelled.examples.items():
+            cell = best[(best["label"] == NAMES[label]) & (best["prediction"] == NAMES[prediction])]
+            assert [row.path for row in rows] == list(cell["path"].head(6))
         assert (each.labelled.confusion.counts == confusion_matrix(true, predicted, labels=NAMES)).all()
         least = part.sort_values(["confidence", "path"]).head(24)
         assert [row.path for row in each.least_confident] == list(least["path"])
     assert gap.gap.value == pytest.approx(accuracies["train"] - accuracies["test"])
-    assert gap.loss_gap == pytest.approx(losses["test"] - losses["train"])
+    assert gap.loss_gap.value == pytest.approx(losses["test"] - losses["train"])
 
 
 def test_no_gap_without_both_splits_labelled(tmp_path):
@@ -83,7 +90,8 @@ def test_without_probability_columns_there_is_no_log_loss(tmp_path):
     table = random_table(0, 60, ["test", "train"])
     table[["path", "split", "label", "prediction", "confidence"]].to_csv(tmp_path / "p.csv", index=False)
     evaluations, gap = evaluate_predictions(tmp_path / "p.csv")
-    assert [each.labelled.log_loss for each in evaluations] == [None, None]
+    assert [each.labelled.metric("log_loss") for each in evaluations] == [None, None]
+    assert [each.labelled.ranking for each in evaluations] == [None, None]
     assert gap.loss_gap is None
 
 

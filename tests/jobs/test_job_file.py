@@ -201,7 +201,8 @@ class TestGate:
             ones = np.ones(of)
             paths = tuple(f"{i:03d}" for i in range(of))
             tally = Tally(split, ("a", "b"))
-            tally.update(PredictionRows(("a", "b"), paths, (split,) * of, labels, predictions, ones, ones, None))
+            splits, ranked = (split,) * of, predictions[:, None]
+            tally.update(PredictionRows(("a", "b"), paths, splits, labels, predictions, ones, ones, None, ranked))
             return tally.evaluation().labelled
 
         test, train = evaluate("test", 75, 100), evaluate("train", 50, 50)

@@ -3,19 +3,25 @@
 import html
 import json
 import re
-from math import log
 
 import numpy as np
 import pandas as pd
 import pytest
 from job_cases import Watching, tables_of
 from scipy.stats import binomtest
+from sklearn.dummy import DummyClassifier
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
+    cohen_kappa_score,
     confusion_matrix,
+    f1_score,
     log_loss,
+    matthews_corrcoef,
     precision_recall_fscore_support,
+    precision_score,
+    recall_score,
+    roc_auc_score,
 )
 
 from batchclf.jobs.report import report_again
@@ -48,7 +54,7 @@ def tables(page):
 @pytest.fixture(scope="module")
 def text(page):
     """What the page says, without markup, with single spaces."""
-    page = re.sub(r"<style.*?</style>|<svg.*?</svg>", " ", page, flags=re.DOTALL)
+    page = re.sub(r"<style.*?</style>|<script.*?</script>|<svg.*?</svg>", " ", page, flags=re.DOTALL)
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", page)))
 
 
@@ -117,13 +123,14 @@ def test_metrics_json(run, splits, split):
     estimate = [shown["accuracy"][key] for key in ("value", "low", "high")]
     assert estimate == pytest.approx(wilson(right, len(part)))
     assert shown["accuracy"]["value"] == pytest.approx(accuracy_score(labels, predictions))
-    assert shown["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, predictions))
-    assert shown["log_loss"] == pytest.approx(log_loss(labels, probabilities), rel=1e-4)
+    assert shown["balanced_accuracy"]["value"] == pytest.approx(balanced_accuracy_score(labels, predictions))
+    assert shown["log_loss"]["value"] == pytest.approx(log_loss(labels, probabilities), rel=1e-4)
     assert shown["mean_confidence"] == pytest.approx(part["confidence"].mean())
     assert shown["predicted"] == {name: int((predictions == name).sum()) for name in NAMES}
     for average in ("macro", "weighted"):
         expected = precision_recall_fscore_support(labels, predictions, average=average, zero_division=0)[:3]
-        assert [shown[f"{average}_{name}"] for name in ("precision", "recall", "f1")] == pytest.approx(expected)
+        values = [shown[f"{average}_{name}"]["value"] for name in ("precision", "recall", "f1")]
+        assert values == pytest.approx(expected)
 
 
 def test_metrics_json_gap(run, splits):
@@ -138,7 +145,7 @@ def test_metrics_json_gap(run, splits):
         ("gap", newcombe(of_split["train"], of_split["test"])),
     ):
         assert [shown[key][name] for name in ("value", "low", "high")] == pytest.approx(expected), key
-    assert shown["log_loss_gap"] == pytest.approx(losses["test"] - losses["train"], rel=1e-4)
+    assert shown["log_loss_gap"]["value"] == pytest.approx(losses["test"] - losses["train"], rel=1e-4)
 
 
 @pytest.mark.parametrize("split", ["test", "train"])
@@ -174,12 +181,12 @@ def test_the_page_shows_the_overall_numbers(splits, text):
         f"test accuracy {accuracy:.2%} reaches the least allowed 50.00%",
         f"the overfitting gap of {100 * gap:.2f} points is within the most allowed 40.00",
         f"Test accuracy {accuracy:.1%} {interval} {right} of {len(part)} images right",
-        f"Always answering the most frequent class gives {largest:.1%}.",
+        f"images right, dummy {largest:.1%} ",
         f"Balanced accuracy {balanced_accuracy_score(labels, predictions):.1%} ",
         f"Macro F1 {macro[2]:.3f} ",
-        f"Log loss {log_loss(labels, probabilities):.3f} 0 is perfect, guessing gives {log(10):.3f}",
-        f"Train accuracy {train[0]:.1%} on {len(train_part):,} images",
-        f"Overfitting gap {signed(100 * gap)} points 95% interval {signed(100 * gap_low)} to {signed(100 * gap_high)}",
+        f"Log loss {log_loss(labels, probabilities):.3f} ",
+        f"Train accuracy {train[0]:.1%} {train[1]:.1%} to {train[2]:.1%} on {len(train_part):,} images",
+        f"Overfitting gap {signed(100 * gap)} points {signed(100 * gap_low)} to {signed(100 * gap_high)}",
         f"right on {train[0]:.1%} of the images it was trained on and on {accuracy:.1%} of new ones",
         f"{right} right predictions by confidence",
         f"{len(part) - right} wrong predictions by confidence",
@@ -187,19 +194,45 @@ def test_the_page_shows_the_overall_numbers(splits, text):
         assert expected in text
 
 
+def test_the_page_shows_every_metric_with_the_dummy(splits, tables):
+    part, probabilities = splits["test"]
+    labels, predictions = part["label"], part["prediction"]
+    dummy = DummyClassifier(strategy="prior").fit(np.zeros((len(labels), 1)), labels)
+    guesses, shares = dummy.predict(np.zeros((len(labels), 1))), dummy.predict_proba(np.zeros((len(labels), 1)))
+    onehot = np.array(labels)[:, None] == np.array(NAMES)
+
+    def both(metric, **options):
+        return [f"{metric(labels, each, **options):.3f}" for each in (predictions, guesses)]
+
+    expected = {
+        "Accuracy": [f"{accuracy_score(labels, each):.1%}" for each in (predictions, guesses)],
+        "Balanced accuracy": [f"{balanced_accuracy_score(labels, each):.1%}" for each in (predictions, guesses)],
+        "Log loss": [f"{log_loss(labels, each):.3f}" for each in (probabilities, shares)],
+        "Brier score": [f"{((each - onehot) ** 2).sum(axis=1).mean():.3f}" for each in (probabilities, shares)],
+        "Matthews correlation (MCC)": both(matthews_corrcoef),
+        "Cohen's kappa": both(cohen_kappa_score),
+    }
+    for average in ("macro", "weighted"):
+        for name, metric in (("precision", precision_score), ("recall", recall_score), ("F1", f1_score)):
+            expected[f"{average.capitalize()} {name}"] = both(metric, average=average, zero_division=0)
+    shown = {row[0].partition("|")[0]: [row[1], row[4]] for row in tables["metrics"][1:]}
+    assert {name: shown[name] for name in expected} == expected
+    assert set(shown) - set(expected) == {"Top-2 accuracy", "Top-3 accuracy"}
+
+
 def test_the_page_shows_the_gap_of_each_class(splits, tables):
-    header, overall, losses, *rows = tables["gaps"]
-    assert header == ["Class", "Train", "Test", "Gap (points)"]
+    header, overall, losses = tables["gaps"]
+    assert header == ["All classes", "Train", "Test", "Gap"]
     train, test = (per_class(splits[split][0]) for split in ("train", "test"))
     both = [
         wilson((part["label"] == part["prediction"]).sum(), len(part)) for part, _ in map(splits.get, ("train", "test"))
     ]
-    assert overall == ["All classes", *(percents(*each) for each in both), points(*newcombe(*both))]
+    assert overall == ["Accuracy", *(percents(*each) for each in both), points(*newcombe(*both))]
     loss = {split: log_loss(part["label"], probabilities) for split, (part, probabilities) in splits.items()}
-    above = f"{signed(loss['test'] - loss['train'], 3)}|test above train"
-    assert losses == ["Log loss", f"{loss['train']:.3f}|", f"{loss['test']:.3f}|", above]
+    values = [f"{loss['train']:.3f}", f"{loss['test']:.3f}", signed(loss["test"] - loss["train"], 3)]
+    assert [each.partition("|")[0] for each in losses] == ["Log loss", *values]
     gaps = {name: newcombe(train[name][0], test[name][0]) for name in NAMES}
-    assert rows == [
+    assert tables["class-gaps"][1:] == [
         [name, percents(*train[name][0]), percents(*test[name][0]), points(*gaps[name])]
         for name in sorted(NAMES, key=lambda name: -gaps[name][0])
     ]
@@ -207,51 +240,87 @@ def test_the_page_shows_the_gap_of_each_class(splits, tables):
 
 def test_the_page_shows_each_class(splits, tables):
     header, *rows = tables["per-class"]
-    assert header[:3] == ["Class", "Images", "Accuracy"]
-    expected = per_class(splits["test"][0])
-    assert rows == [
-        [name, str(support), percents(*recall), "", percents(*precision), f"{f1:.3f}"]
-        for name, (recall, precision, f1, support) in sorted(expected.items(), key=lambda item: item[1][0][0])
+    assert header == [
+        "Class",
+        "Images",
+        "Accuracy",
+        "Accuracy as a bar, 0 to 100%",
+        "Precision",
+        "F1",
+        "Gap",
+        "AUC",
+        header[-1],
     ]
+    part, probabilities = splits["test"]
+    expected, of_train = per_class(part), per_class(splits["train"][0])
+    for row, name in zip(rows, sorted(NAMES, key=lambda name: expected[name][0][0]), strict=True):
+        recall, precision, f1, support = expected[name]
+        assert row[:5] == [name, str(support), percents(*recall), "", percents(*precision)]
+        either = ((part["label"] == name) | (part["prediction"] == name)).sum()
+        both = ((part["label"] == name) & (part["prediction"] == name)).sum()
+        low, high = (2 * share / (1 + share) for share in wilson(both, either)[1:])
+        assert row[5] == f"{f1:.3f}|{low:.3f} to {high:.3f}"
+        assert row[6] == points(*newcombe(of_train[name][0], recall))
+        auc = roc_auc_score(part["label"] == name, probabilities[:, NAMES.index(name)])
+        assert float(row[7].partition("|")[0]) == pytest.approx(auc, abs=6e-4)
+        mistakes = part["prediction"][(part["label"] == name) & (part["prediction"] != name)].value_counts()
+        assert row[8].endswith(f"|{mistakes.max()}" if len(mistakes) else "")
 
 
 def test_the_page_shows_the_confusion_matrix(splits, tables):
     part, _ = splits["test"]
     expected = confusion_matrix(part["label"], part["prediction"], labels=NAMES)
-    header, *rows, predicted = tables["matrix"]
+    predicted = expected.sum(axis=0)
+    header, *rows, totals = tables["matrix"]
     assert header[1:] == [*NAMES, "Images"]
     assert rows == [
-        [name, *(f"{n}|{n / row.sum():.1%}" if n else "0" for n in row), str(row.sum())]
+        [
+            name,
+            *(f"{n}|{n / row.sum():.1%}|{n / of:.1%}" if n else "" for n, of in zip(row, predicted, strict=True)),
+            str(row.sum()),
+        ]
         for name, row in zip(NAMES, expected, strict=True)
     ]
-    assert predicted == ["Predicted", *map(str, expected.sum(axis=0)), str(expected.sum())]
+    assert totals == ["Predicted", *map(str, predicted), str(expected.sum())]
 
 
-def test_the_page_shows_the_most_confused_pairs(splits, tables, text):
+def test_the_page_shows_the_most_confused_pairs(splits, text):
     part, _ = splits["test"]
     wrong = part[part["label"] != part["prediction"]]
     support = part["label"].value_counts()
     pairs = wrong.groupby(["label", "prediction"]).size().sort_values(ascending=False, kind="stable")[:10]
-    assert tables["pairs"][1:] == [
-        [label, prediction, str(count), f"{count / support[label]:.1%}"] for (label, prediction), count in pairs.items()
-    ]
-    assert f"{len(wrong)} predictions are wrong;" in text
-    assert f"up {pairs.sum() / len(wrong):.1%} of that." in text
+    for (label, prediction), count in pairs.items():
+        assert f"{label} taken for {prediction} : {count} {count / support[label]:.1%} of the true class" in text
+    assert f"{len(wrong)} of {len(part)} labelled images were predicted wrong." in text
 
 
 def test_the_page_shows_the_worst_errors(splits, page):
     part, _ = splits["test"]
     wrong = part[part["correct"].str.lower() == "false"]
     worst = wrong.sort_values(["confidence", "path"], ascending=[False, True]).head(24)
-    gallery = page[page.index('<ul class="gallery">') :]
+    section = page[page.index('<section id="errors"') : page.index('<ol class="confused">')]
     shown = re.findall(
-        r"<li>.*?<img .*?alt=\"(.*?)\">.*?true</dt><dd><bdi>(.*?)</bdi>.*?predicted</dt><dd><bdi>(.*?)</bdi>"
-        r".*?confidence</dt><dd>(.*?)</dd>",
-        gallery[: gallery.index("</ul>")],
+        r"<li>\s*<svg class=\"picture.*?aria-label=\"(.*?)\">.*?true</dt><dd><bdi>(.*?)</bdi>"
+        r".*?predicted</dt><dd><bdi>(.*?)</bdi>.*?confidence</dt><dd>(.*?)</dd>",
+        section,
         re.DOTALL,
     )
     columns = (worst[name] for name in ("path", "label", "prediction", "confidence"))
     assert shown == [(*names, f"{confidence:.1%}") for *names, confidence in zip(*columns, strict=True)]
+
+
+def test_each_cell_of_the_matrix_has_its_surest_images(splits, page):
+    part, _ = splits["test"]
+    listed = json.loads(re.search(r'id="cell-data">(.*?)</script>', page)[1])["cells"]
+    cells = part.sort_values(["confidence", "path"], ascending=[False, True]).groupby(["label", "prediction"])
+    assert len(listed) == len(cells)
+    for (label, prediction), images in cells:
+        shown = listed[f"{NAMES.index(label)}-{NAMES.index(prediction)}"]
+        first = images.head(6)
+        assert [(path, confidence) for path, confidence, _ in shown] == [
+            (path, f"{confidence:.1%}") for path, confidence in zip(first["path"], first["confidence"], strict=True)
+        ]
+        assert all(f'<image id="{picture}"' in page for *_, picture in shown)
 
 
 def test_accounting(run, splits, tables):
@@ -273,7 +342,7 @@ def test_accounting(run, splits, tables):
 
 def test_report_again_is_the_same_page_but_for_its_date(run, page, tmp_path):
     again = tmp_path / "again.html"
-    report_again(run, again, say=lambda line: None)
+    report_again(run, {"html": again}, say=lambda line: None)
     written = re.compile(r"Written by batchclf on \w{3} [\d-]{10} [\d:]{5} UTC from run")
     assert len(written.findall(page)) == 1
     assert written.sub("", again.read_text()) == written.sub("", page)

@@ -19,6 +19,8 @@ from batchclf.models.bundle import load_bundle
 from batchclf.storage.run_directory import read_record
 
 RUN_FILES = {
+    "duplicates.csv",
+    "images.csv",
     *("run.json", "predictions.csv", "skipped.csv", "metrics.json", "per_class.csv", "confusion.csv"),
     *("report.html", "log.jsonl"),
 }
@@ -75,7 +77,7 @@ def test_the_record_says_how_it_came_about(trained):
         ("train", "split", "digits", 1442, 1442),
     ]
     assert (record.dataset.train_images, record.dataset.test_images) == (1442, 355)
-    assert list(record.timings) == ["load data", "train model", "score", "evaluate", "report"]
+    assert list(record.timings) == ["load data", "train model", "score", "evaluate", "images", "report"]
     assert 0 < sum(record.timings.values()) <= record.seconds + record.timings["report"] + 0.01
     (gate,) = record.gates
     assert gate.passed
@@ -127,7 +129,8 @@ def test_a_failed_gate_is_a_status_and_the_run_is_published(tmp_path, digits_bun
         (finish, "evaluate_predictions"),
         (finish, "write_metrics"),
         (finish, "write_record"),
-        (finish, "write_report"),
+        (finish, "look_at_images"),
+        (finish, "write_formats"),
     ],
 )
 def test_a_failure_in_any_step_publishes_nothing(loading, monkeypatch, where, step):
@@ -248,11 +251,11 @@ def test_a_job_over_class_folders(tmp_path, digits, digits_bundle):
     assert second.model.digest == first.model.digest
     page = (run / "report.html").read_text()
     assert "data:image/png;base64," in page
-    report_again(run, tmp_path / "again.html", say=lambda line: None)
+    report_again(run, {"html": tmp_path / "again.html"}, say=lambda line: None)
     assert (tmp_path / "again.html").read_text().count("data:image/png") == page.count("data:image/png")
     photos.rename(tmp_path / "elsewhere")
     said = []
-    report_again(run, tmp_path / "again.html", say=said.append)
+    report_again(run, {"html": tmp_path / "again.html"}, say=said.append)
     assert "data:image/png" not in (tmp_path / "again.html").read_text()
     assert any("goes without pictures" in line for line in said)
     with pytest.raises(DataError, match="photos"):

@@ -45,6 +45,13 @@ def test_a_copied_bundle_is_the_same(digits_bundle, copy):
     assert load_bundle(copy).info == load_bundle(digits_bundle).info
 
 
+def test_a_bundle_from_before_there_was_a_reference_is_loaded(digits_bundle, copy):
+    _change_info(copy, lambda document: document.pop("reference"))
+    info = load_bundle(copy).info
+    assert info.reference is None
+    assert info.history == load_bundle(digits_bundle).info.history
+
+
 def test_what_is_a_bundle(digits_bundle, tmp_path):
     assert is_bundle(digits_bundle)
     assert not is_bundle(tmp_path)

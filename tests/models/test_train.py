@@ -58,6 +58,19 @@ def test_the_bundle_records_how_it_came_about(digits, digits_bundle):
     assert 0 <= info.onnx_difference <= 1e-5
 
 
+def test_the_bundle_keeps_what_later_images_are_held_against(digits, digits_bundle):
+    bundle = load_bundle(digits_bundle)
+    reference = bundle.info.reference
+    assert (reference.trained, reference.held_out) == (1_442, 355)
+    brightness, _ = np.histogram(digits.train.images.mean(axis=(1, 2, 3)), 51, (0, 255))
+    contrast, _ = np.histogram(digits.train.images.std(axis=(1, 2, 3)), 32, (0, 128))
+    assert reference.brightness.counts == tuple(brightness)
+    assert reference.contrast.counts == tuple(contrast)
+    answers = open_runtime(bundle, "onnx").probabilities(digits.test.images)
+    assert reference.confidence.counts == tuple(np.histogram(answers.max(axis=1), 20, (0, 1))[0])
+    assert reference.predicted == tuple(np.bincount(answers.argmax(axis=1), minlength=10))
+
+
 def test_the_history_has_a_value_an_epoch_and_gets_better(digits, digits_bundle):
     bundle = load_bundle(digits_bundle)
     history = bundle.info.history

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from batchclf.core.evaluation import Evaluation, Tally
+from batchclf.core.findings import Findings
 from batchclf.core.gap import overfitting_gap
 from batchclf.core.run_record import DatasetRecord, ModelRecord, RunRecord, TargetRecord
 from batchclf.core.types import PredictionRows
@@ -70,7 +71,6 @@ def sample(names, n, split="test", *, seed=0, skill=1.0, labelled=1.0, labels=No
 def of_probabilities(names, probabilities, labels, split="test"):
     """Make rows of (n, classes) probabilities and (n,) labels, -1 where unknown."""
     ordered = np.sort(probabilities, axis=1)
-    of_label = probabilities[np.arange(len(labels)), labels]
     rows = PredictionRows(
         names,
         tuple(f"{split or 'inbox'}/{i:05d}" for i in range(len(labels))),
@@ -78,8 +78,9 @@ def of_probabilities(names, probabilities, labels, split="test"):
         labels.astype(np.int64),
         probabilities.argmax(axis=1).astype(np.int64),
         ordered[:, -1],
-        ordered[:, -1] - ordered[:, -2],
-        np.where(labels >= 0, of_label, np.nan),
+        ordered[:, -1] - (ordered[:, -2] if len(names) > 1 else 0),
+        probabilities,
+        np.argsort(-probabilities, axis=1, kind="stable")[:, :3],
     )
     return Sample(rows, probabilities)
 
@@ -137,8 +138,12 @@ def directory_target(scored, skipped=0, source="/srv/inbox"):
 
 
 def png(height=28, width=28, value=128) -> bytes:
+    return image_bytes(height, width, "PNG", np.full((height, width), value, np.uint8))
+
+
+def image_bytes(height, width, kind, pixels=None) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(np.full((height, width), value, np.uint8)).save(buffer, "PNG")
+    Image.fromarray(np.zeros((height, width), np.uint8) if pixels is None else pixels).save(buffer, kind)
     return buffer.getvalue()
 
 
@@ -147,8 +152,10 @@ def pictures_of(*evaluations):
     return {(image.split, image.path): png() for group in images for image in group}
 
 
-def view_of(run, evaluations, gap=None, *, pictures=None, skipped=(), generated=GENERATED):
-    return build_view(run, evaluations, gap, pictures=pictures or {}, skipped=skipped, generated=generated)
+def view_of(run, evaluations, gap=None, *, pictures=None, skipped=(), generated=GENERATED, **others):
+    """A view; `others` are further findings: history, change, suspicions, …"""
+    findings = Findings(run, tuple(evaluations), gap, **others)
+    return build_view(findings, pictures=pictures or {}, skipped=skipped, generated=generated)
 
 
 def page_of(run, evaluations, gap=None, **others) -> "Page":
@@ -227,7 +234,7 @@ class _Reader(HTMLParser):
             self.section = None
 
     def handle_data(self, data):
-        if "style" in self.open:
+        if {"style", "script"} & set(self.open):
             return
         self.page.texts.append(data)
         if self.section is not None:

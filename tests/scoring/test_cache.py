@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from batchclf.core.image_facts import FACTS
 from batchclf.scoring.cache import UNUSED_DAYS, ScoreCache, cache_key
 from batchclf.scoring.decoder import content_digest
 
@@ -22,6 +23,11 @@ def _rows(count, classes=3, seed=0):
     return np.random.default_rng(seed).dirichlet(np.ones(classes), count).astype(np.float32)
 
 
+def _facts(count, seed=0):
+    """Any bytes are facts."""
+    return np.frombuffer(np.random.default_rng(seed).bytes(count * FACTS.itemsize), FACTS)
+
+
 def _digests(count, start=0):
     return [content_digest(str(number).encode()) for number in range(start, start + count)]
 
@@ -29,11 +35,12 @@ def _digests(count, start=0):
 def test_what_was_added_is_found_exactly_by_another_process_s_connection(tmp_path):
     rows = _rows(1000)
     first = _cache(tmp_path)
-    first.add(_digests(1000), rows)
+    first.add(_digests(1000), _facts(1000), rows)
     second = _cache(tmp_path)
     found = second.find(_digests(1200))
-    assert sorted(found) == list(range(1000))
-    np.testing.assert_array_equal(np.stack([found[i] for i in range(1000)]), rows)
+    assert found.places.tolist() == list(range(1000))
+    np.testing.assert_array_equal(found.rows["probabilities"], rows)
+    assert found.rows["facts"].tobytes() == _facts(1000).tobytes()
     for cache in (first, second):
         cache.close()
 
@@ -43,16 +50,17 @@ def test_what_was_added_is_found_exactly_by_another_process_s_connection(tmp_pat
 def test_every_float_comes_back_to_the_bit(tmp_path_factory, rows):
     cache = _cache(tmp_path_factory.mktemp("cache"), classes=4)
     digests = _digests(len(rows))
-    cache.add(digests, rows)
+    cache.add(digests, _facts(len(rows)), rows)
     found = cache.find(digests)
-    assert np.stack([found[i] for i in range(len(rows))]).tobytes() == rows.tobytes()
+    assert found.places.tolist() == list(range(len(rows)))
+    assert found.rows["probabilities"].tobytes() == rows.tobytes()
     cache.close()
 
 
 def test_keys_do_not_mix(tmp_path):
     one, other = _cache(tmp_path, key=cache_key({"model": "a"})), _cache(tmp_path, key=cache_key({"model": "b"}))
-    one.add(_digests(5), _rows(5))
-    assert other.find(_digests(5)) == {}
+    one.add(_digests(5), _facts(5), _rows(5))
+    assert not len(other.find(_digests(5)).places)
     assert cache_key({"a": "1", "b": "2"}) == cache_key({"b": "2", "a": "1"}) != cache_key({"a": "12"})
     for cache in (one, other):
         cache.close()
@@ -60,8 +68,8 @@ def test_keys_do_not_mix(tmp_path):
 
 def test_rows_of_another_number_of_classes_are_not_taken(tmp_path):
     three, four = _cache(tmp_path), _cache(tmp_path, classes=4)
-    three.add(_digests(5), _rows(5))
-    assert four.find(_digests(5)) == {}
+    three.add(_digests(5), _facts(5), _rows(5))
+    assert not len(four.find(_digests(5)).places)
     for cache in (three, four):
         cache.close()
 
@@ -71,8 +79,8 @@ def test_a_damaged_file_is_told_and_not_the_end(tmp_path, content):
     (tmp_path / "scores-k.sqlite").write_bytes(content)
     said = []
     cache = _cache(tmp_path, said=said)
-    cache.add(_digests(5), _rows(5))
-    assert cache.find(_digests(5)) == {}
+    cache.add(_digests(5), _facts(5), _rows(5))
+    assert not len(cache.find(_digests(5)).places)
     assert len(said) == 1
     assert "going on without the cache" in said[0]
     assert (tmp_path / "scores-k.sqlite").read_bytes() == content
@@ -92,7 +100,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").touch()
     said = []
     cache = _cache(tmp_path / "file" / "cache", said=said)
-    assert cache.find(_digests(2)) == {}
+    assert not len(cache.find(_digests(2)).places)
     assert len(said) == 1
 
 
@@ -102,7 +110,7 @@ def test_a_full_disk_is_told_once(tmp_path):
     cache = _cache(tmp_path, said=said)
     cache._connection.execute("PRAGMA max_page_count = 4")
     for start in range(0, 4000, 400):
-        cache.add(_digests(400, start), _rows(400))
+        cache.add(_digests(400, start), _facts(400), _rows(400))
     assert len(said) == 1
     assert "full" in said[0]
 

@@ -71,15 +71,12 @@ def test_round_trip(tmp_path_factory, class_names, seed, data):
     np.testing.assert_allclose(piece.confidence, matrix.max(axis=1), rtol=1e-6)
     ordered = np.sort(matrix, axis=1)
     np.testing.assert_allclose(piece.margin, ordered[:, -1] - ordered[:, -2], rtol=1e-6, atol=1e-12)
+    assert piece.ranked.tolist() == np.argsort(-matrix, axis=1, kind="stable")[:, :topk].tolist()
     if probabilities:
-        known = labels >= 0
-        np.testing.assert_allclose(
-            piece.label_probability[known], matrix[np.flatnonzero(known), labels[known]], rtol=1e-6
-        )
-        assert np.isnan(piece.label_probability[~known]).all()
+        np.testing.assert_allclose(piece.probabilities, matrix, rtol=1e-6)
         assert class_names_of(path) == tuple(class_names)
     else:
-        assert piece.label_probability is None
+        assert piece.probabilities is None
 
 
 @given(st.text(st.characters(exclude_characters="\x00")))
@@ -148,6 +145,11 @@ class TestWhoseClasses:
         (tmp_path / "p.csv").write_text(self.CSV)
         assert class_names_of(tmp_path / "p.csv") == ("a", "b", "c")
 
+    def test_from_the_further_classes_of_rows(self, tmp_path):
+        text = "path,label,prediction,confidence,top2_prediction,top3_prediction\nx,b,a,0.5,d,\ny,,c,0.5,a,'=e\n"
+        (tmp_path / "p.csv").write_text(text)
+        assert class_names_of(tmp_path / "p.csv") == ("=e", "a", "b", "c", "d")
+
     def test_from_run_json(self, tmp_path):
         (tmp_path / "p.csv").write_text(self.CSV)
         (tmp_path / "run.json").write_text(json.dumps({"model": {"class_names": ["c", "b", "a", "z"]}}))
@@ -166,6 +168,17 @@ def test_somebody_elses_csv_with_a_byte_order_mark(tmp_path):
     assert piece.class_names == ("cat", "dog")
     assert [piece.row(i).correct for i in range(2)] == [True, None]
     assert np.isnan(piece.margin).all()
+
+
+def test_somebody_elses_further_classes(tmp_path):
+    path = tmp_path / "p.csv"
+    header = "top3_prediction,path,top2_prediction,label,prediction,confidence,top5_prediction\n"
+    path.write_text(header + ",x,,b,a,0.5,c\nb,y,c,,c,0.5,\n,z,b,a,b,0.5,a\n")
+    (piece,) = read_prediction_rows(path, ("a", "b", "c"))
+    assert piece.predictions.tolist() == [0, 2, 1]
+    # Without top4_prediction nobody knows what top5_prediction comes after.
+    assert piece.ranked.tolist() == [[0, -1, -1], [2, 2, 1], [1, 1, -1]]
+    assert piece.probabilities is None
 
 
 @pytest.mark.parametrize(
@@ -196,9 +209,14 @@ def test_damage_is_named(tmp_path, content, named):
 
 def test_a_class_that_the_model_lacks_is_named_with_its_line(tmp_path):
     path = tmp_path / "p.csv"
-    path.write_text("path,label,prediction,confidence\na,cat,cat,0.5\nb,cow,dog,0.5\n")
-    with pytest.raises(PredictionsError, match=r"line 3: the label 'cow' is not one of the classes cat, dog"):
-        list(read_prediction_rows(path, ("cat", "dog")))
+    for row, column in (
+        ("cow,dog,0.5,cat", "label"),
+        ("dog,cow,0.5,cat", "prediction"),
+        (",dog,1,cow", "top2_prediction"),
+    ):
+        path.write_text(f"path,label,prediction,confidence,top2_prediction\na,cat,cat,0.5,dog\nb,{row}\n")
+        with pytest.raises(PredictionsError, match=f"line 3: the {column} 'cow' is not one of the classes cat, dog"):
+            list(read_prediction_rows(path, ("cat", "dog")))
 
 
 def test_missing_file(tmp_path):

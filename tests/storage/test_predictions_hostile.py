@@ -95,7 +95,7 @@ def test_round_trip_and_pandas_reads_the_same_cells(tmp_path_factory, case):
         assert class_names_of(path) == names
     else:
         assert set(class_names_of(path)) == {name for ref in refs if (name := ref.label)} | {
-            names[row[0]] for row in best
+            names[number] for row in best for number in row[:topk]
         }
 
 
@@ -175,6 +175,7 @@ def test_cells_beyond_the_header_do_not_shift_the_columns(tmp_path, end):
     [
         ("path,label,prediction,confidence,label", "the column 'label' twice"),
         ("path,label,prediction,confidence,prob:a,prob:a", "the column 'prob:a' twice"),
+        ("path,label,prediction,confidence,top2_prediction,top2_prediction", "the column 'top2_prediction' twice"),
         ("path,label,prediction,confidence,no\0te", "NUL"),
     ],
 )

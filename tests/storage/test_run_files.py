@@ -5,13 +5,18 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import (
+    average_precision_score,
+    confusion_matrix,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
 
 from batchclf.core.run_record import RUN_FORMAT, ModelRecord, RunRecord, TargetRecord
 from batchclf.core.types import BatchScores, ImageRef, SkippedImage
 from batchclf.errors import BatchclfError, RunError
 from batchclf.jobs.evaluate import evaluate_predictions
-from batchclf.storage.metrics import write_metrics
+from batchclf.storage.metrics import METRICS_FORMAT, read_metrics, write_metrics
 from batchclf.storage.prediction_files import PredictionFiles
 from batchclf.storage.published import new_run_id, publish_latest, published_models
 from batchclf.storage.run_directory import RunLog, failed_log, new_run_directory, read_record, write_record
@@ -199,6 +204,90 @@ def test_without_labels_the_metric_files_hold_only_predictions(tmp_path):
         "labelled": 0,
         "accuracy": None,
     }
+
+
+@pytest.fixture
+def scored(tmp_path):
+    """predictions.csv of both splits, with probability columns."""
+    names = ("a", "b", "c")
+    rng = np.random.default_rng(6)
+    with PredictionFiles(tmp_path, names, topk=2, probabilities=True) as writer:
+        for split, count in (("test", 40), ("train", 90)):
+            scores = rng.dirichlet(np.ones(3), count).astype(np.float32)
+            refs = tuple(ImageRef(f"{split}/{i:02d}", names[i % 2]) for i in range(count))
+            writer.write(BatchScores(refs, scores), split)
+    return tmp_path, evaluate_predictions(tmp_path / "predictions.csv", names)
+
+
+def test_metrics_json_holds_every_metric_with_interval_and_baseline(scored):
+    folder, (evaluations, gap) = scored
+    write_metrics(folder, evaluations, gap)
+    values = read_metrics(folder)
+    assert values["format"] == METRICS_FORMAT
+    for evaluation in evaluations:
+        of_split = values["splits"][evaluation.split]
+        for metric in evaluation.labelled.overall:
+            low, high = (metric.interval.low, metric.interval.high) if metric.interval else (None, None)
+            expected = {"value": metric.value, "low": low, "high": high, "baseline": metric.baseline}
+            assert of_split[metric.name] == expected
+        assert of_split["ece"] == evaluation.labelled.calibration.ece
+        assert of_split["overconfidence"] == evaluation.labelled.calibration.overconfidence
+    assert set(values["gap"]["log_loss_gap"]) == {"value", "low", "high"}
+    assert values["gap"]["gap"]["value"] == gap.gap.value
+
+
+def test_metrics_json_is_json_whatever_cannot_be_known(tmp_path):
+    content = "path,split,label,prediction,confidence\na,test,x,x,1\nb,train,y,x,0.5\n"
+    (tmp_path / "p.csv").write_text(content)
+    write_metrics(tmp_path, *evaluate_predictions(tmp_path / "p.csv"))
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    values = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=refuse)
+    assert values["gap"]["log_loss_gap"] is None
+    assert "log_loss" not in values["splits"]["test"]
+
+
+@pytest.mark.parametrize(
+    ("content", "named", "hint"),
+    [
+        (None, "cannot be read", "batchclf evaluate"),
+        ("{", "is damaged", "batchclf evaluate"),
+        ("[]", "is damaged", "batchclf evaluate"),
+        ("{}", "is damaged", "batchclf evaluate"),
+        ('{"format": "2"}', "is damaged", "batchclf evaluate"),
+        ('{"format": 1}', "too old", "batchclf evaluate"),
+        ('{"format": 99}', "newer than this batchclf", "update batchclf"),
+    ],
+)
+def test_metrics_json_that_cannot_be_used(tmp_path, content, named, hint):
+    folder = tmp_path / "a run"
+    folder.mkdir()
+    if content is not None:
+        (folder / "metrics.json").write_text(content)
+    with pytest.raises(RunError) as caught:
+        read_metrics(folder)
+    assert "metrics.json" in caught.value.message
+    assert named in caught.value.message
+    assert hint in caught.value.hint
+    assert "evaluate" not in hint or f"'{folder / 'predictions.csv'}'" in caught.value.hint
+
+
+def test_per_class_csv_ranks_where_there_are_probabilities(scored):
+    folder, (evaluations, gap) = scored
+    write_metrics(folder, evaluations, gap)
+    table = pd.read_csv(folder / "per_class.csv")
+    rows = pd.read_csv(folder / "predictions.csv")
+    of_test = rows[rows["split"] == "test"]
+    for _, row in table[(table["split"] == "test") & (table["class"] != "c")].iterrows():
+        is_class, scores = of_test["label"] == row["class"], of_test[f"prob:{row['class']}"]
+        # The probabilities are counted in bins, and two in the same bin are a tie.
+        assert row["auc"] == pytest.approx(roc_auc_score(is_class, scores), abs=0.005)
+        assert row["average_precision"] == pytest.approx(average_precision_score(is_class, scores), abs=1e-2)
+        assert row["auc_low"] <= row["auc"] <= row["auc_high"]
+    without_images = table[table["class"] == "c"]
+    assert without_images[["auc", "auc_low", "auc_high", "average_precision"]].isna().all(axis=None)
 
 
 def test_metric_files_against_scikit_learn(tmp_path):

@@ -1,0 +1,44 @@
+"""Everything that a report is made from, whatever its format."""
+
+from dataclasses import dataclass
+
+from batchclf.core.comparison import Comparison
+from batchclf.core.drift import Drift
+from batchclf.core.duplicates import Duplicates
+from batchclf.core.evaluation import Evaluation
+from batchclf.core.gap import Gap
+from batchclf.core.history import RunSummary
+from batchclf.core.image_statistics import ImageStatistics
+from batchclf.core.run_record import RunRecord
+from batchclf.core.suspicions import LabelSuspicions
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """One run, evaluated.
+
+    `history` are the earlier runs of the same job, oldest first; `change` compares the main split with that of the last
+    of them, None where that cannot be. `statistics` has one entry a split whose images were looked at. `suspicions` is
+    None where the main split has no labels. `drift_note` says why there is no `drift`, if that is known.
+    """
+
+    record: RunRecord
+    evaluations: tuple[Evaluation, ...]
+    gap: Gap | None = None
+    duplicates: Duplicates | None = None
+    statistics: tuple[ImageStatistics, ...] = ()
+    drift: tuple[Drift, ...] = ()
+    history: tuple[RunSummary, ...] = ()
+    change: Comparison | None = None
+    suspicions: LabelSuspicions | None = None
+    drift_note: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where there is no evaluation."""
+        if not self.evaluations:
+            raise ValueError("a report needs at least one evaluation")
+
+    @property
+    def main(self) -> Evaluation:
+        """The evaluation that the report is about: that of the test split, else the first."""
+        return next((each for each in self.evaluations if each.split == "test"), self.evaluations[0])

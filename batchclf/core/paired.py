@@ -1,0 +1,61 @@
+"""Two answers to the same questions: McNemar's exact test, and the interval of a paired difference."""
+
+from math import exp, lgamma, log, sqrt
+
+from batchclf.core.intervals import Estimate, Interval, wilson
+
+_NEGLIGIBLE = 1e-17
+
+
+def mcnemar_exact(first_only: int, second_only: int) -> float:
+    """Compute the p value of McNemar's exact test (McNemar 1947): are flips one way as likely as flips the other way?
+
+    Two-sided, from the binomial distribution with probability 1/2: 1.0 where nothing flipped. `first_only` and
+    `second_only` count what only the first or only the second got right; raises ValueError where one is negative.
+    """
+    if min(first_only, second_only) < 0:
+        raise ValueError(f"{first_only} and {second_only} are no counts")
+    flips, fewer = first_only + second_only, min(first_only, second_only)
+    if first_only == second_only:
+        return 1.0
+    # The tail from its largest term down; each next term is a known share of the one before.
+    term = exp(lgamma(flips + 1) - lgamma(fewer + 1) - lgamma(flips - fewer + 1) - flips * log(2))
+    tail = 0.0
+    for count in range(fewer, -1, -1):
+        tail += term
+        term *= count / (flips - count + 1)
+        if term < tail * _NEGLIGIBLE:
+            break
+    return min(1.0, 2 * tail)
+
+
+def paired_difference(both: int, first_only: int, second_only: int, neither: int) -> Estimate:
+    """Estimate second minus first of two shares of the same images, within -1 to 1.
+
+    The counts are of images right in both, in one only, in neither. The interval is Newcombe's square-and-add interval
+    for paired data (Newcombe 1998, Statistics in Medicine 17:2635, method 10): the two Wilson intervals, joined by the
+    correlation phi with his continuity correction. Raises ValueError where there is no image.
+    """
+    n = both + first_only + second_only + neither
+    first, second = wilson(both + first_only, n), wilson(both + second_only, n)
+    phi = _correlation(both, first_only, second_only, neither)
+    value = (second_only - first_only) / n
+    below = _joined(second.value - second.interval.low, first.interval.high - first.value, phi)
+    above = _joined(second.interval.high - second.value, first.value - first.interval.low, phi)
+    return Estimate(value, Interval(max(-1.0, value - below), min(1.0, value + above)), n)
+
+
+def _correlation(both: int, first_only: int, second_only: int, neither: int) -> float:
+    margins = (both + first_only) * (second_only + neither) * (both + second_only) * (first_only + neither)
+    if not margins:
+        return 0.0
+    n = both + first_only + second_only + neither
+    excess: float = both * neither - first_only * second_only
+    if excess > 0:
+        excess = max(excess - n / 2, 0.0)
+    return excess / sqrt(margins)
+
+
+def _joined(first: float, second: float, phi: float) -> float:
+    # Rounding must not make it negative where both are the same and phi is 1.
+    return sqrt(max(0.0, first**2 - 2 * phi * first * second + second**2))

@@ -1,0 +1,98 @@
+"""A report in the formats asked for: HTML for people, JSON for programs, Markdown for mail and chat."""
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from batchclf import atomic
+from batchclf.core.comparison import Comparison
+from batchclf.core.findings import Findings
+from batchclf.core.run_record import RunRecord
+from batchclf.core.types import Prediction
+from batchclf.jobs.pictures import Pictures
+from batchclf.storage.run_directory import REPORT_FILE, SKIPPED_FILE
+from batchclf.storage.skipped import read_skipped
+
+Format = Literal["html", "json", "md"]
+FORMATS: tuple[Format, ...] = ("html", "json", "md")
+Outs = Mapping[Format, Path]
+"""The file of each format that is to be written."""
+
+
+def write_formats(
+    outs: Outs,
+    folder: Path,
+    findings: Findings,
+    pictures: Callable[[tuple[Prediction, ...]], Pictures],
+    *,
+    templates: Path | None = None,
+) -> None:
+    """Write the report of the run in `folder`, a file for each format.
+
+    `pictures` loads the images that the page would show; it is called for the page only.
+
+    Each file is written in one step. Raises BatchclfError where a template of the user's is wrong, RunError where
+    skipped.csv cannot be read, and OSError where a file cannot be written.
+    """
+    generated, skipped = datetime.now(UTC), folder / SKIPPED_FILE
+    for kind, out in outs.items():
+        if kind == "html":
+            from batchclf.report.budget import wanted
+            from batchclf.report.render import render
+            from batchclf.report.view import build_view
+
+            shown = pictures(wanted(findings))
+            view = build_view(findings, pictures=shown, skipped=read_skipped(skipped), generated=generated)
+            atomic.write_text(out, render(view, templates))
+        elif kind == "json":
+            from batchclf.report.document import encoded, report_document
+
+            document = report_document(findings, skipped=read_skipped(skipped), generated=generated)
+            atomic.write_bytes(out, encoded(document))
+        else:
+            from batchclf.report.markdown import report_markdown
+
+            text = report_markdown(
+                findings, skipped=read_skipped(skipped), generated=generated, folder=str(folder.resolve())
+            )
+            atomic.write_text(out, text)
+
+
+def write_comparison_formats(
+    outs: Outs,
+    folders: tuple[Path, Path],
+    records: tuple[RunRecord, RunRecord],
+    comparison: Comparison,
+    pictures: Callable[[], Pictures],
+    *,
+    templates: Path | None = None,
+) -> None:
+    """Write the comparison of the runs in two folders, a file for each format, as `write_formats` does."""
+    generated = datetime.now(UTC)
+    for kind, out in outs.items():
+        if kind == "html":
+            from batchclf.report.render_pages import render_comparison
+            from batchclf.report.view_compare import compare_view
+
+            first, second = (_report_address(folder, out) for folder in folders)
+            view = compare_view(comparison, *records, pictures=pictures(), links=(first, second), generated=generated)
+            atomic.write_text(out, render_comparison(view, templates))
+        elif kind == "json":
+            from batchclf.report.document import comparison_document, encoded
+
+            atomic.write_bytes(out, encoded(comparison_document(comparison, *records, generated=generated)))
+        else:
+            from batchclf.report.markdown import comparison_markdown
+
+            atomic.write_text(out, comparison_markdown(comparison, records[1]))
+
+
+def _report_address(folder: Path, page: Path) -> str:
+    """Write the address of a run's report as a page links to it; empty where there is none."""
+    report = folder / REPORT_FILE
+    if not report.is_file():
+        return ""
+    return quote(os.fsencode(os.path.relpath(report.resolve(), page.resolve().parent)))

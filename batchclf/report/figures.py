@@ -1,0 +1,89 @@
+"""The report's charts by name, as the templates use them: from a view to SVG."""
+
+from typing import Any
+
+from markupsafe import Markup
+
+from batchclf.report import chart_calibration, chart_data, chart_gap, chart_ranking
+from batchclf.report.view import ReportView
+from batchclf.report.view_calibration import CalibrationView
+from batchclf.report.view_data import DataView
+from batchclf.report.view_gap import GapView
+from batchclf.report.view_images import HistogramPanel
+from batchclf.report.view_nights import NightsView
+from batchclf.report.view_ranking import RankingView, area_text
+
+
+def figures(view: ReportView) -> dict[str, Any]:
+    """Draw every figure of the page."""
+    return {
+        **_of_gap(view.gap),
+        **_of_calibration(view.calibration),
+        **_of_ranking(view.ranking),
+        **_of_data(view.data),
+        "unlabelled": [
+            _histogram(target.histogram, f"unlabelled-{number}") for number, target in enumerate(view.unlabelled, 1)
+        ],
+    }
+
+
+def _of_gap(gap: GapView) -> dict[str, Any]:
+    rows = [(row.name, row.train, row.test) for row in gap.dumbbells]
+    curves = [chart_gap.learning_curve(c.metric, c.train, c.test, gap.learning.best) for c in gap.learning.curves]
+    return {
+        "dumbbell": _svg(chart_gap.dumbbell(rows)) if rows else None,
+        "curves": list(map(_svg, curves)),
+        "nights": _of_nights(gap.nights),
+    }
+
+
+def _of_nights(nights: NightsView) -> list[dict[str, Any]]:
+    charts = []
+    if nights.gap:
+        charts.append(("Gap by run, in points", chart_gap.nights_gap(nights.days, nights.gap)))
+    if any(nights.test):
+        charts.append(("Accuracy by run", chart_gap.nights_accuracy(nights.days, nights.train, nights.test)))
+    return [{"caption": f"{caption}, with 95% intervals", "svg": _svg(svg)} for caption, svg in charts]
+
+
+def _of_calibration(calibration: CalibrationView) -> dict[str, Any]:
+    if calibration.missing:
+        return {}
+    return {
+        "reliability": _svg(chart_calibration.reliability(calibration.bins)),
+        "coverage": _svg(chart_calibration.coverage(calibration.coverage)),
+        "histogram": [_histogram(panel, f"confidence-{panel.kind}") for panel in calibration.panels],
+    }
+
+
+def _of_ranking(ranking: RankingView) -> dict[str, Any]:
+    if ranking.missing:
+        return {}
+    named = list(zip(ranking.names, ranking.drawn, strict=True))
+    roc = [chart_ranking.NamedCurve(name, area_text(c.auc.value if c.auc else None), c.roc) for name, c in named]
+    recall = [chart_ranking.NamedCurve(name, area_text(c.average_precision), c.precision_recall) for name, c in named]
+    return {
+        "roc": _svg(chart_ranking.roc(roc, [each.roc for each in ranking.others])),
+        "precision_recall": _svg(
+            chart_ranking.precision_recall(recall, [each.precision_recall for each in ranking.others])
+        ),
+    }
+
+
+def _of_data(data: DataView) -> dict[str, Any]:
+    return {
+        "balance": _svg(chart_data.class_balance(data.balance.drawn)) if data.balance else None,
+        "spreads": [
+            _svg(chart_data.image_histogram(each.quantity, f"spread-{each.quantity}", each.scored, each.expected))
+            for each in data.spreads
+        ],
+    }
+
+
+def _histogram(panel: HistogramPanel, name: str) -> Markup:
+    return _svg(chart_calibration.confidence_histogram(panel.kind, panel.title, panel.counts, name))
+
+
+def _svg(svg: str) -> Markup:
+    # The charts escape every name themselves.
+    return Markup(svg)

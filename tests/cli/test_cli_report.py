@@ -1,0 +1,163 @@
+"""`batchclf report`: formats, comparisons, templates, and what it says when something is wrong."""
+
+import json
+import re
+
+import pytest
+from run_cases import NAMES, drawn, missed_gate, rows_of, write_png, write_run
+
+jsonschema = pytest.importorskip("jsonschema")
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two runs of one folder of images, the second one better."""
+    source = tmp_path / "photos"
+    paths = [f"{i:03d}.png" for i in range(120)]
+    for path in paths[:10]:
+        write_png(source / path)
+    of_folder = {"kind": "directory", "source": str(source), "dataset": None, "job": None}
+    first, second = (
+        drawn(NAMES, 120, seed=seed, skill=skill, split="", paths=paths) for seed, skill in ((1, 0.4), (2, 0.9))
+    )
+    write_run(tmp_path / "first", first, skipped=[("x.png", "cut off")], **of_folder)
+    write_run(tmp_path / "second", second, **of_folder)
+    return tmp_path / "first", tmp_path / "second"
+
+
+def test_html_goes_into_the_run_directory(runs, cli):
+    code, out, err = cli("report", runs[0])
+    assert (code, err) == (0, "")
+    page = (runs[0] / "report.html").read_text()
+    assert re.fullmatch(r"report: \S*/first/report\.html \(\d+ kB\)\n", out)
+    assert "<!doctype html>" in page
+
+
+def test_every_format_has_the_same_numbers(runs, cli, tmp_path, repo_root):
+    code, out, err = cli("report", runs[0], "--format", "html,json,md", "--out", tmp_path / "tonight")
+    assert (code, err) == (0, "")
+    folder = tmp_path / "tonight"
+    assert sorted(path.name for path in folder.iterdir()) == ["report.html", "report.json", "report.md"]
+    assert out.count("report: ") == 3
+    values = json.loads((folder / "report.json").read_text())
+    schema = json.loads((repo_root / "docs" / "report.schema.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(values)
+    page, text = ((folder / f"report.{kind}").read_text() for kind in ("html", "md"))
+    metrics = {each["name"]: each for each in values["splits"][0]["labelled"]["metrics"]}
+    of_run = json.loads((runs[0] / "metrics.json").read_text())["splits"][""]
+    for name in ("accuracy", "macro_f1", "log_loss"):
+        assert metrics[name]["value"] == of_run[name]["value"]
+    accuracy, interval = metrics["accuracy"]["value"], metrics["accuracy"]["interval"]
+    for each in (page, text):
+        assert f"{accuracy:.1%}" in each
+        assert f"{interval['low']:.1%} to {interval['high']:.1%}" in each
+        assert f"{metrics['macro_f1']['value']:.3f}" in each
+        assert "cut off" in each
+    assert values["skipped"] == [{"reason": "cut off", "images": 1}]
+
+
+@pytest.mark.parametrize("kind", ["json", "md"])
+def test_out_names_the_file_of_one_format(runs, cli, tmp_path, kind):
+    out = tmp_path / "new" / "tonight.txt"
+    assert cli("report", runs[0], "--format", kind, "--out", out)[0] == 0
+    assert out.read_text().startswith({"json": "{", "md": "# "}[kind])
+    assert cli("report", runs[0], "--format", kind, "--out", out.parent)[0] == 0
+    assert (out.parent / f"report.{kind}").read_bytes() != b""
+
+
+def test_one_file_for_several_formats_makes_no_sense(runs, cli, tmp_path):
+    code, _, err = cli("report", runs[0], "--format", "html,md", "--out", tmp_path / "a.html")
+    assert code == 2
+    assert "--out" in err
+    assert "report.html, report.md" in err
+    assert not (tmp_path / "a.html").exists()
+
+
+def test_two_runs_are_compared(runs, cli, repo_root):
+    code, values, err = cli.json("report", *runs, "--format", "html,json,md")
+    assert code == 0
+    assert values["comparison"].endswith("second/comparison.html")
+    assert values["files"].keys() == {"html", "json", "md"}
+    assert values["p_value"] < 0.001
+    assert "better, and this is more than chance" in values["sentence"]
+    assert values["sentence"] in err
+    folder = runs[1]
+    of_json = json.loads((folder / "comparison.json").read_text())
+    schema = json.loads((repo_root / "docs" / "report.schema.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(of_json)
+    assert of_json["comparison"]["metrics"] == values["metrics"]
+    accuracy = of_json["comparison"]["metrics"][0]
+    points = f"+{100 * accuracy['difference']:.1f} points"
+    assert points in (folder / "comparison.html").read_text()
+    assert points in (folder / "comparison.md").read_text()
+
+
+def test_runs_that_cannot_be_compared(runs, cli, tmp_path):
+    names = ("cat", "yak")
+    write_run(tmp_path / "other", rows_of(names, [0], [1], split=""), names=names)
+    code, _, err = cli("report", runs[0], tmp_path / "other")
+    assert code == 1
+    assert "have different classes: only the first has 'dog', 'eel'; only the second has 'yak'" in err
+    assert "hint: compare runs of models with the same classes" in err
+    assert not (tmp_path / "other" / "comparison.html").exists()
+
+
+@pytest.mark.parametrize("arguments", [["nowhere"], ["first", "nowhere"], ["nowhere", "--out", "new/x.html"]])
+def test_a_run_that_is_not_there(runs, cli, tmp_path, arguments):
+    code, _, err = cli("report", *arguments)
+    assert code == 1
+    assert "there is no run directory nowhere" in err
+    assert "hint: give a folder that" in err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_is_needed_and_formats_are_known(cli):
+    code, _, err = cli("report")
+    assert (code, "report needs a RUN_DIR" in err) == (2, True)
+    code, _, err = cli("report", "x", "--format", "html,pdf")
+    assert (code, "'pdf' is not one of html, json, md" in err) == (2, True)
+    code, _, err = cli("report", "x", "--format", "json", "--templates", "t")
+    assert (code, "--templates is for HTML" in err) == (2, True)
+
+
+def test_blocks_are_listed_without_a_run(cli):
+    code, out, err = cli("report", "--list-blocks")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].split() == ["template", "block", "what", "it", "is"]
+    assert any(line.split()[:2] == ["verdict.html", "verdict_headline"] for line in lines)
+    code, values, _ = cli.json("report", "--list-blocks")
+    assert code == 0
+    assert len(values["blocks"]) == len(lines) - 1
+    assert values["blocks"][0].keys() == {"template", "block", "about"}
+
+
+def test_templates_of_ones_own(runs, cli, tmp_path, repo_root):
+    readme = (repo_root / "README.md").read_text(encoding="utf-8")
+    own = re.search(r"in a folder `our-templates`:\n\n```html\n(.*?)```", readme, re.DOTALL)[1]
+    (tmp_path / "our-templates").mkdir()
+    (tmp_path / "our-templates" / "report.html").write_text(own)
+    assert cli("report", runs[0], "--templates", "our-templates")[0] == 0
+    page = (runs[0] / "report.html").read_text()
+    assert "Ask the data team" in page
+    assert "Written by batchclf" in page
+    assert 'id="skipped"' not in page
+    assert "letter-spacing: 0.02em" in page
+
+
+def test_a_wrong_template_is_told_with_its_line(runs, cli, tmp_path):
+    before = (runs[0] / "report.html").read_bytes()
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "report.html").write_text('{% extends "batchclf/report.html" %}\n{% block %}')
+    code, _, err = cli("report", runs[0], "--templates", "t")
+    assert code == 1
+    assert "report.html, line 2" in err
+    assert (runs[0] / "report.html").read_bytes() == before
+
+
+def test_a_failed_gate_is_in_every_format(tmp_path, cli):
+    rows = drawn(NAMES, 40, seed=1, skill=0.4)
+    write_run(tmp_path / "run", rows, gates=[missed_gate()], status="gate failed")
+    assert cli("report", "run", "--format", "html,json,md")[0] == 0
+    for kind in ("html", "json", "md"):
+        assert "test accuracy 70.00% is below the least allowed 90.00%" in (tmp_path / f"run/report.{kind}").read_text()

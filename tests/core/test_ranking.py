@@ -1,0 +1,234 @@
+"""ROC and precision-recall against scikit-learn, DeLong's interval against all pairs."""
+
+from math import sqrt
+
+import numpy as np
+import pytest
+from core_cases import random_probabilities
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit, softmax
+from scipy.stats import norm
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+
+from batchclf.core.intervals import wilson
+from batchclf.core.probability_bins import LARGEST_HISTOGRAMS, ProbabilityBins
+from batchclf.core.ranking import CURVE_POINTS, RankingCounts
+
+
+def ranking_of(labels, probabilities):
+    counts = RankingCounts(tuple(f"class {number}" for number in range(probabilities.shape[1])))
+    counts.update(np.asarray(labels), np.asarray(probabilities, np.float64))
+    return counts.ranking()
+
+
+def of_scores(positive, scores):
+    """One class's ranking from its probabilities."""
+    scores = np.asarray(scores, np.float64)
+    _, ranking = ranking_of(np.asarray(positive, np.int64), np.column_stack([1 - scores, scores]))
+    return ranking
+
+
+def realistic(seed, rows, classes, *, sharp=4.0):
+    """Probabilities of a model that is mostly right, as they stand in a CSV: float32, 7 digits."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, rows)
+    logits = rng.normal(0, 1.5, (rows, classes))
+    logits[np.arange(rows), labels] += sharp + rng.normal(0, 2, rows)
+    probabilities = softmax(logits, axis=1).astype(np.float32)
+    digits = 10.0 ** (6 - np.floor(np.log10(probabilities.astype(np.float64))))
+    return labels, np.minimum(np.round(probabilities * digits) / digits, 1.0)
+
+
+def quantised(scores, classes=2):
+    return ProbabilityBins.for_classes(classes).of(scores)
+
+
+def de_long(positive, scores):
+    """DeLong's variance from all pairs."""
+    ones, zeros = scores[positive], scores[~positive]
+    wins = (ones[:, None] > zeros) + 0.5 * (ones[:, None] == zeros)
+    return wins.mean(), wins.mean(axis=1).var(ddof=1) / len(ones) + wins.mean(axis=0).var(ddof=1) / len(zeros)
+
+
+scored = st.lists(
+    st.tuples(
+        st.booleans(),
+        st.sampled_from([0.0, 1e-30, 0.1, 0.25, 0.3, 0.5, 0.75, 0.9, 0.9999999, 1.0]) | st.floats(0, 1, width=32),
+    ),
+    min_size=4,
+    max_size=60,
+).map(lambda pairs: (np.array([p for p, _ in pairs]), np.array([s for _, s in pairs])))
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 80), st.integers(2, 5), st.data())
+def test_areas_of_the_binned_probabilities_are_those_of_scikit_learn(rows, classes, data):
+    probabilities = data.draw(random_probabilities(rows, classes))
+    labels = np.random.default_rng(data.draw(st.integers(0, 99))).integers(0, classes, rows)
+    bins = quantised(probabilities, classes)
+    for number, found in enumerate(ranking_of(labels, probabilities)):
+        positive = labels == number
+        assert (found.name, found.positives) == (f"class {number}", positive.sum())
+        assert found.negatives == rows - found.positives
+        assert (found.auc is None) == (found.roc == ()) == (positive.all() or not positive.any())
+        assert (found.average_precision is None) == (found.precision_recall == ()) == (not positive.any())
+        if found.auc is not None:
+            assert found.auc.value == pytest.approx(roc_auc_score(positive, bins[:, number]), abs=1e-12)
+            assert found.auc.n == rows
+        if found.average_precision is not None:
+            assert found.average_precision == pytest.approx(average_precision_score(positive, bins[:, number]))
+
+
+@pytest.mark.parametrize(
+    ("rows", "classes", "sharp"), [(2_000, 2, 1.5), (10_000, 10, 4.0), (10_000, 10, 12.0), (10_000, 100, 5.0)]
+)
+def test_areas_are_those_of_scikit_learn_on_the_probabilities_themselves(rows, classes, sharp):
+    labels, probabilities = realistic(rows, rows, classes, sharp=sharp)
+    for number, found in enumerate(ranking_of(labels, probabilities)[:10]):
+        positive, scores = labels == number, probabilities[:, number]
+        assert found.auc.value == pytest.approx(roc_auc_score(positive, scores), abs=1e-4)
+        assert found.average_precision == pytest.approx(average_precision_score(positive, scores), abs=2e-3)
+
+
+def test_areas_with_the_widest_bins_that_a_thousand_classes_get():
+    labels, probabilities = realistic(0, 6_000, 2, sharp=1.5)
+    wide = np.zeros((len(labels), 1_000))
+    wide[:, :2] = probabilities
+    found = ranking_of(labels, wide)
+    for number in (0, 1):
+        expected = roc_auc_score(labels == number, probabilities[:, number])
+        assert found[number].auc.value == pytest.approx(expected, abs=1e-4)
+
+
+def points(first, second):
+    return np.column_stack([first, second])
+
+
+def all_among(curve, expected):
+    distances = np.abs(np.asarray(curve)[:, None] - expected).max(axis=2)
+    return distances.min(axis=1).max() < 1e-12
+
+
+@settings(max_examples=60)
+@given(scored)
+def test_the_points_of_short_curves_are_all_those_of_scikit_learn(case):
+    positive, scores = case
+    found, bins = of_scores(positive, scores), quantised(scores)
+    if found.roc:
+        false, true, _ = roc_curve(positive, bins, drop_intermediate=False)
+        np.testing.assert_allclose(found.roc, points(false, true), atol=1e-12)
+    if found.precision_recall:
+        precision, recall, _ = precision_recall_curve(positive, bins)
+        np.testing.assert_allclose(found.precision_recall, points(recall, precision)[::-1], atol=1e-12)
+
+
+@pytest.mark.parametrize("sharp", [0.3, 4.0, 12.0])
+def test_long_curves_are_thinned_without_a_change_to_be_seen(sharp):
+    labels, probabilities = realistic(1, 6_000, 10, sharp=sharp)
+    for number, found in enumerate(ranking_of(labels, probabilities)[:5]):
+        positive, bins = labels == number, quantised(probabilities[:, number], 10)
+        false, true, _ = roc_curve(positive, bins, drop_intermediate=False)
+        precision, recall, _ = precision_recall_curve(positive, bins)
+        assert len(false) > CURVE_POINTS
+        for curve, all_points in (
+            (found.roc, points(false, true)),
+            (found.precision_recall, points(recall, precision)[::-1]),
+        ):
+            assert 50 < len(curve) <= CURVE_POINTS
+            assert all_among(curve, all_points)
+            assert (np.diff([x for x, _ in curve]) >= 0).all()
+        assert (found.roc[0], found.roc[-1]) == ((0, 0), (1, 1))
+        assert found.precision_recall[0] == (0, 1)
+        assert found.precision_recall[-1] == (1, pytest.approx(positive.mean()))
+        shown = np.array(found.roc)
+        assert np.trapezoid(shown[:, 1], shown[:, 0]) == pytest.approx(found.auc.value, abs=0.001)
+        # No point of the whole curve is farther away than a line of the chart is wide.
+        assert np.abs(np.interp(false + true, shown.sum(axis=1), shown[:, 1]) - true).max() < 0.01
+
+
+def test_a_perfect_ranking_keeps_its_corner():
+    scores = np.linspace(0, 1, 1_001)
+    found = of_scores(scores > 0.6, scores)
+    assert (0.0, 1.0) in found.roc
+    assert (1.0, 1.0) in found.precision_recall
+
+
+@settings(max_examples=100)
+@given(scored)
+def test_the_interval_is_de_longs(case):
+    positive, scores = case
+    found, pairs = of_scores(positive, scores).auc, min(positive.sum(), (~positive).sum())
+    if found is None:
+        assert pairs == 0
+        return
+    low, high = found.interval.low, found.interval.high
+    assert 0 <= low <= found.value <= high <= 1
+    area, variance = (0, 0) if pairs == 1 else de_long(positive, quantised(scores).astype(float))
+    if found.value in (0, 1):
+        expected = wilson(pairs if found.value else 0, pairs).interval
+        assert (low, high) == (expected.low, expected.high)
+    elif pairs == 1:
+        assert (low, high) == (0, 1)
+    else:
+        assert found.value == pytest.approx(area)
+        half = norm.ppf(0.975) * sqrt(variance)
+        assert (low, high) == pytest.approx((max(0, area - half), min(1, area + half)), abs=1e-12)
+
+
+def test_the_interval_on_unbinned_probabilities():
+    labels, probabilities = realistic(3, 3_000, 5)
+    for number, found in enumerate(ranking_of(labels, probabilities)):
+        area, variance = de_long(labels == number, probabilities[:, number])
+        assert found.auc.value == pytest.approx(area, abs=1e-5)
+        assert found.auc.interval.low == pytest.approx(area - norm.ppf(0.975) * sqrt(variance), abs=1e-5)
+
+
+def test_the_interval_holds_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    positive, truth, held = np.arange(200) < 60, norm.cdf(1 / sqrt(2)), 0
+    for _ in range(300):
+        interval = of_scores(positive, expit(rng.normal(positive * 1.0))).auc.interval
+        held += interval.low <= truth <= interval.high
+    assert 0.91 < held / 300 < 0.98
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.5, 1.0])
+def test_equal_probabilities_rank_nothing(constant):
+    found = of_scores([True, False, False, True, False], np.full(5, constant))
+    assert found.auc.value == 0.5
+    assert found.average_precision == pytest.approx(0.4)
+    assert found.roc == ((0, 0), (1, 1))
+    assert found.precision_recall == ((0, 1), (1, 0.4))
+
+
+@given(st.lists(st.floats(0, 1) | st.floats(0, 1e-30) | st.floats(1 - 1e-12, 1), min_size=2), st.integers(0, 8))
+def test_bins_keep_the_order_and_are_narrow(values, steps):
+    values, bins = np.sort(np.array(values)), ProbabilityBins(steps)
+    found = bins.of(values)
+    assert (np.diff(found) >= 0).all()
+    assert (found == 0).tolist() == (values == 0).tolist()
+    assert (found == bins.count - 1).tolist() == (values == 1).tolist()
+    same = values[(found == found[0]) & (values > 2.0**-149)]
+    if len(same):
+        width, tail = same[-1] - same[0], min(same[0], 1 - same[-1])
+        assert width <= tail / 2**steps
+
+
+@pytest.mark.parametrize("classes", [1, 2, 10, 100, 1_000])
+def test_memory_is_bounded(classes):
+    counts = RankingCounts(tuple(map(str, range(classes))))
+    assert counts.images.nbytes + counts.positives.nbytes <= LARGEST_HISTOGRAMS == 64 * 2**20
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 99), st.integers(0, 300))
+def test_merged_counts_are_the_counts_of_all(seed, cut):
+    labels, probabilities = realistic(seed, 300, 4)
+    first, second = (RankingCounts(tuple("abcd")) for _ in range(2))
+    first.update(labels[:cut], probabilities[:cut])
+    second.update(labels[cut:], probabilities[cut:])
+    second.merge(first)
+    first.update(labels[cut:], probabilities[cut:])
+    assert first.ranking() == second.ranking()
+    assert [each.auc for each in first.ranking()] == [each.auc for each in ranking_of(labels, probabilities)]

@@ -1,0 +1,102 @@
+"""The Markdown: short, the numbers of the page, and nothing that a name could do to it."""
+
+import re
+
+import pytest
+from markdown_it import MarkdownIt
+from report_cases import FASHION, GENERATED, HOSTILE, both_splits, directory_target, evaluate, record, sample, view_of
+
+from batchclf.core.comparison import Comparison, Flip, MetricChange
+from batchclf.core.findings import Findings
+from batchclf.core.intervals import Interval
+from batchclf.core.run_record import GateResult
+from batchclf.core.types import ImageRef, SkippedImage
+from batchclf.report.markdown import comparison_markdown, report_markdown
+
+NASTY = (
+    *HOSTILE,
+    "@everyone",
+    "`code` ``more``",
+    "a|b|c",
+    "[link](http://evil.example)",
+    "![image](http://evil.example/x.png)",
+    "# heading",
+    "line\n\n# heading\n- @here",
+    "<!channel>",
+    "trailing\\",
+)
+
+
+def markdown(names=FASHION, skipped=(), folder="/srv/reports/nightly/1", **changes):
+    _, evaluations, gap = both_splits(names)
+    findings = Findings(record(names, **changes), tuple(evaluations), gap)
+    return report_markdown(findings, skipped=skipped, generated=GENERATED, folder=folder)
+
+
+def tokens_of(text):
+    flat = []
+    for token in MarkdownIt("gfm-like", {"linkify": False, "html": True}).parse(text):
+        flat += [token, *(token.children or ())]
+    return flat
+
+
+def test_it_is_short_and_says_the_same_as_the_page():
+    _, evaluations, gap = both_splits()
+    view, text = view_of(record(), evaluations, gap), markdown(skipped=[SkippedImage(ImageRef("a", None), "cut off")])
+    assert len(text.splitlines()) <= 30
+    assert view.verdict.headline in text
+    assert view.verdict.reason in text
+    rows = {row.name: row for row in view.numbers.rows}
+    for name in ("Accuracy", "Macro F1", "Balanced accuracy", "Log loss"):
+        row = rows[name]
+        assert f"| {name} | {row.value} | {row.interval} | {row.baseline} |" in text
+    assert "`Sandal`" in text or "`Dress`" in text
+    assert "Skipped: 1 image: `cut off` 1×" in text
+    assert "Files: `/srv/reports/nightly/1`" in text
+
+
+def test_gates_are_listed():
+    gates = [GateResult("max_gap", 0.1, 0.06, False, "the gap of 10.00 points is above the most allowed 6.00")]
+    text = markdown(gates=gates, status="gate failed")
+    assert "- Not met: the gap of 10.00 points is above the most allowed 6.00" in text
+    assert text.startswith("# ❌ Gate failed: `nightly`")
+
+
+def test_hostile_names_are_only_text():
+    skipped = [SkippedImage(ImageRef(name, None), name) for name in NASTY]
+    plain, text = markdown(skipped=skipped[:3]), markdown(NASTY, skipped, folder="/srv/@all`x`", job="@all <b>|`")
+    for character in "@<":
+        assert character not in text
+    assert text.count("`") % 2 == 0
+    kinds = [token.type for token in tokens_of(text)]
+    assert not {"html_inline", "html_block", "link_open", "image"} & set(kinds)
+    for kind in ("heading_open", "table_open", "tr_open", "td_open", "bullet_list_open", "list_item_open"):
+        assert kinds.count(kind) == [token.type for token in tokens_of(plain)].count(kind)
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_each_name_is_one_code_span(name):
+    text = markdown(job=name)
+    (heading,) = (token for token in tokens_of(text) if token.type == "inline" and "Scored" in token.content)
+    assert [child.type for child in heading.children] == ["text", "code_inline"]
+    assert not re.search(r"[\n\r@<|`]", heading.children[1].content)
+
+
+def test_a_run_without_labels():
+    evaluation = evaluate(sample(FASHION, 40, "", labelled=0.0), "")
+    run = record(targets=[directory_target(40)], dataset=None, job=None)
+    text = report_markdown(Findings(run, (evaluation,)), skipped=(), generated=GENERATED, folder="x")
+    assert "cannot be known without labels" in text
+    assert "`/srv/inbox`" in text
+    assert "|" not in text
+
+
+def test_a_comparison():
+    change = MetricChange("accuracy", 0.8, 0.85, 0.05, Interval(0.01, 0.09))
+    flips = tuple(Flip(f"@{i}|.png", "a`b", "cat", 0.9, "<dog>", 0.8) for i in range(9))
+    values = ("a", "b", "test", 100, 100, 0, 0, 0, 75, 5, 10, 10, 15, 0.3, (change,), flips, (), (), "Better.")
+    text = comparison_markdown(Comparison(*values), record())
+    assert "| Accuracy | 80.0% | 85.0% | +5.0 points | +1.0 to +9.0 |" in text
+    assert "Of 100 labelled images 15 flipped: 5 lost, 10 gained; McNemar's exact test p = 0.3." in text
+    assert text.count("→ `\\x3cdog>`") == 5
+    assert "@" not in text

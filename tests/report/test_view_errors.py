@@ -1,0 +1,134 @@
+"""The errors of a run: worst ones, confused pairs with their images, suspected labels, the least confident."""
+
+import numpy as np
+import pytest
+from report_cases import FASHION, HOSTILE, evaluate, of_probabilities, page_of, png, record, sample, view_of
+from sklearn import metrics
+
+from batchclf.core.findings import Findings
+from batchclf.core.suspicions import LabelSuspicions
+from batchclf.report.budget import wanted
+from batchclf.report.view_format import visible
+
+OF = sample(FASHION, 900, skill=0.7)
+EVALUATION = evaluate(OF)
+WORST = EVALUATION.labelled.worst_errors
+
+
+def errors(evaluation=EVALUATION, **findings):
+    return view_of(record(), [evaluation], **findings).errors
+
+
+def suspicions(images, shown, method="by cleanlab", missing=""):
+    return LabelSuspicions(images, tuple(shown), method, missing)
+
+
+def all_of(shift):
+    labels = np.arange(50) % 10
+    probabilities = np.full((50, 10), 0.02)
+    probabilities[np.arange(50), (labels + shift) % 10] = 0.82
+    return evaluate(of_probabilities(FASHION, probabilities, labels))
+
+
+def test_the_sentence_counts_the_errors():
+    wrong = int((OF.labels != OF.predictions).sum())
+    assert errors().sentence.startswith(f"{wrong} of 900 labelled images were predicted wrong. The 24 that")
+
+
+@pytest.mark.parametrize(
+    "n, skill, words",
+    [(1, 9.0, "Every labelled image was predicted right."), (12, 0.0, "All of them, surest first")],
+)
+def test_the_sentence_fits_few_images(n, skill, words):
+    assert words in errors(evaluate(sample(FASHION, n, skill=skill))).sentence
+
+
+def test_a_single_error_is_one():
+    probabilities = np.array([[0.1, 0.9], [0.9, 0.1]])
+    view = errors(evaluate(of_probabilities(("a", "b"), probabilities, np.array([0, 0]))))
+    assert view.sentence == "1 of 2 labelled images was predicted wrong."
+    assert view.pairs_part == ""
+    assert [(pair.label, pair.prediction, pair.count, pair.share) for pair in view.pairs] == [("a", "b", "1", "50.0%")]
+
+
+def test_pairs_are_the_largest_cells_off_the_diagonal_with_their_own_images():
+    counts = metrics.confusion_matrix(OF.labels, OF.predictions, labels=range(10))
+    np.fill_diagonal(counts, 0)
+    view = errors()
+    shown = [int(pair.count) for pair in view.pairs]
+    assert shown == sorted(counts.ravel().tolist(), reverse=True)[:10]
+    assert f"the 10 largest of {(counts > 0).sum()} pairs" in view.pairs_part
+    assert f"{sum(shown) / counts.sum():.1%} of all errors" in view.pairs_part
+    for pair in view.pairs:
+        i, j = FASHION.index(pair.label), FASHION.index(pair.prediction)
+        assert int(pair.count) == counts[i, j]
+        assert pair.share == f"{counts[i, j] / (OF.labels == i).sum():.1%}"
+        assert pair.examples
+        assert {(each.label, each.prediction) for each in pair.examples} == {(pair.label, pair.prediction)}
+
+
+def test_all_right_has_no_pair_and_all_wrong_has_all():
+    right, wrong = errors(all_of(0)), errors(all_of(1))
+    assert (right.worst, right.pairs, right.pairs_part) == ((), (), "")
+    assert len(wrong.pairs) == 10
+    assert wrong.pairs_part == ""
+
+
+def test_suspicions_are_said_to_be_suspicions():
+    view = errors(suspicions=suspicions(31, WORST)).suspicions
+    assert view.sentence.startswith("31 of 900 labels (3.4%) are suspected to be wrong; these are the 24 most suspect.")
+    assert "no proof" in view.sentence
+    assert view.method == "by cleanlab"
+    assert [shot.path for shot in view.shown] == [row.path for row in WORST]
+
+
+@pytest.mark.parametrize(
+    "found, words",
+    [
+        (None, "not looked for in this run."),
+        (suspicions(0, ()), "None of 900 labels is suspected to be wrong."),
+        (suspicions(1, WORST[:1]), "1 of 900 labels (0.1%) is suspected to be wrong. A suspicion"),
+        (suspicions(0, (), "", "needs the package cleanlab: pip install x"), "not looked for: this needs the package"),
+        (suspicions(0, (), "", "7 images are too many"), "were not looked for: 7 images are too many."),
+    ],
+)
+def test_without_suspicions_the_page_says_why(found, words):
+    page = page_of(record(), [EVALUATION], suspicions=found)
+    assert words in page.sections["errors"]
+
+
+def test_the_least_confident_are_shown_once_where_some_images_have_no_label():
+    assert [shot.path for shot in errors().least_confident] == [row.path for row in EVALUATION.least_confident]
+    view = view_of(record(), [evaluate(sample(FASHION, 300, labelled=0.5))])
+    assert view.errors.least_confident == ()
+    assert view.unlabelled[0].least_confident
+
+
+def test_every_image_shown_is_among_the_wanted_ones():
+    found = suspicions(3, WORST[:3])
+    view = view_of(record(), [EVALUATION], suspicions=found)
+    pictures = {(row.split, row.path): png() for row in wanted(Findings(record(), (EVALUATION,), suspicions=found))}
+    shown = view_of(record(), [EVALUATION], suspicions=found, pictures=pictures).errors
+    every = (
+        *shown.worst,
+        *shown.suspicions.shown,
+        *shown.least_confident,
+        *(s for p in shown.pairs for s in p.examples),
+    )
+    assert all(shot.picture for shot in every)
+    assert len(every) == len(view.errors.worst) + 3 + 24 + sum(len(pair.examples) for pair in view.errors.pairs)
+
+
+def test_names_are_text_and_nothing_else():
+    page = page_of(record(HOSTILE), [evaluate(sample(HOSTILE, 300, skill=0.5))])
+    text = page.sections["errors"]
+    for name in map(visible, HOSTILE[:6]):
+        assert " ".join(name.split()) in text
+    assert "<script>alert" not in page.html
+
+
+def test_a_thousand_classes_show_ten_pairs():
+    names = tuple(f"class {i}" for i in range(1000))
+    view = errors(evaluate(sample(names, 3000, skill=0.02)))
+    assert len(view.pairs) == 10
+    assert "the 10 largest of" in view.pairs_part
