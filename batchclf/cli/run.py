@@ -40,12 +40,13 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
         return _dry_run(job, console)
     from batchclf.cli.summary import run_exit_code, run_summary, tell_trouble
     from batchclf.jobs.runner import run_job
-    from batchclf.storage.published import LATEST
+    from batchclf.storage.published import INDEX_FILE, LATEST
     from batchclf.storage.run_directory import REPORT_FILE
 
     record, folder = run_job(job, console, args.command)
     console.say(f"{record.status} after {record.seconds:.1f} s")
     console.say(f"report: {folder / REPORT_FILE} (also {job.folder / LATEST / REPORT_FILE})")
+    console.say(f"all runs: {job.folder.parent / INDEX_FILE}")
     tell_trouble(record, folder, console)
     console.result(run_summary(record, folder))
     return run_exit_code(record)

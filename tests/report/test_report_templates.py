@@ -8,6 +8,7 @@ from report_cases import FASHION, both_splits, evaluate, read, record, sample, v
 
 from batchclf.errors import BatchclfError
 from batchclf.report.render import list_blocks, render
+from batchclf.report.templates import _built_in_environment
 
 BUILT_IN = Path(__file__).parents[2] / "templates"
 
@@ -143,3 +144,26 @@ def test_changes_of_the_folder_are_seen_at_once(folder):
     view = view_of(record(), [evaluate(sample(FASHION, 10))])
     assert "first" in render(view, folder(numbers="first"))
     assert "second" in render(view, folder(numbers="second"))
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"j2 but not whole"])
+def test_compiled_templates_are_kept_and_never_in_the_way(damage, view, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    pages = []
+    for _ in range(2):
+        _built_in_environment.cache_clear()
+        pages.append(render(view))
+        for file in (tmp_path / "batchclf" / "templates").iterdir():
+            content = file.read_bytes()
+            file.write_bytes(content if damage is None else damage and content[: len(content) // 2])
+    assert pages[0] == pages[1]
+    assert list((tmp_path / "batchclf" / "templates").iterdir())
+    _built_in_environment.cache_clear()
+
+
+def test_a_cache_folder_that_cannot_be_made_costs_nothing(view, tmp_path, monkeypatch):
+    (tmp_path / "batchclf").write_text("a file is in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    _built_in_environment.cache_clear()
+    assert "<h1" in render(view)
+    _built_in_environment.cache_clear()
