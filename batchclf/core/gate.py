@@ -1,10 +1,12 @@
 """The gate: bounds that a run must keep to pass."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from batchclf.core.evaluation import LabelledMetrics
 from batchclf.core.gap import Gap
-from batchclf.core.run_record import GateResult
+from batchclf.core.run_record import GateResult, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +15,23 @@ class Gate:
 
     min_test_accuracy: float | None = None
     max_gap: float | None = None
+
+
+RunState = Literal["passed", "failed", "uncertain", "partial", "none"]
+"""How a run is judged: "uncertain" where there are too few images to tell, "none" where it has no gate."""
+
+
+def run_state(status: Status, gates: Sequence[GateResult]) -> RunState:
+    """Judge a run by its status and its gates. A bound that is surely missed counts before one that is not certain."""
+    if status == "partial":
+        return "partial"
+    if any(gate.certain and not gate.passed for gate in gates):
+        return "failed"
+    if not all(gate.certain for gate in gates):
+        return "uncertain"
+    if status != "ok":
+        return "failed"
+    return "passed" if gates else "none"
 
 
 def check_gate(gate: Gate, test: LabelledMetrics, gap: Gap | None) -> list[GateResult]:

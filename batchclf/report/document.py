@@ -17,6 +17,7 @@ from batchclf.core.duplicates import Duplicates
 from batchclf.core.evaluation import ClassMetrics, Evaluation
 from batchclf.core.findings import Findings
 from batchclf.core.gap import Gap
+from batchclf.core.gate import RunState
 from batchclf.core.history import RunSummary
 from batchclf.core.image_statistics import ImageStatistics
 from batchclf.core.overall import Metric
@@ -24,7 +25,7 @@ from batchclf.core.ranking import ClassRanking
 from batchclf.core.run_record import DatasetRecord, GateResult, RunRecord, Status, TargetRecord
 from batchclf.core.suspicions import LabelSuspicions
 from batchclf.core.types import ColorMode, Prediction, SkippedImage
-from batchclf.report.view_verdict import Direction, State, verdict_view
+from batchclf.report.view_verdict import Direction, verdict_view
 
 DOCUMENT_FORMAT = 1
 CURVE_DECIMALS = 5
@@ -35,7 +36,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 class VerdictPart:
     """What the page says first; `change` is null for a run that has no earlier one."""
 
-    state: State
+    state: RunState
     headline: str
     reason: str
     change: str | None

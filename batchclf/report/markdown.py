@@ -7,6 +7,7 @@ from datetime import datetime
 from batchclf.core.comparison import Comparison, Flip, MetricChange
 from batchclf.core.evaluation import LabelledMetrics
 from batchclf.core.findings import Findings
+from batchclf.core.gate import RunState
 from batchclf.core.run_record import RunRecord
 from batchclf.core.types import SkippedImage
 from batchclf.report.metric_words import (
@@ -18,9 +19,9 @@ from batchclf.report.metric_words import (
     p_words,
 )
 from batchclf.report.view_format import NOTHING, count, counted, percent, percent_interval, visible
-from batchclf.report.view_verdict import State, verdict_view
+from batchclf.report.view_verdict import verdict_view
 
-MARKS: dict[State, str] = {"passed": "✅", "failed": "❌", "uncertain": "❔", "partial": "⚠️", "none": "▫️"}
+MARKS: dict[RunState, str] = {"passed": "✅", "failed": "❌", "uncertain": "❔", "partial": "⚠️", "none": "▫️"}
 KEY_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "mcc")
 SHOWN_CLASSES = SHOWN_PAIRS = SHOWN_REASONS = 3
 SHOWN_FLIPS = 5

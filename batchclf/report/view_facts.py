@@ -202,6 +202,7 @@ def _files(findings: Findings) -> tuple[File, ...]:
     formats = findings.record.formats
     others = [File(f"predictions.{name}", "the same rows, exact") for name in formats if name != "csv"]
     images = (File("images.csv", "size, mode and brightness of each image"),) if findings.statistics else ()
+    copies = (File("duplicates.csv", "images that occur twice"),) if findings.duplicates else ()
     metrics = (
         File("per_class.csv", "metrics of each class"),
         File("confusion.csv", "confusion counts"),
@@ -211,6 +212,7 @@ def _files(findings: Findings) -> tuple[File, ...]:
         *others,
         *(metrics if any(evaluation.labelled for evaluation in findings.evaluations) else ()),
         *images,
+        *copies,
         File("metrics.json", "all numbers"),
         File("skipped.csv", "files not scored, with reasons"),
         File("run.json", "how the run came about"),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import quote
 
+from batchclf.core.gate import RunState, run_state
 from batchclf.core.history import FailedRun, JobHistory, RunSummary, UnreadRun
 from batchclf.report.chart_trends import TrendPoint
 from batchclf.report.view_format import (
@@ -32,7 +33,6 @@ MOST_RUNS_IN_ALL = 4_000
 OPEN_RUNS = 14
 """So many of them are in sight; the others are folded away."""
 
-State = Literal["passed", "failed", "uncertain", "partial", "none"]
 _LINKED = {
     "report.html": "report",
     "predictions.csv": "predictions",
@@ -41,7 +41,7 @@ _LINKED = {
     "log.jsonl": "log",
 }
 _LONGEST_MESSAGE = 300
-_GATE_WORDS: dict[State, str] = {
+_GATE_WORDS: dict[RunState, str] = {
     "passed": "Gate passed",
     "failed": "Gate failed",
     "uncertain": "Not enough evidence",
@@ -62,7 +62,7 @@ class Link:
 class RunRow:
     """One night. `message` says what was wrong, empty where nothing was; numbers are empty where there are none."""
 
-    state: State
+    state: RunState
     word: str
     time: str
     name: str
@@ -157,7 +157,7 @@ def _timed(job: JobHistory) -> list[tuple[datetime, RunRow]]:
 
 
 def _run_row(job: str, run: RunSummary, changed: bool) -> RunRow:
-    state = run_state(run)
+    state = run_state(run.status, run.gates)
     missed = "; ".join(gate.sentence for gate in run.gates if not gate.passed)
     has_report = "report.html" in run.files
     return RunRow(
@@ -194,19 +194,6 @@ def _unread_row(run: UnreadRun) -> RunRow:
     return RunRow("none", "Unreadable", time, visible(run.folder), "", _cut(run.reason))
 
 
-def run_state(run: RunSummary) -> State:
-    """Judge a run by its status and its gates, as its report does."""
-    if run.status == "partial":
-        return "partial"
-    if any(not gate.passed and gate.certain for gate in run.gates):
-        return "failed"
-    if any(not gate.certain for gate in run.gates):
-        return "uncertain"
-    if run.status != "ok":
-        return "failed"
-    return "passed" if run.gates else "none"
-
-
 def address(*parts: str) -> str:
     """Write the address of a file, relative to the page; names may hold any bytes."""
     return "/".join(quote(os.fsencode(part), safe="") for part in parts)
@@ -217,7 +204,7 @@ def _trend(runs: Sequence[RunSummary], name: Literal["accuracy", "gap"]) -> tupl
     for run in runs[-MOST_RUNS:]:
         value = run.accuracy if name == "accuracy" else run.gap
         if value is not None and (time := _time(run.started)) > _NEVER:
-            bad = run_state(run) in ("failed", "partial")
+            bad = run_state(run.status, run.gates) in ("failed", "partial")
             found.append(TrendPoint(time, value.value, value.interval.low, value.interval.high, bad))
     return tuple(found) if len(found) > 1 else ()
 

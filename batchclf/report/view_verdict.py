@@ -7,6 +7,7 @@ from typing import Literal
 from batchclf.core.comparison import Comparison
 from batchclf.core.evaluation import Evaluation
 from batchclf.core.findings import Findings
+from batchclf.core.gate import RunState, run_state
 from batchclf.core.history import RunSummary
 from batchclf.core.run_record import GateResult, RunRecord
 from batchclf.report.view_format import (
@@ -21,7 +22,6 @@ from batchclf.report.view_format import (
     visible,
 )
 
-State = Literal["passed", "failed", "uncertain", "partial", "none"]
 Direction = Literal["better", "worse", "same", "unknown"]
 UNKNOWN = "how many are right cannot be known without labels"
 CHANCE = 0.05
@@ -52,7 +52,7 @@ class Verdict:
     `change` is None for a run that belongs to no job.
     """
 
-    state: State
+    state: RunState
     headline: str
     reason: str
     gates: tuple[GateLine, ...]
@@ -65,7 +65,7 @@ class Verdict:
 def verdict_view(findings: Findings, generated: datetime) -> Verdict:
     """Judge the run by its status and its gates."""
     record = findings.record
-    state = _state(record)
+    state = run_state(record.status, record.gates)
     missed = [gate for gate in record.gates if not gate.passed]
     headline = {
         "passed": "Gate passed",
@@ -93,19 +93,6 @@ def measured(split: str) -> str:
     return {"test": "Test accuracy", "train": "Train accuracy"}.get(split, "Accuracy")
 
 
-def _state(record: RunRecord) -> State:
-    if record.status == "partial":
-        return "partial"
-    missed = [gate for gate in record.gates if not gate.passed]
-    if any(gate.certain for gate in missed):
-        return "failed"
-    if any(not gate.certain for gate in record.gates):
-        return "uncertain"
-    if record.status != "ok":
-        return "failed"
-    return "passed" if record.gates else "none"
-
-
 def _gate_line(gate: GateResult) -> GateLine:
     sentence = visible(gate.sentence)
     if not gate.certain:
@@ -113,7 +100,7 @@ def _gate_line(gate: GateResult) -> GateLine:
     return GateLine("met", "Met", sentence) if gate.passed else GateLine("missed", "Not met", sentence)
 
 
-def _reason(state: State, record: RunRecord, main: Evaluation, missed: list[GateResult]) -> str:
+def _reason(state: RunState, record: RunRecord, main: Evaluation, missed: list[GateResult]) -> str:
     score, bounds = _score(main), len(record.gates)
     if state == "none":
         return f"{score}; no bound was set that it could be held against."

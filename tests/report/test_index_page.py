@@ -7,13 +7,14 @@ import pytest
 from browser_checks import check_in_browser
 from report_cases import HOSTILE, read
 
+from batchclf.core.gate import run_state
 from batchclf.core.history import FailedRun, JobHistory, RunSummary, UnreadRun
 from batchclf.core.intervals import Estimate, Interval
 from batchclf.core.run_record import GateResult
 from batchclf.report.chart_trends import TrendPoint, trend
 from batchclf.report.render_pages import render_index
 from batchclf.report.view_format import percent
-from batchclf.report.view_index import index_view, run_state
+from batchclf.report.view_index import index_view
 from batchclf.report.view_verdict import verdict_view
 
 BEGIN = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
@@ -79,7 +80,7 @@ def test_the_state_is_that_of_the_report(changes, state):
     from batchclf.core.findings import Findings
 
     run = summary(**changes)
-    assert run_state(run) == state
+    assert run_state(run.status, run.gates) == state
     _, evaluations, gap = both_splits(n=60)
     of_report = record(gates=list(run.gates), status=run.status)
     assert verdict_view(Findings(of_report, tuple(evaluations), gap), GENERATED).state == state
