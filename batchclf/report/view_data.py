@@ -296,7 +296,7 @@ def _spread(quantity: str, reference: str, scored: Histogram, expected: Histogra
 def _drift(findings: Findings) -> DriftView:
     drift = findings.drift
     if not drift:
-        return DriftView(_why_no_drift(findings), "", False, (), (), "")
+        return DriftView(visible(findings.drift_note) or _NOT_KEPT, "", False, (), (), "")
     drifted = [each.quantity for each in drift if each.drifted]
     if drifted:
         have = "has" if len(drifted) == 1 else "have"
@@ -321,19 +321,6 @@ def _drift(findings: Findings) -> DriftView:
 def _listed(names: Sequence[str]) -> str:
     shown = [visible(name) for name in names]
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
-
-
-def _why_no_drift(findings: Findings) -> str:
-    if findings.drift_note:
-        return visible(findings.drift_note)
-    if [each.split for each in findings.evaluations] == ["train"]:
-        return "Drift was not looked for: only the training images were scored."
-    if not findings.statistics:
-        return _NOT_KEPT
-    return (
-        "Drift cannot be told: what this model was trained on is not known. A model that batchclf trains keeps it; an "
-        "imported one does not."
-    )
 
 
 def _drift_row(each: Drift) -> DriftRow:
