@@ -6,9 +6,10 @@ from pathlib import Path
 
 from batchclf.core.run_record import RunRecord
 from batchclf.core.types import Say
+from batchclf.errors import BatchclfError
 from batchclf.jobs.evaluate import evaluate_predictions
 from batchclf.jobs.findings import gather
-from batchclf.jobs.image_findings import image_findings, look_at_images
+from batchclf.jobs.image_findings import ImageFindings, image_findings, look_at_images
 from batchclf.jobs.pictures import load_pictures
 from batchclf.jobs.report_formats import Outs, write_formats
 from batchclf.jobs.splits_again import splits_again
@@ -29,8 +30,12 @@ def report_again(folder: Path, outs: Outs, *, templates: Path | None = None, say
     """
     record = read_record(folder)
     evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, tuple(record.model.class_names))
-    statistics = look_at_images(folder, record.targets)
-    images = image_findings(folder, statistics, record.model.reference, evaluations, gap)
+    try:
+        statistics = look_at_images(folder, record.targets)
+        images = image_findings(folder, statistics, record.model.reference, evaluations, gap)
+    except BatchclfError as error:
+        say(f"the report goes without what the images look like: {error.message}")
+        images = ImageFindings(drift_note=f"What the images look like cannot be told: {error.message}.")
     findings = gather(folder, folder.resolve().parent, record, evaluations, gap, images)
     write_formats(
         outs,

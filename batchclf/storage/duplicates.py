@@ -57,9 +57,10 @@ def read_duplicates(path: Path) -> Iterator[CopyRows]:
                 texts["original_label"],
                 [float(cell or "nan") for cell in cells["correlation"]],
             )
-    except (OSError, ValueError, csv.Error, BatchclfError) as error:
-        reason = error.message if isinstance(error, BatchclfError) else error
-        raise RunError(f"{path} is damaged: {reason}", hint="score again") from error
+    except BatchclfError as error:
+        raise RunError(error.message, hint="score again") from error
+    except (OSError, ValueError, csv.Error) as error:
+        raise RunError(f"{path} is damaged: {error}", hint="score again") from error
 
 
 def _lines(rows: CopyRows) -> bytearray:

@@ -80,9 +80,10 @@ def read_image_rows(path: Path) -> Iterator[ImageRows]:
                 break
             done += len(rows)
             yield from _of_each_split(rows)
-    except (OSError, ValueError, BatchclfError) as error:
-        reason = error.message if isinstance(error, BatchclfError) else error
-        raise RunError(f"{path} is damaged: {reason}", hint="score again") from error
+    except BatchclfError as error:
+        raise RunError(error.message, hint="score again") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is damaged: {error}", hint="score again") from error
 
 
 def _plain_rows(path: Path) -> Iterator["_Columns | None"]:

@@ -161,3 +161,16 @@ def test_a_failed_gate_is_in_every_format(tmp_path, cli):
     assert cli("report", "run", "--format", "html,json,md")[0] == 0
     for kind in ("html", "json", "md"):
         assert "test accuracy 70.00% is below the least allowed 90.00%" in (tmp_path / f"run/report.{kind}").read_text()
+
+
+@pytest.mark.parametrize("name", ["images.csv", "duplicates.csv"])
+def test_damaged_facts_of_the_images_cost_only_their_section(name, digits_bundle, cli, tmp_path):
+    for i in range(4):
+        write_png(tmp_path / "photos" / f"{i}.png")
+    assert cli("score", tmp_path / "photos", "--model", digits_bundle, "--out", tmp_path / "run")[0] == 0
+    (tmp_path / "run" / name).write_text('garbage,"')
+    code, out, err = cli("report", tmp_path / "run")
+    assert (code, err) == (0, "")
+    assert f"the report goes without what the images look like: {tmp_path / 'run' / name} is damaged" in out
+    assert out.count("is damaged") == 1
+    assert f"{name} is damaged" in (tmp_path / "run" / "report.html").read_text()
