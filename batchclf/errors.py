@@ -46,7 +46,12 @@ class ModelError(BatchclfError):
 
 
 class JobFileError(BatchclfError):
-    """A job file with an unknown key, a wrong type or a value out of range."""
+    """A job file with an unknown key, a wrong type or a value out of range; its line, from 1, and the key if known."""
+
+    def __init__(self, message: str, *, hint: str = "", line: int | None = None, key: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.line = line
+        self.key = key
 
 
 class PredictionsError(BatchclfError):
@@ -55,6 +60,14 @@ class PredictionsError(BatchclfError):
 
 class RunError(BatchclfError):
     """A run directory that is missing, incomplete or of another format version."""
+
+
+class QueryError(BatchclfError):
+    """A SQL query that makes no sense or asks for more than it may."""
+
+
+class HistoryError(BatchclfError):
+    """A history.sqlite that is damaged, not ours, newer than this batchclf, locked or not to be written."""
 
 
 class ComparisonError(BatchclfError):
@@ -75,6 +88,16 @@ class PartialError(BatchclfError):
     """A finished and published run in which more images were skipped than the budget allows."""
 
     exit_code = 4
+
+
+class DeadlineError(BatchclfError):
+    """The deadline passed before there was anything to publish."""
+
+    exit_code = 4
+
+
+class NotifyError(BatchclfError):
+    """Somebody or something that was to be told of a run, and could not be."""
 
 
 class AlreadyRunningError(BatchclfError):

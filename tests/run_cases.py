@@ -10,6 +10,7 @@ from PIL import Image
 from batchclf.core.run_record import DatasetRecord, GateResult, ModelRecord, RunRecord, TargetRecord
 from batchclf.jobs.evaluate import evaluate_predictions
 from batchclf.storage.cells import safe_cell
+from batchclf.storage.image_facts import COLUMNS as IMAGES_COLUMNS
 from batchclf.storage.metrics import write_metrics
 from batchclf.storage.run_directory import write_record
 from batchclf.storage.skipped import COLUMNS as SKIPPED_COLUMNS
@@ -56,6 +57,16 @@ def write_predictions(path, rows):
         writer = csv.DictWriter(handle, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+def write_images(folder, images):
+    """Write images.csv of a run directory: for each image a row of predictions.csv and a number, its content."""
+    with (folder / "images.csv").open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(IMAGES_COLUMNS)
+        for row, content in images:
+            digest = f"{content:016x}" * 2
+            writer.writerow([row["path"], row["split"], 28, 28, "grayscale", "100.00", "20.00", "0" * 32, digest])
 
 
 def run_record(run_id, names, targets, **changes):

@@ -11,25 +11,32 @@ import re
 import shlex
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pandas as pd
 import pytest
+from run_cases import run_record
 
 from batchclf import __version__, errors
 from batchclf.cli import main as cli_main
 from batchclf.cli.options import common
 from batchclf.cli.summary import EXIT_CODES
+from batchclf.core.alarms import AGAINST_LAST_NIGHT, NO_IMAGES, ONE_CLASS
 from batchclf.core.copies import MOST_BITS, SAME_CORRELATION, WINDOW
+from batchclf.core.drift import SURE_P
 from batchclf.core.gap import STRONG_GAP
 from batchclf.core.probability_counts import LOWEST_PROBABILITY
+from batchclf.core.rule_metrics import METRICS
 from batchclf.jobs.duplicates import COMPARED_FILES, COMPARED_IN_MEMORY, LISTED_COPIES
-from batchclf.jobs.spec import JobSpec
+from batchclf.jobs.spec import AlarmName, AlarmSpec, JobSpec
 from batchclf.models.bundle import INFO_FILE, KERAS_FILE, ONNX_FILE
 from batchclf.models.recipes import RECIPES
+from batchclf.report.run_readme import FILES, run_readme
 from batchclf.storage.cells import FORMULA_STARTS, plain_text, safe_cell
+from batchclf.storage.data_dictionary import describe_columns
 from batchclf.storage.duplicates import COLUMNS as DUPLICATES_COLUMNS
+from batchclf.storage.flips import COLUMNS as FLIPS_COLUMNS
 from batchclf.storage.image_facts import COLUMNS as IMAGES_COLUMNS
 from batchclf.storage.prediction_columns import column_names
 from batchclf.storage.predictions import REQUIRED_COLUMNS
@@ -82,11 +89,11 @@ COMMON = {action.dest for action in common()._actions}
 
 
 def spelling(action):
-    """An argument as the tables write it: `--batch-size N`, `--labels {auto,none}`, `DIR`, `[DIR]`."""
+    """An argument as the tables write it: `--batch-size N`, `--labels {auto,none}`, `DIR`, `[DIR]`, `[DIR ...]`."""
     value = action.metavar or ("{" + ",".join(map(str, action.choices)) + "}" if action.choices else "")
     value = value.replace("%%", "%")
     if not action.option_strings:
-        return f"[{value}]" if action.nargs == "?" else value
+        return {"?": f"[{value}]", "*": f"[{value} ...]"}.get(action.nargs, value)
     return f"{action.option_strings[-1]} {value}".strip() if action.nargs != 0 else action.option_strings[-1]
 
 
@@ -166,19 +173,34 @@ def kind(field_type):
         case info.IntType():
             return f"whole number from {field_type.ge}" + (f" to {field_type.le}" if field_type.le else "")
         case info.FloatType():
-            return f"number from {field_type.ge} to {field_type.le}"
+            least = "" if field_type.ge is None else f" from {field_type.ge}"
+            return f"number{least}" + ("" if field_type.le is None else f" to {field_type.le}")
     raise AssertionError(field_type)
 
 
+REQUIRED = object()
+
+
 def job_keys(struct, above=""):
-    """Each key, dotted, with its type in words and its default (`NODEFAULT` where it must be given)."""
+    """Each key, dotted, with its type in words and its default, REQUIRED where it must be given.
+
+    NAME stands for the names of a table's own choosing; keys of `[[gate.rules]]` stand below `gate.rules`.
+    """
+    info = msgspec.inspect
     found = {}
-    for field in msgspec.inspect.type_info(struct).fields:
-        if isinstance(field.type, msgspec.inspect.StructType):
-            found |= job_keys(field.type.cls, f"{field.name}.")
+    for field in info.type_info(struct).fields:
+        key, of = above + field.encode_name, field.type
+        default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        if isinstance(of, info.UnionType):
+            of = next((each for each in of.types if isinstance(each, info.StructType)), of)
+        if isinstance(of, info.DictType):
+            key, of, default = f"{key}.NAME", of.value_type, None
+        elif isinstance(of, info.ListType) and isinstance(of.item_type, info.StructType):
+            of = of.item_type
+        if isinstance(of, info.StructType):
+            found |= job_keys(of.cls, f"{key}.")
         else:
-            default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-            found[above + field.name] = (kind(field.type), default)
+            found[key] = (kind(of), REQUIRED if default is msgspec.NODEFAULT else default)
     return found
 
 
@@ -195,11 +217,31 @@ def test_job_keys_are_those_of_the_program():
     for key, (of_program, default) in keys.items():
         cell, shown, what = rows[key]
         assert shown_kind(cell) == of_program, key
-        if default is None:
-            assert shown, key
+        if default is REQUIRED:
+            assert shown == "required", key
+        elif default is None:
+            assert shown not in ("", "required"), key
         else:
             assert tomllib.loads(f"x = {shown.strip('`')}")["x"] == default, key
         assert what, key
+
+
+def test_the_metrics_of_rules_are_those_of_the_program():
+    rows = {row[0].strip("`"): row[2] for row in tables(section(README, "Gates"))}
+    assert sorted(rows) == sorted([*METRICS, "topK_accuracy"])
+    without = {name for name, interval in rows.items() if interval == "no"}
+    assert without == {name for name, of in METRICS.items() if of.source in ("calibration", "count", "drift")}
+
+
+def test_alarms_are_those_of_the_program():
+    text = section(README, "Alarms")
+    alarms = AlarmSpec()
+    assert sorted(first_column(text)) == sorted(get_args(AlarmName))
+    assert set(get_args(AlarmName)) == {NO_IMAGES, ONE_CLASS, *AGAINST_LAST_NIGHT}
+    assert alarms.count_fell_by == 0.5
+    assert "`count_fell_by` (half)" in text
+    assert f"`one_class` ({alarms.one_class:.0%})" in text
+    assert f"p below {SURE_P}" in text
 
 
 def test_exit_codes():
@@ -216,7 +258,11 @@ def test_exit_codes():
 
 def test_columns_of_the_prediction_csv():
     columns = section(README, "predictions.csv (format 1)")
-    assert first_column(columns) == column_names(("CLASS",), 3, True)
+    rows = [(row[0].strip("`"), row[1]) for row in tables(columns)]
+    described = list(describe_columns(("CLASS",), 3, True))
+    assert [name for name, _ in rows] == [each.name for each in described] == column_names(("CLASS",), 3, True)
+    for (_, what), each in zip(rows, described, strict=True):
+        assert re.split(rf"^{re.escape(each.meaning)}(?=;|$)", what)[0] == ""
     spelt = {"\t": "a tab", "\r": "a carriage return"}
     *starts, last = [spelt.get(start, f"`{start}`") for start in FORMULA_STARTS]
     assert f"begins with {', '.join(starts)} or {last}" in columns
@@ -224,11 +270,22 @@ def test_columns_of_the_prediction_csv():
     assert f"needs the columns {needed} and `{REQUIRED_COLUMNS[-1]}`" in columns
     assert first_column(section(README, "skipped.csv")) == SKIPPED_COLUMNS
     assert first_column(section(README, "images.csv (format 1)")) == IMAGES_COLUMNS
+    assert first_column(section(README, "flips.csv (format 1)")) == FLIPS_COLUMNS
     duplicates = section(README, "duplicates.csv (format 1)")
     assert first_column(duplicates) == DUPLICATES_COLUMNS
     counts = (f"{count:,}" for count in (COMPARED_IN_MEMORY, COMPARED_FILES, LISTED_COPIES))
     for bound in (MOST_BITS, f"{WINDOW:.0f} levels", SAME_CORRELATION, *counts):
         assert f" {bound}" in duplicates
+
+
+def test_a_runs_own_readme_says_what_this_one_says():
+    listed = {row[0].strip("`"): row[1] for row in tables(section(README, "The run directory").split("###")[0])}
+    on_request = {"predictions.jsonl", "predictions.parquet", "report.json", "report.md"}
+    assert listed.keys() == FILES.keys() - on_request
+    text = run_readme(run_record("a", ("a", "b"), []), [], [])
+    for language in ("python", "r"):
+        (snippet,) = blocks(section(README, "For analysts"), language)
+        assert f"```{language}\n{snippet}```" in text
 
 
 def test_data_places_name_the_variables_and_the_digests_file():
@@ -297,7 +354,7 @@ def tour(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tour")
     (folder / "jobs").mkdir()
     of_fashion = tomllib.loads((ROOT / "jobs" / "fashion-mnist.toml").read_text(encoding="utf-8"))["gate"]
-    assert list(of_fashion) == ["min_test_accuracy", "max_gap"]
+    assert list(of_fashion)[:2] == ["min_test_accuracy", "max_gap"]
     job = '[data]\ndataset = "digits"\n[gate]\nmin_test_accuracy = 0.1\nmax_gap = 0.9\n'
     (folder / "jobs" / "digits.toml").write_text(job, encoding="utf-8")
     taken = []

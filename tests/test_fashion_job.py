@@ -61,9 +61,22 @@ def test_the_tutorials_numbers(job):
     assert gap["gap"]["low"] > 0
     assert gap["overfitting"] in {"mild", "strong"}
     assert "overfitting" in gap["sentence"]
-    assert [each["passed"] for each in result["gates"]] == [True, True]
-    assert result["targets"]["test"] == {"found": 10_000, "scored": 10_000, "skipped": 0, "excluded": 0}
-    assert result["targets"]["train"] == {"found": 60_000, "scored": 60_000, "skipped": 0, "excluded": 0}
+    # The third is held against the last good run, of which there is none yet.
+    assert [each["outcome"] for each in result["gates"]] == ["passed", "passed", "missing"]
+    assert result["targets"]["test"] == {
+        "found": 10_000,
+        "scored": 10_000,
+        "skipped": 0,
+        "excluded": 0,
+        "complete": True,
+    }
+    assert result["targets"]["train"] == {
+        "found": 60_000,
+        "scored": 60_000,
+        "skipped": 0,
+        "excluded": 0,
+        "complete": True,
+    }
 
 
 def test_csv_agrees_with_keras_itself(job, fashion):

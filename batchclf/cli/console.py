@@ -35,6 +35,10 @@ class Console:
         if error.hint:
             print(f"  hint: {_printable(error.hint)}", file=sys.stderr)
 
+    def warn(self, line: str) -> None:
+        """Tell what is no error but must not go unseen; `--quiet` does not hide it."""
+        print(f"batchclf: warning: {_printable(line)}", file=sys.stderr)
+
     def result(self, summary: dict[str, Any]) -> None:
         """Print the one JSON object of `--json`; nothing without it."""
         if self.as_json:

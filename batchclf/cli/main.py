@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from batchclf import __version__
-from batchclf.cli import data, evaluate, model, options, report, run, score, train
+from batchclf.cli import data, evaluate, history, job, model, options, query, report, run, score, train
 from batchclf.errors import WANT, BatchclfError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"batchclf {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for verb in (run, train, score, evaluate, report, model, data):
+    for verb in (run, train, score, evaluate, report, query, history, job, model, data):
         verb.add(verbs, options.common())
     return parser
 

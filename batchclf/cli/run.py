@@ -1,18 +1,20 @@
 """`batchclf run`."""
 
 import argparse
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
-    from batchclf.jobs.spec import Job
+    from batchclf.jobs.job_file import Job
 
 EXAMPLES = """\
 examples:
   batchclf run jobs/fashion-mnist.toml
   batchclf run jobs/fashion-mnist.toml --dry-run
   batchclf run jobs/fashion-mnist.toml --quiet            for cron: mails only trouble
+  batchclf run jobs/incoming.toml --date 2026-11-24       a night that is made good later
 """
 
 
@@ -28,28 +30,59 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("job", type=Path, metavar="JOB.toml", help="job file; paths in it are relative to itself")
     parser.add_argument("--dry-run", action="store_true", help="check the job file and say what would be done")
+    parser.add_argument(
+        "--deadline",
+        metavar="TIME",
+        help="score nothing more after this time, as 2h or 45m, and publish a partial result (default: the job's)",
+    )
+    add_date(parser)
     parser.set_defaults(handle=handle)
+
+
+def add_date(parser: argparse.ArgumentParser) -> None:
+    """Add `--date`."""
+    parser.add_argument(
+        "--date",
+        type=_day,
+        metavar="YYYY-MM-DD",
+        help="the night that date placeholders of the job file stand for (default: today)",
+    )
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is no date; write for example 2026-11-24") from error
 
 
 def handle(args: argparse.Namespace, console: "Console") -> int:
     """Run."""
-    from batchclf.jobs.spec import load_job
+    from batchclf.jobs.deadline import Deadline, parse_duration
+    from batchclf.jobs.job_file import load_job
 
-    job = load_job(args.job)
+    limit = None if args.deadline is None else parse_duration(args.deadline)
+    job = load_job(args.job, args.date)
     if args.dry_run:
         return _dry_run(job, console)
-    from batchclf.cli.summary import run_exit_code, run_summary, tell_trouble
-    from batchclf.jobs.runner import run_job
+    from batchclf.cli.summary import tell_trouble
+    from batchclf.jobs.night import run_night
+    from batchclf.jobs.summary import night_summary
     from batchclf.storage.published import INDEX_FILE, LATEST
     from batchclf.storage.run_directory import REPORT_FILE
 
-    record, folder = run_job(job, console, args.command)
+    night = run_night(job, console, args.command, Deadline(limit or job.deadline))
+    record, folder = night.outcome.record, night.outcome.folder
+    assert record is not None
+    assert folder is not None
     console.say(f"{record.status} after {record.seconds:.1f} s")
     console.say(f"report: {folder / REPORT_FILE} (also {job.folder / LATEST / REPORT_FILE})")
-    console.say(f"all runs: {job.folder.parent / INDEX_FILE}")
+    console.say(f"all runs: {job.reports / INDEX_FILE}")
     tell_trouble(record, folder, console)
-    console.result(run_summary(record, folder))
-    return run_exit_code(record)
+    for trouble in night.troubles:
+        console.trouble(trouble)
+    console.result({**night_summary(night.outcome), "exit_code": night.exit_code})
+    return night.exit_code
 
 
 def _dry_run(job: "Job", console: "Console") -> int:
@@ -60,12 +93,16 @@ def _dry_run(job: "Job", console: "Console") -> int:
     trains = will_train(job)
     why = "retrain = true" if spec.model.retrain else "there is no bundle yet"
     bundle = None if trains else load_bundle(job.bundle)
+    rules = len(job.gate.rules)
+    bounds = [f"{key} {value}" for key, value in _bounds(job).items()]
+    bounds += [f"{rules} rule{'s' if rules > 1 else ''}"] if rules else []
+    targets = [f"the {name} split" for name in job.splits] + [f"{n} ({t.root})" for n, t in job.directories.items()]
     plan = {
-        "job": job.name,
-        "data": spec.data.dataset or str(job.directory),
+        "job": f"{job.name}, night of {job.night}",
+        "data": (spec.data.dataset or str(job.directory)) if spec.data else "none",
         "model": f"train {spec.model.recipe} into {job.bundle} ({why})" if trains else f"load {job.bundle}",
-        "score": " and ".join(sorted(spec.scoring.splits)) + f" with {spec.scoring.runtime}",
-        "gate": ", ".join(f"{key} {value}" for key, value in _bounds(job).items()) or "none",
+        "score": " and ".join(targets) + f" with {spec.scoring.runtime}",
+        "gate": ", ".join(bounds) or "none",
         "publish": f"{job.folder}",
     }
     for key, value in plan.items():

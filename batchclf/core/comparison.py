@@ -53,14 +53,15 @@ class Flip:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The images of `split` that both runs scored, matched by path.
+    """The images of `split` that both runs scored, matched by path and content.
 
     `images` is their number, `labelled` of them have the same label in both runs and are what right and wrong is about;
-    `relabelled` have another label. `only_first` and `only_second` count images that the other run lacks. `changed`
-    counts other predictions. `p_value` is that of McNemar's exact test (McNemar 1947), 1.0 where no image flipped, None
-    without labels. `lost` are flips from right to wrong, `gained` from wrong to right, `other` all further changes
-    (unlabelled, or wrong in both); each the most confident of the second run first, at most 24. `per_class` has the
-    classes with images, the largest change of recall first.
+    `relabelled` have another label. `only_first` and `only_second` count images that the other run lacks, `replaced`
+    those whose path holds another content in the second run: they are left out. `changed` counts other predictions.
+    `p_value` is that of McNemar's exact test (McNemar 1947), 1.0 where no image flipped, None without labels. `lost`
+    are flips from right to wrong, `gained` from wrong to right, `other` all further changes (unlabelled, or wrong in
+    both); each the most confident of the second run first, at most 24. `per_class` has the classes with images, the
+    largest change of recall first.
     """
 
     first_run: str
@@ -83,3 +84,4 @@ class Comparison:
     other: tuple[Flip, ...]
     sentence: str
     per_class: tuple[ClassChange, ...] = ()
+    replaced: int = 0

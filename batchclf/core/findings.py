@@ -9,7 +9,7 @@ from batchclf.core.evaluation import Evaluation
 from batchclf.core.gap import Gap
 from batchclf.core.history import RunSummary
 from batchclf.core.image_statistics import ImageStatistics
-from batchclf.core.run_record import RunRecord
+from batchclf.core.run_record import RunRecord, main_of
 from batchclf.core.suspicions import LabelSuspicions
 
 
@@ -19,7 +19,8 @@ class Findings:
 
     `history` are the earlier runs of the same job, oldest first; `change` compares the main split with that of the last
     of them, None where that cannot be. `statistics` has one entry a split whose images were looked at. `suspicions` is
-    None where the main split has no labels. `drift_note` says why there is no `drift`, if that is known.
+    None where the main split has no labels. `drift_note` says why there is no `drift`, if that is known. `flips` has a
+    comparison with the last run for each target that both have scored, the main one's first.
     """
 
     record: RunRecord
@@ -32,6 +33,7 @@ class Findings:
     change: Comparison | None = None
     suspicions: LabelSuspicions | None = None
     drift_note: str = ""
+    flips: tuple[Comparison, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError where there is no evaluation."""
@@ -40,5 +42,6 @@ class Findings:
 
     @property
     def main(self) -> Evaluation:
-        """The evaluation that the report is about: that of the test split, else the first."""
-        return next((each for each in self.evaluations if each.split == "test"), self.evaluations[0])
+        """The evaluation that the report is about, see `main_of`."""
+        name = main_of(self.record.main_target, [each.split for each in self.evaluations])
+        return next(each for each in self.evaluations if each.split == name)

@@ -1,20 +1,60 @@
-"""The gate: bounds that a run must keep to pass."""
+"""The gate: rules that a run must keep to pass."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from batchclf.core.evaluation import LabelledMetrics
-from batchclf.core.gap import Gap
 from batchclf.core.run_record import GateResult, Status
+
+WhenUncertain = Literal["value", "pass", "fail"]
+LAST_GOOD = "last-good"
+"""What a rule is held `against` where it is not the name of a baseline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One metric of one target held against bounds, or against an earlier run; None is no bound.
+
+    `target` None is the split or directory that the report is about. `class_name` is a class or "*" for each. `against`
+    is LAST_GOOD or the name of a baseline; `max_drop` and `max_rise` are how far the value may be below and above the
+    reference's. Fewer than `min_support` images are not enough evidence. `when_uncertain` says what not enough evidence
+    does to the run: "value" lets the value alone decide.
+    """
+
+    metric: str
+    target: str | None = None
+    class_name: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    against: str | None = None
+    max_drop: float | None = None
+    max_rise: float | None = None
+    min_support: int = 1
+    when_uncertain: WhenUncertain = "value"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarms:
+    """What would go unseen on a silent night; `off` names those that are not wanted.
+
+    `count_fell_by` is the share of the last night's images, `one_class` the share of the answers from which on an alarm
+    is raised. `fixed` are the directories that hold the same images every night.
+    """
+
+    off: frozenset[str] = frozenset()
+    count_fell_by: float = 0.5
+    one_class: float = 0.95
+    fixed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Bounds as shares (0 to 1); None is no bound."""
+    """Bounds as shares (0 to 1), None for no bound; further rules; alarms, None for none (a run without a job)."""
 
     min_test_accuracy: float | None = None
     max_gap: float | None = None
+    rules: tuple[Rule, ...] = ()
+    alarms: Alarms | None = None
 
 
 RunState = Literal["passed", "failed", "uncertain", "partial", "none"]
@@ -22,7 +62,11 @@ RunState = Literal["passed", "failed", "uncertain", "partial", "none"]
 
 
 def run_state(status: Status, gates: Sequence[GateResult]) -> RunState:
-    """Judge a run by its status and its gates. A bound that is surely missed counts before one that is not certain."""
+    """Judge a run by its status and its gates. A rule that surely failed counts before one that is not certain.
+
+    A rule that could not be held is as certain as any other: it failed, or it waits for a first good run. Then the run
+    has passed, and its sentence says what could not be told.
+    """
     if status == "partial":
         return "partial"
     if any(gate.certain and not gate.passed for gate in gates):
@@ -32,41 +76,3 @@ def run_state(status: Status, gates: Sequence[GateResult]) -> RunState:
     if status != "ok":
         return "failed"
     return "passed" if gates else "none"
-
-
-def check_gate(gate: Gate, test: LabelledMetrics, gap: Gap | None) -> list[GateResult]:
-    """Hold the test split's metrics and the gap against each bound that is set.
-
-    Whether a bound is kept is decided by the value itself; where its 95% interval reaches to the other side of the
-    bound the result is not certain. Raises ValueError where `max_gap` is set and there is no gap: a bound is never
-    passed for want of a value.
-    """
-    results = []
-    if gate.min_test_accuracy is not None:
-        value, bound = test.accuracy.value, gate.min_test_accuracy
-        passed = value >= bound
-        verb = "reaches" if passed else "is below"
-        sentence = f"test accuracy {value:.2%} {verb} the least allowed {bound:.2%}"
-        interval = test.accuracy.interval
-        certain = interval.low >= bound if passed else interval.high < bound
-        if not certain:
-            sentence += _doubt(f"{interval.low:.2%} to {interval.high:.2%}", test.accuracy.n)
-        results.append(GateResult("min_test_accuracy", value, bound, passed, sentence, certain))
-    if gate.max_gap is not None:
-        if gap is None:
-            raise ValueError("max_gap needs both splits scored")
-        value, bound = gap.gap.value, gate.max_gap
-        passed = value <= bound
-        verb = "is within" if passed else "is above"
-        sentence = f"the overfitting gap of {100 * value:.2f} points {verb} the most allowed {100 * bound:.2f}"
-        interval = gap.gap.interval
-        certain = interval.high <= bound if passed else interval.low > bound
-        if not certain:
-            sentence += _doubt(f"{100 * interval.low:.2f} to {100 * interval.high:.2f}", gap.gap.n)
-        results.append(GateResult("max_gap", value, bound, passed, sentence, certain))
-    return results
-
-
-def _doubt(interval: str, n: int) -> str:
-    images = "1 image is" if n == 1 else f"{n:,} images are"
-    return f", but the bound lies within its 95% interval {interval}: {images} not enough to tell"

@@ -25,16 +25,22 @@ class Estimate:
     n: int
 
 
-def wilson(successes: int, n: int) -> Estimate:
+def critical_value(level: float) -> float:
+    """Give how many standard deviations an interval of a level (0.95 is 95%) reaches to each side; 0 < level < 1."""
+    return NormalDist().inv_cdf(0.5 + level / 2)
+
+
+def wilson(successes: int, n: int, z: float = Z) -> Estimate:
     """Estimate a proportion with its Wilson score interval (Wilson 1927, without continuity correction).
 
-    Needs 0 <= successes <= n and n > 0; raises ValueError otherwise. All values lie within 0 to 1.
+    The interval is one of 95% unless `z` is the critical value of another level. Needs 0 <= successes <= n and n > 0;
+    raises ValueError otherwise. All values lie within 0 to 1.
     """
     if n <= 0 or not 0 <= successes <= n:
         raise ValueError(f"{successes} successes of {n} is not a proportion")
     share = successes / n
-    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    half = Z / (1 + Z**2 / n) * sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     # At the ends the bound is exactly 0 or 1; rounding must not push the value outside.
     low = 0.0 if successes == 0 else max(0.0, centre - half)
     high = 1.0 if successes == n else min(1.0, centre + half)

@@ -21,7 +21,8 @@ class Answers:
     """A run's answers to some images, one entry an image.
 
     `labels` and `predictions` are (n,) int64 class indices, -1 where a label is unknown; `confidence` is (n,) float64;
-    `probabilities` is (n, classes) float64 or None.
+    `probabilities` is (n, classes) float64 or None. `digests` are (n,) uint64 of the images' content, None where it is
+    not known.
     """
 
     paths: tuple[str, ...]
@@ -29,17 +30,20 @@ class Answers:
     predictions: NDArray[np.int64]
     confidence: NDArray[np.float64]
     probabilities: NDArray[np.float64] | None
+    digests: NDArray[np.uint64] | None = None
 
     @classmethod
     def joined(cls, parts: Sequence["Answers"]) -> "Answers":
         """Put parts, at least one, behind each other."""
         probabilities = [part.probabilities for part in parts if part.probabilities is not None]
+        digests = [part.digests for part in parts if part.digests is not None]
         return cls(
             tuple(path for part in parts for path in part.paths),
             np.concatenate([part.labels for part in parts]),
             np.concatenate([part.predictions for part in parts]),
             np.concatenate([part.confidence for part in parts]),
             np.concatenate(probabilities) if len(probabilities) == len(parts) else None,
+            np.concatenate(digests) if len(digests) == len(parts) else None,
         )
 
     def __len__(self) -> int:
@@ -62,7 +66,30 @@ class Answers:
 
     def _take(self, paths: tuple[str, ...], rows: Any) -> "Answers":
         probabilities = None if self.probabilities is None else self.probabilities[rows]
-        return Answers(paths, self.labels[rows], self.predictions[rows], self.confidence[rows], probabilities)
+        digests = None if self.digests is None else self.digests[rows]
+        return Answers(paths, self.labels[rows], self.predictions[rows], self.confidence[rows], probabilities, digests)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Flipped:
+    """Which of n images have another answer in the second run: (n,) bool each, with no image in two of them.
+
+    `lost` were right in the first run, `gained` are right in the second; `other` were right in neither, or have no
+    label, or not the same one in both. `labels` are (n,) int64, -1 but for those of the same label in both.
+    """
+
+    labels: NDArray[np.int64]
+    lost: NDArray[np.bool_]
+    gained: NDArray[np.bool_]
+    other: NDArray[np.bool_]
+
+
+def find_flips(first: Answers, second: Answers) -> Flipped:
+    """Compare the answers to the same images in the same order."""
+    labels = np.where(first.labels == second.labels, first.labels, -1)
+    changed = first.predictions != second.predictions
+    lost, gained = changed & (first.predictions == labels), changed & (second.predictions == labels)
+    return Flipped(labels, lost, gained, changed & ~lost & ~gained)
 
 
 @dataclass(slots=True)
@@ -88,7 +115,7 @@ class _Loss:
 class PairTally:
     """Takes the answers of both runs in pieces of any size; memory grows with the different answers only.
 
-    `only_first` and `only_second` are for the caller to add to.
+    `only_first`, `only_second` and `replaced` are for the caller to add to.
     """
 
     first_run: str
@@ -99,6 +126,7 @@ class PairTally:
     relabelled: int = 0
     only_first: int = 0
     only_second: int = 0
+    replaced: int = 0
     changed: int = 0
     _counts: JointCounts = field(init=False)
     _flips: dict[str, list[Flip]] = field(default_factory=lambda: {"lost": [], "gained": [], "other": []})
@@ -113,17 +141,14 @@ class PairTally:
         if not len(first):
             return
         self.images += len(first)
-        same = first.labels == second.labels
-        self.relabelled += int((~same).sum())
-        labels = np.where(same, first.labels, -1)
-        changed = first.predictions != second.predictions
-        self.changed += int(changed.sum())
-        known = labels >= 0
+        self.relabelled += int((first.labels != second.labels).sum())
+        flipped = find_flips(first, second)
+        labels, known = flipped.labels, flipped.labels >= 0
         self._counts.update(labels[known], first.predictions[known], second.predictions[known])
-        lost = changed & (first.predictions == labels)
-        gained = changed & (second.predictions == labels)
-        for kind, rows in (("lost", lost), ("gained", gained), ("other", changed & ~lost & ~gained)):
-            self._keep(kind, first, second, labels, np.flatnonzero(rows))
+        for kind, chosen in (("lost", flipped.lost), ("gained", flipped.gained), ("other", flipped.other)):
+            rows = np.flatnonzero(chosen)
+            self.changed += len(rows)
+            self._keep(kind, first, second, labels, rows)
         self._add_losses(first, second, labels, np.flatnonzero(known))
 
     def comparison(self) -> Comparison:
@@ -156,6 +181,7 @@ class PairTally:
             other=tuple(self._flips["other"]),
             sentence=self._sentence(metrics, p_value, per_class),
             per_class=per_class,
+            replaced=self.replaced,
         )
 
     def _keep(

@@ -1,5 +1,6 @@
 """What run.json holds: how a run came about and what came of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -64,6 +65,11 @@ class TargetRecord:
     `labels` says in words where the labels came from or why there are none. `cached` of the scored images were
     scored by an earlier run. `precision` is there where less than float32 was asked for. `timings` are the seconds of
     list, read, decode, model and write; read and decode are added up over the workers.
+
+    `over_budget` tells that more images were skipped than allowed. `complete` is false where the deadline ended the
+    scoring: then only the files up to there were found. `folders` counts a directory's images (scored and skipped) by
+    their first folder, those at the top under "". `content` is a digest of the scored images' content that does not
+    depend on their order or names, empty where it is not known.
     """
 
     split: str
@@ -78,29 +84,68 @@ class TargetRecord:
     cached: int = 0
     precision: PrecisionRecord | None = None
     timings: dict[str, float] = field(default_factory=dict)
+    over_budget: bool = False
+    complete: bool = True
+    folders: dict[str, int] = field(default_factory=dict)
+    content: str = ""
+
+
+GateKind = Literal["bound", "change", "alarm"]
+Outcome = Literal["passed", "failed", "uncertain", "missing"]
 
 
 @dataclass(frozen=True)
 class GateResult:
-    """One bound of the job's gate: `value` was held against `bound`. Shares are 0 to 1.
+    """One rule of the job's gate: `value` was held against `bound`. Shares are 0 to 1; None where there is none.
 
-    `passed` compares the value itself and decides on the run's status. `certain` is false where the bound lies within
-    the value's 95% interval: then there are too few images to tell on which side of it the model is.
+    `passed` decides on the run's status. `certain` is false where there is not enough evidence to tell on which side of
+    the bound the model is: the bound lies within the 95% interval, or there are too few images. `missing` is true where
+    there was nothing to hold against the bound, or no earlier run to compare with; `passed` may be true then only where
+    no earlier run can be there yet.
+
+    `kind` is "bound" for a value, "change" for a difference to the run or file `against`, "alarm" for what would go
+    unseen. `target` is the split or directory ("" for all of them), `class_name` the class, "" for all.
     """
 
     name: str
-    value: float
-    bound: float
+    value: float | None
+    bound: float | None
     passed: bool
     sentence: str
     certain: bool = True
+    missing: bool = False
+    kind: GateKind = "bound"
+    target: str = ""
+    class_name: str = ""
+    against: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        """Tell in a word what came of it: "uncertain" is not enough evidence, whatever the exit code."""
+        if self.missing:
+            return "missing"
+        if not self.certain:
+            return "uncertain"
+        return "passed" if self.passed else "failed"
+
+
+def main_of(wanted: str, names: Sequence[str]) -> str:
+    """Choose, of the names of splits and directories, the one that a run is about: the wanted one, test, or the first.
+
+    Raises ValueError where there is none.
+    """
+    if not names:
+        raise ValueError("there is nothing that the run could be about")
+    return next((name for name in (wanted, "test") if name in names), names[0])
 
 
 @dataclass(frozen=True)
 class RunRecord:
     """One run. Times are ISO 8601 with offset, durations in seconds.
 
-    `timings` names the steps in order. `seconds` is the whole run up to the report, which shows it.
+    `timings` names the steps in order. `seconds` is the whole run up to the report, which shows it. `night` is the date
+    (YYYY-MM-DD) that the job file's placeholders stood for, empty for a run without a job. `main_target` is the split
+    or directory that the report is about, see `main_of`.
     """
 
     run_id: str
@@ -122,4 +167,6 @@ class RunRecord:
     gates: list[GateResult] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    night: str = ""
+    main_target: str = ""
     format: int = RUN_FORMAT

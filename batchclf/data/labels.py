@@ -16,6 +16,7 @@ from batchclf.errors import DataError, ModelError
 
 LabelMode = Literal["auto", "folders", "none"]
 LABEL_MODES: tuple[LabelMode, ...] = ("auto", "folders", "none")
+_FROM_FOLDERS = "labels from the "
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def label_rule(
     by_folder = {folder: known.get(folder, folder) for folder in folders}
     strangers = [folder for folder in folders if by_folder[folder] not in class_names]
     if not strangers:
-        return LabelRule(by_folder, f"labels from the {len(folders)} class folders")
+        return LabelRule(by_folder, f"{_FROM_FOLDERS}{len(folders)} class folders")
     if labels == "folders":
         nearest = difflib.get_close_matches(strangers[0], known, 1)
         raise ModelError(
@@ -87,6 +88,11 @@ def label_rule(
             + f"rename it, or map it to a class in {root / 'classes.json'}",
         )
     return LabelRule(None, f"no labels (the folder '{strangers[0]}' is not a class of the model)")
+
+
+def are_from_folders(sentence: str) -> bool:
+    """Tell from a rule's sentence, as a run keeps it, whether labels came from class folders."""
+    return sentence.startswith(_FROM_FOLDERS)
 
 
 def _class_folders(root: Path, follow_symlinks: bool) -> list[str]:

@@ -1,9 +1,10 @@
 """The error budget: how many images may be skipped before a run counts as partial."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from batchclf.core.run_record import TargetRecord
 from batchclf.errors import UsageError
 
 
@@ -13,6 +14,10 @@ class Budget:
 
     number: int | None = None
     share: Fraction | None = None
+
+    def held(self, target: TargetRecord) -> TargetRecord:
+        """Note in a target's record whether more of its images were skipped than allowed."""
+        return replace(target, over_budget=self.exceeded(target.skipped, target.scored + target.skipped))
 
     def exceeded(self, skipped: int, images: int) -> bool:
         """Whether more of the `images` (scored and skipped) were skipped than allowed."""

@@ -1,13 +1,14 @@
 """Compare two runs on the images that both have scored."""
 
 import filecmp
-from collections.abc import Iterable
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from batchclf.core.comparison import Comparison
 from batchclf.core.pair_tally import PairTally
 from batchclf.core.run_record import RunRecord
 from batchclf.errors import ComparisonError
+from batchclf.storage.image_facts import IMAGES_FILE
 from batchclf.storage.paired_predictions import PairedAnswers, UnsortedRowsError, read_alone, read_pairs
 from batchclf.storage.run_directory import PREDICTIONS_FILE, read_record
 
@@ -17,38 +18,58 @@ NAMES_IN_MESSAGE = 5
 def compare_runs(first: Path, second: Path, split: str | None = None, *, record: RunRecord | None = None) -> Comparison:
     """Compare the runs in two run directories, the earlier one first, on a split of both.
 
-    `split` is "test", "train" or "" for a directory; None takes the first of test, directory and train that both have.
-    `record` is that of the second run where its run.json has not been written yet. Two files that are the same to the
-    byte are read once. Raises ComparisonError where the runs have different classes, no split or no image in common,
-    and RunError or PredictionsError where a run directory cannot be read.
+    `split` is "test", "train", the name of a directory of a job or "" for a directory without one; None takes the first
+    of test, directory and train that both have. Images are matched by path and, where both runs have an images.csv, by
+    content. `record` is that of the second run where its run.json has not been written yet. Raises ComparisonError
+    where the runs have different classes, no split or no image in common, and RunError or PredictionsError where a run
+    directory cannot be read.
     """
     of_first, of_second = read_record(first), record or read_record(second)
     check_classes(of_first, of_second)
     split = common_split(of_first, of_second) if split is None else split
-    files, names = (first / PREDICTIONS_FILE, second / PREDICTIONS_FILE), tuple(of_first.model.class_names)
+    names = tuple(of_first.model.class_names)
 
-    def tally(pairs: Iterable[PairedAnswers]) -> PairTally:
+    def tally(*, whole: bool) -> PairTally:
         made = PairTally(of_first.run_id, of_second.run_id, split, names)
-        for each in pairs:
-            made.update(each.first, each.second)
-            made.only_first += each.only_first
-            made.only_second += each.only_second
+        for pairs in paired_answers(first, second, names, {split}, whole=whole):
+            count(made, pairs)
         return made
 
-    if _same_content(*files):
-        found = tally(read_alone(files[0], names, split))
-    else:
-        try:
-            found = tally(read_pairs(*files, names, split))
-        except UnsortedRowsError:
-            found = tally(read_pairs(*files, names, split, whole=True))
+    try:
+        found = tally(whole=False)
+    except UnsortedRowsError:
+        found = tally(whole=True)
     if not found.images:
+        replaced = f", {found.replaced:,} have the same path but another content" if found.replaced else ""
         raise ComparisonError(
             f"the runs {first} and {second} have no image in common: {found.only_first:,} images are only in the "
-            f"first, {found.only_second:,} only in the second",
-            hint="images are matched by their path; compare runs of the same folder or data set",
+            f"first, {found.only_second:,} only in the second{replaced}",
+            hint="images are matched by path and content; compare runs of the same folder or data set",
         )
     return found.comparison()
+
+
+def paired_answers(
+    first: Path, second: Path, class_names: tuple[str, ...], splits: Collection[str], *, whole: bool = False
+) -> Iterator[PairedAnswers]:
+    """Give the answers of two run directories to the images of some splits that both have, piece by piece.
+
+    Images are matched by path, and by content unless an images.csv is missing. Files that are the same to the byte are
+    read once. Raises as `read_pairs` does; `whole` is for rows that are not sorted.
+    """
+    files, images = (first / PREDICTIONS_FILE, second / PREDICTIONS_FILE), (first / IMAGES_FILE, second / IMAGES_FILE)
+    by_path = not all(path.is_file() for path in images) or _same_content(*images)
+    if by_path and _same_content(*files):
+        return read_alone(files[0], class_names, splits)
+    return read_pairs(files, class_names, splits, images=None if by_path else images, whole=whole)
+
+
+def count(tally: PairTally, pairs: PairedAnswers) -> None:
+    """Add what was read of the tally's split."""
+    tally.update(pairs.first, pairs.second)
+    tally.only_first += pairs.only_first
+    tally.only_second += pairs.only_second
+    tally.replaced += pairs.replaced
 
 
 def check_classes(first: RunRecord, second: RunRecord) -> None:
@@ -65,10 +86,11 @@ def check_classes(first: RunRecord, second: RunRecord) -> None:
 
 
 def common_split(first: RunRecord, second: RunRecord) -> str:
-    """Choose what to compare: the first of test, directory and train that both have; raises ComparisonError."""
+    """Choose what to compare: test, else the first directory that both have, else train; raises ComparisonError."""
     splits = [{target.split for target in record.targets} for record in (first, second)]
-    for split in ("test", "", "train"):
-        if split in splits[0] and split in splits[1]:
+    both = splits[0] & splits[1]
+    for split in ("test", *sorted(both - {"test", "train"}), "train"):
+        if split in both:
             return split
     words = [" and ".join(sorted(split or "a directory" for split in of_run)) or "nothing" for of_run in splits]
     raise ComparisonError(

@@ -7,7 +7,7 @@ import numpy as np
 
 from batchclf.core.copies import SAME_CORRELATION, Pairs, Prints, Rows, exact_copies, look_alikes
 from batchclf.core.duplicates import EXACT, NEAR, UNCONFIRMED, CopyRows
-from batchclf.core.run_record import TargetRecord
+from batchclf.core.run_record import TargetRecord, main_of
 from batchclf.core.types import Split
 from batchclf.jobs.look_alikes import Look, correlations, look_at_files, look_at_splits
 from batchclf.storage.cells import plain_text
@@ -35,17 +35,17 @@ def find_duplicates(
     of_split: Mapping[str, Rows],
     targets: Sequence[TargetRecord],
     splits: Callable[[], Mapping[str, Split]],
+    main_target: str = "",
 ) -> None:
-    """Write duplicates.csv: test images that are in train, too, where both were scored, else images that come again.
+    """Write duplicates.csv: test images that are in train, too, where both were scored, else images that come again
+    within the target that the report is about.
 
     `of_split` has the rows of images.csv of each split, ascending and without gaps. `splits` is called only where
     images of a split look alike. Raises PredictionsError where predictions.csv is damaged, OSError where the disk
     refuses.
     """
-    if {"test", "train"} <= of_split.keys():
-        copies, originals = of_split["test"], of_split["train"]
-    else:
-        (copies,), originals = of_split.values(), None
+    main = main_of(main_target, list(of_split))
+    copies, originals = of_split[main], of_split["train"] if main == "test" and "train" in of_split else None
     exact = exact_copies(prints, copies, originals)
     # Of images that are the same one stands for all.
     alike = look_alikes(prints, np.setdiff1d(copies, exact[1], assume_unique=True), originals)
@@ -53,8 +53,8 @@ def find_duplicates(
         exact = exact[0][:LISTED_COPIES], exact[1][:LISTED_COPIES]
     texts: Texts = {}
     roots = {target.split: Path(target.source) for target in targets if target.kind == "directory"}
-    if roots:
-        limit = min(COMPARED_FILES, max(50, len(prints) // 20))
+    if main in roots:
+        limit = min(COMPARED_FILES, max(50, len(copies) // 20))
         look = look_at_files(lambda row: roots[texts[row][0]] / texts[row][1])
     else:
         limit = COMPARED_IN_MEMORY

@@ -9,8 +9,6 @@ from batchclf.core.findings import Findings
 from batchclf.core.gap import Gap
 from batchclf.core.history import RunSummary
 from batchclf.core.run_record import RunRecord
-from batchclf.errors import BatchclfError
-from batchclf.jobs.compare import compare_runs
 from batchclf.jobs.history import earlier_runs
 from batchclf.jobs.image_findings import ImageFindings
 from batchclf.jobs.suspicions import find_suspicions
@@ -19,16 +17,17 @@ from batchclf.storage.run_directory import PREDICTIONS_FILE
 
 def gather(
     folder: Path,
-    beside: Path,
     record: RunRecord,
     evaluations: list[Evaluation],
     gap: Gap | None,
     images: ImageFindings,
+    history: tuple[RunSummary, ...],
+    flips: tuple[Comparison, ...],
 ) -> Findings:
-    """Put together the findings of the run in `folder`, whose earlier runs lie in `beside`.
+    """Put together the findings of the run in `folder`.
 
-    An earlier run that cannot be read costs no more than itself. Raises PredictionsError where predictions.csv cannot
-    be read.
+    `history` are the earlier runs, `flips` the comparisons with the last of them. Raises PredictionsError where
+    predictions.csv cannot be read.
     """
     findings = Findings(
         record,
@@ -38,27 +37,23 @@ def gather(
         statistics=images.statistics,
         drift=images.drift,
         drift_note=images.drift_note,
-        history=_same_targets(earlier_runs(beside, record.run_id), record),
+        history=history,
+        flips=flips,
     )
     main = findings.main
     suspicions = None
     if main.labelled is not None:
         csv, names = folder / PREDICTIONS_FILE, tuple(record.model.class_names)
         suspicions = find_suspicions(csv, names, main.split, main.labelled.total)
-    return replace(findings, change=_change(folder, beside, findings), suspicions=suspicions)
+    change = next((each for each in flips if each.split == main.split), None)
+    return replace(findings, change=change, suspicions=suspicions)
 
 
-def _same_targets(runs: tuple[RunSummary, ...], record: RunRecord) -> tuple[RunSummary, ...]:
-    """Keep the runs of the same job or, without a job, those that scored the same: only they can be held against it."""
+def runs_to_compare(beside: Path, record: RunRecord) -> tuple[RunSummary, ...]:
+    """List the earlier runs that lie in `beside`, oldest first, that a run can be held against.
+
+    These are the runs of the same job or, without a job, those that scored the same. Never raises.
+    """
     sources = tuple(target.source for target in record.targets)
+    runs = earlier_runs(beside, record.run_id)
     return tuple(run for run in runs if run.job == record.job and (record.job or run.sources == sources))
-
-
-def _change(folder: Path, beside: Path, findings: Findings) -> Comparison | None:
-    if not findings.history:
-        return None
-    last = findings.history[-1]
-    try:
-        return compare_runs(beside / last.folder, folder, findings.main.split, record=findings.record)
-    except BatchclfError:  # other classes, nothing in common, removed meanwhile: then there is nothing to compare
-        return None

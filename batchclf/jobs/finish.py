@@ -1,28 +1,34 @@
 """The end of every run, of a job or a single `score`: evaluate, gate, run.json, report."""
 
-import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from pathlib import Path
 
-from batchclf import __version__
-from batchclf.core.gate import Gate, check_gate
-from batchclf.core.run_record import DatasetRecord, GateResult, ModelRecord, RunRecord, Status, TargetRecord
+from batchclf.core.evaluation import Evaluation
+from batchclf.core.gap import Gap
+from batchclf.core.gate import Gate
+from batchclf.core.run_record import DatasetRecord, GateResult, RunRecord, Status, TargetRecord
 from batchclf.core.types import Say, Split
+from batchclf.jobs.alarms import with_content
 from batchclf.jobs.evaluate import evaluate_predictions
-from batchclf.jobs.findings import gather
+from batchclf.jobs.findings import gather, runs_to_compare
+from batchclf.jobs.flips import write_flips
+from batchclf.jobs.gates import Tonight, hold_gate
+from batchclf.jobs.hand_over import write_hand_over
 from batchclf.jobs.image_findings import image_findings, look_at_images
 from batchclf.jobs.pictures import load_pictures
-from batchclf.jobs.report_formats import Outs, write_formats
+from batchclf.jobs.provenance import model_record, versions
+from batchclf.jobs.report_formats import Format, Outs, write_formats
 from batchclf.jobs.targets import ScoreSettings
 from batchclf.jobs.watcher import Advance, Watcher
 from batchclf.models.bundle import Bundle
+from batchclf.storage.junit import JUNIT_FILE, write_junit
 from batchclf.storage.metrics import write_metrics
-from batchclf.storage.run_directory import PREDICTIONS_FILE, REPORT_FILE, RunLog, write_record
+from batchclf.storage.run_directory import PREDICTIONS_FILE, RunLog, write_record
 
 
 @dataclass
@@ -81,6 +87,23 @@ class RunHead:
     trained: bool
     settings: ScoreSettings
     dataset: DatasetRecord | None
+    night: str = ""
+    main_target: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Publication:
+    """Where a run goes and what it is held against.
+
+    `beside` is the folder that it will be published in, where its earlier runs are. `baselines` are run ids or paths by
+    name.
+    """
+
+    beside: Path
+    gate: Gate = field(default_factory=Gate)
+    baselines: Mapping[str, str | Path] = field(default_factory=dict)
+    formats: tuple[Format, ...] = ("html",)
+    templates: Path | None = None
 
 
 def finish(
@@ -90,56 +113,78 @@ def finish(
     steps: Steps,
     say: Say,
     splits: Mapping[str, Split],
-    *,
-    beside: Path,
-    gate: Gate,
-    partial: bool = False,
+    to: Publication,
 ) -> RunRecord:
     """Evaluate what was scored, hold it against the gate, and write metrics, run.json and the report.
 
-    `beside` is the folder that the run will be published in, where its earlier runs are. `splits` has the images of the
-    data set.
+    `splits` has the images of the data set.
     """
     with steps.step("evaluate"):
         evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, head.bundle.info.class_names)
     with steps.step("images"):
-        statistics = look_at_images(folder, scored, lambda: splits)
-        images = image_findings(folder, statistics, head.bundle.info.reference, evaluations, gap)
+        statistics = look_at_images(folder, scored, lambda: splits, head.main_target)
+        images = image_findings(folder, statistics, head.bundle.info.reference, evaluations, gap, head.main_target)
     write_metrics(folder, evaluations, gap)
-    gates: list[GateResult] = []
-    test = next((each.labelled for each in evaluations if each.split == "test"), None)
-    if test is not None:
-        gates = check_gate(gate, test, gap)
-    status: Status = "partial" if partial else "ok"
-    if not all(result.passed for result in gates):
-        status = "gate failed"
-    record = RunRecord(
+    scored = with_content(folder, scored)
+    record = _record(head, scored, steps)
+    history = runs_to_compare(to.beside, record)
+    with steps.step("compare"):
+        flips = write_flips(folder, to.beside, record, history, say=say)
+        tonight = Tonight(folder, to.beside, record, evaluations, gap, images, history, to.baselines)
+        gates = hold_gate(to.gate, tonight)
+    status, timings = _status(gates, scored), dict(steps.timings)
+    record = replace(record, gates=gates, status=status, seconds=steps.seconds, timings=timings)
+    write_junit(folder / JUNIT_FILE, record)
+    with steps.step("report"):
+        findings = gather(folder, record, evaluations, gap, images, history, flips)
+        report: Outs = {each: folder / f"report.{each}" for each in to.formats}
+        pictures = partial(load_pictures, targets=scored, splits=lambda: splits)
+        published = to.beside / head.run_id
+        write_formats(report, folder, findings, pictures, templates=to.templates, published=published)
+    record = replace(record, timings=dict(steps.timings))
+    write_record(folder, record)
+    write_hand_over(folder, record)
+    _tell(record, evaluations, gap, say)
+    return record
+
+
+def _record(head: RunHead, scored: list[TargetRecord], steps: Steps) -> RunRecord:
+    """Put down the run as far as it is known before its gate is held."""
+    settings = head.settings
+    return RunRecord(
         run_id=head.run_id,
         job=head.job,
         command=head.command,
-        status=status,
+        status="ok",
         started=steps.started.isoformat(timespec="seconds"),
         seconds=steps.seconds,
-        runtime=head.settings.runtime,
-        precision=head.settings.precision,
-        resize=head.settings.resize,
-        formats=list(head.settings.formats),
-        batch_size=head.settings.images_a_batch(head.bundle),
-        topk=min(head.settings.topk, len(head.bundle.info.class_names)),
-        probabilities=head.settings.probabilities,
+        runtime=settings.runtime,
+        precision=settings.precision,
+        resize=settings.resize,
+        formats=list(settings.formats),
+        batch_size=settings.images_a_batch(head.bundle),
+        topk=min(settings.topk, len(head.bundle.info.class_names)),
+        probabilities=settings.probabilities,
         model=model_record(head.bundle, trained=head.trained),
         targets=scored,
         dataset=head.dataset,
-        gates=gates,
         timings=dict(steps.timings),
-        versions=_versions(head.settings),
+        versions=versions(settings),
+        night=head.night,
+        main_target=head.main_target,
     )
-    with steps.step("report"):
-        findings = gather(folder, beside, record, evaluations, gap, images)
-        report: Outs = {"html": folder / REPORT_FILE}
-        write_formats(report, folder, findings, lambda shown: load_pictures(shown, scored, lambda: splits))
-    record = replace(record, timings=dict(steps.timings))
-    write_record(folder, record)
+
+
+def _status(gates: Sequence[GateResult], scored: Sequence[TargetRecord]) -> Status:
+    """Judge the run; what the deadline cut short is partial, whatever the gate says of that part."""
+    if not all(target.complete for target in scored):
+        return "partial"
+    if not all(result.passed for result in gates):
+        return "gate failed"
+    return "partial" if any(target.over_budget for target in scored) else "ok"
+
+
+def _tell(record: RunRecord, evaluations: Sequence[Evaluation], gap: Gap | None, say: Say) -> None:
     for evaluation in evaluations:
         if evaluation.labelled is not None:
             accuracy = evaluation.labelled.accuracy
@@ -149,39 +194,10 @@ def finish(
             )
     if gap is not None:
         say(gap.sentence)
-    for result in gates:
-        say(f"gate {'passed' if result.passed else 'FAILED'}: {result.sentence}")
-    return record
-
-
-def model_record(bundle: Bundle, *, trained: bool) -> ModelRecord:
-    """Tell run.json about a bundle."""
-    info, data = bundle.info, bundle.info.training_data
-    # A recipe prepares images inside the model; for an imported model it is part of what was chosen.
-    settings = info.settings if data else {**info.settings, "preprocessing": info.preprocessing.sentence}
-    return ModelRecord(
-        path=str(bundle.path.resolve()),
-        digest=bundle.digest,
-        recipe=info.recipe,
-        settings=settings,
-        class_names=list(info.class_names),
-        input_shape=info.input_shape,
-        color_mode=info.color_mode,
-        parameters=info.parameters,
-        trained_on=f"{data.name}, {data.images:,} images" if data else "not known",
-        created=info.created,
-        history=info.history,
-        reference=info.reference,
-        trained_in_this_run=trained,
-    )
-
-
-def _versions(settings: ScoreSettings) -> dict[str, str]:
-    versions = {"batchclf": __version__, "python": platform.python_version()}
-    openvino = ["openvino"] if settings.precision == "bf16" else []
-    for name in ("numpy", "onnxruntime", *openvino, "opencv-python-headless", "tensorflow"):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions
+    for result in record.gates:
+        if result.kind != "alarm" or not result.passed:
+            word = "alarm" if result.kind == "alarm" else "gate"
+            say(f"{word} {'passed' if result.passed else 'FAILED'}: {result.sentence}")
+    silent = sum(result.kind == "alarm" and result.passed for result in record.gates)
+    if silent:
+        say(f"{silent} alarms were silent")

@@ -16,7 +16,7 @@ from batchclf.core.duplicates import Duplicates, summarise, with_all_copies
 from batchclf.core.evaluation import Evaluation
 from batchclf.core.gap import Gap
 from batchclf.core.image_statistics import Histogram, ImageRows, ImageStatistics, StatisticsTally
-from batchclf.core.run_record import TargetRecord
+from batchclf.core.run_record import TargetRecord, main_of
 from batchclf.core.types import Split
 from batchclf.jobs.duplicates import LISTED_COPIES, find_duplicates
 from batchclf.storage.duplicates import DUPLICATES_FILE, read_duplicates
@@ -41,7 +41,10 @@ class ImageFindings:
 
 
 def look_at_images(
-    folder: Path, targets: Sequence[TargetRecord], splits: Callable[[], Mapping[str, Split]] | None = None
+    folder: Path,
+    targets: Sequence[TargetRecord],
+    splits: Callable[[], Mapping[str, Split]] | None = None,
+    main_target: str = "",
 ) -> tuple[ImageStatistics, ...]:
     """Read images.csv of a run; nothing where there is none. It may go on beside the evaluation of the run.
 
@@ -58,7 +61,7 @@ def look_at_images(
         if splits is not None:
             prints.update(rows)
     if splits is not None and tallies:
-        find_duplicates(folder, prints.prints(), prints.of_split(), targets, splits)
+        find_duplicates(folder, prints.prints(), prints.of_split(), targets, splits, main_target)
     return tuple(tally.statistics() for tally in tallies.values())
 
 
@@ -68,6 +71,7 @@ def image_findings(
     reference: Reference | None,
     evaluations: Sequence[Evaluation],
     gap: Gap | None,
+    main_target: str = "",
 ) -> ImageFindings:
     """Work out what the images of a run tell; `statistics` are what `look_at_images` gave.
 
@@ -75,8 +79,9 @@ def image_findings(
     """
     if not statistics:
         return ImageFindings()
-    drift, note = _drift(statistics, evaluations, reference)
-    return ImageFindings(statistics, _duplicates(folder, evaluations, gap), drift, note)
+    main = main_of(main_target, [each.split for each in evaluations])
+    drift, note = _drift(statistics, evaluations, reference, main)
+    return ImageFindings(statistics, _duplicates(folder, evaluations, gap, main), drift, note)
 
 
 class _PrintsTally:
@@ -102,12 +107,12 @@ class _PrintsTally:
         return {split: np.arange(ends[split] - count, ends[split]) for split, count in self._counts.items()}
 
 
-def _duplicates(folder: Path, evaluations: Sequence[Evaluation], gap: Gap | None) -> Duplicates | None:
+def _duplicates(folder: Path, evaluations: Sequence[Evaluation], gap: Gap | None, main: str) -> Duplicates | None:
     if not (folder / DUPLICATES_FILE).is_file():
         return None
     of_split = {evaluation.split: evaluation for evaluation in evaluations}
-    against_train = {"test", "train"} <= of_split.keys()
-    target = of_split["test"] if against_train else evaluations[0]
+    against_train = main == "test" and "train" in of_split
+    target = of_split[main]
     found = summarise(
         read_duplicates(folder / DUPLICATES_FILE),
         target.split,
@@ -124,12 +129,11 @@ def _duplicates(folder: Path, evaluations: Sequence[Evaluation], gap: Gap | None
 
 
 def _drift(
-    statistics: Sequence[ImageStatistics], evaluations: Sequence[Evaluation], reference: Reference | None
+    statistics: Sequence[ImageStatistics], evaluations: Sequence[Evaluation], reference: Reference | None, name: str
 ) -> tuple[tuple[Drift, ...], str]:
     """Hold what was scored against what the model was trained on; tell why where that cannot be."""
     images = {each.split: each for each in statistics}
     answers = {each.split: each for each in evaluations}
-    name = "test" if "test" in images else statistics[0].split
     if name == "train":
         return (), ONLY_TRAIN
     known = _of_train(images["train"], answers["train"]) if "train" in images else None

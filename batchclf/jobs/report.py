@@ -3,16 +3,19 @@
 import importlib
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from batchclf.core.run_record import RunRecord
 from batchclf.core.types import Say
 from batchclf.errors import BatchclfError
 from batchclf.jobs.evaluate import evaluate_predictions
-from batchclf.jobs.findings import gather
+from batchclf.jobs.findings import gather, runs_to_compare
+from batchclf.jobs.flips import write_flips
 from batchclf.jobs.image_findings import ImageFindings, image_findings, look_at_images
 from batchclf.jobs.pictures import load_pictures
 from batchclf.jobs.report_formats import Outs, write_formats
 from batchclf.jobs.splits_again import splits_again
+from batchclf.storage.flips import FLIPS_FILE
 from batchclf.storage.run_directory import PREDICTIONS_FILE, read_record
 
 
@@ -32,11 +35,16 @@ def report_again(folder: Path, outs: Outs, *, templates: Path | None = None, say
     evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, tuple(record.model.class_names))
     try:
         statistics = look_at_images(folder, record.targets)
-        images = image_findings(folder, statistics, record.model.reference, evaluations, gap)
+        reference, main = record.model.reference, record.main_target
+        images = image_findings(folder, statistics, reference, evaluations, gap, main)
     except BatchclfError as error:
         say(f"the report goes without what the images look like: {error.message}")
         images = ImageFindings(drift_note=f"What the images look like cannot be told: {error.message}.")
-    findings = gather(folder, folder.resolve().parent, record, evaluations, gap, images)
+    beside = folder.resolve().parent
+    history = runs_to_compare(beside, record)
+    with TemporaryDirectory() as aside:  # the run directory stays as it was published
+        flips = write_flips(folder, beside, record, history, to=Path(aside) / FLIPS_FILE, say=say)
+    findings = gather(folder, record, evaluations, gap, images, history, flips)
     write_formats(
         outs,
         folder,

@@ -29,10 +29,12 @@ def write_formats(
     pictures: Callable[[tuple[Prediction, ...]], Pictures],
     *,
     templates: Path | None = None,
+    published: Path | None = None,
 ) -> None:
     """Write the report of the run in `folder`, a file for each format.
 
-    `pictures` loads the images that the page would show; it is called for the page only.
+    `pictures` loads the images that the page would show; it is called for the page only. `published` is where the
+    folder will be, if it is not there yet.
 
     Each file is written in one step. Raises BatchclfError where a template of the user's is wrong, RunError where
     skipped.csv cannot be read, and OSError where a file cannot be written.
@@ -56,7 +58,10 @@ def write_formats(
             from batchclf.report.markdown import report_markdown
 
             text = report_markdown(
-                findings, skipped=read_skipped(skipped), generated=generated, folder=str(folder.resolve())
+                findings,
+                skipped=read_skipped(skipped),
+                generated=generated,
+                folder=str((published or folder).resolve()),
             )
             atomic.write_text(out, text)
 

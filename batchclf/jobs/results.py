@@ -19,20 +19,21 @@ from batchclf.storage.skipped import SkippedWriter
 
 @dataclass
 class Counts:
-    """What came of the files of one target so far; `excluded` counts by reason."""
+    """What came of the files of one target so far; `excluded` counts by reason, `folders` images by first folder."""
 
     found: int = 0
     scored: int = 0
     skipped: int = 0
     excluded: Counter[str] = field(default_factory=Counter)
     first_skip: str = ""
+    folders: Counter[str] = field(default_factory=Counter)
 
 
 class Results:
     """Writes blocks into a run directory; use as a context manager.
 
     `kept` is what an earlier run has written there and still holds: writing goes on after its last entry, and
-    `counts` begins with it. Without `head` there is no journal, and the run cannot be resumed.
+    `counts` begins with it, but for the folders. Without `head` there is no journal, and the run cannot be resumed.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Results:
         kept: Sequence[JournalEntry] = (),
     ) -> None:
         self.counts = Counts()
+        self.resumed = bool(kept)
         self._watcher = watcher
         last = kept[-1] if kept else None
         # The journal first: it must never speak of more than the files hold.
@@ -89,6 +91,7 @@ class Results:
         counts.found += block.found
         counts.skipped += len(block.skipped)
         counts.excluded.update(file.reason for file in block.excluded)
+        counts.folders.update(_first_folder(skipped.ref.path) for skipped in block.skipped)
         for skipped in block.skipped:
             self._skipped.write(skipped, split)
             line = utf8_text(f"skipped {skipped.ref.path}: {skipped.reason}")
@@ -98,6 +101,7 @@ class Results:
             self._predictions.write(block.scores, split)
             self._images.write(block.scores.refs, block.facts, block.contents, split)
             counts.scored += len(block.scores.refs)
+            counts.folders.update(_first_folder(ref.path) for ref in block.scores.refs)
         if self._journal is not None:
             positions = self._predictions.positions(), self._images.positions(), self._skipped.positions()
             excluded = dict(counts.excluded)
@@ -108,3 +112,7 @@ class Results:
     def finish(self) -> None:
         """Make the files whole after the last block of the last target."""
         self._predictions.finish()
+
+
+def _first_folder(path: str) -> str:
+    return path[: max(path.find("/"), 0)]

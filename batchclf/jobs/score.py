@@ -1,72 +1,130 @@
 """Score splits or a directory into the files of a run directory, and account for every image."""
 
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from batchclf.core.run_record import PrecisionRecord, TargetRecord
-from batchclf.data.discovery import Found
-from batchclf.data.labels import LabelRule
+from batchclf.core.run_record import TargetRecord
+from batchclf.data.discovery import Found, check_folder
+from batchclf.data.labels import LabelRule, label_rule
 from batchclf.data.selection import select
-from batchclf.errors import ModelError, NothingToScoreError, RunError
+from batchclf.errors import DataError, DeadlineError, ModelError, NothingToScoreError
 from batchclf.jobs.cache import open_cache
-from batchclf.jobs.results import Counts, Results
+from batchclf.jobs.deadline import NO_DEADLINE, Deadline
+from batchclf.jobs.results import Results
+from batchclf.jobs.target_run import IMAGE_HINT, Scorer, TargetRun
 from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget
 from batchclf.jobs.watcher import Watcher
 from batchclf.models.bundle import Bundle
 from batchclf.models.precision import PrecisionCheck
 from batchclf.models.runtimes import Runtime, open_runtime
 from batchclf.scoring.batches import files_per_block
-from batchclf.scoring.cache import ScoreCache
 from batchclf.scoring.decoder import DecodeSetup
 from batchclf.scoring.model_run import ComparedRuntime, ModelRun
 from batchclf.scoring.pool import DecodePool, folder_prefix
 from batchclf.scoring.processes import WorkerProcesses
-from batchclf.scoring.stream import Block, StreamTimes, blocks_of, count_unchanged, score_blocks, score_split
+from batchclf.scoring.stream import StreamTimes, blocks_of, count_unchanged, score_blocks, score_split
 from batchclf.storage.journal import JournalEntry, JournalHead
 
 COMPARED_IMAGES = 250
 """Images of a directory that are also scored with float32 where less precision was asked for; of a split all are."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Scorer:
-    """What every target of a run is scored with; `check` compares with float32 where less precision was asked for."""
-
-    model: ModelRun
-    cache: ScoreCache | None
-    watcher: Watcher
-    check: PrecisionCheck | None
-
-
-def score_splits(
-    targets: Sequence[SplitTarget], bundle: Bundle, settings: ScoreSettings, folder: Path, watcher: Watcher
+def score_targets(
+    targets: Mapping[str, SplitTarget | DirectoryTarget],
+    bundle: Bundle,
+    settings: ScoreSettings,
+    folder: Path,
+    watcher: Watcher,
+    *,
+    deadline: Deadline = NO_DEADLINE,
 ) -> list[TargetRecord]:
-    """Score splits in turn and write their rows into `folder`; they must come in order of their names.
+    """Score splits and directories by their names, in the order of these, and write their rows into `folder`.
 
-    Raises ModelError where a split's classes or shape are not the model's.
+    A directory that is not there or holds no image has a record with nothing scored. Once the deadline has passed the
+    target under way and those after it are left incomplete. Raises ModelError where a split's classes or shape are not
+    the model's, NothingToScoreError where no target has an image that can be read, and DeadlineError where the deadline
+    has passed before the first.
     """
-    for target in targets:
-        _check_split(target, bundle)
-    names = bundle.info.class_names
+    splits = [target for target in targets.values() if isinstance(target, SplitTarget)]
+    for split in splits:
+        _check_split(split, bundle)
     records = []
     with ExitStack() as stack:
-        scorer = _open(stack, bundle, settings, watcher, compared=sum(len(each.split.images) for each in targets))
-        results = stack.enter_context(Results(folder, names, settings, watcher))
-        for target in targets:
+        # Of a directory it is not known beforehand how many images it holds.
+        compared = sum(len(each.split.images) for each in splits) or COMPARED_IMAGES
+        scorer = _open(stack, bundle, settings, watcher, compared=compared)
+        results = stack.enter_context(Results(folder, bundle.info.class_names, settings, watcher))
+        for name, each in sorted(targets.items()):
             results.next_target()
-            run = _TargetRun(scorer, results, target.split.name, f"the {target.split.name} split")
-            watcher.say(f"scoring {run.name}: labels of the data set")
-            block = files_per_block(scorer.model.batch_size, bundle.info.input_shape)
-            blocks = score_split(target.split, scorer.model, names, block, cache=scorer.cache, times=run.times)
-            run.write(blocks, len(target.split.images))
-            records.append(run.record("split", target.dataset, "labels of the data set"))
+            scoring = _Scoring(scorer, results, bundle, settings, deadline)
+            if isinstance(each, SplitTarget):
+                records.append(_split_record(name, each, scoring))
+            else:
+                records.append(_directory_record(name, each, scoring))
         results.finish()
+    if not any(record.scored for record in records):
+        if not all(record.complete for record in records):
+            raise DeadlineError(
+                "the deadline passed before the first image was scored",
+                hint="give a later --deadline, or train the model beforehand",
+            )
+        found = "; ".join(_nothing(record) for record in records)
+        raise NothingToScoreError(f"there is no image to score: {found}", hint=IMAGE_HINT)
     return records
+
+
+def _nothing(record: TargetRecord) -> str:
+    if not record.found:
+        return (
+            f"{record.split}: {record.source} has no files" if record.labels.startswith("no labels") else record.labels
+        )
+    return f"{record.split}: of {record.found:,} files in {record.source} {record.skipped:,} images could not be read"
+
+
+@dataclass(frozen=True, eq=False)
+class _Scoring:
+    """What it takes to score one of several targets."""
+
+    scorer: Scorer
+    results: Results
+    bundle: Bundle
+    settings: ScoreSettings
+    deadline: Deadline
+
+
+def _split_record(name: str, target: SplitTarget, of: _Scoring) -> TargetRecord:
+    scorer, info = of.scorer, of.bundle.info
+    run = TargetRun(scorer, of.results, name, f"the {name} split", deadline=of.deadline)
+    scorer.watcher.say(f"scoring {run.name}: labels of the data set")
+    block = files_per_block(scorer.model.batch_size, info.input_shape)
+    blocks = score_split(target.split, scorer.model, info.class_names, block, cache=scorer.cache, times=run.times)
+    run.write(blocks, len(target.split.images))
+    return run.record("split", target.dataset, "labels of the data set", may_be_empty=not run.complete)
+
+
+def _directory_record(name: str, target: DirectoryTarget, of: _Scoring) -> TargetRecord:
+    """Score a directory of a job."""
+    scorer, info, source = of.scorer, of.bundle.info, str(target.root)
+    run = TargetRun(scorer, of.results, name, f"{name} ({source})", deadline=of.deadline)
+    try:
+        check_folder(target.root)
+    except DataError as error:
+        scorer.watcher.say(f"{run.name}: nothing to score: {error.message}")
+        return run.record("directory", source, error.message, may_be_empty=True)
+    follow = target.selection.follow_symlinks
+    rule = label_rule(target.root, target.labels, info.class_names, follow_symlinks=follow)
+    scorer.watcher.say(f"scoring {run.name}: {rule.sentence}")
+    setup = DecodeSetup(folder_prefix(target.root), info.input_shape, info.color_mode, of.settings.resize)
+    block = files_per_block(scorer.model.batch_size, info.input_shape)
+    with DecodePool(setup, of.settings.workers, cache=scorer.cache, say=scorer.watcher.say) as pool:
+        files = blocks_of(select(target.root, rule, target.selection), block, run.times)
+        run.write(score_blocks(files, pool, scorer.model, cache=scorer.cache, times=run.times), None)
+    if unmatched := rule.unmatched():
+        scorer.watcher.say(unmatched)
+    return run.record("directory", source, rule.sentence, may_be_empty=True)
 
 
 def score_directory(
@@ -100,7 +158,7 @@ def score_directory(
         files = blocks_of(select(target.root, rule, target.selection), block, times)
         kept, files = _still_kept(kept, files, pool, watcher)
         results = stack.enter_context(Results(folder, info.class_names, settings, watcher, head=head, kept=kept))
-        run = _TargetRun(scorer, results, "", source, times)
+        run = TargetRun(scorer, results, "", source, times)
         run.write(score_blocks(files, pool, scorer.model, cache=scorer.cache, times=times), None)
         if unmatched := rule.unmatched():
             watcher.say(unmatched)
@@ -109,7 +167,7 @@ def score_directory(
     return record
 
 
-def _open(stack: ExitStack, bundle: Bundle, settings: ScoreSettings, watcher: Watcher, *, compared: int) -> _Scorer:
+def _open(stack: ExitStack, bundle: Bundle, settings: ScoreSettings, watcher: Watcher, *, compared: int) -> Scorer:
     check = PrecisionCheck() if settings.precision != "f32" else None
 
     def runtime() -> Runtime:
@@ -124,7 +182,7 @@ def _open(stack: ExitStack, bundle: Bundle, settings: ScoreSettings, watcher: Wa
     if cache is not None:
         stack.callback(cache.close)
     model = ModelRun(opening.result, settings.images_a_batch(bundle), say=watcher.say)
-    return _Scorer(model, cache, watcher, check)
+    return Scorer(model, cache, watcher, check)
 
 
 def _check_split(target: SplitTarget, bundle: Bundle) -> None:
@@ -155,71 +213,3 @@ def _still_kept(
         through = kept[same - 1].found if same else 0
         watcher.say(f"an image, or the list of files, has changed; scoring again from file {through + 1:,} on")
     return kept[:same], files
-
-
-class _TargetRun:
-    """The scoring of one target: writes its blocks, and says what came of them."""
-
-    def __init__(
-        self, scorer: _Scorer, results: Results, split: str, name: str, times: StreamTimes | None = None
-    ) -> None:
-        self.times = times or StreamTimes()
-        self.name = name
-        self._scorer = scorer
-        self._results = results
-        self._split = split
-        self._started = time.perf_counter()
-        self._model_before = scorer.model.seconds
-        if scorer.check is not None:
-            scorer.check.clear()
-
-    def write(self, blocks: Iterable[Block], total: int | None) -> None:
-        """Take block after block from the stream and write it; `total` is the number of files, None if unknown."""
-        with self._scorer.watcher.progress(f"scoring {self.name}", total) as advance:
-            advance(self._results.counts.found)
-            for block in blocks:
-                before = time.perf_counter()
-                self._results.write(block, self._split)
-                self.times.write += time.perf_counter() - before
-                advance(block.found)
-
-    def record(self, kind: Literal["split", "directory"], source: str, labels: str) -> TargetRecord:
-        """Account for every file; raises RunError or NothingToScoreError."""
-        counts, times, check = self._results.counts, self.times, self._scorer.check
-        times.model = self._scorer.model.seconds - self._model_before
-        record = TargetRecord(
-            split=self._split,
-            kind=kind,
-            source=source,
-            labels=labels,
-            found=counts.found,
-            scored=counts.scored,
-            skipped=counts.skipped,
-            excluded=counts.excluded.total(),
-            seconds=round(time.perf_counter() - self._started, 3),
-            cached=times.cached,
-            precision=None if check is None else PrecisionRecord(check.images, check.changed, check.largest),
-            timings={name: round(value, 3) for name, value in asdict(times).items() if name != "cached"},
-        )
-        _account(record, self.name, counts, self._scorer.watcher)
-        if check is not None and check.images:
-            self._scorer.watcher.say(f"precision: {check.sentence}")
-        return record
-
-
-def _account(record: TargetRecord, name: str, counts: Counts, watcher: Watcher) -> None:
-    excluded = "; ".join(f"{count:,} {reason}" for reason, count in sorted(counts.excluded.items()))
-    line = (
-        f"{name}: found {record.found:,} = scored {record.scored:,} + skipped {record.skipped:,} "
-        f"+ excluded {record.excluded:,}" + (f" ({excluded})" if excluded else "")
-    )
-    if record.found != record.scored + record.skipped + record.excluded:
-        raise RunError(f"the files do not add up: {line}", hint="this is a fault in batchclf; report it with the log")
-    watcher.say(line + (f"; {record.cached:,} scores come from the cache" if record.cached else ""))
-    if not record.scored:
-        why = f"; the first: {counts.first_skip}" if counts.first_skip else ""
-        raise NothingToScoreError(
-            f"there is no image to score in {name}: found {record.found:,} files, {record.skipped:,} images could "
-            f"not be read, {record.excluded:,} files are excluded" + (f" ({excluded})" if excluded else "") + why,
-            hint="images are files that end in .png, .jpg, .jpeg, .bmp, .gif, .webp, .tif or .tiff",
-        )

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batchclf import __version__
-from batchclf.core.gate import Gate
 from batchclf.core.run_record import DatasetRecord, RunRecord
 from batchclf.core.types import Dataset, Say
 from batchclf.data.discovery import check_folder
@@ -14,9 +13,9 @@ from batchclf.data.labels import LabelRule, label_rule
 from batchclf.errors import ModelError
 from batchclf.jobs.budget import Budget
 from batchclf.jobs.cache import computed_with
-from batchclf.jobs.finish import Logged, RunHead, Steps, finish
+from batchclf.jobs.finish import Logged, Publication, RunHead, Steps, finish
 from batchclf.jobs.report import load_ahead
-from batchclf.jobs.score import score_directory, score_splits
+from batchclf.jobs.score import score_directory, score_targets
 from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget
 from batchclf.jobs.watcher import Watcher
 from batchclf.models.bundle import Bundle, load_bundle
@@ -52,10 +51,10 @@ def score_split_run(
         _say_model(bundle, logged.say)
         with steps.step("score"):
             target = SplitTarget(dataset.name, dataset.class_names, split)
-            scored = score_splits([target], bundle, settings, folder, logged)
+            scored = score_targets({what.name: target}, bundle, settings, folder, logged)
         of_data = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
         head = RunHead(out.name, None, command, bundle, False, settings, of_data)
-        return finish(folder, head, scored, steps, logged.say, {what.name: split}, beside=out.parent, gate=Gate())
+        return finish(folder, head, scored, steps, logged.say, {what.name: split}, Publication(out.parent))
 
 
 def score_directory_run(
@@ -101,11 +100,10 @@ def score_directory_run(
                 kept=run.entries,
                 processes=processes,
             )
-        partial = budget is not None and budget.exceeded(scored.skipped, scored.scored + scored.skipped)
+        if budget is not None:
+            scored = budget.held(scored)
         head = RunHead(out.name, None, command, bundle, False, settings, None)
-        return finish(
-            run.folder, head, [scored], steps, logged.say, {}, beside=out.parent, gate=Gate(), partial=partial
-        )
+        return finish(run.folder, head, [scored], steps, logged.say, {}, Publication(out.parent))
 
 
 def choose_bundle(model: Path | None, reports: Path, *, say: Say) -> Bundle:

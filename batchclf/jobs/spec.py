@@ -1,27 +1,29 @@
-"""Job files: TOML, checked key by key; what is wrong is told with its line and the nearest right key."""
+"""What a job file may hold: the tables and keys of its TOML, as types. `job_file` reads one."""
 
-import difflib
-import re
-import tomllib
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from batchclf.core.gate import Gate
-from batchclf.errors import JobFileError
-from batchclf.models.recipes import RECIPES
+from batchclf.core.gate import WhenUncertain
+from batchclf.core.run_record import main_of
 from batchclf.models.runtimes import Precision, RuntimeName
 from batchclf.storage.prediction_files import Format
-from batchclf.storage.published import MODEL
 
 Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+NotNegative = Annotated[float, Meta(ge=0)]
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 """The seeds that numpy takes."""
 
-PathText = Annotated[str, Meta(min_length=1, pattern=r"^[^\0]+$")]
+NO_NUL = r"^[^\x00]+$"
+PathText = Annotated[str, Meta(pattern=NO_NUL)]
+Text = Annotated[str, Meta(min_length=1)]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z"
+Name = Annotated[str, Meta(pattern=NAME)]
+Command = Annotated[list[Text], Meta(min_length=1)]
+SplitName = Literal["test", "train"]
+ReportFormat = Literal["html", "json", "md"]
 
 
 class DataSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,24 +45,79 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bundle: PathText | None = None
 
 
-class ScoringSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[scoring]: what is scored and how; the names are those of `batchclf score`."""
+class DirectorySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[scoring.directories.NAME]: a folder of images to score; the keys are the options of `batchclf score DIR`.
 
-    splits: list[Literal["test", "train"]] = msgspec.field(default_factory=lambda: ["test", "train"])
+    `fixed` says that it is meant to hold the same images every night, so that nobody need be told.
+    """
+
+    path: PathText
+    labels: PathText = "auto"
+    glob: list[Text] = []
+    follow_symlinks: bool = False
+    max_skipped: str | None = None
+    fixed: bool = False
+
+
+class ScoringSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[scoring]: what is scored and how; the names are those of `batchclf score`.
+
+    `splits` None is both splits of [data], none without [data].
+    """
+
+    splits: list[SplitName] | None = None
+    directories: dict[Name, DirectorySpec] = {}
     batch_size: Positive | None = None
+    workers: Positive | None = None
     topk: Positive = 3
     probabilities: bool = True
     runtime: RuntimeName = "onnx"
     precision: Precision = "f32"
+    resize: Literal["fast", "exact"] = "fast"
     format: list[Format] = msgspec.field(default_factory=lambda: ["csv"])
     cache: bool = True
 
 
+class RuleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[[gate.rules]]: one metric of one target held against bounds, or against an earlier run.
+
+    `class_name` (key `class`) is a class, or `*` for each; `against` is `last-good` or a name of [baselines].
+    `max_drop` and `max_rise` are how far the value may be below and above that of the reference.
+    """
+
+    metric: Text
+    target: Text | None = None
+    class_name: Text | None = msgspec.field(default=None, name="class")
+    min: float | None = None
+    max: float | None = None
+    against: Text | None = None
+    max_drop: NotNegative | None = None
+    max_rise: NotNegative | None = None
+    min_support: Positive = 1
+    when_uncertain: WhenUncertain | None = None
+
+
+AlarmName = Literal["no-images", "no-new-images", "same-images", "fewer-images", "class-folders", "one-class"]
+
+
+class AlarmSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[gate.alarms]: what would go unseen on a silent night; all are on but those that `off` names.
+
+    `count_fell_by` is the share of the last night's images; `one_class` is the share of the answers.
+    """
+
+    off: list[AlarmName] = []
+    count_fell_by: Share = 0.5
+    one_class: Share = 0.95
+
+
 class GateSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[gate]: bounds as shares, 0 to 1."""
+    """[gate]: bounds as shares, 0 to 1; further rules; alarms."""
 
     min_test_accuracy: Share | None = None
     max_gap: Share | None = None
+    rules: list[RuleSpec] = []
+    alarms: AlarmSpec = msgspec.field(default_factory=AlarmSpec)
 
 
 class PublishSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,134 +126,69 @@ class PublishSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reports: PathText = "../reports"
 
 
-class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A job file. Paths in it are relative to the file's own folder; `path` is the file."""
+class ReportSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[report]: which forms of the report the run directory holds; a folder of templates of one's own.
 
-    data: DataSpec
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")] | None = None
+    `target` is the split or directory that the report is about, see `main_target`.
+    """
+
+    target: Text | None = None
+    format: list[ReportFormat] = msgspec.field(default_factory=lambda: ["html"])
+    templates: PathText | None = None
+
+
+class RetentionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[retention]: which runs stay; None keeps all. Baselines, the last good run and the latest one always stay."""
+
+    keep_runs: Positive | None = None
+    keep_days: Positive | None = None
+
+
+class NotifySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[notify]: who is told after the run. Commands get the summary on standard input.
+
+    `prometheus` and `junit` are files to write; `webhook` is an address that the summary is posted to.
+    """
+
+    on_success: Command | None = None
+    on_failure: Command | None = None
+    webhook: Text | None = None
+    webhook_on: Literal["failure", "always"] = "failure"
+    prometheus: PathText | None = None
+    junit: PathText | None = None
+    timeout: Positive = 60
+
+
+class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A job file. Paths in it are relative to the file's own folder.
+
+    `baselines` are runs by name: a run id of this job, or the path of a run directory or a metrics.json. `deadline` is
+    as for `run --deadline`.
+    """
+
+    name: Name | None = None
+    deadline: Text | None = None
+    data: DataSpec | None = None
     model: ModelSpec = msgspec.field(default_factory=ModelSpec)
     scoring: ScoringSpec = msgspec.field(default_factory=ScoringSpec)
+    baselines: dict[Name, PathText] = {}
     gate: GateSpec = msgspec.field(default_factory=GateSpec)
     publish: PublishSpec = msgspec.field(default_factory=PublishSpec)
+    report: ReportSpec = msgspec.field(default_factory=ReportSpec)
+    retention: RetentionSpec = msgspec.field(default_factory=RetentionSpec)
+    notify: NotifySpec = msgspec.field(default_factory=NotifySpec)
 
 
-class Job:
-    """A checked job file with its paths made absolute."""
-
-    def __init__(self, path: Path, spec: JobSpec) -> None:
-        base = path.resolve().parent
-        self.path = path
-        self.spec = spec
-        self.name = spec.name or path.stem
-        self.folder = (base / spec.publish.reports).resolve() / self.name
-        self.bundle = (base / spec.model.bundle).resolve() if spec.model.bundle else self.folder / MODEL
-        self.directory = (base / spec.data.directory).resolve() if spec.data.directory else None
-        self.data_dir = (base / spec.data.data_dir).resolve() if spec.data.data_dir else None
-        self.gate = Gate(spec.gate.min_test_accuracy, spec.gate.max_gap)
+def splits_of(spec: JobSpec) -> list[SplitName]:
+    """Name the splits that a job scores: those it asks for, else both of its data set."""
+    if spec.scoring.splits is not None:
+        return sorted(spec.scoring.splits)
+    return ["test", "train"] if spec.data else []
 
 
-def load_job(path: Path) -> Job:
-    """Read a job file; raises JobFileError that names the line, the key, what was expected and the nearest key."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        hint = "job files lie in jobs/, e.g. jobs/fashion-mnist.toml"
-        raise JobFileError(f"the job file {path} cannot be read: {error.strerror}", hint=hint) from error
-    except UnicodeDecodeError as error:
-        raise JobFileError(f"the job file {path} is not UTF-8 text: {error}", hint="save it as UTF-8") from error
-    try:
-        content = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise JobFileError(f"{path} is not valid TOML: {error}", hint="correct that line") from error
-    _check_keys(path, text, content, JobSpec, ())
-    try:
-        spec = msgspec.convert(content, JobSpec)
-    except msgspec.ValidationError as error:
-        raise _wrong_value(path, text, str(error)) from error
-    _check_together(path, text, spec)
-    return Job(path, spec)
-
-
-def _check_keys(path: Path, text: str, content: dict[str, Any], struct: Any, above: tuple[str, ...]) -> None:
-    fields = {field.name: field.type for field in msgspec.structs.fields(struct)}
-    for key, value in content.items():
-        if key not in fields:
-            nearest = difflib.get_close_matches(key, fields, 1, 0.5)
-            where = f"[{'.'.join(above)}]" if above else "the top level"
-            raise JobFileError(
-                f"{_at(path, text, (*above, key))}: {where} has no key '{key}'; it takes: {', '.join(fields)}",
-                hint=f"did you mean '{nearest[0]}'?" if nearest else "remove it",
-            )
-        inner = fields[key]
-        if isinstance(value, dict) and isinstance(inner, type) and issubclass(inner, msgspec.Struct):
-            _check_keys(path, text, value, inner, (*above, key))
-
-
-def _wrong_value(path: Path, text: str, message: str) -> JobFileError:
-    found = re.fullmatch(r"(.*?)(?: - at `\$\.?(.*)`)?", message, re.DOTALL)
-    what, keys = (
-        (found[1], tuple(filter(None, re.sub(r"\[.*?\]", "", found[2] or "").split(".")))) if found else (message, ())
-    )
-    name = ".".join(keys) or "the job file"
-    what = what.replace("`", "")
-    what = what.replace("Object missing required field data", "the table [data] is missing")
-    if what.startswith("Invalid enum value"):
-        what += f"; choose of: {', '.join(_choices(keys))}"
-    return JobFileError(f"{_at(path, text, keys)}: {name}: {what}", hint="correct the value; the README lists the keys")
-
-
-def _choices(keys: tuple[str, ...]) -> list[str]:
-    kind: Any = JobSpec
-    for key in keys:
-        kind = next(field.type for field in msgspec.structs.fields(kind) if field.name == key)
-    return _literals(kind)
-
-
-def _literals(kind: Any) -> list[str]:
-    if get_origin(kind) is Literal:
-        return list(get_args(kind))
-    return [choice for inner in get_args(kind) for choice in _literals(inner)]
-
-
-def _check_together(path: Path, text: str, spec: JobSpec) -> None:
-    if (spec.data.dataset is None) == (spec.data.directory is None):
-        raise JobFileError(
-            f"{_at(path, text, ('data',))}: [data] takes either dataset or directory, exactly one of them",
-            hint='for example: dataset = "fashion-mnist"',
-        )
-    if spec.model.recipe not in RECIPES:
-        raise JobFileError(
-            f"{_at(path, text, ('model', 'recipe'))}: there is no recipe '{spec.model.recipe}'",
-            hint=f"choose one of: {', '.join(RECIPES)}",
-        )
-    splits = spec.scoring.splits
-    if not splits or len(set(splits)) != len(splits):
-        raise JobFileError(
-            f"{_at(path, text, ('scoring', 'splits'))}: scoring.splits names no split, or one twice",
-            hint='write: splits = ["test", "train"]',
-        )
-    if spec.gate.max_gap is not None and set(splits) != {"test", "train"}:
-        raise JobFileError(
-            f"{_at(path, text, ('gate', 'max_gap'))}: gate.max_gap needs both splits scored",
-            hint='write: splits = ["test", "train"] in [scoring]',
-        )
-    if spec.gate.min_test_accuracy is not None and "test" not in splits:
-        raise JobFileError(
-            f"{_at(path, text, ('gate', 'min_test_accuracy'))}: gate.min_test_accuracy needs the test split scored",
-            hint='add "test" to splits in [scoring]',
-        )
-
-
-def _at(path: Path, text: str, keys: tuple[str, ...]) -> str:
-    """Name the file and, where it can be found, the line of a key (dotted, under its [table] or in a table's line)."""
-    table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
-            table = tuple(part.strip().strip("\"'") for part in header[1].split("."))
-            if table == keys:
-                return f"{path}, line {number}"
-        elif key := re.match(r"\s*([A-Za-z0-9_.\"'-]+)\s*=", line):
-            full = table + tuple(part.strip("\"'") for part in key[1].split("."))
-            if keys and full[: len(keys)] == keys:
-                return f"{path}, line {number}"
-    return _at(path, text, keys[:-1]) if keys else str(path)
+def main_target(spec: JobSpec) -> str:
+    """Name what a job is about: what [report] says, the test split, or the first directory that may have labels."""
+    names = [*spec.scoring.directories, *splits_of(spec)]
+    labelled = [name for name, each in spec.scoring.directories.items() if each.labels != "none"]
+    first = sorted(labelled) or sorted(names) or [""]
+    return main_of(spec.report.target or "", names if "test" in names or spec.report.target in names else first)

@@ -7,7 +7,9 @@ from math import log10
 from batchclf.core.findings import Findings
 from batchclf.core.types import Prediction
 from batchclf.report.pictures import Picture
+from batchclf.report.view_flips import compared_targets, flipped
 from batchclf.report.view_matrix import shown_examples
+from batchclf.report.view_targets import further_directories
 
 SMALLEST, LARGEST = 1_500_000, 4_000_000
 """Bytes of a page of up to 10 and of 1,000 classes; between them it grows with the logarithm, as with each digit."""
@@ -22,11 +24,14 @@ def page_budget(classes: int) -> int:
 def wanted(findings: Findings) -> tuple[Prediction, ...]:
     """Name the images that the page would show, the most important first, each once."""
     labelled, suspicions = findings.main.labelled, findings.suspicions
-    groups: list[Iterable[Prediction]] = []
+    changed = {each.split: flipped(each) for each in compared_targets(findings)}
+    groups: list[Iterable[Prediction]] = [changed.pop(findings.main.split, ())]
     if labelled:
         groups.append(labelled.worst_errors)
+    groups += changed.values()
     if suspicions:
         groups.append(suspicions.shown)
+    groups += [each.labelled.worst_errors for each in further_directories(findings) if each.labelled]
     if labelled:
         groups.append(shown_examples(labelled))
     groups += [evaluation.least_confident for evaluation in findings.evaluations]

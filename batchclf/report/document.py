@@ -22,9 +22,10 @@ from batchclf.core.history import RunSummary
 from batchclf.core.image_statistics import ImageStatistics
 from batchclf.core.overall import Metric
 from batchclf.core.ranking import ClassRanking
-from batchclf.core.run_record import DatasetRecord, GateResult, RunRecord, Status, TargetRecord
+from batchclf.core.run_record import DatasetRecord, GateKind, GateResult, Outcome, RunRecord, Status, TargetRecord
 from batchclf.core.suspicions import LabelSuspicions
 from batchclf.core.types import ColorMode, Prediction, SkippedImage
+from batchclf.report.view_gate import in_order
 from batchclf.report.view_verdict import Direction, verdict_view
 
 DOCUMENT_FORMAT = 1
@@ -33,15 +34,39 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 @dataclass(frozen=True)
+class GatePart:
+    """One rule or alarm of the gate, `value` held against `bound`; both null where there was nothing to hold.
+
+    `outcome` tells what came of it, `passed` decides on the run's status whatever the evidence. `target` and
+    `class_name` are empty where it is about all of them; `against` is what a change is held against.
+    """
+
+    outcome: Outcome
+    passed: bool
+    kind: GateKind
+    name: str
+    target: str
+    class_name: str
+    against: str
+    value: float | None
+    bound: float | None
+    sentence: str
+
+
+@dataclass(frozen=True)
 class VerdictPart:
-    """What the page says first; `change` is null for a run that has no earlier one."""
+    """What the page says first; `change` is null for a run that has no earlier one.
+
+    `partial` says why the run is only partial, null for a whole one. `gates` has what failed first.
+    """
 
     state: RunState
     headline: str
     reason: str
+    partial: str | None
     change: str | None
     direction: Direction | None
-    gates: list[GateResult]
+    gates: list[GatePart]
 
 
 @dataclass(frozen=True)
@@ -64,13 +89,17 @@ class ModelPart:
 
 @dataclass(frozen=True)
 class RunPart:
-    """How the run came about. Times are ISO 8601 with offset, durations in seconds."""
+    """How the run came about. Times are ISO 8601 with offset, durations in seconds.
+
+    `night` is the date of the job's night, YYYY-MM-DD, or empty.
+    """
 
     run_id: str
     job: str | None
     command: list[str]
     status: Status
     started: str
+    night: str
     seconds: float
     runtime: str
     precision: str
@@ -103,7 +132,10 @@ class LabelledPart:
 
 @dataclass(frozen=True)
 class SplitPart:
-    """One split, or a directory, whose `split` is empty; `predicted` counts the predictions of each class."""
+    """One split, or a directory by its name (empty for that of `score`).
+
+    `predicted` counts the predictions of each class.
+    """
 
     split: str
     images: int
@@ -125,7 +157,8 @@ class SkippedReason:
 class ReportDocument:
     """The report of one run. Shares are 0 to 1, differences of shares -1 to 1; what cannot be known is null.
 
-    `main` is the split that the verdict is about. `history` has the earlier runs of the job, oldest first.
+    `main` is the split or directory that the verdict is about. `history` has the earlier runs of the job, oldest first.
+    `flips` compares each target with the last of them, `change` the main one.
     """
 
     generated: str
@@ -142,6 +175,7 @@ class ReportDocument:
     skipped: list[SkippedReason]
     history: list[RunSummary]
     change: Comparison | None
+    flips: list[Comparison]
     kind: Literal["run"] = "run"
     format: int = DOCUMENT_FORMAT
 
@@ -169,9 +203,10 @@ def report_document(findings: Findings, *, skipped: Iterable[SkippedImage], gene
             verdict.state,
             verdict.headline,
             verdict.reason,
+            verdict.partial or None,
             change.sentence if change else None,
             change.direction if change else None,
-            findings.record.gates,
+            [_gate(gate) for gate in in_order(findings.record.gates)],
         ),
         run=_run(findings.record),
         main=findings.main.split,
@@ -185,6 +220,7 @@ def report_document(findings: Findings, *, skipped: Iterable[SkippedImage], gene
         skipped=[SkippedReason(reason, count) for reason, count in reasons.most_common()],
         history=list(findings.history),
         change=findings.change,
+        flips=list(findings.flips),
     )
 
 
@@ -221,6 +257,7 @@ def _run(record: RunRecord) -> RunPart:
         command=record.command,
         status=record.status,
         started=record.started,
+        night=record.night,
         seconds=record.seconds,
         runtime=record.runtime,
         precision=record.precision,
@@ -244,6 +281,21 @@ def _run(record: RunRecord) -> RunPart:
         dataset=record.dataset,
         timings=record.timings,
         versions=record.versions,
+    )
+
+
+def _gate(gate: GateResult) -> GatePart:
+    return GatePart(
+        outcome=gate.outcome,
+        passed=gate.passed,
+        kind=gate.kind,
+        name=gate.name,
+        target=gate.target,
+        class_name=gate.class_name,
+        against=gate.against,
+        value=gate.value,
+        bound=gate.bound,
+        sentence=gate.sentence,
     )
 
 

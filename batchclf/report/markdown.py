@@ -18,13 +18,18 @@ from batchclf.report.metric_words import (
     metric_words,
     p_words,
 )
+from batchclf.report.view_flips import compared_targets
 from batchclf.report.view_format import NOTHING, count, counted, percent, percent_interval, visible
+from batchclf.report.view_gate import GateLine
+from batchclf.report.view_targets import targets_view
 from batchclf.report.view_verdict import verdict_view
 
 MARKS: dict[RunState, str] = {"passed": "✅", "failed": "❌", "uncertain": "❔", "partial": "⚠️", "none": "▫️"}
 KEY_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "mcc")
 SHOWN_CLASSES = SHOWN_PAIRS = SHOWN_REASONS = 3
 SHOWN_FLIPS = 5
+SHOWN_LOST = 3
+SHOWN_TARGETS = 8
 LONGEST_NAME = 80
 LONGEST_REASON = 200
 
@@ -36,17 +41,24 @@ def report_markdown(findings: Findings, *, skipped: Iterable[SkippedImage], gene
     """Sum a run up in about 25 lines; `folder` is the path of the run directory, for the reader to find the rest."""
     record, labelled = findings.record, findings.main.labelled
     verdict = verdict_view(findings, generated)
-    lines = [f"# {MARKS[verdict.state]} {prose(verdict.headline)}: {_subject(record)}", "", prose(verdict.reason)]
+    lines = [f"# {MARKS[verdict.state]} {prose(verdict.headline)} · {_subject(record)}", "", prose(verdict.reason)]
+    if verdict.partial:
+        lines += ["", f"**Partial result.** {prose(verdict.partial)}"]
     if verdict.change:
         lines += ["", prose(verdict.change.sentence)]
     if verdict.gates:
-        lines += ["", *(f"- {gate.word}: {prose(gate.sentence)}" for gate in verdict.gates)]
+        lines += ["", *map(_gate, verdict.gates)]
+    if verdict.more_gates:
+        lines += ["", f"Rules and alarms: {verdict.more_gates}."]
     if labelled:
         lines += ["", *_metrics(labelled)]
     if findings.gap:
         lines += ["", prose(findings.gap.sentence)]
+    lines += [""]
     if labelled:
-        lines += ["", *_weakest(labelled)]
+        lines += _weakest(labelled)
+    lines += _changed(findings)
+    lines += _targets(findings)
     old = f", {verdict.old} before this was written" if verdict.old else ""
     lines += [f"- Skipped: {_skipped(skipped)}", "", f"{verdict.when}{old}. Files: {code(folder, longest=None)}"]
     return "\n".join(lines) + "\n"
@@ -90,6 +102,40 @@ def prose(text: str) -> str:
 def _subject(record: RunRecord) -> str:
     sources = record.dataset.name if record.dataset else ", ".join(target.source for target in record.targets)
     return code(record.job or sources)
+
+
+def _gate(gate: GateLine) -> str:
+    return f"- {gate.word}{f' ({gate.effect})' if gate.effect else ''}: {prose(gate.sentence)}"
+
+
+def _changed(findings: Findings) -> list[str]:
+    """Name what was lost since the last run; nothing where nothing was."""
+    lost = [(each, flip) for each in compared_targets(findings) for flip in each.lost]
+    if not lost:
+        return []
+    total = sum(each.only_first_right for each in compared_targets(findings))
+    named = ", ".join(
+        f"{code(flip.path)} ({code(flip.first_prediction)} → {code(flip.second_prediction)})"
+        for _, flip in lost[:SHOWN_LOST]
+    )
+    more = f" and {count(total - SHOWN_LOST)} more" if total > SHOWN_LOST else ""
+    return [f"- Right in the last run, wrong now: {named}{more}"]
+
+
+def _targets(findings: Findings) -> list[str]:
+    """Sum up each target where there are more than the page is about."""
+    view = targets_view(findings, {})
+    if view is None:
+        return []
+    lines = []
+    for row in view.rows[:SHOWN_TARGETS]:
+        accuracy = f"accuracy {row.accuracy} ({row.accuracy_interval})" if row.accuracy_interval else row.accuracy
+        accuracy = "" if accuracy == NOTHING else accuracy
+        state = "" if row.state == "complete" else row.state
+        facts = filter(None, (f"{row.scored} scored", f"{row.skipped} skipped", accuracy, state))
+        lines.append(f"- Target {code(row.name)}: {', '.join(facts)}")
+    more = len(view.rows) - len(lines)
+    return [*lines, f"- {count(more)} more targets"] if more else lines
 
 
 def _metrics(labelled: LabelledMetrics) -> list[str]:

@@ -8,18 +8,22 @@ from batchclf.core.evaluation import Evaluation
 from batchclf.core.findings import Findings
 from batchclf.core.types import SkippedImage
 from batchclf.report.pictures import Picture, album, pictures_in
+from batchclf.report.target_words import measured, target_names, target_place
 from batchclf.report.view_calibration import CalibrationView, calibration_view
 from batchclf.report.view_classes import ClassesView, classes_view
 from batchclf.report.view_data import DataView, data_view
 from batchclf.report.view_errors import ErrorsView, errors_view
-from batchclf.report.view_facts import FactsView, facts_view, target_name
+from batchclf.report.view_facts import FactsView, facts_view
+from batchclf.report.view_flips import FlipsView, flips_view
 from batchclf.report.view_format import counted, moment, percent, visible
 from batchclf.report.view_gap import GapView, gap_view
+from batchclf.report.view_gate import GateView, gate_view
 from batchclf.report.view_images import SkippedView, UnlabelledView, skipped_view, unlabelled_view
 from batchclf.report.view_matrix import MatrixView, matrix_view
 from batchclf.report.view_numbers import NumbersView, numbers_view
 from batchclf.report.view_ranking import RankingView, ranking_view
-from batchclf.report.view_verdict import Verdict, measured, verdict_view
+from batchclf.report.view_targets import TargetsView, targets_view
+from batchclf.report.view_verdict import Verdict, verdict_view
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,9 @@ class Section:
 class ReportView:
     """The whole page. `matrix`, `classes` and `errors` are None where the main target has no labels.
 
-    `pictures` are all that the page refers to, the most important first; `class_count` is the number of classes.
+    `gate` is None for a run without one, `targets` where the page shows all there is anyway, `flips` where there is no
+    earlier run to compare with. `pictures` are all that the page refers to, the most important first; `class_count` is
+    the number of classes.
     """
 
     title: str
@@ -45,6 +51,9 @@ class ReportView:
     verdict: Verdict
     contents: tuple[Section, ...]
     numbers: NumbersView
+    gate: GateView | None
+    targets: TargetsView | None
+    flips: FlipsView | None
     gap: GapView
     matrix: MatrixView | None
     classes: ClassesView | None
@@ -73,26 +82,32 @@ def build_view(
     """
     record, evaluations, main = findings.record, findings.evaluations, findings.main
     shown = album(pictures)
-    names = {target.split: target_name(target) for target in record.targets}
+    names = target_names(record)
+    places = {target.split: target_place(target) for target in record.targets}
     verdict = verdict_view(findings, generated)
     labelled = main.labelled
     matrix = matrix_view(labelled, shown) if labelled else None
     errors = errors_view(findings, shown)
     unlabelled = tuple(
-        unlabelled_view(e, names.get(e.split, e.split or "directory"), shown)
+        unlabelled_view(e, names.get(e.split, e.split or "directory"), places.get(e.split, ""), shown)
         for e in evaluations
         if e.total and (e.labelled is None or e.labelled.total < e.total)
     )
+    targets, flips = targets_view(findings, shown), flips_view(findings, names, shown)
+    gate = gate_view(record.gates, names)
     subject = record.dataset.name if record.dataset else names.get(main.split, "directory")
     return ReportView(
-        title=f"{verdict.headline}: {_short(main)}, {visible(subject)}, {record.started[:10]}",
+        title=f"{verdict.headline} · {_short(main)}, {visible(subject)}, {record.started[:10]}",
         subject=" · ".join(dict.fromkeys(visible(part) for part in (record.job, subject) if part)),
         run_id=visible(record.run_id),
         generated=moment(generated),
         class_count=len(main.class_names),
         verdict=verdict,
-        contents=_contents(matrix is not None, bool(unlabelled)),
+        contents=_contents(matrix is not None, bool(unlabelled), gate=gate, targets=targets, flips=flips),
         numbers=numbers_view(findings),
+        gate=gate,
+        targets=targets,
+        flips=flips,
         gap=gap_view(findings),
         matrix=matrix,
         classes=classes_view(labelled, findings.gap) if labelled else None,
@@ -103,18 +118,28 @@ def build_view(
         data=data_view(findings, names),
         skipped=skipped_view(skipped),
         facts=facts_view(findings),
-        pictures=pictures_in(errors, *(matrix.examples.values() if matrix else ()), unlabelled),
+        pictures=pictures_in(flips, errors, targets, *(matrix.examples.values() if matrix else ()), unlabelled),
     )
 
 
 def _short(main: Evaluation) -> str:
     if main.labelled is None:
         return f"{counted(main.total, 'image')} scored"
-    return f"{percent(main.labelled.accuracy.value)} {measured(main.split).lower()}"
+    words = measured(main.split)
+    return f"{percent(main.labelled.accuracy.value)} {words[0].lower()}{words[1:]}"
 
 
-def _contents(labelled: bool, unlabelled: bool) -> tuple[Section, ...]:
-    sections = [Section("gap", "Overfitting gap")]
+def _contents(
+    labelled: bool,
+    unlabelled: bool,
+    *,
+    gate: GateView | None,
+    targets: TargetsView | None,
+    flips: FlipsView | None,
+) -> tuple[Section, ...]:
+    optional = ((targets, "targets", "Targets"), (flips, "flips", "Changes"), (gate, "gate", "Gate"))
+    sections = [Section(anchor, title) for there, anchor, title in optional if there]
+    sections.append(Section("gap", "Overfitting gap"))
     if labelled:
         sections += [
             Section("confusion", "Confusion matrix"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from batchclf.core.comparison import CHANCE, ClassChange, Comparison, Flip, MetricChange
+from batchclf.core.comparison import CHANCE, ClassChange, Comparison, MetricChange
 from batchclf.core.intervals import Interval
 from batchclf.core.run_record import RunRecord
 from batchclf.report.metric_words import (
@@ -14,9 +14,10 @@ from batchclf.report.metric_words import (
     difference_interval,
     metric_value,
     metric_words,
-    p_words,
 )
-from batchclf.report.pictures import Picture, Pictures, album, pictures_in
+from batchclf.report.pictures import Picture, album, pictures_in
+from batchclf.report.target_words import is_cut, partial_words, target_names
+from batchclf.report.view_flips import FlipGallery, flip_galleries, flip_test
 from batchclf.report.view_format import (
     NOTHING,
     class_name,
@@ -73,27 +74,6 @@ class ClassChangeRow:
 
 
 @dataclass(frozen=True)
-class FlipShot:
-    """One image on which the runs answer differently; `label` is None where unknown."""
-
-    picture: Picture | None
-    path: str
-    label: str | None
-    first: str
-    second: str
-
-
-@dataclass(frozen=True)
-class FlipGallery:
-    """Some of the `total` images of a kind; `about` says which they are."""
-
-    anchor: str
-    title: str
-    about: str
-    shots: tuple[FlipShot, ...]
-
-
-@dataclass(frozen=True)
 class RunFact:
     """A fact of both runs; `differs` where it is not the same."""
 
@@ -144,11 +124,11 @@ def compare_view(
     percent-encoded; `generated` is an aware time. Raises ValueError where a picture is of another format.
     """
     state, headline = _verdict(comparison)
-    galleries = _galleries(comparison, album(pictures))
+    galleries = flip_galleries(comparison, album(pictures), "the first run", "the second run")
     known, one = comparison.labelled > 0, (comparison.first_run, comparison.second_run)
     return CompareView(
         title=f"{headline}: {visible(one[1])} against {visible(one[0])}",
-        subject=visible(second.job or (second.dataset.name if second.dataset else second.targets[0].source)),
+        subject=_subject(comparison, second),
         state=state,
         headline=headline,
         reason=comparison.sentence,
@@ -162,7 +142,7 @@ def compare_view(
             (count(comparison.both_right), count(comparison.only_first_right)),
             (count(comparison.only_second_right), count(comparison.both_wrong)),
         ),
-        test=_test(comparison),
+        test=flip_test(comparison),
         metrics=tuple(map(_metric_row, comparison.metrics)),
         classes=_class_rows(comparison.per_class),
         galleries=galleries,
@@ -171,6 +151,14 @@ def compare_view(
         generated=moment(generated),
         class_count=len(second.model.class_names),
     )
+
+
+def _subject(comparison: Comparison, second: RunRecord) -> str:
+    """Name the job and what of it is compared."""
+    name = target_names(second).get(comparison.split, "")
+    if not second.job:
+        return visible(second.dataset.name) if second.dataset else name
+    return f"{visible(second.job)} · {name}" if len(second.targets) > 1 and name else visible(second.job)
 
 
 def _verdict(comparison: Comparison) -> tuple[State, str]:
@@ -185,7 +173,11 @@ def _verdict(comparison: Comparison) -> tuple[State, str]:
 
 
 def _notes(comparison: Comparison, first: RunRecord, second: RunRecord) -> tuple[str, ...]:
-    notes = []
+    notes = [
+        f"The {which} run is only partial. {words}"
+        for which, words in (("first", partial_words(first)), ("second", partial_words(second)))
+        if words
+    ]
     if comparison.only_first or comparison.only_second:
         notes.append(
             f"{counted(comparison.images, 'image')} are in both runs and are compared; {count(comparison.only_first)} "
@@ -195,6 +187,10 @@ def _notes(comparison: Comparison, first: RunRecord, second: RunRecord) -> tuple
         notes.append(
             f"{counted(comparison.relabelled, 'image')} have another label in the second run and do not count as right "
             "or wrong."
+        )
+    if comparison.replaced:
+        notes.append(
+            f"{counted(comparison.replaced, 'image')} left out, whose path holds another content in the second run."
         )
     sources = [
         {target.source for target in record.targets if target.split == comparison.split} for record in (first, second)
@@ -206,19 +202,6 @@ def _notes(comparison: Comparison, first: RunRecord, second: RunRecord) -> tuple
             "there are."
         )
     return tuple(notes)
-
-
-def _test(comparison: Comparison) -> str:
-    if comparison.p_value is None:
-        return ""
-    flips = comparison.only_first_right + comparison.only_second_right
-    if not flips:
-        return "No image flipped between right and wrong."
-    return (
-        f"{counted(flips, 'image')} flipped: {count(comparison.only_first_right)} lost, "
-        f"{count(comparison.only_second_right)} gained. If both runs were equally good, a split at least as uneven "
-        f"would come up with {p_words(comparison.p_value)} (McNemar's exact test)."
-    )
 
 
 def _metric_row(change: MetricChange) -> MetricChangeRow:
@@ -266,37 +249,6 @@ def _bar(share: float, interval: Interval, widest: float) -> ChangeBar:
     return ChangeBar(f"M50 0h{50 * share:.1f}v8H50", f"M{low:.1f} 3h{width:.1f}v2h-{width:.1f}")
 
 
-def _galleries(comparison: Comparison, pictures: Pictures) -> tuple[FlipGallery, ...]:
-    lost, gained = comparison.only_first_right, comparison.only_second_right
-    kinds = (
-        ("lost", "Lost", "right in the first run, wrong in the second", comparison.lost, lost),
-        ("gained", "Gained", "wrong in the first run, right in the second", comparison.gained, gained),
-        ("other", "Other changes", _other(comparison), comparison.other, comparison.changed - lost - gained),
-    )
-    galleries = []
-    for anchor, title, which, flips, total in kinds:
-        if flips:
-            some = f"{count(len(flips))} of " if len(flips) < total else ""
-            shots = tuple(_shot(flip, comparison.split, pictures) for flip in flips)
-            about = f"{some}{counted(total, 'image')}, {which}; those that the second run is surest of come first."
-            galleries.append(FlipGallery(anchor, title, about, shots))
-    return tuple(galleries)
-
-
-def _other(comparison: Comparison) -> str:
-    return "wrong in both runs, in another way, or not labelled" if comparison.labelled else "with another answer"
-
-
-def _shot(flip: Flip, split: str, pictures: Pictures) -> FlipShot:
-    return FlipShot(
-        picture=pictures.get((split, flip.path)),
-        path=visible(flip.path),
-        label=None if flip.label is None else class_name(flip.label),
-        first=f"{class_name(flip.first_prediction)} {percent(flip.first_confidence)}",
-        second=f"{class_name(flip.second_prediction)} {percent(flip.second_confidence)}",
-    )
-
-
 def _facts(first: RunRecord, second: RunRecord) -> tuple[RunFact, ...]:
     pairs = zip(_facts_of(first), _facts_of(second), strict=True)
     return tuple(RunFact(term, here, there, here != there) for (term, here), (_, there) in pairs)
@@ -308,7 +260,8 @@ def _facts_of(record: RunRecord) -> list[tuple[str, str]]:
         ("Run", visible(record.run_id)),
         ("Started", moment(datetime.fromisoformat(record.started))),
         ("Took", duration(record.seconds)),
-        ("Status", record.status),
+        ("Night", visible(record.night) or NOTHING),
+        ("Status", f"{record.status}, cut by the deadline" if is_cut(record) else record.status),
         ("Sources", visible(", ".join(dict.fromkeys(target.source for target in record.targets)))),
         ("Scored", count(sum(target.scored for target in record.targets))),
         ("Skipped", count(sum(target.skipped for target in record.targets))),

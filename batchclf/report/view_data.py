@@ -13,6 +13,7 @@ from batchclf.report.view_format import (
     class_name,
     count,
     counted,
+    listed,
     percent,
     points,
     signed,
@@ -319,8 +320,7 @@ def _drift(findings: Findings) -> DriftView:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = [visible(name) for name in names]
-    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+    return listed([visible(name) for name in names])
 
 
 def _drift_row(each: Drift) -> DriftRow:

@@ -7,6 +7,7 @@ from datetime import datetime
 from batchclf.core.evaluation import Evaluation
 from batchclf.core.findings import Findings
 from batchclf.core.run_record import ModelRecord, RunRecord, TargetRecord
+from batchclf.report.target_words import is_cut, target_name, target_place
 from batchclf.report.view_format import (
     NOTHING,
     count,
@@ -19,6 +20,7 @@ from batchclf.report.view_format import (
 )
 
 SHOWN_CLASS_NAMES = 20
+FLIPS_FILE = "flips.csv"
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,20 @@ class FactGroup:
 
 @dataclass(frozen=True)
 class TargetRow:
-    """The row accounting of one target; `adds_up` where found = scored + skipped + excluded."""
+    """The row accounting of one target; `adds_up` where found = scored + skipped + excluded.
+
+    `place` is the path of a directory that has a name; not `complete` where the deadline cut it.
+    """
 
     name: str
+    place: str
     labels: str
     found: str
     scored: str
     skipped: str
     excluded: str
     adds_up: bool
+    complete: bool
     accuracy: str
     accuracy_interval: str
     seconds: str
@@ -83,11 +90,6 @@ def facts_view(findings: Findings) -> FactsView:
     )
 
 
-def target_name(target: TargetRecord) -> str:
-    """Name a target for a reader: its split, or its directory."""
-    return f"{target.split} split" if target.kind == "split" else visible(target.source)
-
-
 def _data(record: RunRecord) -> FactGroup:
     classes = record.model.class_names
     names = ", ".join(visible(name) for name in classes[:SHOWN_CLASS_NAMES])
@@ -103,7 +105,7 @@ def _data(record: RunRecord) -> FactGroup:
             Fact("Test split", counted(record.dataset.test_images, "image")),
         ]
     directories = [target for target in record.targets if target.kind == "directory"]
-    facts += [Fact("Directory", visible(target.source), code=True) for target in directories]
+    facts += [Fact(_directory(target), visible(target.source), code=True) for target in directories]
     resized = f", larger ones shrunk by the {visible(record.resize)} way" if directories else ""
     facts += [
         Fact(
@@ -113,6 +115,10 @@ def _data(record: RunRecord) -> FactGroup:
         Fact(f"Classes ({len(classes)})", names),
     ]
     return FactGroup("Data", tuple(facts))
+
+
+def _directory(target: TargetRecord) -> str:
+    return f"Directory {visible(target.split)}" if target.split else "Directory"
 
 
 def _model(model: ModelRecord) -> FactGroup:
@@ -146,6 +152,8 @@ def _run(record: RunRecord) -> FactGroup:
     facts = [
         Fact("Run", visible(record.run_id), code=True),
         Fact("Job", visible(record.job) if record.job else "none, started by hand"),
+        Fact("Night", visible(record.night)),
+        Fact("Status", f"{record.status}, cut by the deadline" if is_cut(record) else record.status),
         Fact("Command", visible(shlex.join(record.command)), code=True),
         Fact("Started", _moment(record.started)),
         Fact("Duration", duration(record.seconds)),
@@ -185,12 +193,14 @@ def _target(target: TargetRecord, evaluation: Evaluation | None) -> TargetRow:
     fast = target.seconds > 0 and target.scored > 0
     return TargetRow(
         name=target_name(target),
+        place=target_place(target),
         labels=visible(target.labels),
         found=count(target.found),
         scored=count(target.scored),
         skipped=count(target.skipped),
         excluded=count(target.excluded),
         adds_up=target.found == target.scored + target.skipped + target.excluded,
+        complete=target.complete,
         accuracy=percent(labelled.accuracy.value) if labelled else NOTHING,
         accuracy_interval=percent_interval(labelled.accuracy) if labelled else "",
         seconds=duration(target.seconds),
@@ -203,6 +213,7 @@ def _files(findings: Findings) -> tuple[File, ...]:
     others = [File(f"predictions.{name}", "the same rows, exact") for name in formats if name != "csv"]
     images = (File("images.csv", "size, mode and brightness of each image"),) if findings.statistics else ()
     copies = (File("duplicates.csv", "images that occur twice"),) if findings.duplicates else ()
+    flips = (File(FLIPS_FILE, "answers that changed since the last run"),) if findings.flips else ()
     metrics = (
         File("per_class.csv", "metrics of each class"),
         File("confusion.csv", "confusion counts"),
@@ -213,6 +224,7 @@ def _files(findings: Findings) -> tuple[File, ...]:
         *(metrics if any(evaluation.labelled for evaluation in findings.evaluations) else ()),
         *images,
         *copies,
+        *flips,
         File("metrics.json", "all numbers"),
         File("skipped.csv", "files not scored, with reasons"),
         File("run.json", "how the run came about"),

@@ -1,6 +1,7 @@
 """Numbers, times and names as the report shows them."""
 
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from math import isfinite
 
@@ -82,6 +83,11 @@ def count(number: int) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """Format a number with its noun: `1 image`, `2 images`; `many` only where it is not `one` + s."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Join words as in a sentence: `a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else list(words))
 
 
 def duration(seconds: float) -> str:

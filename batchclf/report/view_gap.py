@@ -1,9 +1,7 @@
 """The part of the report on overfitting: train against test, overall and by class, and what bears on it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from batchclf.core.evaluation import Evaluation
 from batchclf.core.findings import Findings
 from batchclf.core.gap import ClassGap, Gap, Overfitting
 from batchclf.core.intervals import Estimate
@@ -87,7 +85,7 @@ def gap_view(findings: Findings) -> GapView:
     gap = findings.gap
     learning, nights = learning_view(findings.record.model.history), nights_view(findings)
     if gap is None:
-        return GapView(_why_missing(findings.evaluations), "", "", "", (), "", (), (), "", learning, None, nights)
+        return GapView(_why_missing(findings), "", "", "", (), "", (), (), "", learning, None, nights)
     compared = sorted((c for c in gap.per_class if c.gap is not None), key=_by_gap)
     shown = compared[:SHOWN_DUMBBELLS]
     return GapView(
@@ -151,14 +149,21 @@ def _why_no_loss(findings: Findings) -> str:
     return "The gap in loss needs the probabilities of all classes: score with --probabilities."
 
 
-def _why_missing(evaluations: Sequence[Evaluation]) -> str:
-    splits = {evaluation.split: evaluation for evaluation in evaluations}
+def _why_missing(findings: Findings) -> str:
+    targets = {target.split: target for target in findings.record.targets}
+    directories = {name for name, target in targets.items() if target.kind == "directory"}
+    splits = {each.split: each for each in findings.evaluations if each.split not in directories}
     other = {"test": "train", "train": "test"}
     scored = [split for split in other if split in splits]
+    absent = targets.keys() & other.keys() - splits.keys() - directories
+    cut = " and the ".join(sorted(split for split in absent if not targets[split].complete))
+    if cut:
+        return f"The deadline passed before an image of the {cut} split was scored, so there is no gap to tell."
     if not scored:
+        what = "a directory" if len(findings.record.targets) == 1 else "directories"
         return (
             "The gap compares a model's accuracy on the images it was trained on with its accuracy on new "
-            "ones. This run scored a directory; a job with both splits of a data set shows the gap."
+            f"ones. This run scored {what}; a job with both splits of a data set shows the gap."
         )
     if len(scored) == 1:
         return (

@@ -62,10 +62,12 @@ class ConfidenceRow:
 class UnlabelledView:
     """What can be shown of images that have no label; `note` says how many those are.
 
-    `predicted` are the most frequent classes, `predicted_part` says of how many; `bins` are those of `histogram`.
+    `split` is what the target is called, `place` where it is, empty where the name says it. `predicted` are the most
+    frequent classes, `predicted_part` says of how many; `bins` are those of `histogram`.
     """
 
     split: str
+    place: str
     note: str
     predicted: tuple[PredictedRow, ...]
     predicted_part: str
@@ -121,32 +123,42 @@ def shots(images: Iterable[Prediction], pictures: Pictures) -> tuple[Shot, ...]:
     )
 
 
-def unlabelled_view(evaluation: Evaluation, source: str, pictures: Pictures) -> UnlabelledView:
-    """Show the predictions of a target of which some or all images have no label."""
-    known = evaluation.labelled.total if evaluation.labelled else 0
-    total = evaluation.total
-    if known:
-        note = f"{count(total - known)} of {counted(total, 'image')} have no label."
-    else:
-        note = f"None of the {counted(total, 'image')} has a label."
-    numbers = evaluation.predicted_counts.tolist()
-    most = max(numbers, default=0) or 1
+def predicted_rows(evaluation: Evaluation, most: int) -> tuple[tuple[PredictedRow, ...], str]:
+    """Show the `most` most frequent predictions; the text says of how many classes, empty where these are all."""
+    numbers, total = evaluation.predicted_counts.tolist(), evaluation.total
+    largest = max(numbers, default=0) or 1
     order = sorted(range(len(numbers)), key=lambda i: -numbers[i])
     rows = tuple(
         PredictedRow(
             name=visible(evaluation.class_names[i]),
             count=count(numbers[i]),
             share=percent(numbers[i] / total) if total else percent(0.0),
-            bar=bar(numbers[i] / most, None),
+            bar=bar(numbers[i] / largest, None),
         )
-        for i in order[:SHOWN_PREDICTED]
+        for i in order[:most]
     )
+    return rows, f"showing {len(rows)} of {count(len(order))} classes" if len(rows) < len(order) else ""
+
+
+def unlabelled_view(evaluation: Evaluation, name: str, place: str, pictures: Pictures) -> UnlabelledView:
+    """Show the predictions of a target of which some or all images have no label.
+
+    `name` is what the target is called, `place` where it is, empty where the name says it.
+    """
+    known = evaluation.labelled.total if evaluation.labelled else 0
+    total = evaluation.total
+    if known:
+        note = f"{count(total - known)} of {counted(total, 'image')} have no label."
+    else:
+        note = f"None of the {counted(total, 'image')} has a label."
+    rows, part = predicted_rows(evaluation, SHOWN_PREDICTED)
     counts = evaluation.confidence_counts.tolist()
     return UnlabelledView(
-        split=visible(source),
+        split=visible(name),
+        place=place,
         note=note,
         predicted=rows,
-        predicted_part=f"showing {len(rows)} of {count(len(order))} classes" if len(rows) < len(order) else "",
+        predicted_part=part,
         histogram=HistogramPanel("all", counted(total, "prediction"), tuple(counts)),
         bins=tuple(_confidence_row(place, len(counts), number, total) for place, number in enumerate(counts)),
         least_confident=shots(evaluation.least_confident, pictures),

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import quote
@@ -23,6 +23,8 @@ from batchclf.report.view_format import (
     points_interval,
     visible,
 )
+from batchclf.report.view_gate import in_order
+from batchclf.report.view_verdict import headline
 
 MOST_RUNS = 400
 """So many runs of a job are listed; all further ones are counted."""
@@ -41,13 +43,6 @@ _LINKED = {
     "log.jsonl": "log",
 }
 _LONGEST_MESSAGE = 300
-_GATE_WORDS: dict[RunState, str] = {
-    "passed": "Gate passed",
-    "failed": "Gate failed",
-    "uncertain": "Not enough evidence",
-    "partial": "Partial result",
-    "none": "Scored",
-}
 
 
 @dataclass(frozen=True)
@@ -60,14 +55,22 @@ class Link:
 
 @dataclass(frozen=True)
 class RunRow:
-    """One night. `message` says what was wrong, empty where nothing was; numbers are empty where there are none."""
+    """One night. `message` says what was wrong, empty where nothing was; numbers are empty where there are none.
+
+    `bad` where it counts as trouble, `last_good` on the newest run that later ones are held against. `night` is empty
+    where it is the date of `time`. `removed` where only its numbers are left.
+    """
 
     state: RunState
     word: str
+    bad: bool
     time: str
     name: str
     report: str
     message: str
+    night: str = ""
+    last_good: bool = False
+    removed: bool = False
     accuracy: str = ""
     accuracy_interval: str = ""
     gap: str = ""
@@ -116,7 +119,7 @@ def index_view(histories: Sequence[JobHistory], *, generated: datetime) -> Index
     ordered = sorted(histories, key=lambda job: (_is_of_score(job), job.name))
     most = min(MOST_RUNS, max(OPEN_RUNS, MOST_RUNS_IN_ALL // max(1, len(ordered))))
     jobs = tuple(_job(job, f"job-{number}", most, generated) for number, job in enumerate(ordered, 1))
-    return IndexView(moment(generated), jobs, sum(job.last.state in ("failed", "partial") for job in jobs))
+    return IndexView(moment(generated), jobs, sum(job.last.bad for job in jobs))
 
 
 def _is_of_score(job: JobHistory) -> bool:
@@ -148,25 +151,29 @@ def _job(job: JobHistory, anchor: str, most: int, generated: datetime) -> JobVie
 
 def _timed(job: JobHistory) -> list[tuple[datetime, RunRow]]:
     timed, model = [], ""
+    last_good = next((run for run in reversed(job.runs) if run.good), None) if not _is_of_score(job) else None
     for run in job.runs:
         changed = bool(model) and run.model_digest != model
         model = run.model_digest
-        timed.append((_time(run.started), _run_row(job.name, run, changed)))
+        row = _run_row(job.name, run, changed)
+        timed.append((_time(run.started), replace(row, last_good=run is last_good)))
     timed += [(_time(run.started, run.run_id), _failed_row(job.name, run)) for run in job.failed]
     return timed + [(_time("", run.folder), _unread_row(run)) for run in job.unread]
 
 
 def _run_row(job: str, run: RunSummary, changed: bool) -> RunRow:
     state = run_state(run.status, run.gates)
-    missed = "; ".join(gate.sentence for gate in run.gates if not gate.passed)
     has_report = "report.html" in run.files
     return RunRow(
         state=state,
-        word=_GATE_WORDS[state],
+        word="Scored" if state == "none" else headline(state, run.gates),
+        bad=_is_bad(run),
         time=_short(_time(run.started)),
         name=visible(run.folder),
         report=address(job, run.folder, "report.html") if has_report else "",
-        message=_cut(missed),
+        message=_cut(_message(run)),
+        night=visible(run.night) if run.night != run.started[:10] else "",
+        removed=not run.files,
         accuracy=percent(run.accuracy.value) if run.accuracy else NOTHING,
         accuracy_interval=percent_interval(run.accuracy) if run.accuracy else "",
         gap=points(run.gap.value) if run.gap else NOTHING,
@@ -182,16 +189,27 @@ def _run_row(job: str, run: RunSummary, changed: bool) -> RunRow:
     )
 
 
+def _is_bad(run: RunSummary) -> bool:
+    return not run.good or run_state(run.status, run.gates) == "failed"
+
+
+def _message(run: RunSummary) -> str:
+    """Say what did not pass, else what could not be told."""
+    told = [gate.sentence for gate in in_order(run.gates) if not gate.passed]
+    told = told or [gate.sentence for gate in run.gates if gate.missing]
+    return "; ".join(told)
+
+
 def _failed_row(job: str, run: FailedRun) -> RunRow:
     message = _cut(run.message) or "the log tells no error"
-    links = (Link("log", address(job, run.log)),)
+    links = (Link("log", address(job, run.log)),) if run.log else ()
     time = _short(_time(run.started, run.run_id))
-    return RunRow("failed", "Run failed", time, visible(run.run_id), "", message, links=links)
+    return RunRow("failed", "Run failed", True, time, visible(run.run_id), "", message, links=links)
 
 
 def _unread_row(run: UnreadRun) -> RunRow:
     time = _short(_time("", run.folder))
-    return RunRow("none", "Unreadable", time, visible(run.folder), "", _cut(run.reason))
+    return RunRow("none", "Unreadable", False, time, visible(run.folder), "", _cut(run.reason))
 
 
 def address(*parts: str) -> str:
@@ -204,8 +222,7 @@ def _trend(runs: Sequence[RunSummary], name: Literal["accuracy", "gap"]) -> tupl
     for run in runs[-MOST_RUNS:]:
         value = run.accuracy if name == "accuracy" else run.gap
         if value is not None and (time := _time(run.started)) > _NEVER:
-            bad = run_state(run.status, run.gates) in ("failed", "partial")
-            found.append(TrendPoint(time, value.value, value.interval.low, value.interval.high, bad))
+            found.append(TrendPoint(time, value.value, value.interval.low, value.interval.high, _is_bad(run)))
     return tuple(found) if len(found) > 1 else ()
 
 

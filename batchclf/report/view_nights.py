@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
-from urllib.parse import quote
 
 from batchclf.core.findings import Findings
 from batchclf.core.history import RunSummary
 from batchclf.core.intervals import Estimate
+from batchclf.core.run_record import Status
+from batchclf.report.view_flips import report_address
 from batchclf.report.view_format import (
     NOTHING,
     count,
@@ -26,10 +27,15 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 @dataclass(frozen=True)
 class NightRow:
-    """One run; `address` is that of its report, beside this one, empty for this run."""
+    """One run; `address` is that of its report beside this one, empty for this run and where there is none any more.
+
+    `status` is empty where the run was good.
+    """
 
     when: str
     address: str
+    this: bool
+    status: str
     train: str
     train_interval: str
     test: str
@@ -60,6 +66,7 @@ class NightsView:
 class _Night:
     started: str
     address: str
+    status: Status
     train: Estimate | None
     test: Estimate | None
     gap: Estimate | None
@@ -73,7 +80,8 @@ def nights_view(findings: Findings) -> NightsView:
     nights = [night for night in nights if night.test or night.gap]
     if not nights:
         return NightsView(_why_missing(findings), "", (), (), (), (), (), "")
-    nights.append(_this(findings))
+    this = _this(findings)
+    nights.append(this)
     shown = nights[-SHOWN_NIGHTS:]
     train, test, gap = (tuple(getattr(night, name) for night in shown) for name in ("train", "test", "gap"))
     return NightsView(
@@ -83,7 +91,7 @@ def nights_view(findings: Findings) -> NightsView:
         train=train if any(train) else (),
         test=test,
         gap=gap if any(gap) else (),
-        rows=tuple(map(_row, reversed(shown))),
+        rows=tuple(_row(night, this=night is this) for night in reversed(shown)),
         part=f"the last {len(shown)} of {count(len(nights))} runs" if len(shown) < len(nights) else "",
     )
 
@@ -99,7 +107,8 @@ def _why_missing(findings: Findings) -> str:
 def _earlier(run: RunSummary) -> _Night:
     return _Night(
         started=run.started,
-        address=f"../{quote(run.folder, errors='surrogateescape')}/report.html",
+        address=report_address(run),
+        status=run.status,
         train=_finite(run.train_accuracy),
         test=_finite(run.accuracy),
         gap=_finite(run.gap),
@@ -114,6 +123,7 @@ def _this(findings: Findings) -> _Night:
     return _Night(
         started=findings.record.started,
         address="",
+        status=findings.record.status,
         train=train.accuracy if train else None,
         test=main.accuracy if main else None,
         gap=gap.gap if gap else None,
@@ -134,10 +144,12 @@ def _day(started: str) -> str:
     return f"{time.day} {_MONTHS[time.month - 1]}"
 
 
-def _row(night: _Night) -> NightRow:
+def _row(night: _Night, *, this: bool) -> NightRow:
     return NightRow(
         when=moment(datetime.fromisoformat(night.started)),
         address=night.address,
+        this=this,
+        status="" if night.status == "ok" else night.status,
         train=percent(night.train.value) if night.train else NOTHING,
         train_interval=percent_interval(night.train) if night.train else "",
         test=percent(night.test.value) if night.test else NOTHING,

@@ -7,6 +7,7 @@ from batchclf.core.findings import Findings
 from batchclf.core.gap import Gap
 from batchclf.core.overall import Metric
 from batchclf.report.metric_words import LOSSES, metric_interval, metric_value, metric_words
+from batchclf.report.target_words import measured, target_name
 from batchclf.report.view_bar import Bar, bar
 from batchclf.report.view_format import (
     NOTHING,
@@ -18,7 +19,6 @@ from batchclf.report.view_format import (
     points,
     points_interval,
 )
-from batchclf.report.view_verdict import measured
 
 LEAST_OVERCONFIDENCE = 0.0005
 """Less is not worth a word: it is shown as 0.0 points."""
@@ -70,8 +70,8 @@ def numbers_view(findings: Findings) -> NumbersView:
     """Show the metrics of the main split, or what can be said of it without labels."""
     main = findings.main
     if main.labelled is None:
-        return NumbersView(_unlabelled_measures(main), (), _notes(main))
-    return NumbersView(_labelled_measures(findings, main.labelled), _rows(main.labelled), _notes(main))
+        return NumbersView(_unlabelled_measures(main), (), _notes(findings))
+    return NumbersView(_labelled_measures(findings, main.labelled), _rows(main.labelled), _notes(findings))
 
 
 def _labelled_measures(findings: Findings, labelled: LabelledMetrics) -> tuple[Measure, ...]:
@@ -170,9 +170,13 @@ def _unlabelled_measures(main: Evaluation) -> tuple[Measure, ...]:
     )
 
 
-def _notes(main: Evaluation) -> tuple[str, ...]:
-    notes = []
+def _notes(findings: Findings) -> tuple[str, ...]:
+    notes, main = [], findings.main
     labelled = main.labelled
+    target = next((each for each in findings.record.targets if each.split == main.split), None)
+    if target is not None and not target.complete:
+        name = f"the {target_name(target)}" if target.kind == "split" else target_name(target)
+        notes.append(f"The deadline cut {name}: these numbers rest on the {counted(main.total, 'image')} until then.")
     if labelled and labelled.total < main.total:
         notes.append(
             f"{count(labelled.total)} of {counted(main.total, 'image')} have a label; accuracy and "

@@ -1,6 +1,7 @@
 """The first thing to read: is the model good enough, why, and what has changed since the last run."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -10,6 +11,7 @@ from batchclf.core.findings import Findings
 from batchclf.core.gate import RunState, run_state
 from batchclf.core.history import RunSummary
 from batchclf.core.run_record import GateResult, RunRecord
+from batchclf.report.target_words import measured, partial_words, target_names
 from batchclf.report.view_format import (
     age,
     count,
@@ -21,20 +23,15 @@ from batchclf.report.view_format import (
     points,
     visible,
 )
+from batchclf.report.view_gate import GateLine, gate_line, held_words, in_order, rules_and_alarms
 
 Direction = Literal["better", "worse", "same", "unknown"]
 UNKNOWN = "how many are right cannot be known without labels"
 CHANCE = 0.05
 """From this p value on a change is said to be possibly chance."""
 
-
-@dataclass(frozen=True)
-class GateLine:
-    """One bound of the gate: `word` says in a word or two how it went, `state` colours it."""
-
-    state: Literal["met", "missed", "uncertain"]
-    word: str
-    sentence: str
+SHOWN_GATES = 8
+"""So many rules and alarms stand in the verdict; the section on the gate has them all."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +46,21 @@ class Change:
 class Verdict:
     """`started` is ISO 8601 with offset; `old` is the age of the numbers when the page was written, empty below 1 h.
 
+    `partial` says why the run is only partial, empty for a whole one. `gates` are what needs a look and, where they are
+    few, the others; `more_gates` counts those that are not there. `night` is empty where it is the date of `started`.
     `change` is None for a run that belongs to no job.
     """
 
     state: RunState
     headline: str
     reason: str
+    partial: str
     gates: tuple[GateLine, ...]
+    more_gates: str
     change: Change | None
     started: str
     when: str
+    night: str
     old: str
 
 
@@ -66,68 +68,61 @@ def verdict_view(findings: Findings, generated: datetime) -> Verdict:
     """Judge the run by its status and its gates."""
     record = findings.record
     state = run_state(record.status, record.gates)
-    missed = [gate for gate in record.gates if not gate.passed]
-    headline = {
-        "passed": "Gate passed",
-        "failed": "Gate failed",
-        "uncertain": "Not enough evidence",
-        "partial": "Partial result, gate failed" if missed else "Partial result",
-        "none": "Scored, no gate set",
-    }[state]
     started = datetime.fromisoformat(record.started)
     since = generated - started - timedelta(seconds=record.seconds)
+    gates, more_gates = _gate_lines(record)
     return Verdict(
         state=state,
-        headline=headline,
-        reason=_reason(state, record, findings.main, missed),
-        gates=tuple(_gate_line(gate) for gate in record.gates),
-        change=_change(findings),
+        headline=headline(state, record.gates),
+        reason=_reason(state, record, findings.main),
+        partial=partial_words(record),
+        gates=gates,
+        more_gates=more_gates,
+        change=_of_main(_change(findings), findings),
         started=started.isoformat(),
         when=f"Run of {moment(started)}, took {duration(record.seconds)}",
+        night=record.night if record.night != record.started[:10] else "",
         old=age(since),
     )
 
 
-def measured(split: str) -> str:
-    """Name the accuracy of a split."""
-    return {"test": "Test accuracy", "train": "Train accuracy"}.get(split, "Accuracy")
+def headline(state: RunState, gates: Sequence[GateResult]) -> str:
+    """Say in a few words how a run is judged."""
+    missed = rules_and_alarms([gate for gate in gates if not gate.passed])
+    failed = f": {missed}" if missed else ""
+    rules = [gate for gate in gates if gate.kind != "alarm"]
+    if state == "passed" and rules and all(gate.missing for gate in rules):
+        return "No earlier good run yet"
+    return {
+        "passed": "Gate passed",
+        "failed": f"Gate failed{failed}",
+        "uncertain": "Not enough evidence",
+        "partial": f"Partial result, gate failed{failed}" if missed else "Partial result",
+        "none": "Scored, no gate set",
+    }[state]
 
 
-def _gate_line(gate: GateResult) -> GateLine:
-    sentence = visible(gate.sentence)
-    if not gate.certain:
-        return GateLine("uncertain", "Just met" if gate.passed else "Just missed", sentence)
-    return GateLine("met", "Met", sentence) if gate.passed else GateLine("missed", "Not met", sentence)
+def _gate_lines(record: RunRecord) -> tuple[tuple[GateLine, ...], str]:
+    """Choose what stands in the verdict: all where they are few, else what did not pass; and count the rest."""
+    ordered, names = in_order(record.gates), target_names(record)
+    if len(ordered) > SHOWN_GATES:
+        ordered = [gate for gate in ordered if gate.outcome != "passed"][:SHOWN_GATES]
+    rest = len(record.gates) - len(ordered)
+    passed = sum(gate.outcome == "passed" for gate in record.gates)
+    words = f"{rules_and_alarms(record.gates)} in all, {count(passed)} passed" if rest else ""
+    return tuple(gate_line(gate, names) for gate in ordered), words
 
 
-def _reason(state: RunState, record: RunRecord, main: Evaluation, missed: list[GateResult]) -> str:
-    score, bounds = _score(main), len(record.gates)
+def _reason(state: RunState, record: RunRecord, main: Evaluation) -> str:
+    score, held = _score(main), held_words(record.gates)
     if state == "none":
-        return f"{score}; no bound was set that it could be held against."
-    if state == "passed":
-        return f"{score}; {'the bound is' if bounds == 1 else f'all {bounds} bounds are'} met."
-    if state == "failed":
-        if not bounds:
-            return f"{score}; the gate was not met."
-        which = "the bound is" if bounds == 1 else f"{len(missed)} of {bounds} bounds {_are(len(missed))}"
-        return f"{score}; {which} not met."
+        return f"{score}; no rule was set that it could be held against."
+    if not held:
+        return f"{score}; the gate was not met." if state == "failed" else f"{score}."
     if state == "uncertain":
-        close = sum(not gate.certain for gate in record.gates)
-        which = "the bound lies" if bounds == 1 else f"{close} of {bounds} bounds {'lies' if close == 1 else 'lie'}"
-        outcome = "failed (exit code 3)" if missed else "passed (exit code 0)"
-        return (
-            f"{score}; {which} within the 95% interval, so chance alone can tip it. By its value the gate is {outcome}."
-        )
-    scored = sum(target.scored for target in record.targets)
-    lost = sum(target.skipped for target in record.targets)
-    share = f"Only {count(scored)} of {counted(scored + lost, 'image')} could be scored"
-    if main.labelled is None:
-        return f"{share}; {UNKNOWN}." if main.total else f"{share}."
-    return f"{share}; {score[0].lower()}{score[1:]}."
-
-
-def _are(number: int) -> str:
-    return "is" if number == 1 else "are"
+        failed = not all(gate.passed for gate in record.gates)
+        return f"{score}; {held}. The run counts as {'failed (exit code 3)' if failed else 'passed (exit code 0)'}."
+    return f"{score}; {held}."
 
 
 def _score(main: Evaluation) -> str:
@@ -143,6 +138,14 @@ def _score(main: Evaluation) -> str:
     )
 
 
+def _of_main(change: Change | None, findings: Findings) -> Change | None:
+    """Say what the change is about where it is one of several targets."""
+    name = target_names(findings.record).get(findings.main.split, "")
+    if change is None or findings.change is None or len(findings.record.targets) == 1 or not name:
+        return change
+    return replace(change, sentence=f"{name[0].upper()}{name[1:]}: {change.sentence[0].lower()}{change.sentence[1:]}")
+
+
 def _change(findings: Findings) -> Change | None:
     change, record = findings.change, findings.record
     last = findings.history[-1] if findings.history else None
@@ -152,7 +155,7 @@ def _change(findings: Findings) -> Change | None:
         first = Change("unknown", "First run of this job: there is none to compare it with.")
         return first if record.job is not None else None
     than = f"the run of {_when(last)}" if last else f"run {visible(change.first_run)}"
-    same_images = not (change.only_first or change.only_second or change.relabelled)
+    same_images = not (change.only_first or change.only_second or change.relabelled or change.replaced)
     if not change.changed and same_images:
         same_model = last is not None and last.model_digest == record.model.digest
         facts = "Same model, same images, same answers" if same_model else "Another model, but the same answers"

@@ -4,7 +4,7 @@ import hashlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -81,7 +81,7 @@ def score_blocks(
     *,
     cache: ScoreCache | None = None,
     times: StreamTimes,
-) -> Iterator[Block]:
+) -> Generator[Block, None, None]:
     """Score the files of each block, in order; the same blocks give the same result whatever the pool's workers.
 
     An unreadable image becomes a `SkippedImage` with its reason. What is in memory does not grow with the number of
@@ -127,7 +127,7 @@ def score_split(
     *,
     cache: ScoreCache | None = None,
     times: StreamTimes,
-) -> Iterator[Block]:
+) -> Generator[Block, None, None]:
     """Score a split in memory, in path order, batch by batch."""
     for start in range(0, len(split.images), batch_size):
         stop = start + batch_size

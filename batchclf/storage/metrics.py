@@ -5,6 +5,7 @@ import io
 import json
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from batchclf.core.intervals import Estimate
 from batchclf.core.overall import Metric
 from batchclf.core.ranking import ClassRanking
 from batchclf.errors import RunError
-from batchclf.storage.cells import safe_cell
+from batchclf.storage.cells import plain_text, safe_cell
 from batchclf.storage.run_directory import PREDICTIONS_FILE
 
 METRICS_FORMAT = 2
@@ -53,8 +54,12 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 
     Raises RunError where it is missing, damaged or of another format.
     """
-    path = folder / FILES[0]
-    again = f"make it again with: batchclf evaluate {shlex.quote(str(folder / PREDICTIONS_FILE))}"
+    return read_metrics_file(folder / FILES[0])
+
+
+def read_metrics_file(path: Path) -> dict[str, Any]:
+    """Read a metrics.json of any name, as `read_metrics` does."""
+    again = f"make it again with: batchclf evaluate {shlex.quote(str(path.with_name(PREDICTIONS_FILE)))}"
     try:
         content = path.read_bytes()
         found = msgspec.json.decode(content, type=_Format).format
@@ -73,6 +78,36 @@ def read_metrics(folder: Path) -> dict[str, Any]:
             f"{path} has format {found}, which is too old for this batchclf, with format {METRICS_FORMAT}", hint=again
         )
     return values
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCounts:
+    """What the metrics of a class in a split follow from: its images, how often it is predicted, how often rightly."""
+
+    support: int
+    predicted: int
+    correct: int
+
+
+def read_class_counts(path: Path) -> dict[str, dict[str, ClassCounts]]:
+    """Read the counts of a per_class.csv, by split and class; classes of a split without labels are left out.
+
+    Raises RunError where it is missing or damaged.
+    """
+    found: dict[str, dict[str, ClassCounts]] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            for row in csv.DictReader(handle):
+                if row["support"]:
+                    counts = ClassCounts(*(int(row[name]) for name in ("support", "predicted", "correct")))
+                    if not 0 <= counts.correct <= min(counts.support, counts.predicted):
+                        raise ValueError(f"{counts} cannot be")
+                    found.setdefault(plain_text(row["split"]), {})[plain_text(row["class"])] = counts
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}", hint="put it beside metrics.json") from error
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise RunError(f"{path} is damaged: {error}", hint="make it again with: batchclf evaluate") from error
+    return found
 
 
 def _split_dict(evaluation: Evaluation) -> dict[str, Any]:

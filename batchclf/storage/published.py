@@ -1,12 +1,12 @@
-"""The reports folder: REPORTS/JOB/RUN_ID, REPORTS/JOB/latest, the job's model bundle, and REPORTS/cache."""
+"""The reports folder: REPORTS/JOB/RUN_ID, links to the latest and the last good run, the job's model, REPORTS/cache."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
 from batchclf import atomic
 
-LATEST, MODEL, CACHE = "latest", "model", "cache"
-INDEX_FILE = "index.html"
+LATEST, LAST_GOOD, MODEL, CACHE = "latest", "last-good", "model", "cache"
+INDEX_FILE, HISTORY_FILE = "index.html", "history.sqlite"
 
 
 def new_run_id(job_folder: Path) -> str:
@@ -19,11 +19,10 @@ def new_run_id(job_folder: Path) -> str:
     return run_id
 
 
-def publish_latest(run: Path) -> Path:
-    """Point `latest` beside a whole run directory to it, in one step; returns the link. Raises OSError."""
-    link = run.with_name(LATEST)
-    atomic.point_link(link, run.name)
-    return link
+def publish_latest(run: Path, *, good: bool = False) -> None:
+    """Point `latest` beside a whole run directory to it, and `last-good` if it is; in one step each. Raises OSError."""
+    for name in (LATEST, LAST_GOOD) if good else (LATEST,):
+        atomic.point_link(run.with_name(name), run.name)
 
 
 def published_models(reports: Path) -> list[Path]:

@@ -78,6 +78,25 @@ def give_up(partial: Path, target: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
 
 
+def bury_killed(folder: Path) -> list[Path]:
+    """Remove what killed runs have left in a job's folder, which no one else writes to now, but for their logs.
+
+    Returns the logs, `failed-NAME.log.jsonl`, one a run. Raises OSError where something cannot be removed.
+    """
+    logs = []
+    for partial in sorted(folder.glob(".*.partial")):
+        log = partial / LOG_FILE
+        target = folder / partial.name[1:].rsplit(".", 2)[0]
+        if log.is_file() and not failed_log(target).exists():
+            last = RunLog(log)
+            last.write("the run was killed, or the machine went down", level="error")
+            last.close()
+            logs.append(failed_log(target))
+            log.replace(logs[-1])
+    atomic.remove_leftovers(folder)
+    return logs
+
+
 def failed_log(target: Path) -> Path:
     """Name the file that keeps the log of a run that failed."""
     return target.with_name(f"{FAILED_PREFIX}{target.name}{FAILED_SUFFIX}")

@@ -8,7 +8,7 @@ import msgspec
 
 from batchclf.core.history import FailedRun, RunSummary
 from batchclf.core.intervals import Estimate, Interval
-from batchclf.core.run_record import RUN_FORMAT, GateResult, Status
+from batchclf.core.run_record import RUN_FORMAT, GateResult, Status, main_of
 from batchclf.errors import RunError
 from batchclf.storage.metrics import FILES
 from batchclf.storage.run_directory import FAILED_PREFIX, FAILED_SUFFIX, RECORD_FILE
@@ -39,6 +39,8 @@ class _Run(msgspec.Struct):
     targets: list[_Target]
     gates: list[GateResult] = []
     job: str | None = None
+    main_target: str = ""
+    night: str = ""
     format: int = 0
 
 
@@ -100,7 +102,7 @@ def read_failed(log: Path) -> FailedRun:
 
 def _summary(folder: Path, run: _Run, metrics: _Metrics) -> RunSummary:
     splits = [target.split for target in run.targets] or [""]
-    split = "test" if "test" in splits else splits[0]
+    split = main_of(run.main_target, splits)
     main, train = metrics.splits.get(split, _Split()), metrics.splits.get("train", _Split())
     gap, f1 = metrics.gap, main.macro_f1
     return RunSummary(
@@ -123,6 +125,7 @@ def _summary(folder: Path, run: _Run, metrics: _Metrics) -> RunSummary:
         sources=tuple(dict.fromkeys(target.source for target in run.targets)),
         files=tuple(sorted(each.name for each in folder.iterdir())),
         job=run.job,
+        night=run.night,
     )
 
 

@@ -39,7 +39,7 @@ def photos(digits, tmp_path_factory):
 def test_the_formats_asked_for_are_written(cli, photos, digits_bundle, tmp_path, formats, files):
     code, _, err = cli("score", photos, "--model", digits_bundle, "--out", "run", "--format", formats)
     assert (code, err) == (0, "")
-    assert {path.name for path in (tmp_path / "run").glob("predictions.*")} == files
+    assert {path.name for path in (tmp_path / "run").glob("predictions.*")} == {*files, "predictions.schema.json"}
     assert sorted(path.name for path in (tmp_path / "run").iterdir() if path.name.startswith(".")) == []
     page = (tmp_path / "run" / "report.html").read_text()
     assert set(re.findall(r'href="(predictions\.\w+)"', page)) == files
@@ -65,7 +65,7 @@ def test_the_time_is_explained_and_kept(cli, photos, digits_bundle, tmp_path):
     table = out[out.index("where the time went") :]
     steps = [line.split()[0] for line in table.splitlines()[1:]]
     of_score = ["score", "list", "read", "decode", "model", "write"]
-    assert steps == [*of_score, "evaluate", "images", "report", "other", "whole"]
+    assert steps == [*of_score, "evaluate", "images", "compare", "report", "other", "whole"]
     assert "walking through 121 files" in table
     record = read_record(tmp_path / "run")
     assert set(record.targets[0].timings) == {"list", "read", "decode", "model", "write"}

@@ -15,11 +15,12 @@ HEAVY = (
     "matplotlib",
     "cv2",
     "onnxruntime",
+    "duckdb",
     "ray",
     "rich",
     "jinja2",
 )
-VERBS = ("run", "train", "score", "evaluate", "report", "data")
+VERBS = ("run", "train", "score", "evaluate", "report", "query", "history", "data")
 
 
 def test_help_imports_nothing_heavy(process, tmp_path):

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 RUN_FILES = {
+    "README.md",
+    "predictions.schema.json",
     "duplicates.csv",
     "images.csv",
+    "junit.xml",
     "run.json",
     "predictions.csv",
     "skipped.csv",
@@ -20,6 +23,7 @@ RUN_FILES = {
     "per_class.csv",
     "confusion.csv",
     "report.html",
+    "flips.csv",
     "log.jsonl",
 }
 
@@ -201,8 +205,12 @@ def test_killed_run_leaves_nothing_for_long(tmp_path, cli):
     assert not (folder / "latest").exists()
     code, out, err = cli("run", write_job(tmp_path, QUICK))
     assert (code, err) == (0, "")
-    assert "left by a run that was killed" in out
+    assert "a run was killed before this one" in out
     assert list(folder.glob(".*.partial")) == []
+    (log,) = folder.glob("failed-*.log.jsonl")
+    assert json.loads(log.read_text().splitlines()[-1])["message"].startswith("the run was killed")
+    _, history, _ = cli.json("history", "list", "digits", "--reports", tmp_path / "reports")
+    assert "the run was killed" in json.dumps(history)
     assert (folder / "latest" / "report.html").exists()
 
 

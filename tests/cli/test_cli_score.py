@@ -31,7 +31,8 @@ def test_score_a_folder(cli, photos, job_reports):
     before = {path: hashlib.sha256(path.read_bytes()).digest() for path in photos.rglob("*") if path.is_file()}
     code, result, _ = cli.json("score", photos, "--reports", job_reports)
     assert code == 0
-    assert result["targets"][str(photos)] == {"found": 359, "scored": 355, "skipped": 1, "excluded": 3}
+    counts = {"found": 359, "scored": 355, "skipped": 1, "excluded": 3}
+    assert result["targets"][str(photos)] == {**counts, "complete": True}
     table = rows(result["files"]["predictions.csv"])
     assert list(table["path"]) == sorted(table["path"])
     assert (table["label"] == table["path"].str.split("/").str[0]).all()

@@ -67,7 +67,7 @@ def test_files_from_a_list(score, photos, tmp_path):
     (tmp_path / "list.txt").write_text("\n".join([*listed, "notes.txt", "2026-02/late/.11.png"]) + "\n")
     rows, counts, err = score("--files-from", tmp_path / "list.txt")
     assert list(rows["path"]) == ["2026-01/00.jpg", "2026-01/01.png", "2026-02/late/.11.png", "2026-02/late/07.png"]
-    assert counts == {"found": 6, "scored": 4, "skipped": 1, "excluded": 1}
+    assert counts == {"found": 6, "scored": 4, "skipped": 1, "excluded": 1, "complete": True}
     skipped = pd.read_csv(Path(re.search(r"predictions: (.*)", err)[1]).with_name("skipped.csv"))
     assert list(skipped["path"]) == ["x.png"]
     assert skipped["reason"][0] == f"there is no such file under {photos}"

@@ -1,10 +1,13 @@
-"""Two run directories on the same images: matched by path, whatever else differs."""
+"""Two run directories on the same images: matched by path and content, whatever else differs."""
 
+import csv
 import tracemalloc
 
 import numpy as np
 import pytest
-from run_cases import NAMES, drawn, rows_of, run_record, write_png, write_run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from run_cases import NAMES, drawn, rows_of, run_record, write_images, write_png, write_run
 
 from batchclf.errors import ComparisonError, PredictionsError, RunError
 from batchclf.jobs.compare import compare_runs
@@ -59,6 +62,90 @@ def test_rows_in_another_order_are_matched_too(tmp_path, turned):
             order = np.random.default_rng(number).permutation(200)
             shuffled[number] = [shuffled[number][i] for i in order]
     assert compare_runs(*pair(tmp_path / "turned", *shuffled)) == expected
+
+
+CONTENTS = st.dictionaries(st.integers(0, 30), st.integers(0, 3), max_size=25)
+
+
+@given(CONTENTS, CONTENTS, st.sampled_from([1, 3, 100]))
+@settings(max_examples=60, deadline=None)
+def test_only_images_of_the_same_content_are_matched(tmp_path_factory, first, second, piece):
+    """Whatever both runs hold: each path is compared, replaced, or in one run only."""
+    common = {number for number in first if second.get(number) == first[number]}
+    replaced = first.keys() & second.keys() - common
+    tmp_path = tmp_path_factory.mktemp("contents")
+    first, second = first | {99: 9}, second | {99: 9}  # which both have
+    folders = []
+    for name, contents in (("first", first), ("second", second)):
+        paths = [f"{number:02}.png" for number in sorted(contents)]
+        rows = rows_of(NAMES, [0] * len(paths), [0 if name == "first" else 1] * len(paths), paths=paths)
+        write_run(tmp_path / name, rows, metrics=False)
+        write_images(tmp_path / name, [(row, contents[n]) for row, n in zip(rows, sorted(contents), strict=True)])
+        folders.append(tmp_path / name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("batchclf.storage.csv_pieces.ROWS_PER_PIECE", piece)
+        found = compare_runs(*folders)
+    assert (found.images, found.replaced) == (len(common) + 1, len(replaced))
+    assert found.only_first_right == found.changed == len(common) + 1
+    assert found.only_first == len(first.keys() - second.keys())
+    assert found.only_second == len(second.keys() - first.keys())
+    assert {flip.path for flip in found.lost} <= {f"{number:02}.png" for number in {*common, 99}}
+
+
+def with_images(folders, *contents):
+    for folder, of_run in zip(folders, contents, strict=True):
+        with (folder / "predictions.csv").open(newline="", encoding="utf-8") as handle:
+            write_images(folder, zip(list(csv.DictReader(handle)), of_run, strict=True))
+
+
+def test_the_same_answers_for_other_pictures_are_not_the_same(tmp_path):
+    rows = drawn(NAMES, 30, seed=1, skill=0.7)
+    folders = pair(tmp_path, rows, rows)
+    with_images(folders, range(30), range(1, 31))
+    with pytest.raises(
+        ComparisonError, match="in common: 0 images are only in the first, 0 only in the second, 30 have"
+    ):
+        compare_runs(*folders)
+    with_images(folders, range(30), [*range(20), *range(50, 60)])
+    found = compare_runs(*folders)
+    assert (found.images, found.replaced, found.changed) == (20, 10, 0)
+
+
+def test_without_an_images_csv_the_path_decides(tmp_path):
+    folders = pair(tmp_path, drawn(NAMES, 30, seed=1, skill=0.7), drawn(NAMES, 30, seed=2, skill=0.7))
+    expected = compare_runs(*folders)
+    with_images(folders, range(30), range(1, 31))
+    for folder in reversed(folders):
+        (folder / "images.csv").rename(folder / "gone.csv")
+        assert compare_runs(*folders) == expected
+        (folder / "gone.csv").rename(folder / "images.csv")
+
+
+def test_contents_of_rows_in_another_order(tmp_path):
+    first, second = drawn(NAMES, 60, seed=1, skill=0.7), drawn(NAMES, 60, seed=2, skill=0.7)
+    folders = pair(tmp_path / "sorted", first, second)
+    with_images(folders, range(60), [n + 100 * (n % 3 == 0) for n in range(60)])
+    expected = compare_runs(*folders)
+    assert expected.replaced == 20
+    order = np.random.default_rng(0).permutation(60).tolist()
+    turned = pair(tmp_path / "turned", [first[i] for i in order], second)
+    with_images(turned, order, [n + 100 * (n % 3 == 0) for n in range(60)])
+    assert compare_runs(*turned) == expected
+
+
+@pytest.mark.parametrize("rows", [29, 31])
+def test_an_images_csv_of_other_rows_is_refused(tmp_path, rows):
+    folders = pair(tmp_path, drawn(NAMES, 30, seed=1, skill=0.7), drawn(NAMES, 30, seed=2, skill=0.7))
+    with_images(folders, range(30), range(1, 31))
+    row = {"path": "a.png", "split": "test"}
+    write_images(folders[1], [(row, n) for n in range(rows)])
+    with pytest.raises(RunError, match=r"second/images\.csv has not as many rows as the predictions\.csv"):
+        compare_runs(*folders)
+
+
+def test_directories_of_a_job_have_names(tmp_path):
+    rows = drawn(NAMES, 30, seed=1, skill=0.7, split="train") + drawn(NAMES, 40, seed=1, skill=0.7, split="incoming")
+    assert compare_runs(*pair(tmp_path, rows, rows)).split == "incoming"
 
 
 def test_the_test_split_is_compared_and_the_others_are_not_mixed_in(tmp_path):

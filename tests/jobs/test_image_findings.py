@@ -19,7 +19,7 @@ from batchclf.jobs import duplicates
 from batchclf.jobs import image_findings as image_findings_module
 from batchclf.jobs.evaluate import evaluate_predictions
 from batchclf.jobs.image_findings import NO_FACTS, NO_REFERENCE, ONLY_TRAIN, image_findings, look_at_images
-from batchclf.jobs.score import score_directory, score_splits
+from batchclf.jobs.score import score_directory, score_targets
 from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget
 from batchclf.models.bundle import load_bundle
 from batchclf.storage.journal import JournalHead
@@ -49,8 +49,8 @@ class Run:
 
 
 def _score_splits(folder, bundle, digits, *splits):
-    targets = [SplitTarget("digits", digits.class_names, split) for split in splits]
-    return Run(folder, bundle, score_splits(targets, bundle, SETTINGS, folder, Watching()))
+    targets = {split.name: SplitTarget("digits", digits.class_names, split) for split in splits}
+    return Run(folder, bundle, score_targets(targets, bundle, SETTINGS, folder, Watching()))
 
 
 def _score_folder(root, folder, bundle, labels="auto"):

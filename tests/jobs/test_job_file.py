@@ -1,23 +1,28 @@
 """Job files: what is wrong is told with its line, its key and the nearest right one."""
 
+from datetime import date
 from fractions import Fraction
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batchclf.core.gate import Gate, check_gate
+from batchclf.core.gate import Alarms, Gate
 from batchclf.errors import JobFileError, UsageError
 from batchclf.jobs.budget import parse_budget
-from batchclf.jobs.spec import load_job
+from batchclf.jobs.job_file import load_job, read_job
 
 DATA = '[data]\ndataset = "digits"\n'
 
 
-def load(tmp_path, text):
+RULE = DATA + "[[gate.rules]]\nmetric = 'accuracy'\n"
+FOLDERS = DATA + "[scoring.directories.shop]\npath = 'shop'\n[scoring.directories.'a-b']\n"
+
+
+def load(tmp_path, text, **of):
     path = tmp_path / "night.toml"
     path.write_text(text)
-    return load_job(path)
+    return load_job(path, **of)
 
 
 @pytest.mark.parametrize(
@@ -29,38 +34,98 @@ def load(tmp_path, text):
         (DATA + "[model]\nepoch = 3\n", ["line 4", "'epoch'", "did you mean 'epochs'?"]),
         ("nmae = 'x'\n" + DATA, ["line 1", "the top level", "did you mean 'name'?"]),
         ("data.datset = 'digits'\n", ["line 1", "'datset'"]),
-        (DATA + "[model]\nretrain = 1\n", ["line 4", "model.retrain", "bool"]),
-        (DATA + "[model]\nepochs = 0\n", ["line 4", "model.epochs", ">= 1"]),
+        (DATA + "[model]\nretrain = 1\n", ["line 4", "model.retrain", "true or false is expected, not a whole number"]),
+        (DATA + "[model]\nepochs = 0\n", ["line 4", "model.epochs", "a whole number >= 1 is expected, not 0"]),
         (DATA + "[gate]\nmax_gap = 5\n", ["line 4", "gate.max_gap", "<= 1"]),
-        (DATA + "[scoring]\nsplits = ['test', 'dev']\n", ["line 4", "scoring.splits"]),
+        (
+            DATA + "[scoring]\nsplits = ['test', 'dev']\n",
+            ["line 4", "scoring.splits", "'dev'", "value 2", "choose of: test, train"],
+        ),
         (DATA + "[scoring]\nsplits = []\n", ["line 4", "names no split"]),
         (DATA + "[scoring]\nsplits = ['test']\n[gate]\nmax_gap = 0.1\n", ["line 6", "needs both splits"]),
         (DATA + "[scoring]\nsplits = ['train']\n[gate]\nmin_test_accuracy = 0.1\n", ["line 6", "needs the test split"]),
         (DATA + "[model]\nrecipe = 'resnet'\n", ["line 4", "'resnet'", "choose one of: mlp"]),
         ("[data]\n", ["line 1", "either dataset or directory"]),
         (DATA + "directory = 'x'\n", ["line 1", "either dataset or directory"]),
-        ("name = 'a/b'\n" + DATA, ["line 1", "name"]),
-        ("data = 3\n", ["line 1", "data"]),
+        ("name = 'a/b'\n" + DATA, ["line 1", "a name of letters", "'a/b'"]),
+        ("data = 3\n", ["line 1", "data: a table is expected"]),
         ("# only a comment\n", ["[data] is missing"]),
         ("[data]\ndataset = digits\n", ["line 2"]),
         (f"x = {'[' * 5000}{']' * 5000}\n", ["is not valid TOML"]),
         ("data = { datset = 'digits' }\n", ["line 1", "'datset'", "did you mean 'dataset'?"]),
-        ("\n[[data]]\ndataset = 'digits'\n", ["line 2", "data", "array"]),
-        (DATA + "['model']\n'epochs' = 1.5\n", ["line 4", "model.epochs", "float"]),
-        (DATA + "[model]\nepochs = true\n", ["line 4", "model.epochs", "bool"]),
+        ("\n[[data]]\ndataset = 'digits'\n", ["line 2", "data", "a list"]),
+        (DATA + "['model']\n'epochs' = 1.5\n", ["line 4", "model.epochs", "a number"]),
+        (DATA + "[model]\nepochs = true\n", ["line 4", "model.epochs", "true or false"]),
         (DATA + "[model]\nseed = 4294967296\n", ["line 4", "model.seed", "<= 4294967295"]),
-        (DATA + "[model]\nbundle = ''\n", ["line 4", "model.bundle", "length >= 1"]),
-        ("[data]\ndirectory = ''\n", ["line 2", "data.directory", "length >= 1"]),
+        (DATA + "[model]\nbundle = ''\n", ["line 4", "model.bundle", "a path that is not empty"]),
+        ("[data]\ndirectory = ''\n", ["line 2", "data.directory", "a path that is not empty"]),
         (DATA + "[publish]\nreports = 'a\\u0000'\n".replace("'", '"'), ["line 4", "publish.reports"]),
-        (DATA + "[publish]\nreports = 3\n", ["line 4", "publish.reports", "str", "int"]),
+        (DATA + "[publish]\nreports = 3\n", ["line 4", "publish.reports", "a text in quotes", "a whole number"]),
         ('name = "night\\n"\n' + DATA, ["line 1", "name"]),
         (DATA + "[gate]\nmax_gap = nan\n", ["line 4", "gate.max_gap"]),
         (DATA + "[gate]\nmin_test_accuracy = -0.1\n", ["line 4", "gate.min_test_accuracy", ">= 0"]),
         (DATA + "[scoring]\nruntime = 'onx'\n", ["line 4", "scoring.runtime", "choose of: onnx, tensorflow"]),
         (DATA + "[scoring]\nsplits = [\n  'test',\n  'dev',\n]\n", ["line 4", "choose of: test, train"]),
-        (DATA + "[scoring]\nsplits = ['test', 'test']\n", ["line 4", "one twice"]),
+        (DATA + "[scoring]\nsplits = ['test', 'test']\n", ["line 4", "names one twice"]),
         (DATA + "[model.recipe]\nname = 'mlp'\n", ["line 3", "model.recipe"]),
         ("[data]\ndataset = 'mnist'\n", ["line 2", "choose of: fashion-mnist, digits"]),
+        ("[[data]]\n[data.x]\n", ["line 1", "data: a table is expected"]),
+        (DATA + "[model]\nepochs = 2026-01-01\n", ["line 4", "a whole number is expected, not a date"]),
+        (DATA + f"[model]\nepochs = {'9' * 5000}\n", ["is not valid TOML"]),
+        ("deadline = 'soon'\n" + DATA, ["line 1", "deadline", "'soon'", "2h"]),
+        ("deadline = 2\n" + DATA, ["line 1", "deadline", "a text in quotes"]),
+        ("name = 'cache'\n" + DATA, ["line 1", "cannot have the name 'cache'"]),
+        (FOLDERS, ["line 5", "[scoring.directories.a-b] lacks the key 'path'"]),
+        (FOLDERS + "path = 'x'\nlables = 'none'\n", ["line 7", "[scoring.directories.a-b]", "did you mean 'labels'?"]),
+        (FOLDERS + "path = ''\n", ["line 6", "scoring.directories.a-b.path", "not empty"]),
+        (FOLDERS + "path = 'x'\nglob = '*.png'\n", ["line 7", "scoring.directories.a-b.glob", "a list"]),
+        (FOLDERS + "path = 'x'\nmax_skipped = 'few'\n", ["line 7", "'few'", "20 or 1%"]),
+        (FOLDERS + "path = 'x'\nmax_skipped = 3\n", ["line 7", "max_skipped", "a text in quotes"]),
+        (FOLDERS + "path = 'x'\nfixed = 'yes'\n", ["line 7", "fixed", "true or false"]),
+        (DATA + "[scoring.directories.test]\npath = 'x'\n", ["line 3", "the name of a split"]),
+        (DATA + "[scoring.directories.'a b']\npath = 'x'\n", ["line 3", "a name of letters", "'a b'"]),
+        (DATA + "[scoring.directories]\nshop = 'x'\n", ["line 4", "scoring.directories.shop: a table is expected"]),
+        (DATA + "[scoring]\ndirectories = ['x']\n", ["line 4", "a table is expected, not a list"]),
+        (DATA + "[scoring]\ndirectories.shop.pth = 'x'\n", ["line 4", "'pth'", "did you mean 'path'?"]),
+        (DATA + "[scoring]\nresize = 'slow'\n", ["line 4", "choose of: fast, exact"]),
+        (DATA + "[scoring]\nformat = ['csv', 'xlsx']\n", ["line 4", "'xlsx'", "choose of: csv, jsonl, parquet"]),
+        (DATA + "[scoring]\nworkers = 0\n", ["line 4", ">= 1"]),
+        ("[scoring.directories.shop]\npath = 'x'\n", ["without [data] nothing can be trained", "model.bundle"]),
+        ("[scoring.directories.shop]\npath = 'x'\n[model]\nbundle = 'm'\nretrain = true\n", ["line 5", "retrain"]),
+        (
+            "[model]\nbundle = 'm'\n[scoring]\nsplits = ['test']\n[scoring.directories.shop]\npath = 'x'\n",
+            ["line 4", "scoring.splits needs [data]"],
+        ),
+        (RULE + "[[gate.rules]]\nmetrik = 'f1'\n", ["line 6", "[gate.rules[1]] has no key 'metrik'", "'metric'?"]),
+        (RULE + "[[gate.rules]]\nmin = 0.5\n", ["line 5", "[gate.rules[1]] lacks the key 'metric'"]),
+        (RULE + "class_name = 'a'\n", ["line 5", "has no key 'class_name'", "did you mean 'class'?"]),
+        (RULE + "min = nan\n", ["line 5", "gate.rules[0].min", "finite"]),
+        (RULE + "max_drop = -0.1\n", ["line 5", "gate.rules[0].max_drop", ">= 0"]),
+        (RULE + "min = 0.1\nmin_support = 0\n", ["line 6", "gate.rules[0].min_support"]),
+        (RULE + "min = 0.1\nwhen_uncertain = 'maybe'\n", ["line 6", "choose of: value, pass, fail"]),
+        (
+            RULE + "min = 0.5\n[[gate.rules]]\nmetric = 'ece'\ntarget = 'shop'\n",
+            ["line 8", "rule 2", "'shop' is not scored"],
+        ),
+        (RULE + "against = 'best'\nmax_drop = 0.1\n", ["line 5", "rule 1", "'best' is neither last-good nor"]),
+        (DATA + "[gate]\nrules = [{metric = 'accuracy', mni = 0.5}]\n", ["line 4", "'mni'", "did you mean 'min'?"]),
+        (DATA + "[gate]\nrules = [3]\n", ["line 4", "gate.rules[0]: a table is expected"]),
+        (DATA + "[gate.rules]\nmetric = 'accuracy'\n", ["line 3", "gate.rules: a list is expected, not a table"]),
+        (DATA + "[gate.alarms]\noff = ['all']\n", ["line 4", "'all'", "no-images"]),
+        (DATA + "[gate.alarms]\none_class = 95\n", ["line 4", "<= 1"]),
+        (DATA + "[baselines]\nlast-good = 'x'\n", ["line 4", "always the last good run"]),
+        (DATA + "[baselines]\nbest = 3\n", ["line 4", "baselines.best", "a text in quotes"]),
+        (DATA + "[report]\nformat = ['pdf']\n", ["line 4", "choose of: html, json, md"]),
+        (DATA + "[retention]\nkeep_runs = 0\n", ["line 4", ">= 1"]),
+        (DATA + "[retention]\nkeep_nights = 3\n", ["line 4", "'keep_nights'", "did you mean 'keep_"]),
+        (DATA + "[notify]\non_failure = 'mail'\n", ["line 4", "notify.on_failure", "a list"]),
+        (DATA + "[notify]\non_failure = []\n", ["line 4", "a list is empty"]),
+        (DATA + "[notify]\non_failure = ['mail', '']\n", ["line 4", "a text in quotes is empty (value 2 of the list)"]),
+        (DATA + "[notify]\nwebhook_on = 'never'\n", ["line 4", "choose of: failure, always"]),
+        *(
+            (DATA + f"[notify]\nwebhook = '{address}'\n", ["line 4", "no address of the web", "https://host/path"])
+            for address in ("x", "ftp://host", "https://", "https:///x", "http://host:x/", "http://[::1", "http://a b")
+        ),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, named):
@@ -91,14 +156,36 @@ def test_a_byte_order_mark_is_passed_over(tmp_path):
     assert load_job(tmp_path / "night.toml").spec.data.dataset == "digits"
 
 
-KEYS = ["name", "data", "model", "scoring", "gate", "publish", "gate.max_gap", "data.dataset", "model.seed", "x", '"="']
-VALUES = ["1", "-1", "1e400", "nan", "true", "''", "'digits'", "'..'", "[]", "['test']", "[[1]]", "{}", "{epochs = 0}"]
+KEYS = [
+    *("name", "data", "model", "scoring", "gate", "publish", "gate.max_gap", "data.dataset", "model.seed", "x", '"="'),
+    *("deadline", "baselines", "baselines.a", "report", "retention", "notify", "notify.webhook", "notify.on_failure"),
+    *("gate.rules", "gate.alarms", "metric", "class", "min", "against", "scoring.directories", "scoring.directories.a"),
+    *("path", "labels", "glob", "max_skipped", "model.bundle", "retention.keep_runs", "count_fell_by"),
+]
+VALUES = [
+    *("1", "-1", "1e400", "nan", "true", "''", "'digits'", "'..'", "[]", "['test']", "[[1]]", "{}", "{epochs = 0}"),
+    *(
+        "'${HOME}'",
+        "'{date}'",
+        "'{date:%H}'",
+        "'${'",
+        "'1%'",
+        "'2h'",
+        "2026-01-01",
+        "{path = 'x'}",
+        "[{metric = 'f1'}]",
+    ),
+    *("'last-good'", "1" + "0" * 400, '"\\u0000"'),
+]
 LINES = [f"[{key}]" for key in KEYS] + [
     "[[gate]]",
+    "[[gate.rules]]",
+    "[scoring.directories.a.b]",
     "dataset = 'digits'",
     "directory = '/'",
     "splits = ['train']",
     "# x",
+    'x = """',
 ]
 
 
@@ -111,7 +198,12 @@ def test_whatever_stands_in_it_loads_or_is_refused_in_our_words(tmp_path, lines)
     except JobFileError as error:
         refused = error
     if refused is None:
-        assert (job.spec.data.dataset is None) != (job.directory is None)
+        if job.spec.data is None:
+            assert job.directories
+            assert job.spec.model.bundle is not None
+        else:
+            assert (job.spec.data.dataset is None) != (job.directory is None)
+        assert set(job.splits) | set(job.directories)
         assert job.folder.parent == tmp_path.parent / "reports"
     else:
         assert "night.toml" in refused.message
@@ -124,18 +216,134 @@ def test_defaults_and_paths_are_relative_to_the_file(tmp_path):
     assert job.name == "night"
     assert job.folder == tmp_path / "reports" / "night"
     assert job.bundle == tmp_path / "reports" / "night" / "model"
-    assert job.spec.scoring.splits == ["test", "train"]
-    assert job.gate == Gate(None, None)
+    assert job.splits == ["test", "train"]
+    assert (job.directories, job.budgets, job.baselines, job.deadline) == ({}, {}, {}, None)
+    assert job.gate == Gate(alarms=Alarms())
+    assert job.night == date.today()
     job = load(tmp_path / "jobs", "name = 'n'\n[data]\ndirectory = '../photos'\n[model]\nbundle = 'm'\n")
     assert (job.directory, job.bundle) == (tmp_path / "photos", tmp_path / "jobs" / "m")
     assert job.folder == tmp_path / "reports" / "n"
 
 
-def test_the_jobs_that_people_copy_load(repo_root):
-    files = sorted((repo_root / "jobs").glob("*.toml"))
-    assert [path.name for path in files] == ["digits.toml", "fashion-mnist.toml"]
-    for path in files:
-        assert load_job(path).folder == repo_root / "reports" / path.stem
+EVERYTHING = """
+name = "night"
+deadline = "1h30m"
+[model]
+bundle = "models/{date:%Y}"
+[scoring]
+workers = 2
+resize = "exact"
+[scoring.directories.zoo]
+path = "zoo/{yesterday}"
+glob = ["*.png", "!a/"]
+fixed = true
+[scoring.directories.shop]
+path = "${SHOP:-shop}/{date:%Y/%m/%d}"
+labels = "labels.csv"
+max_skipped = "1%"
+[baselines]
+best = "20261101T010203Z"
+golden = "golden/metrics.json"
+[[gate.rules]]
+metric = "recall"
+target = "shop"
+class = "*"
+against = "golden"
+max_drop = 0.02
+[gate.alarms]
+off = ["one-class"]
+count_fell_by = 0.9
+[publish]
+reports = "/srv/reports"
+[report]
+format = ["html", "md"]
+templates = "templates"
+[retention]
+keep_runs = 30
+[notify]
+on_failure = ["mail", "-s", "${date}", "{ops}"]
+webhook = "https://user@host:8443/${TOKEN}?x=1"
+prometheus = "night.prom"
+junit = "junit.xml"
+"""
+
+
+def test_a_job_of_folders_with_every_table(tmp_path):
+    job = load(tmp_path, EVERYTHING, night=date(2026, 11, 25), environment={"TOKEN": "t{date}"})
+    assert (job.night, job.splits, job.deadline) == (date(2026, 11, 25), [], 5400)
+    assert job.bundle == tmp_path / "models" / "2026"
+    assert list(job.directories) == ["shop", "zoo"]
+    shop, zoo = job.directories.values()
+    assert (shop.root, shop.labels) == (tmp_path / "shop" / "2026" / "11" / "25", tmp_path / "labels.csv")
+    assert (zoo.root, zoo.labels) == (tmp_path / "zoo" / "2026-11-24", "auto")
+    assert zoo.selection.globs == ("*.png", "!a/")
+    assert job.budgets == {"shop": parse_budget("1%")}
+    assert job.baselines == {"best": "20261101T010203Z", "golden": tmp_path / "golden" / "metrics.json"}
+    (rule,) = job.gate.rules
+    assert (rule.class_name, rule.against, rule.max_drop, rule.when_uncertain) == ("*", "golden", 0.02, "pass")
+    assert job.gate.alarms == Alarms(frozenset({"one-class"}), 0.9, 0.95, frozenset({"zoo"}))
+    assert (str(job.reports), job.templates) == ("/srv/reports", tmp_path / "templates")
+    assert (job.prometheus, job.junit) == (tmp_path / "night.prom", tmp_path / "junit.xml")
+    assert job.spec.notify.webhook == "https://user@host:8443/t{date}?x=1"
+    # What a command is given stays as it is: a shell or the program may have its own use for braces.
+    assert job.spec.notify.on_failure == ["mail", "-s", "${date}", "{ops}"]
+
+
+def test_only_folders_may_be_scored_of_a_job_that_trains(tmp_path):
+    job = load(tmp_path, DATA + "[scoring]\nsplits = []\n[scoring.directories.shop]\npath = 'shop'\n")
+    assert (job.splits, list(job.directories)) == ([], ["shop"])
+
+
+MANY_FAULTS = """nmae = 1
+[data]
+dataset = '${NO_SUCH}'
+[[gate.rules]]
+metric = 3
+[model]
+epochs = '''
+epochs = 5
+'''
+[notify]
+# timeout = 1
+timeout = 0
+"""
+
+
+def test_all_that_is_wrong_is_told_with_its_line(tmp_path):
+    path = tmp_path / "night.toml"
+    path.write_text(MANY_FAULTS)
+    read = read_job(path, environment={})
+    assert read.job is None
+    assert [(each.line, each.key) for each in read.problems] == [
+        (3, "data.dataset"),
+        (1, "nmae"),
+        (5, "gate.rules[0].metric"),
+        (7, "model.epochs"),
+        (12, "notify.timeout"),
+    ]
+    path.write_text(
+        "name = 'score'\n" + RULE + "min = 0.1\ntarget = 'a'\n"
+        "[[gate.rules]]\nmetric = 'accuracy'\nmin = 0.1\ntarget = 'b'\n[notify]\nwebhook = '/'\n"
+    )
+    read = read_job(path)
+    assert [each.key.split(".")[0] for each in read.problems] == ["name", "notify", "gate", "gate"]
+    assert read.problems[0].line == 1
+    assert read.problems[1].line == 13
+    assert read.problems[2].line in range(4, 8)
+    assert read.problems[3].line in range(8, 12)
+
+
+def test_links_in_a_circle_are_told(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(JobFileError, match="cannot be followed"):
+        load(tmp_path, DATA + "[model]\nbundle = 'a/m'\n")
+
+
+def test_a_hidden_file_gives_no_hidden_job(tmp_path):
+    (tmp_path / ".toml").write_text(DATA)
+    with pytest.raises(JobFileError, match=r"'\.toml'"):
+        load_job(tmp_path / ".toml")
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**6), st.integers(0, 10**6))
@@ -182,47 +390,3 @@ def test_budget_is_kept_at_the_bound(per_mille, thousands):
 def test_what_is_no_budget(text):
     with pytest.raises(UsageError, match="percentage"):
         parse_budget(text)
-
-
-class TestGate:
-    """Bounds are met at the bound, and never passed for want of a value."""
-
-    @pytest.fixture
-    def measured(self):
-        import numpy as np
-
-        from batchclf.core.evaluation import Tally
-        from batchclf.core.gap import overfitting_gap
-        from batchclf.core.types import PredictionRows
-
-        def evaluate(split, right, of):
-            labels = np.zeros(of, np.int64)
-            predictions = (np.arange(of) >= right).astype(np.int64)
-            ones = np.ones(of)
-            paths = tuple(f"{i:03d}" for i in range(of))
-            tally = Tally(split, ("a", "b"))
-            splits, ranked = (split,) * of, predictions[:, None]
-            tally.update(PredictionRows(("a", "b"), paths, splits, labels, predictions, ones, ones, None, ranked))
-            return tally.evaluation().labelled
-
-        test, train = evaluate("test", 75, 100), evaluate("train", 50, 50)
-        return test, overfitting_gap(train, test)
-
-    @pytest.mark.parametrize(("bound", "passed"), [(0.75, True), (0.7501, False), (0.0, True)])
-    def test_accuracy(self, measured, bound, passed):
-        (result,) = check_gate(Gate(min_test_accuracy=bound), *measured)
-        assert (result.value, result.bound, result.passed) == (0.75, bound, passed)
-        assert "75.00%" in result.sentence
-
-    @pytest.mark.parametrize(("bound", "passed"), [(0.25, True), (0.2499, False), (1.0, True)])
-    def test_gap(self, measured, bound, passed):
-        (result,) = check_gate(Gate(max_gap=bound), *measured)
-        assert (result.value, result.passed) == (0.25, passed)
-        assert "25.00 points" in result.sentence
-
-    def test_no_bounds_no_results(self, measured):
-        assert check_gate(Gate(), *measured) == []
-
-    def test_a_bound_without_a_value_is_never_passed(self, measured):
-        with pytest.raises(ValueError, match="both splits"):
-            check_gate(Gate(max_gap=0.5), measured[0], None)

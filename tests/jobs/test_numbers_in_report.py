@@ -24,9 +24,9 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from batchclf.jobs.job_file import load_job
 from batchclf.jobs.report import report_again
 from batchclf.jobs.runner import run_job
-from batchclf.jobs.spec import load_job
 
 NAMES = [str(digit) for digit in range(10)]
 
@@ -177,7 +177,7 @@ def test_the_page_shows_the_overall_numbers(splits, text):
     macro = precision_recall_fscore_support(labels, predictions, average="macro", zero_division=0)
     largest = labels.value_counts().max() / len(part)
     for expected in (
-        f"Test accuracy is {accuracy:.1%} ({interval}) on {len(part)} images; all 2 bounds are met.",
+        f"Test accuracy is {accuracy:.1%} ({interval}) on {len(part)} images; all 2 rules are met.",
         f"test accuracy {accuracy:.2%} reaches the least allowed 50.00%",
         f"the overfitting gap of {100 * gap:.2f} points is within the most allowed 40.00",
         f"Test accuracy {accuracy:.1%} {interval} {right} of {len(part)} images right",

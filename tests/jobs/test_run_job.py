@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -12,15 +13,16 @@ from batchclf.core.types import Split
 from batchclf.data.export import export_split
 from batchclf.errors import AlreadyRunningError, BatchclfError, DataError
 from batchclf.jobs import finish, runner
+from batchclf.jobs.job_file import load_job
+from batchclf.jobs.lock import job_lock
+from batchclf.jobs.night import run_night
 from batchclf.jobs.report import report_again
-from batchclf.jobs.runner import job_lock, run_job
-from batchclf.jobs.spec import load_job
+from batchclf.jobs.runner import run_job
 from batchclf.models.bundle import load_bundle
 from batchclf.storage.run_directory import read_record
 
 RUN_FILES = {
-    "duplicates.csv",
-    "images.csv",
+    *("duplicates.csv", "flips.csv", "images.csv", "junit.xml", "predictions.schema.json", "README.md"),
     *("run.json", "predictions.csv", "skipped.csv", "metrics.json", "per_class.csv", "confusion.csv"),
     *("report.html", "log.jsonl"),
 }
@@ -61,7 +63,8 @@ def test_a_whole_run_is_published(trained):
     assert run == job.folder / record.run_id
     assert {path.name for path in run.iterdir()} == RUN_FILES
     assert (job.folder / "latest").resolve() == run.resolve()
-    assert listing(job.folder) == sorted([record.run_id, "latest", "model"])
+    assert (job.folder / "last-good").resolve() == run.resolve()
+    assert listing(job.folder) == sorted([record.run_id, "last-good", "latest", "model"])
     assert load_bundle(job.bundle).digest == record.model.digest
 
 
@@ -77,7 +80,7 @@ def test_the_record_says_how_it_came_about(trained):
         ("train", "split", "digits", 1442, 1442),
     ]
     assert (record.dataset.train_images, record.dataset.test_images) == (1442, 355)
-    assert list(record.timings) == ["load data", "train model", "score", "evaluate", "images", "report"]
+    assert list(record.timings) == ["load data", "train model", "score", "evaluate", "images", "compare", "report"]
     assert 0 < sum(record.timings.values()) <= record.seconds + record.timings["report"] + 0.01
     (gate,) = record.gates
     assert gate.passed
@@ -118,6 +121,7 @@ def test_a_failed_gate_is_a_status_and_the_run_is_published(tmp_path, digits_bun
     assert [(gate.name, gate.passed) for gate in record.gates] == [("min_test_accuracy", True), ("max_gap", False)]
     assert any(line.startswith("gate FAILED: the overfitting gap") for line in watching.lines)
     assert (job.folder / "latest").resolve() == run.resolve()
+    assert not (job.folder / "last-good").exists()
 
 
 @pytest.mark.parametrize(
@@ -125,7 +129,7 @@ def test_a_failed_gate_is_a_status_and_the_run_is_published(tmp_path, digits_bun
     [
         (runner, "load_dataset"),
         (runner, "load_bundle"),
-        (runner, "score_splits"),
+        (runner, "score_targets"),
         (finish, "evaluate_predictions"),
         (finish, "write_metrics"),
         (finish, "write_record"),
@@ -144,13 +148,11 @@ def test_a_failure_in_any_step_publishes_nothing(loading, monkeypatch, where, st
         run_job(job, Watching(), COMMAND)
     assert (job.folder / "latest").resolve() == before.resolve()
     (log,) = job.folder.glob("failed-*.log.jsonl")
-    assert listing(job.folder) == sorted([before.name, "latest", log.name])
+    assert listing(job.folder) == sorted([before.name, "last-good", "latest", log.name])
     last = json.loads(log.read_text().splitlines()[-1])
     assert last["level"] == "error"
     assert last["message"].startswith("Traceback")
     assert f"RuntimeError: {step} broke" in last["message"]
-    with job_lock(job.folder):  # it is free again
-        pass
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_what_is_no_fault_of_ours_is_logged_without_a_traceback(loading, monkeyp
     def fail(*arguments, **settings):
         raise error
 
-    monkeypatch.setattr(runner, "score_splits", fail)
+    monkeypatch.setattr(runner, "score_targets", fail)
     with pytest.raises(type(error)):
         run_job(job, Watching(), COMMAND)
     (log,) = job.folder.glob("failed-*.log.jsonl")
@@ -197,7 +199,7 @@ class TestLock:
     @pytest.fixture
     def holder(self, loading):
         code = (
-            "import pathlib, sys\nfrom batchclf.jobs.runner import job_lock\n"
+            "import pathlib, sys\nfrom batchclf.jobs.lock import job_lock\n"
             "with job_lock(pathlib.Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
         )
         with subprocess.Popen(
@@ -213,13 +215,14 @@ class TestLock:
     def test_the_second_is_refused_and_told_of_the_first(self, loading, holder):
         job, before = loading
         with pytest.raises(AlreadyRunningError) as caught:
-            run_job(job, Watching(), COMMAND)
+            run_night(job, Watching(), COMMAND)
         assert f"process {holder.pid} since 2" in caught.value.message
+        assert re.search(r"for (< 0.01|\d+\.\d|\d+) s; lock ", caught.value.message)
         assert str(job.folder) in caught.value.message
-        assert listing(job.folder) == sorted([before.name, "latest"])
+        assert listing(job.folder) == sorted([before.name, "last-good", "latest"])
         holder.communicate("")
         assert holder.returncode == 0
-        assert run_job(job, Watching(), COMMAND)[0].status == "ok"
+        assert run_night(job, Watching(), COMMAND).outcome.status == "ok"
         assert not (job.folder / ".lock.holder").exists()
 
     def test_a_killed_holder_holds_no_lock(self, loading, holder):

@@ -17,7 +17,7 @@ from batchclf.errors import DataError, ModelError, NothingToScoreError, RunError
 from batchclf.jobs import score
 from batchclf.jobs.budget import Budget
 from batchclf.jobs.report import report_again
-from batchclf.jobs.score import score_directory, score_splits
+from batchclf.jobs.score import score_directory, score_targets
 from batchclf.jobs.score_run import SplitOf, choose_bundle, score_directory_run, score_split_run
 from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget
 from batchclf.models.bundle import load_bundle
@@ -83,8 +83,12 @@ def test_a_folder_is_accounted_for(tmp_path, photos, bundle, digits, first_hundr
     assert sum(watching.steps.values()) == 106
     # The same images from memory get the same probabilities: what is read back are the same pixels.
     (tmp_path / "split").mkdir()
-    score_splits(
-        [SplitTarget("digits", digits.class_names, first_hundred)], bundle, SETTINGS, tmp_path / "split", Watching()
+    score_targets(
+        {"test": SplitTarget("digits", digits.class_names, first_hundred)},
+        bundle,
+        SETTINGS,
+        tmp_path / "split",
+        Watching(),
     )
     of_split = table_of(tmp_path / "split" / "predictions.csv")
     for table in (rows, of_split):
@@ -116,7 +120,8 @@ def test_a_folder_that_is_no_class_leaves_auto_without_labels(tmp_path, photos, 
 
 def test_topk_is_cut_to_the_classes(tmp_path, bundle, digits, first_hundred):
     settings = ScoreSettings("onnx", 64, 1, 99, False)
-    score_splits([SplitTarget("digits", digits.class_names, first_hundred)], bundle, settings, tmp_path, Watching())
+    target = SplitTarget("digits", digits.class_names, first_hundred)
+    score_targets({"test": target}, bundle, settings, tmp_path, Watching())
     with (tmp_path / "predictions.csv").open(newline="") as handle:
         header = next(csv.reader(handle))
     assert header[-1] == "top10_confidence"
@@ -144,10 +149,11 @@ def test_nothing_to_score(tmp_path, bundle, content):
 def test_another_data_set_is_refused(tmp_path, bundle, digits, first_hundred):
     other = SplitTarget("clothes", (*digits.class_names[:-1], "coat"), first_hundred)
     with pytest.raises(ModelError, match="coat"):
-        score_splits([other], bundle, SETTINGS, tmp_path, Watching())
-    larger = Split("test", np.zeros((3, 9, 9, 1), np.uint8), np.zeros(3, np.int64), ("a", "b", "c"))
+        score_targets({"test": other}, bundle, SETTINGS, tmp_path, Watching())
+    images = np.zeros((3, 9, 9, 1), np.uint8)
+    larger = SplitTarget("larger", digits.class_names, Split("test", images, np.zeros(3, np.int64), ("a", "b", "c")))
     with pytest.raises(ModelError, match=r"takes images of \(8, 8, 1\).*\(9, 9, 1\)"):
-        score_splits([SplitTarget("larger", digits.class_names, larger)], bundle, SETTINGS, tmp_path, Watching())
+        score_targets({"test": larger}, bundle, SETTINGS, tmp_path, Watching())
     with pytest.raises(DataError, match="there is no folder"):
         score_directory_run(
             DirectoryTarget(tmp_path / "none", "auto"), bundle, SETTINGS, None, tmp_path / "run", Watching(), []

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+from nightly_cases import night, pictures
 from report_cases import (
     FASHION,
+    GENERATED,
     HOSTILE,
     both_splits,
     directory_target,
@@ -22,6 +24,7 @@ from batchclf.core.run_record import GateResult
 from batchclf.core.suspicions import LabelSuspicions
 from batchclf.core.types import ImageRef, SkippedImage
 from batchclf.report.budget import wanted
+from batchclf.report.view import build_view
 
 GATES = [
     GateResult("min_test_accuracy", 0.9, 0.8, True, "Test accuracy 90.0% is at least 80.0%."),
@@ -86,7 +89,24 @@ def hundred():
     return view_of(record(names), [with_examples(test, samples["test"]), train], gap)
 
 
-PAGES = {"labelled": labelled, "unlabelled": unlabelled, "hostile": hostile, "hundred": hundred}
+def nightly():
+    findings = night()
+    return build_view(findings, pictures=pictures(findings), skipped=(), generated=GENERATED)
+
+
+def hostile_night():
+    findings = night(HOSTILE, directories=HOSTILE[:2], deadline=True)
+    return build_view(findings, pictures={}, skipped=(), generated=GENERATED)
+
+
+PAGES = {
+    "labelled": labelled,
+    "unlabelled": unlabelled,
+    "hostile": hostile,
+    "hundred": hundred,
+    "nightly": nightly,
+    "hostile night": hostile_night,
+}
 
 
 def show(browser, width, scheme):

@@ -132,9 +132,8 @@ def split_target(split, scored, skipped=0, excluded=0, found=None):
     return TargetRecord(split, "split", "fashion-mnist", labels, found, scored, skipped, excluded, seconds=0.5)
 
 
-def directory_target(scored, skipped=0, source="/srv/inbox"):
-    labels = "none: folder names are not classes"
-    return TargetRecord("", "directory", source, labels, scored + skipped, scored, skipped, 0, seconds=2.0)
+def directory_target(scored, skipped=0, source="/srv/inbox", name="", labels="none: folder names are not classes"):
+    return TargetRecord(name, "directory", source, labels, scored + skipped, scored, skipped, 0, seconds=2.0)
 
 
 def png(height=28, width=28, value=128) -> bytes:

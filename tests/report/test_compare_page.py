@@ -105,6 +105,19 @@ def test_what_limits_the_comparison_is_said():
     )
 
 
+def test_a_partial_run_is_told_and_the_target_named():
+    directories = [directory_target(50, name="inbox"), directory_target(20, name="other")]
+    cut = [replace(directories[0], complete=False), directories[1]]
+    records = (record(NAMES, targets=directories, status="partial"), record(NAMES, targets=cut, status="partial"))
+    page = page_of(replace(comparison(labelled=False), split="inbox", replaced=4), records=records)
+    assert "The first run is only partial. More images were skipped than allowed: only 70 of 70 images" in page.text
+    assert "The second run is only partial. The deadline passed: inbox was cut after 50 images." in page.text
+    assert "4 images left out, whose path holds another content in the second run." in page.text
+    assert page.text.count("nightly · inbox") == 1
+    facts = {row[0]: row[1:] for row in page.tables["facts-table"][1:]}
+    assert facts["Status"] == ["partial", "partial, cut by the deadline"]
+
+
 def test_without_labels():
     page = page_of(comparison(labelled=False))
     assert "of the answers differ" in page.text

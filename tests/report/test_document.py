@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from nightly_cases import night
 from report_cases import (
     FASHION,
     GENERATED,
@@ -66,6 +67,21 @@ def test_an_unlabelled_run_and_values_that_are_none(schema):
     assert (values["gap"], values["change"], values["history"]) == (None, None, [])
     empty = replace(evaluation, total=0, mean_confidence=float("nan"))
     assert checked(Findings(run, (empty,)), schema)["splits"][0]["mean_confidence"] is None
+
+
+@pytest.mark.parametrize("deadline", [False, True])
+def test_a_night_of_several_targets(schema, deadline):
+    values = checked(night(deadline=deadline), schema)
+    verdict, run = values["verdict"], values["run"]
+    assert [gate["outcome"] for gate in verdict["gates"][:5]] == ["failed"] * 3 + ["missing", "uncertain"]
+    missing = verdict["gates"][3]
+    assert (missing["passed"], missing["value"], missing["bound"], missing["target"]) == (False, None, 0.05, "inbox")
+    assert len(verdict["gates"]) == 14
+    assert (verdict["partial"] is None) == (not deadline)
+    assert run["night"] == "2026-02-28"
+    assert [target["complete"] for target in run["targets"]] == [True] * 3 + [not deadline] * 2
+    assert [each["split"] for each in values["flips"]] == ["test", "archive", "inbox"]
+    assert values["history"][0]["night"] == "2026-02-28"
 
 
 def test_one_image(schema):

@@ -1,6 +1,7 @@
 """The index of all runs as a page: from histories to HTML, and in a browser."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -47,6 +48,7 @@ def summary(night=0, *, value=0.9, **changes):
         "sources": ("photos",),
         "files": ("report.html", "predictions.csv", "metrics.json"),
         "job": "nightly",
+        "night": f"{started:%Y-%m-%d}",
     }
     return RunSummary(**(values | changes))
 
@@ -91,10 +93,58 @@ def test_newest_first_and_failed_nights_between():
     failed = FailedRun("20260302T120000Z", "failed-20260302T120000Z.log.jsonl", "2026-03-02T12:00:00+00:00", "no disk")
     page = page_of(history(runs=runs, failed=[failed], unread=[UnreadRun("20260228T023000Z", "run.json is damaged")]))
     rows = page.tables["runs"][1:]
-    assert [row[0] for row in rows] == ["Gate passed", "Run failed", "Gate passed", "Gate passed", "Unreadable"]
+    assert [row[0] for row in rows] == [
+        "Gate passed last good run",
+        "Run failed",
+        "Gate passed",
+        "Gate passed",
+        "Unreadable",
+    ]
     assert [row[2].split()[0] for row in rows] == ["88.0%", "no", "89.0%", "90.0%", "run.json"]
     assert "All last runs are good" in page.text
     assert "38 days before this page" in page.text
+
+
+def test_what_needs_a_look_is_told():
+    alarm = replace(gate(False), kind="alarm", sentence="inbox has 40 images, last night 200")
+    absent = replace(gate(), passed=False, missing=True, sentence="there is no baseline")
+    waiting = replace(gate(), missing=True, sentence="there is no earlier good run")
+    runs = [
+        summary(0, gates=(waiting,)),
+        summary(1, gates=(gate(certain=False),)),
+        summary(2, gates=(gate(False, False),), status="gate failed"),
+        summary(3, status="partial", gates=(gate(False),)),
+        summary(4, status="gate failed", gates=(gate(False), alarm, absent, gate())),
+    ]
+    page = page_of(history(runs=runs))
+    states = [row[0] for row in page.tables["runs"][1:]][::-1]
+    assert states == [
+        "No earlier good run yet",
+        "Not enough evidence last good run",
+        "Not enough evidence",
+        "Partial result, gate failed: 1 rule",
+        "Gate failed: 1 alarm, 2 rules",
+    ]
+    messages = [row[6] for row in page.tables["runs"][1:]][::-1]
+    assert "there is no earlier good run" in messages[0]
+    assert messages[4].endswith("inbox has 40 images, last night 200; the gate is False; there is no baseline")
+    assert "1 of 1 jobs needs a look" in page.text
+    view = index_view([history(runs=runs)], generated=GENERATED)
+    assert [row.bad for row in view.jobs[0].rows] == [True, True, True, False, False]
+    assert [point.marked for point in view.jobs[0].accuracy] == [False, False, True, True, True]
+
+
+def test_removed_runs_have_no_link_and_other_nights_are_told():
+    runs = [summary(0, files=()), replace(summary(1), night="2026-03-01"), replace(summary(2), night="")]
+    page = page_of(history(runs=runs))
+    rows = page.tables["runs"][1:]
+    assert ["files removed" in row[6] for row in rows] == [False, False, True]
+    assert ["for the night 2026-03-01" in row[1] for row in rows] == [False, True, False]
+    assert not [link for link in page.having("a") if runs[0].folder in link["href"]]
+
+
+def test_runs_of_score_have_no_last_good_one():
+    assert "last good" not in page_of(history("score", [summary(0, job=None)])).text
 
 
 def test_a_new_model_is_told():

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from markdown_it import MarkdownIt
+from nightly_cases import night
 from report_cases import FASHION, GENERATED, HOSTILE, both_splits, directory_target, evaluate, record, sample, view_of
 
 from batchclf.core.comparison import Comparison, Flip, MetricChange
@@ -58,8 +59,39 @@ def test_it_is_short_and_says_the_same_as_the_page():
 def test_gates_are_listed():
     gates = [GateResult("max_gap", 0.1, 0.06, False, "the gap of 10.00 points is above the most allowed 6.00")]
     text = markdown(gates=gates, status="gate failed")
-    assert "- Not met: the gap of 10.00 points is above the most allowed 6.00" in text
-    assert text.startswith("# ❌ Gate failed: `nightly`")
+    assert "- Failed: the gap of 10.00 points is above the most allowed 6.00" in text
+    assert text.startswith("# ❌ Gate failed: 1 rule · `nightly`")
+
+
+def test_a_night_of_several_targets():
+    findings = night()
+    text = report_markdown(findings, skipped=(), generated=GENERATED, folder="x")
+    assert len(text.splitlines()) <= 45
+    assert text.startswith("# ❌ Gate failed: 1 alarm, 3 rules · `nightly`")
+    lines = text.splitlines()
+    gates = [line.split(":")[0] for line in lines if line.startswith(("- Alarm", "- Failed", "- Missing", "- Not"))]
+    assert gates == [
+        "- Alarm",
+        "- Failed",
+        "- Failed",
+        "- Missing (counts as failed)",
+        "- Not enough evidence (counts as passed)",
+    ]
+    assert "Rules and alarms: 9 alarms, 5 rules in all, 9 passed." in lines
+    lost = findings.flips[0].lost[0]
+    assert (
+        f"Right in the last run, wrong now: `{lost.path}` (`{lost.first_prediction}` → `{lost.second_prediction}`)"
+        in text
+    )
+    assert "- Target `inbox`: 60 scored, 0 skipped, no labels" in lines
+    assert "- Target `empty`: 0 scored, 0 skipped, no image" in lines
+
+
+def test_a_partial_run_says_so():
+    text = report_markdown(night(deadline=True), skipped=(), generated=GENERATED, folder="x")
+    assert text.startswith("# ⚠️ Partial result, gate failed: 1 alarm, 3 rules · `nightly`")
+    assert "**Partial result.** The deadline passed: 600 of 10,000 images of the test split were scored" in text
+    assert "- Target `train split`: 0 scored, 0 skipped, not begun" in text
 
 
 def test_hostile_names_are_only_text():

@@ -101,7 +101,8 @@ def test_nothing_scored_is_said_plainly():
     skipped = [SkippedImage(ImageRef("a.png", None), "cut off")]
     run = record(status="partial", targets=[directory_target(0, skipped=1)], dataset=None)
     view = view_of(run, [empty], skipped=skipped)
-    assert view.verdict.reason == "Only 0 of 1 image could be scored."
+    assert view.verdict.reason == "No image could be scored."
+    assert view.verdict.partial.endswith("only 0 of 1 image could be scored.")
     assert view.unlabelled == ()
 
 

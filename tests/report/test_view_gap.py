@@ -63,6 +63,7 @@ def run(night, right=85, train=90, **changes):
         "ece": 0.1,
         "model_digest": "ab",
         "gates": (),
+        "files": ("report.html",),
     }
     return RunSummary(**(values | changes))
 

@@ -4,7 +4,17 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from report_cases import FASHION, GENERATED, HOSTILE, evaluate, record, sample, split_target, view_of
+from report_cases import (
+    FASHION,
+    GENERATED,
+    HOSTILE,
+    directory_target,
+    evaluate,
+    record,
+    sample,
+    split_target,
+    view_of,
+)
 
 from batchclf.core.comparison import Comparison, Flip, MetricChange
 from batchclf.core.history import RunSummary
@@ -14,6 +24,12 @@ from batchclf.core.run_record import GateResult
 MET = GateResult("accuracy", 0.9, 0.8, True, "Test accuracy 90.0% is at least 80.0%.")
 MISSED = GateResult("gap", 0.07, 0.05, False, "The gap of 7.0 points is above 5.0 points.")
 JUST_MET, JUST_MISSED = replace(MET, certain=False), replace(MISSED, certain=False)
+QUIET = GateResult("same-images", None, None, True, "The images are others than last night.", kind="alarm")
+ALARM = GateResult("fewer-images", 40, 100, False, "inbox has 40 images, last night 100.", kind="alarm", target="inbox")
+ABSENT = GateResult("ece", None, 0.05, False, "There is no ECE without labels.", missing=True)
+WAITING = GateResult(
+    "accuracy", None, None, True, "No earlier good run.", missing=True, kind="change", against="last-good"
+)
 LAST = RunSummary(
     run_id="20260228T020000Z",
     folder="20260228T020000Z",
@@ -65,45 +81,152 @@ def verdict_of(**others):
     return view_of(run, [evaluate(sample(FASHION, 50))], **others).verdict
 
 
+SKIPPED = "More images were skipped than allowed: only 50 of 53 images could be scored."
+
+
 @pytest.mark.parametrize(
     "status, gates, state, headline, words",
     [
-        ("ok", [MET], "passed", "Gate passed", "the bound is met"),
-        ("ok", [MET, MET], "passed", "Gate passed", "all 2 bounds are met"),
-        ("ok", [], "none", "Scored, no gate set", "no bound was set"),
-        ("gate failed", [MET, MISSED], "failed", "Gate failed", "1 of 2 bounds is not met"),
-        ("gate failed", [MISSED], "failed", "Gate failed", "the bound is not met"),
-        ("ok", [JUST_MET], "uncertain", "Not enough evidence", "the gate is passed (exit code 0)"),
-        ("gate failed", [JUST_MISSED], "uncertain", "Not enough evidence", "the gate is failed (exit code 3)"),
-        ("gate failed", [MET, JUST_MISSED], "uncertain", "Not enough evidence", "1 of 2 bounds lies within"),
-        ("gate failed", [JUST_MET, MISSED], "failed", "Gate failed", "1 of 2 bounds is not met"),
-        ("partial", [], "partial", "Partial result", "Only 50 of 53 images could be scored"),
-        ("partial", [JUST_MET], "partial", "Partial result", "Only 50 of 53 images could be scored"),
-        ("partial", [MISSED], "partial", "Partial result, gate failed", "Only 50 of 53 images"),
+        ("ok", [MET], "passed", "Gate passed", "; the rule is met."),
+        ("ok", [MET, MET, QUIET], "passed", "Gate passed", "; all 2 rules are met; no alarm was raised."),
+        ("ok", [QUIET], "passed", "Gate passed", "; no alarm was raised."),
+        ("ok", [], "none", "Scored, no gate set", "no rule was set"),
+        ("gate failed", [MET, MISSED], "failed", "Gate failed: 1 rule", "; 1 of 2 rules is not met."),
+        ("gate failed", [MISSED], "failed", "Gate failed: 1 rule", "; the rule is not met."),
+        ("gate failed", [MET, ALARM], "failed", "Gate failed: 1 alarm", "; 1 alarm was raised; the rule is met."),
+        (
+            "gate failed",
+            [MISSED, ALARM, QUIET, MISSED],
+            "failed",
+            "Gate failed: 1 alarm, 2 rules",
+            "; 1 alarm was raised; all 2 rules are not met.",
+        ),
+        ("gate failed", [], "failed", "Gate failed", "the gate was not met"),
+        ("gate failed", [ABSENT], "failed", "Gate failed: 1 rule", "1 rule could not be held, which counts as failed"),
+        (
+            "ok",
+            [WAITING, QUIET],
+            "passed",
+            "No earlier good run yet",
+            "1 rule could not be held, as there is no earlier",
+        ),
+        ("ok", [MET, WAITING], "passed", "Gate passed", "; 1 of 2 rules is met; 1 rule could not be held, as there"),
+        (
+            "ok",
+            [JUST_MET],
+            "uncertain",
+            "Not enough evidence",
+            "for the rule there is not enough evidence. The run counts",
+        ),
+        ("ok", [JUST_MET], "uncertain", "Not enough evidence", "passed (exit code 0)"),
+        ("gate failed", [JUST_MISSED], "uncertain", "Not enough evidence", "counts as failed (exit code 3)"),
+        ("gate failed", [MET, JUST_MISSED], "uncertain", "Not enough evidence", "for 1 of 2 rules there is not enough"),
+        ("gate failed", [JUST_MET, MISSED], "failed", "Gate failed: 1 rule", "1 of 2 rules is not met"),
+        ("partial", [], "partial", "Partial result", ""),
+        ("partial", [JUST_MET], "partial", "Partial result", "for the rule there is not enough evidence"),
+        ("partial", [MISSED], "partial", "Partial result, gate failed: 1 rule", "the rule is not met"),
     ],
 )
 def test_verdict_says_status_reason_and_accuracy(status, gates, state, headline, words):
     evaluation = evaluate(sample(FASHION, 50))
     run = record(status=status, gates=gates, targets=[split_target("test", 50, skipped=3)])
-    verdict = view_of(run, [evaluation]).verdict
+    view = view_of(run, [evaluation])
+    verdict = view.verdict
     assert (verdict.state, verdict.headline) == (state, headline)
+    assert view.title.startswith(f"{headline} · ")
     assert words in verdict.reason
     assert f"{evaluation.labelled.accuracy.value:.1%}" in verdict.reason
     assert len(verdict.gates) == len(gates)
+    assert verdict.partial == (SKIPPED if status == "partial" else "")
 
 
 @pytest.mark.parametrize(
-    "gate, state, word",
+    "cut, words",
     [
-        (MET, "met", "Met"),
-        (MISSED, "missed", "Not met"),
-        (JUST_MET, "uncertain", "Just met"),
-        (JUST_MISSED, "uncertain", "Just missed"),
+        ([("test", 4000)], "The deadline passed: 4,000 of 10,000 images of the test split were scored."),
+        (
+            [("test", 0), ("train", 0)],
+            "The deadline passed: the test split was not begun and the train split was not begun.",
+        ),
+        ([("inbox", 70)], "The deadline passed: inbox was cut after 70 images."),
+        (
+            [(f"d{number}", 0) for number in range(8)],
+            f"The deadline passed: {', '.join(f'd{number} was not begun' for number in range(5))} and "
+            "3 further targets cut, too.",
+        ),
     ],
 )
-def test_each_bound_says_how_it_went(gate, state, word):
+def test_what_the_deadline_cut_is_named(cut, words):
+    targets = [
+        replace(split_target(name, scored), complete=False)
+        if name in ("test", "train")
+        else replace(directory_target(scored, name=name), complete=False)
+        for name, scored in cut
+    ]
+    verdict = verdict_of(run={"status": "partial", "targets": targets})
+    assert verdict.partial == words
+    assert verdict.headline == "Partial result"
+    lossy = [*targets, replace(split_target("archive", 5, skipped=2), kind="directory")]
+    assert verdict_of(run={"status": "partial", "targets": lossy}).partial == f"{words} 2 images could not be read."
+
+
+@pytest.mark.parametrize(
+    "gate, state, word, effect",
+    [
+        (MET, "passed", "Passed", ""),
+        (MISSED, "failed", "Failed", ""),
+        (JUST_MET, "uncertain", "Not enough evidence", "counts as passed"),
+        (JUST_MISSED, "uncertain", "Not enough evidence", "counts as failed"),
+        (ALARM, "failed", "Alarm", ""),
+        (QUIET, "passed", "No alarm", ""),
+        (ABSENT, "missing", "Missing", "counts as failed"),
+        (WAITING, "missing", "Missing", "counts as passed"),
+    ],
+)
+def test_each_rule_and_alarm_says_how_it_went(gate, state, word, effect):
     (line,) = verdict_of(run={"gates": [gate]}).gates
-    assert (line.state, line.word, line.sentence) == (state, word, gate.sentence)
+    assert (line.state, line.word, line.effect, line.sentence) == (state, word, effect, gate.sentence)
+
+
+def test_a_line_of_the_gate_says_what_it_is_about():
+    targets = [split_target("test", 50), directory_target(5, name="inbox")]
+    each = replace(MISSED, name="recall[test, *] against baseline", class_name="*", target="test", against="baseline")
+    one = replace(each, name="recall[test, Coat] against last-good", class_name="Coat", against="last-good")
+    run = record(status="gate failed", targets=targets, gates=[each, one, ALARM])
+    alarm, first, second = view_of(run, [evaluate(sample(FASHION, 50))]).gate.lines
+    assert (alarm.kind, alarm.name, alarm.place, alarm.group) == ("alarm", "fewer-images", "inbox", "")
+    assert (first.kind, first.name, first.place, first.group) == ("rule", "recall", "test split", "each class")
+    assert (first.against, second.against) == ("baseline", "the last good run")
+    assert second.group == "class Coat"
+
+
+def test_of_several_targets_the_change_names_its_own():
+    targets = [split_target("test", 50), directory_target(5, name="inbox")]
+    change = verdict_of(history=(LAST,), change=UNCHANGED, run={"targets": targets}).change
+    assert change.sentence.startswith("Test split: same model, same images, same answers as in the run of")
+
+
+def test_of_many_rules_those_that_did_not_pass_are_in_the_verdict():
+    gates = [MET] * 20 + [JUST_MET, WAITING, MISSED, ALARM] + [QUIET] * 6
+    view = view_of(record(status="gate failed", gates=gates), [evaluate(sample(FASHION, 50))])
+    assert [line.word for line in view.verdict.gates] == ["Alarm", "Failed", "Missing", "Not enough evidence"]
+    assert view.verdict.more_gates == "7 alarms, 23 rules in all, 26 passed"
+    assert [line.word for line in view.gate.lines] == [line.word for line in view.verdict.gates]
+    assert [line.word for line in view.gate.folded] == ["Passed"] * 20 + ["No alarm"] * 6
+    assert view.gate.sentence == ("7 alarms, 23 rules: 2 failed, 1 missing, 1 without enough evidence, 26 passed.")
+
+
+def test_a_rule_for_each_of_a_thousand_classes_is_cut():
+    gates = [replace(MISSED, class_name=f"c{i}") for i in range(600)] + [replace(MET, class_name="x")] * 400
+    view = view_of(record(status="gate failed", gates=gates), [evaluate(sample(FASHION, 50))])
+    assert (len(view.gate.lines), len(view.gate.folded)) == (200, 200)
+    assert view.gate.left_out == "600 further results: all of them are in run.json"
+    assert len(view.verdict.gates) == 8
+
+
+def test_the_night_is_told_where_it_is_not_the_date():
+    assert verdict_of(run={"night": "2026-03-01"}).night == ""
+    assert verdict_of(run={"night": "2026-02-28"}).night == "2026-02-28"
 
 
 def test_old_numbers_are_told_from_fresh_ones():

@@ -340,9 +340,10 @@ def test_run_ids_are_unique_and_sort_by_age(tmp_path):
 def test_latest_points_to_the_newest(tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        link = publish_latest(tmp_path / name)
-        assert link.resolve() == tmp_path / name
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "one", "two"]
+        publish_latest(tmp_path / name, good=name == "one")
+        assert (tmp_path / "latest").resolve() == tmp_path / name
+        assert (tmp_path / "last-good").resolve() == tmp_path / "one"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last-good", "latest", "one", "two"]
 
 
 def test_published_models(tmp_path):

@@ -1,0 +1,261 @@
+"""Jobs, runs and differences as tables of plain text."""
+
+from batchclf.cli.tables import say_facts, say_table
+from batchclf.core.gate import run_state
+from batchclf.core.history import METRICS, ClassValues, FailedRun, JobHistory, MetricValue, RunDetails, RunSummary
+from batchclf.core.history_diff import ClassPair, MetricPair, RunDifference
+from batchclf.core.intervals import Estimate, Interval
+from batchclf.core.run_record import GateResult
+from batchclf.core.types import Say
+from batchclf.jobs.history import NEVER, read_time
+from batchclf.report.metric_words import difference, metric_interval, metric_value
+from batchclf.report.view_format import (
+    NOTHING,
+    count,
+    counted,
+    decimal,
+    duration,
+    moment,
+    percent,
+    percent_interval,
+    points,
+    signed,
+)
+from batchclf.report.view_verdict import headline
+
+SHOWN_CLASSES = 20
+"""So many classes are listed; `--json` has all."""
+
+_POINTS = ("gap",)
+_NUMBERED = 12
+
+
+def say_jobs(say: Say, jobs: list[JobHistory]) -> None:
+    """Tell the jobs with their newest run, a line each."""
+    rows = []
+    for job in jobs:
+        last, when = _newest(job)
+        accuracy = last.accuracy if isinstance(last, RunSummary) else None
+        rows.append(
+            [
+                job.name,
+                count(len(job.runs)),
+                count(sum(run.pruned for run in job.runs)),
+                count(len(job.failed)),
+                when,
+                _state(last),
+                percent(accuracy.value) if accuracy else NOTHING,
+            ]
+        )
+    say_table(say, ["job", "runs", "removed", "failed", "newest", "state", "accuracy"], rows, right=(1, 2, 3, 6))
+
+
+def say_runs(say: Say, job: JobHistory) -> None:
+    """Tell the runs of a job, the newest first, with those that failed."""
+    every: list[RunSummary | FailedRun] = [*job.runs, *job.failed]
+    every.sort(key=lambda run: (read_time(run.started), run.run_id), reverse=True)
+    say_table(
+        say,
+        ["run", "night", "state", "accuracy", "95% interval", "gap", "images", "skipped", "took", ""],
+        [_run_row(run) if isinstance(run, RunSummary) else _failed_row(run) for run in every],
+        right=(3, 5, 6, 7, 8),
+    )
+    for each in job.unread:
+        say(f"{each.folder} cannot be read: {each.reason}")
+
+
+def say_failed(say: Say, job: str, run: FailedRun) -> None:
+    """Tell all that is known of a run that failed."""
+    facts = {
+        "run": f"{run.run_id} of {job}",
+        "night": run.night,
+        "started": _moment(run.started),
+        "state": _state(run),
+        "exit code": "" if run.exit_code is None else str(run.exit_code),
+        "message": run.message,
+        "log": run.log or "removed",
+    }
+    say_facts(say, facts)
+
+
+def say_run(say: Say, job: str, details: RunDetails, place: str) -> None:
+    """Tell all that is known of a run; `place` is its folder, empty where that was removed."""
+    run = details.summary
+    say_facts(say, {"run": f"{run.run_id} of {job}", **_facts(details), "folder": place or _REMOVED})
+    say("")
+    header = ["target", "found", "scored", "skipped", "excluded", "complete", "source"]
+    rows = []
+    for target in details.targets:
+        counts = [count(getattr(target, name)) for name in ("found", "scored", "skipped", "excluded")]
+        rows.append([_split(target.split), *counts, "yes" if target.complete else "no", target.source])
+    say_table(say, header, rows, right=(1, 2, 3, 4))
+    if details.metrics:
+        say("")
+        rows = [_metric_row(each) for each in sorted(details.metrics, key=lambda each: _place(each, run.split))]
+        say_table(say, ["target", "metric", "value", "95% interval", "dummy"], rows, right=(2, 4))
+    if run.gates:
+        say("")
+        say_table(say, ["gate", "rule"], [[gate.outcome, gate.sentence] for gate in run.gates])
+    classes = [each for each in details.classes if each.f1 is not None]
+    classes.sort(key=lambda each: (each.split != run.split, each.split, each.f1))
+    if classes:
+        say("")
+        rows = [_class_row(each) for each in classes[:SHOWN_CLASSES]]
+        say_table(say, ["target", "class", "images", "recall", "95% interval", "precision", "F1"], rows, (2, 3, 5, 6))
+        _say_rest(say, len(classes), "the lowest F1")
+
+
+def say_difference(say: Say, found: RunDifference) -> None:
+    """Tell two runs side by side."""
+    first, second = (
+        {"run": each.summary.run_id, **_facts(each), "folder": _REMOVED if each.summary.pruned else "there"}
+        for each in (found.first, found.second)
+    )
+    rows = [[name, first[name], second[name]] for name in first if first[name] or second[name]]
+    say_table(say, ["", "first", "second"], rows)
+    if found.metrics:
+        say("")
+        rows = [
+            [_split(pair.split), pair.name, _value(pair.first), _value(pair.second), _moved(pair.name, pair.difference)]
+            for pair in sorted(found.metrics, key=lambda each: _place(each, found.second.summary.split))
+        ]
+        say_table(say, ["target", "metric", "first", "second", "difference"], rows, right=(2, 3, 4))
+    if found.gates:
+        say("")
+        rows = []
+        for pair in found.gates:
+            rule = pair.either
+            where = " ".join(filter(None, (rule.target, rule.class_name, rule.against and f"against {rule.against}")))
+            values = [_gate_cell(pair.first), _gate_cell(pair.second)]
+            rows.append([rule.name, where, *values, NOTHING if pair.difference is None else signed(pair.difference, 4)])
+        say_table(say, ["gate", "of", "first", "second", "difference"], rows, right=(4,))
+    moved = [pair for pair in found.classes if pair.size >= 0]
+    if moved:
+        say("")
+        header = ["target", "class", "recall", "", "difference", "F1", "", "difference"]
+        say_table(say, header, [_pair_row(pair) for pair in moved[:SHOWN_CLASSES]], right=(2, 3, 4, 5, 6, 7))
+        _say_rest(say, len(moved), "the largest changes")
+
+
+_REMOVED = "removed; only the history has it"
+
+
+def _place(metric: MetricValue | MetricPair, main: str) -> tuple[bool, str, int, str]:
+    """Order metrics: the main target first, and in each as the report shows them."""
+    known = METRICS.index(metric.name) if metric.name in METRICS else len(METRICS)
+    return metric.split != main, metric.split, known, metric.name
+
+
+def _newest(job: JobHistory) -> tuple[RunSummary | FailedRun | None, str]:
+    every: list[RunSummary | FailedRun] = [*job.runs, *job.failed]
+    last = max(every, key=lambda run: (read_time(run.started), run.run_id), default=None)
+    return last, _moment(last.started) if last else NOTHING
+
+
+def _state(run: RunSummary | FailedRun | None) -> str:
+    if run is None:
+        return "Unreadable"
+    return headline(run_state(run.status, run.gates), run.gates) if isinstance(run, RunSummary) else "Run failed"
+
+
+def _moment(text: str) -> str:
+    time = read_time(text)
+    return moment(time) if time > NEVER else NOTHING
+
+
+def _facts(details: RunDetails) -> dict[str, str]:
+    run = details.summary
+    return {
+        "night": run.night,
+        "started": _moment(run.started),
+        "took": duration(run.seconds),
+        "state": _state(run) if details.complete else f"{_state(run)}; not everything was scored",
+        "overfitting": run.overfitting or "",
+        "dataset": details.dataset or "",
+        "model": f"{details.model} ({run.model_digest[:_NUMBERED]})",
+        "batchclf": details.batchclf,
+        "command": " ".join(details.command),
+    }
+
+
+def _run_row(run: RunSummary) -> list[str]:
+    notes = ["files removed"] if run.pruned else []
+    notes += [] if run.job else list(run.sources)
+    return [
+        run.folder,
+        run.night or run.started[:10],
+        _state(run),
+        percent(run.accuracy.value) if run.accuracy else NOTHING,
+        percent_interval(run.accuracy) if run.accuracy else "",
+        points(run.gap.value) if run.gap else NOTHING,
+        count(run.images),
+        count(run.skipped),
+        duration(run.seconds),
+        ", ".join(notes),
+    ]
+
+
+def _failed_row(run: FailedRun) -> list[str]:
+    note = run.message.partition("\n")[0] or "the log tells no error"
+    return [run.run_id, run.night or run.started[:10], _state(run), *[""] * 6, note]
+
+
+def _metric_row(metric: MetricValue) -> list[str]:
+    ends = None if metric.low is None or metric.high is None else Interval(metric.low, metric.high)
+    if metric.name in _POINTS:
+        interval = f"{points(ends.low)} to {points(ends.high)}" if ends else ""
+    else:
+        interval = metric_interval(metric.name, ends)
+    baseline = "" if metric.baseline is None else metric_value(metric.name, metric.baseline)
+    return [_split(metric.split), metric.name, _value(metric), interval, baseline]
+
+
+def _value(metric: MetricValue | None) -> str:
+    if metric is None:
+        return NOTHING
+    if metric.name in _POINTS:
+        return f"{points(metric.value)} points"
+    return metric_value(metric.name, metric.value)
+
+
+def _moved(name: str, value: float | None) -> str:
+    if value is None:
+        return NOTHING
+    return f"{points(value)} points" if name in _POINTS else difference(name, value)
+
+
+def _class_row(each: ClassValues) -> list[str]:
+    interval = ""
+    if each.recall is not None and each.recall_low is not None and each.recall_high is not None:
+        ends = Interval(each.recall_low, each.recall_high)
+        interval = percent_interval(Estimate(each.recall, ends, each.support or 0))
+    shares = [NOTHING if share is None else percent(share) for share in (each.recall, each.precision)]
+    support = NOTHING if each.support is None else count(each.support)
+    return [_split(each.split), each.class_name, support, shares[0], interval, shares[1], decimal(each.f1)]
+
+
+def _pair_row(pair: ClassPair) -> list[str]:
+    recalls = [NOTHING if each is None or each.recall is None else percent(each.recall) for each in _both(pair)]
+    f1s = [NOTHING if each is None else decimal(each.f1) for each in _both(pair)]
+    recall = NOTHING if pair.recall_difference is None else f"{points(pair.recall_difference)} points"
+    f1 = NOTHING if pair.f1_difference is None else signed(pair.f1_difference, 3)
+    return [_split(pair.split), pair.class_name, *recalls, recall, *f1s, f1]
+
+
+def _both(pair: ClassPair) -> tuple[ClassValues | None, ClassValues | None]:
+    return pair.first, pair.second
+
+
+def _gate_cell(gate: GateResult | None) -> str:
+    if gate is None:
+        return NOTHING
+    return gate.outcome if gate.value is None else f"{gate.outcome} at {gate.value:.4f}"
+
+
+def _split(name: str) -> str:
+    return name or "directory"
+
+
+def _say_rest(say: Say, number: int, what: str) -> None:
+    if number > SHOWN_CLASSES:
+        say(f"{what} of {counted(number, 'class', 'classes')}; --json has all")

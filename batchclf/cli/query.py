@@ -1,0 +1,80 @@
+"""`batchclf query`."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batchclf.cli.options import positive
+
+if TYPE_CHECKING:
+    from batchclf.cli.console import Console
+
+FORMATS = ("table", "csv", "jsonl")
+SHOWN_ROWS = 40
+EXAMPLES = """\
+examples:
+  batchclf query reports/score/latest "SELECT prediction, count(*) FROM predictions GROUP BY ALL ORDER BY 2 DESC"
+  batchclf query reports/fashion-mnist/latest "SELECT path, label, prediction, confidence FROM predictions \\
+      WHERE split = 'test' AND NOT correct ORDER BY confidence DESC LIMIT 20"
+  batchclf query reports/score/latest "SELECT path, brightness, confidence FROM predictions JOIN images \\
+      USING (split, path) WHERE confidence < 0.5" --out unsure.csv
+  batchclf query reports/score/latest "DESCRIBE predictions"
+
+tables, each where its file is there: predictions, images, per_class, confusion, skipped, duplicates,
+flips
+"""
+
+
+def add(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """Add the verb's parser."""
+    parser = verbs.add_parser(
+        "query",
+        parents=[common],
+        help="ask a run's files with SQL",
+        description="Answer a SQL query (DuckDB's dialect) over the predictions of a run directory and its other CSVs. "
+        "It only reads. Needs: pip install 'batchclf[query]'",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="what `run` or `score` wrote")
+    parser.add_argument("sql", metavar="SQL", help="one SELECT")
+    parser.add_argument(
+        "--format", choices=FORMATS, help="form of the rows (default: by the suffix of --out, or table)"
+    )
+    parser.add_argument("--rows", type=positive, metavar="N", help=f"at most N rows (default: {SHOWN_ROWS} in a table)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="file to write (default: standard output)")
+    parser.set_defaults(handle=handle)
+
+
+def handle(args: argparse.Namespace, console: "Console") -> int:
+    """Answer the query."""
+    from batchclf.cli.query_output import json_rows, print_rows, write_rows
+    from batchclf.errors import UsageError
+    from batchclf.jobs.query import answered
+
+    out: Path | None = args.out
+    if console.as_json and args.format and out is None:
+        raise UsageError("--json prints one JSON object, and --format asks for another form", hint="leave one out")
+    if out is not None and out.exists() and out.resolve().parent == args.run.resolve():
+        raise UsageError(f"{out} is a file of the run", hint="give another --out; a query changes nothing in a run")
+    suffix = "" if out is None else out.suffix.lower().lstrip(".")
+    form = args.format or (suffix if suffix in FORMATS else "table")
+    limit = args.rows or (SHOWN_ROWS if form == "table" and not console.as_json else None)
+    with answered(args.run, args.sql) as answer:
+        summary: dict[str, Any] = {"columns": answer.columns, "types": answer.types}
+        if out is not None:
+            written, more = write_rows(out, answer, form, limit)
+            console.say(f"wrote {written:,} rows to {out}{_more(more)}")
+            summary |= {"out": str(out), "written": written}
+        elif console.as_json:
+            summary["rows"], more = json_rows(answer, limit)
+        else:
+            _, more = print_rows(answer, form, limit)
+            if more:
+                console.say(_more(more).removeprefix("; "))
+    console.result({**summary, "more": more, "exit_code": 0})
+    return 0
+
+
+def _more(more: int) -> str:
+    return f"; {more:,} more {'row' if more == 1 else 'rows'}: ask for them with --rows" if more else ""

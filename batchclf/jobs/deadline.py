@@ -1,0 +1,34 @@
+"""How long a run may take."""
+
+import re
+import time
+from dataclasses import dataclass, field
+
+from batchclf.errors import UsageError
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A number of seconds from now on, by a clock that no change of the time of day moves; None is no limit."""
+
+    seconds: float | None = None
+    _begin: float = field(default_factory=time.monotonic)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the time is up."""
+        return self.seconds is not None and time.monotonic() - self._begin >= self.seconds
+
+
+NO_DEADLINE = Deadline()
+
+
+def parse_duration(text: str) -> float:
+    """Read `90s`, `45m`, `2h`, `1h30m` or `1d` as seconds; raises UsageError for anything else, and for none at all."""
+    parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)([smhd])", text)
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text.replace(" ", "") or not 0 < seconds < 1e9:
+        raise UsageError(f"'{text}' is not a length of time", hint="write for example 2h, 45m or 1h30m")
+    return seconds

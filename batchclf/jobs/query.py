@@ -1,0 +1,281 @@
+"""SQL over the files of a run directory, with DuckDB.
+
+The tables are copied into DuckDB's memory before the query; by then DuckDB may open no file any more. Leave to read the
+run's own files would not do: a query may write with COPY, within a SELECT too, and DuckDB's leave to read is leave to
+write.
+"""
+
+import csv
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from batchclf.errors import PredictionsError, QueryError, RunError
+from batchclf.storage.prediction_files import PARQUET_FILE
+from batchclf.storage.predictions import read_header
+from batchclf.storage.run_tables import PREDICTIONS, TABLES, CellType, cell_type, tables_in
+
+if TYPE_CHECKING:
+    import duckdb
+
+_SQL_TYPES: dict[CellType, str] = {"text": "VARCHAR", "number": "DOUBLE", "whole": "BIGINT", "boolean": "BOOLEAN"}
+_ROWS_AT_A_TIME = 10_000
+_MOST_COLUMNS = 1_000_000
+_MOMENT = 0.02
+_READ_ONLY = "a query is one SELECT over the tables of the run; it reads no other file and writes none"
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a query gives: names and DuckDB's types of its columns; the rows come as they are asked for."""
+
+    columns: list[str]
+    types: list[str]
+    rows: Iterator[tuple[Any, ...]]
+
+
+@contextmanager
+def answered(run: Path, sql: str) -> Iterator[Answer]:
+    """Answer a query over a run directory; use as a context manager, which the rows are read within.
+
+    The tables are those of `storage/run_tables.py` whose files are there. `predictions` is read from
+    predictions.parquet where there is one, else from predictions.csv. Texts have no `'` in front, an empty cell is
+    NULL, but an empty `split` is ''. Raises RunError where `run` is no run directory or DuckDB is not installed,
+    PredictionsError where a file is damaged, QueryError where the query makes no sense or asks for more than it may.
+    """
+    folder = _run_directory(run)
+    if find_spec("duckdb") is None:
+        raise RunError(
+            "queries need duckdb, which is not installed", hint="install it with: pip install 'batchclf[query]'"
+        )
+    import duckdb
+
+    tables = {name: _Source(folder, name) for name in tables_in(folder)}
+    if PREDICTIONS not in tables and (folder / PARQUET_FILE).is_file():
+        tables[PREDICTIONS] = _Source(folder, PREDICTIONS)
+    with TemporaryDirectory(prefix="batchclf-query-") as spill, ThreadPoolExecutor(1) as pool:
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "temp_directory": spill,
+        }
+        database = _Database(duckdb.connect(":memory:", config=settings), pool)
+        try:
+            _check_statement(database, sql, tables)
+            for name, source in tables.items():
+                # A table that is not loaded stays a view, whose file is out of reach.
+                source.put_into(database, load=re.search(rf"\b{name}\b", sql, re.IGNORECASE) is not None)
+            database.execute("SET enable_external_access = false; SET lock_configuration = true")
+            yield _run(database, sql, tables)
+        finally:
+            pool.submit(database.connection.close)
+
+
+@dataclass(frozen=True, eq=False)
+class _Database:
+    """A connection that is used in a thread: DuckDB in the main thread would not end at Ctrl-C or SIGTERM."""
+
+    connection: "duckdb.DuckDBPyConnection"
+    pool: ThreadPoolExecutor
+
+    def execute(self, sql: str) -> None:
+        """Run SQL. Raises duckdb.Error."""
+        self._in_thread(self.connection.execute, sql)
+
+    def fetch(self, count: int) -> list[tuple[Any, ...]]:
+        """Give the next rows of what was run. Raises duckdb.Error."""
+        rows: list[tuple[Any, ...]] = self._in_thread(self.connection.fetchmany, count)
+        return rows
+
+    def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        future = self.pool.submit(work, *arguments)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            while not future.done():
+                self.connection.interrupt()
+                time.sleep(_MOMENT)
+            raise
+
+
+def _run_directory(run: Path) -> Path:
+    """Follow `latest` once, so that a run that is published meanwhile changes nothing."""
+    if not run.is_dir():
+        raise RunError(f"there is no run directory {run}", hint="give a folder that `batchclf run` or `score` made")
+    folder = run.resolve()
+    if not any((folder / name).is_file() for name in (TABLES[PREDICTIONS].file, PARQUET_FILE)):
+        raise RunError(
+            f"{run} is not a run directory: it holds no {TABLES[PREDICTIONS].file}",
+            hint="give a folder that `batchclf run` or `batchclf score` made",
+        )
+    return folder
+
+
+class _Source:
+    """A file of the run as a table."""
+
+    def __init__(self, folder: Path, table: str) -> None:
+        parquet = folder / PARQUET_FILE
+        self.is_parquet = table == PREDICTIONS and parquet.is_file()
+        self.table = table
+        self.path = parquet if self.is_parquet else folder / TABLES[table].file
+        self.columns: list[str] = []
+
+    def put_into(self, database: _Database, *, load: bool) -> None:
+        """Make a table of the file, or a view, which tells no more than its columns. Raises PredictionsError."""
+        with _told(self.path):
+            if self.is_parquet:
+                database.execute(f"SELECT name FROM parquet_schema({_literal(self.path)}) WHERE num_children IS NULL")
+                self.columns = [name for (name,) in database.fetch(_MOST_COLUMNS)]
+            else:
+                self.columns = read_header(self.path) if self.table == PREDICTIONS else _header(self.path)
+            database.execute(f"CREATE {'TABLE' if load else 'VIEW'} {_quoted(self.table)} AS {self._select()}")
+
+    def _select(self) -> str:
+        places = [f"c{number}" for number in range(len(self.columns))]
+        types = [cell_type(self.table, name) for name in self.columns]
+        if self.is_parquet:
+            source = f"read_parquet({_literal(self.path)}, hive_partitioning = false)"
+            values: Sequence[str] = places
+        else:
+            of_cells = ", ".join(f"{place}: '{_SQL_TYPES[kind]}'" for place, kind in zip(places, types, strict=True))
+            source = (
+                f"read_csv({_literal(self.path)}, auto_detect = false, header = true, delim = ',', quote = '\"', "
+                f"escape = '\"', nullstr = '', hive_partitioning = false, columns = {{{of_cells}}})"
+            )
+            values = [_value(place, kind) for place, kind in zip(places, types, strict=True)]
+        shown = [
+            f"{_filled(value) if name.endswith('split') else value} AS {_quoted(alias)}"
+            for value, name, alias in zip(values, self.columns, _aliases(self.columns), strict=True)
+        ]
+        return f"SELECT {', '.join(shown)} FROM {source} AS file({', '.join(places)})"
+
+
+def _value(place: str, kind: CellType) -> str:
+    return f"CASE WHEN starts_with({place}, '''') THEN {place}[2:] ELSE {place} END" if kind == "text" else place
+
+
+def _filled(value: str) -> str:
+    # Tables are joined by split and path, and NULL = NULL is not true.
+    return f"coalesce({value}, '')"
+
+
+def _aliases(columns: Sequence[str]) -> Iterator[str]:
+    """Name columns so that they differ even without regard to capitals, as SQL needs it: `prob:a`, `prob:A_2`."""
+    taken: set[str] = set()
+    for name in columns:
+        alias, number = name, 1
+        while alias.lower() in taken:
+            number += 1
+            alias = f"{name}_{number}"
+        taken.add(alias.lower())
+        yield alias
+
+
+def _check_statement(database: _Database, sql: str, tables: Mapping[str, _Source]) -> None:
+    import duckdb
+
+    try:
+        statements = database.connection.extract_statements(sql)
+    except duckdb.Error as error:
+        raise _query_error(error, tables) from error
+    # PIVOT is made of several statements; INSERT and the like would change no more than a copy in memory.
+    if len(statements) != 1 or statements[0].type.name not in ("SELECT", "EXPLAIN", "MULTI"):
+        what = f"a {statements[0].type.name}" if len(statements) == 1 else f"{len(statements)} statements"
+        raise QueryError(f"the query is {what}; one SELECT is expected", hint=_READ_ONLY)
+
+
+def _run(database: _Database, sql: str, tables: Mapping[str, _Source]) -> Answer:
+    import duckdb
+
+    try:
+        database.execute(sql)
+    except duckdb.Error as error:
+        raise _query_error(error, tables) from error
+    described = database.connection.description or []
+    types = [str(column[1]) for column in described]
+    return Answer([column[0] for column in described], types, _rows(database, types, tables))
+
+
+def _rows(database: _Database, types: Sequence[str], tables: Mapping[str, _Source]) -> Iterator[tuple[Any, ...]]:
+    import duckdb
+
+    short = [place for place, kind in enumerate(types) if kind == "FLOAT"]
+    while True:
+        try:
+            rows = database.fetch(_ROWS_AT_A_TIME)
+        except duckdb.Error as error:
+            raise _query_error(error, tables) from error
+        if not rows:
+            return
+        yield from ([_shortened(row, short) for row in rows] if short else rows)
+
+
+def _shortened(row: tuple[Any, ...], places: list[int]) -> tuple[Any, ...]:
+    """Give float32 values as few digits as tell them, not those of the float64 that they become in Python."""
+    values = list(row)
+    for place in places:
+        if values[place] is not None:
+            values[place] = float(str(np.float32(values[place])))
+    return tuple(values)
+
+
+def _header(path: Path) -> list[str]:
+    with path.open(encoding="utf-8-sig", newline="") as handle:
+        header = next(csv.reader(handle), [])
+    if not header:
+        raise ValueError("it has no header line")
+    return header
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what is wrong with a file of the run into a PredictionsError."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise _out_of_memory(error) from error
+    except (duckdb.Error, OSError, ValueError, csv.Error) as error:
+        raise PredictionsError(
+            f"{path} is damaged: {_one_line(error)}", hint="score again, or repair the line"
+        ) from error
+
+
+def _query_error(error: "duckdb.Error", tables: Mapping[str, _Source]) -> QueryError:
+    import duckdb
+
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return _out_of_memory(error)
+    if isinstance(error, duckdb.PermissionException):
+        return QueryError(f"the query may not do that: {_one_line(error)}", hint=_READ_ONLY)
+    hint = f"the tables are {', '.join(tables)}; DESCRIBE {PREDICTIONS} lists the columns of {PREDICTIONS}"
+    return QueryError(f"the query cannot be answered: {_one_line(error)}", hint=hint)
+
+
+def _out_of_memory(error: Exception) -> QueryError:
+    return QueryError(f"the memory does not suffice: {_one_line(error)}", hint="ask for fewer rows or columns at once")
+
+
+def _one_line(error: Exception) -> str:
+    """Take what DuckDB says up to where it shows the query."""
+    text = str(error).partition("\n\nLINE ")[0].partition("\n\n  file = ")[0]
+    return "; ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

@@ -1,0 +1,151 @@
+"""Nights to tell, and a server that answers as it is told."""
+
+import re
+import socket
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from run_cases import NAMES, drawn, write_run
+
+from batchclf.core.run_record import GateResult
+from batchclf.jobs.notify import notify
+from batchclf.jobs.spec import NotifySpec
+from batchclf.jobs.summary import failed_night, published_night
+
+STARTED = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
+PASSED = GateResult("min_test_accuracy", 0.9, 0.8, True, "test accuracy 90.00% reaches the least allowed 80.00%")
+FAILED = GateResult(
+    "recall[test, cat]",
+    0.7,
+    0.8,
+    False,
+    "cat is right on 70.00%, below 80.00%",
+    target="test",
+    class_name="cat",
+)
+DOUBTFUL = GateResult("macro_f1[test]", 0.81, 0.8, True, "macro F1 is 0.81, 12 images", certain=False, target="test")
+DOUBTED = GateResult("gap", 0.07, 0.06, False, "the gap is 7 points, 12 images", certain=False)
+FIRST = GateResult(
+    "accuracy against last-good",
+    None,
+    None,
+    True,
+    "there is no good run yet",
+    missing=True,
+    kind="change",
+    against="last-good",
+)
+LOST = replace(FIRST, name="accuracy against golden", passed=False, sentence="there is no golden", against="golden")
+
+
+def night(folder, *, n=40, skipped=(), **changes):
+    """A published run with both splits."""
+    rows = drawn(NAMES, n, seed=1, skill=0.8) + drawn(NAMES, n, seed=2, skill=0.9, split="train")
+    changes = {"night": "2026-03-01", **changes}
+    return published_night(write_run(folder, rows, skipped=skipped, **changes), folder)
+
+
+def lost_night(code=1, message="the disk is full", hint="make room"):
+    """A night that published nothing."""
+    return failed_night("nightly", "2026-03-01", code, message, hint, STARTED, 3.25)
+
+
+class Telling:
+    """Tells nights with the same keys of [notify]."""
+
+    def __init__(self, folder, **keys):
+        self.folder, self.lines = folder, []
+        self.files = {name: keys.pop(name, None) for name in ("prometheus", "junit")}
+        self.spec = NotifySpec(**keys)
+
+    def __call__(self, outcome, **more):
+        return notify(self.spec, outcome, **self.files, folder=self.folder, say=self.lines.append, **more)
+
+
+def readme(title):
+    """The text of a section of the README, and the first column of its first table."""
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    section = text.split(f"\n### {title}\n", 1)[1].split("\n### ")[0]
+    return section, re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+
+
+def script(path, text):
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return f"./{path.name}"
+
+
+class Server:
+    """Answers each connection by the next of its `answers`, the last one again and again; keeps what it is sent.
+
+    An answer is raw bytes, or a function of the connection; None hangs until the server is closed.
+    """
+
+    def __init__(self, *answers, wrap=None):
+        self.answers, self.requests, self._closing = list(answers), [], threading.Event()
+        self._wrap = wrap or (lambda connection: connection)
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def address(self, path="/hook", scheme="http", auth=""):
+        return f"{scheme}://{auth}127.0.0.1:{self.port}{path}"
+
+    def _serve(self):
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with connection:
+                try:
+                    self._answer(self._wrap(connection))
+                except (OSError, ValueError):
+                    continue
+
+    def _answer(self, connection):
+        connection.settimeout(5)
+        self.requests.append(_read(connection))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        with connection:
+            if answer is None:
+                self._closing.wait(30)
+            elif callable(answer):
+                answer(connection)
+            else:
+                connection.sendall(answer)
+
+    def close(self):
+        self._closing.set()
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join(5)
+
+
+def _read(connection):
+    """One request: its first line, its headers by lower-case name, its body."""
+    with connection.makefile("rb") as lines:
+        first = lines.readline().decode().strip()
+        headers = {}
+        while line := lines.readline().decode().strip():
+            name, value = line.split(":", 1)
+            headers[name.lower()] = value.strip()
+        return first, headers, lines.read(int(headers.get("content-length", 0)))
+
+
+def answer(code, *headers, body=b""):
+    lines = [f"HTTP/1.1 {code} Words", *headers, f"Content-Length: {len(body)}", "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+@contextmanager
+def serving(*answers, **more):
+    server = Server(*answers, **more)
+    server._thread.start()
+    try:
+        yield server
+    finally:
+        server.close()

@@ -1,0 +1,111 @@
+"""What has changed since the last run: the counts of the comparison, the images, and the run it is held against."""
+
+from dataclasses import replace
+
+import pytest
+from nightly_cases import LAST_RUN, compare, night, pictures, single_directory, summary
+from report_cases import FASHION, GENERATED, HOSTILE, both_splits, read, record, sample
+
+from batchclf.core.findings import Findings
+from batchclf.core.paired import mcnemar_exact
+from batchclf.report.budget import wanted
+from batchclf.report.metric_words import p_words
+from batchclf.report.render import render
+from batchclf.report.view import build_view
+
+
+def view_of(findings, shown=None):
+    return build_view(findings, pictures=shown or {}, skipped=(), generated=GENERATED)
+
+
+def page_of(findings, shown=None):
+    return read(render(view_of(findings, shown)))
+
+
+def test_without_an_earlier_run_there_is_no_such_section():
+    _, evaluations, gap = both_splits()
+    findings = Findings(record(), tuple(evaluations), gap)
+    assert view_of(findings).flips is None
+    assert "flips" not in page_of(findings).sections
+    assert "flips.csv" not in {file.name for file in view_of(findings).facts.files}
+
+
+def test_the_counts_are_those_of_the_comparisons():
+    findings = night()
+    view = view_of(findings)
+    for row, found in zip(view.flips.rows, findings.flips, strict=True):
+        assert row.changed == str(found.changed)
+        assert (row.new, row.gone, row.replaced) == tuple(
+            map(str, (found.only_second, found.only_first, found.replaced))
+        )
+        known = (str(found.only_first_right), str(found.only_second_right)) if found.labelled else ("–", "–")
+        assert (row.lost, row.gained) == known
+    changed, images = (sum(getattr(each, name) for each in findings.flips) for name in ("changed", "images"))
+    assert view.flips.sentence.startswith(f"{changed} of {images} images that both runs scored got another answer: ")
+    assert view.flips.with_replaced
+    assert ("flips.csv", True) in [(file.name, True) for file in view.facts.files]
+
+
+def test_the_test_is_mcnemars():
+    found = night().flips[0]
+    (target, *_) = view_of(night()).flips.targets
+    p_value = p_words(mcnemar_exact(found.only_first_right, found.only_second_right))
+    assert f"{found.only_first_right} lost, {found.only_second_right} gained" in target.test
+    assert f"come up with {p_value} (McNemar's exact test)" in target.test
+
+
+def test_lost_images_come_first_with_both_answers():
+    findings = night()
+    first = view_of(findings).flips.targets[0]
+    assert [gallery.title for gallery in first.galleries] == ["Lost", "Gained", "Other changes"]
+    lost = findings.flips[0].lost
+    for shot, flip in zip(first.galleries[0].shots, lost, strict=True):
+        assert (shot.path, shot.label) == (flip.path, flip.first_prediction)
+        assert shot.first == f"{flip.first_prediction} {flip.first_confidence:.1%}"
+        assert shot.second == f"{flip.second_prediction} {flip.second_confidence:.1%}"
+    shown = wanted(findings)
+    assert [row.path for row in shown[: len(lost)]] == [flip.path for flip in lost]
+    page = page_of(findings, pictures(findings))
+    assert page.sections["flips"].count("no picture") == 0
+
+
+def test_without_labels_the_changed_answers_are_shown():
+    view = view_of(single_directory())
+    (target,) = view.flips.targets
+    assert target.test == ""
+    assert [gallery.title for gallery in target.galleries] == ["Changed answers"]
+    assert ":" not in view.flips.sentence.split(" answer")[1]
+
+
+@pytest.mark.parametrize("files, linked", [(("report.html",), True), ((), False), (("report.json",), False)])
+def test_the_last_run_is_linked_while_it_has_a_page(files, linked):
+    findings = replace(night(), history=(summary(files=files),))
+    addresses = [link["href"] for link in page_of(findings).having("a")]
+    assert (f"../{LAST_RUN}/report.html" in addresses) == linked
+    assert "the run of Sat 2026-02-28 03:00" in page_of(findings).sections["flips"]
+
+
+def test_a_run_that_the_history_does_not_know_is_named():
+    assert view_of(replace(night(), history=())).flips.than == f"run {LAST_RUN}"
+
+
+def test_the_same_answers_are_said_plainly():
+    of = sample(FASHION, 50)
+    same = compare(of, "test", share=0.0)
+    evaluations = tuple(night().evaluations)
+    view = view_of(Findings(record(), evaluations, history=(summary(),), flips=(same,)))
+    assert view.flips.sentence == "All 50 images that both runs scored got the same answer."
+    assert view.flips.targets == ()
+
+
+def test_other_labels_are_told():
+    found = night()
+    moved = replace(found.flips[0], relabelled=2)
+    view = view_of(replace(found, flips=(moved,)))
+    assert view.flips.targets[0].notes == ("2 images with another label than last time: neither lost nor gained.",)
+
+
+def test_hostile_names_are_only_text():
+    page = page_of(night(HOSTILE, directories=HOSTILE[:2]))
+    assert "<script>alert" not in page.html
+    assert HOSTILE[0] in page.sections["flips"]

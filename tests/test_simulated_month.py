@@ -1,0 +1,36 @@
+"""The simulated month in a shorter form: every fault is caught on its night, and no good night says anything."""
+
+import json
+import sqlite3
+
+import pytest
+from simulated_month import FIRST, GOOD, World, faults, live
+
+pytest.importorskip("tensorflow")  # the engineer of the story trains
+
+
+@pytest.mark.slow
+def test_a_short_month(tmp_path):
+    world = World(tmp_path / "month", "digits")
+    # Of the good nights after a fault the first two stand for all; the script lets all pass.
+    groups = faults()
+    nights = [FIRST, GOOD, *groups[0], *groups[1]]
+    nights += [night for group in groups[2:] for night in group if night is not GOOD]
+    nights.append(GOOD)
+    lines = []
+    assert live(world, nights, lines.append) == [], "\n".join(lines)
+
+    with sqlite3.connect(world.folder / "reports" / "history.sqlite") as history:
+        statuses = [status for (status,) in history.execute("SELECT status FROM runs ORDER BY night, started")]
+        failures = [message for (message,) in history.execute("SELECT message FROM failures ORDER BY started")]
+    history.close()
+    caught = [night for night in nights if 3 in night.codes]
+    assert statuses.count("gate failed") == len(caught)
+    assert statuses.count("ok") == sum(0 in night.codes for night in nights)
+    assert len(failures) == 2  # the killed run and the full disk; who comes second does not fail
+    assert any("killed" in message for message in failures)
+
+    kept = sorted(path.name for path in world.reports.iterdir() if path.is_dir() and not path.is_symlink())
+    assert len(kept) == 12
+    assert (world.reports / "latest").resolve().name == kept[-1]
+    assert json.loads((world.reports / "last-good" / "run.json").read_text())["status"] == "ok"
