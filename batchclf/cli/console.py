@@ -17,6 +17,8 @@ class Console:
     def __init__(self, *, quiet: bool = False, as_json: bool = False, verbose: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
+        self.summary: dict[str, Any] = {}
+        """What `--json` tells of a run that has ended with an error, beside that error."""
         self._verbose = verbose
 
     def say(self, line: str) -> None:

@@ -89,8 +89,9 @@ def main(argv: list[str] | None = None) -> int:
             code: int = args.handle(args, console)
         return code
     except KeyboardInterrupt as error:
-        ended = BatchclfError("interrupted; nothing was published", hint=_kept(error))
-        return _ended(console, ended, INTERRUPTED)
+        kept = _kept(error)
+        message = "interrupted" if "was published" in kept else "interrupted; nothing was published"
+        return _ended(console, BatchclfError(message, hint=kept), INTERRUPTED)
     except BatchclfError as error:
         error.hint = _with_kept(error.hint, error)
         return _ended(console, error, error.exit_code)
@@ -128,5 +129,5 @@ def _with_kept(hint: str, error: BaseException) -> str:
 
 def _ended(console: "Console", error: BatchclfError, code: int) -> int:
     console.trouble(error)
-    console.result({"error": error.message, "hint": error.hint, "exit_code": code})
+    console.result({**console.summary, "error": error.message, "hint": error.hint, "exit_code": code})
     return code

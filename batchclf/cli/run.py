@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
     from batchclf.jobs.job_file import Job
+    from batchclf.jobs.summary import NightOutcome
 
 EXAMPLES = """\
 examples:
@@ -71,7 +72,10 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.storage.published import INDEX_FILE, LATEST
     from batchclf.storage.run_directory import REPORT_FILE
 
-    night = run_night(job, console, args.command, Deadline(limit or job.deadline))
+    def failed(outcome: "NightOutcome") -> None:
+        console.summary = night_summary(outcome)
+
+    night = run_night(job, console, args.command, Deadline(limit or job.deadline), on_failure=failed)
     record, folder = night.outcome.record, night.outcome.folder
     assert record is not None
     assert folder is not None

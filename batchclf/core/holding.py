@@ -60,7 +60,10 @@ def hold_value(held: Holding, measure: Measure) -> GateResult:
     bound, over = _nearest(value, rule.minimum, rule.maximum)
     broken, kept = _value_words(held, bound)
     sentence = f"{_of_value(held, value)} {broken if over > 0 else kept}"
-    doubt = _too_few(rule, measure.n)
+    if over > 0 and metric.name in ("skipped", "skipped_share"):
+        sentence += "; skipped.csv tells which, and why"
+    # A number of images rests on no images.
+    doubt = "" if metric.source == "count" else _too_few(rule, measure.n)
     # A share of what changed is a change: it is in doubt only where it is beyond what is allowed.
     interval = measure.interval if rule.against is None or over > 0 else None
     if not doubt and interval is not None and side_of(interval, rule.minimum, rule.maximum) == "both":
@@ -235,6 +238,8 @@ def _nearest(value: float, low: float | None, high: float | None) -> tuple[float
 def _of_value(held: Holding, value: float) -> str:
     """Name the metric with its value: `test accuracy 90.00%`, `the overfitting gap of 3.10 points`."""
     shown = held.metric.shown(value)
+    if held.metric.source == "count" and held.metric.unit == "count":
+        return f"the number of {held.subject}, {shown},"
     return f"{held.subject} of {shown} points" if held.metric.unit == "points" else f"{held.subject} {shown}"
 
 

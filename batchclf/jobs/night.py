@@ -1,7 +1,7 @@
 """One night of a job: the run itself, and all that comes after it, whether it went well or not."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from batchclf.jobs.job_file import Job
 from batchclf.jobs.lock import job_lock
 from batchclf.jobs.notify import notify
 from batchclf.jobs.retention import apply_retention
-from batchclf.jobs.runner import run_job
+from batchclf.jobs.runner import noted_as_published, run_job
 from batchclf.jobs.summary import INTERRUPTED, NightOutcome, failed_night, published_night
 from batchclf.jobs.watcher import Watcher
 from batchclf.storage.published import LAST_GOOD, new_run_id
@@ -37,11 +37,18 @@ class Night:
         return self.outcome.exit_code or (1 if self.troubles else 0)
 
 
-def run_night(job: Job, watcher: Watcher, command: list[str], deadline: Deadline = NO_DEADLINE) -> Night:
+def run_night(
+    job: Job,
+    watcher: Watcher,
+    command: list[str],
+    deadline: Deadline = NO_DEADLINE,
+    *,
+    on_failure: Callable[[NightOutcome], None] = lambda outcome: None,
+) -> Night:
     """Run a job, keep its history, remove old runs, write the page of all runs, and tell whoever is to be told.
 
     Raises AlreadyRunningError while another run of the job goes on, and what `run_job` raises; those who are to be
-    told of failures have been told then, and what went wrong with that is noted in the exception.
+    told of failures, `on_failure` first, have been told then, and what went wrong with that is noted in the exception.
     """
     started, clock, before = datetime.now(UTC), time.monotonic(), _logs(job.folder)
     try:
@@ -49,13 +56,16 @@ def run_night(job: Job, watcher: Watcher, command: list[str], deadline: Deadline
             _bury_killed(job, watcher)
             before = _logs(job.folder)
             record, folder = run_job(job, watcher, command, deadline)
-            troubles = _keep(job, folder, watcher)
+            with noted_as_published(folder):
+                troubles = _keep(job, folder, watcher)
     except BaseException as error:
         code, message, hint = _told(error)
         seconds = round(time.monotonic() - clock, 3)
         ended = failed_night(job.name, job.night.isoformat(), code, message, hint, started, seconds)
+        on_failure(ended)
         log = None
-        if not isinstance(error, AlreadyRunningError):
+        # What is noted is that the run was published before it ended so; then it is no failed one.
+        if not isinstance(error, AlreadyRunningError) and not hasattr(error, "__notes__"):
             log = max(_logs(job.folder) - before, default=failed_log(job.folder / new_run_id(job.folder)))
             with suppress(BatchclfError):  # what ended the run is told first
                 record_failure(job.reports, job.name, log, exit_code=code, night=ended.night, message=message)
@@ -125,7 +135,7 @@ def _told(error: BaseException) -> tuple[int, str, str]:
     if isinstance(error, BatchclfError):
         return error.exit_code, error.message, error.hint
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, "interrupted; nothing was published", ""
+        return INTERRUPTED, "; ".join(["interrupted", *getattr(error, "__notes__", ["nothing was published"])]), ""
     return 1, f"{type(error).__name__}: {error}", "the log has the details"
 
 

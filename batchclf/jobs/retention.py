@@ -13,6 +13,7 @@ from batchclf.errors import HistoryError, RunError
 from batchclf.jobs.history import NEVER, job_history, read_time, record_missing
 from batchclf.storage.cells import utf8_text
 from batchclf.storage.published import HISTORY_FILE
+from batchclf.storage.run_directory import LOG_FILE
 
 
 def apply_retention(
@@ -131,6 +132,8 @@ def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         hidden = atomic.beside(path)
         path.rename(hidden)
+        # The log first: what a kill leaves of the rest must not be taken for a run that was killed.
+        (hidden / LOG_FILE).unlink(missing_ok=True)
         shutil.rmtree(hidden)
     else:
         path.unlink()

@@ -1,6 +1,8 @@
 """Run a job from data to published report."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from batchclf.core.run_record import DatasetRecord, RunRecord
@@ -44,8 +46,19 @@ def run_job(job: Job, watcher: Watcher, command: list[str], deadline: Deadline =
             raise
         finally:
             log.close()
-    publish_latest(target, good=record.status == "ok")
+    with noted_as_published(target):
+        publish_latest(target, good=record.status == "ok")
     return record, target
+
+
+@contextmanager
+def noted_as_published(run: Path) -> Iterator[None]:
+    """Note in whatever ends the block that the run is published all the same."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"the run was published all the same: {run}")
+        raise
 
 
 def load_data(job: Job, say: Say) -> Dataset | None:

@@ -88,6 +88,15 @@ def test_a_night_that_publishes_nothing_is_told(cli, job, tmp_path):
     assert "SECRET" not in err
 
 
+def test_json_of_a_night_that_publishes_nothing(cli, job, tmp_path):
+    code, summary, err = cli.json("run", job(directory="nowhere"))
+    assert code == summary["exit_code"] == 1
+    assert "nowhere" in summary["error"]
+    assert "nowhere" in err
+    # The hint also tells whom the failure could not be told to.
+    assert {**summary, "hint": ""} == {**told(tmp_path, "bad.json"), "hint": ""}
+
+
 def test_a_good_night_that_could_not_be_told_is_an_error(cli, job, tmp_path):
     path = job()
     path.write_text(path.read_text().replace('"cat > good.json; echo told"', '"echo no mail today; exit 9"'))

@@ -124,7 +124,7 @@ class TestValues:
             result = hold_value(holding(Rule("ece", maximum=0.1)), Measure(value, 20))
             assert (result.passed, result.certain) == (passed, True)
         result = hold_value(holding(Rule("images", minimum=9_000)), Measure(10_000, 10_000))
-        assert result.sentence == "test images scored 10,000 reaches the least allowed 9,000"
+        assert result.sentence == "the number of test images scored, 10,000, reaches the least allowed 9,000"
 
     @pytest.mark.parametrize(("when", "passed"), [("value", False), ("pass", True), ("fail", False)])
     def test_what_not_enough_evidence_does(self, when, passed):
@@ -139,6 +139,15 @@ class TestValues:
         assert (result.passed, result.outcome) == (True, "uncertain")
         assert "29 images are fewer than the 30 that the rule asks for; that counts as passed" in result.sentence
         assert accuracy_of(1, 30, minimum=0.9, min_support=30, when_uncertain="pass").outcome == "failed"
+
+    def test_a_number_of_images_rests_on_no_images(self):
+        none_skipped = hold_value(holding(Rule("skipped", maximum=0)), Measure(0, 0))
+        assert (none_skipped.outcome, none_skipped.passed) == ("passed", True)
+        assert hold_value(holding(Rule("images", minimum=1)), Measure(0, 0)).outcome == "failed"
+        two = hold_value(holding(Rule("skipped", maximum=0)), Measure(2, 7))
+        assert two.sentence == (
+            "the number of test images skipped, 2, is above the most allowed 0; skipped.csv tells which, and why"
+        )
 
 
 class TestChanges:

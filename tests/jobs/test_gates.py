@@ -110,7 +110,7 @@ class TestValues:
             (2, "passed"),
             (2 / 92, "failed"),
         ]
-        assert results[0].sentence == "test images scored 90 is below the least allowed 91"
+        assert results[0].sentence == "the number of test images scored, 90, is below the least allowed 91"
 
     def test_the_gap_needs_no_target(self, job):
         rows = right_on(90, 80) + right_on(90, 90, split="train")

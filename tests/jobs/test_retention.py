@@ -17,6 +17,7 @@ from batchclf.jobs import retention
 from batchclf.jobs.history import earlier_runs, job_history, record_run
 from batchclf.jobs.retention import apply_retention, old_entries
 from batchclf.storage.history import check
+from batchclf.storage.run_directory import LOG_FILE, bury_killed
 
 NIGHTS = 8
 
@@ -225,3 +226,19 @@ def test_which_runs_stay(nights, runs, days, kept, hours):
         )
         assert (name not in old) == stays, name
     assert old == sorted(old, key=lambda name: (name.startswith("failed-"), name))
+
+
+def test_a_removal_that_was_killed_is_no_killed_run(job, monkeypatch):
+    for run in there(job):
+        (job / run / LOG_FILE).write_text('{"level": "info", "message": "scored"}\n')
+
+    def killed(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(retention.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        keep(job, runs=2)
+    monkeypatch.undo()
+    assert list(job.glob(".*.partial"))
+    assert bury_killed(job) == []
+    assert not list(job.glob(".*.partial"))

@@ -12,7 +12,8 @@ from job_cases import Watching
 from batchclf.core.types import Split
 from batchclf.data.export import export_split
 from batchclf.errors import AlreadyRunningError, BatchclfError, DataError
-from batchclf.jobs import finish, runner
+from batchclf.jobs import finish, night, runner
+from batchclf.jobs.history import job_history
 from batchclf.jobs.job_file import load_job
 from batchclf.jobs.lock import job_lock
 from batchclf.jobs.night import run_night
@@ -264,3 +265,24 @@ def test_a_job_over_class_folders(tmp_path, digits, digits_bundle):
     with pytest.raises(DataError, match="photos"):
         run_job(job, Watching(), COMMAND)
     assert len(list(job.folder.glob("failed-*.log.jsonl"))) == 1
+
+
+def test_interrupted_after_publishing(loading, monkeypatch):
+    """The run is whole by then: it stays, and whoever interrupts is told so."""
+    job, _ = loading
+
+    def interrupted(reports, folder):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(night, "record_run", interrupted)
+    outcomes = []
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run_night(job, Watching(), COMMAND, on_failure=outcomes.append)
+    newest = (job.folder / "latest").resolve()
+    assert read_record(newest).status == "ok"
+    assert caught.value.__notes__ == [f"the run was published all the same: {newest}"]
+    assert outcomes[0].message == f"interrupted; the run was published all the same: {newest}"
+    monkeypatch.undo()
+    again = run_night(job, Watching(), COMMAND)
+    assert job_history(job.folder).failed == ()
+    assert [run.folder for run in job_history(job.folder).runs][-2:] == [newest.name, again.outcome.folder.name]

@@ -1,0 +1,63 @@
+"""The README and the pages of docs/ for tests: their sections, tables and code blocks."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = tuple(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))
+DOCUMENTS = (
+    *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGES.md", "jobs/README.md", "benchmarks/README.md"),
+    *PAGES,
+)
+"""Every document of the repository, relative to its root."""
+
+
+def read(document):
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
+def section(text, title):
+    """The text under a heading, up to the next heading of its level or above; the heading stands there once."""
+    ((level, body),) = re.findall(rf"^(#+) {re.escape(title)}\n(.*)", text, re.MULTILINE | re.DOTALL)
+    assert len(re.findall(rf"^#+ {re.escape(title)}$", text, re.MULTILINE)) == 1, title
+    return re.split(rf"^#{{1,{len(level)}}} ", body, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def own_text(text):
+    """The text of a section before its first subsection."""
+    return re.split(r"^##+ ", text, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def tables(text):
+    """The rows of every table in a text, header lines left out; `\\|` is a pipe within a cell."""
+    rows = []
+    for line in text.splitlines():
+        if line.startswith("|") and not re.fullmatch(r"[|\s-]+", line):
+            cells = re.split(r"(?<!\\)\|", line)[1:-1]
+            rows.append([cell.strip().replace("\\|", "|") for cell in cells])
+        elif line.startswith("|---"):
+            rows.pop()
+    return rows
+
+
+def first_column(text):
+    return [row[0].strip("`") for row in tables(text)]
+
+
+def blocks(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def prose(text):
+    """A text without its code blocks, those within lists too."""
+    return re.sub(r"^( *)```.*?^\1```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(text):
+    """The anchors of a page's headings, as GitHub and GitLab make them."""
+    found = []
+    for heading in re.findall(r"^#+ (.+)$", prose(text), re.MULTILINE):
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
+        anchor = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+        found.append(f"{anchor}-{found.count(anchor)}" if anchor in found else anchor)
+    return found
