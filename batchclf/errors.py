@@ -10,7 +10,7 @@ class BatchclfError(Exception):
     """Something a user can put right.
 
     `message` says what happened, to which file or key, and what was expected; `hint` says what to do.
-    `exit_code` is what the process ends with (README, "Exit codes").
+    `exit_code` is what the process ends with (docs/commands.md, "Exit codes").
     """
 
     exit_code = 1

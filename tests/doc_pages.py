@@ -11,6 +11,8 @@ DOCUMENTS = (
 )
 """Every document of the repository, relative to its root."""
 
+CODE_BLOCK = re.compile(r"^( *)```.*?^\1```", re.MULTILINE | re.DOTALL)
+
 
 def read(document):
     return (ROOT / document).read_text(encoding="utf-8")
@@ -18,14 +20,25 @@ def read(document):
 
 def section(text, title):
     """The text under a heading, up to the next heading of its level or above; the heading stands there once."""
-    ((level, body),) = re.findall(rf"^(#+) {re.escape(title)}\n(.*)", text, re.MULTILINE | re.DOTALL)
-    assert len(re.findall(rf"^#+ {re.escape(title)}$", text, re.MULTILINE)) == 1, title
-    return re.split(rf"^#{{1,{len(level)}}} ", body, maxsplit=1, flags=re.MULTILINE)[0]
+    found = headings(text)
+    ((level, start),) = [(level, end) for level, name, _, end in found if name == title]
+    after = [begin for other, _, begin, _ in found if begin >= start and other <= level]
+    return text[start : min(after, default=len(text))]
 
 
 def own_text(text):
     """The text of a section before its first subsection."""
-    return re.split(r"^##+ ", text, maxsplit=1, flags=re.MULTILINE)[0]
+    return text[: min((begin for _, _, begin, _ in headings(text)), default=len(text))]
+
+
+def headings(text):
+    """Each heading outside of code blocks: its level, its text, where it begins and where it ends."""
+    code = [found.span() for found in re.finditer(CODE_BLOCK, text)]
+    return [
+        (len(found[1]), found[2], found.start(), found.end())
+        for found in re.finditer(r"^(#+) (.+)\n", text, re.MULTILINE)
+        if not any(begin <= found.start() < end for begin, end in code)
+    ]
 
 
 def tables(text):
@@ -50,13 +63,13 @@ def blocks(text, language):
 
 def prose(text):
     """A text without its code blocks, those within lists too."""
-    return re.sub(r"^( *)```.*?^\1```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(CODE_BLOCK, "", text)
 
 
 def anchors(text):
     """The anchors of a page's headings, as GitHub and GitLab make them."""
     found = []
-    for heading in re.findall(r"^#+ (.+)$", prose(text), re.MULTILINE):
+    for _, heading, _, _ in headings(text):
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
         anchor = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
         found.append(f"{anchor}-{found.count(anchor)}" if anchor in found else anchor)

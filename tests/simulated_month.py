@@ -266,10 +266,11 @@ def halve(world: World, day: date) -> None:
 
 
 def cover_lens(world: World, day: date) -> None:
-    """Make all of the camera's pictures nearly black, each with noise of its own."""
+    """Make all of the camera's pictures black but for a pixel."""
     for path in world.camera.iterdir():
-        noise = world.random.integers(0, 2, world.images.shape[1:], np.uint8)
-        world.write(path, noise)
+        black = np.zeros(world.images.shape[1:], np.uint8)
+        black.flat[world.random.integers(black.size)] = 1
+        world.write(path, black)
 
 
 def empty(world: World, day: date) -> None:

@@ -1,6 +1,7 @@
-"""README, ARCHITECTURE and CONTRIBUTING against the program: what they show is what it does."""
+"""README, the pages of docs/, ARCHITECTURE and CONTRIBUTING against the program: what they show is what it does."""
 
 import argparse
+import configparser
 import contextlib
 import importlib.util
 import inspect
@@ -10,12 +11,12 @@ import os
 import re
 import shlex
 import tomllib
-from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
 import pandas as pd
 import pytest
+from doc_pages import DOCUMENTS, ROOT, blocks, first_column, own_text, read, section, tables
 from run_cases import run_record
 
 from batchclf import __version__, errors
@@ -29,6 +30,7 @@ from batchclf.core.gap import STRONG_GAP
 from batchclf.core.probability_counts import LOWEST_PROBABILITY
 from batchclf.core.rule_metrics import METRICS
 from batchclf.jobs.duplicates import COMPARED_FILES, COMPARED_IN_MEMORY, LISTED_COPIES
+from batchclf.jobs.job_file import load_job
 from batchclf.jobs.spec import AlarmName, AlarmSpec, JobSpec
 from batchclf.models.bundle import INFO_FILE, KERAS_FILE, ONNX_FILE
 from batchclf.models.recipes import RECIPES
@@ -42,35 +44,11 @@ from batchclf.storage.prediction_columns import column_names
 from batchclf.storage.predictions import REQUIRED_COLUMNS
 from batchclf.storage.skipped import COLUMNS as SKIPPED_COLUMNS
 
-ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGES.md")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def section(text, title):
-    """The text under a heading, up to the next heading of its level or above."""
-    level, body = re.search(rf"^(#+) {re.escape(title)}\n(.*)", text, re.MULTILINE | re.DOTALL).groups()
-    return re.split(rf"^#{{1,{len(level)}}} ", body, maxsplit=1, flags=re.MULTILINE)[0]
-
-
-def tables(text):
-    """The rows of every table in a text, header lines left out; `\\|` is a pipe within a cell."""
-    rows = []
-    for line in text.splitlines():
-        if line.startswith("|") and not re.fullmatch(r"[|\s-]+", line):
-            cells = re.split(r"(?<!\\)\|", line)[1:-1]
-            rows.append([cell.strip().replace("\\|", "|") for cell in cells])
-        elif line.startswith("|---"):
-            rows.pop()
-    return rows
-
-
-def first_column(text):
-    return [row[0].strip("`") for row in tables(text)]
-
-
-def blocks(text, language):
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+README = read("README.md")
+COMMANDS_PAGE = read("docs/commands.md")
+JOBS_PAGE = read("docs/jobs.md")
+RUN_PAGE = read("docs/run-directory.md")
+SCORING_PAGE = read("docs/scoring.md")
 
 
 def subparsers(parser):
@@ -123,15 +101,14 @@ def test_commands_table_is_the_parser():
     for name, parser in COMMANDS.items():
         positionals = [spelling(action) for action in parser._actions if not action.option_strings]
         expected.append(" ".join(["batchclf", name, *positionals]))
-    commands = section(README, "Commands").split("###")[0]
-    assert first_column(commands) == expected
-    assert re.findall(r"^### Options of `batchclf (.+)`$", README, re.MULTILINE) == list(COMMANDS)
+    assert first_column(section(README, "Commands")) == expected
+    assert re.findall(r"^## Options of `batchclf (.+)`$", COMMANDS_PAGE, re.MULTILINE) == list(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_options_table_is_the_parser(command):
     of_parser = {text: action for text, action in options(COMMANDS[command]).items() if action.dest not in COMMON}
-    rows = tables(section(README, f"Options of `batchclf {command}`"))
+    rows = tables(section(COMMANDS_PAGE, f"Options of `batchclf {command}`"))
     assert [row[0].strip("`") for row in rows] == list(of_parser)
     for (_, shown, what), action in zip(rows, of_parser.values(), strict=True):
         check_default(action, shown)
@@ -139,7 +116,7 @@ def test_options_table_is_the_parser(command):
 
 
 def test_options_of_every_command():
-    rows = {row[0].strip("`"): row[1] for row in tables(section(README, "Options of every command"))}
+    rows = {row[0].strip("`"): row[1] for row in tables(section(COMMANDS_PAGE, "Options of every command"))}
     for parser in COMMANDS.values():
         of_parser = {text: action for text, action in options(parser).items() if action.dest in COMMON}
         assert rows.keys() == of_parser.keys()
@@ -149,7 +126,7 @@ def test_options_of_every_command():
 
 def test_the_recipes_own_defaults():
     for name, recipe in RECIPES.items():
-        train = section(README, "Options of `batchclf train`")
+        train = section(COMMANDS_PAGE, "Options of `batchclf train`")
         assert f"{recipe.epochs} for `{name}`" in train
         assert f"{recipe.batch_size} for `{name}`" in train
 
@@ -211,7 +188,7 @@ def shown_kind(cell):
 
 
 def test_job_keys_are_those_of_the_program():
-    rows = {row[0].strip("`"): row[1:] for row in tables(section(README, "Job files").split("###")[0])}
+    rows = {row[0].strip("`"): row[1:] for row in tables(section(JOBS_PAGE, "Keys"))}
     keys = job_keys(JobSpec)
     assert rows.keys() == keys.keys()
     for key, (of_program, default) in keys.items():
@@ -226,15 +203,32 @@ def test_job_keys_are_those_of_the_program():
         assert what, key
 
 
+def test_the_job_files_shown_are_understood(tmp_path):
+    (of_readme,) = blocks(section(README, "Every night"), "toml")
+    rules = "".join(blocks(JOBS_PAGE, "toml") + blocks(section(read("docs/notify.md"), "Telling somebody"), "toml"))
+    with_data = '[data]\ndataset = "digits"\n[scoring.directories.incoming]\npath = "photos"\n'
+    for text in (of_readme, with_data + rules):
+        (tmp_path / "shown.toml").write_text(text, encoding="utf-8")
+        job = load_job(tmp_path / "shown.toml", environment={"CHAT_WEBHOOK": "https://chat.example.org/hook"})
+        assert sorted(job.directories) == ["incoming"]
+
+
+def test_extras_are_those_of_the_package():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    extras = set(setup["options.extras_require"]) - {"test"}
+    assert sorted(first_column(section(README, "Installing a part"))) == sorted(extras)
+
+
 def test_the_metrics_of_rules_are_those_of_the_program():
-    rows = {row[0].strip("`"): row[2] for row in tables(section(README, "Gates"))}
+    rows = {row[0].strip("`"): row[2] for row in tables(section(JOBS_PAGE, "Gates"))}
     assert sorted(rows) == sorted([*METRICS, "topK_accuracy"])
     without = {name for name, interval in rows.items() if interval == "no"}
     assert without == {name for name, of in METRICS.items() if of.source in ("calibration", "count", "drift")}
 
 
 def test_alarms_are_those_of_the_program():
-    text = section(README, "Alarms")
+    text = section(JOBS_PAGE, "Alarms")
     alarms = AlarmSpec()
     assert sorted(first_column(text)) == sorted(get_args(AlarmName))
     assert set(get_args(AlarmName)) == {NO_IMAGES, ONE_CLASS, *AGAINST_LAST_NIGHT}
@@ -245,7 +239,7 @@ def test_alarms_are_those_of_the_program():
 
 
 def test_exit_codes():
-    rows = {int(code): meaning for code, meaning in tables(section(README, "Exit codes"))}
+    rows = {int(code): meaning for code, meaning in tables(section(COMMANDS_PAGE, "Exit codes"))}
     raised = {each.exit_code for _, each in inspect.getmembers(errors, inspect.isclass)}
     assert rows.keys() == {0, cli_main.INTERRUPTED} | raised | set(EXIT_CODES.values())
     for status, code in EXIT_CODES.items():
@@ -254,10 +248,11 @@ def test_exit_codes():
     for part in in_help.split(","):
         code, words = part.split(maxsplit=1)
         assert re.match(rf"{words.strip()}\b", rows[int(code)])
+    assert " ".join(in_help.split()) in " ".join(section(README, "Every night").split())
 
 
 def test_columns_of_the_prediction_csv():
-    columns = section(README, "predictions.csv (format 1)")
+    columns = section(RUN_PAGE, "predictions.csv (format 1)")
     rows = [(row[0].strip("`"), row[1]) for row in tables(columns)]
     described = list(describe_columns(("CLASS",), 3, True))
     assert [name for name, _ in rows] == [each.name for each in described] == column_names(("CLASS",), 3, True)
@@ -268,10 +263,10 @@ def test_columns_of_the_prediction_csv():
     assert f"begins with {', '.join(starts)} or {last}" in columns
     needed = ", ".join(f"`{name}`" for name in REQUIRED_COLUMNS[:-1])
     assert f"needs the columns {needed} and `{REQUIRED_COLUMNS[-1]}`" in columns
-    assert first_column(section(README, "skipped.csv")) == SKIPPED_COLUMNS
-    assert first_column(section(README, "images.csv (format 1)")) == IMAGES_COLUMNS
-    assert first_column(section(README, "flips.csv (format 1)")) == FLIPS_COLUMNS
-    duplicates = section(README, "duplicates.csv (format 1)")
+    assert first_column(section(RUN_PAGE, "skipped.csv")) == SKIPPED_COLUMNS
+    assert first_column(section(RUN_PAGE, "images.csv (format 1)")) == IMAGES_COLUMNS
+    assert first_column(section(RUN_PAGE, "flips.csv (format 1)")) == FLIPS_COLUMNS
+    duplicates = section(RUN_PAGE, "duplicates.csv (format 1)")
     assert first_column(duplicates) == DUPLICATES_COLUMNS
     counts = (f"{count:,}" for count in (COMPARED_IN_MEMORY, COMPARED_FILES, LISTED_COPIES))
     for bound in (MOST_BITS, f"{WINDOW:.0f} levels", SAME_CORRELATION, *counts):
@@ -279,12 +274,12 @@ def test_columns_of_the_prediction_csv():
 
 
 def test_a_runs_own_readme_says_what_this_one_says():
-    listed = {row[0].strip("`"): row[1] for row in tables(section(README, "The run directory").split("###")[0])}
+    listed = {row[0].strip("`"): row[1] for row in tables(own_text(section(RUN_PAGE, "The run directory")))}
     on_request = {"predictions.jsonl", "predictions.parquet", "report.json", "report.md"}
     assert listed.keys() == FILES.keys() - on_request
     text = run_readme(run_record("a", ("a", "b"), []), [], [])
     for language in ("python", "r"):
-        (snippet,) = blocks(section(README, "For analysts"), language)
+        (snippet,) = blocks(section(read("docs/analysts.md"), "For analysts"), language)
         assert f"```{language}\n{snippet}```" in text
 
 
@@ -293,16 +288,18 @@ def test_data_places_name_the_variables_and_the_digests_file():
     from batchclf.data.fashion_mnist import FILE_SET
     from batchclf.data.image_files import IMAGE_SUFFIXES
 
-    text = section(README, "Where the data comes from")
+    text = section(SCORING_PAGE, "Where the data comes from")
     for name in (providers.DATA_DIR_VARIABLE, providers.OFFLINE_VARIABLE, FILE_SET.debian_package):
         assert name in text
     assert str(providers.SYSTEM_FOLDER / FILE_SET.name) in text
-    suffixes = re.search(r"Image files end in (.*?),\s+in small", section(README, "How images are read"), re.DOTALL)[1]
+    suffixes = re.search(
+        r"Image files end in (.*?),\s+in small", section(SCORING_PAGE, "How images are read"), re.DOTALL
+    )[1]
     assert set(re.findall(r"`(.*?)`", suffixes)) == IMAGE_SUFFIXES
 
 
 def test_bounds_that_the_metrics_table_names():
-    rows = {row[0].strip("`"): row[1] for row in tables(section(README, "metrics.json (format 2)"))}
+    rows = {row[0].strip("`"): row[1] for row in tables(section(RUN_PAGE, "metrics.json (format 2)"))}
     assert f"`strong` ({STRONG_GAP:.2f} and more)" in rows["gap.overfitting"]
     assert f"at least {LOWEST_PROBABILITY:.2g};" in rows["splits.*.log_loss"]
 
@@ -319,8 +316,8 @@ def shown_commands(text):
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_command_shown_is_understood(document):
     parser = cli_main.build_parser()
-    usages = {row.removeprefix("batchclf ") for row in first_column(section(README, "Commands").split("###")[0])}
-    for arguments in shown_commands((ROOT / document).read_text(encoding="utf-8")):
+    usages = {row.removeprefix("batchclf ") for row in first_column(section(README, "Commands"))}
+    for arguments in shown_commands(read(document)):
         if " ".join(arguments) in usages | COMMANDS.keys() | {"--version", "COMMAND --help"}:
             continue
         parser.parse_args(arguments)
@@ -388,18 +385,18 @@ def test_tour_shows_what_the_program_prints(tour):
 
 def test_run_directory_files(tour):
     _, folder = tour
-    listed = first_column(section(README, "The run directory").split("###")[0])
+    listed = first_column(own_text(section(RUN_PAGE, "The run directory")))
     for run_directory in (folder / "reports" / "digits" / "latest", folder / "reports" / "score" / "latest"):
         assert sorted(listed) == sorted(path.name for path in run_directory.iterdir())
     bundle = {path.name for path in (folder / "reports" / "digits" / "model").iterdir()}
     assert bundle == {KERAS_FILE, ONNX_FILE, INFO_FILE}
-    assert all(f"`{name}`" in section(README, "The model bundle") for name in bundle)
+    assert all(f"`{name}`" in section(read("docs/models.md"), "The model bundle") for name in bundle)
 
 
 @pytest.mark.parametrize("name", ["per_class.csv", "confusion.csv"])
 def test_columns_of_the_metrics_csvs(tour, name):
     header = (tour[1] / "reports" / "digits" / "latest" / name).read_bytes().decode().split("\r\n")[0].split(",")
-    assert first_column(section(README, name)) == list(
+    assert first_column(section(RUN_PAGE, name)) == list(
         dict.fromkeys(re.sub("^predicted:.*", "predicted:CLASS", column) for column in header)
     )
 
@@ -407,10 +404,10 @@ def test_columns_of_the_metrics_csvs(tour, name):
 def test_keys_of_metrics_json(tour):
     metrics = json.loads((tour[1] / "reports" / "digits" / "latest" / "metrics.json").read_bytes())
     expected = [f"splits.*.{key}" for key in metrics["splits"]["test"]] + [f"gap.{key}" for key in metrics["gap"]]
-    assert first_column(section(README, "metrics.json (format 2)")) == expected
+    assert first_column(section(RUN_PAGE, "metrics.json (format 2)")) == expected
 
 
-def test_read_predictions_undoes_the_guard_as_the_readme_says(tmp_path, monkeypatch):
+def test_read_predictions_undoes_the_guard_as_the_page_says(tmp_path, monkeypatch):
     names = ["=1+1", "'=1+1", "-5", "plain", "''", "NA", "@x", "\ttab"]
     columns = column_names(("a",), 2, False)
     table = pd.DataFrame(
@@ -422,7 +419,7 @@ def test_read_predictions_undoes_the_guard_as_the_readme_says(tmp_path, monkeypa
     table.to_csv(folder / "predictions.csv", index=False, lineterminator="\r\n")
     monkeypatch.chdir(tmp_path)
     scope: dict[str, Any] = {}
-    (code,) = blocks(section(README, "predictions.csv (format 1)"), "python")
+    (code,) = blocks(section(RUN_PAGE, "predictions.csv (format 1)"), "python")
     exec(code, scope)
     for column in ("path", "label", "prediction"):
         assert list(scope["rows"][column]) == names == [plain_text(safe_cell(name)) for name in names]
@@ -448,21 +445,10 @@ def test_architecture_names_every_file():
     assert sorted(listed) == sorted(path.relative_to(package).as_posix() for path in package.rglob("*.py"))
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_links_and_anchors_lead_somewhere(document):
-    text = (ROOT / document).read_text(encoding="utf-8")
-    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
-    for target in re.findall(r"\]\(([^)]+)\)", prose):
-        assert (ROOT / target.split("#")[0]).exists(), target
-    for name in re.findall(r"`((?:[\w.]+/)+[\w-]+\.(?:py|html|css|toml|cfg))`", prose):
-        if not name.split("/")[-1].split(".")[0].isupper():
-            assert (ROOT / name).exists() or (ROOT / "batchclf" / name).exists(), name
-
-
 def test_pictures_are_small():
     pictures = sorted((ROOT / "docs").glob("*.png"))
     assert pictures
-    assert all(f"docs/{path.name}" in README for path in pictures)
+    assert all(f"(docs/{path.name})" in README for path in pictures)
     assert all(path.stat().st_size < 250_000 for path in pictures)
 
 

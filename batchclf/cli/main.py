@@ -74,7 +74,7 @@ def _open_standard_streams() -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit code (README, "Exit codes")."""
+    """Run one command; returns the exit code (docs/commands.md, "Exit codes")."""
     arguments = sys.argv[1:] if argv is None else argv
     args = build_parser().parse_args(arguments)
     args.command = ["batchclf", *arguments]

@@ -23,7 +23,8 @@ class DirectoryNight:
 
     `name` is the directory's in the job, `run_id` and `night` (YYYY-MM-DD) tell the run. `folders` counts images by
     their first folder, those at the top under ""; it is empty where they were not counted. `labels` says in words where
-    labels came from; `by_folder` is whether that was from the folders. `content` is a `ContentDigest` text.
+    labels came from; `by_folder` is whether that was from the folders. `content` is a `ContentDigest` text, `source` the
+    directory's path.
     """
 
     name: str
@@ -35,6 +36,7 @@ class DirectoryNight:
     labels: str
     by_folder: bool
     content: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,12 @@ def no_images(tonight: DirectoryNight) -> GateResult:
     """Hold that there was something to score."""
     if tonight.scored:
         return _result(NO_IMAGES, tonight, True, f"{_images(tonight.scored)} of {tonight.name} scored")
-    why = (
-        f"{_images(tonight.skipped)} could not be read; skipped.csv has the reasons"
-        if tonight.skipped
-        else f"there was none; look whether they arrive where the job looks for them ({tonight.labels})"
-    )
+    if tonight.skipped:
+        why = f"{_images(tonight.skipped)} could not be read; skipped.csv has the reasons"
+    else:
+        # Where the folder is not there or cannot be listed, that is said in place of where labels come from.
+        listed = tonight.labels.startswith(("labels", "no labels"))
+        why = f"{f'there was none in {tonight.source}' if listed else tonight.labels}; look whether they arrive there"
     return _result(NO_IMAGES, tonight, False, f"no image of {tonight.name} was scored: {why}")
 
 

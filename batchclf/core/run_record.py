@@ -132,11 +132,11 @@ class GateResult:
 def main_of(wanted: str, names: Sequence[str]) -> str:
     """Choose, of the names of splits and directories, the one that a run is about: the wanted one, test, or the first.
 
-    Raises ValueError where there is none.
+    Nothing is wanted where `wanted` is empty. Raises ValueError where there is none.
     """
     if not names:
         raise ValueError("there is nothing that the run could be about")
-    return next((name for name in (wanted, "test") if name in names), names[0])
+    return next((name for name in (wanted, "test") if name and name in names), names[0])
 
 
 @dataclass(frozen=True)

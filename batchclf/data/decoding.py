@@ -83,8 +83,8 @@ def to_pixels(
     """Decode a file's bytes at the model's input shape: (height, width, channels) uint8.
 
     `exact` decodes at full size and averages over areas. `fast` takes shorter ways where the image has at least
-    1.5 times the input's size; README, "Fast and exact", says how far the results lie apart. Raises
-    UnreadableImageError with the reason where the content is damaged.
+    1.5 times the input's size; docs/scoring.md, "Fast and exact", says how far the results lie apart.
+    Raises UnreadableImageError with the reason where the content is damaged.
     """
     scale = 1
     if resize == "fast" and content.startswith(SOI) and (size := jpeg_size(content)) is not None:

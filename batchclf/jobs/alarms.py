@@ -191,6 +191,7 @@ def _night(target: TargetRecord, record: RunRecord) -> DirectoryNight:
         utf8_text(target.labels),
         are_from_folders(target.labels),
         target.content,
+        utf8_text(target.source),
     )
 
 

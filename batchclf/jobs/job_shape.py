@@ -72,7 +72,7 @@ def _wrong_value(value: Any, kind: Any, text: JobText, keys: Keys) -> Iterator[J
 
 def _not_as_expected(text: JobText, keys: Keys, why: str, kind: Any) -> JobFileError:
     choices = literals(kind)
-    hint = f"choose of: {', '.join(map(str, choices))}" if choices else "the README lists what each key takes"
+    hint = f"choose of: {', '.join(map(str, choices))}" if choices else "docs/jobs.md lists what each key takes"
     return text.error(keys, f"{dotted(keys)}: {why}", hint)
 
 
@@ -90,7 +90,7 @@ def _why_not(value: Any, kind: Any) -> str | None:
 
 
 def _in_words(message: str, value: Any, kind: Any) -> str:
-    """Put msgspec's message into the words of the README."""
+    """Put msgspec's message into the words of docs/jobs.md."""
     message, _, place = message.partition(" - at `$")
     if place and isinstance(value, list):
         number = int(re.findall(r"[0-9]+", place)[0])

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from doc_pages import blocks, read, section
 from run_cases import NAMES, drawn, missed_gate, rows_of, write_png, write_run
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -132,9 +133,8 @@ def test_blocks_are_listed_without_a_run(cli):
     assert values["blocks"][0].keys() == {"template", "block", "about"}
 
 
-def test_templates_of_ones_own(runs, cli, tmp_path, repo_root):
-    readme = (repo_root / "README.md").read_text(encoding="utf-8")
-    own = re.search(r"in a folder `our-templates`:\n\n```html\n(.*?)```", readme, re.DOTALL)[1]
+def test_templates_of_ones_own(runs, cli, tmp_path):
+    (own,) = blocks(section(read("docs/reports.md"), "Templates of your own"), "html")
     (tmp_path / "our-templates").mkdir()
     (tmp_path / "our-templates" / "report.html").write_text(own)
     assert cli("report", runs[0], "--templates", "our-templates")[0] == 0

@@ -6,8 +6,8 @@ import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
+from doc_pages import read, section
 from run_cases import NAMES, drawn, write_run
 
 from batchclf.core.run_record import GateResult
@@ -65,11 +65,10 @@ class Telling:
         return notify(self.spec, outcome, **self.files, folder=self.folder, say=self.lines.append, **more)
 
 
-def readme(title):
-    """The text of a section of the README, and the first column of its first table."""
-    text = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-    section = text.split(f"\n### {title}\n", 1)[1].split("\n### ")[0]
-    return section, re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+def documented(title):
+    """The text of a section of docs/notify.md, and the first column of its first table."""
+    text = section(read("docs/notify.md"), title)
+    return text, re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
 
 
 def script(path, text):

@@ -12,9 +12,9 @@ from notify_cases import (
     FAILED,
     PASSED,
     Telling,
+    documented,
     lost_night,
     night,
-    readme,
     script,
 )
 
@@ -50,15 +50,15 @@ def test_a_command_gets_the_summary_and_variables(good, bad, tmp_path):
     assert error.message == "on_failure: false failed with exit code 1; it printed nothing"
 
 
-def test_the_readme_lists_the_variables(good, tmp_path):
+def test_the_page_lists_the_variables(good, tmp_path):
     tell = Telling(tmp_path, on_success=["sh", "-c", "env | grep ^BATCHCLF_[JNSER] | sed s/=.*//"])
     assert tell(good) == []
-    _, names = readme("Commands")
+    _, names = documented("Commands")
     assert sorted(names) == sorted(line.removeprefix("on_success: ") for line in tell.lines)
 
 
-def test_the_mail_of_the_readme(bad, tmp_path, monkeypatch):
-    text, _ = readme("Commands")
+def test_the_mail_of_the_page(bad, tmp_path, monkeypatch):
+    text, _ = documented("Commands")
     (mail,) = re.findall(r"```sh\n#!/bin/sh\n(.*?)```", text, re.DOTALL)
     (tmp_path / "bin").mkdir()
     script(tmp_path / "bin" / "sendmail", f'test "$*" = -t && cat > {tmp_path}/sent')

@@ -16,9 +16,9 @@ from notify_cases import (
     PASSED,
     Telling,
     answer,
+    documented,
     lost_night,
     night,
-    readme,
     script,
     serving,
 )
@@ -73,10 +73,10 @@ def test_gauges_of_a_good_night(good, tmp_path):
     assert 'batchclf_job="nightly"' in path.read_text()
 
 
-def test_the_readme_lists_the_gauges(good, tmp_path):
+def test_the_page_lists_the_gauges(good, tmp_path):
     path = tmp_path / "nightly.prom"
     Telling(tmp_path, prometheus=path)(good)
-    text, names = readme("Prometheus")
+    text, names = documented("Prometheus")
     assert names == [family.name for family in parser.text_string_to_metric_families(path.read_text())]
     (rules,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     assert set(re.findall(r"batchclf_\w+", rules)) - {"batchclf_job"} <= set(names)

@@ -212,7 +212,7 @@ def test_a_run_that_was_recorded_already_is_not_read_again(job):
     hours=st.integers(-24, 24 * (NIGHTS + 2)),
 )
 def test_which_runs_stay(nights, runs, days, kept, hours):
-    """Held against the rule as the README has it, run by run."""
+    """Held against the rule as docs/history.md, "Retention", has it, run by run."""
     now = STARTED + timedelta(hours=hours)
     old = old_entries(nights, keep_runs=runs, keep_days=days, kept=kept, now=now)
     for number, name in enumerate(names(*range(1, NIGHTS + 1))):

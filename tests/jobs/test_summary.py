@@ -11,9 +11,9 @@ from notify_cases import (
     FIRST,
     LOST,
     PASSED,
+    documented,
     lost_night,
     night,
-    readme,
 )
 from run_cases import NAMES, rows_of, write_run
 
@@ -48,8 +48,8 @@ def test_schema_in_the_repository_is_that_of_the_types(repo_root):
     assert json.loads((repo_root / "docs" / "summary.schema.json").read_text()) == summary_schema(), hint
 
 
-def test_the_readme_lists_its_keys(good):
-    text, keys = readme("The summary")
+def test_the_page_lists_its_keys(good):
+    text, keys = documented("The summary")
     assert keys == list(night_summary(good))
     statuses = summary_schema()["$defs"]["NightSummary"]["properties"]["status"]["enum"]
     assert all(f"`{status}`" in text for status in statuses)

@@ -10,6 +10,7 @@ import time
 from contextlib import closing
 
 import pytest
+from doc_pages import read, section
 from history_cases import VERSION_1, digest, dump, query, record
 from run_cases import NAMES, drawn, missed_gate, write_nights, write_run
 
@@ -53,10 +54,9 @@ def test_a_new_file_is_ours_and_in_wal_mode(path):
     assert sorted(each.name for each in path.parent.iterdir()) == ["history.sqlite"]
 
 
-def test_the_readme_names_every_table_view_and_column(path, repo_root):
-    text = (repo_root / "README.md").read_text(encoding="utf-8")
-    section = text.partition("### Tables for SQL\n")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `(\w+)` \|.*\|(.*)\|$", section, re.MULTILINE)
+def test_the_page_names_every_table_view_and_column(path):
+    text = section(read("docs/history.md"), "Tables for SQL")
+    rows = re.findall(r"^\| `(\w+)` \|.*\|(.*)\|$", text, re.MULTILINE)
     with writing(path) as connection:
         names = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")
         columns = {name: [row[1] for row in connection.execute(f"PRAGMA table_info({name})")] for (name,) in names}

@@ -1,4 +1,4 @@
-"""predictions.csv in LibreOffice: what it makes of hostile names, opened as the README says and without care."""
+"""predictions.csv in LibreOffice: what it makes of hostile names, opened as docs/analysts.md says and without care."""
 
 import csv
 import datetime
@@ -11,6 +11,7 @@ import subprocess
 import openpyxl
 import pytest
 from analyst_cases import HOSTILE, write_run
+from doc_pages import read
 
 SOFFICE = shutil.which("soffice")
 pytestmark = pytest.mark.skipif(SOFFICE is None, reason="LibreOffice is not installed")
@@ -65,10 +66,10 @@ def cells(run):
 
 
 @pytest.fixture(scope="module")
-def shown_options(repo_root):
-    """The filter options that the README's command gives."""
-    readme = (repo_root / "README.md").read_text(encoding="utf-8")
-    (options,) = re.findall(r"^\$ soffice .*--infilter='CSV:([^']+)'", readme, re.MULTILINE)
+def shown_options():
+    """The filter options that the command of docs/analysts.md gives."""
+    page = read("docs/analysts.md")
+    (options,) = re.findall(r"^\$ soffice .*--infilter='CSV:([^']+)'", page, re.MULTILINE)
     return options
 
 
@@ -93,7 +94,7 @@ def test_nothing_becomes_a_formula_however_it_is_opened(run, convert):
     assert not [cell for row in book.active.iter_rows() for cell in row if cell.data_type == "f"]
 
 
-def test_without_care_names_are_spoilt_as_the_readme_says(run, convert):
+def test_without_care_names_are_spoilt_as_the_page_says(run, convert):
     rows = {
         source["prediction"]: row["prediction"] for source, row in _both(run, sheet(convert(run / "predictions.csv")))
     }
