@@ -163,7 +163,7 @@ def test_a_run_over_midnight_belongs_to_the_day_on_which_it_began(job, at, tmp_p
         moment.with_suffix(".new").write_text(f"{ahead.total_seconds():+.0f}")
         moment.with_suffix(".new").replace(moment)
 
-    set_clock("2026-11-25 23:00:00")
+    set_clock("2026-11-25 23:00:30")  # the half minute is for rounding
     environment = {
         "TZ": "UTC",
         "LD_PRELOAD": "/usr/$LIB/faketime/libfaketime.so.1",

@@ -23,8 +23,8 @@ class DirectoryNight:
 
     `name` is the directory's in the job, `run_id` and `night` (YYYY-MM-DD) tell the run. `folders` counts images by
     their first folder, those at the top under ""; it is empty where they were not counted. `labels` says in words where
-    labels came from; `by_folder` is whether that was from the folders. `content` is a `ContentDigest` text, `source` the
-    directory's path.
+    labels came from; `by_folder` is whether that was from the folders. `content` is a `ContentDigest` text, `source`
+    the directory's path.
     """
 
     name: str
