@@ -364,7 +364,7 @@ def faults() -> list[tuple[Night, ...]]:
          Night("the old model again", deploy("good"))),
         (Night("a label mix-up", mix_up, (3,), ("accuracy", "incoming")), GOOD),
         (Night("a killed run", None, (-9, 0), (), killed),),
-        (Night("a full disk", None, (1, 0), ("refused", "disk"), full_disk), GOOD),
+        (Night("a full disk", None, (1, 0), ("refused", "reports/nightly/", "disk"), full_disk), GOOD),
         (Night("an overlapping start", None, (75, 0), ("another run of this job is under way",), overlap), GOOD),
         (Night("the camera delivers half", halve, (3,), ("camera",)), GOOD),
         (Night("the camera works", stuck.remember),

@@ -42,6 +42,8 @@ def run_job(job: Job, watcher: Watcher, command: list[str], deadline: Deadline =
         try:
             record = _fill(job, folder, target.name, steps, Logged(watcher, log), command, deadline)
         except BaseException as error:
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = str(target)  # a full disk does not tell which file it was
             log.failure(error)
             raise
         finally:

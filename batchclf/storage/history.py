@@ -81,7 +81,8 @@ def check_header(path: Path) -> None:
             header = handle.read(_HEADER)
     except FileNotFoundError as error:
         raise HistoryError(
-            f"there is no {path}", hint="the next `batchclf run` makes it, or: batchclf history rebuild"
+            f"there is no {path}",
+            hint=f"the next `batchclf run` makes it, or: batchclf history rebuild --reports {path.parent}",
         ) from error
     except OSError as error:
         raise HistoryError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from error
@@ -97,7 +98,8 @@ def _is_there(path: Path) -> bool:
 
 
 def _rebuild(path: Path) -> str:
-    return f"it was left as it is; move it away (`mv {path} {path}.old`), then make a new one: batchclf history rebuild"
+    again = f"batchclf history rebuild --reports {path.parent}"
+    return f"it was left as it is; move it away (`mv {path} {path}.old`), then make a new one: {again}"
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
@@ -160,6 +162,12 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 def _make(path: Path) -> None:
     """Make an empty history beside its place, then link it there: of two that do so at once one wins, none is lost."""
+    log = path.with_name(path.name + "-wal")
+    if log.exists() and not _is_there(path):
+        # SQLite would move it into whatever file stands there.
+        raise HistoryError(
+            f"{log} is left of a history that is no longer there", hint=f"move it away, too: mv {log} {log}.old"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = atomic.beside(path)

@@ -369,3 +369,16 @@ def test_kill_9_in_the_midst_of_a_transaction_undoes_it(path, run):
     assert process.returncode == -signal.SIGKILL
     check(path, full=True)
     assert dump(path) == before
+
+
+def test_what_sqlite_left_of_another_file_is_not_moved_into_a_new_one(tmp_path):
+    """A write-ahead log of a damaged file that was moved away would be written into the new one."""
+    log = tmp_path / "history.sqlite-wal"
+    log.write_bytes(b"frames of another file")
+    with (
+        pytest.raises(HistoryError, match="is left of a history that is no longer there") as told,
+        writing(tmp_path / "history.sqlite"),
+    ):
+        pass
+    assert f"mv {log} {log}.old" in told.value.hint
+    assert sorted(path.name for path in tmp_path.iterdir()) == [log.name]
