@@ -351,8 +351,11 @@ def tour(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tour")
     (folder / "jobs").mkdir()
     of_fashion = tomllib.loads((ROOT / "jobs" / "fashion-mnist.toml").read_text(encoding="utf-8"))["gate"]
-    assert list(of_fashion)[:2] == ["min_test_accuracy", "max_gap"]
-    job = '[data]\ndataset = "digits"\n[gate]\nmin_test_accuracy = 0.1\nmax_gap = 0.9\n'
+    assert list(of_fashion) == ["min_test_accuracy", "max_gap", "rules"]
+    rule = {"metric": "accuracy", "target": "test", "against": "last-good", "max_drop": 0.01}
+    assert of_fashion["rules"] == [rule]
+    job = '[data]\ndataset = "digits"\n[gate]\nmin_test_accuracy = 0.1\nmax_gap = 0.9\n[[gate.rules]]\n'
+    job += "".join(f"{key} = {json.dumps(value)}\n" for key, value in rule.items())
     (folder / "jobs" / "digits.toml").write_text(job, encoding="utf-8")
     taken = []
     with pytest.MonkeyPatch.context() as patch:

@@ -197,7 +197,8 @@ def _tell(record: RunRecord, evaluations: Sequence[Evaluation], gap: Gap | None,
     for result in record.gates:
         if result.kind != "alarm" or not result.passed:
             word = "alarm" if result.kind == "alarm" else "gate"
-            say(f"{word} {'passed' if result.passed else 'FAILED'}: {result.sentence}")
+            outcome = "FAILED" if not result.passed else "not held" if result.missing else "passed"
+            say(f"{word} {outcome}: {result.sentence}")
     silent = sum(result.kind == "alarm" and result.passed for result in record.gates)
     if silent:
         say(f"{silent} alarms were silent")

@@ -1,18 +1,14 @@
 """Train a recipe on a data set and keep the result as a bundle."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from batchclf import atomic
 from batchclf.core.types import Dataset, Say, Split
-from batchclf.errors import DataError, ModelError, UsageError
+from batchclf.errors import DataError, UsageError
 from batchclf.models.bundle import (
     BUNDLE_FORMAT,
     KERAS_FILE,
@@ -25,17 +21,13 @@ from batchclf.models.bundle import (
     load_bundle,
     write_info,
 )
+from batchclf.models.epochs import OnEpoch, Plan, fit
 from batchclf.models.preprocessing import Preprocessing, prepare
 from batchclf.models.recipes import RECIPES
 from batchclf.models.reference import training_reference
 from batchclf.models.tensorflow_model import load_keras, tensorflow_or_error
 
-STEPS_PER_EXECUTION = 64
-"""Batches that run between two returns to Python; the steps themselves stay the recipe's batch size."""
-
-VALIDATION_BATCH = 1024
 CHECKED_IMAGES = 256
-OnEpoch = Callable[[int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -53,7 +45,8 @@ def train(dataset: Dataset, settings: TrainSettings, out: Path, *, say: Say, on_
 
     The test split is measured after each epoch for the learning curves; it chooses nothing. `on_epoch` gets the
     number of the finished epoch (from 1) and its metrics. Raises UsageError for an unknown recipe, DataError for
-    a split without images, ModelError where TensorFlow is missing, training diverges or the ONNX graph differs.
+    a split without images or training images of one class only, ModelError where TensorFlow is missing, the memory
+    does not suffice, training diverges or the ONNX graph differs.
     """
     if settings.recipe not in RECIPES:
         raise UsageError(f"there is no recipe '{settings.recipe}'", hint=f"choose one of: {', '.join(RECIPES)}")
@@ -61,6 +54,7 @@ def train(dataset: Dataset, settings: TrainSettings, out: Path, *, say: Say, on_
     for split in (dataset.train, dataset.test):
         if not len(split.images):
             raise DataError(f"the {split.name} split of {dataset.name} has no images")
+    _check_classes(dataset)
     tensorflow_or_error()
     import keras
 
@@ -72,7 +66,9 @@ def train(dataset: Dataset, settings: TrainSettings, out: Path, *, say: Say, on_
     keras.utils.set_random_seed(settings.seed)
     input_shape: tuple[int, int, int] = dataset.train.images.shape[1:]
     model = recipe.build(input_shape, len(dataset.class_names))
-    history = _fit(model, dataset, epochs, batch_size, settings.seed, on_epoch)
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    plan = Plan(epochs, batch_size, settings.seed, recipe.xla)
+    history = fit(model, dataset, plan, say=say, on_epoch=on_epoch)
     with atomic.new_folder(out) as folder:
         model.save(folder / KERAS_FILE)
         # The recipe scales pixels itself, so nothing comes before the model.
@@ -102,44 +98,13 @@ def train(dataset: Dataset, settings: TrainSettings, out: Path, *, say: Say, on_
     return load_bundle(out)
 
 
-def _fit(
-    model: Any, dataset: Dataset, epochs: int, batch_size: int, seed: int, on_epoch: OnEpoch
-) -> dict[str, list[float]]:
-    import keras
-
-    model.compile(
-        optimizer="adam",
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-        steps_per_execution=STEPS_PER_EXECUTION,
-    )
-    history: dict[str, list[float]] = {}
-    # With a seed set, Keras' own shuffling gives each epoch the same batches; the order is drawn here instead.
-    orders = np.random.default_rng(seed)
-    for epoch in range(epochs):
-        order = orders.permutation(len(dataset.train.images))
-        fitted = model.fit(
-            dataset.train.images[order],
-            dataset.train.labels[order],
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            batch_size=batch_size,
-            shuffle=False,
-            validation_data=(dataset.test.images, dataset.test.labels),
-            validation_batch_size=VALIDATION_BATCH,
-            callbacks=[keras.callbacks.TerminateOnNaN()],
-            verbose=0,
+def _check_classes(dataset: Dataset) -> None:
+    labels = dataset.train.labels
+    if (labels == labels[0]).all():
+        raise DataError(
+            f"all training images of {dataset.name} are of the class '{dataset.class_names[labels[0]]}'",
+            hint="a classifier needs images of two classes or more",
         )
-        metrics = {name: float(values[-1]) for name, values in fitted.history.items()}
-        for name, value in metrics.items():
-            history.setdefault(name, []).append(value)
-        if not np.isfinite(metrics["loss"]):
-            raise ModelError(
-                f"training diverged in epoch {epoch + 1}: the loss is not a number any more",
-                hint="check the training images, or use fewer epochs or another seed; no bundle was written",
-            )
-        on_epoch(epoch + 1, metrics)
-    return history
 
 
 def _fingerprint(split: Split) -> str:

@@ -107,24 +107,6 @@ def test_the_same_seed_gives_the_same_model(small, tmp_path):
     assert np.abs(scores[0] - scores[2]).max() > 1e-3
 
 
-def test_every_epoch_has_all_images_once_in_an_order_of_its_own(small, tmp_path, monkeypatch):
-    """Keras' own shuffling repeats the same batches each epoch once a seed is set."""
-    import keras
-
-    fit, orders = keras.Model.fit, []
-
-    def spy(model, images, labels, **options):
-        assert options["shuffle"] is False
-        orders.append([image.tobytes() + bytes([label]) for image, label in zip(images, labels, strict=True)])
-        return fit(model, images, labels, **options)
-
-    monkeypatch.setattr(keras.Model, "fit", spy)
-    _train(small, tmp_path / "bundle", epochs=3)
-    whole = [i.tobytes() + bytes([n]) for i, n in zip(small.train.images, small.train.labels, strict=True)]
-    assert [sorted(order) for order in orders] == [sorted(whole)] * 3
-    assert len({tuple(order) for order in [*orders, whole]}) == 4
-
-
 def test_the_fingerprint_follows_what_was_trained_on(small, tmp_path):
     def fingerprint(split):
         dataset = replace(small, train=split)
