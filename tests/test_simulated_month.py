@@ -8,12 +8,25 @@ from simulated_month import FIRST, GOOD, World, faults, live
 
 pytest.importorskip("tensorflow")  # the engineer of the story trains
 
+WANTED = {
+    "a damaged file",
+    "a class is gone",
+    "a worse model",
+    "a label mix-up",
+    "a killed run",
+    "a full disk",
+    "an overlapping start",
+    "the camera is stuck",
+}
+
 
 @pytest.mark.slow
 def test_a_short_month(tmp_path):
     world = World(tmp_path / "month", "digits")
-    # Of the good nights after a fault the first two stand for all; the script lets all pass.
-    groups = faults()
+    # Of the good nights after a fault the first two stand for all, as does the stuck camera for its other faults, each
+    # of which has a test of its own; the script lets all pass.
+    groups = [group for group in faults() if WANTED & {night.title for night in group}]
+    assert len(groups) == len(WANTED)
     nights = [FIRST, GOOD, *groups[0], *groups[1]]
     nights += [night for group in groups[2:] for night in group if night is not GOOD]
     nights.append(GOOD)

@@ -130,7 +130,7 @@ def finish(
     history = runs_to_compare(to.beside, record)
     with steps.step("compare"):
         flips = write_flips(folder, to.beside, record, history, say=say)
-        tonight = Tonight(folder, to.beside, record, evaluations, gap, images, history, to.baselines)
+        tonight = Tonight(folder, to.beside, record, evaluations, gap, images, history, to.baselines, flips)
         gates = hold_gate(to.gate, tonight)
     status, timings = _status(gates, scored), dict(steps.timings)
     record = replace(record, gates=gates, status=status, seconds=steps.seconds, timings=timings)

@@ -44,7 +44,8 @@ class Tonight:
     """The run that comes to its end, as gate and alarms see it.
 
     `folder` is where its files lie now, `beside` the job's folder with the earlier runs. `history` are those that it
-    can be held against, oldest first; `baselines` run ids of the job or paths by name.
+    can be held against, oldest first; `baselines` run ids of the job or paths by name. `flips` are comparisons with the
+    last run that have been made already, a target each.
     """
 
     folder: Path
@@ -55,6 +56,7 @@ class Tonight:
     images: ImageFindings
     history: tuple[RunSummary, ...]
     baselines: Mapping[str, str | Path]
+    flips: tuple[Comparison, ...] = ()
 
 
 def hold_gate(gate: Gate, tonight: Tonight) -> list[GateResult]:
@@ -261,8 +263,10 @@ class _Held:
         if folder is None:
             raise NotThereError("it does not tell what each image was predicted as: name a run directory")
         if (folder, target) not in self._compared:
+            of = self.tonight
+            made = (each for each in of.flips if each.split == target and folder == of.beside / each.first_run)
             try:
-                found = compare_runs(folder, self.tonight.folder, target, record=self.tonight.record)
+                found = next(made, None) or compare_runs(folder, of.folder, target, record=of.record)
                 self._compared[folder, target] = found
             except BatchclfError as error:
                 self._compared[folder, target] = error
