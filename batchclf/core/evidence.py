@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import exp, lgamma, log, sqrt
+from math import sqrt
 from typing import Literal
 
-from batchclf.core.intervals import LEVEL, Estimate, Interval, critical_value, wilson
-from batchclf.core.paired import correlation, mcnemar_exact, square_and_add
+from batchclf.core.binomial import binomial_tail
+from batchclf.core.intervals import LEVEL, Estimate, Interval, critical_value, square_and_add, wilson
+from batchclf.core.paired import correlation, mcnemar_exact
 
 FALSE_ALARMS = 1 - LEVEL
 """The chance of a false alarm that a rule allows itself, over all classes that it looks at."""
-
-_NEGLIGIBLE = 1e-17
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,8 @@ class Measure:
 class Share:
     """A metric that is a proportion, `hits` of `n`, or F1, which is 2 J / (1 + J) of such a one, the Jaccard index J.
 
-    So it has an interval at any level: Wilson's, for F1 the indirect one (Flores and others, 2022). Needs n > 0.
+    So it has an interval at any level: Wilson's, for F1 the indirect one (Flores, Salicrú, Sánchez-Pla and Ocaña,
+    2022). Needs n > 0.
     """
 
     hits: int
@@ -180,28 +180,6 @@ def holm(tests: Mapping[str, Callable[[float], bool]], risk: float = FALSE_ALARM
             break
         standing |= new
     return standing
-
-
-def binomial_tail(hits: int, n: int, share: float) -> float:
-    """Give the chance of at most `hits` of `n` where each one hits with chance `share`; exact but for rounding."""
-    if hits >= n or share <= 0:
-        return 1.0
-    if share >= 1:
-        return 0.0
-    if hits > n * share:
-        return 1 - binomial_tail(n - hits - 1, n, 1 - share)
-    # From the largest term down; each next one is a known part of the one before.
-    odds = (1 - share) / share
-    term = exp(
-        lgamma(n + 1) - lgamma(hits + 1) - lgamma(n - hits + 1) + hits * log(share) + (n - hits) * log(1 - share)
-    )
-    tail = 0.0
-    for count in range(hits, -1, -1):
-        tail += term
-        term *= count / (n - count + 1) * odds
-        if term <= tail * _NEGLIGIBLE:
-            break
-    return min(1.0, tail)
 
 
 def _of_means(of_one_image: float, shared: int, first: int, second: int) -> float:

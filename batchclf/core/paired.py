@@ -1,10 +1,9 @@
 """Two answers to the same questions: McNemar's exact test, and the interval of a paired difference."""
 
-from math import exp, lgamma, log, sqrt
+from math import sqrt
 
-from batchclf.core.intervals import Estimate, Interval, wilson
-
-_NEGLIGIBLE = 1e-17
+from batchclf.core.binomial import binomial_tail
+from batchclf.core.intervals import Estimate, Interval, square_and_add, wilson
 
 
 def mcnemar_exact(first_only: int, second_only: int) -> float:
@@ -18,15 +17,7 @@ def mcnemar_exact(first_only: int, second_only: int) -> float:
     flips, fewer = first_only + second_only, min(first_only, second_only)
     if first_only == second_only:
         return 1.0
-    # The tail from its largest term down; each next term is a known share of the one before.
-    term = exp(lgamma(flips + 1) - lgamma(fewer + 1) - lgamma(flips - fewer + 1) - flips * log(2))
-    tail = 0.0
-    for count in range(fewer, -1, -1):
-        tail += term
-        term *= count / (flips - count + 1)
-        if term < tail * _NEGLIGIBLE:
-            break
-    return min(1.0, 2 * tail)
+    return min(1.0, 2 * binomial_tail(fewer, flips, 0.5))
 
 
 def paired_difference(both: int, first_only: int, second_only: int, neither: int) -> Estimate:
@@ -43,19 +34,6 @@ def paired_difference(both: int, first_only: int, second_only: int, neither: int
     return Estimate(value, Interval(max(-1.0, interval.low), min(1.0, interval.high)), n)
 
 
-def square_and_add(first: Estimate, second: Estimate, correlated: float, value: float | None = None) -> Interval:
-    """Give the interval of `first - second` from those of both and the correlation of the two estimates, -1 to 1.
-
-    Newcombe 1998 for shares; for any two estimates it is called MOVER (Zou and Donner 2008, Statistics in Medicine
-    27:1693; with a correlation Zou 2007). It is not cut to what a difference can be. `value` is the difference where it
-    is known more exactly.
-    """
-    value = first.value - second.value if value is None else value
-    below = _joined(first.value - first.interval.low, second.interval.high - second.value, correlated)
-    above = _joined(first.interval.high - first.value, second.value - second.interval.low, correlated)
-    return Interval(value - below, value + above)
-
-
 def correlation(both: int, first_only: int, second_only: int, neither: int) -> float:
     """Correlate right and wrong of two runs on the same images: phi, with Newcombe's continuity correction; -1 to 1."""
     margins = (both + first_only) * (second_only + neither) * (both + second_only) * (first_only + neither)
@@ -66,8 +44,3 @@ def correlation(both: int, first_only: int, second_only: int, neither: int) -> f
     if excess > 0:
         excess = max(excess - n / 2, 0.0)
     return excess / sqrt(margins)
-
-
-def _joined(first: float, second: float, phi: float) -> float:
-    # Rounding must not make it negative where both are the same and phi is 1.
-    return sqrt(max(0.0, first**2 - 2 * phi * first * second + second**2))

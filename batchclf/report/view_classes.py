@@ -7,8 +7,9 @@ import numpy as np
 
 from batchclf.core.confusion import ConfusionCounts
 from batchclf.core.evaluation import ClassMetrics, LabelledMetrics
+from batchclf.core.evidence import Share
 from batchclf.core.gap import Gap
-from batchclf.core.intervals import Estimate, Interval, wilson
+from batchclf.core.intervals import Estimate, Interval
 from batchclf.report.view_bar import Bar, bar
 from batchclf.report.view_format import (
     NOTHING,
@@ -82,16 +83,9 @@ def classes_view(labelled: LabelledMetrics, gap: Gap | None) -> ClassesView:
 
 
 def f1_interval(metrics: ClassMetrics) -> Interval | None:
-    """Compute the 95% interval of F1 from Wilson's interval of the Jaccard index J, as F1 = 2 J / (1 + J).
-
-    J is the share of right ones among the images that are of the class or predicted as it. This is the indirect Wilson
-    interval of Flores, Salicrú, Sánchez-Pla and Ocaña (2022). None for a class without images and predictions.
-    """
+    """Compute the 95% interval of F1 as `Share` does; None for a class without images and predictions."""
     either = metrics.support + metrics.predicted - metrics.correct
-    if not either:
-        return None
-    shares = wilson(metrics.correct, either).interval
-    return Interval(2 * shares.low / (1 + shares.low), 2 * shares.high / (1 + shares.high))
+    return Share(metrics.correct, either, f1=True).estimate().interval if either else None
 
 
 def _by_recall(metrics: ClassMetrics) -> float:
