@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 def beside(target: Path) -> Path:
@@ -34,10 +35,20 @@ def remove_leftovers(folder: Path) -> list[Path]:
 
 def write_bytes(target: Path, content: bytes) -> None:
     """Write a file in one step: a reader sees the old content or the new, never a part. Raises OSError."""
+    with new_file(target) as handle:
+        handle.write(content)
+
+
+@contextmanager
+def new_file(target: Path) -> Iterator[IO[bytes]]:
+    """Give a file to write; it takes the place of `target` at the end, or is removed if anything is raised.
+
+    Raises OSError.
+    """
     partial = beside(target)
     try:
         with partial.open("wb") as handle:
-            handle.write(content)
+            yield handle
             handle.flush()
             os.fsync(handle.fileno())
         partial.replace(target)

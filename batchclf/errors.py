@@ -1,9 +1,19 @@
 """Every exception that batchclf raises on purpose; only `cli.main.main` prints them."""
 
 import errno
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WANT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """The system's errors that are the want of this process or the machine, not the fault of a file."""
+
+
+INTERRUPTED = 130
+"""What the process ends with after Ctrl-C or SIGTERM."""
+
+_PUBLISHED = "the run was published all the same"
 
 
 class BatchclfError(Exception):
@@ -104,3 +114,13 @@ class AlreadyRunningError(BatchclfError):
     """Another run of the same job holds its lock."""
 
     exit_code = 75
+
+
+def note_published(error: BaseException, run: "Path") -> None:
+    """Note in what ends a night that the run was published before."""
+    error.add_note(f"{_PUBLISHED}: {run}")
+
+
+def is_published(error: BaseException) -> bool:
+    """Whether `note_published` has been called for an error."""
+    return any(note.startswith(_PUBLISHED) for note in getattr(error, "__notes__", ()))

@@ -71,6 +71,15 @@ def _no_bar(steps: int) -> None:
 
 def _printable(line: str) -> str:
     """Keep file names with line breaks, escape codes or broken UTF-8 from garbling the terminal or cron's mail."""
+    return encodable(escaped(line))
+
+
+def escaped(text: str) -> str:
+    """Write what is not printable as an escape, so that the text is one line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def encodable(text: str) -> str:
+    """Write what standard output's encoding does not have as an escape."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    text = "".join(c if c.isprintable() or c == " " else c.encode("unicode_escape").decode() for c in line)
     return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -7,12 +7,12 @@ from batchclf.core.history_diff import ClassPair, MetricPair, RunDifference
 from batchclf.core.intervals import Estimate, Interval
 from batchclf.core.run_record import GateResult
 from batchclf.core.types import Say
+from batchclf.core.words import counted
 from batchclf.jobs.history import NEVER, read_time
 from batchclf.report.metric_words import difference, metric_interval, metric_value
 from batchclf.report.view_format import (
     NOTHING,
     count,
-    counted,
     decimal,
     duration,
     moment,

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 from batchclf import __version__
 from batchclf.cli import data, evaluate, history, job, model, options, query, report, run, score, train
-from batchclf.errors import WANT, BatchclfError
+from batchclf.errors import INTERRUPTED, WANT, BatchclfError, is_published
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
 
-INTERRUPTED = 130
 _NO_THREAD = "can't start new thread"  # Python's RuntimeError for that has no class of its own
 _CHECK_LIMITS = "raise the limits of the process, or give fewer --workers"
 _CHECK_DISK = "check the disk's free space and the permissions"
@@ -90,7 +89,7 @@ def main(argv: list[str] | None = None) -> int:
         return code
     except KeyboardInterrupt as error:
         kept = _kept(error)
-        message = "interrupted" if "was published" in kept else "interrupted; nothing was published"
+        message = "interrupted" if is_published(error) else "interrupted; nothing was published"
         return _ended(console, BatchclfError(message, hint=kept), INTERRUPTED)
     except BatchclfError as error:
         error.hint = _with_kept(error.hint, error)

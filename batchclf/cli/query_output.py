@@ -6,14 +6,15 @@ import json
 import math
 import re
 import sys
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from batchclf import atomic
+from batchclf.cli.console import encodable, escaped
+from batchclf.cli.tables import aligned
 from batchclf.errors import QueryError
 from batchclf.jobs.query import Answer
 from batchclf.storage.cells import safe_cell
@@ -29,8 +30,7 @@ def print_rows(answer: Answer, form: str, limit: int | None) -> tuple[int, int]:
     counted = _Counted(answer, limit)
     for line in _lines(answer, form, counted):
         if form == "table":
-            encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-            sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding))
+            sys.stdout.write(encodable(line))
         else:
             sys.stdout.flush()
             sys.stdout.buffer.write(line.encode())
@@ -42,14 +42,9 @@ def write_rows(out: Path, answer: Answer, form: str, limit: int | None) -> tuple
     """Write at most `limit` rows into a file in UTF-8, in one step; counts those and the others. Raises OSError."""
     counted = _Counted(answer, limit)
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = atomic.beside(out)
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as handle:
-            handle.writelines(_lines(answer, form, counted))
-        partial.replace(out)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with atomic.new_file(out) as handle:
+        for line in _lines(answer, form, counted):
+            handle.write(line.encode())
     return counted.count()
 
 
@@ -111,31 +106,15 @@ def _jsonl(answer: Answer, rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
 
 def _table(answer: Answer, rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     shown = [list(map(_shown, answer.columns)), *([_shown(_text(value, short=True)) for value in row] for row in rows)]
-    widths = [max(map(_width, column)) for column in zip(*shown, strict=True)]
-    right = [_NUMBER_TYPES.fullmatch(kind) is not None for kind in answer.types]
-    lines = [_aligned(row, widths, right) for row in shown]
-    return iter([lines[0], "  ".join("-" * width for width in widths) + "\n", *lines[1:]])
-
-
-def _aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    cells = []
-    for cell, width, is_right in zip(row, widths, right, strict=True):
-        filling = " " * (width - _width(cell))
-        cells.append(filling + cell if is_right else cell + filling)
-    return "  ".join(cells).rstrip() + "\n"
+    right = [place for place, kind in enumerate(answer.types) if _NUMBER_TYPES.fullmatch(kind)]
+    lines, widths = aligned(shown, right)
+    rule = "  ".join("-" * width for width in widths)
+    return iter([f"{line}\n" for line in (lines[0], rule, *lines[1:])])
 
 
 def _shown(text: str) -> str:
     """Show a text in one line: what is not printable as an escape, a long one without its end."""
-    text = text if len(text) <= WIDEST else text[: WIDEST - 1] + "…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _width(text: str) -> int:
-    """Count a terminal's columns: two for East Asian wide characters, none for combining marks."""
-    if text.isascii():
-        return len(text)
-    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+    return escaped(text if len(text) <= WIDEST else text[: WIDEST - 1] + "…")
 
 
 def _is_number(value: Any) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from batchclf.core.drift import SURE_P
 from batchclf.core.run_record import GateResult
+from batchclf.core.words import counted, first_of
 
 NO_IMAGES, NO_NEW_IMAGES, SAME_IMAGES = "no-images", "no-new-images", "same-images"
 FEWER_IMAGES, CLASS_FOLDERS, ONE_CLASS = "fewer-images", "class-folders", "one-class"
@@ -178,7 +179,7 @@ def _class_counts(night: DirectoryNight) -> dict[str, int]:
 
 
 def _images(count: int) -> str:
-    return f"{count:,} image{'' if count == 1 else 's'}"
+    return counted(count, "image")
 
 
 def _when(last: DirectoryNight) -> str:
@@ -186,9 +187,7 @@ def _when(last: DirectoryNight) -> str:
 
 
 def _listed(folders: Mapping[str, int]) -> str:
-    shown = [f"'{name}' ({_images(images)})" for name, images in list(folders.items())[:NAMES_IN_SENTENCE]]
-    rest = len(folders) - len(shown)
-    return ", ".join(shown) + (f" and {rest:,} more" if rest else "")
+    return first_of([f"'{name}' ({_images(images)})" for name, images in folders.items()], NAMES_IN_SENTENCE)
 
 
 def _result(

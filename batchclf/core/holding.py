@@ -7,6 +7,7 @@ from batchclf.core.evidence import FALSE_ALARMS, Change, Measure, Share, beyond,
 from batchclf.core.gate import Rule
 from batchclf.core.rule_metrics import EACH_CLASS, RuleMetric
 from batchclf.core.run_record import GateKind, GateResult
+from batchclf.core.words import counted, first_of
 
 SHOWN_CLASSES = 5
 
@@ -89,7 +90,7 @@ def hold_change(held: Holding, change: Change) -> GateResult:
     if not kept and not doubt and change.interval is not None:
         ends = [metric.shown_difference(end) for end in (change.interval.low, change.interval.high)]
         which = "the same " if change.same_images else ""
-        interval = f" (95% interval of the change {ends[0]} to {ends[1]}, {which}{_counted(change.n)})"
+        interval = f" (95% interval of the change {ends[0]} to {ends[1]}, {which}{counted(change.n, 'image')})"
         if surely_beyond(change, rule.max_drop, rule.max_rise):
             sentence += interval
         else:
@@ -288,18 +289,12 @@ def _too_few(rule: Rule, n: int) -> str:
 
 
 def _images(n: int) -> str:
-    return f"{_counted(n)} {'is' if n == 1 else 'are'}"
-
-
-def _counted(n: int) -> str:
-    return "1 image" if n == 1 else f"{n:,} images"
+    return f"{counted(n, 'image')} {'is' if n == 1 else 'are'}"
 
 
 def _classes(number: int) -> str:
-    return "1 class" if number == 1 else f"{number:,} classes"
+    return counted(number, "class", "classes")
 
 
 def _listed(texts: Sequence[str]) -> str:
-    rest = len(texts) - SHOWN_CLASSES
-    shown = ", ".join(texts[:SHOWN_CLASSES])
-    return f"{shown} and {rest:,} more" if rest > 0 else shown
+    return first_of(texts, SHOWN_CLASSES)

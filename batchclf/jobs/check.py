@@ -20,7 +20,7 @@ from batchclf.jobs.check_targets import (
     of_error,
     why_not_writable,
 )
-from batchclf.jobs.job_file import COMMANDS, Job, read_job
+from batchclf.jobs.job_file import Job, read_job, texts_of
 from batchclf.jobs.job_text import JobText, Keys
 from batchclf.jobs.placeholders import variables
 from batchclf.report.templates import environment, template_error
@@ -65,7 +65,7 @@ def check_job(path: Path, night: date | None = None) -> tuple[Job | None, list[C
 def _look(job: Job, raw: dict[str, Any]) -> Iterator[Found]:
     scored = ", ".join([*job.splits, *job.directories])
     yield Found("job file", "ok", f"the job {job.name} scores {scored}; night of {job.night}")
-    if names := sorted(_variables(raw)):
+    if names := sorted({name for text in texts_of(raw) for name in variables(text)}):
         yield Found("environment", "ok", f"placeholders take {', '.join(names)}")
     yield from check_packages(job)
     of_model, found = check_model(job)
@@ -91,13 +91,6 @@ def _located(found: Found, text: JobText) -> Check:
         return Check(found.topic, found.state, found.message, found.hint)
     error = text.error(found.keys, found.message, found.hint)
     return Check(found.topic, found.state, error.message, found.hint, error.key, error.line)
-
-
-def _variables(value: Any, keys: Keys = ()) -> set[str]:
-    if isinstance(value, str):
-        return variables(value)
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return {name for key, each in inner if (*keys, key) not in COMMANDS for name in _variables(each, (*keys, key))}
 
 
 def _rules(job: Job, classes: Sequence[str] | None) -> Iterator[Found]:

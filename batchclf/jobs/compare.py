@@ -7,6 +7,7 @@ from pathlib import Path
 from batchclf.core.comparison import Comparison
 from batchclf.core.pair_tally import PairTally
 from batchclf.core.run_record import RunRecord
+from batchclf.core.words import first_of
 from batchclf.errors import ComparisonError
 from batchclf.storage.image_facts import IMAGES_FILE
 from batchclf.storage.paired_predictions import PairedAnswers, UnsortedRowsError, read_alone, read_pairs
@@ -107,6 +108,4 @@ def _same_content(first: Path, second: Path) -> bool:
 
 
 def _listed(names: list[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:NAMES_IN_MESSAGE])
-    rest = len(names) - NAMES_IN_MESSAGE
-    return f"{shown} and {rest:,} more" if rest > 0 else shown
+    return first_of([f"'{name}'" for name in names], NAMES_IN_MESSAGE)

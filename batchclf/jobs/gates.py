@@ -22,6 +22,7 @@ from batchclf.core.holding import (
 )
 from batchclf.core.rule_metrics import EACH_CLASS, METRICS, find_metric
 from batchclf.core.run_record import GateResult, RunRecord, main_of
+from batchclf.core.words import first_of
 from batchclf.errors import BatchclfError, RunError
 from batchclf.jobs.alarms import raise_alarms
 from batchclf.jobs.compare import compare_runs
@@ -37,6 +38,8 @@ from batchclf.jobs.readings import (
     read_reading,
     reading_of,
 )
+
+NAMES_IN_SENTENCE = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -326,5 +329,4 @@ def _told(error: Exception) -> str:
 
 
 def _some(names: set[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in sorted(names)[:3])
-    return f"{shown} and {len(names) - 3:,} more" if len(names) > 3 else shown
+    return first_of([f"'{name}'" for name in sorted(names)], NAMES_IN_SENTENCE)

@@ -13,7 +13,7 @@ from batchclf import atomic
 from batchclf.core.history import METRICS, JobHistory, MetricValue, RunDetails
 from batchclf.errors import BatchclfError
 from batchclf.jobs.past_runs import details_of
-from batchclf.storage.cells import safe_cell, utf8_text
+from batchclf.storage.cells import safe_cell, utf8_values
 
 ExportFormat = Literal["csv", "json", "parquet"]
 EXPORT_FORMAT = 1
@@ -58,16 +58,8 @@ def export_history(reports: Path, jobs: Iterable[JobHistory], form: ExportFormat
 
 
 def _whole(details: RunDetails) -> dict[str, Any]:
-    found: dict[str, Any] = _utf8(msgspec.to_builtins(details))
+    found: dict[str, Any] = utf8_values(msgspec.to_builtins(details))
     return found
-
-
-def _utf8(value: Any) -> Any:
-    if isinstance(value, str):
-        return utf8_text(value)
-    if isinstance(value, dict):
-        return {_utf8(key): _utf8(each) for key, each in value.items()}
-    return [_utf8(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _rows(job: str, details: RunDetails) -> Iterator[dict[str, Any]]:
@@ -131,7 +123,7 @@ def _parquet(rows: list[dict[str, Any]]) -> bytes:
 
     kinds = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64(), bool: pyarrow.bool_()}
     columns = {
-        name: pyarrow.array([_utf8(row.get(name)) for row in rows], kinds[kind]) for name, kind in COLUMNS.items()
+        name: pyarrow.array([utf8_values(row.get(name)) for row in rows], kinds[kind]) for name, kind in COLUMNS.items()
     }
     sink = pyarrow.BufferOutputStream()
     pyarrow.parquet.write_table(pyarrow.table(columns), sink)

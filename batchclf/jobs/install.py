@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,7 @@ from batchclf.core.types import Say
 from batchclf.data.providers import DATA_DIR_VARIABLE, OFFLINE_VARIABLE
 from batchclf.errors import BatchclfError, UsageError
 from batchclf.jobs.check_targets import needed_extras
-from batchclf.jobs.job_file import COMMANDS, Job, load_job, read_job
-from batchclf.jobs.job_text import Keys
+from batchclf.jobs.job_file import Job, load_job, read_job, texts_of
 from batchclf.jobs.placeholders import variables
 from batchclf.jobs.schedules import (
     Entry,
@@ -41,7 +39,8 @@ def plan(path: Path, at: str) -> Entry:
     time = re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", at, re.ASCII)
     if time is None:
         raise UsageError(f"'{at}' is no time of day", hint="write for example --at 03:30")
-    job = load_job(path)
+    read = read_job(path)
+    job = read.checked()
     notify = job.spec.notify
     return Entry(
         name=re.sub(r"[^A-Za-z0-9._-]", "-", job.name),
@@ -50,7 +49,8 @@ def plan(path: Path, at: str) -> Entry:
         hour=int(time[1]),
         minute=int(time[2]),
         deadline=job.deadline,
-        variables=sorted(set(_needed(read_job(path).raw))),
+        # Those that have a default need not be there.
+        variables=sorted({name for text in texts_of(read.raw) for name in variables(text, needed=True)}),
         environment=_environment(),
         commands=notify.on_success is not None or notify.on_failure is not None,
     )
@@ -79,16 +79,6 @@ def _interpreter() -> Path:
             hint="install batchclf: pip install -c constraints.txt .",
         )
     return python
-
-
-def _needed(value: Any, keys: Keys = ()) -> Iterator[str]:
-    """Yield the environment variables that a job file needs and has no default for."""
-    if isinstance(value, str):
-        yield from variables(value, needed=True)
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, each in inner:
-        if (*keys, key) not in COMMANDS:
-            yield from _needed(each, (*keys, key))
 
 
 def _environment() -> dict[str, str]:

@@ -93,16 +93,19 @@ class ReadJob:
     text: JobText
     raw: dict[str, Any]
 
+    def checked(self) -> Job:
+        """Give the job; raises the first of the problems."""
+        if self.job is None:
+            raise self.problems[0]
+        return self.job
+
 
 def load_job(path: Path, night: date | None = None, environment: Mapping[str, str] | None = None) -> Job:
     """Read a job file; raises JobFileError that names the line, the key, what was expected and the nearest key.
 
     `night` is what date placeholders stand for, today unless given; `environment` the process' own.
     """
-    read = read_job(path, night, environment)
-    if read.job is None:
-        raise read.problems[0]
-    return read.job
+    return read_job(path, night, environment).checked()
 
 
 def read_job(path: Path, night: date | None = None, environment: Mapping[str, str] | None = None) -> ReadJob:
@@ -169,6 +172,16 @@ def _expanded(value: Any, of: Surroundings, text: JobText, keys: Keys, problems:
         return value
 
 
+def texts_of(raw: Any, keys: Keys = ()) -> Iterator[str]:
+    """Yield the texts of a job file's content in which placeholders stand for something: all but the commands."""
+    if isinstance(raw, str):
+        yield raw
+    inner = raw.items() if isinstance(raw, dict) else enumerate(raw) if isinstance(raw, list) else ()
+    for key, value in inner:
+        if (*keys, key) not in COMMANDS:
+            yield from texts_of(value, (*keys, key))
+
+
 def _wrong_together(spec: JobSpec, text: JobText) -> Iterator[JobFileError]:
     """Yield an error for each value that does not go with the others, or that its type does not tell is wrong."""
     name = spec.name or text.path.stem
@@ -179,7 +192,7 @@ def _wrong_together(spec: JobSpec, text: JobText) -> Iterator[JobFileError]:
             'give it another name, for example: name = "nightly"',
         )
     yield from _wrong_data(spec, text)
-    splits = {"test", "train"} if spec.scoring.splits is None and spec.data else set(spec.scoring.splits or ())
+    splits = set(splits_of(spec))
     if spec.gate.max_gap is not None and splits != {"test", "train"}:
         yield text.error(
             ("gate", "max_gap"),
@@ -201,7 +214,7 @@ def _wrong_together(spec: JobSpec, text: JobText) -> Iterator[JobFileError]:
             f"choose one of: {', '.join(targets)}",
         )
     yield from _wrong_texts(spec, text)
-    yield from wrong_rules(spec, splits | set(spec.scoring.directories), text.error)
+    yield from wrong_rules(spec, set(targets), text.error)
 
 
 def _wrong_data(spec: JobSpec, text: JobText) -> Iterator[JobFileError]:

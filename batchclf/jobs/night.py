@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from batchclf.core.types import Say
-from batchclf.errors import AlreadyRunningError, BatchclfError
+from batchclf.errors import INTERRUPTED, AlreadyRunningError, BatchclfError, is_published
 from batchclf.jobs.deadline import NO_DEADLINE, Deadline
 from batchclf.jobs.finish import Logged
 from batchclf.jobs.history import record_failure, record_run
@@ -18,7 +18,7 @@ from batchclf.jobs.lock import job_lock
 from batchclf.jobs.notify import notify
 from batchclf.jobs.retention import apply_retention
 from batchclf.jobs.runner import noted_as_published, run_job
-from batchclf.jobs.summary import INTERRUPTED, NightOutcome, failed_night, published_night
+from batchclf.jobs.summary import NightOutcome, failed_night, published_night
 from batchclf.jobs.watcher import Watcher
 from batchclf.storage.published import LAST_GOOD, new_run_id
 from batchclf.storage.run_directory import FAILED_PREFIX, LOG_FILE, RunLog, bury_killed, failed_log
@@ -64,8 +64,7 @@ def run_night(
         ended = failed_night(job.name, job.night.isoformat(), code, message, hint, started, seconds)
         on_failure(ended)
         log = None
-        # What is noted is that the run was published before it ended so; then it is no failed one.
-        if not isinstance(error, AlreadyRunningError) and not hasattr(error, "__notes__"):
+        if not isinstance(error, AlreadyRunningError) and not is_published(error):
             log = max(_logs(job.folder) - before, default=failed_log(job.folder / new_run_id(job.folder)))
             with suppress(BatchclfError):  # what ended the run is told first
                 record_failure(job.reports, job.name, log, exit_code=code, night=ended.night, message=message)

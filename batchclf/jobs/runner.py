@@ -9,7 +9,7 @@ from batchclf.core.run_record import DatasetRecord, RunRecord
 from batchclf.core.types import Dataset, Say
 from batchclf.data.catalog import load_dataset
 from batchclf.data.folders import load_class_folders
-from batchclf.errors import DeadlineError
+from batchclf.errors import DeadlineError, note_published
 from batchclf.jobs.deadline import NO_DEADLINE, Deadline
 from batchclf.jobs.finish import Logged, Publication, RunHead, Steps, finish
 from batchclf.jobs.job_file import Job
@@ -59,7 +59,7 @@ def noted_as_published(run: Path) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        error.add_note(f"the run was published all the same: {run}")
+        note_published(error, run)
         raise
 
 

@@ -188,7 +188,7 @@ def splits_of(spec: JobSpec) -> list[SplitName]:
 
 def main_target(spec: JobSpec) -> str:
     """Name what a job is about: what [report] says, the test split, or the first directory that may have labels."""
-    names = [*spec.scoring.directories, *splits_of(spec)]
-    labelled = [name for name, each in spec.scoring.directories.items() if each.labels != "none"]
-    first = sorted(labelled) or sorted(names) or [""]
-    return main_of(spec.report.target or "", names if "test" in names or spec.report.target in names else first)
+    directories = spec.scoring.directories
+    labelled = sorted(name for name, each in directories.items() if each.labels != "none")
+    others = sorted({*directories, *splits_of(spec)}.difference(labelled))
+    return main_of(spec.report.target or "", [*labelled, *others] or [""])

@@ -6,7 +6,6 @@ docs/summary.schema.json is made from these types.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -14,6 +13,7 @@ import msgspec
 
 from batchclf.core.run_record import GateKind, GateResult, Outcome, RunRecord, Status, TargetRecord
 from batchclf.errors import (
+    INTERRUPTED,
     AlreadyRunningError,
     DeadlineError,
     GateFailedError,
@@ -22,13 +22,12 @@ from batchclf.errors import (
     RunError,
 )
 from batchclf.jobs.trouble import told_in_a_line
+from batchclf.report.json_values import json_values
 from batchclf.report.view_format import visible
-from batchclf.storage.cells import utf8_text
 from batchclf.storage.metrics import read_metrics
 from batchclf.storage.run_directory import REPORT_FILE
 
 SUMMARY_FORMAT = 1
-INTERRUPTED = 130
 EXIT_CODES: dict[Status, int] = {"ok": 0, "gate failed": GateFailedError.exit_code, "partial": PartialError.exit_code}
 NightStatus = Literal[
     "ok", "gate failed", "partial", "error", "deadline", "nothing to score", "already running", "interrupted"
@@ -200,7 +199,7 @@ def night_summary(outcome: NightOutcome) -> dict[str, Any]:
         metrics=metrics,
         files={} if folder is None else _files(folder),
     )
-    plain: dict[str, Any] = _plain(msgspec.to_builtins(summary))
+    plain: dict[str, Any] = json_values(msgspec.to_builtins(summary))
     return plain
 
 
@@ -268,19 +267,6 @@ def _text(outcome: NightOutcome, message: str, headline: Mapping[str, Headline])
     told = outcome.status if what.startswith(outcome.status) else ""
     line = f"{of}: {what}" if told else f"{of}: {outcome.status}{f': {what}' if what else ''}"
     return visible(line).translate(_CALLS)
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case str():
-            return utf8_text(value)
-        case float():
-            return value if isfinite(value) else None
-        case dict():
-            return {_plain(key): _plain(each) for key, each in value.items()}
-        case list():
-            return [_plain(each) for each in value]
-    return value
 
 
 def _tidy(schema: dict[str, Any]) -> dict[str, Any]:

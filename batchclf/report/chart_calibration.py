@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.calibration import CalibrationBin, CoveragePoint
+from batchclf.core.words import counted
 from batchclf.report.charts import (
     INK,
     MUTED,
@@ -19,7 +20,7 @@ from batchclf.report.charts import (
     percent_ticks,
     value_range,
 )
-from batchclf.report.view_format import counted, percent
+from batchclf.report.view_format import percent
 
 _HISTOGRAM = {"all": RIGHT, "right": RIGHT, "wrong": WRONG}
 _MARKED = (0.9, 0.99, 0.8, 0.5, 0.95)

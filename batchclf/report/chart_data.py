@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.image_statistics import Histogram
+from batchclf.core.words import counted
 from batchclf.report.charts import (
     DASHED,
     GRID,
@@ -20,7 +21,7 @@ from batchclf.report.charts import (
     short_name,
     text_width,
 )
-from batchclf.report.view_format import count, counted, percent, visible
+from batchclf.report.view_format import count, percent, visible
 
 TRUE, PREDICTED = SCORED, REFERENCE = SERIES[:2]
 _ROW = 22.0

@@ -6,6 +6,7 @@ from math import isfinite
 import numpy as np
 
 from batchclf.core.intervals import Estimate
+from batchclf.core.words import counted
 from batchclf.report.charts import (
     DASHED,
     INK,
@@ -22,7 +23,7 @@ from batchclf.report.charts import (
     text_width,
     value_range,
 )
-from batchclf.report.view_format import counted, percent, points, visible
+from batchclf.report.view_format import percent, points, visible
 
 _MOST_DOTS = 40
 _KEYS = {"Train": Key("Train", TRAIN, "o", ()), "Test": Key("Test", TEST, "D", DASHED)}

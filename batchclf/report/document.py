@@ -1,10 +1,9 @@
 """A report as JSON: the numbers of the page for programs; docs/report.schema.json is made from these types."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from math import isfinite
 from typing import Any, Literal
 
 import msgspec
@@ -25,6 +24,7 @@ from batchclf.core.ranking import ClassRanking
 from batchclf.core.run_record import DatasetRecord, GateKind, GateResult, Outcome, RunRecord, Status, TargetRecord
 from batchclf.core.suspicions import LabelSuspicions
 from batchclf.core.types import ColorMode, Prediction, SkippedImage
+from batchclf.report.json_values import json_values
 from batchclf.report.view_gate import in_order
 from batchclf.report.view_verdict import Direction, verdict_view
 
@@ -233,7 +233,7 @@ def comparison_document(
 
 def encoded(document: ReportDocument | ComparisonDocument) -> bytes:
     """Write a document as JSON in UTF-8, a line for each key of the outermost object."""
-    values = _plain(msgspec.to_builtins(document))
+    values = json_values(msgspec.to_builtins(document))
     lines = [msgspec.json.encode(name) + b": " + msgspec.json.encode(value) for name, value in values.items()]
     return b"{\n" + b",\n".join(lines) + b"\n}\n"
 
@@ -329,20 +329,6 @@ def _rounded(ranking: ClassRanking) -> ClassRanking:
         for curve in (ranking.roc, ranking.precision_recall)
     )
     return replace(ranking, roc=roc, precision_recall=precision_recall)
-
-
-def _plain(value: Any) -> Any:
-    r"""Make a tree of plain values JSON: no number that is none, and texts in UTF-8 (other bytes as `\udcXX`)."""
-    match value:
-        case str():
-            return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
-        case float():
-            return value if isfinite(value) else None
-        case Mapping():
-            return {_plain(key): _plain(each) for key, each in value.items()}
-        case list() | tuple():
-            return value if value and type(value[0]) is int else [_plain(each) for each in value]
-    return value
 
 
 def _complete(schema: dict[str, Any]) -> dict[str, Any]:

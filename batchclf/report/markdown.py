@@ -10,6 +10,7 @@ from batchclf.core.findings import Findings
 from batchclf.core.gate import RunState
 from batchclf.core.run_record import RunRecord
 from batchclf.core.types import SkippedImage
+from batchclf.core.words import counted
 from batchclf.report.metric_words import (
     difference,
     difference_interval,
@@ -19,7 +20,7 @@ from batchclf.report.metric_words import (
     p_words,
 )
 from batchclf.report.view_flips import compared_targets
-from batchclf.report.view_format import NOTHING, count, counted, percent, percent_interval, visible
+from batchclf.report.view_format import NOTHING, count, percent, percent_interval, visible
 from batchclf.report.view_gate import GateLine
 from batchclf.report.view_targets import targets_view
 from batchclf.report.view_verdict import verdict_view

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from batchclf.core.run_record import RunRecord, Status, TargetRecord
+from batchclf.core.words import counted
 from batchclf.report.markdown import code
-from batchclf.report.view_format import count, counted
+from batchclf.report.view_format import count
 
 README_FILE = "README.md"
 SHOWN_CLASSES = 100

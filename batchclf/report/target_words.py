@@ -1,7 +1,8 @@
 """What was scored, in words: the names of targets, and why a run is only partial."""
 
 from batchclf.core.run_record import RunRecord, TargetRecord
-from batchclf.report.view_format import counted, listed, visible
+from batchclf.core.words import counted
+from batchclf.report.view_format import listed, visible
 
 SHOWN_CUT = 5
 """So many targets that the deadline cut are named."""

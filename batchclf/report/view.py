@@ -7,6 +7,7 @@ from datetime import datetime
 from batchclf.core.evaluation import Evaluation
 from batchclf.core.findings import Findings
 from batchclf.core.types import SkippedImage
+from batchclf.core.words import counted
 from batchclf.report.pictures import Picture, album, pictures_in
 from batchclf.report.target_words import measured, target_names, target_place
 from batchclf.report.view_calibration import CalibrationView, calibration_view
@@ -15,7 +16,7 @@ from batchclf.report.view_data import DataView, data_view
 from batchclf.report.view_errors import ErrorsView, errors_view
 from batchclf.report.view_facts import FactsView, facts_view
 from batchclf.report.view_flips import FlipsView, flips_view
-from batchclf.report.view_format import counted, moment, percent, visible
+from batchclf.report.view_format import moment, percent, visible
 from batchclf.report.view_gap import GapView, gap_view
 from batchclf.report.view_gate import GateView, gate_view
 from batchclf.report.view_images import SkippedView, UnlabelledView, skipped_view, unlabelled_view

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from batchclf.core.calibration import Calibration, CalibrationBin, CoveragePoint
 from batchclf.core.evaluation import LabelledMetrics
-from batchclf.report.view_format import NOTHING, count, counted, decimal, percent, percent_interval, points
+from batchclf.core.words import counted
+from batchclf.report.view_format import NOTHING, count, decimal, percent, percent_interval, points
 from batchclf.report.view_images import HistogramPanel
 
 THRESHOLDS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)

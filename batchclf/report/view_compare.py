@@ -8,6 +8,7 @@ from typing import Literal
 from batchclf.core.comparison import CHANCE, ClassChange, Comparison, MetricChange
 from batchclf.core.intervals import Interval
 from batchclf.core.run_record import RunRecord
+from batchclf.core.words import counted
 from batchclf.report.metric_words import (
     LOSSES,
     difference,
@@ -22,7 +23,6 @@ from batchclf.report.view_format import (
     NOTHING,
     class_name,
     count,
-    counted,
     duration,
     moment,
     percent,

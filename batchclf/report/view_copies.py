@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from batchclf.core.duplicates import Duplicates
 from batchclf.core.gap import Gap
+from batchclf.core.words import counted
 from batchclf.report.view_format import (
     NOTHING,
     class_name,
     count,
-    counted,
     percent,
     percent_interval,
     points,

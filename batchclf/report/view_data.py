@@ -7,18 +7,9 @@ from batchclf.core.drift import PREDICTED_CLASS, SURE_P, Drift
 from batchclf.core.evaluation import LabelledMetrics
 from batchclf.core.findings import Findings
 from batchclf.core.image_statistics import SHOWN_SIZES, Histogram, ImageStatistics
+from batchclf.core.words import counted
 from batchclf.report.view_copies import CopiesView, copies_without_gap
-from batchclf.report.view_format import (
-    NOTHING,
-    class_name,
-    count,
-    counted,
-    listed,
-    percent,
-    points,
-    signed,
-    visible,
-)
+from batchclf.report.view_format import NOTHING, class_name, count, listed, percent, points, signed, visible
 
 MOST_BALANCE = 25
 """Up to so many classes are all shown; of more, the LARGEST with the most images and the SMALLEST with the fewest."""

@@ -7,8 +7,9 @@ from batchclf.core.confusion import ConfusedPair
 from batchclf.core.evaluation import LabelledMetrics
 from batchclf.core.findings import Findings
 from batchclf.core.suspicions import LabelSuspicions
+from batchclf.core.words import counted
 from batchclf.report.pictures import Pictures
-from batchclf.report.view_format import class_name, count, counted, percent
+from batchclf.report.view_format import class_name, count, percent
 from batchclf.report.view_images import Shot, shots
 
 PAIR_IMAGES = 6

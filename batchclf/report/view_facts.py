@@ -7,17 +7,9 @@ from datetime import datetime
 from batchclf.core.evaluation import Evaluation
 from batchclf.core.findings import Findings
 from batchclf.core.run_record import ModelRecord, RunRecord, TargetRecord
+from batchclf.core.words import counted
 from batchclf.report.target_words import is_cut, target_name, target_place
-from batchclf.report.view_format import (
-    NOTHING,
-    count,
-    counted,
-    duration,
-    moment,
-    percent,
-    percent_interval,
-    visible,
-)
+from batchclf.report.view_format import NOTHING, count, duration, moment, percent, percent_interval, visible
 
 SHOWN_CLASS_NAMES = 20
 FLIPS_FILE = "flips.csv"

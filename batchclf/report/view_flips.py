@@ -9,9 +9,10 @@ from batchclf.core.comparison import Comparison, Flip
 from batchclf.core.findings import Findings
 from batchclf.core.history import RunSummary
 from batchclf.core.types import Prediction
+from batchclf.core.words import counted
 from batchclf.report.metric_words import p_words
 from batchclf.report.pictures import Picture, Pictures
-from batchclf.report.view_format import NOTHING, class_name, count, counted, moment, percent, visible
+from batchclf.report.view_format import NOTHING, class_name, count, moment, percent, visible
 
 REPORT_FILE = "report.html"
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from math import isfinite
 
 from batchclf.core.intervals import Estimate
+from batchclf.core.words import counted
 
 NOTHING = "–"
 """Stands where a value has nothing to rest on."""
@@ -78,11 +79,6 @@ def decimal(value: float | None) -> str:
 def count(number: int) -> str:
     """Format a number of things with thousands separators."""
     return f"{number:,}"
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """Format a number with its noun: `1 image`, `2 images`; `many` only where it is not `one` + s."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def listed(words: Sequence[str]) -> str:

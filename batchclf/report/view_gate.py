@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from batchclf.core.gate import LAST_GOOD
 from batchclf.core.run_record import GateResult, Outcome
-from batchclf.report.view_format import class_name, count, counted, visible
+from batchclf.core.words import counted
+from batchclf.report.view_format import class_name, count, visible
 
 SHOWN_RESULTS = 200
 """So many rules and alarms are listed of those that did not pass, and of those that did."""
@@ -104,7 +106,7 @@ def _group(name: str) -> str:
 
 
 def _against(against: str) -> str:
-    return "the last good run" if against == "last-good" else visible(against)
+    return "the last good run" if against == LAST_GOOD else visible(against)
 
 
 def rules_and_alarms(gates: Sequence[GateResult]) -> str:

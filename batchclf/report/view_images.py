@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from batchclf.core.evaluation import Evaluation
 from batchclf.core.types import Prediction, SkippedImage
+from batchclf.core.words import counted
 from batchclf.report.pictures import Picture, Pictures
 from batchclf.report.view_bar import Bar, bar
-from batchclf.report.view_format import count, counted, percent, visible
+from batchclf.report.view_format import count, percent, visible
 
 SHOWN_SKIPS = 50
 SHOWN_PREDICTED = 100

@@ -9,12 +9,12 @@ from urllib.parse import quote
 
 from batchclf.core.gate import RunState, run_state
 from batchclf.core.history import FailedRun, JobHistory, RunSummary, UnreadRun
+from batchclf.core.words import counted
 from batchclf.report.chart_trends import TrendPoint
 from batchclf.report.view_format import (
     NOTHING,
     age,
     count,
-    counted,
     duration,
     moment,
     percent,

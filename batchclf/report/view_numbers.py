@@ -6,19 +6,11 @@ from batchclf.core.evaluation import Evaluation, LabelledMetrics
 from batchclf.core.findings import Findings
 from batchclf.core.gap import Gap
 from batchclf.core.overall import Metric
+from batchclf.core.words import counted
 from batchclf.report.metric_words import LOSSES, metric_interval, metric_value, metric_words
 from batchclf.report.target_words import measured, target_name
 from batchclf.report.view_bar import Bar, bar
-from batchclf.report.view_format import (
-    NOTHING,
-    count,
-    counted,
-    decimal,
-    percent,
-    percent_interval,
-    points,
-    points_interval,
-)
+from batchclf.report.view_format import NOTHING, count, decimal, percent, percent_interval, points, points_interval
 
 LEAST_OVERCONFIDENCE = 0.0005
 """Less is not worth a word: it is shown as 0.0 points."""

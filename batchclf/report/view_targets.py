@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from batchclf.core.evaluation import Evaluation, LabelledMetrics
 from batchclf.core.findings import Findings
 from batchclf.core.run_record import RunRecord, TargetRecord
+from batchclf.core.words import counted
 from batchclf.report.pictures import Pictures
 from batchclf.report.target_words import target_name, target_place
-from batchclf.report.view_format import NOTHING, class_name, count, counted, percent, percent_interval, visible
+from batchclf.report.view_format import NOTHING, class_name, count, percent, percent_interval, visible
 from batchclf.report.view_images import PredictedRow, Shot, predicted_rows, shots
 
 SHOWN_PREDICTED = 25

@@ -11,18 +11,9 @@ from batchclf.core.findings import Findings
 from batchclf.core.gate import RunState, run_state
 from batchclf.core.history import RunSummary
 from batchclf.core.run_record import GateResult, RunRecord
+from batchclf.core.words import counted
 from batchclf.report.target_words import measured, partial_words, target_names
-from batchclf.report.view_format import (
-    age,
-    count,
-    counted,
-    duration,
-    moment,
-    percent,
-    percent_interval,
-    points,
-    visible,
-)
+from batchclf.report.view_format import age, count, duration, moment, percent, percent_interval, points, visible
 from batchclf.report.view_gate import GateLine, gate_line, held_words, in_order, rules_and_alarms
 
 Direction = Literal["better", "worse", "same", "unknown"]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _PLAIN = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_/. +-]*")
@@ -12,6 +13,15 @@ _NEEDS_QUOTES = re.compile(r'[",\r\n]')
 def utf8_text(text: str) -> str:
     """Replace the bytes of a file name that are no UTF-8 by `\\udcXX` escapes; any other text stays as it is."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def utf8_values(value: Any) -> Any:
+    """Make all texts in a tree of plain values UTF-8 by `utf8_text`; tuples become lists."""
+    if isinstance(value, str):
+        return utf8_text(value)
+    if isinstance(value, dict):
+        return {utf8_values(key): utf8_values(each) for key, each in value.items()}
+    return [utf8_values(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def safe_cell(text: str) -> str:

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from batchclf import atomic
 from batchclf.core.run_record import RUN_FORMAT, RunRecord
 from batchclf.errors import BatchclfError, RunError
-from batchclf.storage.cells import utf8_text
+from batchclf.storage.cells import utf8_values
 
 RECORD_FILE, PREDICTIONS_FILE, SKIPPED_FILE = "run.json", "predictions.csv", "skipped.csv"
 REPORT_FILE, LOG_FILE = "report.html", "log.jsonl"
@@ -104,17 +103,8 @@ def failed_log(target: Path) -> Path:
 
 def write_record(folder: Path, record: RunRecord) -> None:
     """Write run.json in one step. Raises OSError."""
-    content = msgspec.json.encode(_utf8(msgspec.to_builtins(record)))
+    content = msgspec.json.encode(utf8_values(msgspec.to_builtins(record)))
     atomic.write_bytes(folder / RECORD_FILE, msgspec.json.format(content, indent=2) + b"\n")
-
-
-def _utf8(value: Any) -> Any:
-    """Make all texts in a tree of plain values UTF-8: paths may hold other bytes."""
-    if isinstance(value, str):
-        return utf8_text(value)
-    if isinstance(value, dict):
-        return {_utf8(key): _utf8(each) for key, each in value.items()}
-    return [_utf8(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def read_record(folder: Path) -> RunRecord:
