@@ -8,7 +8,7 @@ from batchclf.core.run_record import GateResult, Status
 
 WhenUncertain = Literal["value", "pass", "fail"]
 LAST_GOOD = "last-good"
-"""What a rule is held `against` where it is not the name of a baseline."""
+"""What a rule is held `against` where it is not the name of a baseline; the link to that run has the same name."""
 
 
 @dataclass(frozen=True, slots=True)

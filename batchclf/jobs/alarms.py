@@ -1,6 +1,6 @@
 """Raise the alarms of a job's directories: hold what tonight's run has found against the last night's."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,16 +52,6 @@ def content_of(folder: Path) -> dict[str, str]:
     for rows in read_image_rows(folder / IMAGES_FILE):
         found.setdefault(rows.split, ContentDigest()).update(rows.digest)
     return {split: digest.text for split, digest in found.items()}
-
-
-def with_content(folder: Path, targets: Sequence[TargetRecord]) -> list[TargetRecord]:
-    """Note the content of the directories that were scored into `folder` in their records, as `content_of` does."""
-    if all(target.kind == "split" for target in targets):
-        return list(targets)
-    contents = content_of(folder)
-    return [
-        replace(each, content=contents.get(each.split, "")) if each.kind == "directory" else each for each in targets
-    ]
 
 
 def raise_alarms(alarms: Alarms, tonight: "Tonight") -> list[GateResult]:

@@ -13,7 +13,6 @@ from batchclf.core.gap import Gap
 from batchclf.core.gate import Gate
 from batchclf.core.run_record import DatasetRecord, GateResult, RunRecord, Status, TargetRecord
 from batchclf.core.types import Say, Split
-from batchclf.jobs.alarms import with_content
 from batchclf.jobs.evaluate import evaluate_predictions
 from batchclf.jobs.findings import gather, runs_to_compare
 from batchclf.jobs.flips import write_flips
@@ -28,7 +27,7 @@ from batchclf.jobs.watcher import Advance, Watcher
 from batchclf.models.bundle import Bundle
 from batchclf.storage.junit import JUNIT_FILE, write_junit
 from batchclf.storage.metrics import write_metrics
-from batchclf.storage.run_directory import PREDICTIONS_FILE, RunLog, write_record
+from batchclf.storage.run_directory import LOG_FILE, PREDICTIONS_FILE, RunLog, write_record
 
 
 @dataclass
@@ -74,6 +73,24 @@ class Logged:
     def progress(self, what: str, total: int | None) -> AbstractContextManager[Advance]:
         """Show progress; it is not logged."""
         return self.watcher.progress(what, total)
+
+
+@contextmanager
+def logging_to(folder: Path, target: Path, watcher: Watcher) -> Iterator[Logged]:
+    """Let all that is said go to the log in `folder`, which is to become `target`, too; so does what ends the block.
+
+    An OSError that names no file, as that of a full disk, gets the target's name.
+    """
+    log = RunLog(folder / LOG_FILE)
+    try:
+        yield Logged(watcher, log)
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(target)
+        log.failure(error)
+        raise
+    finally:
+        log.close()
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +139,10 @@ def finish(
     with steps.step("evaluate"):
         evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, head.bundle.info.class_names)
     with steps.step("images"):
-        statistics = look_at_images(folder, scored, lambda: splits, head.main_target)
-        images = image_findings(folder, statistics, head.bundle.info.reference, evaluations, gap, head.main_target)
+        look = look_at_images(folder, scored, lambda: splits, head.main_target)
+        images = image_findings(folder, look, head.bundle.info.reference, evaluations, gap, head.main_target)
     write_metrics(folder, evaluations, gap)
-    scored = with_content(folder, scored)
+    scored = [replace(target, content=look.contents.get(target.split, "")) for target in scored]
     record = _record(head, scored, steps)
     history = runs_to_compare(to.beside, record)
     with steps.step("compare"):

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.content import ContentDigest
 from batchclf.core.copies import Prints, Rows, exact_copies
 from batchclf.core.drift import Drift, Reference, drift_of_classes, drift_of_values
 from batchclf.core.duplicates import Duplicates, summarise, with_all_copies
@@ -40,48 +41,60 @@ class ImageFindings:
     drift_note: str = NO_FACTS
 
 
+@dataclass(frozen=True, eq=False)
+class ImageLook:
+    """What one pass over images.csv tells: the statistics of each target, the content of each directory by its name."""
+
+    statistics: tuple[ImageStatistics, ...] = ()
+    contents: Mapping[str, str] = field(default_factory=dict)
+
+
 def look_at_images(
     folder: Path,
     targets: Sequence[TargetRecord],
     splits: Callable[[], Mapping[str, Split]] | None = None,
     main_target: str = "",
-) -> tuple[ImageStatistics, ...]:
-    """Read images.csv of a run; nothing where there is none. It may go on beside the evaluation of the run.
+) -> ImageLook:
+    """Read images.csv of a run; nothing is told where there is none. It may go on beside the evaluation of the run.
 
     With `splits`, which gives the images of the data set, a run that comes to its end searches for images that occur
     more than once and writes duplicates.csv; a later report reads that. Raises RunError or PredictionsError where a
     file is damaged, OSError where the disk refuses.
     """
     if not (folder / IMAGES_FILE).is_file():
-        return ()
+        return ImageLook()
     tallies: dict[str, StatisticsTally] = {}
+    contents = {target.split: ContentDigest() for target in targets if target.kind == "directory"}
     prints = _PrintsTally()
     for rows in read_image_rows(folder / IMAGES_FILE):
         tallies.setdefault(rows.split, StatisticsTally(rows.split)).update(rows)
+        if rows.split in contents:
+            contents[rows.split].update(rows.digest)
         if splits is not None:
             prints.update(rows)
     if splits is not None and tallies:
         find_duplicates(folder, prints.prints(), prints.of_split(), targets, splits, main_target)
-    return tuple(tally.statistics() for tally in tallies.values())
+    known = {split: digest.text for split, digest in contents.items() if digest.images}
+    return ImageLook(tuple(tally.statistics() for tally in tallies.values()), known)
 
 
 def image_findings(
     folder: Path,
-    statistics: tuple[ImageStatistics, ...],
+    look: ImageLook,
     reference: Reference | None,
     evaluations: Sequence[Evaluation],
     gap: Gap | None,
     main_target: str = "",
 ) -> ImageFindings:
-    """Work out what the images of a run tell; `statistics` are what `look_at_images` gave.
+    """Work out what the images of a run tell; `look` is what `look_at_images` gave.
 
     Raises RunError where duplicates.csv is damaged.
     """
-    if not statistics:
+    if not look.statistics:
         return ImageFindings()
     main = main_of(main_target, [each.split for each in evaluations])
-    drift, note = _drift(statistics, evaluations, reference, main)
-    return ImageFindings(statistics, _duplicates(folder, evaluations, gap, main), drift, note)
+    drift, note = _drift(look.statistics, evaluations, reference, main)
+    return ImageFindings(look.statistics, _duplicates(folder, evaluations, gap, main), drift, note)
 
 
 class _PrintsTally:

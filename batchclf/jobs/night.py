@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from batchclf.core.gate import LAST_GOOD
 from batchclf.core.types import Say
 from batchclf.errors import INTERRUPTED, AlreadyRunningError, BatchclfError, is_published
 from batchclf.jobs.deadline import NO_DEADLINE, Deadline
@@ -20,7 +21,7 @@ from batchclf.jobs.retention import apply_retention
 from batchclf.jobs.runner import noted_as_published, run_job
 from batchclf.jobs.summary import NightOutcome, failed_night, published_night
 from batchclf.jobs.watcher import Watcher
-from batchclf.storage.published import LAST_GOOD, new_run_id
+from batchclf.storage.published import new_run_id
 from batchclf.storage.run_directory import FAILED_PREFIX, LOG_FILE, RunLog, bury_killed, failed_log
 
 

@@ -4,13 +4,14 @@ import difflib
 import os
 from pathlib import Path
 
+from batchclf.core.gate import LAST_GOOD
 from batchclf.core.history import FailedRun, FileDigest, JobHistory, RunDetails, RunSummary
 from batchclf.errors import RunError
 from batchclf.jobs.history import all_histories, job_history
 from batchclf.storage.cells import utf8_text
 from batchclf.storage.history import check, reading
 from batchclf.storage.history_rows import get_details, get_digests
-from batchclf.storage.published import HISTORY_FILE, LAST_GOOD, LATEST
+from batchclf.storage.published import HISTORY_FILE, LATEST
 from batchclf.storage.run_details import read_details
 
 _NAMED = 5

@@ -34,9 +34,9 @@ def report_again(folder: Path, outs: Outs, *, templates: Path | None = None, say
     record = read_record(folder)
     evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, tuple(record.model.class_names))
     try:
-        statistics = look_at_images(folder, record.targets)
+        look = look_at_images(folder, record.targets)
         reference, main = record.model.reference, record.main_target
-        images = image_findings(folder, statistics, reference, evaluations, gap, main)
+        images = image_findings(folder, look, reference, evaluations, gap, main)
     except BatchclfError as error:
         say(f"the report goes without what the images look like: {error.message}")
         images = ImageFindings(drift_note=f"What the images look like cannot be told: {error.message}.")

@@ -11,7 +11,7 @@ from batchclf.data.catalog import load_dataset
 from batchclf.data.folders import load_class_folders
 from batchclf.errors import DeadlineError, note_published
 from batchclf.jobs.deadline import NO_DEADLINE, Deadline
-from batchclf.jobs.finish import Logged, Publication, RunHead, Steps, finish
+from batchclf.jobs.finish import Publication, RunHead, Steps, finish, logging_to
 from batchclf.jobs.job_file import Job
 from batchclf.jobs.score import score_targets
 from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget
@@ -22,8 +22,6 @@ from batchclf.models.train import TrainSettings, train
 from batchclf.storage.prediction_files import check_formats
 from batchclf.storage.published import CACHE, new_run_id, publish_latest
 from batchclf.storage.run_directory import (
-    LOG_FILE,
-    RunLog,
     new_run_directory,
 )
 
@@ -37,17 +35,8 @@ def run_job(job: Job, watcher: Watcher, command: list[str], deadline: Deadline =
     """
     steps = Steps()
     target = job.folder / new_run_id(job.folder)
-    with new_run_directory(target) as folder:
-        log = RunLog(folder / LOG_FILE)
-        try:
-            record = _fill(job, folder, target.name, steps, Logged(watcher, log), command, deadline)
-        except BaseException as error:
-            if isinstance(error, OSError) and error.filename is None:
-                error.filename = str(target)  # a full disk does not tell which file it was
-            log.failure(error)
-            raise
-        finally:
-            log.close()
+    with new_run_directory(target) as folder, logging_to(folder, target, watcher) as logged:
+        record = _fill(job, folder, target.name, steps, logged, command, deadline)
     with noted_as_published(target):
         publish_latest(target, good=record.status == "ok")
     return record, target

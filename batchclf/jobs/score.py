@@ -117,14 +117,39 @@ def _directory_record(name: str, target: DirectoryTarget, of: _Scoring) -> Targe
     follow = target.selection.follow_symlinks
     rule = label_rule(target.root, target.labels, info.class_names, follow_symlinks=follow)
     scorer.watcher.say(f"scoring {run.name}: {rule.sentence}")
-    setup = DecodeSetup(folder_prefix(target.root), info.input_shape, info.color_mode, of.settings.resize)
-    block = files_per_block(scorer.model.batch_size, info.input_shape)
-    with DecodePool(setup, of.settings.workers, cache=scorer.cache, say=scorer.watcher.say) as pool:
-        files = blocks_of(select(target.root, rule, target.selection), block, run.times)
-        run.write(score_blocks(files, pool, scorer.model, cache=scorer.cache, times=run.times), None)
+    with _pool(target, of.bundle, of.settings, scorer) as pool:
+        _write_files(run, _files(target, rule, of.bundle, scorer, run.times), pool, rule, scorer)
+    return run.record("directory", source, rule.sentence, may_be_empty=True)
+
+
+def _pool(
+    target: DirectoryTarget,
+    bundle: Bundle,
+    settings: ScoreSettings,
+    scorer: Scorer,
+    processes: WorkerProcesses | None = None,
+) -> DecodePool:
+    """Open what decodes the images of a directory."""
+    info = bundle.info
+    setup = DecodeSetup(folder_prefix(target.root), info.input_shape, info.color_mode, settings.resize)
+    return DecodePool(setup, settings.workers, cache=scorer.cache, processes=processes, say=scorer.watcher.say)
+
+
+def _files(
+    target: DirectoryTarget, rule: LabelRule, bundle: Bundle, scorer: Scorer, times: StreamTimes
+) -> Iterator[list[Found]]:
+    """List the files of a directory, block by block."""
+    block = files_per_block(scorer.model.batch_size, bundle.info.input_shape)
+    return blocks_of(select(target.root, rule, target.selection), block, times)
+
+
+def _write_files(
+    run: TargetRun, files: Iterator[list[Found]], pool: DecodePool, rule: LabelRule, scorer: Scorer
+) -> None:
+    """Score files and write their rows; say which labels have found no file."""
+    run.write(score_blocks(files, pool, scorer.model, cache=scorer.cache, times=run.times), None)
     if unmatched := rule.unmatched():
         scorer.watcher.say(unmatched)
-    return run.record("directory", source, rule.sentence, may_be_empty=True)
 
 
 def score_directory(
@@ -145,23 +170,17 @@ def score_directory(
     `processes` may have been started before. Raises NothingToScoreError where there is no image that can be read,
     RunError where found = scored + skipped + excluded does not hold.
     """
-    info, source = bundle.info, str(target.root.resolve())
-    setup = DecodeSetup(folder_prefix(target.root), info.input_shape, info.color_mode, settings.resize)
+    source = str(target.root.resolve())
     watcher.say(f"scoring {source}: {rule.sentence}")
     with ExitStack() as stack:
         scorer = _open(stack, bundle, settings, watcher, compared=COMPARED_IMAGES)
-        pool = stack.enter_context(
-            DecodePool(setup, settings.workers, cache=scorer.cache, processes=processes, say=watcher.say)
-        )
+        pool = stack.enter_context(_pool(target, bundle, settings, scorer, processes))
         times = StreamTimes()
-        block = files_per_block(scorer.model.batch_size, info.input_shape)
-        files = blocks_of(select(target.root, rule, target.selection), block, times)
-        kept, files = _still_kept(kept, files, pool, watcher)
-        results = stack.enter_context(Results(folder, info.class_names, settings, watcher, head=head, kept=kept))
+        kept, files = _still_kept(kept, _files(target, rule, bundle, scorer, times), pool, watcher)
+        names = bundle.info.class_names
+        results = stack.enter_context(Results(folder, names, settings, watcher, head=head, kept=kept))
         run = TargetRun(scorer, results, "", source, times)
-        run.write(score_blocks(files, pool, scorer.model, cache=scorer.cache, times=times), None)
-        if unmatched := rule.unmatched():
-            watcher.say(unmatched)
+        _write_files(run, files, pool, rule, scorer)
         record = run.record("directory", source, rule.sentence)
         results.finish()
     return record

@@ -1,7 +1,5 @@
 """The run of `batchclf score`: one directory or one split, with a model that is there already."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from batchclf.data.labels import LabelRule, label_rule
 from batchclf.errors import ModelError
 from batchclf.jobs.budget import Budget
 from batchclf.jobs.cache import computed_with
-from batchclf.jobs.finish import Logged, Publication, RunHead, Steps, finish
+from batchclf.jobs.finish import Publication, RunHead, Steps, finish, logging_to
 from batchclf.jobs.report import load_ahead
 from batchclf.jobs.score import score_directory, score_targets
 from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget
@@ -25,7 +23,7 @@ from batchclf.storage.journal import JournalHead
 from batchclf.storage.prediction_files import check_formats
 from batchclf.storage.published import published_models
 from batchclf.storage.resumable import resumable_run_directory
-from batchclf.storage.run_directory import LOG_FILE, RunLog, new_run_directory
+from batchclf.storage.run_directory import new_run_directory
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +45,7 @@ def score_split_run(
     check_formats(settings.formats)
     steps, dataset = Steps(), what.dataset
     split = dataset.splits[what.name]
-    with new_run_directory(out) as folder, _logging(folder, watcher) as logged:
+    with new_run_directory(out) as folder, logging_to(folder, out, watcher) as logged:
         _say_model(bundle, logged.say)
         with steps.step("score"):
             target = SplitTarget(dataset.name, dataset.class_names, split)
@@ -84,7 +82,7 @@ def score_directory_run(
     journal = _journal_head(target, rule, bundle, settings)
     with (
         resumable_run_directory(out, journal, resume=resume, say=watcher.say) as run,
-        _logging(run.folder, watcher) as logged,
+        logging_to(run.folder, out, watcher) as logged,
     ):
         _say_model(bundle, logged.say)
         load_ahead()
@@ -150,18 +148,6 @@ def _journal_head(target: DirectoryTarget, rule: LabelRule, bundle: Bundle, sett
         "version of batchclf": __version__,
     }
     return JournalHead(utf8_text(str(target.root.resolve())), parts)
-
-
-@contextmanager
-def _logging(folder: Path, watcher: Watcher) -> Iterator[Logged]:
-    log = RunLog(folder / LOG_FILE)
-    try:
-        yield Logged(watcher, log)
-    except BaseException as error:
-        log.failure(error)
-        raise
-    finally:
-        log.close()
 
 
 def _say_model(bundle: Bundle, say: Say) -> None:

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from batchclf import atomic
+from batchclf.core.gate import LAST_GOOD
 
-LATEST, LAST_GOOD, MODEL, CACHE = "latest", "last-good", "model", "cache"
+LATEST, MODEL, CACHE = "latest", "model", "cache"
 INDEX_FILE, HISTORY_FILE = "index.html", "history.sqlite"
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 from notify_cases import (
-    FAILED,
-    PASSED,
     Telling,
     documented,
     lost_night,
@@ -20,16 +18,6 @@ from notify_cases import (
 
 from batchclf.jobs.commands import Command, run_command
 from batchclf.jobs.summary import night_summary
-
-
-@pytest.fixture
-def good(tmp_path):
-    return night(tmp_path / "nightly" / "r1", gates=[PASSED])
-
-
-@pytest.fixture
-def bad(tmp_path):
-    return night(tmp_path / "nightly" / "r2", gates=[PASSED, FAILED], status="gate failed")
 
 
 def test_a_command_gets_the_summary_and_variables(good, bad, tmp_path):

@@ -30,16 +30,6 @@ junitparser = pytest.importorskip("junitparser")
 parser = pytest.importorskip("prometheus_client.parser")
 
 
-@pytest.fixture
-def good(tmp_path):
-    return night(tmp_path / "nightly" / "r1", gates=[PASSED])
-
-
-@pytest.fixture
-def bad(tmp_path):
-    return night(tmp_path / "nightly" / "r2", gates=[PASSED, FAILED], status="gate failed")
-
-
 def gauges(path):
     """The samples of a .prom file: values by name and labels."""
     families = parser.text_string_to_metric_families(Path(path).read_text())

@@ -25,16 +25,6 @@ from batchclf.jobs.summary import night_summary, published_night, summary_schema
 jsonschema = pytest.importorskip("jsonschema")
 
 
-@pytest.fixture
-def good(tmp_path):
-    return night(tmp_path / "nightly" / "r1", gates=[PASSED])
-
-
-@pytest.fixture
-def bad(tmp_path):
-    return night(tmp_path / "nightly" / "r2", gates=[PASSED, FAILED], status="gate failed")
-
-
 def checked(outcome):
     """The summary, valid by the schema in the repository, and JSON by the strictest reading."""
     summary = night_summary(outcome)

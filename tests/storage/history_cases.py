@@ -4,6 +4,8 @@ import hashlib
 import sqlite3
 from contextlib import closing
 
+from run_cases import NAMES, drawn, missed_gate, write_run
+
 from batchclf.storage.history import writing
 from batchclf.storage.history_rows import put_run
 from batchclf.storage.run_details import digest_files, read_details
@@ -123,6 +125,14 @@ INSERT INTO metrics VALUES (1, 'test', 'accuracy', 0.5, 0.25, 0.75, 0.1, 8);
 INSERT INTO gates VALUES (1, 0, 'min', 'bound', 'test', '', '', 0.5, 0.9, 0, 1, 0, 'failed', 'it''s low');
 INSERT INTO failures VALUES (1, 'nightly', 'failed-x.log.jsonl', 'x', '2026-01-03', '2026-01-03', 'no disk', 1);
 """
+
+
+def failed_run(tmp_path):
+    """The folder of a run of test and train, with a gate that failed."""
+    folder = tmp_path / "reports" / "nightly" / "20260301T023000Z"
+    rows = drawn(NAMES, 60, seed=1, skill=0.8) + drawn(NAMES, 60, seed=2, skill=0.9, split="train")
+    write_run(folder, rows, gates=[missed_gate()], status="gate failed", night="2026-03-01")
+    return folder
 
 
 def record(path, folder, job="nightly"):

@@ -11,8 +11,8 @@ from contextlib import closing
 
 import pytest
 from doc_pages import read, section
-from history_cases import VERSION_1, digest, dump, query, record
-from run_cases import NAMES, drawn, missed_gate, write_nights, write_run
+from history_cases import VERSION_1, digest, dump, failed_run, query, record
+from run_cases import NAMES, drawn, write_nights, write_run
 
 from batchclf.errors import HistoryError
 from batchclf.storage import history
@@ -31,11 +31,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def run(tmp_path):
-    """A run of test and train, with a gate that failed."""
-    folder = tmp_path / "reports" / "nightly" / "20260301T023000Z"
-    rows = drawn(NAMES, 60, seed=1, skill=0.8) + drawn(NAMES, 60, seed=2, skill=0.9, split="train")
-    write_run(folder, rows, gates=[missed_gate()], status="gate failed", night="2026-03-01")
-    return folder
+    return failed_run(tmp_path)
 
 
 def test_a_new_file_is_ours_and_in_wal_mode(path):

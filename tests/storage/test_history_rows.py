@@ -4,10 +4,10 @@ import hashlib
 from dataclasses import replace
 
 import pytest
-from history_cases import dump, query, record
+from history_cases import dump, failed_run, query, record
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from run_cases import NAMES, drawn, missed_gate, write_run
+from run_cases import missed_gate
 
 from batchclf.core.history import METRICS, ClassValues, FailedRun, FileDigest, MetricValue, RunDetails, RunSummary
 from batchclf.core.run_record import GateResult, TargetRecord
@@ -29,11 +29,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def run(tmp_path):
-    """A run of test and train, with a gate that failed."""
-    folder = tmp_path / "reports" / "nightly" / "20260301T023000Z"
-    rows = drawn(NAMES, 60, seed=1, skill=0.8) + drawn(NAMES, 60, seed=2, skill=0.9, split="train")
-    write_run(folder, rows, gates=[missed_gate()], status="gate failed", night="2026-03-01")
-    return folder
+    return failed_run(tmp_path)
 
 
 def test_a_run_comes_back_as_it_is_in_its_folder(path, run):
