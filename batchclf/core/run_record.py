@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from batchclf.core.drift import Reference
+from batchclf.core.training import TrainingRecord
 from batchclf.core.types import ColorMode
 
 RUN_FORMAT = 1
@@ -27,7 +28,8 @@ class ModelRecord:
 
     `history` has one list per training metric (`loss`, `accuracy`, `val_loss`, …), one value an epoch;
     `settings` is what the recipe was run with (`epochs`, `batch_size`, `seed`, …); `digest` is the SHA-256 of
-    its ONNX graph; `reference` is what the model was known by when it was trained, None where that was not kept.
+    its ONNX graph; `reference` is what the model was known by when it was trained and `training` how that went, None where
+    that was not kept.
     """
 
     path: str
@@ -43,6 +45,7 @@ class ModelRecord:
     history: dict[str, list[float]]
     trained_in_this_run: bool = False
     reference: Reference | None = None
+    training: TrainingRecord | None = None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ def model_record(bundle: Bundle, *, trained: bool) -> ModelRecord:
         created=info.created,
         history=info.history,
         reference=info.reference,
+        training=info.training,
         trained_in_this_run=trained,
     )
 

@@ -8,6 +8,7 @@ import msgspec
 
 from batchclf import atomic
 from batchclf.core.drift import Reference
+from batchclf.core.training import TrainingRecord
 from batchclf.core.types import ColorMode
 from batchclf.errors import ModelError, UsageError
 from batchclf.models.preprocessing import Preprocessing
@@ -35,8 +36,8 @@ class BundleInfo:
     """The content of model.json.
 
     `recipe` is "imported" for a model that was trained elsewhere: then `settings` names its source, `history` is
-    empty and `training_data` None. `history` has one list per training metric, one value an epoch; `val_*` metrics
-    were measured on the test split, which chose nothing. `original` is the file or folder of the bundle that
+    empty, `training_data` and `training` None. `history` has one list per training metric, one value an epoch;
+    `training` says which images the `val_*` metrics were measured on (without it: the test split). `original` is the file or folder of the bundle that
     TensorFlow runs, None where there is none. `files` maps each file of the bundle, with `/` in its path, to its
     SHA-256. `onnx_difference` is the largest difference of a probability between the bundle's graph and the model
     it was made of, on sample images when the bundle was made. `reference` is what later images and answers are held
@@ -57,6 +58,7 @@ class BundleInfo:
     original: str | None
     files: dict[str, str]
     reference: Reference | None = None
+    training: TrainingRecord | None = None
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
