@@ -435,11 +435,22 @@ def test_recipe_of_the_contributing_guide_trains(digits, tmp_path, monkeypatch):
 
     function, entry = blocks((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), "python")
     monkeypatch.setattr(recipes, "RECIPES", dict(RECIPES))
-    monkeypatch.setattr("batchclf.models.train.RECIPES", recipes.RECIPES)
     exec(function + entry, {**vars(recipes)})
     (name,) = recipes.RECIPES.keys() - RECIPES.keys()
     bundle = train(digits, TrainSettings(name, epochs=1), tmp_path / "m", say=lambda _: None, on_epoch=lambda *_: None)
     assert bundle.info.recipe == name
+
+
+def test_recipes_of_ones_own_in_the_page_on_models(tmp_path):
+    from batchclf.models.own_recipe import build_checked, find_recipe
+
+    function, more = blocks(section(read("docs/models.md"), "Recipes of your own"), "python")
+    (tmp_path / "nets_of_the_docs.py").write_text(function + more)
+    small, longer = (find_recipe(f"nets_of_the_docs:{name}", [tmp_path]) for name in ("small", "longer"))
+    assert (small.epochs, small.batch_size, small.description) == (10, 32, "Build two convolutions.")
+    assert (longer.epochs, longer.batch_size) == (30, 64)
+    for recipe in (small, longer):
+        assert build_checked(recipe, (28, 28, 1), 10, "nets_of_the_docs:small").output_shape == (None, 10)
 
 
 def test_architecture_names_every_file():

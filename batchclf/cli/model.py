@@ -1,9 +1,10 @@
 """`batchclf model import|show`."""
 
 import argparse
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from batchclf.cli.options import add_scaling, size
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -55,30 +56,13 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
         help="class names in the order of the model's outputs: a file (one a line, or JSON) or a list with commas",
     )
     parser.add_argument(
-        "--input-size", type=_size, metavar="HxW", help="height and width in pixels, where the model leaves them open"
+        "--input-size", type=size, metavar="HxW", help="height and width in pixels, where the model leaves them open"
     )
     parser.add_argument("--color", choices=("grayscale", "rgb"), help="where the model leaves its channels open")
     parser.add_argument(
-        "--channel-order", choices=("rgb", "bgr"), default="rgb", help="order of the channels (default: rgb)"
-    )
-    parser.add_argument(
         "--layout", choices=("channels-last", "channels-first"), help="where the model's input shape does not tell"
     )
-    parser.add_argument(
-        "--scale",
-        choices=("none", "0..1", "minus1..1"),
-        help="none: 0 to 255 as they are; 0..1: / 255; minus1..1: / 127.5 - 1 (default: what the model tells, or "
-        "0..1 with --mean or --std)",
-    )
-    parser.add_argument(
-        "--mean",
-        type=_numbers,
-        metavar="R,G,B",
-        help="subtracted after --scale, so in units of 0 to 1 unless that says otherwise (one number for grayscale)",
-    )
-    parser.add_argument(
-        "--std", type=_numbers, metavar="R,G,B", help="what is divided by after that, in the same units"
-    )
+    add_scaling(parser)
     parser.add_argument(
         "--output",
         choices=("auto", "logits", "probabilities"),
@@ -104,7 +88,7 @@ def import_bundle(args: argparse.Namespace, console: "Console") -> int:
         names,
         input_size=args.input_size,
         color=args.color,
-        channel_order=args.channel_order,
+        channel_order=args.channel_order or "rgb",
         layout=args.layout,
         scale=args.scale,
         mean=args.mean,
@@ -128,20 +112,3 @@ def show_model(args: argparse.Namespace, console: "Console") -> int:
         console.say(line)
     console.result({**as_dict(bundle), "exit_code": 0})
     return 0
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.lower().partition("x")
-    if not height.isdecimal() or not width.isdecimal() or not int(height) or not int(width):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a height and a width such as 224x224")
-    return int(height), int(width)
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    if len(numbers) not in (1, 3) or not all(map(isfinite, numbers)):
-        raise argparse.ArgumentTypeError(f"'{text}' is neither three numbers with commas between them nor one")
-    return numbers

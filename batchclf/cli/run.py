@@ -104,7 +104,7 @@ def _dry_run(job: "Job", console: "Console") -> int:
     plan = {
         "job": f"{job.name}, night of {job.night}",
         "data": (spec.data.dataset or str(job.directory)) if spec.data else "none",
-        "model": f"train {spec.model.recipe} into {job.bundle} ({why})" if trains else f"load {job.bundle}",
+        "model": f"{_training(job)} into {job.bundle} ({why})" if trains else f"load {job.bundle}",
         "score": " and ".join(targets) + f" with {spec.scoring.runtime}",
         "gate": ", ".join(bounds) or "none",
         "publish": f"{job.folder}",
@@ -116,6 +116,14 @@ def _dry_run(job: "Job", console: "Console") -> int:
     console.say("dry run: nothing was trained, scored or written")
     console.result({**plan, "trains": trains, "exit_code": 0})
     return 0
+
+
+def _training(job: "Job") -> str:
+    from batchclf.models.plan import DEFAULT_RECIPE
+
+    if job.base is not None:
+        return f"fine-tune {job.base}"
+    return f"train {job.spec.model.recipe or DEFAULT_RECIPE}"
 
 
 def _bounds(job: "Job") -> dict[str, float]:

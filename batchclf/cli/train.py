@@ -4,8 +4,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchclf.cli.options import add_data_dir, positive, seed
-from batchclf.data.catalog import DATASET_NAMES
+import msgspec
+
+from batchclf.cli.train_data import add_data_options, load_training_data
+from batchclf.cli.train_options import add_base_options, add_training_options, base_options, train_settings
 from batchclf.models.recipes import RECIPES
 
 if TYPE_CHECKING:
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 examples:
   batchclf train --dataset fashion-mnist --recipe mlp --out models/fashion
-  batchclf train --data photos/ --recipe mlp --epochs 20 --out models/photos
+  batchclf train --dataset fashion-mnist --recipe mlp --compare-regularisation --out models/fashion
+  batchclf train --data photos/ --recipe cnn --group-by '(patient[0-9]+)_' --out models/photos
 """
 
 
@@ -28,33 +31,26 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--dataset", choices=DATASET_NAMES, help="a data set by name")
-    source.add_argument(
-        "--data", type=Path, metavar="DIR", help="class folders: DIR/CLASS/*, or DIR/train/CLASS/* and DIR/test/CLASS/*"
-    )
-    parser.add_argument("--recipe", choices=list(RECIPES), required=True, help="what is trained")
+    add_data_options(parser)
+    parser.add_argument("--recipe", help=f"what is trained: {', '.join(RECIPES)}, or your own as MODULE:FUNCTION")
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder of the model bundle")
-    parser.add_argument("--epochs", type=positive, metavar="N", help="passes over the training images (recipe's own)")
-    parser.add_argument("--batch-size", type=positive, metavar="N", help="images a step (recipe's own: 32)")
-    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="of all randomness (default: 0)")
-    add_data_dir(parser)
+    add_training_options(parser)
+    add_base_options(parser)
     parser.set_defaults(handle=handle)
 
 
 def handle(args: argparse.Namespace, console: "Console") -> int:
     """Train."""
-    from batchclf.data.catalog import load_dataset
-    from batchclf.data.folders import load_class_folders
-    from batchclf.jobs.runner import train_with_progress
-    from batchclf.models.train import TrainSettings
+    from batchclf.jobs.training import train_with_progress
+    from batchclf.models.base import open_base
+    from batchclf.models.train import recipe_and_plan
 
-    if args.data is not None:
-        dataset = load_class_folders(args.data, say=console.say, seed=args.seed)
-    else:
-        dataset = load_dataset(args.dataset, data_dir=args.data_dir, say=console.say)
+    options = base_options(args)
+    base = None if options is None else open_base(options, say=console.say)
+    settings = train_settings(args, base)
+    recipe_and_plan(settings)  # what cannot be is told before the data are read
+    dataset = load_training_data(args, console.say, base)
     console.say(f"data: {dataset.origin}")
-    settings = TrainSettings(args.recipe, args.epochs, args.batch_size, args.seed)
     bundle = train_with_progress(dataset, settings, args.out, console)
     info = bundle.info
     console.result(
@@ -64,6 +60,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
             "recipe": info.recipe,
             "settings": info.settings,
             "history": info.history,
+            "training": msgspec.to_builtins(info.training),
             "exit_code": 0,
         }
     )

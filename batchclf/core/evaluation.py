@@ -14,6 +14,7 @@ from batchclf.core.intervals import Estimate, wilson
 from batchclf.core.overall import Metric, overall_metrics
 from batchclf.core.probability_counts import ProbabilityCounts
 from batchclf.core.ranking import ClassRanking
+from batchclf.core.temperature import UntemperedCounts, WithoutTemperature
 from batchclf.core.top_hits import TopHits
 from batchclf.core.types import Prediction, PredictionRows
 
@@ -44,7 +45,8 @@ class LabelledMetrics:
     `overall` are the metrics of all classes together, `metric` finds one of them. `worst_errors` are the wrong
     predictions of the highest confidence. `ranking` is None where the file has no probability columns. `examples` has
     the images of each cell (true class, predicted class) of the confusion matrix, the most confident first: at most 6
-    a cell, 2 where there are more than 100 classes.
+    a cell, 2 where there are more than 100 classes. `without_temperature` is None where the model has no temperature
+    and where the file has no probability columns.
     """
 
     total: int
@@ -56,6 +58,7 @@ class LabelledMetrics:
     worst_errors: tuple[Prediction, ...]
     overall: tuple[Metric, ...] = ()
     calibration: Calibration | None = None
+    without_temperature: WithoutTemperature | None = None
     ranking: tuple[ClassRanking, ...] | None = None
     examples: Mapping[tuple[int, int], tuple[Prediction, ...]] = field(default_factory=dict)
 
@@ -86,10 +89,15 @@ class Evaluation:
 
 @dataclass(eq=False)
 class Tally:
-    """Takes prediction rows in pieces of any size and gives the same `Evaluation` however they were cut."""
+    """Takes prediction rows in pieces of any size and gives the same `Evaluation` however they were cut.
+
+    `temperature` is the one that the model divided its logits by, above 0; it changes nothing but what is told of the
+    scores without it.
+    """
 
     split: str
     class_names: tuple[str, ...]
+    temperature: float = 1.0
     total: int = 0
     confidence_sum: float = 0.0
     predicted_counts: NDArray[np.int64] = field(init=False)
@@ -98,6 +106,7 @@ class Tally:
     hits: TopHits = field(default_factory=TopHits)
     calibration: CalibrationCounts = field(default_factory=CalibrationCounts)
     probabilities: ProbabilityCounts | None = field(init=False)
+    untempered: UntemperedCounts | None = field(init=False)
     examples: CellExamples = field(init=False)
     least_confident: list[Prediction] = field(default_factory=list)
     worst_errors: list[Prediction] = field(default_factory=list)
@@ -109,6 +118,7 @@ class Tally:
         self.confidence_counts = np.zeros(CALIBRATION_BINS, np.int64)
         self.confusion = ConfusionCounts.empty(self.class_names)
         self.probabilities = ProbabilityCounts(self.class_names)
+        self.untempered = UntemperedCounts(self.temperature) if self.temperature != 1 else None
         self.examples = CellExamples(self.split, self.class_names)
 
     def update(self, rows: PredictionRows) -> None:
@@ -123,7 +133,7 @@ class Tally:
         unsure = _first_rows(rows, rows.confidence, np.arange(len(rows)))
         self.least_confident = heapq.nsmallest(SHOWN_IMAGES, self.least_confident + unsure, _by_confidence)
         if rows.probabilities is None:
-            self.probabilities = None
+            self.probabilities = self.untempered = None
         known = np.flatnonzero(rows.labels >= 0)
         if len(known):
             self._update_labelled(rows, known)
@@ -135,13 +145,16 @@ class Tally:
         self.hits.update(labels, rows.ranked[known])
         self.calibration.update(rows.confidence[known], correct)
         if self.probabilities is not None and rows.probabilities is not None:
-            self.probabilities.update(labels, rows.probabilities[known])
+            of_known = rows.probabilities[known]
+            self.probabilities.update(labels, of_known)
+            if self.untempered is not None:
+                self.untempered.update(labels, predictions, of_known)
         self.examples.update(rows)
         wrong = _first_rows(rows, -rows.confidence, known[~correct])
         self.worst_errors = heapq.nsmallest(SHOWN_IMAGES, self.worst_errors + wrong, _by_error)
 
     def merge(self, other: "Tally") -> None:
-        """Add what another tally of the same split and classes has counted."""
+        """Add what another tally of the same split, classes and temperature has counted."""
         self.total += other.total
         self.confidence_sum += other.confidence_sum
         self.predicted_counts += other.predicted_counts
@@ -153,6 +166,10 @@ class Tally:
             self.probabilities = None
         else:
             self.probabilities.merge(other.probabilities)
+        if self.untempered is None or other.untempered is None:
+            self.untempered = None
+        else:
+            self.untempered.merge(other.untempered)
         self.examples.merge(other.examples)
         unsure = self.least_confident + other.least_confident
         self.least_confident = heapq.nsmallest(SHOWN_IMAGES, unsure, _by_confidence)
@@ -190,6 +207,7 @@ class Tally:
             worst_errors=tuple(self.worst_errors),
             overall=overall_metrics(confusion, self.hits.counts, *losses),
             calibration=self.calibration.calibration(),
+            without_temperature=None if self.untempered is None else self.untempered.result(),
             ranking=None if scores is None else scores.ranking.ranking(),
             examples=self.examples.by_cell(),
         )

@@ -32,7 +32,7 @@ class ProbabilityCounts:
     def update(self, labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> None:
         """Add images by their (n,) true class, none below 0, and their (n, classes) probabilities, 0 to 1."""
         of_label = np.arange(len(labels)), labels
-        self.log_loss.update(-np.log(np.clip(probabilities[of_label], LOWEST_PROBABILITY, 1.0)))
+        self.log_loss.update(log_losses(labels, probabilities))
         errors = probabilities.copy()
         errors[of_label] -= 1.0
         self.brier.update(np.einsum("ij,ij->i", errors, errors))
@@ -43,3 +43,8 @@ class ProbabilityCounts:
         self.log_loss.merge(other.log_loss)
         self.brier.merge(other.brier)
         self.ranking.merge(other.ranking)
+
+
+def log_losses(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the (n,) log losses of images from their (n,) true classes and their (n, classes) probabilities, 0 to 1."""
+    return np.asarray(-np.log(np.clip(probabilities[np.arange(len(labels)), labels], LOWEST_PROBABILITY, 1.0)))

@@ -13,13 +13,30 @@ Status = Literal["ok", "gate failed", "partial"]
 
 
 @dataclass(frozen=True)
+class SplitRecord:
+    """What class folders were split by, so that a later report can split them again.
+
+    `test_share` of each class is test (0 to 1), None for the usual 0.2; `group_by` is the regular expression that found
+    the groups in the paths, None for none; `seed` drew the test images. Folders train/ and test/ are taken as they are.
+    """
+
+    test_share: float | None
+    group_by: str | None
+    seed: int
+
+
+@dataclass(frozen=True)
 class DatasetRecord:
-    """The data set behind the splits; `origin` is one line on where the bytes came from."""
+    """The data set behind the splits; `origin` is one line on where the bytes came from.
+
+    `split` is None for a named data set, and in runs of an earlier batchclf.
+    """
 
     name: str
     origin: str
     train_images: int
     test_images: int
+    split: SplitRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -28,8 +45,8 @@ class ModelRecord:
 
     `history` has one list per training metric (`loss`, `accuracy`, `val_loss`, …), one value an epoch;
     `settings` is what the recipe was run with (`epochs`, `batch_size`, `seed`, …); `digest` is the SHA-256 of
-    its ONNX graph; `reference` is what the model was known by when it was trained and `training` how that went, None where
-    that was not kept.
+    its ONNX graph; `reference` is what the model was known by when it was trained and `training` how that went, None
+    where that was not kept.
     """
 
     path: str

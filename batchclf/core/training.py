@@ -1,6 +1,6 @@
 """How a training went, as a bundle keeps it and a report shows it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Held = Literal["validation", "test"]
@@ -59,7 +59,8 @@ class TrainingRecord:
     `val_*` of the history were measured on `measured_on`: the `validation_images` that were split from train, or the
     test split where there are none; only validation images choose anything (early stopping, temperature). `epochs` of
     `planned_epochs` were run, fewer where it stopped early; the weights are those after `kept_epoch`. `seconds` were
-    spent in training, those before an interruption included.
+    spent in training, those before an interruption included. `final` is how the model at its end does on "train" (as
+    the images are, of many images only some), "validation" and "test".
     """
 
     train_images: int
@@ -69,5 +70,6 @@ class TrainingRecord:
     epochs: int
     kept_epoch: int
     seconds: float
+    final: dict[str, Right] = field(default_factory=dict)
     temperature: TemperatureRecord | None = None
     variants: tuple[Variant, ...] = ()

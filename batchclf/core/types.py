@@ -50,16 +50,19 @@ class BatchScores:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """The train or test part of a data set, in memory.
+    """The train or test part of a data set.
 
-    `images` is (n, height, width, channels) uint8 with 1 or 3 channels, `labels` is (n,) int64 with indices
-    into the data set's class names, `paths` names each image (`test/00042`), in ascending order.
+    `images` is (n, height, width, channels) uint8 with 1 or 3 channels, in memory or mapped from a file: take slices
+    of it, not the whole. `labels` is (n,) int64 with indices into the data set's class names, `paths` names each image
+    (`test/00042`), in ascending order. `groups` is (n,) int64: images of the same number belong together, also across
+    the splits of a data set; None where each image stands for itself.
     """
 
     name: str
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     paths: tuple[str, ...]
+    groups: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, eq=False)

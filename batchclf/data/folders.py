@@ -1,48 +1,84 @@
 """Class folders of images as a data set: train/ and test/ sub-folders, or one set of folders that is split here."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
-from batchclf.core.types import ColorMode, Dataset, ImageRef, ResizeMode, Say, SkippedImage, Split
+from batchclf.core.types import ColorMode, Dataset, ResizeMode, Say, Split
 from batchclf.data.class_folders import read_class_map
-from batchclf.data.decoding import decode, read_image
-from batchclf.data.discovery import check_folder, discover
-from batchclf.data.labels import LabelRule
-from batchclf.errors import DataError, UnreadableImageError
+from batchclf.data.class_split import Part, grouped, list_part, split_by_chance, warn_of_groups_on_both_sides
+from batchclf.data.discovery import check_folder
+from batchclf.data.input_size import settle_input
+from batchclf.data.left_out import LeftOut
+from batchclf.data.pixel_store import Store
+from batchclf.data.read_parts import InputFormat, read_parts
+from batchclf.errors import DataError
 
 TEST_SHARE = 0.2
-LONGEST_SIDE = 96
-"""Images larger than this are scaled down, the shape of the first one kept, unless a size is asked for."""
 
 
 def load_class_folders(
     root: Path,
     *,
     say: Say,
-    input_shape: tuple[int, int, int] | None = None,
+    test_share: float | None = None,
+    group: str | None = None,
+    seed: int = 0,
+    size: tuple[int, int] | None = None,
     color_mode: ColorMode | None = None,
     class_names: tuple[str, ...] | None = None,
-    seed: int = 0,
     resize: ResizeMode = "fast",
+    store: Store = "auto",
 ) -> Dataset:
-    """Load `root/train/CLASS/*` and `root/test/CLASS/*`, or `root/CLASS/*` split 80:20 in each class by `seed`.
+    """Load `root/train/CLASS/*` and `root/test/CLASS/*`, or `root/CLASS/*` of which a part of each class is test.
 
-    Without an input shape the first image's is taken, scaled down to 96 pixels on its longer side; without a
-    color mode `grayscale` where the first image has no colour. `class_names` fixes the classes and their order
-    (those of a loaded model). `resize` says how large images shrink; scoring should do the same. Unreadable images
-    are left out, each said in a line. Raises DataError where there are no class folders, fewer than two classes, a
-    class that is not in `class_names` or without images.
+    `test_share`, 0.2 unless given, is the part of each class that is test; which images is drawn by `seed` from their
+    paths alone, as `core.holdout.hold_out` tells, so it does not matter which of them can be read. `group` is a regular
+    expression searched in the path below the folder with the class folders: images with the same text in its first
+    parentheses (of the whole match without any) stay together, see `class_split.grouped`. Where there are train/ and
+    test/ `test_share` is not used, and groups with images in both are said in a warning.
+
+    `size` (height, width) and `color_mode` are found out by `input_size.settle_input` unless given; `class_names` fixes
+    the classes and their order (those of a loaded model). `resize` says how large images shrink; scoring should do the
+    same. `store` says where the pixels stand, see `pixel_store.choose_store`; on disk `Split.images` is a `np.memmap`.
+
+    Unreadable images are left out, the first ones said in a line each and all of them counted in one. Raises UsageError
+    where `group` is no regular expression; DataError where there are no class folders, fewer than two classes, a class
+    that is not in `class_names` or has no training image, no test image at all, no path that `group` matches, or too
+    little memory or disk for the pixels.
     """
     check_folder(root)
-    has_splits = (root / "train").is_dir() and (root / "test").is_dir()
-    bases = {"train": root / "train", "test": root / "test"} if has_splits else {"": root}
-    for path in bases.values():
-        check_folder(path)
-    folders = {base: _class_of_folder(path) for base, path in bases.items()}
+    bases = _bases(root)
+    folders = {name: _class_of_folder(base) for name, base in bases.items()}
     names = class_names or tuple(sorted({name for of_base in folders.values() for name in of_base.values()}))
-    strangers = sorted({n for of_base in folders.values() for n in of_base.values()} - set(names))
+    _check_names(root, names, {name for of_base in folders.values() for name in of_base.values()})
+    left_out = LeftOut(say)
+    listed = [list_part(name, base, folders[name], names, left_out.folder) for name, base in bases.items()]
+    if len(listed) > 1:
+        train, test = _as_they_are(listed, group, test_share, say)
+        how = "train/ and test/ as they are"
+    else:
+        share = TEST_SHARE if test_share is None else test_share
+        train, test = split_by_chance(listed[0], names, share=share, seed=seed, group=group, say=say)
+        how = _how(share, seed, group)
+    _check_enough(root, names, train, test, group)
+    shape, mode = settle_input(listed, size, color_mode, say)
+    train_split, test_split = read_parts([train, test], InputFormat(shape, mode, resize), store, left_out, say)
+    left_out.sum_up(len(train.files) + len(test.files))
+    _check_readable(root, names, train_split, test_split)
+    return Dataset(root.name, names, train_split, test_split, f"class folders in {root}, {how}")
+
+
+def _bases(root: Path) -> dict[str, Path]:
+    """Give the folders that hold class folders: train and test, or the one at the root under an empty name."""
+    if not ((root / "train").is_dir() and (root / "test").is_dir()):
+        return {"": root}
+    bases = {name: root / name for name in ("train", "test")}
+    for base in bases.values():
+        check_folder(base)
+    return bases
+
+
+def _check_names(root: Path, names: tuple[str, ...], in_folders: set[str]) -> None:
+    strangers = sorted(in_folders - set(names))
     if strangers:
         raise DataError(
             f"the folder of class '{strangers[0]}' in {root} is not a class of the model ({', '.join(names)})",
@@ -59,97 +95,52 @@ def load_class_folders(
             f"{root} has {len(names)} class folder(s); a classifier needs at least two",
             hint="lay the images out as CLASS/*.png, or as train/CLASS/*.png and test/CLASS/*.png",
         )
-    shape, mode = _shape_and_mode(bases, folders, input_shape, color_mode, say)
-    loaded = {
-        base: _load(base, path, LabelRule(folders[base], ""), names, shape, mode, resize, say)
-        for base, path in bases.items()
-    }
-    train, test = (loaded["train"], loaded["test"]) if has_splits else _split(loaded[""], len(names), seed)
-    missing = [name for index, name in enumerate(names) if not np.any(train.labels == index)]
-    if missing:
-        raise DataError(f"the class '{missing[0]}' in {root} has no readable training image")
+
+
+def _as_they_are(listed: list[Part], group: str | None, test_share: float | None, say: Say) -> tuple[Part, Part]:
+    """Take train and test as the folders have them, groups numbered across both."""
+    if test_share is not None:
+        say(f"the test share {test_share:g} is not used, since there are the folders train/ and test/")
+    train, test = grouped(listed, group, say)
+    warn_of_groups_on_both_sides(train, test, say)
+    return train, test
+
+
+def _how(share: float, seed: int, group: str | None) -> str:
+    percent = round(100 * share, 3)
+    together = "" if group is None else f", groups by '{group}' kept together"
+    return f"split {round(100 - percent, 3):g}:{percent:g} in each class, seed {seed}{together}"
+
+
+def _check_enough(root: Path, names: tuple[str, ...], train: Part, test: Part, group: str | None) -> None:
+    """Raise DataError where a class has no training image, or there is no test image; before hours of decoding."""
+    if not train.files and not test.files:
+        raise DataError(
+            f"there are no images in the class folders of {root}",
+            hint="lay them out as CLASS/*.png, or as train/CLASS/*.png and test/CLASS/*.png",
+        )
+    for index, name in enumerate(names):
+        if not (train.labels == index).any():
+            raise DataError(
+                f"the class '{name}' in {train.folder} has no image", hint="put images there, or take the class away"
+            )
+    if not test.files:
+        alone = "" if group is None else " that are not of one group"
+        raise DataError(f"{root} leaves no test images", hint=f"give every class at least two images{alone}")
+
+
+def _check_readable(root: Path, names: tuple[str, ...], train: Split, test: Split) -> None:
+    for index, name in enumerate(names):
+        if not (train.labels == index).any():
+            raise DataError(
+                f"the class '{name}' in {root} has no readable training image",
+                hint="put images there that can be read, or take the class away",
+            )
     if not len(test.images):
-        raise DataError(f"{root} leaves no test images", hint="give every class at least two images")
-    how = "train/ and test/ as they are" if has_splits else f"split 80:20 in each class, seed {seed}"
-    return Dataset(root.name, names, train, test, f"class folders in {root}, {how}")
+        raise DataError(f"none of the test images in {root} can be read", hint="put images there that can be read")
 
 
 def _class_of_folder(base: Path) -> dict[str, str]:
     mapping = read_class_map(base) or read_class_map(base.parent) or {}
     folders = sorted(entry.name for entry in base.iterdir() if entry.is_dir() and entry.name[0] != ".")
     return {folder: mapping.get(folder, folder) for folder in folders}
-
-
-def _refs(base: Path, rule: LabelRule, say: Say) -> Iterator[ImageRef]:
-    for found in discover(base, rule):
-        if isinstance(found, SkippedImage):
-            say(f"left out {base / found.ref.path}: {found.reason}")
-        elif isinstance(found, ImageRef) and found.label is not None:
-            yield found
-
-
-def _shape_and_mode(
-    bases: dict[str, Path],
-    folders: dict[str, dict[str, str]],
-    input_shape: tuple[int, int, int] | None,
-    color_mode: ColorMode | None,
-    say: Say,
-) -> tuple[tuple[int, int, int], ColorMode]:
-    if input_shape is not None:
-        return input_shape, color_mode or ("grayscale" if input_shape[2] == 1 else "rgb")
-    for base, path in bases.items():
-        for ref in _refs(path, LabelRule(folders[base], ""), lambda _: None):
-            try:
-                pixels = decode((path / ref.path).read_bytes(), "rgb")
-            except (UnreadableImageError, OSError):
-                continue
-            gray = np.array_equal(pixels[:, :, 0], pixels[:, :, 1]) and np.array_equal(pixels[:, :, 1], pixels[:, :, 2])
-            mode: ColorMode = color_mode or ("grayscale" if gray else "rgb")
-            scale = min(1.0, LONGEST_SIDE / max(pixels.shape[:2]))
-            height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
-            say(f"input size {height}x{width} {mode}, after the first image, {path / ref.path}")
-            return (height, width, 1 if mode == "grayscale" else 3), mode
-    raise DataError(
-        f"there are no readable images in class folders under {next(iter(bases.values()))}",
-        hint="lay the images out as CLASS/*.png, or as train/CLASS/*.png and test/CLASS/*.png",
-    )
-
-
-def _load(
-    base: str,
-    path: Path,
-    rule: LabelRule,
-    names: tuple[str, ...],
-    shape: tuple[int, int, int],
-    mode: ColorMode,
-    resize: ResizeMode,
-    say: Say,
-) -> Split:
-    images, labels, paths = [], [], []
-    index = {name: number for number, name in enumerate(names)}
-    for ref in _refs(path, rule, say):
-        try:
-            images.append(read_image(path / ref.path, shape, mode, resize))
-        except UnreadableImageError as error:
-            say(f"left out {path / ref.path}: {error.message}")
-            continue
-        labels.append(index[ref.label or ""])
-        paths.append(f"{base}/{ref.path}" if base else ref.path)
-    stacked = np.stack(images) if images else np.empty((0, *shape), np.uint8)
-    return Split(base, stacked, np.array(labels, np.int64), tuple(paths))
-
-
-def _split(whole: Split, classes: int, seed: int) -> tuple[Split, Split]:
-    """Put a random fifth of each class (at least one image where it has two) into test."""
-    rng = np.random.default_rng(seed)
-    in_test = np.zeros(len(whole.labels), bool)
-    for label in range(classes):
-        members = np.flatnonzero(whole.labels == label)
-        count = round(TEST_SHARE * len(members)) or int(len(members) > 1)
-        in_test[rng.permutation(members)[:count]] = True
-    parts = []
-    for name, chosen in (("train", ~in_test), ("test", in_test)):
-        indices = np.flatnonzero(chosen)
-        paths = tuple(f"{name}/{whole.paths[i]}" for i in indices)
-        parts.append(Split(name, whole.images[indices], whole.labels[indices], paths))
-    return parts[0], parts[1]

@@ -8,13 +8,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from batchclf.core.types import Say
+from batchclf.data.user_cache import in_home, user_cache
 from batchclf.errors import DataError
 
 DATA_DIR_VARIABLE = "BATCHCLF_DATA_DIR"
@@ -90,22 +88,12 @@ def cache_folder(file_set: FileSet) -> Path:
 
     Raises DataError where this user has no home folder to keep a cache in.
     """
-    return _in_home(lambda: user_cache_path("batchclf")) / file_set.name
+    return user_cache() / file_set.name
 
 
 def _keras_folder(file_set: FileSet) -> Path:
     home = Path(os.environ.get("KERAS_HOME") or "~/.keras")
-    return _in_home(home.expanduser) / "datasets" / file_set.name
-
-
-def _in_home(locate: Callable[[], Path]) -> Path:
-    """Locate a folder that may lie in the home folder; raises DataError where this user has none."""
-    with suppress(RuntimeError):
-        folder = locate()
-        # Older platformdirs leave the ~ as it is, which would be a folder of that name here.
-        if folder.parts[:1] != ("~",):
-            return folder.absolute()
-    raise DataError("this user has no home folder: neither HOME nor the password file names one")
+    return in_home(home.expanduser) / "datasets" / file_set.name
 
 
 def _named_folder(data_dir: Path | None) -> tuple[Path, str] | None:

@@ -16,12 +16,15 @@ from batchclf.data.labels import LabelRule, label_rule
 from batchclf.data.providers import DATA_DIR_VARIABLE, OFFLINE_VARIABLE
 from batchclf.data.selection import select
 from batchclf.errors import BatchclfError, DataError
+from batchclf.jobs.class_data import input_not_used
 from batchclf.jobs.job_file import Job
 from batchclf.jobs.job_text import Keys
 from batchclf.jobs.placeholders import is_dated
 from batchclf.jobs.runner import will_train
 from batchclf.jobs.targets import DirectoryTarget
 from batchclf.models.bundle import load_bundle
+from batchclf.models.own_recipe import find_recipe
+from batchclf.models.plan import DEFAULT_RECIPE
 from batchclf.models.runtimes import open_runtime
 
 State = Literal["ok", "warning", "error"]
@@ -90,7 +93,7 @@ def check_model(job: Job) -> tuple[tuple[str, ...] | None, list[Found]]:
         found.append(Found("model", "error", what, ("scoring", "precision"), "take one of the two keys away"))
     if will_train(job):
         why = "retrain = true" if job.spec.model.retrain else f"there is none yet at {job.bundle}"
-        found.append(Found("model", "ok", f"recipe {job.spec.model.recipe} will be trained: {why}"))
+        found.append(_recipe(job, why))
         if (trouble := why_not_writable(job.bundle.parent)) is not None:
             found.append(Found("model", "error", f"the model cannot be kept: {trouble}", keys, "correct its rights"))
         return None, found
@@ -102,8 +105,25 @@ def check_model(job: Job) -> tuple[tuple[str, ...] | None, list[Found]]:
     except BatchclfError as error:
         return None, [*found, of_error("model", error, keys)]
     info = bundle.info
+    if job.spec.data is not None:
+        for key, sentence in input_not_used(job.spec.data, info.input_shape, info.color_mode):
+            found.append(Found("data", "warning", sentence, ("data", key), "take the key away, or train again"))
     what = f"{job.bundle}: {info.origin}, {len(info.class_names)} classes, of {info.created}"
     return info.class_names, [*found, Found("model", "ok", what)]
+
+
+def _recipe(job: Job, why: str) -> Found:
+    """Look for the recipe; the module of one's own is imported, which runs its code, and nothing is built."""
+    if job.base is not None:
+        if job.base.exists():
+            return Found("model", "ok", f"{job.base} will be fine-tuned: {why}")
+        return Found("model", "error", f"there is no base at {job.base}", ("model", "base"), "correct the path")
+    name = job.spec.model.recipe or DEFAULT_RECIPE
+    try:
+        find_recipe(name, [job.path.resolve().parent])
+    except BatchclfError as error:
+        return of_error("model", error, ("model", "recipe"))
+    return Found("model", "ok", f"recipe {name} will be trained: {why}")
 
 
 def check_data(job: Job, classes: tuple[str, ...] | None) -> tuple[tuple[str, ...] | None, list[Found]]:
@@ -115,7 +135,7 @@ def check_data(job: Job, classes: tuple[str, ...] | None) -> tuple[tuple[str, ..
     if data is None:
         return None, []
     if data.dataset is None:
-        names, found = _class_folders(job.directory or Path())
+        names, found = _class_folders(job.directory or Path(), data.test_share)
         keys: Keys = ("data", "directory")
     else:
         names, found = _data_set(job, data.dataset)
@@ -155,7 +175,7 @@ def _offline() -> Iterator[None]:
             os.environ[OFFLINE_VARIABLE] = before
 
 
-def _class_folders(root: Path) -> tuple[tuple[str, ...] | None, list[Found]]:
+def _class_folders(root: Path, test_share: float | None) -> tuple[tuple[str, ...] | None, list[Found]]:
     keys: Keys = ("data", "directory")
     try:
         check_folder(root)
@@ -171,7 +191,11 @@ def _class_folders(root: Path) -> tuple[tuple[str, ...] | None, list[Found]]:
         what = f"{root} has {len(names)} class folder(s); a classifier needs at least two"
         hint = "lay the images out as CLASS/*.png, or as train/CLASS/*.png and test/CLASS/*.png"
         return None, [Found("data", "error", what, keys, hint)]
-    return names, [Found("data", "ok", f"{root}: {len(names)} class folders")]
+    found = [Found("data", "ok", f"{root}: {len(names)} class folders")]
+    if len(bases) > 1 and test_share is not None:
+        what = f"data.test_share is not used, since there are train/ and test/ in {root}"
+        found.append(Found("data", "warning", what, ("data", "test_share"), "take the key away"))
+    return names, found
 
 
 def _classes_in(base: Path) -> list[str]:

@@ -7,23 +7,29 @@ import numpy as np
 
 from batchclf.core.evaluation import Evaluation, Tally
 from batchclf.core.gap import Gap, overfitting_gap
+from batchclf.core.temperature import temperature_of
 from batchclf.core.types import PredictionRows
-from batchclf.errors import PredictionsError
+from batchclf.errors import PredictionsError, RunError
 from batchclf.storage.predictions import class_names_of, read_prediction_rows
+from batchclf.storage.run_directory import read_record
 
 
-def evaluate_predictions(path: Path, class_names: tuple[str, ...] | None = None) -> tuple[list[Evaluation], Gap | None]:
+def evaluate_predictions(
+    path: Path, class_names: tuple[str, ...] | None = None, temperature: float | None = None
+) -> tuple[list[Evaluation], Gap | None]:
     """Read the CSV once, in pieces, and evaluate it; the gap is None unless both splits have labels.
 
-    Without `class_names` the classes are found as `class_names_of` says.
+    Without `class_names` the classes are found as `class_names_of` says. `temperature` is that of the model; without
+    it the run.json beside the CSV tells it, and where there is none that can be read the model is taken to have none.
     Raises PredictionsError where the file cannot be used or has no rows.
     """
     names = class_names or class_names_of(path)
+    temperature = _temperature_beside(path) if temperature is None else temperature
     tallies: dict[str, Tally] = {}
     for rows in read_prediction_rows(path, names):
         for split, part in _by_split(rows):
             if split not in tallies:
-                tallies[split] = Tally(split, names)
+                tallies[split] = Tally(split, names, temperature)
             tallies[split].update(part)
     if not tallies:
         raise PredictionsError(f"{path} has no rows", hint="give a CSV with at least one prediction")
@@ -32,6 +38,13 @@ def evaluate_predictions(path: Path, class_names: tuple[str, ...] | None = None)
     train, test = labelled
     gap = overfitting_gap(train, test) if train is not None and test is not None else None
     return list(evaluations.values()), gap
+
+
+def _temperature_beside(path: Path) -> float:
+    try:
+        return temperature_of(read_record(path.parent).model.training)
+    except RunError:
+        return 1.0
 
 
 def _by_split(rows: PredictionRows) -> Iterator[tuple[str, PredictionRows]]:

@@ -12,6 +12,7 @@ from batchclf.core.evaluation import Evaluation
 from batchclf.core.gap import Gap
 from batchclf.core.gate import Gate
 from batchclf.core.run_record import DatasetRecord, GateResult, RunRecord, Status, TargetRecord
+from batchclf.core.temperature import temperature_of
 from batchclf.core.types import Say, Split
 from batchclf.jobs.evaluate import evaluate_predictions
 from batchclf.jobs.findings import gather, runs_to_compare
@@ -137,10 +138,11 @@ def finish(
     `splits` has the images of the data set.
     """
     with steps.step("evaluate"):
-        evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, head.bundle.info.class_names)
+        model, temperature = head.bundle.info, temperature_of(head.bundle.info.training)
+        evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, model.class_names, temperature)
     with steps.step("images"):
         look = look_at_images(folder, scored, lambda: splits, head.main_target)
-        images = image_findings(folder, look, head.bundle.info.reference, evaluations, gap, head.main_target)
+        images = image_findings(folder, look, model.reference, evaluations, gap, head.main_target)
     write_metrics(folder, evaluations, gap)
     scored = [replace(target, content=look.contents.get(target.split, "")) for target in scored]
     record = _record(head, scored, steps)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from batchclf.core.gate import LAST_GOOD
+from batchclf.data.class_split import group_pattern
 from batchclf.data.labels import LABEL_MODES
 from batchclf.data.selection import Selection
 from batchclf.errors import JobFileError, UsageError
@@ -22,9 +23,10 @@ from batchclf.jobs.job_shape import wrong_content
 from batchclf.jobs.job_text import JobText, Keys, dotted
 from batchclf.jobs.placeholders import Surroundings, expand
 from batchclf.jobs.rules import gate_of, wrong_rules
-from batchclf.jobs.spec import DirectorySpec, JobSpec, main_target, splits_of
+from batchclf.jobs.spec import DataSpec, DirectorySpec, JobSpec, ModelSpec, main_target, splits_of
 from batchclf.jobs.targets import DirectoryTarget
-from batchclf.models.recipes import RECIPES
+from batchclf.models.augmentation import parse_augmentation
+from batchclf.models.own_recipe import check_name
 from batchclf.storage.published import CACHE, HISTORY_FILE, INDEX_FILE, MODEL
 
 _TAKEN = {CACHE, INDEX_FILE, HISTORY_FILE, "score"}
@@ -32,6 +34,12 @@ _TAKEN = {CACHE, INDEX_FILE, HISTORY_FILE, "score"}
 
 COMMANDS = {("notify", "on_success"), ("notify", "on_failure")}
 """What a shell or program expands itself."""
+
+_OF_BASE = ("application", "frozen_epochs", "scale", "mean", "std", "channel_order")
+"""Keys of [model] that go with base."""
+
+_OF_FOLDERS = ("test_share", "group_by", "input_size", "color")
+"""Keys of [data] that are about class folders; store has a default."""
 
 
 class Job:
@@ -53,6 +61,7 @@ class Job:
         self.bundle = (base / spec.model.bundle).resolve() if spec.model.bundle else self.folder / MODEL
         data = spec.data
         self.directory = (base / data.directory).resolve() if data and data.directory else None
+        self.base = (base / spec.model.base).resolve() if spec.model.base else None
         self.data_dir = (base / data.data_dir).resolve() if data and data.data_dir else None
         self.splits = splits_of(spec)
         self.directories = {name: _target(base, each) for name, each in sorted(spec.scoring.directories.items())}
@@ -225,10 +234,7 @@ def _wrong_data(spec: JobSpec, text: JobText) -> Iterator[JobFileError]:
             "[data] takes either dataset or directory, exactly one of them",
             'for example: dataset = "fashion-mnist"',
         )
-    if spec.model.recipe not in RECIPES:
-        yield text.error(
-            ("model", "recipe"), f"there is no recipe '{spec.model.recipe}'", f"choose one of: {', '.join(RECIPES)}"
-        )
+    yield from _wrong_model(spec.model, text)
     if splits is not None and len(set(splits)) != len(splits):
         yield text.error(("scoring", "splits"), "scoring.splits names one twice", "name each split once")
     if data is not None and splits == [] and not spec.scoring.directories:
@@ -239,6 +245,39 @@ def _wrong_data(spec: JobSpec, text: JobText) -> Iterator[JobFileError]:
         )
     if data is None:
         yield from _wrong_without_data(spec, text)
+    else:
+        yield from _wrong_folder_keys(data, text)
+
+
+def _wrong_model(model: ModelSpec, text: JobText) -> Iterator[JobFileError]:
+    if model.recipe is not None:
+        yield from _wrong_text(check_name, model.recipe, text, ("model", "recipe"))
+        if model.base is not None:
+            yield text.error(
+                ("model", "recipe"), "model.recipe and model.base do not go together", "remove one of the two keys"
+            )
+    given = [key for key in _OF_BASE if getattr(model, key) is not None]
+    if model.base is None:
+        for key in given:
+            yield text.error(("model", key), f"model.{key} goes with model.base only", "remove it, or give the base")
+    if model.augment is not None:
+        yield from _wrong_text(parse_augmentation, model.augment, text, ("model", "augment"))
+    if model.early_stopping and model.validation == 0:
+        yield text.error(
+            ("model", "early_stopping"),
+            "model.early_stopping needs validation images, which are split from train",
+            "write for example: validation = 0.1",
+        )
+
+
+def _wrong_folder_keys(data: DataSpec, text: JobText) -> Iterator[JobFileError]:
+    given = [key for key in _OF_FOLDERS if getattr(data, key) is not None]
+    if data.store != "auto":
+        given.append("store")
+    for key in given if data.dataset is not None else []:
+        yield text.error(("data", key), f"data.{key} is about class folders, not about a data set by name", "remove it")
+    if data.group_by is not None:
+        yield from _wrong_text(group_pattern, data.group_by, text, ("data", "group_by"))
 
 
 def _wrong_without_data(spec: JobSpec, text: JobText) -> Iterator[JobFileError]:

@@ -23,10 +23,72 @@ EXPLAINED: dict[str, tuple[str, str]] = {
         "Where the files of a named data set lie; looked for in the usual places unless given.",
         '"../data"',
     ),
-    "model.recipe": ("What is trained.", '"mlp"'),
+    "data.test_share": (
+        "The part of each class that is test, above 0 and below 1; not used where there are train/ and test/.",
+        "0.2",
+    ),
+    "data.group_by": (
+        "Images of the same text in the path, found by this regular expression, are all in train or all in test.",
+        "'(patient[0-9]+)_'",
+    ),
+    "data.input_size": (
+        "Height and width that a new model takes; those of the first image, at most 96, unless given.",
+        '"96x96"',
+    ),
+    "data.color": (
+        'Whether a new model takes "rgb" or "grayscale"; rgb where an image has colour, unless given.',
+        '"rgb"',
+    ),
+    "data.store": (
+        'Where the pixels stand: "memory", "disk", or "auto": the disk where they would take half of the memory.',
+        '"auto"',
+    ),
+    "model.recipe": ("What is trained; your own as module:function, in a file beside this one.", '"mlp"'),
     "model.epochs": ("Passes over the training images; the recipe's own number unless given.", "10"),
     "model.batch_size": ("Images a training step; the recipe's own number unless given.", "32"),
     "model.seed": ("Of all randomness.", "0"),
+    "model.validation": (
+        "Share of the training images held out, in each class; only they choose anything.",
+        "0.1",
+    ),
+    "model.learning_rate": ("Adam's learning rate; the recipe's own unless given.", "0.001"),
+    "model.schedule": (
+        'The learning rate over the steps, "constant" or "cosine"; the recipe\'s own unless given.',
+        '"cosine"',
+    ),
+    "model.early_stopping": (
+        "Ends after so many epochs without a lower validation loss, and keeps the best weights; 0 never.",
+        "5",
+    ),
+    "model.class_weights": ('"balanced" lets each class count alike, however many images it has.', '"none"'),
+    "model.dropout": ("Share of the last layer's inputs left out at random, against overfitting.", "0.3"),
+    "model.weight_decay": ("Pulls weights towards 0, against overfitting; the recipe's own unless given.", "0.1"),
+    "model.label_smoothing": ("Share of each label spread over all classes; the recipe's own unless given.", "0.05"),
+    "model.augment": (
+        'Changes training images at random: "flip", "shift", "erase" with commas between, or "none".',
+        '"flip,shift"',
+    ),
+    "model.compare_regularisation": (
+        "true also trains with each remedy against overfitting, and shows what it does.",
+        "false",
+    ),
+    "model.checkpoint_every": ("Seconds between checkpoints; a killed training goes on from the last one.", "60"),
+    "model.base": (
+        "Instead of recipe: a .keras or .h5 file or a model bundle that is fine-tuned.",
+        '"../models/shoes"',
+    ),
+    "model.application": (
+        "The network of keras.applications that base holds the weights of.",
+        '"MobileNetV2"',
+    ),
+    "model.frozen_epochs": ("Epochs in which only the new last layer of the base is trained; half of all.", "5"),
+    "model.scale": (
+        'How base wants pixels, where it does not tell: "none", "0..1" or "minus1..1".',
+        '"0..1"',
+    ),
+    "model.mean": ("Subtracted after that, one number a channel.", "[0.485, 0.456, 0.406]"),
+    "model.std": ("What is divided by after that.", "[0.229, 0.224, 0.225]"),
+    "model.channel_order": ('The order of the channels that base wants, "rgb" or "bgr".', '"rgb"'),
     "model.retrain": ("true trains anew every night; false only when there is no bundle yet.", "false"),
     "model.bundle": ("The folder of the model bundle; REPORTS/NAME/model unless given.", '"../models/shoes"'),
     "scoring.splits": (

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
+from batchclf.data.size_text import SIZE
 from batchclf.errors import JobFileError
 from batchclf.jobs.job_text import JobText, Keys, dotted
 from batchclf.jobs.spec import NAME, NO_NUL
@@ -24,6 +25,7 @@ _WORDS = {
 _PATTERNS = {
     NAME: "a name of letters, digits, '.', '_' and '-' that begins with a letter or digit",
     NO_NUL: "a path that is not empty and has no NUL character",
+    SIZE: "a height and a width such as 224x224",
 }
 
 
@@ -99,7 +101,7 @@ def _in_words(message: str, value: Any, kind: Any) -> str:
         return f"'{value}' is none of the values that it takes"
     if "matching regex" in message:
         return f"{_PATTERNS[get_args(kind)[1].pattern]} is expected, not {value!r}"
-    if found := re.fullmatch(r"Expected `(\w+)`(?: of length)?( [<>]= [0-9.]+)", message):
+    if found := re.fullmatch(r"Expected `(\w+)`(?: of length)?( [<>]=? [0-9.]+)", message):
         what = _WORDS[found[1]]
         return f"{what}{found[2]} is expected, not {value}" if "length" not in message else f"{what} is empty"
     if found := re.fullmatch(r"Expected `(\w+)`, got `\w+`", message):

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from batchclf.core.run_record import RunRecord
+from batchclf.core.temperature import temperature_of
 from batchclf.core.types import Say
 from batchclf.errors import BatchclfError
 from batchclf.jobs.evaluate import evaluate_predictions
@@ -32,7 +33,8 @@ def report_again(folder: Path, outs: Outs, *, templates: Path | None = None, say
     user's is wrong, and OSError where a file cannot be written.
     """
     record = read_record(folder)
-    evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, tuple(record.model.class_names))
+    names, temperature = tuple(record.model.class_names), temperature_of(record.model.training)
+    evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, names, temperature)
     try:
         look = look_at_images(folder, record.targets)
         reference, main = record.model.reference, record.main_target

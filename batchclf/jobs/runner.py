@@ -9,16 +9,17 @@ from batchclf.core.run_record import DatasetRecord, RunRecord
 from batchclf.core.types import Dataset, Say
 from batchclf.data.catalog import load_dataset
 from batchclf.data.folders import load_class_folders
-from batchclf.errors import DeadlineError, note_published
+from batchclf.errors import note_published
+from batchclf.jobs.class_data import input_not_used, input_options, split_options, split_record
 from batchclf.jobs.deadline import NO_DEADLINE, Deadline
 from batchclf.jobs.finish import Publication, RunHead, Steps, finish, logging_to
 from batchclf.jobs.job_file import Job
 from batchclf.jobs.score import score_targets
 from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget
+from batchclf.jobs.training import open_job_base, settings_of, train_with_progress
 from batchclf.jobs.watcher import Watcher
+from batchclf.models.base import Base
 from batchclf.models.bundle import Bundle, is_bundle, load_bundle
-from batchclf.models.recipes import RECIPES
-from batchclf.models.train import TrainSettings, train
 from batchclf.storage.prediction_files import check_formats
 from batchclf.storage.published import CACHE, new_run_id, publish_latest
 from batchclf.storage.run_directory import (
@@ -52,61 +53,30 @@ def noted_as_published(run: Path) -> Iterator[None]:
         raise
 
 
-def load_data(job: Job, say: Say) -> Dataset | None:
-    """Load the data set that the job names, if it names one.
+def load_data(job: Job, say: Say, base: Base | None = None) -> Dataset | None:
+    """Load the data set that the job names, if it names one; class folders as large as a base wants them.
 
-    For class folders a model that will be loaded fixes shape and classes.
+    For class folders a model that will be loaded fixes shape, colour and classes; a line says where the job has others.
     """
     data = job.spec.data
     if data is None:
         return None
     if data.dataset is not None:
         return load_dataset(data.dataset, data_dir=job.data_dir, say=say)
-    root = job.directory or Path()
-    seed = job.spec.model.seed
-    if will_train(job):
-        return load_class_folders(root, say=say, seed=seed)
-    info = load_bundle(job.bundle).info
-    return load_class_folders(
-        root,
-        say=say,
-        input_shape=info.input_shape,
-        color_mode=info.color_mode,
-        class_names=info.class_names,
-        seed=seed,
-    )
+    options = input_options(data, base)
+    if not will_train(job):
+        info = load_bundle(job.bundle).info
+        for _, sentence in input_not_used(data, info.input_shape, info.color_mode):
+            say(sentence)
+        options = {"size": info.input_shape[:2], "color_mode": info.color_mode, "class_names": info.class_names}
+    split = split_record(job)
+    how = {} if split is None else split_options(split)
+    return load_class_folders(job.directory or Path(), say=say, store=data.store, **options, **how)
 
 
 def will_train(job: Job) -> bool:
     """Whether the job trains (`retrain = true`, or there is no bundle yet) rather than loads."""
     return job.spec.data is not None and (job.spec.model.retrain or not is_bundle(job.bundle))
-
-
-def train_with_progress(
-    dataset: Dataset, settings: TrainSettings, out: Path, watcher: Watcher, deadline: Deadline = NO_DEADLINE
-) -> Bundle:
-    """Train a bundle, with a line and a step of progress for each epoch.
-
-    Raises DeadlineError where the deadline passes before the last epoch: half a training is no model.
-    """
-    recipe = RECIPES.get(settings.recipe)
-    epochs = settings.epochs or (recipe.epochs if recipe else None)
-    with watcher.progress(f"training {settings.recipe}", epochs) as advance:
-
-        def on_epoch(epoch: int, metrics: dict[str, float]) -> None:
-            advance(1)
-            watcher.say(
-                f"epoch {epoch}: loss {metrics['loss']:.4f}, accuracy {metrics['accuracy']:.4f}; "
-                f"test loss {metrics['val_loss']:.4f}, accuracy {metrics['val_accuracy']:.4f}"
-            )
-            if deadline.passed and epoch != epochs:
-                raise DeadlineError(
-                    f"the deadline passed after epoch {epoch} of {epochs}; a model that is not trained to its end is "
-                    "not kept",
-                    hint="give a later --deadline, or fewer epochs",
-                )
-
-        return train(dataset, settings, out, say=watcher.say, on_epoch=on_epoch)
 
 
 def _fill(
@@ -115,11 +85,12 @@ def _fill(
     trains = will_train(job)
     check_formats(tuple(job.spec.scoring.format))
     with steps.step("load data"):
-        dataset = load_data(job, watcher.say)
+        base = open_job_base(job, watcher.say) if trains else None
+        dataset = load_data(job, watcher.say, base)
         if dataset is not None:
             watcher.say(f"data: {dataset.origin}")
     with steps.step("train model" if trains else "load model"):
-        bundle = _bundle(job, dataset if trains else None, watcher, deadline)
+        bundle = _bundle(job, base, dataset if trains else None, watcher, deadline)
     settings = _settings(job)
     with steps.step("score"):
         targets = _targets(job, dataset)
@@ -128,7 +99,9 @@ def _fill(
     of_data = (
         None
         if dataset is None
-        else DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
+        else DatasetRecord(
+            dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images), split_record(job)
+        )
     )
     head = RunHead(run_id, job.name, command, bundle, trains, settings, of_data, job.night.isoformat(), job.main_target)
     to = Publication(
@@ -141,16 +114,16 @@ def _fill(
     return finish(folder, head, scored, steps, watcher.say, {} if dataset is None else dataset.splits, to)
 
 
-def _bundle(job: Job, dataset: Dataset | None, watcher: Watcher, deadline: Deadline) -> Bundle:
+def _bundle(job: Job, base: Base | None, dataset: Dataset | None, watcher: Watcher, deadline: Deadline) -> Bundle:
     """Train on the data set; without one load."""
     say = watcher.say
     if dataset is None:
         bundle = load_bundle(job.bundle)
         say(f"loaded the model {bundle.path} of {bundle.info.created} (retrain = false)")
         return bundle
-    model = job.spec.model
-    say(f"training recipe {model.recipe} on {len(dataset.train.images):,} images of {dataset.name}")
-    settings = TrainSettings(model.recipe, model.epochs, model.batch_size, model.seed)
+    settings = settings_of(job, base)
+    what = f"recipe {settings.recipe}" if base is None else f"{base.name}"
+    say(f"training {what} on {len(dataset.train.images):,} images of {dataset.name}")
     return train_with_progress(dataset, settings, job.bundle, watcher, deadline)
 
 

@@ -7,11 +7,19 @@ from msgspec import Meta
 
 from batchclf.core.gate import WhenUncertain
 from batchclf.core.run_record import main_of
+from batchclf.core.types import ColorMode
+from batchclf.data.pixel_store import Store
+from batchclf.data.size_text import SIZE
+from batchclf.models.plan import CHECKPOINT_SECONDS, ClassWeights
+from batchclf.models.preprocessing import ChannelOrder, Scale
+from batchclf.models.recipes import Schedule
 from batchclf.models.runtimes import Precision, RuntimeName
 from batchclf.storage.prediction_files import Format
 
 Positive = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Below1 = Annotated[float, Meta(ge=0, lt=1)]
+InnerShare = Annotated[float, Meta(gt=0, lt=1)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 """The seeds that numpy takes."""
@@ -19,6 +27,7 @@ Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 NO_NUL = r"^[^\x00]+$"
 PathText = Annotated[str, Meta(pattern=NO_NUL)]
 Text = Annotated[str, Meta(min_length=1)]
+SizeText = Annotated[str, Meta(pattern=SIZE)]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z"
 Name = Annotated[str, Meta(pattern=NAME)]
 Command = Annotated[list[Text], Meta(min_length=1)]
@@ -27,20 +36,50 @@ ReportFormat = Literal["html", "json", "md"]
 
 
 class DataSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[data]: a data set by name or a folder of class folders; `data_dir` is where a named one's files lie."""
+    """[data]: a data set by name or a folder of class folders; `data_dir` is where a named one's files lie.
+
+    The other keys are about class folders; the names are those of `batchclf train`.
+    """
 
     dataset: Literal["fashion-mnist", "digits"] | None = None
     directory: PathText | None = None
     data_dir: PathText | None = None
+    test_share: InnerShare | None = None
+    group_by: Text | None = None
+    input_size: SizeText | None = None
+    color: ColorMode | None = None
+    store: Store = "auto"
 
 
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[model]: how it is trained; `bundle` is where it is kept, REPORTS/NAME/model unless given."""
+    """[model]: how it is trained, by the names of the options of `batchclf train`.
 
-    recipe: str = "mlp"
+    `recipe` None is mlp, or none where a `base` is fine-tuned; the keys from `application` on go with that. `bundle` is
+    where the model is kept, REPORTS/NAME/model unless given.
+    """
+
+    recipe: str | None = None
     epochs: Positive | None = None
     batch_size: Positive | None = None
     seed: Seed = 0
+    validation: Below1 | None = None
+    learning_rate: Annotated[float, Meta(gt=0)] | None = None
+    schedule: Schedule | None = None
+    early_stopping: Annotated[int, Meta(ge=0)] | None = None
+    class_weights: ClassWeights = "none"
+    dropout: Below1 | None = None
+    weight_decay: NotNegative | None = None
+    label_smoothing: Below1 | None = None
+    augment: Text | None = None
+    compare_regularisation: bool = False
+    checkpoint_every: NotNegative = CHECKPOINT_SECONDS
+    base: PathText | None = None
+    application: Text | None = None
+    frozen_epochs: Annotated[int, Meta(ge=0)] | None = None
+    scale: Scale | None = None
+    mean: Annotated[list[float], Meta(min_length=1, max_length=3)] | None = None
+    std: Annotated[list[float], Meta(min_length=1, max_length=3)] | None = None
+    channel_order: ChannelOrder | None = None
     retrain: bool = False
     bundle: PathText | None = None
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from batchclf.core.run_record import RunRecord
+from batchclf.core.run_record import RunRecord, SplitRecord
 from batchclf.core.types import Say, Split
 from batchclf.data.catalog import DATASET_NAMES, load_dataset
 from batchclf.data.folders import load_class_folders
 from batchclf.errors import BatchclfError
+from batchclf.jobs.class_data import split_options
 
 
 def splits_again(record: RunRecord, say: Say) -> Mapping[str, Split]:
@@ -20,13 +21,16 @@ def splits_again(record: RunRecord, say: Say) -> Mapping[str, Split]:
         if source in DATASET_NAMES:
             return load_dataset(source, data_dir=None, say=say).splits
         model = record.model
+        recorded = None if record.dataset is None else record.dataset.split
+        # An earlier batchclf did not record it; the model's seed was the split's where it was trained by the job.
+        split = recorded or SplitRecord(None, None, int(model.settings.get("seed", 0)))
         return load_class_folders(
             Path(source),
             say=say,
-            input_shape=model.input_shape,
+            size=model.input_shape[:2],
             color_mode=model.color_mode,
             class_names=tuple(model.class_names),
-            seed=int(model.settings.get("seed", 0)),
+            **split_options(split),
         ).splits
     except BatchclfError as error:
         say(f"the report goes without pictures: {error.message}")

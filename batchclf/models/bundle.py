@@ -37,11 +37,11 @@ class BundleInfo:
 
     `recipe` is "imported" for a model that was trained elsewhere: then `settings` names its source, `history` is
     empty, `training_data` and `training` None. `history` has one list per training metric, one value an epoch;
-    `training` says which images the `val_*` metrics were measured on (without it: the test split). `original` is the file or folder of the bundle that
-    TensorFlow runs, None where there is none. `files` maps each file of the bundle, with `/` in its path, to its
-    SHA-256. `onnx_difference` is the largest difference of a probability between the bundle's graph and the model
-    it was made of, on sample images when the bundle was made. `reference` is what later images and answers are held
-    against; None for an imported model, and in bundles that were made before it was kept.
+    `training` says which images the `val_*` metrics were measured on (without it: the test split). `original` is the
+    file or folder of the bundle that TensorFlow runs, None where there is none. `files` maps each file of the bundle,
+    with `/` in its path, to its SHA-256. `onnx_difference` is the largest difference of a probability between the
+    bundle's graph and the model it was made of, on sample images when the bundle was made. `reference` is what later
+    images and answers are held against; None for an imported model, and in bundles that were made before it was kept.
     """
 
     format: int

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from batchclf.models.bundle import Bundle
+from batchclf.models.bundle import Bundle, BundleInfo
 
 SHOWN_CLASSES = 20
 
@@ -37,6 +37,7 @@ def as_lines(bundle: Bundle) -> list[str]:
         "input": f"{height}x{width} pixels, {info.color_mode} ({channels} channel{'s' if channels > 1 else ''})",
         "preprocessing": info.preprocessing.sentence,
         "model gives": info.preprocessing.output,
+        "temperature": _temperature(info),
         "recipe": info.recipe,
         "settings": ", ".join(f"{key} {value}" for key, value in info.settings.items()) or "none",
         "parameters": f"{info.parameters:,}",
@@ -53,6 +54,20 @@ def as_lines(bundle: Bundle) -> list[str]:
     width = max(map(len, sizes))
     lines.append("files, with bytes and SHA-256:")
     return lines + [f"  {name:{width}}  {size:>13,}  {info.files[name]}" for name, size in sizes.items()]
+
+
+def _temperature(info: BundleInfo) -> str:
+    """Tell what logits are divided by, and what that did to the validation images; empty where there is none."""
+    if info.preprocessing.temperature == 1:
+        return ""
+    text = f"logits are divided by {info.preprocessing.temperature:.4g}"
+    fitted = None if info.training is None else info.training.temperature
+    if fitted is None:
+        return text
+    return (
+        f"{text}, fitted to {fitted.images:,} validation images: log loss {fitted.log_loss[0]:.4f} without it and "
+        f"{fitted.log_loss[1]:.4f} with it, ECE {fitted.ece[0]:.4f} and {fitted.ece[1]:.4f}"
+    )
 
 
 def _sizes(bundle: Bundle) -> dict[str, int]:

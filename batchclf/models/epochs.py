@@ -1,212 +1,239 @@
-"""The training loop of recipes: many steps in one call of TensorFlow, compiled by XLA where that pays.
+"""The training loop: epochs, their measurement, early stopping and checkpoints.
 
-Keras' `fit` returns to Python after every step, which for a small network takes longer than the step itself.
+Keras' `fit` returns to Python after every step, which for a small network takes longer than the step itself; here
+TensorFlow runs many steps in one call (`training_step`).
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from batchclf.core.types import Dataset, Say, Split
-from batchclf.errors import ModelError
+from batchclf.core.types import Say
+from batchclf.errors import DeadlineError, ModelError
+from batchclf.models.checkpoint import Arrays, Checkpoint, Course
+from batchclf.models.plan import Plan
 from batchclf.models.tensorflow_model import tensorflow_or_error
-
-OnEpoch = Callable[[int, dict[str, float]], None]
+from batchclf.models.training_step import Measurement, Samples, Steps
 
 XLA_STEPS = 2000
 """Steps from which on XLA saves more time than it takes to compile (about a second)."""
 
-CALL_SECONDS = 0.25
-"""How long TensorFlow runs, about, before Python sees a signal or a loss that is not a number."""
 
-_FIRST_CALL = 8  # steps, until it is known how long one takes
-_MEASURED_AT_ONCE = 1024
-_MEASURED_PIXELS = 1 << 22
+@dataclass(frozen=True)
+class Watch:
+    """Who follows a training. `say` takes a line. `on_epoch` gets the number of an epoch, from 1, and its metrics.
+
+    `on_images` gets how many images more have been trained on, and how many are left; a DeadlineError that it raises
+    ends the training, which can be gone on with later.
+    """
+
+    say: Say
+    on_epoch: Callable[[int, dict[str, float]], None]
+    on_images: Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How a model is trained: epochs, images a step, the seed of their order, and whether XLA may compile the step."""
+class Phase:
+    """Epochs up to `end` that are trained alike: `prepare` is called before them, and may freeze layers."""
 
+    end: int
+    learning_rate: float
+    prepare: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What came of it: `history` has a value an epoch; the model has the weights after `kept_epoch`."""
+
+    history: dict[str, list[float]]
     epochs: int
-    batch_size: int
-    seed: int
-    xla: bool
+    kept_epoch: int
+    seconds: float
 
 
-def fit(model: Any, dataset: Dataset, plan: Plan, *, say: Say, on_epoch: OnEpoch) -> dict[str, list[float]]:
-    """Train a compiled Keras model of uint8 images (n, height, width, channels) to logits, as its `fit` would.
+def fit(
+    model: Any,
+    train: Samples,
+    held: Samples,
+    plan: Plan,
+    phases: tuple[Phase, ...],
+    checkpoint: Checkpoint,
+    watch: Watch,
+) -> Trained:
+    """Train a Keras model of uint8 images (n, height, width, channels) to logits.
 
-    Each epoch has all training images once, in an order drawn anew, the last smaller batch included; then the test
-    images are measured. Gives `loss`, `accuracy`, `val_loss` and `val_accuracy`, a value an epoch, as means over
-    images; `on_epoch` gets them as they come, with the number of the epoch from 1. The same seed gives the same
-    weights on the same machine. Raises ModelError where a loss is not a number or the memory does not suffice.
+    Each epoch has all training images once, in an order drawn anew, the last smaller batch included; then the `held`
+    images are measured: with early stopping the weights with the least loss on them are kept. History: `loss`,
+    `accuracy` (over the images as they were trained on), `val_loss` and `val_accuracy`, means over images. The same
+    seed gives the same weights on the same machine, also where a training was ended and is gone on with from the
+    checkpoint. Raises ModelError where a loss is not a number or the memory does not suffice, and what `watch` raises.
     """
     tf = tensorflow_or_error()
-    train = dataset.train
-    xla = plan.xla and plan.epochs * (len(train.images) // plan.batch_size) >= XLA_STEPS
-    orders = np.random.default_rng(plan.seed)
-    history: dict[str, list[float]] = {name: [] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
     try:
-        training = _Training(model, train, plan.batch_size, xla=xla, say=say)
-        test = _Measurement(model, dataset.test)
-        for epoch in range(1, plan.epochs + 1):
-            loss, accuracy = training.run(orders.permutation(len(train.images)), epoch)
-            val_loss, val_accuracy = test.run()
-            _check_finite(val_loss, epoch)
-            metrics = {"loss": loss, "accuracy": accuracy, "val_loss": val_loss, "val_accuracy": val_accuracy}
-            for name, value in metrics.items():
-                history[name].append(value)
-            on_epoch(epoch, metrics)
+        return _Fit(model, train, held, plan, checkpoint, watch).run(phases)
     except tf.errors.ResourceExhaustedError as error:
         raise ModelError(
             f"the memory does not suffice to train with {plan.batch_size} images a step",
             hint="use a smaller --batch-size or smaller images; no bundle was written",
         ) from error
-    return history
 
 
-class _Sums:
-    """What has been added up over images: loss and right answers. Kept in TensorFlow, whatever a call's length."""
+class _Fit:
+    def __init__(
+        self, model: Any, train: Samples, held: Samples, plan: Plan, checkpoint: Checkpoint, watch: Watch
+    ) -> None:
+        self._model, self._train, self._plan = model, train, plan
+        self._checkpoint, self._watch = checkpoint, watch
+        self._held = Measurement(model, held)
+        self._held_images = len(held)
+        self._weights = class_weights(train.chosen_labels()) if plan.class_weights == "balanced" else None
+        self._course, self._state = checkpoint.load(watch.say) or (Course(), [])
+        self._began = time.monotonic() - self._course.seconds
 
-    def __init__(self) -> None:
-        tf = tensorflow_or_error()
-        self._loss = tf.Variable(0.0, dtype=tf.float64, trainable=False)
-        self._right = tf.Variable(0, dtype=tf.int64, trainable=False)
+    def run(self, phases: tuple[Phase, ...]) -> Trained:
+        course = self._course
+        if self._state:
+            self._watch.say(_gone_on(course, len(self._train)))
+            done = course.epoch * len(self._train) + course.images
+            self._watch.on_images(done, self._left())
+        first = 1
+        for phase in phases:
+            if phase.prepare is not None:
+                phase.prepare()
+            if course.epoch < phase.end and not course.finished:
+                self._phase(phase, first)
+            first = phase.end + 1
+        if self._state:  # nothing was left to train
+            self._restore(self._state, None)
+        elif self._checkpoint.keeps_end:
+            self._save(None)
+        kept = course.best_epoch if self._plan.early_stopping else course.epoch
+        if kept != course.epoch:
+            for variable, value in zip(self._model.variables, course.best, strict=True):
+                variable.assign(value)
+        return Trained(course.history, course.epoch, kept, self._seconds())
 
-    def clear(self) -> None:
-        self._loss.assign(0.0)
-        self._right.assign(0)
+    def _phase(self, phase: Phase, first: int) -> None:
+        course, plan = self._course, self._plan
+        steps_an_epoch = -(-len(self._train) // plan.batch_size)
+        planned = phase.end - first + 1
+        optimizer = make_optimizer(plan, phase.learning_rate, planned * steps_an_epoch)
+        xla = plan.xla and planned * (len(self._train) // plan.batch_size) >= XLA_STEPS
+        steps = Steps(self._model, optimizer, self._train, plan, self._weights, xla=xla, say=self._watch.say)
+        if self._state:
+            self._restore(self._state, optimizer)
+            steps.sums.assign(course.loss, course.right)
+            self._state = []
+        orders = np.random.default_rng(plan.seed)
+        for _ in range(course.epoch):
+            orders.permutation(len(self._train))
+        while course.epoch < phase.end and not course.finished:
+            self._epoch(steps, optimizer, orders.permutation(len(self._train)))
 
-    def add(self, loss: Any, logits: Any, labels: Any) -> None:
-        """Add a batch: its mean loss, (n, classes) logits and (n,) labels."""
-        tf = tensorflow_or_error()
-        right = tf.equal(tf.argmax(logits, axis=1, output_type=labels.dtype), labels)
-        self._loss.assign_add(tf.cast(loss, tf.float64) * tf.cast(tf.shape(labels)[0], tf.float64))
-        self._right.assign_add(tf.reduce_sum(tf.cast(right, tf.int64)))
+    def _epoch(self, steps: Steps, optimizer: Any, order: NDArray[np.int64]) -> None:
+        course, images = self._course, len(self._train)
+        number = course.epoch + 1
+        while course.images < images:
+            done = steps.run(order, course.images)
+            more, course.images = done - course.images, done
+            course.loss, course.right = steps.sums.loss, steps.sums.right
+            _check_finite(course.loss, number)
+            if self._checkpoint.due:
+                self._save(optimizer)
+            try:
+                self._watch.on_images(more, self._left())
+            except DeadlineError:
+                self._save(optimizer)
+                raise
+        val_loss, val_right = self._held.run()
+        _check_finite(val_loss, number)
+        metrics = {
+            "loss": course.loss / images,
+            "accuracy": course.right / images,
+            "val_loss": val_loss,
+            "val_accuracy": val_right / self._held_images,
+        }
+        for name, value in metrics.items():
+            course.history.setdefault(name, []).append(value)
+        course.epoch, course.images, course.loss, course.right = number, 0, 0.0, 0
+        steps.sums.assign(0.0, 0)
+        self._judge(val_loss)
+        self._watch.on_epoch(number, metrics)
+        if self._checkpoint.due:
+            self._save(optimizer)
 
-    def loss(self) -> float:
-        return float(self._loss.numpy())
+    def _judge(self, val_loss: float) -> None:
+        """Keep the weights where early stopping may want them back, and end where it is time."""
+        course, patience = self._course, self._plan.early_stopping
+        if not patience:
+            return
+        losses = course.history["val_loss"]
+        if val_loss == min(losses) and losses.index(val_loss) == len(losses) - 1:
+            course.best_epoch = course.epoch
+            course.best = _values(self._model.variables)
+        course.finished = course.epoch - course.best_epoch >= patience
 
-    def means(self, images: int) -> tuple[float, float]:
-        return self.loss() / images, int(self._right.numpy()) / images
+    def _save(self, optimizer: Any) -> None:
+        self._course.seconds = self._seconds()
+        variables = [*self._model.variables, *(optimizer.variables if optimizer else ())]
+        self._checkpoint.save(self._course, _values(variables))
 
+    def _restore(self, state: Arrays, optimizer: Any) -> None:
+        variables = [*self._model.variables, *(optimizer.variables if optimizer else ())]
+        for variable, value in zip(variables, state, strict=optimizer is not None):
+            variable.assign(value)
 
-class _Training:
-    """Epochs over a split's images, which stay uint8 in memory; each batch is gathered as its step begins."""
+    def _left(self) -> int:
+        return (self._plan.epochs - self._course.epoch) * len(self._train) - self._course.images
 
-    def __init__(self, model: Any, split: Split, batch_size: int, *, xla: bool, say: Say) -> None:
-        tf = tensorflow_or_error()
-        self._model, self._batch_size = model, batch_size
-        self._images = tf.identity(split.images)  # tf.constant would keep a second copy
-        self._labels = tf.identity(split.labels.astype(np.int32))
-        self._sums = _Sums()
-        self._rest = len(split.images) % batch_size
-        self._whole = len(split.images) - self._rest
-        model.optimizer.build(model.trainable_variables)  # variables cannot be made inside a graph
-        self._steps: Any = self._compiled(say) if xla else None
-        if self._steps is None and self._whole:
-            self._steps = self._loop(batch_size)
-        self._last_step: Any = self._loop(self._rest) if self._rest else None
-        self._a_call = _FIRST_CALL
-
-    def run(self, order: Any, epoch: int) -> tuple[float, float]:
-        """Train on all images once, in this order of their indices; gives mean loss and accuracy."""
-        tf = tensorflow_or_error()
-        self._sums.clear()
-        indices = tf.constant(order.astype(np.int32))
-        done = 0
-        while done < self._whole:
-            end = min(done + self._a_call * self._batch_size, self._whole)
-            began = time.perf_counter()
-            self._steps(indices, tf.constant(done), tf.constant(end))
-            _check_finite(self._sums.loss(), epoch)
-            self._a_call = _steps_a_call((end - done) // self._batch_size, time.perf_counter() - began)
-            done = end
-        if self._rest:
-            self._last_step(indices, tf.constant(done), tf.constant(len(order)))
-            _check_finite(self._sums.loss(), epoch)
-        return self._sums.means(len(order))
-
-    def _compiled(self, say: Say) -> Any:
-        """Let XLA compile the steps; where it cannot, say so and give None."""
-        tf = tensorflow_or_error()
-        loop = self._loop(self._batch_size, jit_compile=True)
-        try:
-            loop(tf.range(len(self._labels)), tf.constant(0), tf.constant(0))  # no step, so no weight changes
-        except tf.errors.OpError as error:
-            reason = str(error.message).strip().partition("\n")[0]
-            say(f"XLA cannot compile this recipe; it is trained without, which takes longer ({reason})")
-            return None
-        return loop
-
-    def _loop(self, size: int, *, jit_compile: bool = False) -> Any:
-        """Make the function that trains on batches of `size` from one place in the order to another."""
-        tf = tensorflow_or_error()
-
-        def loop(order: Any, start: Any, end: Any) -> None:
-            def step(at: Any) -> tuple[Any]:
-                chosen = tf.slice(order, [at], [size])
-                self._step(tf.gather(self._images, chosen), tf.gather(self._labels, chosen))
-                return (at + size,)
-
-            tf.while_loop(lambda at: at < end, step, (start,), parallel_iterations=1)
-
-        place = tf.TensorSpec((), tf.int32)
-        function = tf.function(loop, jit_compile=jit_compile, autograph=False)
-        return function.get_concrete_function(tf.TensorSpec(self._labels.shape, tf.int32), place, place)
-
-    def _step(self, images: Any, labels: Any) -> None:
-        tf = tensorflow_or_error()
-        with tf.GradientTape() as tape:
-            logits = self._model(images, training=True)
-            loss = _loss(self._model, logits, labels)
-        variables = self._model.trainable_variables
-        self._model.optimizer.apply(tape.gradient(loss, variables), variables)
-        self._sums.add(loss, logits, labels)
-
-
-class _Measurement:
-    """Loss and accuracy of the model on a split, which changes nothing."""
-
-    def __init__(self, model: Any, split: Split) -> None:
-        tf = tensorflow_or_error()
-        self._model, self._split = model, split
-        self._sums = _Sums()
-        self._size = max(1, min(_MEASURED_AT_ONCE, _MEASURED_PIXELS // split.images[0].size))
-        images = tf.TensorSpec((None, *split.images.shape[1:]), tf.uint8)
-        labels = tf.TensorSpec((None,), tf.int64)
-        self._measure = tf.function(self._batch, autograph=False).get_concrete_function(images, labels)
-
-    def run(self) -> tuple[float, float]:
-        tf = tensorflow_or_error()
-        self._sums.clear()
-        for start in range(0, len(self._split.images), self._size):
-            batch = slice(start, start + self._size)
-            self._measure(tf.constant(self._split.images[batch]), tf.constant(self._split.labels[batch]))
-        return self._sums.means(len(self._split.images))
-
-    def _batch(self, images: Any, labels: Any) -> None:
-        logits = self._model(images, training=False)
-        self._sums.add(_loss(self._model, logits, labels), logits, labels)
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
 
 
-def _loss(model: Any, logits: Any, labels: Any) -> Any:
-    """Give a batch's mean loss with what the layers add to it (weight decay), as Keras reports it."""
-    return model.loss(labels, logits) + sum(model.losses)
+def make_optimizer(plan: Plan, learning_rate: float, steps: int) -> Any:
+    """Make Adam, or AdamW where there is weight decay, with the plan's schedule over so many steps."""
+    import keras
+
+    rate: Any = learning_rate
+    if plan.schedule == "cosine":
+        warm_up = steps // 5
+        rate = keras.optimizers.schedules.CosineDecay(
+            learning_rate / 25, max(1, steps - warm_up), warmup_target=learning_rate, warmup_steps=warm_up
+        )
+    if not plan.weight_decay:
+        return keras.optimizers.Adam(rate)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=plan.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
 
 
-def _steps_a_call(steps: int, seconds: float) -> int:
-    """Choose how many steps the next call has, after one of so many took so long."""
-    return max(1, min(steps * 4, int(steps * CALL_SECONDS / max(seconds, 1e-6))))
+def class_weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Give weights by which each class counts alike, (classes,): images / (classes * images of the class).
+
+    That is scikit-learn's "balanced" (King and Zeng 2001). `labels` are (n,) indices; a class without images gets 0.
+    """
+    counts = np.bincount(labels)
+    return np.where(counts > 0, len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1)), 0.0)
+
+
+def _values(variables: Sequence[Any]) -> Arrays:
+    return [np.array(variable.value.numpy()) for variable in variables]
+
+
+def _gone_on(course: Course, images: int) -> str:
+    part = f" and {course.images:,} of {images:,} images of the next" if course.images else ""
+    epochs = "1 epoch" if course.epoch == 1 else f"{course.epoch} epochs"
+    return f"going on with the training that was ended after {epochs}{part} (its checkpoint was found)"
 
 
 def _check_finite(loss: float, epoch: int) -> None:
     if not np.isfinite(loss):
         raise ModelError(
             f"training diverged in epoch {epoch}: the loss is not a number any more",
-            hint="check the training images, or use fewer epochs or another seed; no bundle was written",
+            hint="check the training images, or use a lower --learning-rate, fewer epochs or another seed; no bundle "
+            "was written",
         )

@@ -44,7 +44,7 @@ def write_graph(
         path.write_bytes(graph.SerializeToString())
     except ValueError as error:  # protobuf's limit of 2 GiB
         raise ModelError(f"the model is too large for one ONNX file: {error}", hint="models below 2 GiB fit") from error
-    expected = to_probabilities(answers.reshape(len(answers), -1), steps.output)
+    expected = to_probabilities(answers.reshape(len(answers), -1), steps.output, steps.temperature)
     return _difference(_scores(path, images), expected, tolerance)
 
 

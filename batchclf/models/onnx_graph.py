@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.errors import ModelError
-from batchclf.models.preprocessing import SCALES, OutputKind, Preprocessing
+from batchclf.models.preprocessing import SCALES, Preprocessing
 
 INPUT, OUTPUT = "image", "probabilities"
 LEAST_OPSET = 7
@@ -156,7 +156,7 @@ def with_interface(model: Any, steps: Preprocessing, output_rank: int) -> Any:
     """
     from onnx import TensorProto, helper
 
-    version = opset(model)
+    opset(model)  # refuses one that is too old
     graph = model.graph
     source, result = real_inputs(graph)[0], graph.output[0]
     source_type, result_type = source.type.tensor_type.elem_type, result.type.tensor_type.elem_type
@@ -165,7 +165,7 @@ def with_interface(model: Any, steps: Preprocessing, output_rank: int) -> Any:
     before, after = _Chain(graph, INPUT, f"{prefix}in/"), _Chain(graph, result.name, f"{prefix}out/")
     _add_steps(before, steps, source_type)
     before.end(source.name)
-    _add_output(after, steps.output, result_type, output_rank, version)
+    _add_output(after, steps, result_type, output_rank)
     after.end(OUTPUT)
     height, width, channels = steps.input_shape
     classes = 2 if steps.output.startswith("binary") else dims(result)[1] if len(dims(result)) > 1 else None
@@ -236,13 +236,16 @@ def _add_steps(chain: _Chain, steps: Preprocessing, wanted: int) -> None:
         chain.add("Cast", to=wanted)
 
 
-def _add_output(chain: _Chain, kind: OutputKind, given: int, rank: int, version: int) -> None:
+def _add_output(chain: _Chain, steps: Preprocessing, given: int, rank: int) -> None:
     from onnx import TensorProto
 
+    kind = steps.output
     if given != TensorProto.FLOAT:
         chain.add("Cast", to=TensorProto.FLOAT)
     if rank != 2:
         chain.add("Flatten", axis=1)
+    if steps.temperature != 1:
+        chain.add("Div", np.array(steps.temperature, np.float32))
     if kind == "logits":
         chain.add("Softmax", axis=1)
     if kind == "binary-logit":

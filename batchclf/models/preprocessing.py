@@ -4,7 +4,7 @@ The numpy functions are the reference: a bundle's graph must do the same, and `-
 """
 
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +16,9 @@ ChannelOrder = Literal["rgb", "bgr"]
 Layout = Literal["channels-last", "channels-first", "no-channels", "flat"]
 Scale = Literal["none", "0..1", "minus1..1"]
 OutputKind = Literal["logits", "probabilities", "binary-logit", "binary-probability"]
+
+LOGITS: frozenset[OutputKind] = frozenset({"logits", "binary-logit"})
+"""What a temperature can divide."""
 
 SCALES: dict[Scale, tuple[float, float]] = {"none": (1.0, 0.0), "0..1": (255.0, 0.0), "minus1..1": (127.5, 1.0)}
 """Pixels are divided by the first number; the second is subtracted after that."""
@@ -32,7 +35,7 @@ class Preprocessing:
     or makes one row of the image (flat, height x width x channels).
 
     `output` is what the model gives: (n, classes) logits or probabilities, or one value an image for the second of
-    two classes.
+    two classes. Logits are divided by `temperature` before the softmax or sigmoid (`models/temperature.py`).
     """
 
     input_shape: tuple[int, int, int]
@@ -43,6 +46,7 @@ class Preprocessing:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     output: OutputKind = "logits"
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         """Raise ValueError where the values do not go together."""
@@ -58,6 +62,10 @@ class Preprocessing:
                 raise ValueError(f"{name} needs {channels} numbers, one a channel; it has {values}")
         if self.std is not None and min(self.std) <= 0:
             raise ValueError(f"std needs numbers above 0; it has {self.std}")
+        if not 0 < self.temperature < inf:
+            raise ValueError(f"the temperature must be a number above 0; it is {self.temperature}")
+        if self.temperature != 1 and self.output not in LOGITS:
+            raise ValueError(f"a temperature of {self.temperature} needs logits; the model gives {self.output}")
 
     @property
     def model_shape(self) -> tuple[int, ...]:
@@ -105,9 +113,14 @@ def prepare(images: NDArray[np.uint8], steps: Preprocessing) -> NDArray[np.float
     return np.ascontiguousarray(values).reshape(len(images), *steps.model_shape)
 
 
-def to_probabilities(outputs: NDArray[np.floating], kind: OutputKind) -> NDArray[np.float32]:
-    """Make what a model gives, (n, units), probabilities: (n, classes) float32. Computed in float64."""
+def to_probabilities(outputs: NDArray[np.floating], kind: OutputKind, temperature: float = 1.0) -> NDArray[np.float32]:
+    """Make what a model gives, (n, units), probabilities: (n, classes) float32. Computed in float64.
+
+    Logits are divided by the temperature first; probabilities are what they are, whatever it is.
+    """
     values: NDArray[np.float64] = np.asarray(outputs, np.float64)
+    if kind in LOGITS:
+        values = values / temperature
     if kind == "logits":
         shares = np.exp(values - values.max(axis=1, keepdims=True))
         values = shares / shares.sum(axis=1, keepdims=True)

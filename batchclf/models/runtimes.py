@@ -121,4 +121,5 @@ class TensorflowRuntime:
             raise MemoryError(f"{self._path}: {error}") from error
         except ModelError as error:
             raise ModelError(f"{self._path} fails on {len(images)} images: {error.message}") from error
-        return to_probabilities(outputs.reshape(len(images), -1), self._steps.output)
+        steps = self._steps
+        return to_probabilities(outputs.reshape(len(images), -1), steps.output, steps.temperature)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from batchclf.errors import ModelError
 from batchclf.models.bundle import H5_FILE, KERAS_FILE, SAVED_MODEL_FOLDER
 from batchclf.models.onnx_graph import subgraphs
+from batchclf.models.onnx_names import with_stable_names
 from batchclf.models.original import H5_SUFFIXES, one_of_each
 from batchclf.models.settle import ModelInput
 
@@ -20,10 +21,15 @@ OPSET = 18
 _SIGNATURE = "serving_default"
 
 
-def tensorflow_or_error() -> Any:
-    """Import TensorFlow with its start-up chatter off; raises ModelError where it is not installed."""
+def quieten() -> None:
+    """Switch off what TensorFlow prints as it starts, before it or Keras is imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+
+def tensorflow_or_error() -> Any:
+    """Import TensorFlow with its start-up chatter off; raises ModelError where it is not installed."""
+    quieten()
     try:
         import tensorflow
     except ImportError as error:
@@ -59,7 +65,10 @@ class TensorflowModel:
         return answers
 
     def graph(self, shape: tuple[int, ...]) -> Any:
-        """Give the ONNX model that takes images of this shape; raises ModelError where tf2onnx cannot make it."""
+        """Give the ONNX model that takes images of this shape, the same for the same weights, byte for byte.
+
+        Raises ModelError where tf2onnx cannot make it.
+        """
         import tf2onnx
 
         # It logs tracebacks of optimizations that it then leaves out; what fails is told here.
@@ -74,7 +83,7 @@ class TensorflowModel:
             ) from error
         _keep_captured(model.graph, function.get_concrete_function().graph.captures)
         _check_operations(model.graph)
-        return model
+        return with_stable_names(model)
 
     def parameters(self) -> int:
         """Count its parameters."""
@@ -123,9 +132,17 @@ def _check_operations(graph: Any) -> None:
 
 
 def load_keras(path: Path) -> TensorflowModel:
-    """Load a `.keras` or legacy `.h5` file in Keras' safe mode: no code out of the file is run.
+    """Load a `.keras` or legacy `.h5` file, as `read_keras` does, to be run.
 
     Raises ModelError where it cannot be loaded, or has several inputs or outputs.
+    """
+    return keras_model(path, read_keras(path))
+
+
+def read_keras(path: Path) -> Any:
+    """Give the Keras model of a `.keras` or legacy `.h5` file, loaded in safe mode: no code out of the file is run.
+
+    Raises ModelError where it cannot be loaded.
     """
     tensorflow_or_error()
     import keras
@@ -135,7 +152,7 @@ def load_keras(path: Path) -> TensorflowModel:
     except Exception as error:  # Keras raises nearly anything on files that are damaged or ask for missing code
         raise _not_loaded(path, error) from error
     _compute_in_float32(model)
-    return keras_model(path, model)
+    return model
 
 
 def _compute_in_float32(model: Any) -> None:

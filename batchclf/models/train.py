@@ -1,14 +1,23 @@
 """Train a recipe on a data set and keep the result as a bundle."""
 
 import hashlib
-from dataclasses import dataclass
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from batchclf import atomic
+from batchclf.core.holdout import hold_out
+from batchclf.core.training import Right, TemperatureRecord, TrainingRecord, Variant
 from batchclf.core.types import Dataset, Say, Split
-from batchclf.errors import DataError, UsageError
+from batchclf.errors import DataError
 from batchclf.models.bundle import (
     BUNDLE_FORMAT,
     KERAS_FILE,
@@ -21,58 +30,210 @@ from batchclf.models.bundle import (
     load_bundle,
     write_info,
 )
-from batchclf.models.epochs import OnEpoch, Plan, fit
+from batchclf.models.checkpoint import Checkpoint, checkpoint_path, versions_key
+from batchclf.models.epochs import Phase, Trained, Watch, fit
+from batchclf.models.network import Network, build_network, fine_tuning
+from batchclf.models.own_recipe import find_recipe
+from batchclf.models.plan import Plan, TrainSettings, make_plan
 from batchclf.models.preprocessing import Preprocessing, prepare
-from batchclf.models.recipes import RECIPES
+from batchclf.models.recipes import Recipe
 from batchclf.models.reference import training_reference
+from batchclf.models.regularise import Remedy, remedies
+from batchclf.models.temperature import fit_temperature
 from batchclf.models.tensorflow_model import load_keras, tensorflow_or_error
+from batchclf.models.training_step import Measurement, Samples
 
 CHECKED_IMAGES = 256
+MEASURED_IMAGES = 10_000
+"""So many training images are measured at the end, for the gap that `train` tells; a job scores them all."""
 
 
-@dataclass(frozen=True)
-class TrainSettings:
-    """What a recipe is run with; epochs or batch size None take the recipe's own."""
+def recipe_and_plan(settings: TrainSettings) -> tuple[Recipe, Plan]:
+    """Find the recipe and fill in its own values, before any data is read.
 
-    recipe: str = "mlp"
-    epochs: int | None = None
-    batch_size: int | None = None
-    seed: int = 0
-
-
-def train(dataset: Dataset, settings: TrainSettings, out: Path, *, say: Say, on_epoch: OnEpoch) -> Bundle:
-    """Train on the train split and write the bundle to `out`, replacing a bundle there only when all is done.
-
-    The test split is measured after each epoch for the learning curves; it chooses nothing. `on_epoch` gets the
-    number of the finished epoch (from 1) and its metrics. Raises UsageError for an unknown recipe, DataError for
-    a split without images or training images of one class only, ModelError where TensorFlow is missing, the memory
-    does not suffice, training diverges or the ONNX graph differs.
+    Raises UsageError for an unknown recipe and for settings that do not go together.
     """
-    if settings.recipe not in RECIPES:
-        raise UsageError(f"there is no recipe '{settings.recipe}'", hint=f"choose one of: {', '.join(RECIPES)}")
-    check_replaceable(out)
-    for split in (dataset.train, dataset.test):
-        if not len(split.images):
-            raise DataError(f"the {split.name} split of {dataset.name} has no images")
-    _check_classes(dataset)
-    tensorflow_or_error()
-    import keras
+    if settings.base is not None:
+        recipe = fine_tuning(settings.base)
+        return recipe, make_plan(recipe, settings)
+    recipe = find_recipe(settings.recipe, [settings.recipe_folder] if settings.recipe_folder else [])
+    return recipe, make_plan(recipe, settings)
 
+
+def train(
+    dataset: Dataset,
+    settings: TrainSettings,
+    out: Path,
+    *,
+    say: Say,
+    on_epoch: Callable[[int, dict[str, float]], None],
+    on_images: Callable[[int, int], None] = lambda more, left: None,
+) -> Bundle:
+    """Train on the train split and write the bundle to `out`, replacing one there only when all is done.
+
+    A share of the training images may be held out for validation; only these choose anything. Without any the test
+    split is measured after each epoch for the learning curves, and chooses nothing. A training of the same settings and
+    data that was killed is gone on with, to the same weights. `say`, `on_epoch` and `on_images` are those of `Watch`.
+    Where remedies against overfitting are compared the bundle is that of the plan as it is, and keeps what came of the
+    others. Raises UsageError as `recipe_and_plan` does and where something else than a bundle stands at `out`,
+    DataError for a split without images or training images of one class only, ModelError where TensorFlow is missing,
+    the memory does not suffice, training diverges or the ONNX graph differs.
+    """
+    recipe, plan = recipe_and_plan(settings)
+    check_replaceable(out)
+    _check_data(dataset)
+    tensorflow_or_error()
+    training = _Training(dataset, recipe, settings, out, Watch(say, on_epoch, on_images))
+    compared = remedies(plan) if settings.compare_regularisation else (Remedy("", plan, ""),)
+    first, *others = (training.run(remedy) for remedy in compared)
+    record = first.record
+    if settings.compare_regularisation:
+        records = [record, *(other.record for other in others)]
+        record = replace(record, variants=tuple(map(_variant, compared, records)))
+    bundle = _write(out, replace(first, record=record), compared[0].plan, dataset, training.fingerprint)
+    training.remove_checkpoints(compared)
+    info = bundle.info
+    say(
+        f"wrote the model bundle {out} ({info.parameters:,} parameters; ONNX and Keras agree within "
+        f"{info.onnx_difference:.1e})"
+    )
+    return bundle
+
+
+@dataclass(frozen=True, eq=False)
+class _Outcome:
+    model: Any
+    record: TrainingRecord
+    history: dict[str, list[float]]
+
+
+class _Training:
+    """Trainings of one recipe on one data set, for the bundle `out`."""
+
+    def __init__(self, dataset: Dataset, recipe: Recipe, settings: TrainSettings, out: Path, watch: Watch) -> None:
+        self._dataset, self._recipe, self._out, self._watch = dataset, recipe, out, watch
+        self._base, self._every = settings.base, settings.checkpoint_every
+        self.fingerprint = _fingerprint(dataset.train)
+
+    def run(self, remedy: Remedy) -> _Outcome:
+        """Train the remedy's plan."""
+        dataset, plan = self._dataset, remedy.plan
+        if remedy.name:
+            self._watch.say(f"training {plan.recipe} {'with ' if remedy.options else ''}{remedy.name}")
+        train, held = _held_out(dataset, plan)
+        if len(train) < plan.batch_size:
+            self._watch.say(f"the {len(train)} training images are fewer than a batch of {plan.batch_size}: one step")
+        shape: tuple[int, int, int] = dataset.train.images.shape[1:]
+        network = build_network(self._recipe, self._base, plan, shape, len(dataset.class_names))
+        model = network.model
+        checkpoint = self._checkpoint(remedy, self._key(plan, model))
+        fitted = fit(model, train, held or _all(dataset.test), plan, _phases(plan, network), checkpoint, self._watch)
+        return _Outcome(model, self._record(model, train, held, plan, fitted), fitted.history)
+
+    def remove_checkpoints(self, compared: tuple[Remedy, ...]) -> None:
+        """Remove what trainings have left to be gone on with."""
+        for remedy in compared:
+            self._checkpoint(remedy, "").remove()
+
+    def _checkpoint(self, remedy: Remedy, key: str) -> Checkpoint:
+        path = checkpoint_path(self._out, remedy.name.replace(" ", "-"))
+        return Checkpoint(path, key, self._every, keeps_end=bool(remedy.name))
+
+    def _key(self, plan: Plan, model: Any) -> str:
+        """Digest all that decides on the weights."""
+        try:
+            network = model.to_json()
+        except (NotImplementedError, TypeError, ValueError):  # a class of the user's that does not tell its settings
+            network = json.dumps([(each.path, list(each.shape)) for each in model.variables])
+        network = re.sub(r"_\d+\b", "", network)  # Keras numbers layers over the whole process
+        facts = [asdict(plan), network, self.fingerprint, len(self._dataset.test.images), versions_key()]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def _record(self, model: Any, train: Samples, held: Samples | None, plan: Plan, fitted: Trained) -> TrainingRecord:
+        some = Samples(train.images, train.labels, np.sort(_some(train.chosen, plan.seed)))
+        final = {"train": _right(model, some)}
+        temperature: TemperatureRecord | None = None
+        if held is not None:
+            final["validation"] = _right(model, held)
+            temperature = fit_temperature(Measurement(model, held).logits(), held.chosen_labels())
+        final["test"] = _right(model, _all(self._dataset.test))
+        return TrainingRecord(
+            train_images=len(train),
+            validation_images=0 if held is None else len(held),
+            measured_on="test" if held is None else "validation",
+            planned_epochs=plan.epochs,
+            epochs=fitted.epochs,
+            kept_epoch=fitted.kept_epoch,
+            seconds=round(fitted.seconds, 3),
+            final=final,
+            temperature=temperature,
+        )
+
+
+def _phases(plan: Plan, network: Network) -> tuple[Phase, ...]:
+    """Train all epochs alike; on a base first with it frozen, then with it unfrozen at a tenth of the learning rate."""
+    if plan.base is None:
+        return (Phase(plan.epochs, plan.learning_rate),)
+    phases = (
+        Phase(plan.base.frozen_epochs, plan.learning_rate, lambda: network.set_trainable(False)),
+        Phase(plan.epochs, plan.learning_rate / 10, lambda: network.set_trainable(True)),
+    )
+    return phases if plan.base.frozen_epochs else phases[1:]
+
+
+def _held_out(dataset: Dataset, plan: Plan) -> tuple[Samples, Samples | None]:
+    """Split validation images from train, in each class by its share; None where the plan holds out none."""
+    split = dataset.train
+    if not plan.validation:
+        return _all(split), None
+    held = hold_out(split.labels, plan.validation, plan.seed, split.groups)
+    if not held.any():
+        raise DataError(
+            f"the {len(held)} training images of {dataset.name} leave none for validation",
+            hint="give more images, or validation = 0 (--validation 0)",
+        )
+    train, validation = (np.flatnonzero(chosen) for chosen in (~held, held))
+    return Samples(split.images, split.labels, train), Samples(split.images, split.labels, validation)
+
+
+def _all(split: Split) -> Samples:
+    return Samples(split.images, split.labels, np.arange(len(split.labels)))
+
+
+def _some(chosen: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    if len(chosen) <= MEASURED_IMAGES:
+        return chosen
+    return np.random.default_rng(seed).choice(chosen, MEASURED_IMAGES, replace=False)
+
+
+def _right(model: Any, samples: Samples) -> Right:
+    return Right(Measurement(model, samples).run()[1], len(samples))
+
+
+def _variant(remedy: Remedy, record: TrainingRecord) -> Variant:
+    final = record.final
+    return Variant(
+        name=remedy.name,
+        options=remedy.options,
+        epochs=record.epochs,
+        kept_epoch=record.kept_epoch,
+        train=final["train"],
+        validation=final["validation"],
+        test=final["test"],
+        seconds=record.seconds,
+    )
+
+
+def _write(out: Path, trained: _Outcome, plan: Plan, dataset: Dataset, fingerprint: str) -> Bundle:
     from batchclf.models.onnx_export import write_graph
 
-    recipe = RECIPES[settings.recipe]
-    epochs = settings.epochs or recipe.epochs
-    batch_size = settings.batch_size or recipe.batch_size
-    keras.utils.set_random_seed(settings.seed)
     input_shape: tuple[int, int, int] = dataset.train.images.shape[1:]
-    model = recipe.build(input_shape, len(dataset.class_names))
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
-    plan = Plan(epochs, batch_size, settings.seed, recipe.xla)
-    history = fit(model, dataset, plan, say=say, on_epoch=on_epoch)
+    model, record = trained.model, trained.record
+    temperature = record.temperature.temperature if record.temperature else 1.0
     with atomic.new_folder(out) as folder:
         model.save(folder / KERAS_FILE)
         # The recipe scales pixels itself, so nothing comes before the model.
-        steps = Preprocessing(input_shape, "grayscale" if input_shape[2] == 1 else "rgb")
+        steps = Preprocessing(input_shape, "grayscale" if input_shape[2] == 1 else "rgb", temperature=temperature)
         kept = load_keras(folder / KERAS_FILE)
         sample = dataset.test.images[:CHECKED_IMAGES]
         answers = kept.run(prepare(sample, steps))
@@ -81,24 +242,27 @@ def train(dataset: Dataset, settings: TrainSettings, out: Path, *, say: Say, on_
             format=BUNDLE_FORMAT,
             class_names=dataset.class_names,
             preprocessing=steps,
-            recipe=settings.recipe,
-            settings={"epochs": epochs, "batch_size": batch_size, "seed": settings.seed},
+            recipe=plan.recipe,
+            settings=plan.as_settings(),
             parameters=int(model.count_params()),
-            history=history,
-            training_data=TrainingData(dataset.name, len(dataset.train.images), _fingerprint(dataset.train)),
+            history=trained.history,
+            training_data=TrainingData(dataset.name, len(dataset.train.images), fingerprint),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             versions={name: version(name) for name in ("tensorflow", "keras", "numpy", "onnx", "batchclf")},
             onnx_difference=difference,
             original=KERAS_FILE,
             files=file_digests(folder),
             reference=training_reference(dataset, folder / ONNX_FILE),
+            training=record,
         )
         write_info(folder, info)
-    say(f"wrote the model bundle {out} ({info.parameters:,} parameters; ONNX and Keras agree within {difference:.1e})")
     return load_bundle(out)
 
 
-def _check_classes(dataset: Dataset) -> None:
+def _check_data(dataset: Dataset) -> None:
+    for split in (dataset.train, dataset.test):
+        if not len(split.images):
+            raise DataError(f"the {split.name} split of {dataset.name} has no images")
     labels = dataset.train.labels
     if (labels == labels[0]).all():
         raise DataError(

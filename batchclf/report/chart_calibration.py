@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.calibration import CalibrationBin, CoveragePoint
+from batchclf.core.intervals import Estimate
 from batchclf.core.words import counted
 from batchclf.report.charts import (
     INK,
@@ -15,6 +16,7 @@ from batchclf.report.charts import (
     WRONG,
     Anchor,
     Chart,
+    Key,
     Plane,
     nice_ticks,
     percent_ticks,
@@ -28,27 +30,49 @@ _MARKED = (0.9, 0.99, 0.8, 0.5, 0.95)
 
 _BEGIN: Anchor = "left"
 _END: Anchor = "right"
-_MARK_ROOM = 30.0
-"""Marks of thresholds stand at least so many pixels apart, or their texts would lie on each other."""
+_AT_AXIS = 30.0
+"""A mark so many pixels or less from the axis has its text right of it."""
+
+_TEXT_ROOM = np.array([44.0, 16.0])
+"""Width and height of the text at a mark, in pixels; no two may lie on each other."""
 
 
-def reliability(bins: Sequence[CalibrationBin]) -> str:
-    """Draw accuracy (with interval) against mean confidence for each bin that has images, as inline SVG."""
-    filled = [(each.confidence, each.accuracy) for each in bins if each.confidence is not None and each.accuracy]
-    confidences = [confidence for confidence, _ in filled]
-    accuracies = [accuracy for _, accuracy in filled]
-    chart = Chart("reliability", 300)
+def reliability(bins: Sequence[CalibrationBin], before: Sequence[CalibrationBin] = ()) -> str:
+    """Draw accuracy (with interval) against mean confidence for each bin that has images, as inline SVG.
+
+    `before` are the bins without the model's temperature, drawn as a light line beside those with it.
+    """
+    confidences, accuracies = _filled(bins)
+    chart = Chart("reliability", 324 if before else 300)
     plane = Plane(chart, (50, 42, WIDTH - 14, 290), (0, 1), (0, 1))
     plane.y_ticks(percent_ticks(0, 1))
     plane.x_ticks(percent_ticks(0, 1), lines=True)
     plane.x_label("confidence; height: share of right ones")
     plane.line([0, 1], [0, 1], MUTED, width=1.2, dash=(5, 3))
+    told = ""
+    if before:
+        old, right = _filled(before)
+        values = [each.value for each in right]
+        plane.line(old, values, MUTED, width=1.0, opacity=0.7)
+        plane.dots(old, values, MUTED, "s", 5)
+        chart.legend([Key("without temperature", MUTED, "s", ()), Key("with it", RIGHT, "o")], WIDTH - 14, 312)
+        told = f" Without temperature: {_pairs(old, values)}"
     lows, highs = [e.interval.low for e in accuracies], [e.interval.high for e in accuracies]
     values = [each.value for each in accuracies]
     plane.whiskers(confidences, lows, highs, RIGHT)
     plane.dots(confidences, values, RIGHT, "o", 6.5)
-    pairs = [f"{percent(c)} confidence, {percent(v)} right" for c, v in zip(confidences, values, strict=True)]
-    return chart.svg("Reliability diagram", "; ".join(pairs) + ".")
+    return chart.svg("Reliability diagram", _pairs(confidences, values) + told)
+
+
+def _filled(bins: Sequence[CalibrationBin]) -> tuple[list[float], list[Estimate]]:
+    """Give mean confidence and accuracy of the bins that have images."""
+    filled = [(each.confidence, each.accuracy) for each in bins if each.confidence is not None and each.accuracy]
+    return [confidence for confidence, _ in filled], [accuracy for _, accuracy in filled]
+
+
+def _pairs(confidences: Sequence[float], values: Sequence[float]) -> str:
+    pairs = zip(confidences, values, strict=True)
+    return "; ".join(f"{percent(confidence)} confidence, {percent(value)} right" for confidence, value in pairs) + "."
 
 
 def coverage(points: Sequence[CoveragePoint]) -> str:
@@ -81,13 +105,14 @@ def _mark(plane: Plane, places: Mapping[float, tuple[float, float]]) -> None:
     for threshold in (each for each in _MARKED if each in places):
         share, accuracy = places[threshold]
         place = plane.at(share, accuracy)[0]
-        if any(np.hypot(*(place - other)) < _MARK_ROOM for other in taken):
-            continue
-        taken.append(place)
-        plane.dots([share], [accuracy], RIGHT)
         # Left of the curve, which falls to the right, unless the axis is there.
-        at_axis = place[0] < plane.left + _MARK_ROOM
+        at_axis = place[0] < plane.left + _AT_AXIS
         across, anchor = (8.0, _BEGIN) if at_axis else (-8.0, _END)
+        middle = place + np.array([across + np.sign(across) * _TEXT_ROOM[0] / 2, -10.0])
+        if any((np.abs(middle - other) < _TEXT_ROOM).all() for other in taken):
+            continue
+        taken.append(middle)
+        plane.dots([share], [accuracy], RIGHT)
         plane.text(share, accuracy, f"≥ {threshold:g}", across=across, up=-10, colour=INK, anchor=anchor)
 
 

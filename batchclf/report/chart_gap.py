@@ -1,11 +1,13 @@
 """The figures on overfitting: learning curves, train against test by class, the gap over the nights."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
 
 from batchclf.core.intervals import Estimate
+from batchclf.core.training import Held
 from batchclf.core.words import counted
 from batchclf.report.charts import (
     DASHED,
@@ -26,25 +28,40 @@ from batchclf.report.charts import (
 from batchclf.report.view_format import percent, points, visible
 
 _MOST_DOTS = 40
-_KEYS = {"Train": Key("Train", TRAIN, "o", ()), "Test": Key("Test", TEST, "D", DASHED)}
+_KEYS = {
+    "Train": Key("Train", TRAIN, "o", ()),
+    "Test": Key("Test", TEST, "D", DASHED),
+    "Validation": Key("Validation", TEST, "D", DASHED),
+}
 
 
-def learning_curve(metric: str, train: Sequence[float], test: Sequence[float], best: int | None = None) -> str:
-    """Draw one training metric by epoch as inline SVG; `test` is empty where it was not measured.
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An epoch that is marked in a learning curve, from 1 on, and what it is."""
 
-    `metric` is "accuracy" (0 to 1, shown as a percentage) or "loss". The epoch `best`, from 1 on, is marked.
+    epoch: int
+    text: str
+
+
+def learning_curve(
+    metric: str, train: Sequence[float], held: Sequence[float], mark: Mark | None = None, *, on: Held = "test"
+) -> str:
+    """Draw one training metric by epoch as inline SVG.
+
+    `held` was measured on the images that `on` names; it is empty where there are none. `metric` is "accuracy" (0 to 1,
+    shown as a percentage) or "loss".
     """
-    series = [(word, values) for word, values in (("Train", train), ("Test", test)) if len(values)]
+    series = [(word, values) for word, values in (("Train", train), (on.capitalize(), held)) if len(values)]
     epochs = max((len(values) for _, values in series), default=1)
     chart = Chart(f"curve-{metric}", 240)
-    low, high = value_range([*train, *test], least=1e-3)
+    low, high = value_range([*train, *held], least=1e-3)
     plane = Plane(chart, (50, 42, WIDTH - 12, 200), (0.5, 1.5) if epochs == 1 else (1, epochs), (low, high))
     plane.y_ticks(_metric_ticks(metric, low, high))
     plane.x_ticks([(epoch, f"{epoch:,.0f}") for epoch in nice_ticks(1, epochs, 8, integer=True)])
     plane.x_label("epoch")
-    if best is not None:
-        plane.line([best, best], [low, high], MUTED, width=1.2, dash=(2, 2))
-        plane.text(best, high, f"best epoch {best}", up=9, anchor="right" if best > epochs / 2 else "left")
+    if mark is not None:
+        plane.line([mark.epoch] * 2, [low, high], MUTED, width=1.2, dash=(2, 2))
+        plane.text(mark.epoch, high, mark.text, up=9, anchor="right" if mark.epoch > epochs / 2 else "left")
     for word, values in series:
         key, numbers = _KEYS[word], np.arange(1, len(values) + 1)
         plane.line(numbers, values, key.colour, dash=key.dash)

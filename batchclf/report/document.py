@@ -21,8 +21,11 @@ from batchclf.core.history import RunSummary
 from batchclf.core.image_statistics import ImageStatistics
 from batchclf.core.overall import Metric
 from batchclf.core.ranking import ClassRanking
+from batchclf.core.regularisation import Regularisation, compare_variants
 from batchclf.core.run_record import DatasetRecord, GateKind, GateResult, Outcome, RunRecord, Status, TargetRecord
 from batchclf.core.suspicions import LabelSuspicions
+from batchclf.core.temperature import WithoutTemperature
+from batchclf.core.training import TrainingRecord
 from batchclf.core.types import ColorMode, Prediction, SkippedImage
 from batchclf.report.json_values import json_values
 from batchclf.report.view_gate import in_order
@@ -71,7 +74,11 @@ class VerdictPart:
 
 @dataclass(frozen=True)
 class ModelPart:
-    """The model that scored; `history` has one value an epoch, null where training gave no finite one."""
+    """The model that scored; `history` has one value an epoch, null where training gave no finite one.
+
+    `training` tells how the training went, null where that was not kept; `regularisation` compares the variants that
+    were trained, null where there are none.
+    """
 
     path: str
     digest: str
@@ -85,6 +92,8 @@ class ModelPart:
     created: str
     history: dict[str, list[float | None]]
     trained_in_this_run: bool
+    training: TrainingRecord | None
+    regularisation: Regularisation | None
 
 
 @dataclass(frozen=True)
@@ -116,7 +125,8 @@ class RunPart:
 class LabelledPart:
     """What can be known only with labels. `confusion` has a row for each true class and a column for each answer.
 
-    The curves of `ranking` are rounded to 5 decimals.
+    `without_temperature` is null where the model has no temperature or its probabilities are not all known. The curves
+    of `ranking` are rounded to 5 decimals.
     """
 
     images: int
@@ -127,6 +137,7 @@ class LabelledPart:
     confused_pairs: list[ConfusedPair]
     worst_errors: list[Prediction]
     calibration: Calibration | None
+    without_temperature: WithoutTemperature | None
     ranking: list[ClassRanking] | None
 
 
@@ -276,6 +287,8 @@ def _run(record: RunRecord) -> RunPart:
             created=model.created,
             history={name: list(values) for name, values in model.history.items()},
             trained_in_this_run=model.trained_in_this_run,
+            training=model.training,
+            regularisation=compare_variants(model.training.variants) if model.training else None,
         ),
         targets=record.targets,
         dataset=record.dataset,
@@ -318,6 +331,7 @@ def _split(evaluation: Evaluation) -> SplitPart:
             confused_pairs=list(labelled.confused_pairs),
             worst_errors=list(labelled.worst_errors),
             calibration=labelled.calibration,
+            without_temperature=labelled.without_temperature,
             ranking=None if labelled.ranking is None else [_rounded(each) for each in labelled.ranking],
         ),
     )

@@ -10,6 +10,7 @@ from batchclf.report.view_calibration import CalibrationView
 from batchclf.report.view_data import DataView
 from batchclf.report.view_gap import GapView
 from batchclf.report.view_images import HistogramPanel
+from batchclf.report.view_learning import LearningView
 from batchclf.report.view_nights import NightsView
 from batchclf.report.view_ranking import RankingView, area_text
 
@@ -29,12 +30,24 @@ def figures(view: ReportView) -> dict[str, Any]:
 
 def _of_gap(gap: GapView) -> dict[str, Any]:
     rows = [(row.name, row.train, row.test) for row in gap.dumbbells]
-    curves = [chart_gap.learning_curve(c.metric, c.train, c.test, gap.learning.best) for c in gap.learning.curves]
     return {
         "dumbbell": _svg(chart_gap.dumbbell(rows)) if rows else None,
-        "curves": list(map(_svg, curves)),
+        "curves": learning_curves(gap.learning),
         "nights": _of_nights(gap.nights),
     }
+
+
+def learning_curves(learning: LearningView) -> list[Markup]:
+    """Draw the curves of a training, with the epoch whose weights were kept, or else the best one, marked."""
+    mark = None
+    if learning.kept is not None and learning.kept != len(learning.curves[0].train if learning.curves else ()):
+        mark = chart_gap.Mark(learning.kept, f"kept: epoch {learning.kept:,}")
+    elif learning.best is not None:
+        mark = chart_gap.Mark(learning.best, f"best epoch {learning.best}")
+    return [
+        _svg(chart_gap.learning_curve(curve.metric, curve.train, curve.held, mark, on=learning.held))
+        for curve in learning.curves
+    ]
 
 
 def _of_nights(nights: NightsView) -> list[dict[str, Any]]:
@@ -50,7 +63,11 @@ def _of_calibration(calibration: CalibrationView) -> dict[str, Any]:
     if calibration.missing:
         return {}
     return {
-        "reliability": _svg(chart_calibration.reliability(calibration.bins)),
+        "reliability": _svg(
+            chart_calibration.reliability(
+                calibration.bins, calibration.temperature.bins if calibration.temperature else ()
+            )
+        ),
         "coverage": _svg(chart_calibration.coverage(calibration.coverage)),
         "histogram": [_histogram(panel, f"confidence-{panel.kind}") for panel in calibration.panels],
     }

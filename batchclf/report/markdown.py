@@ -22,6 +22,7 @@ from batchclf.report.metric_words import (
 from batchclf.report.view_flips import compared_targets
 from batchclf.report.view_format import NOTHING, count, percent, percent_interval, visible
 from batchclf.report.view_gate import GateLine
+from batchclf.report.view_regularisation import regularisation_view
 from batchclf.report.view_targets import targets_view
 from batchclf.report.view_verdict import verdict_view
 
@@ -55,9 +56,11 @@ def report_markdown(findings: Findings, *, skipped: Iterable[SkippedImage], gene
         lines += ["", *_metrics(labelled)]
     if findings.gap:
         lines += ["", prose(findings.gap.sentence)]
+    lines += _variants(record)
     lines += [""]
     if labelled:
         lines += _weakest(labelled)
+    lines += _temperature(findings)
     lines += _changed(findings)
     lines += _targets(findings)
     old = f", {verdict.old} before this was written" if verdict.old else ""
@@ -150,6 +153,33 @@ def _metrics(labelled: LabelledMetrics) -> list[str]:
     if labelled.calibration:
         lines.append(f"| Calibration error (ECE) | {labelled.calibration.ece:.3f} | | |")
     return lines
+
+
+def _variants(record: RunRecord) -> list[str]:
+    """Show the variants of the training side by side; nothing where none were tried."""
+    view = regularisation_view(record.model.training)
+    if view is None:
+        return []
+    lines = ["", prose(view.sentence), "", "| Variant | Options | Epochs | Train | Validation | Test | Gap (points) |"]
+    lines.append("|---|---|--:|--:|--:|--:|--:|")
+    for row in view.rows:
+        name = f"{code(row.name)}{' (best on validation)' if row.best else ''}"
+        options = code(row.options) if row.options else NOTHING
+        gap = f"{row.gap} ({row.gap_interval})" if row.gap_interval else row.gap
+        lines.append(f"| {name} | {options} | {row.epochs} | {row.train} | {row.validation} | {row.test} | {gap} |")
+    return lines
+
+
+def _temperature(findings: Findings) -> list[str]:
+    """Tell what the model's temperature does to the calibration; nothing where it has none or that is not known."""
+    labelled = findings.main.labelled
+    before = labelled.without_temperature if labelled else None
+    if labelled is None or before is None or labelled.calibration is None:
+        return []
+    return [
+        f"- Temperature {before.temperature:.3g}: calibration error (ECE) {before.ece:.3f} without it, "
+        f"{labelled.calibration.ece:.3f} with it"
+    ]
 
 
 def _weakest(labelled: LabelledMetrics) -> list[str]:

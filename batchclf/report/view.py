@@ -113,7 +113,7 @@ def build_view(
         matrix=matrix,
         classes=classes_view(labelled, findings.gap) if labelled else None,
         errors=errors,
-        calibration=calibration_view(labelled),
+        calibration=calibration_view(labelled, record.model.training),
         ranking=ranking_view(labelled),
         unlabelled=unlabelled,
         data=data_view(findings, names),

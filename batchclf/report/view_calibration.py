@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 from batchclf.core.calibration import Calibration, CalibrationBin, CoveragePoint
 from batchclf.core.evaluation import LabelledMetrics
+from batchclf.core.training import TrainingRecord
 from batchclf.core.words import counted
 from batchclf.report.view_format import NOTHING, count, decimal, percent, percent_interval, points
 from batchclf.report.view_images import HistogramPanel
+from batchclf.report.view_temperature import TemperatureView, temperature_view
 
 THRESHOLDS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 """Those of the coverage curve's thresholds that are shown in sight; all stand in the table behind the chart."""
@@ -41,9 +43,10 @@ class BinRow:
 
 @dataclass(frozen=True)
 class CalibrationView:
-    """`missing` says why nothing is known; all else is empty then. `coverage` are the points of the curve.
+    """`missing` says why nothing is known; all but `temperature` is empty then. `coverage` are the points of the curve.
 
-    `few` are rows for a few thresholds, `steps` for all at which something changes.
+    `few` are rows for a few thresholds, `steps` for all at which something changes. `temperature` is None where the
+    model has none.
     """
 
     missing: str
@@ -55,16 +58,21 @@ class CalibrationView:
     few: tuple[CoverageRow, ...]
     steps: tuple[CoverageRow, ...]
     panels: tuple[HistogramPanel, ...]
+    temperature: TemperatureView | None = None
 
 
-def calibration_view(labelled: LabelledMetrics | None) -> CalibrationView:
-    """Show how the labelled images' confidence compares with how many of them are right."""
+def calibration_view(labelled: LabelledMetrics | None, training: TrainingRecord | None = None) -> CalibrationView:
+    """Show how the labelled images' confidence compares with how many of them are right.
+
+    `training` tells the model's temperature, if it has one.
+    """
+    temperature = temperature_view(training, labelled)
     if labelled is None or labelled.calibration is None:
         missing = (
             "Whether the model's confidence can be trusted cannot be known without labels; label a sample of the "
             "images and score it."
         )
-        return CalibrationView(missing, "", "", (), (), (), (), (), ())
+        return CalibrationView(missing, "", "", (), (), (), (), (), (), temperature)
     found = labelled.calibration
     return CalibrationView(
         missing="",
@@ -76,6 +84,7 @@ def calibration_view(labelled: LabelledMetrics | None) -> CalibrationView:
         few=tuple(_coverage_row(point) for point in found.coverage if point.threshold in THRESHOLDS),
         steps=tuple(map(_coverage_row, _changing(found.coverage))),
         panels=_panels(found.bins),
+        temperature=temperature,
     )
 
 

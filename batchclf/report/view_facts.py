@@ -1,17 +1,23 @@
 """The part of the report that says what was scored, by which model and how."""
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from batchclf.core.evaluation import Evaluation
 from batchclf.core.findings import Findings
 from batchclf.core.run_record import ModelRecord, RunRecord, TargetRecord
+from batchclf.core.training import TrainingRecord
 from batchclf.core.words import counted
 from batchclf.report.target_words import is_cut, target_name, target_place
 from batchclf.report.view_format import NOTHING, count, duration, moment, percent, percent_interval, visible
 
 SHOWN_CLASS_NAMES = 20
+MANY_SETTINGS = 4
+"""A trained model with more settings has only some of them in sight."""
+
+_IN_SIGHT = ("epochs", "batch_size", "learning_rate", "validation", "seed")
 FLIPS_FILE = "flips.csv"
 
 
@@ -26,10 +32,12 @@ class Fact:
 
 @dataclass(frozen=True)
 class FactGroup:
-    """Facts under one heading."""
+    """Facts under one heading; `more` are those that a click shows, `more_title` says what they are."""
 
     title: str
     facts: tuple[Fact, ...]
+    more: tuple[Fact, ...] = ()
+    more_title: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,26 +122,55 @@ def _directory(target: TargetRecord) -> str:
 
 
 def _model(model: ModelRecord) -> FactGroup:
-    settings = ", ".join(f"{key.replace('_', ' ')} {_setting(value)}" for key, value in model.settings.items())
     this_run = "trained in this run" if model.trained_in_this_run else "loaded, trained before"
     if not model.history:  # an imported model; the date is that of the import
         this_run = "imported"
     facts = (
         Fact("Recipe", visible(model.recipe)),
-        Fact("Settings", visible(settings) or "none"),
+        Fact("Settings", settings_line(model.settings, trained=bool(model.history))),
+        Fact("Training", training_line(model.training)),
         Fact("Parameters", count(model.parameters)),
         Fact("Trained on", visible(model.trained_on)),
-        Fact("Created", f"{_moment(model.created)}, {this_run}"),
+        Fact("Created", f"{shown_moment(model.created)}, {this_run}"),
         Fact("Bundle", visible(model.path), code=True),
         Fact("SHA-256", visible(model.digest), code=True),
     )
-    return FactGroup("Model", facts)
+    more = settings_facts(model.settings) if model.history and len(model.settings) > MANY_SETTINGS else ()
+    title = f"All {len(more)} settings of the training" if more else ""
+    return FactGroup("Model", tuple(fact for fact in facts if fact.value), more, title)
+
+
+def settings_line(settings: Mapping[str, int | float | str | bool], *, trained: bool) -> str:
+    """Put settings into a line; of the many ones of a training those that are asked for first."""
+    names = list(settings)
+    if trained and len(names) > MANY_SETTINGS:
+        names = [name for name in _IN_SIGHT if name in settings] or names[:MANY_SETTINGS]
+    return visible(", ".join(f"{_words(name)} {_setting(settings[name])}" for name in names)) or "none"
+
+
+def settings_facts(settings: Mapping[str, int | float | str | bool]) -> tuple[Fact, ...]:
+    """Show each setting as a term and its value."""
+    return tuple(Fact(visible(_words(name).capitalize()), visible(_setting(settings[name]))) for name in settings)
+
+
+def training_line(training: TrainingRecord | None) -> str:
+    """Sum up how a training went; empty where that is not known."""
+    if training is None:
+        return ""
+    ran = f"{count(training.epochs)} of {counted(training.planned_epochs, 'epoch')} in {duration(training.seconds)}"
+    kept = f", weights of epoch {count(training.kept_epoch)}" if training.kept_epoch != training.epochs else ""
+    held = f", {count(training.validation_images)} held out for validation" if training.validation_images else ""
+    return f"{ran}{kept}; {counted(training.train_images, 'image')} learnt from{held}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _setting(value: int | float | str | bool) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value) or "none"
 
 
 def _run(record: RunRecord) -> FactGroup:
@@ -147,7 +184,7 @@ def _run(record: RunRecord) -> FactGroup:
         Fact("Night", visible(record.night)),
         Fact("Status", f"{record.status}, cut by the deadline" if is_cut(record) else record.status),
         Fact("Command", visible(shlex.join(record.command)), code=True),
-        Fact("Started", _moment(record.started)),
+        Fact("Started", shown_moment(record.started)),
         Fact("Duration", duration(record.seconds)),
         Fact("Timings", timings),
         Fact("Runtime", f"{visible(record.runtime)}, batches of {counted(record.batch_size, 'image')}"),
@@ -173,7 +210,8 @@ def _cached(record: RunRecord) -> str:
     return f"{counted(cached, 'image')}, scored by an earlier run with this model" if cached else ""
 
 
-def _moment(iso: str) -> str:
+def shown_moment(iso: str) -> str:
+    """Show a point in time given as ISO 8601."""
     try:
         return moment(datetime.fromisoformat(iso))
     except ValueError:  # an imported model may come with any date; show what it says

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from batchclf.core.findings import Findings
 from batchclf.core.gap import ClassGap, Gap, Overfitting
 from batchclf.core.intervals import Estimate
+from batchclf.core.words import counted
 from batchclf.report.view_copies import CopiesView, copies_view
 from batchclf.report.view_format import (
     NOTHING,
@@ -19,6 +20,7 @@ from batchclf.report.view_format import (
 )
 from batchclf.report.view_learning import LearningView, learning_view
 from batchclf.report.view_nights import NightsView, nights_view
+from batchclf.report.view_regularisation import RegularisationView, regularisation_view
 
 SHOWN_DUMBBELLS = 25
 _HEADLINES: dict[Overfitting, str] = {
@@ -63,7 +65,8 @@ class GapView:
     """`missing` says why there is no gap; all that rests on it is empty then.
 
     `overall` are accuracy and, where it is known, log loss; `dumbbells` and `rows` are the same classes, those with the
-    largest gaps. `part` says how many they are, empty where they are all.
+    largest gaps. `part` says how many they are, empty where they are all. `held_out` says that the train split has
+    images which the model has not learnt from; `regularisation` is None where no variants were trained.
     """
 
     missing: str
@@ -76,16 +79,20 @@ class GapView:
     rows: tuple[GapRow, ...]
     part: str
     learning: LearningView
+    regularisation: RegularisationView | None
     copies: CopiesView | None
     nights: NightsView
+    held_out: str = ""
 
 
 def gap_view(findings: Findings) -> GapView:
     """Show the gap, or why there is none, with learning curves, copies between the splits and earlier runs."""
     gap = findings.gap
-    learning, nights = learning_view(findings.record.model.history), nights_view(findings)
+    model, nights = findings.record.model, nights_view(findings)
+    learning = learning_view(model.history, model.training, stops_early=bool(model.settings.get("early_stopping")))
+    variants = regularisation_view(model.training)
     if gap is None:
-        return GapView(_why_missing(findings), "", "", "", (), "", (), (), "", learning, None, nights)
+        return GapView(_why_missing(findings), "", "", "", (), "", (), (), "", learning, variants, None, nights)
     compared = sorted((c for c in gap.per_class if c.gap is not None), key=_by_gap)
     shown = compared[:SHOWN_DUMBBELLS]
     return GapView(
@@ -99,8 +106,24 @@ def gap_view(findings: Findings) -> GapView:
         rows=tuple(_share_row(class_name(c.name), c.train, c.test, c.gap) for c in shown),
         part=f"the {len(shown)} largest gaps of {count(len(compared))} classes" if len(shown) < len(compared) else "",
         learning=learning,
+        regularisation=variants,
         copies=copies_view(findings.duplicates, gap),
         nights=nights,
+        held_out=_held_out(findings),
+    )
+
+
+def _held_out(findings: Findings) -> str:
+    """Say where the validation images, which are no training images, were scored as part of the train split."""
+    training = findings.record.model.training
+    train = next((each.total for each in findings.evaluations if each.split == "train"), 0)
+    if training is None or not training.validation_images:
+        return ""
+    if train != training.train_images + training.validation_images:
+        return ""
+    return (
+        f"Of the {count(train)} images of train, {counted(training.validation_images, 'validation image')} were not "
+        f"learnt from: on the {count(training.train_images)} others alone the gap would be a little larger."
     )
 
 

@@ -17,6 +17,7 @@ from batchclf.core.gap import Gap
 from batchclf.core.intervals import Estimate
 from batchclf.core.overall import Metric
 from batchclf.core.ranking import ClassRanking
+from batchclf.core.temperature import WithoutTemperature
 from batchclf.errors import RunError
 from batchclf.storage.cells import plain_text, safe_cell
 from batchclf.storage.run_directory import PREDICTIONS_FILE
@@ -127,7 +128,15 @@ def _split_dict(evaluation: Evaluation) -> dict[str, Any]:
         **{metric.name: _metric(metric) for metric in of.overall},
         "ece": None if calibration is None else calibration.ece,
         "overconfidence": None if calibration is None else calibration.overconfidence,
+        "without_temperature": _without_temperature(of.without_temperature),
     }
+
+
+def _without_temperature(found: WithoutTemperature | None) -> dict[str, float] | None:
+    if found is None:
+        return None
+    names = ("temperature", "log_loss", "ece", "overconfidence")
+    return {name: getattr(found, name) for name in names}
 
 
 def _metric(metric: Metric) -> dict[str, float | None]:

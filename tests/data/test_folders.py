@@ -90,6 +90,49 @@ def test_the_seed_decides_the_split(tmp_path):
     assert first != other
 
 
+def test_the_split_is_the_one_it_always_was(tmp_path):
+    """Runs of the first version are reported on again: its test images must come back."""
+    _fill(tmp_path, {"a": 12, "b": 7}, size=(2, 2))
+    whole = sorted(f"{name}/{number:03d}.png" for name, count in (("a", 12), ("b", 7)) for number in range(count))
+    rng = np.random.default_rng(3)
+    drawn = [*rng.permutation(range(12))[:2], *rng.permutation(range(12, 19))[:1]]
+    assert list(_load(tmp_path, seed=3)[0].test.paths) == [f"test/{whole[place]}" for place in sorted(drawn)]
+
+
+def test_the_test_share_can_be_asked_for(tmp_path):
+    _fill(tmp_path, {"a": 20, "b": 8}, size=(2, 2))
+    dataset, _ = _load(tmp_path, test_share=0.375)
+    assert np.bincount(dataset.test.labels).tolist() == [round(0.375 * 20), 3]
+    assert "split 62.5:37.5 in each class, seed 0" in dataset.origin
+    assert len(_load(tmp_path, test_share=0.99)[0].train.paths) == 2
+
+
+def test_the_split_does_not_depend_on_which_images_can_be_read(tmp_path):
+    _fill(tmp_path, {"a": 20, "b": 20}, size=(2, 2))
+    before = _load(tmp_path)[0]
+    gone = [before.train.paths[3], before.test.paths[2]]
+    for path in gone:
+        (tmp_path / path.split("/", 1)[1]).write_bytes(b"broken")
+    after = _load(tmp_path)[0]
+    for split in ("train", "test"):
+        wanted = [path for path in before.splits[split].paths if path not in gone]
+        assert list(after.splits[split].paths) == wanted
+
+
+def test_a_class_without_test_images_is_said(tmp_path):
+    _fill(tmp_path, {"a": 4, "b": 1, "c": 1}, size=(2, 2))
+    _, said = _load(tmp_path)
+    assert "no test images of 2 classes ('b', 'c'): there is just one image" in said
+
+
+def test_a_test_share_beside_train_and_test_folders_is_not_used(tmp_path):
+    for split in ("train", "test"):
+        _fill(tmp_path / split, {"a": 2, "b": 2}, size=(2, 2))
+    dataset, said = _load(tmp_path, test_share=0.5)
+    assert said[0] == "the test share 0.5 is not used, since there are the folders train/ and test/"
+    assert len(dataset.train.paths) == 4
+
+
 def test_a_folder_named_train_alone_is_a_class(tmp_path):
     _fill(tmp_path, {"train": 2, "plane": 2})
     assert _load(tmp_path)[0].class_names == ("plane", "train")
@@ -119,14 +162,26 @@ def test_large_images_are_scaled_down_in_their_shape(tmp_path, size, shape):
     assert _load(tmp_path)[0].train.images.shape[1:3] == shape
 
 
-def test_an_input_shape_is_kept_to(tmp_path):
+def test_one_image_with_colour_makes_the_data_set_coloured(tmp_path):
+    _fill(tmp_path, {"a": 3, "b": 2}, gray=True)
+    write_image(tmp_path / "b" / "zzz.png", noise(12, 17))
+    dataset, said = _load(tmp_path)
+    assert dataset.train.images.shape[1:] == (12, 17, 3)
+    assert f"12x17 rgb: the size after the first image, {tmp_path / 'a' / '000.png'}" in said[0]
+    assert f"; {tmp_path / 'b' / 'zzz.png'} has colour" in said[0]
+
+
+def test_a_size_and_a_colour_are_kept_to(tmp_path):
     written = _fill(tmp_path, {"a": 2, "b": 2}, size=(20, 30))
-    dataset, said = _load(tmp_path, input_shape=(7, 5, 3))
+    dataset, said = _load(tmp_path, size=(7, 5), color_mode="rgb")
     assert dataset.train.images.shape[1:] == (7, 5, 3)
     assert said == []
     path = dataset.train.paths[0].removeprefix("train/")
     np.testing.assert_array_equal(dataset.train.images[0], fit(written[path], (7, 5, 3), "fast"))
-    assert _load(tmp_path, input_shape=(7, 5, 1))[0].train.images.shape[1:] == (7, 5, 1)
+    assert _load(tmp_path, size=(7, 5), color_mode="grayscale")[0].train.images.shape[1:] == (7, 5, 1)
+    dataset, said = _load(tmp_path, size=(200, 101))
+    assert dataset.train.images.shape[1:] == (200, 101, 3)
+    assert said == [f"input size 200x101 rgb: {tmp_path / 'a' / '000.png'} has colour"]
 
 
 def test_images_of_other_sizes_follow_the_first(tmp_path):
@@ -148,10 +203,24 @@ def test_unreadable_images_are_left_out_and_said(tmp_path):
     (tmp_path / "b" / "notes.txt").write_text("no image by its suffix")
     dataset, said = _load(tmp_path)
     assert len(dataset.train.paths) + len(dataset.test.paths) == 7
-    assert said == [
-        f"input size 12x17 rgb, after the first image, {tmp_path / 'a' / '001.png'}",
+    assert f"the size after the first image, {tmp_path / 'a' / '001.png'}" in said[0]
+    assert sorted(said[1:3]) == [
         f"left out {tmp_path / 'a' / '000.png'}: not an image: the content is of no known image format",
         f"left out {tmp_path / 'b' / 'zzz.png'}: empty file (0 bytes)",
+    ]
+    assert said[3:] == ["left out 2 of 9 images (22.2%), which cannot be read"]
+
+
+def test_a_million_reasons_are_not_a_million_lines(tmp_path):
+    _fill(tmp_path, {"a": 4, "b": 70}, size=(2, 2))
+    for number in range(1, 56):
+        (tmp_path / "b" / f"{number:03d}.png").write_bytes(b"broken")
+    dataset, said = _load(tmp_path)
+    assert len(dataset.train.paths) + len(dataset.test.paths) == 19
+    assert sum(line.startswith(f"left out {tmp_path}") for line in said) == 20
+    assert said[-2:] == [
+        "left out 35 more, for reasons of the same kind or others",
+        "left out 55 of 74 images (74.3%), which cannot be read",
     ]
 
 
@@ -160,6 +229,7 @@ def test_a_folder_that_cannot_be_listed_is_said(other_user):
     (other_user / "b" / "inner").chmod(0)
     _, said = _load(other_user)
     assert f"left out {other_user / 'b' / 'inner'}: the folder cannot be listed: Permission denied" in said
+    assert said[-1] == "left out 1 folder, which cannot be listed"
 
 
 def test_a_train_folder_that_cannot_be_listed_is_an_error(other_user):
@@ -189,7 +259,35 @@ def test_a_class_name_that_is_not_utf8_is_refused_before_training(tmp_path):
 def test_folders_without_images(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
+    error = _fail(tmp_path)
+    assert error.message == f"there are no images in the class folders of {tmp_path}"
+    assert "CLASS/*.png" in error.hint
+
+
+def test_a_class_folder_without_images(tmp_path):
+    _fill(tmp_path, {"a": 3, "b": 3})
+    (tmp_path / "empty").mkdir()
+    assert _fail(tmp_path).message == f"the class 'empty' in {tmp_path} has no image"
+
+
+def test_a_class_without_images_in_train(tmp_path):
+    _fill(tmp_path / "train", {"a": 2, "b": 2})
+    _fill(tmp_path / "test", {"a": 2, "c": 2})
+    assert _fail(tmp_path).message == f"the class 'c' in {tmp_path / 'train'} has no image"
+
+
+def test_images_of_which_none_can_be_read(tmp_path):
+    for path in _fill(tmp_path, {"a": 2, "b": 2}):
+        (tmp_path / path).write_bytes(b"broken")
     assert "there are no readable images" in _fail(tmp_path).message
+
+
+def test_test_images_of_which_none_can_be_read(tmp_path):
+    for split in ("train", "test"):
+        _fill(tmp_path / split, {"a": 1, "b": 1})
+    for path in (tmp_path / "test").rglob("*.png"):
+        path.write_bytes(b"broken")
+    assert _fail(tmp_path).message == f"none of the test images in {tmp_path} can be read"
 
 
 def test_a_class_without_a_readable_training_image(tmp_path):

@@ -65,7 +65,7 @@ def test_training_and_scoring_see_the_same_pixels(folder, resize, shape):
     color_mode = "grayscale" if shape[2] == 1 else "rgb"
     options = {} if resize is None else {"resize": resize}
     lines = []
-    dataset = load_class_folders(folder, say=lines.append, input_shape=shape, color_mode=color_mode, **options)
+    dataset = load_class_folders(folder, say=lines.append, size=shape[:2], color_mode=color_mode, **options)
     assert lines == []
     train = dataset.train
     assert len(train.images) == 2 * len(FORMATS)
@@ -75,7 +75,7 @@ def test_training_and_scoring_see_the_same_pixels(folder, resize, shape):
 
 
 def test_fast_and_exact_are_told_apart(folder):
-    options = {"say": lambda line: None, "input_shape": (10, 12, 3), "color_mode": "rgb"}
+    options = {"say": lambda line: None, "size": (10, 12), "color_mode": "rgb"}
     fast, exact = (load_class_folders(folder, **options, resize=resize).train for resize in ("fast", "exact"))
     assert fast.paths == exact.paths
     difference = np.abs(fast.images.astype(int) - exact.images)

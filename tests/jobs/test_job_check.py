@@ -150,6 +150,29 @@ def test_a_job_that_trains(check, photos):
     assert check(text.replace("photos", "nowhere"))["data"].line == 2
 
 
+def test_a_recipe_of_ones_own(check, tmp_path):
+    """The job file is read without it; the check imports it from the folder of the job file."""
+    text = "[data]\ndataset = 'digits'\n[publish]\nreports = 'reports'\n[model]\nrecipe = 'checked_nets:small'\n"
+    assert load_job_text(tmp_path, text).spec.model.recipe == "checked_nets:small"
+    found = check(text)["model"]
+    assert (found.state, found.line, found.key) == ("error", 6, "model.recipe")
+    assert "there is no module 'checked_nets'" in found.message
+    (tmp_path / "checked_nets.py").write_text("def small(input_shape, classes): ...\n")
+    assert "recipe checked_nets:small will be trained" in check(text)["model"].message
+    found = check(text.replace(":small", ":smal"))["model"]
+    assert (found.state, found.line, found.hint) == ("error", 6, "did you mean small?")
+    (tmp_path / "broken_nets.py").write_text("import json\njson.loads('[')\n")
+    found = check(text.replace("checked_", "broken_"))["model"]
+    assert (found.state, found.line) == ("error", 6)
+    assert f"({tmp_path / 'broken_nets.py'}, line 2)" in found.message
+
+
+def load_job_text(folder, text):
+    path = folder / "night.toml"
+    path.write_text(text)
+    return load_job(path)
+
+
 def test_data_against_the_model_that_is_loaded(check, photos):
     (photos / "7").rename(photos / "seven")
     found = check("[data]\ndirectory = 'photos'\n[model]\nbundle = 'model'\n[publish]\nreports = 'reports'\n")

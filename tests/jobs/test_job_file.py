@@ -45,6 +45,7 @@ def load(tmp_path, text, **of):
         (DATA + "[scoring]\nsplits = ['test']\n[gate]\nmax_gap = 0.1\n", ["line 6", "needs both splits"]),
         (DATA + "[scoring]\nsplits = ['train']\n[gate]\nmin_test_accuracy = 0.1\n", ["line 6", "needs the test split"]),
         (DATA + "[model]\nrecipe = 'resnet'\n", ["line 4", "'resnet'", "choose one of: mlp"]),
+        (DATA + "[model]\nrecipe = 'nets.py:small()'\n", ["line 4", "model.recipe", "module:function"]),
         ("[data]\n", ["line 1", "either dataset or directory"]),
         (DATA + "directory = 'x'\n", ["line 1", "either dataset or directory"]),
         ("name = 'a/b'\n" + DATA, ["line 1", "a name of letters", "'a/b'"]),

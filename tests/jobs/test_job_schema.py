@@ -144,13 +144,13 @@ class TestStarter:
 
     def test_with_every_key_set(self, tmp_path, monkeypatch, validator):
         monkeypatch.chdir(tmp_path)
-        path, text = self.text(tmp_path, dataset="digits")
-        # directory is there instead of dataset, so both cannot be set.
-        path.write_text(re.sub(r"^#(?=[\w\[-]+)(?!directory)", "", text, flags=re.MULTILINE))
+        path, text = self.text(tmp_path, data="photos")
+        # dataset is there instead of directory, so both cannot be set.
+        path.write_text(re.sub(r"^#(?=[\w\[-]+)(?!dataset)", "", text, flags=re.MULTILINE))
         content = tomllib.loads(path.read_text())
         load_job(path)
         validator.validate(content)
-        assert {*flat(content), "data.directory"} == set(EXPLAINED)
+        assert {*flat(content), "data.dataset"} == set(EXPLAINED)
 
     def test_folders_and_a_model(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)

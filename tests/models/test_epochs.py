@@ -191,7 +191,7 @@ def test_how_long_a_call_takes_changes_nothing(digits, tmp_path, monkeypatch, fr
     monkeypatch.setattr(loop, "XLA_STEPS", from_steps)
     dataset, bundles = _few(digits, 300), []
     for seconds in (0.0, 60.0):
-        monkeypatch.setattr(loop, "CALL_SECONDS", seconds)
+        monkeypatch.setattr("batchclf.models.training_step.CALL_SECONDS", seconds)
         bundles.append(_train(dataset, tmp_path / str(seconds), batch_size=4))
     assert _digest(bundles[0]) == _digest(bundles[1])
     assert bundles[0].info.history == bundles[1].info.history

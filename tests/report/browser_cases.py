@@ -16,6 +16,7 @@ from report_cases import (
     sample,
     view_of,
 )
+from training_cases import VARIANTS, tempered, trained_record, training
 
 from batchclf.core.drift import drift_of_classes, drift_of_values
 from batchclf.core.findings import Findings
@@ -69,6 +70,13 @@ def labelled():
     )
 
 
+def trained():
+    """A model whose training is known: validation images, a temperature, variants."""
+    samples, (_, train), gap = both_splits()
+    run = trained_record(of=training(train_images=500, validation_images=100, variants=VARIANTS))
+    return view_of(run, [tempered(samples["test"], 1.62), train], gap)
+
+
 def unlabelled():
     evaluation = evaluate(sample(FASHION, 60, "", labelled=0.0), "")
     skipped = [SkippedImage(ImageRef(f"{i}.png", None), "cut off") for i in range(60)]
@@ -101,6 +109,7 @@ def hostile_night():
 
 PAGES = {
     "labelled": labelled,
+    "trained": trained,
     "unlabelled": unlabelled,
     "hostile": hostile,
     "hundred": hundred,

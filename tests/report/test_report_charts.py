@@ -44,10 +44,17 @@ def some(*hits):
 
 
 FIGURES = {
-    "accuracy": lambda: chart_gap.learning_curve("accuracy", [0.8, 0.9], [0.7, 0.75], 2),
+    "accuracy": lambda: chart_gap.learning_curve(
+        "accuracy", [0.8, 0.9], [0.7, 0.75], chart_gap.Mark(2, "best epoch 2")
+    ),
     "loss": lambda: chart_gap.learning_curve("loss", [0.8, 0.5, 0.4], []),
+    "of validation images": lambda: chart_gap.learning_curve(
+        "loss", [0.8, 0.5, 0.4], [0.9, 0.6, 0.7], chart_gap.Mark(2, "kept: epoch 2"), on="validation"
+    ),
     "one epoch": lambda: chart_gap.learning_curve("loss", [0.8], [0.9]),
-    "many epochs": lambda: chart_gap.learning_curve("loss", np.linspace(2, 1, 5000), np.linspace(2, 1.5, 5000), 4999),
+    "many epochs": lambda: chart_gap.learning_curve(
+        "loss", np.linspace(2, 1, 5000), np.linspace(2, 1.5, 5000), chart_gap.Mark(4999, "kept")
+    ),
     "no finite epoch but one": lambda: chart_gap.learning_curve("loss", [BROKEN, 0.4, BROKEN], [BROKEN] * 3),
     "dumbbell": lambda: chart_gap.dumbbell([("Shirt", 0.9, 0.7), ("Bag", 0.95, 0.96)]),
     "25 classes": lambda: chart_gap.dumbbell([(f"class {i}", 0.9, 0.9 - i / 50) for i in range(25)]),
@@ -59,6 +66,9 @@ FIGURES = {
     "no train": lambda: chart_gap.nights_accuracy(["1 Mar", "1 Mar"], [], some(90, 91)),
     "histogram": lambda: chart_calibration.confidence_histogram("wrong", "35 wrong", COUNTS, "wrong"),
     "reliability": lambda: chart_calibration.reliability(LABELLED.calibration.bins),
+    "reliability with and without temperature": lambda: chart_calibration.reliability(
+        LABELLED.calibration.bins, ONE_IMAGE.calibration.bins
+    ),
     "reliability of one image": lambda: chart_calibration.reliability(ONE_IMAGE.calibration.bins),
     "coverage": lambda: chart_calibration.coverage(LABELLED.calibration.coverage),
     "coverage of one image": lambda: chart_calibration.coverage(ONE_IMAGE.calibration.coverage),

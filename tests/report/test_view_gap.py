@@ -225,7 +225,7 @@ def test_the_best_epoch_has_the_lowest_test_loss(losses):
     assert f"lowest after epoch {view.best} of {len(losses)} ({min(finite):.3f})" in view.sentence
     assert ("more epochs may help" in view.sentence) == (view.best == len(losses))
     assert ("went astray" in view.sentence) == (not isfinite(losses[-1]))
-    assert [row.best for row in view.rows] == [epoch == view.best for epoch in range(1, len(losses) + 1)]
+    assert [row.note == "best" for row in view.rows] == [epoch == view.best for epoch in range(1, len(losses) + 1)]
     assert [row.values[1] for row in view.rows] == [f"{loss:.3f}" if isfinite(loss) else "–" for loss in losses]
 
 
@@ -236,7 +236,7 @@ def test_learning_curves_of_one_epoch_none_and_part_of_the_metrics():
     assert (one.best, one.columns) == (None, ("Train accuracy", "Train loss", "Test loss"))
     assert "one epoch" in one.sentence
     view = learning_view({"loss": [BROKEN, BROKEN], "accuracy": [0.5, 0.6], "val_accuracy": [0.4]})
-    assert [(curve.metric, curve.train, curve.test) for curve in view.curves] == [("accuracy", (0.5, 0.6), (0.4,))]
+    assert [(curve.metric, curve.train, curve.held) for curve in view.curves] == [("accuracy", (0.5, 0.6), (0.4,))]
     assert [row.values for row in view.rows] == [("50.0%", "40.0%"), ("60.0%", "–")]
 
 
@@ -244,7 +244,7 @@ def test_of_many_epochs_the_table_shows_some_and_the_best():
     losses = [1 + abs(epoch - 777) / 1000 for epoch in range(1, 2001)]
     view = learning_view({"loss": losses, "val_loss": losses})
     assert view.best == 777
-    assert [row.epoch for row in view.rows if row.best] == ["777"]
+    assert [row.epoch for row in view.rows if row.note == "best"] == ["777"]
     assert (view.rows[0].epoch, view.rows[-1].epoch) == ("1", "2,000")
     assert view.part == f"showing {len(view.rows)} of 2,000 epochs"
     assert len(view.rows) <= 100

@@ -1,0 +1,138 @@
+"""Class folders as two lists of files, train and test: decided by their paths, before any image is read."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf.core.holdout import hold_out
+from batchclf.core.types import ImageRef, Say, SkippedImage
+from batchclf.core.words import counted, first_of
+from batchclf.data.discovery import discover
+from batchclf.data.labels import LabelRule
+from batchclf.errors import DataError, UsageError
+
+_NAMED = 3
+"""Classes and paths that a line names."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The images of one split before they are read.
+
+    `files` are paths relative to `folder`, in ascending order; `labels` is (n,) int64, `groups` (n,) int64 or None, as
+    in `Split`.
+    """
+
+    name: str
+    folder: Path
+    files: tuple[str, ...]
+    labels: NDArray[np.int64]
+    groups: NDArray[np.int64] | None = None
+
+    def only(self, name: str, chosen: NDArray[np.bool_]) -> "Part":
+        """Give the images where `chosen`, (n,) bool, is true, under another name."""
+        indices = np.flatnonzero(chosen)
+        groups = None if self.groups is None else self.groups[indices]
+        return Part(name, self.folder, tuple(self.files[i] for i in indices.tolist()), self.labels[indices], groups)
+
+
+def list_part(
+    name: str, folder: Path, by_folder: Mapping[str, str], class_names: Sequence[str], left_out: Callable[[str], None]
+) -> Part:
+    """List the images of a folder whose sub-folders are the classes in `by_folder` (folder → class name).
+
+    `left_out` gets a line for each folder that cannot be listed.
+    """
+    index = {name: number for number, name in enumerate(class_names)}
+    files: list[str] = []
+    labels: list[int] = []
+    for found in discover(folder, LabelRule(by_folder, "")):
+        if isinstance(found, SkippedImage):
+            left_out(f"{folder / found.ref.path}: {found.reason}")
+        elif isinstance(found, ImageRef) and found.label is not None:
+            files.append(found.path)
+            labels.append(index[found.label])
+    return Part(name, folder, tuple(files), np.array(labels, np.int64))
+
+
+def split_by_chance(
+    whole: Part, class_names: Sequence[str], *, share: float, seed: int, group: str | None, say: Say
+) -> tuple[Part, Part]:
+    """Put about `share` of each class into test, chosen as `core.holdout.hold_out` does; train and test.
+
+    `group` is as for `grouped`. `say` gets a line where classes have no test image.
+    """
+    (whole,) = grouped([whole], group, say)
+    in_test = hold_out(whole.labels, share, seed, whole.groups)
+    train, test = whole.only("train", ~in_test), whole.only("test", in_test)
+    absent = sorted(set(train.labels.tolist()) - set(test.labels.tolist()))
+    if absent and len(test.files):
+        names = first_of([f"'{class_names[label]}'" for label in absent], _NAMED)
+        why = "one image" if group is None else "one image or group, or only groups that other classes need"
+        say(f"no test images of {counted(len(absent), 'class', 'classes')} ({names}): there is just {why}")
+    return train, test
+
+
+def warn_of_groups_on_both_sides(train: Part, test: Part, say: Say) -> None:
+    """Say how many groups have images in both parts: near copies make the test accuracy too good."""
+    if train.groups is None or test.groups is None:
+        return
+    common = np.intersect1d(train.groups, test.groups)
+    if len(common):
+        images = int(np.isin(test.groups, common).sum())
+        say(
+            f"warning: {counted(len(common), 'group has', 'groups have')} images in both train/ and test/, among them "
+            f"{images:,} of {counted(len(test.files), 'test image')}; if these are near copies, the test accuracy is "
+            "too good"
+        )
+
+
+def group_pattern(text: str) -> re.Pattern[str]:
+    """Read the expression that finds a path's group; raises UsageError that names the place where it is wrong."""
+    try:
+        return re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        place = f", at character {error.pos + 1}" if isinstance(error, re.error) and error.pos is not None else ""
+        why = error.msg if isinstance(error, re.error) else str(error)
+        raise UsageError(
+            f"the group expression '{text}' is not a regular expression of Python{place}: {why}",
+            hint=r"for example (patient\d+)_ makes one group of all images of a patient",
+        ) from error
+
+
+def grouped(parts: Sequence[Part], group: str | None, say: Say) -> list[Part]:
+    """Number the groups of all parts' images: those with the same text where `group` matches their path.
+
+    The text is that of the expression's first group in parentheses, of the whole match where it has none. An image
+    whose path does not match, or matches without any text, is a group of its own. Without `group` there are no groups.
+    `say` gets a line on what was found. Raises UsageError as `group_pattern` does, DataError where no path matches.
+    """
+    if group is None:
+        return list(parts)
+    pattern = group_pattern(group)
+    numbers: dict[str | int, int] = {}
+    alone = 0
+    numbered: list[Part] = []
+    for part in parts:
+        of_part: list[int] = []
+        for file in part.files:
+            found = pattern.search(file)
+            text = found[1 if pattern.groups else 0] if found else None
+            key: str | int = text or alone
+            alone += not text
+            of_part.append(numbers.setdefault(key, len(numbers)))
+        numbered.append(Part(part.name, part.folder, part.files, part.labels, np.array(of_part, np.int64)))
+    files = [file for part in parts for file in part.files[:1]]
+    images = sum(len(part.files) for part in parts)
+    if files and alone == images:
+        raise DataError(
+            f"the group expression '{group}' matches none of {counted(images, 'path')}, for example {files[0]}",
+            hint="it is searched in an image's path below the folder that holds the class folders",
+        )
+    rest = f"; {counted(alone, 'image has', 'images have')} no match and stand alone" if alone else ""
+    say(f"{counted(images, 'image')} in {counted(len(numbers), 'group')} by '{group}'{rest}")
+    return numbered

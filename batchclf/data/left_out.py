@@ -1,0 +1,38 @@
+"""What training goes without: each reason in a line, but not a million lines."""
+
+from batchclf.core.types import Say
+from batchclf.core.words import counted
+
+TOLD = 20
+"""Lines before the rest is only counted."""
+
+
+class LeftOut:
+    """Says what is left out as it comes, and at the end how much that was."""
+
+    def __init__(self, say: Say) -> None:
+        self._say, self._images, self._folders = say, 0, 0
+
+    def folder(self, line: str) -> None:
+        """Leave out a folder; `line` is its path and the reason."""
+        self._folders += 1
+        self._tell(line)
+
+    def image(self, line: str) -> None:
+        """Leave out an image; `line` is its path and the reason."""
+        self._images += 1
+        self._tell(line)
+
+    def sum_up(self, images: int) -> None:
+        """Say in one line what of so many images was left out; nothing where all is well."""
+        if more := max(0, self._images + self._folders - TOLD):
+            self._say(f"left out {more:,} more, for reasons of the same kind or others")
+        if self._images:
+            share = self._images / images
+            self._say(f"left out {self._images:,} of {counted(images, 'image')} ({share:.1%}), which cannot be read")
+        if self._folders:
+            self._say(f"left out {counted(self._folders, 'folder')}, which cannot be listed")
+
+    def _tell(self, line: str) -> None:
+        if self._images + self._folders <= TOLD:
+            self._say(f"left out {line}")

@@ -1,0 +1,102 @@
+"""Change training images a little at random, so that the network cannot learn single pixels by heart."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from batchclf.errors import UsageError
+
+SHIFT = 1 / 14
+"""How far images are moved at most, as a share of each side: 2 pixels of 28."""
+
+ERASED = (0.15, 0.4)
+"""Sides of the rectangle that is made black, as shares of the image's: at least and at most."""
+
+KINDS = {
+    "flip": "mirror every second image, left to right; not for letters and digits",
+    "shift": f"move images by up to 1/{round(1 / SHIFT)} of their sides, black comes in",
+    "erase": "make a rectangle of every second image black (random erasing)",
+}
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """The kinds of change, in the order of `KINDS`; none leaves images as they are."""
+
+    kinds: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """As `--augment` takes it: `flip,shift`, or `none`."""
+        return ",".join(self.kinds) or "none"
+
+
+def parse_augmentation(text: str) -> Augmentation:
+    """Read `flip,shift` or `none`. Raises UsageError for another kind."""
+    kinds = [] if text.strip() == "none" else [each.strip() for each in text.split(",")]
+    for kind in kinds:
+        if kind not in KINDS:
+            raise UsageError(
+                f"there is no augmentation '{kind}'",
+                hint=f"choose some of {', '.join(KINDS)} with commas between them, or none",
+            )
+    return Augmentation(tuple(kind for kind in KINDS if kind in kinds))
+
+
+def augment(images: Any, augmentation: Augmentation, seed: int, step: Any) -> Any:
+    """Change a batch, (n, height, width, channels) uint8, inside a graph of TensorFlow.
+
+    What happens follows from `seed`, the number of the training `step` (a tensor) and the place in the batch alone, so
+    a training that is gone on with after an interruption sees the same images.
+    """
+    import tensorflow as tf
+
+    for number, kind in enumerate(KINDS):
+        if kind in augmentation.kinds:
+            seeds = tf.stack([tf.constant(seed * len(KINDS) + number, tf.int64), tf.cast(step, tf.int64)])
+
+            def draw(
+                count: int, low: float = 0.0, high: float = 1.0, *, of: int = 0, seeds: Any = seeds, tf: Any = tf
+            ) -> Any:
+                """Draw (n,) float32 numbers from [low, high); `of` tells apart draws of the same kind."""
+                return tf.random.stateless_uniform((count,), seeds + tf.constant([of * 7919, 0], tf.int64), low, high)
+
+            images = _CHANGES[kind](images, draw, tf.shape(images)[0])
+    return images
+
+
+Draw = Callable[..., Any]
+
+
+def _flip(images: Any, draw: Draw, count: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.where(draw(count)[:, None, None, None] < 0.5, images[:, :, ::-1], images)
+
+
+def _shift(images: Any, draw: Draw, count: Any) -> Any:
+    import tensorflow as tf
+
+    for axis in (1, 2):
+        side = images.shape[axis]
+        most = max(1, round(SHIFT * side))
+        by = tf.cast(tf.floor(draw(count, 0, 2 * most + 1, of=axis)), tf.int32)
+        margins = [[most, most] if each == axis else [0, 0] for each in range(4)]
+        images = tf.gather(tf.pad(images, margins), by[:, None] + tf.range(side)[None], axis=axis, batch_dims=1)
+    return images
+
+
+def _erase(images: Any, draw: Draw, count: Any) -> Any:
+    import tensorflow as tf
+
+    inside = (draw(count) < 0.5)[:, None, None]
+    for axis in (1, 2):
+        side = images.shape[axis]
+        length = draw(count, *(share * side for share in ERASED), of=axis)
+        start = draw(count, of=axis + 2) * (side - length)
+        place = tf.range(side, dtype=tf.float32)[None]
+        along = (place >= start[:, None]) & (place < (start + length)[:, None])
+        inside = inside & (along[:, :, None] if axis == 1 else along[:, None, :])
+    return tf.where(inside[..., None], tf.zeros((), images.dtype), images)
+
+
+_CHANGES = {"flip": _flip, "shift": _shift, "erase": _erase}

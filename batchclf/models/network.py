@@ -1,0 +1,69 @@
+"""The network that is trained: built by its recipe or on a base, with dropout before its last layer if asked for."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from batchclf.errors import ModelError
+from batchclf.models.backbone import set_trainable
+from batchclf.models.base import Base
+from batchclf.models.own_recipe import build_checked
+from batchclf.models.plan import Plan
+from batchclf.models.recipes import Recipe
+from batchclf.models.transfer import build_on
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A Keras model, and the part of it that comes from a base."""
+
+    model: Any
+    backbone: Any | None = None
+
+    def set_trainable(self, trainable: bool) -> None:
+        """Freeze or unfreeze the part that comes from a base."""
+        set_trainable(self.backbone, trainable)
+
+
+def fine_tuning(base: Base) -> Recipe:
+    """Make the recipe of a base that is fine-tuned; `build_network` builds it."""
+
+    def build(input_shape: tuple[int, int, int], classes: int) -> Any:
+        return build_on(base, input_shape, classes)[0]
+
+    return Recipe(build, epochs=10, batch_size=32, description=f"fine-tune {base.name}", validation=0.1)
+
+
+def build_network(
+    recipe: Recipe, base: Base | None, plan: Plan, input_shape: tuple[int, int, int], classes: int
+) -> Network:
+    """Build the plan's network for images of (height, width, channels); its weights follow from the plan's seed.
+
+    Seeds all random generators and lets TensorFlow compute deterministically from here on. Raises ModelError where the
+    recipe makes something else than a classifier of such images.
+    """
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(plan.seed)
+    tf.config.experimental.enable_op_determinism()
+    if base is not None:
+        return Network(*build_on(base, input_shape, classes, dropout=plan.dropout))
+    model = build_checked(recipe, input_shape, classes, plan.recipe)
+    return Network(with_dropout(model, plan.dropout) if plan.dropout else model)
+
+
+def with_dropout(model: Any, rate: float) -> Any:
+    """Put dropout (Srivastava 2014) before the last layer of a Keras model, which shares its layers with the new one.
+
+    Raises ModelError where the model does not end in a dense layer that has one input.
+    """
+    import keras
+
+    last = model.layers[-1] if isinstance(model, keras.Sequential | keras.Model) and model.layers else None
+    if not isinstance(last, keras.layers.Dense) or not getattr(model, "inputs", None) or len(model.outputs) != 1:
+        raise ModelError(
+            "dropout cannot be put before the last layer: the model does not end in a keras.layers.Dense",
+            hint="leave dropout at 0 and put it into the recipe itself",
+        )
+    features = keras.layers.Dropout(rate, name="dropout_before_logits")(last.input)
+    return keras.Model(model.inputs, last(features), name=model.name)
