@@ -32,6 +32,7 @@ from batchclf.core.rule_metrics import METRICS
 from batchclf.jobs.duplicates import COMPARED_FILES, COMPARED_IN_MEMORY, LISTED_COPIES
 from batchclf.jobs.job_file import load_job
 from batchclf.jobs.spec import AlarmName, AlarmSpec, JobSpec
+from batchclf.jobs.training_page import TRAINING_PAGE
 from batchclf.models.bundle import INFO_FILE, KERAS_FILE, ONNX_FILE
 from batchclf.models.recipes import RECIPES
 from batchclf.report.run_readme import FILES, run_readme
@@ -392,7 +393,7 @@ def test_run_directory_files(tour):
     for run_directory in (folder / "reports" / "digits" / "latest", folder / "reports" / "score" / "latest"):
         assert sorted(listed) == sorted(path.name for path in run_directory.iterdir())
     bundle = {path.name for path in (folder / "reports" / "digits" / "model").iterdir()}
-    assert bundle == {KERAS_FILE, ONNX_FILE, INFO_FILE}
+    assert bundle == {KERAS_FILE, ONNX_FILE, INFO_FILE, TRAINING_PAGE}
     assert all(f"`{name}`" in section(read("docs/models.md"), "The model bundle") for name in bundle)
 
 

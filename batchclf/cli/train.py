@@ -32,7 +32,9 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_data_options(parser)
-    parser.add_argument("--recipe", help=f"what is trained: {', '.join(RECIPES)}, or your own as MODULE:FUNCTION")
+    parser.add_argument(
+        "--recipe", metavar="NAME", help=f"what is trained: {', '.join(RECIPES)}, or your own as MODULE:FUNCTION"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder of the model bundle")
     add_training_options(parser)
     add_base_options(parser)

@@ -3,12 +3,15 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batchclf.cli.options import add_scaling, positive, seed
 from batchclf.errors import UsageError
 from batchclf.models.augmentation import KINDS
-from batchclf.models.base import Base, BaseOptions
 from batchclf.models.plan import CHECKPOINT_SECONDS, DEFAULT_RECIPE, TrainSettings
+
+if TYPE_CHECKING:
+    from batchclf.models.base import Base, BaseOptions
 
 _SCALING = ("scale", "mean", "std", "channel_order")
 
@@ -89,7 +92,7 @@ def add_base_options(parser: argparse.ArgumentParser) -> None:
     add_scaling(group)
 
 
-def base_options(args: argparse.Namespace) -> BaseOptions | None:
+def base_options(args: argparse.Namespace) -> "BaseOptions | None":
     """Give the base that is asked for; raises UsageError where options do not go together or one is missing."""
     given = [name for name in ("application", "frozen_epochs", *_SCALING) if getattr(args, name) is not None]
     if args.base is None and given:
@@ -100,11 +103,13 @@ def base_options(args: argparse.Namespace) -> BaseOptions | None:
         raise UsageError(what, hint="give exactly one: what is trained anew, or what is fine-tuned")
     if args.base is None:
         return None
+    from batchclf.models.base import BaseOptions
+
     scaling = {name: getattr(args, name) for name in _SCALING}
     return BaseOptions(args.base, args.application, args.input_size, **scaling)
 
 
-def train_settings(args: argparse.Namespace, base: Base | None) -> TrainSettings:
+def train_settings(args: argparse.Namespace, base: "Base | None") -> TrainSettings:
     """Give the settings that the options ask for."""
     return TrainSettings(
         recipe=args.recipe or DEFAULT_RECIPE,

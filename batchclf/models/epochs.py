@@ -16,7 +16,6 @@ from batchclf.core.types import Say
 from batchclf.errors import DeadlineError, ModelError
 from batchclf.models.checkpoint import Arrays, Checkpoint, Course
 from batchclf.models.plan import Plan
-from batchclf.models.tensorflow_model import tensorflow_or_error
 from batchclf.models.training_step import Measurement, Samples, Steps
 
 XLA_STEPS = 2000
@@ -70,16 +69,9 @@ def fit(
     images are measured: with early stopping the weights with the least loss on them are kept. History: `loss`,
     `accuracy` (over the images as they were trained on), `val_loss` and `val_accuracy`, means over images. The same
     seed gives the same weights on the same machine, also where a training was ended and is gone on with from the
-    checkpoint. Raises ModelError where a loss is not a number or the memory does not suffice, and what `watch` raises.
+    checkpoint. Raises ModelError where a loss is not a number, and what `watch` and TensorFlow raise.
     """
-    tf = tensorflow_or_error()
-    try:
-        return _Fit(model, train, held, plan, checkpoint, watch).run(phases)
-    except tf.errors.ResourceExhaustedError as error:
-        raise ModelError(
-            f"the memory does not suffice to train with {plan.batch_size} images a step",
-            hint="use a smaller --batch-size or smaller images; no bundle was written",
-        ) from error
+    return _Fit(model, train, held, plan, checkpoint, watch).run(phases)
 
 
 class _Fit:

@@ -2,12 +2,14 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from batchclf.errors import UsageError
 from batchclf.models.augmentation import Augmentation, parse_augmentation
-from batchclf.models.base import Base
 from batchclf.models.recipes import FINE_TUNE, Recipe, Schedule
+
+if TYPE_CHECKING:
+    from batchclf.models.base import Base  # which needs numpy
 
 ClassWeights = Literal["none", "balanced"]
 CHECKPOINT_SECONDS = 60.0
@@ -43,7 +45,7 @@ class TrainSettings:
     recipe_folder: Path | None = None
     compare_regularisation: bool = False
     checkpoint_every: float = CHECKPOINT_SECONDS
-    base: Base | None = None
+    base: "Base | None" = None
     frozen_epochs: int | None = None
 
 

@@ -14,6 +14,7 @@ from batchclf.errors import ModelError
 from batchclf.models.bundle import H5_FILE, KERAS_FILE, SAVED_MODEL_FOLDER
 from batchclf.models.onnx_graph import subgraphs
 from batchclf.models.onnx_names import with_stable_names
+from batchclf.models.onnx_reshape import fix_reshapes
 from batchclf.models.original import H5_SUFFIXES, one_of_each
 from batchclf.models.settle import ModelInput
 
@@ -83,6 +84,7 @@ class TensorflowModel:
             ) from error
         _keep_captured(model.graph, function.get_concrete_function().graph.captures)
         _check_operations(model.graph)
+        fix_reshapes(model.graph)
         return with_stable_names(model)
 
     def parameters(self) -> int:

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -17,7 +18,7 @@ from batchclf import atomic
 from batchclf.core.holdout import hold_out
 from batchclf.core.training import Right, TemperatureRecord, TrainingRecord, Variant
 from batchclf.core.types import Dataset, Say, Split
-from batchclf.errors import DataError
+from batchclf.errors import DataError, ModelError
 from batchclf.models.bundle import (
     BUNDLE_FORMAT,
     KERAS_FILE,
@@ -85,7 +86,8 @@ def train(
     tensorflow_or_error()
     training = _Training(dataset, recipe, settings, out, Watch(say, on_epoch, on_images))
     compared = remedies(plan) if settings.compare_regularisation else (Remedy("", plan, ""),)
-    first, *others = (training.run(remedy) for remedy in compared)
+    with _memory_told(plan):
+        first, *others = (training.run(remedy) for remedy in compared)
     record = first.record
     if settings.compare_regularisation:
         records = [record, *(other.record for other in others)]
@@ -98,6 +100,19 @@ def train(
         f"{info.onnx_difference:.1e})"
     )
     return bundle
+
+
+@contextmanager
+def _memory_told(plan: Plan) -> Iterator[None]:
+    """Tell a want of memory, of numpy or TensorFlow, as a ModelError."""
+    tf = tensorflow_or_error()
+    try:
+        yield
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        raise ModelError(
+            f"the memory does not suffice to train {plan.recipe} with {plan.batch_size} images a step",
+            hint="use a smaller --batch-size, smaller images or a smaller network; no bundle was written",
+        ) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +137,9 @@ class _Training:
             self._watch.say(f"training {plan.recipe} {'with ' if remedy.options else ''}{remedy.name}")
         train, held = _held_out(dataset, plan)
         if len(train) < plan.batch_size:
-            self._watch.say(f"the {len(train)} training images are fewer than a batch of {plan.batch_size}: one step")
+            self._watch.say(
+                f"the {len(train)} training images are fewer than a batch of {plan.batch_size}: one step an epoch"
+            )
         shape: tuple[int, int, int] = dataset.train.images.shape[1:]
         network = build_network(self._recipe, self._base, plan, shape, len(dataset.class_names))
         model = network.model

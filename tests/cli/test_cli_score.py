@@ -177,7 +177,7 @@ def test_fetch(cli):
 def test_train_on_class_folders_and_score_them(cli, photos, tmp_path):
     code, result, _ = cli.json("train", "--data", photos, "--recipe", "mlp", "--epochs", "4", "--out", "bundle")
     assert code == 0
-    assert result["settings"] == {"epochs": 4, "batch_size": 32, "seed": 0}
+    assert result["settings"].items() >= {"epochs": 4, "batch_size": 32, "seed": 0}.items()
     code, result, _ = cli.json("score", photos, "--model", "bundle")
     assert code == 0
     assert result["metrics"]["splits"][""]["accuracy"]["value"] > 0.5

@@ -125,7 +125,6 @@ class TestStarter:
         keys = (
             "seed",
             "retrain",
-            "recipe",
             "topk",
             "probabilities",
             "runtime",
@@ -145,12 +144,12 @@ class TestStarter:
     def test_with_every_key_set(self, tmp_path, monkeypatch, validator):
         monkeypatch.chdir(tmp_path)
         path, text = self.text(tmp_path, data="photos")
-        # dataset is there instead of directory, so both cannot be set.
-        path.write_text(re.sub(r"^#(?=[\w\[-]+)(?!dataset)", "", text, flags=re.MULTILINE))
+        # dataset is there instead of directory and recipe instead of base, so both cannot be set.
+        path.write_text(re.sub(r"^#(?=[\w\[-]+)(?!#?(?:dataset|recipe) )", "", text, flags=re.MULTILINE))
         content = tomllib.loads(path.read_text())
         load_job(path)
         validator.validate(content)
-        assert {*flat(content), "data.dataset"} == set(EXPLAINED)
+        assert {*flat(content), "data.dataset", "model.recipe"} == set(EXPLAINED)
 
     def test_folders_and_a_model(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)

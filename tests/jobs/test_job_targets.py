@@ -178,7 +178,7 @@ def test_a_deadline_in_the_midst_of_training(tmp_path):
     path = tmp_path / "night.toml"
     path.write_text('[data]\ndataset = "digits"\n[model]\nepochs = 3\n[publish]\nreports = "reports"\n')
     job = load_job(path)
-    with pytest.raises(DeadlineError, match="after epoch 1 of 3"):
+    with pytest.raises(DeadlineError, match="in epoch 1 of 3"):
         run_job(job, Watching(), COMMAND, PassesAfter(0))
     assert not job.bundle.exists()
     assert not (job.folder / "latest").exists()

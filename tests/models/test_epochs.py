@@ -214,7 +214,8 @@ def test_where_xla_cannot_compile_it_is_said_and_nothing_else_changes(digits, tm
 def test_a_signal_ends_training_within_an_epoch(digits, tmp_path):
     few = _few(digits)
     often = np.tile(np.arange(len(few.train.images)), 6000)  # more than a minute of steps
-    long = replace(few.train, images=few.train.images[often], labels=few.train.labels[often])
+    paths = tuple(f"train/{number:06}" for number in range(len(often)))
+    long = replace(few.train, images=few.train.images[often], labels=few.train.labels[often], paths=paths)
     ended = []
 
     def interrupt(number, frame):

@@ -83,3 +83,37 @@ def test_another_failure_names_the_bundle(digits_bundle):
         runtime.probabilities(noise(5, (9, 9, 1)))
     assert f"{digits_bundle / 'model.onnx'} fails on 5 images" in caught.value.message
     assert runtime.probabilities(noise(5, (8, 8, 1))).shape == (5, 10)
+
+
+TRAIN = """
+import resource, sys
+from pathlib import Path
+from batchclf.cli.main import main
+import keras, tensorflow
+
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 3 * 2**28, used + 3 * 2**28))
+sys.exit(main(["train", "--dataset", "digits", "--recipe", sys.argv[1], "--out", sys.argv[2]]))
+"""
+
+WIDE = """
+def wide(input_shape, classes):
+    import keras
+
+    layers = keras.layers
+    first = [keras.Input(input_shape), layers.Rescaling(1 / 255), layers.Flatten()]
+    return keras.Sequential([*first, layers.Dense(2_000_000, activation="relu"), layers.Dense(classes)])
+"""
+
+
+@pytest.mark.slow
+def test_a_training_without_enough_memory_is_told(tmp_path):
+    """The weights of the network alone are 592 MB, and Adam wants as much again twice; 768 MiB may be had."""
+    (tmp_path / "nets.py").write_text(WIDE)
+    command = [sys.executable, "-c", TRAIN, "nets:wide", str(tmp_path / "model")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert result.returncode == 1, result.stderr[-2000:]
+    assert "the memory does not suffice to train nets:wide with 32 images a step" in result.stderr
+    assert "smaller --batch-size" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "model").exists()
