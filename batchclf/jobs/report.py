@@ -2,6 +2,7 @@
 
 import importlib
 import threading
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,7 +23,13 @@ from batchclf.storage.run_directory import PREDICTIONS_FILE, read_record
 
 def load_ahead() -> None:
     """Begin to load what draws the report, in a thread: matplotlib takes as long as scoring thousands of images."""
-    threading.Thread(target=importlib.import_module, args=("batchclf.report.render",), daemon=True).start()
+    threading.Thread(target=_load_drawing, daemon=True).start()
+
+
+def _load_drawing() -> None:
+    # What goes wrong here, such as too little memory for a library, is told where the report is drawn.
+    with suppress(ImportError, MemoryError, OSError):
+        importlib.import_module("batchclf.report.render")
 
 
 def report_again(folder: Path, outs: Outs, *, templates: Path | None = None, say: Say) -> RunRecord:

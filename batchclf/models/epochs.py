@@ -46,12 +46,15 @@ class Phase:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What came of it: `history` has a value an epoch; the model has the weights after `kept_epoch`."""
+    """What came of it: `history` has a value an epoch; the model has the weights after `kept_epoch`, and `measurement`
+    measures it.
+    """
 
     history: dict[str, list[float]]
     epochs: int
     kept_epoch: int
     seconds: float
+    measurement: Measurement
 
 
 def fit(
@@ -80,8 +83,7 @@ class _Fit:
     ) -> None:
         self._model, self._train, self._plan = model, train, plan
         self._checkpoint, self._watch = checkpoint, watch
-        self._held = Measurement(model, held)
-        self._held_images = len(held)
+        self._held, self._measurement = held, Measurement(model, train.images.shape[1:])
         self._weights = class_weights(train.chosen_labels()) if plan.class_weights == "balanced" else None
         self._course, self._state = checkpoint.load(watch.say) or (Course(), [])
         self._began = time.monotonic() - self._course.seconds
@@ -107,7 +109,7 @@ class _Fit:
         if kept != course.epoch:
             for variable, value in zip(self._model.variables, course.best, strict=True):
                 variable.assign(value)
-        return Trained(course.history, course.epoch, kept, self._seconds())
+        return Trained(course.history, course.epoch, kept, self._seconds(), self._measurement)
 
     def _phase(self, phase: Phase, first: int) -> None:
         course, plan = self._course, self._plan
@@ -141,13 +143,13 @@ class _Fit:
             except DeadlineError:
                 self._save(optimizer)
                 raise
-        val_loss, val_right = self._held.run()
+        val_loss, val_right = self._measurement.run(self._held)
         _check_finite(val_loss, number)
         metrics = {
             "loss": course.loss / images,
             "accuracy": course.right / images,
             "val_loss": val_loss,
-            "val_accuracy": val_right / self._held_images,
+            "val_accuracy": val_right / len(self._held),
         }
         for name, value in metrics.items():
             course.history.setdefault(name, []).append(value)

@@ -23,9 +23,13 @@ _SIGNATURE = "serving_default"
 
 
 def quieten() -> None:
-    """Switch off what TensorFlow prints as it starts, before it or Keras is imported."""
+    """Switch off what TensorFlow prints as it starts, before it or Keras is imported, and oneDNN's convolutions on.
+
+    TensorFlow has them on by itself for some processors only; on others they train a network in two thirds of the time.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def tensorflow_or_error() -> Any:

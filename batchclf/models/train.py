@@ -145,7 +145,7 @@ class _Training:
         model = network.model
         checkpoint = self._checkpoint(remedy, self._key(plan, model))
         fitted = fit(model, train, held or _all(dataset.test), plan, _phases(plan, network), checkpoint, self._watch)
-        return _Outcome(model, self._record(model, train, held, plan, fitted), fitted.history)
+        return _Outcome(model, self._record(train, held, plan, fitted), fitted.history)
 
     def remove_checkpoints(self, compared: tuple[Remedy, ...]) -> None:
         """Remove what trainings have left to be gone on with."""
@@ -166,14 +166,15 @@ class _Training:
         facts = [asdict(plan), network, self.fingerprint, len(self._dataset.test.images), versions_key()]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
-    def _record(self, model: Any, train: Samples, held: Samples | None, plan: Plan, fitted: Trained) -> TrainingRecord:
+    def _record(self, train: Samples, held: Samples | None, plan: Plan, fitted: Trained) -> TrainingRecord:
         some = Samples(train.images, train.labels, np.sort(_some(train.chosen, plan.seed)))
-        final = {"train": _right(model, some)}
+        measure = fitted.measurement
+        final = {"train": _right(measure, some)}
         temperature: TemperatureRecord | None = None
         if held is not None:
-            final["validation"] = _right(model, held)
-            temperature = fit_temperature(Measurement(model, held).logits(), held.chosen_labels())
-        final["test"] = _right(model, _all(self._dataset.test))
+            final["validation"] = _right(measure, held)
+            temperature = fit_temperature(measure.logits(held), held.chosen_labels())
+        final["test"] = _right(measure, _all(self._dataset.test))
         return TrainingRecord(
             train_images=len(train),
             validation_images=0 if held is None else len(held),
@@ -223,8 +224,8 @@ def _some(chosen: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     return np.random.default_rng(seed).choice(chosen, MEASURED_IMAGES, replace=False)
 
 
-def _right(model: Any, samples: Samples) -> Right:
-    return Right(Measurement(model, samples).run()[1], len(samples))
+def _right(measure: Measurement, samples: Samples) -> Right:
+    return Right(measure.run(samples)[1], len(samples))
 
 
 def _variant(remedy: Remedy, record: TrainingRecord) -> Variant:

@@ -173,35 +173,33 @@ class Steps:
 
 
 class Measurement:
-    """Loss and right answers of the model on some images, which changes nothing; also its logits."""
+    """Measures a model on images of (height, width, channels), which changes nothing; TensorFlow traces it once."""
 
-    def __init__(self, model: Any, samples: Samples) -> None:
+    def __init__(self, model: Any, shape: tuple[int, ...]) -> None:
         tf = tensorflow_or_error()
-        self._model, self._samples = model, samples
+        self._model = model
         self._loss = training_loss(0.0, None)
         self._sums = Sums()
-        self._size = max(1, min(_MEASURED_AT_ONCE, _MEASURED_PIXELS // samples.images[0].size))
-        images = tf.TensorSpec((None, *samples.images.shape[1:]), tf.uint8)
-        labels = tf.TensorSpec((None,), tf.int64)
+        self._size = max(1, min(_MEASURED_AT_ONCE, _MEASURED_PIXELS // int(np.prod(shape))))
+        images, labels = tf.TensorSpec((None, *shape), tf.uint8), tf.TensorSpec((None,), tf.int64)
         self._measure = tf.function(self._batch, autograph=False).get_concrete_function(images, labels)
 
-    def run(self) -> tuple[float, int]:
+    def run(self, samples: Samples) -> tuple[float, int]:
         """Give the mean loss and the number of right answers."""
-        for _ in self._logits():
+        for _ in self._logits(samples):
             pass
-        return self._sums.loss / len(self._samples), self._sums.right
+        return self._sums.loss / len(samples), self._sums.right
 
-    def logits(self) -> NDArray[np.float32]:
+    def logits(self, samples: Samples) -> NDArray[np.float32]:
         """Give the (m, classes) float32 logits, in the order of `chosen`."""
-        return np.concatenate([each.numpy() for each in self._logits()])
+        return np.concatenate([each.numpy() for each in self._logits(samples)])
 
-    def _logits(self) -> Iterator[Any]:
+    def _logits(self, samples: Samples) -> Iterator[Any]:
         tf = tensorflow_or_error()
         self._sums.assign(0.0, 0)
-        for start in range(0, len(self._samples), self._size):
-            batch = self._samples.chosen[start : start + self._size]
-            images, labels = self._samples.images[batch], self._samples.labels[batch]
-            yield self._measure(tf.constant(images), tf.constant(labels))
+        for start in range(0, len(samples), self._size):
+            batch = samples.chosen[start : start + self._size]
+            yield self._measure(tf.constant(samples.images[batch]), tf.constant(samples.labels[batch]))
 
     def _batch(self, images: Any, labels: Any) -> Any:
         logits = self._model(images, training=False)
