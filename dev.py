@@ -18,7 +18,8 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 EXTRAS = {"job": "train", "test": "train,test"}
 COMMANDS = {
     "job": ["-m", "batchclf", "run", "jobs/fashion-mnist.toml"],
-    "test": ["-m", "pytest"],
+    # A process for each core; the tests of a file stay together, since they share what they make.
+    "test": ["-m", "pytest", "-n", "auto", "--dist", "loadfile"],
 }
 
 

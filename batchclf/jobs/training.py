@@ -71,7 +71,9 @@ def train_with_progress(
     with the same settings goes on with it.
     """
     _, plan = recipe_and_plan(settings)
-    trainings = len(remedies(plan)) if settings.compare_regularisation else 1
+    trainings = 1
+    if settings.compare_regularisation:
+        plan, trainings = remedies(plan)[0].plan, len(remedies(plan))
     images = round(len(dataset.train.images) * (1 - plan.validation)) * plan.epochs * trainings
     with watcher.progress(f"training {plan.recipe}, images", images) as advance:
         follower = _Follower(plan, watcher, advance, deadline)
@@ -99,7 +101,7 @@ class _Follower:
             f"epoch {epoch}: loss {metrics['loss']:.4f}, accuracy {metrics['accuracy']:.4f}; "
             f"{held} loss {metrics['val_loss']:.4f}, accuracy {metrics['val_accuracy']:.4f}"
         )
-        self.epoch = epoch + 1
+        self.epoch = epoch % self.plan.epochs + 1
 
     def on_images(self, more: int, left: int) -> None:
         self.advance(more)

@@ -107,7 +107,8 @@ def spreading(tmp_path_factory):
 
 LIMITED = """
 import resource, sys
-import numpy, cv2, onnxruntime
+import numpy, cv2, onnxruntime, sklearn.metrics
+import batchclf.report.render  # which a thread would load just when the memory is short
 from pathlib import Path
 from batchclf.cli.main import main
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -119,6 +119,7 @@ def test_a_killed_run_is_gone_on_with_to_the_same_files(cli, here, wide_bundle, 
     assert sorted(path.name for path in here.iterdir()) == ["photos", "run"]
 
 
+@pytest.mark.slow
 def test_a_run_killed_again_and_again_comes_to_its_end(cli, here, wide_bundle, whole):
     rounds = 0
     for blocks in (3, 11, 20, 33, 45):
@@ -195,6 +196,7 @@ def test_what_has_changed_since_is_scored_again(cli, here, wide_bundle, change):
     assert _contents(here / "run") == _contents(here / "fresh")
 
 
+@pytest.mark.slow
 def test_nothing_of_another_model_or_of_other_options_is_mixed_in(cli, here, wide_bundle, tmp_path_factory):
     other = import_rows(tmp_path_factory.mktemp("other"), 1, size=512)
     process = _start(here, wide_bundle, here / "run", *ARGUMENTS)

@@ -173,6 +173,7 @@ for epochs in (1, 12):
 """
 
 
+@pytest.mark.slow
 def test_another_process_makes_the_same_model(digits, tmp_path):
     """An epoch has 180 steps, so 12 epochs are compiled by XLA and one is not."""
     command = [sys.executable, "-c", SCRIPT, tmp_path / "there"]

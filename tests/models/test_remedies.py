@@ -214,6 +214,7 @@ def test_settings_that_no_training_can_have(digits, tmp_path, settings, message)
 # All compared
 
 
+@pytest.mark.slow
 def test_each_remedy_is_compared_and_can_be_trained_by_its_options(digits, tmp_path):
     dataset, said = _few(digits), []
     bundle = _train(dataset, tmp_path / "out", said, compare_regularisation=True)
@@ -233,6 +234,7 @@ def test_each_remedy_is_compared_and_can_be_trained_by_its_options(digits, tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == ["augmented", "out", "plain"]
 
 
+@pytest.mark.slow
 def test_a_killed_comparison_does_not_train_again_what_is_through(digits, tmp_path):
     dataset, epochs = _few(digits), []
 
