@@ -15,6 +15,7 @@ from typing import Any
 
 from batchclf.errors import BatchclfError, ModelError, UsageError
 from batchclf.models import recipes
+from batchclf.models.failed_run import is_out_of_memory
 from batchclf.models.recipes import Recipe
 from batchclf.models.user_code import importable, told
 
@@ -63,7 +64,8 @@ def find_recipe(name: str, folders: Sequence[Path] = ()) -> Recipe:
 def build_checked(recipe: Recipe, input_shape: tuple[int, int, int], classes: int, name: str) -> Any:
     """Build the model of the recipe called `name` and check it as `check_model` does.
 
-    Raises ModelError where the function fails, with the line of the user's code.
+    Raises ModelError where the function fails, with the line of the user's code, and MemoryError where the memory does
+    not suffice.
     """
     from batchclf.models.recipe_check import check_model
 
@@ -72,6 +74,9 @@ def build_checked(recipe: Recipe, input_shape: tuple[int, int, int], classes: in
     except BatchclfError:
         raise
     except (Exception, SystemExit) as error:  # whatever the user's code raises
+        of_tensorflow = type(error).__name__ == "ResourceExhaustedError"
+        if of_tensorflow or (isinstance(error, Exception) and is_out_of_memory(error)):
+            raise MemoryError(str(error)) from error
         raise ModelError(
             f"the recipe {name} fails for images of {input_shape} and {classes} classes: {told(error)}",
             hint="correct the function; nothing was trained",
