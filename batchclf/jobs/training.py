@@ -73,7 +73,8 @@ def train_with_progress(
     _, plan = recipe_and_plan(settings)
     trainings = 1
     if settings.compare_regularisation:
-        plan, trainings = remedies(plan)[0].plan, len(remedies(plan))
+        compared = remedies(plan)
+        plan, trainings = compared[0].plan, len(compared)
     images = round(len(dataset.train.images) * (1 - plan.validation)) * plan.epochs * trainings
     with watcher.progress(f"training {plan.recipe}, images", images) as advance:
         follower = _Follower(plan, watcher, advance, deadline)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from batchclf import atomic
 from batchclf.core.holdout import hold_out
+from batchclf.core.temperature import temperature_of
 from batchclf.core.training import Right, TemperatureRecord, TrainingRecord, Variant
 from batchclf.core.types import Dataset, Say, Split
 from batchclf.errors import DataError, ModelError
@@ -247,11 +248,12 @@ def _write(out: Path, trained: _Outcome, plan: Plan, dataset: Dataset, fingerpri
 
     input_shape: tuple[int, int, int] = dataset.train.images.shape[1:]
     model, record = trained.model, trained.record
-    temperature = record.temperature.temperature if record.temperature else 1.0
     with atomic.new_folder(out) as folder:
         model.save(folder / KERAS_FILE)
         # The recipe scales pixels itself, so nothing comes before the model.
-        steps = Preprocessing(input_shape, "grayscale" if input_shape[2] == 1 else "rgb", temperature=temperature)
+        steps = Preprocessing(
+            input_shape, "grayscale" if input_shape[2] == 1 else "rgb", temperature=temperature_of(record)
+        )
         kept = load_keras(folder / KERAS_FILE)
         sample = dataset.test.images[:CHECKED_IMAGES]
         answers = kept.run(prepare(sample, steps))
