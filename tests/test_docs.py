@@ -73,6 +73,8 @@ def spelling(action):
     value = value.replace("%%", "%")
     if not action.option_strings:
         return {"?": f"[{value}]", "*": f"[{value} ...]"}.get(action.nargs, value)
+    if isinstance(action, argparse.BooleanOptionalAction):
+        return "`, `".join(action.option_strings)
     return f"{action.option_strings[-1]} {value}".strip() if action.nargs != 0 else action.option_strings[-1]
 
 
@@ -85,7 +87,7 @@ def check_default(action, shown):
     """A default in `code` is the value itself; words stand where the program works it out."""
     if action.required:
         assert shown == "required"
-    elif action.nargs == 0:
+    elif action.nargs == 0 and action.default is False:
         assert shown == "off"
     elif action.dest == "workers":
         assert shown == "the number of cores"

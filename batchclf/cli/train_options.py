@@ -70,6 +70,11 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     kinds = "; ".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items())
     against.add_argument("--augment", metavar="KIND,…", help=f"change training images at random ({kinds}; or none)")
     against.add_argument(
+        "--average-mirrored",
+        action=argparse.BooleanOptionalAction,
+        help="let the model average its logits for an image and its mirror image, which takes twice as long",
+    )
+    against.add_argument(
         "--compare-regularisation",
         action="store_true",
         help="also train with dropout, weight decay, early stopping and augmentation, and keep in the bundle what each "
@@ -125,6 +130,7 @@ def train_settings(args: argparse.Namespace, base: "Base | None") -> TrainSettin
         weight_decay=args.weight_decay,
         label_smoothing=args.label_smoothing,
         augment=args.augment,
+        average_mirrored=args.average_mirrored,
         class_weights=args.class_weights,
         compare_regularisation=args.compare_regularisation,
         checkpoint_every=args.checkpoint_every,

@@ -68,6 +68,10 @@ EXPLAINED: dict[str, tuple[str, str]] = {
         'Changes training images at random: "flip", "shift", "erase" with commas between, or "none".',
         '"flip,shift"',
     ),
+    "model.average_mirrored": (
+        "The model averages its logits for an image and its mirror image; the recipe's own unless given.",
+        "false",
+    ),
     "model.compare_regularisation": (
         "true also trains with each remedy against overfitting, and shows what it does.",
         "false",

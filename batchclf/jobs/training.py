@@ -35,6 +35,7 @@ def settings_of(job: Job, base: Base | None) -> TrainSettings:
         weight_decay=model.weight_decay,
         label_smoothing=model.label_smoothing,
         augment=model.augment,
+        average_mirrored=model.average_mirrored,
         class_weights=model.class_weights,
         compare_regularisation=model.compare_regularisation,
         recipe_folder=job.path.resolve().parent,

@@ -156,6 +156,9 @@ def _before_head(model: Any) -> Features | None:
     while True:
         operation, node = _made_by(tensor)
         kind = type(operation).__name__
+        if _averages_calls(kind, node):  # of an image and its mirror image: see average_mirrored
+            tensor = node.input_tensors[0]
+            continue
         if len(node.input_tensors) != 1:
             return None
         before = node.input_tensors[0]
@@ -166,6 +169,11 @@ def _before_head(model: Any) -> Features | None:
         if kind not in _PASSED:
             return None
         tensor = before
+
+
+def _averages_calls(kind: str, node: Any) -> bool:
+    """Tell whether a call averages what one layer gave in several calls."""
+    return kind == "Average" and len({id(_made_by(tensor)[0]) for tensor in node.input_tensors}) == 1
 
 
 def _inside(inner: Any, source: Any) -> Features | None:

@@ -23,8 +23,9 @@ class TrainSettings:
     `recipe` is a name of `RECIPES` or `module:function`, which is looked for in `recipe_folder` first. `validation` is
     the share of the training images that are held out, 0 to below 1. `early_stopping` is after how many epochs
     without a lower validation loss it ends, 0 never. `class_weights` "balanced" lets each class count alike.
-    With `compare_regularisation` the plan is also trained with each remedy against overfitting. A checkpoint is written
-    when `checkpoint_every` seconds have passed since the last one.
+    With `average_mirrored` the model averages its logits for each image and its mirror image; a recipe's own True needs
+    "flip" in `augment`. With `compare_regularisation` the plan is also trained with each remedy against overfitting. A
+    checkpoint is written when `checkpoint_every` seconds have passed since the last one.
 
     With a `base` that is fine-tuned there is no recipe: it is frozen for `frozen_epochs`, half of all unless given.
     """
@@ -40,6 +41,7 @@ class TrainSettings:
     dropout: float | None = None
     weight_decay: float | None = None
     label_smoothing: float | None = None
+    average_mirrored: bool | None = None
     augment: str | None = None
     class_weights: ClassWeights = "none"
     recipe_folder: Path | None = None
@@ -74,6 +76,7 @@ class Plan:
     weight_decay: float
     label_smoothing: float
     augmentation: Augmentation
+    average_mirrored: bool
     class_weights: ClassWeights
     xla: bool
     base: BaseFacts | None = None
@@ -94,6 +97,7 @@ class Plan:
             "weight_decay": self.weight_decay,
             "label_smoothing": self.label_smoothing,
             "augment": str(self.augmentation),
+            "average_mirrored": self.average_mirrored,
             "class_weights": self.class_weights,
         }
 
@@ -116,6 +120,7 @@ def make_plan(recipe: Recipe, settings: TrainSettings) -> Plan:
         weight_decay=_chosen(settings.weight_decay, recipe.weight_decay),
         label_smoothing=_chosen(settings.label_smoothing, recipe.label_smoothing),
         augmentation=augmentation,
+        average_mirrored=_averaged(recipe, settings, augmentation),
         class_weights=settings.class_weights,
         xla=recipe.xla,
         base=_base_facts(settings, epochs),
@@ -129,6 +134,12 @@ def _base_facts(settings: TrainSettings, epochs: int) -> BaseFacts | None:
         return None
     frozen = epochs - epochs // 2 if settings.frozen_epochs is None else settings.frozen_epochs
     return BaseFacts(settings.base.name, settings.base.digest, min(frozen, epochs))
+
+
+def _averaged(recipe: Recipe, settings: TrainSettings, augmentation: Augmentation) -> bool:
+    """A recipe's own average needs mirrored training images: who leaves those out may have letters or digits."""
+    asked = settings.average_mirrored
+    return recipe.average_mirrored and "flip" in augmentation.kinds if asked is None else asked
 
 
 def _chosen(asked: float | None, own: float) -> float:

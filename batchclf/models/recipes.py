@@ -19,9 +19,10 @@ class Recipe:
     The model takes (n, height, width, channels) uint8 images as they are on disk, scales them itself, and gives
     (n, classes) float32 logits. The other values are what is done unless something else is asked for: Adam's
     `learning_rate` and its `schedule`, decoupled `weight_decay` (AdamW; not of biases and normalisation),
-    `label_smoothing`, the kinds of `augment`, the share of the training images held out for `validation`, and after how
-    many epochs without a lower validation loss `early_stopping` ends, 0 never. `xla` lets XLA compile the steps, which
-    makes dense networks faster and convolutions, on a processor, many times slower.
+    `label_smoothing`, the kinds of `augment`, whether the model averages its logits for an image and its mirror image
+    (`average_mirrored`, where `augment` has "flip"), the share of the training images held out for `validation`, and
+    after how many epochs without a lower validation loss `early_stopping` ends, 0 never. `xla` lets XLA compile the
+    steps, which makes dense networks faster and convolutions, on a processor, many times slower.
     """
 
     build: Callable[[tuple[int, int, int], int], Any]
@@ -33,6 +34,7 @@ class Recipe:
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     augment: tuple[str, ...] = ()
+    average_mirrored: bool = False
     validation: float = 0.0
     early_stopping: int = 0
     xla: bool = False
@@ -135,6 +137,7 @@ RECIPES = {
         schedule="cosine",
         weight_decay=0.05,
         augment=("flip",),
+        average_mirrored=True,
         validation=0.05,
     ),
     "cnn-large": Recipe(
@@ -147,6 +150,7 @@ RECIPES = {
         weight_decay=0.05,
         label_smoothing=0.05,
         augment=("flip", "shift"),
+        average_mirrored=True,
         validation=0.05,
     ),
 }

@@ -34,7 +34,7 @@ from batchclf.models.bundle import (
 )
 from batchclf.models.checkpoint import Checkpoint, checkpoint_path, versions_key
 from batchclf.models.epochs import Phase, Trained, Watch, fit
-from batchclf.models.network import Network, build_network, fine_tuning
+from batchclf.models.network import Network, average_mirrored, build_network, fine_tuning
 from batchclf.models.own_recipe import find_recipe
 from batchclf.models.plan import Plan, TrainSettings, make_plan
 from batchclf.models.preprocessing import Preprocessing, prepare
@@ -146,7 +146,11 @@ class _Training:
         model = network.model
         checkpoint = self._checkpoint(remedy, self._key(plan, model))
         fitted = fit(model, train, held or _all(dataset.test), plan, _phases(plan, network), checkpoint, self._watch)
-        return _Outcome(model, self._record(train, held, plan, fitted), fitted.history)
+        measurement = fitted.measurement
+        if plan.average_mirrored:
+            model = average_mirrored(model, shape)
+            measurement = Measurement(model, shape)
+        return _Outcome(model, self._record(train, held, plan, fitted, measurement), fitted.history)
 
     def remove_checkpoints(self, compared: tuple[Remedy, ...]) -> None:
         """Remove what trainings have left to be gone on with."""
@@ -167,9 +171,10 @@ class _Training:
         facts = [asdict(plan), network, self.fingerprint, len(self._dataset.test.images), versions_key()]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
-    def _record(self, train: Samples, held: Samples | None, plan: Plan, fitted: Trained) -> TrainingRecord:
+    def _record(
+        self, train: Samples, held: Samples | None, plan: Plan, fitted: Trained, measure: Measurement
+    ) -> TrainingRecord:
         some = Samples(train.images, train.labels, np.sort(_some(train.chosen, plan.seed)))
-        measure = fitted.measurement
         final = {"train": _right(measure, some)}
         temperature: TemperatureRecord | None = None
         if held is not None:

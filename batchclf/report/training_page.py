@@ -73,7 +73,12 @@ class TrainingView:
 
 def training_view(model: TrainedModel, *, generated: datetime) -> TrainingView:
     """Put together what the page shows; `generated` is an aware time."""
-    learning = learning_view(model.history, model.training, stops_early=bool(model.settings.get("early_stopping")))
+    learning = learning_view(
+        model.history,
+        model.training,
+        stops_early=bool(model.settings.get("early_stopping")),
+        averages_mirrored=bool(model.settings.get("average_mirrored")),
+    )
     temperature, regularisation = temperature_view(model.training), regularisation_view(model.training)
     headline = visible(f"{model.recipe} trained on {model.data}")
     sections = (

@@ -89,7 +89,12 @@ def gap_view(findings: Findings) -> GapView:
     """Show the gap, or why there is none, with learning curves, copies between the splits and earlier runs."""
     gap = findings.gap
     model, nights = findings.record.model, nights_view(findings)
-    learning = learning_view(model.history, model.training, stops_early=bool(model.settings.get("early_stopping")))
+    learning = learning_view(
+        model.history,
+        model.training,
+        stops_early=bool(model.settings.get("early_stopping")),
+        averages_mirrored=bool(model.settings.get("average_mirrored")),
+    )
     variants = regularisation_view(model.training)
     if gap is None:
         return GapView(_why_missing(findings), "", "", "", (), "", (), (), "", learning, variants, None, nights)

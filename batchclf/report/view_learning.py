@@ -10,6 +10,11 @@ from batchclf.core.training import Held, TrainingRecord
 from batchclf.core.words import counted
 from batchclf.report.view_format import NOTHING, count, decimal, listed, percent
 
+_AVERAGED = (
+    " All points are of the network by itself; the model averages its logits for each image and its mirror image, and "
+    "is measured so everywhere else."
+)
+
 MOST_EPOCHS = 100
 """So many epochs are listed; of more than these some are chosen evenly."""
 
@@ -54,12 +59,17 @@ class LearningView:
 
 
 def learning_view(
-    history: Mapping[str, Sequence[float]], training: TrainingRecord | None = None, *, stops_early: bool = False
+    history: Mapping[str, Sequence[float]],
+    training: TrainingRecord | None = None,
+    *,
+    stops_early: bool = False,
+    averages_mirrored: bool = False,
 ) -> LearningView:
     """Show a model's training history; values that are not finite are shown as missing.
 
     Without `training`, as in models of old, the `val_*` metrics are those of the test split. `stops_early` tells that
-    the validation loss could have ended the training.
+    the validation loss could have ended the training, `averages_mirrored` that the model averages its logits for each
+    image and its mirror image, which the network that was trained did not.
     """
     held: Held = "test" if training is None else training.measured_on
     curves = _curves(history)
@@ -93,7 +103,7 @@ def learning_view(
         best=best if epochs > 1 else None,
         kept=kept,
         sentence=_sentence(epochs, best, losses, held, training),
-        chosen=_chosen(training, stops_early),
+        chosen=_chosen(training, stops_early) + (_AVERAGED if averages_mirrored else ""),
         columns=tuple(name for name, _, _ in series),
         rows=rows,
         part=f"showing {len(rows)} of {count(epochs)} epochs" if len(rows) < epochs else "",

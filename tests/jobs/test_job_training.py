@@ -53,6 +53,7 @@ dropout = 0.1
 weight_decay = 0.01
 label_smoothing = 0.05
 augment = "shift"
+average_mirrored = true
 """
 
 
@@ -72,6 +73,7 @@ def test_every_key_reaches_the_training_and_the_report(job_of):
         "weight_decay": 0.01,
         "label_smoothing": 0.05,
         "augment": "shift",
+        "average_mirrored": True,
     }
     training = read_record(run).model.training
     assert training == load_bundle(job_of(KEYS).bundle).info.training

@@ -61,6 +61,7 @@ def test_the_bundle_records_how_it_came_about(digits, digits_bundle):
         "weight_decay": 0.0,
         "label_smoothing": 0.0,
         "augment": "none",
+        "average_mirrored": False,
         "class_weights": "none",
     }
     assert info.parameters == 64 * 128 + 128 + 128 * 10 + 10

@@ -77,6 +77,14 @@ def test_which_images_chose_what(changes, stops_early, sentence, chosen):
     assert chosen in view.chosen
 
 
+def test_the_average_over_mirrored_images_is_told_beside_the_curves():
+    views = [learning_view(history(), training(), averages_mirrored=each) for each in (True, False)]
+    assert views[0].chosen == (
+        f"{views[1].chosen} All points are of the network by itself; the model averages its logits for each image and "
+        "its mirror image, and is measured so everywhere else."
+    )
+
+
 def test_a_model_of_old_reads_as_before():
     view = learning_view(history())
     assert view.columns[1] == "Test accuracy"
@@ -204,7 +212,7 @@ def test_of_many_settings_some_are_in_sight_and_all_behind_a_click():
         "6,000 held out for validation"
     )
     behind = {fact.term: fact.value for fact in model.more}
-    assert (len(behind), behind["Early stopping"], behind["Augment"]) == (12, "5", "none")
+    assert (len(behind), behind["Early stopping"], behind["Augment"]) == (13, "5", "none")
     assert model.more_title == "All 12 settings of the training"
     few = facts_view(Findings(record(), (evaluate(sample(FASHION, 50)),))).groups[1]
     assert {fact.term: fact.value for fact in few.facts}["Settings"] == "epochs 3, dropout 0.25, augment off"

@@ -1,0 +1,120 @@
+"""Average over mirrored images; the oracle is the network by itself, on images that numpy mirrors."""
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from batchclf.models.base import BaseOptions, open_base
+from batchclf.models.bundle import load_bundle
+from batchclf.models.recipes import RECIPES
+from batchclf.models.runtimes import open_runtime
+from batchclf.models.train import TrainSettings, recipe_and_plan, train
+from batchclf.models.transfer import build_on
+
+if find_spec("tensorflow") is None:
+    pytest.skip("TensorFlow is not installed", allow_module_level=True)
+
+
+def _train(dataset, out, **settings):
+    settings = TrainSettings(**{"recipe": "mlp", "epochs": 2, "seed": 3, "augment": "flip", **settings})
+    return train(dataset, settings, out, say=lambda line: None, on_epoch=lambda number, metrics: None)
+
+
+@pytest.fixture(scope="module")
+def bundles(digits, tmp_path_factory):
+    """The same training twice: with the average over mirrored images, and without."""
+    folder = tmp_path_factory.mktemp("mirrored")
+    settings = {"validation": 0.2, "average_mirrored": True}
+    averaged = _train(digits, folder / "averaged", **settings)
+    return averaged, _train(digits, folder / "alone", **{**settings, "average_mirrored": False})
+
+
+def _logits(bundle, images):
+    import keras
+
+    return np.asarray(keras.models.load_model(bundle.original_path)(images, training=False), np.float64)
+
+
+def test_logits_are_the_mean_of_an_image_and_its_mirror_image(digits, bundles):
+    averaged, alone = bundles
+    images = digits.test.images
+    expected = (_logits(alone, images) + _logits(alone, images[:, :, ::-1])) / 2
+    assert np.abs(expected - _logits(alone, images)).max() > 0.1
+    np.testing.assert_allclose(_logits(averaged, images), expected, atol=1e-5)
+
+
+def test_each_runtime_averages(digits, bundles):
+    from scipy.special import softmax
+
+    averaged, _ = bundles
+    images = digits.test.images
+    expected = softmax(_logits(averaged, images) / averaged.info.training.temperature.temperature, axis=1)
+    for name in ("onnx", "tensorflow"):
+        answers = open_runtime(averaged, name).probabilities
+        np.testing.assert_allclose(answers(images), expected, atol=1e-5)
+        np.testing.assert_allclose(answers(images[:, :, ::-1]), expected, atol=1e-5)
+
+
+def test_the_training_is_the_same_and_what_is_measured_at_its_end_is_the_average(digits, bundles):
+    averaged, alone = (bundle.info for bundle in bundles)
+    assert averaged.history == alone.history
+    assert averaged.parameters == alone.parameters
+    assert (averaged.settings["average_mirrored"], alone.settings["average_mirrored"]) == (True, False)
+    right = _logits(bundles[0], digits.test.images).argmax(axis=1) == digits.test.labels
+    assert averaged.training.final["test"].correct == right.sum()
+    assert averaged.training.final["test"] != alone.training.final["test"]
+    assert alone.history["val_accuracy"][-1] == pytest.approx(alone.training.final["validation"].accuracy)
+    assert averaged.training.temperature != alone.training.temperature
+
+
+def test_the_graph_holds_the_weights_once(bundles):
+    averaged, alone = (load_bundle(bundle.path).onnx_path.stat().st_size for bundle in bundles)
+    assert averaged < 1.2 * alone
+
+
+def test_it_can_be_fine_tuned_from_its_network(digits, bundles):
+    import keras
+
+    lines = []
+    base = open_base(BaseOptions(bundles[0].path), say=lines.append)
+    assert lines[-1] == "features: the 128 values before layer 'logits'"
+    model, _ = build_on(base, (8, 8, 1), 3)
+    of_new = keras.Model(model.inputs[0], model.get_layer("logits").input)(digits.test.images)
+    network = keras.models.load_model(bundles[1].original_path)
+    of_network = keras.Model(network.inputs[0], network.get_layer("logits").input)(digits.test.images)
+    np.testing.assert_allclose(of_new, of_network, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "averages"),
+    [
+        ({"recipe": "cnn"}, True),
+        ({"recipe": "cnn-large"}, True),
+        ({"recipe": "cnn", "augment": "flip,shift"}, True),
+        ({"recipe": "cnn", "augment": "shift"}, False),  # as for letters and digits
+        ({"recipe": "cnn", "augment": "none"}, False),
+        ({"recipe": "cnn", "average_mirrored": False}, False),
+        ({"recipe": "mlp", "augment": "flip"}, False),
+        ({"recipe": "mlp", "average_mirrored": True}, True),
+    ],
+)
+def test_when_a_recipe_averages(settings, averages):
+    _, plan = recipe_and_plan(TrainSettings(**settings))
+    assert plan.average_mirrored is averages
+    assert plan.as_settings()["average_mirrored"] is averages
+
+
+def test_a_convolutional_recipe_averages_in_colour(tmp_path):
+    from batchclf.core.types import Dataset, Split
+
+    random = np.random.default_rng(5)
+    labels = np.arange(48) % 2
+    images = random.integers(0, 256, (48, 16, 12, 3), np.uint8)
+    splits = [Split(name, images, labels, tuple(f"{name}/{i}.png" for i in range(48))) for name in ("train", "test")]
+    dataset = Dataset("noise", ("a", "b"), *splits, "made in a test")
+    bundle = _train(dataset, tmp_path / "cnn", recipe="cnn", epochs=1, augment=None)
+    assert bundle.info.settings["average_mirrored"] is RECIPES["cnn"].average_mirrored is True
+    answers = open_runtime(bundle, "onnx").probabilities
+    np.testing.assert_allclose(answers(images), answers(images[:, :, ::-1]), rtol=1e-3)
+    assert not np.allclose(answers(images), answers(images[:, ::-1]), rtol=0.01, atol=0)  # upside down
