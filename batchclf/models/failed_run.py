@@ -10,10 +10,13 @@ _SIGNS = (
 )
 
 
-def is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether a library failed for want of memory.
 
-    ONNX Runtime and OpenVINO have no class for it: they pass on C++'s `std::bad_alloc`, or say that they failed to
-    allocate so many bytes, in a class that other failures share.
+    TensorFlow's class for it is known by its name, for TensorFlow may not be installed. ONNX Runtime and OpenVINO have
+    none: they pass on C++'s `std::bad_alloc`, or say that they failed to allocate so many bytes, in a class that other
+    failures share.
     """
-    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in _SIGNS)
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return True
+    return any(sign in str(error).lower() for sign in _SIGNS)

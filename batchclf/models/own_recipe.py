@@ -74,8 +74,7 @@ def build_checked(recipe: Recipe, input_shape: tuple[int, int, int], classes: in
     except BatchclfError:
         raise
     except (Exception, SystemExit) as error:  # whatever the user's code raises
-        of_tensorflow = type(error).__name__ == "ResourceExhaustedError"
-        if of_tensorflow or (isinstance(error, Exception) and is_out_of_memory(error)):
+        if is_out_of_memory(error):
             raise MemoryError(str(error)) from error
         raise ModelError(
             f"the recipe {name} fails for images of {input_shape} and {classes} classes: {told(error)}",
