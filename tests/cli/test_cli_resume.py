@@ -22,7 +22,7 @@ FILES = (
     "metrics.json",
     "confusion.csv",
 )
-ARGUMENTS = ("--batch-size", "40", "--format", "csv,jsonl,parquet", "--probabilities")
+ARGUMENTS = ("--batch-size", "20", "--format", "csv,jsonl,parquet", "--probabilities")
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +33,13 @@ def wide_bundle(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def photos(digits, tmp_path_factory):
-    """2,000 digits in class folders (some twice), and some files that cannot be scored."""
+    """1,000 digits in class folders (some twice), and some files that cannot be scored."""
     root = tmp_path_factory.mktemp("resume") / "photos"
     split = digits.train
     for name in digits.class_names:
         (root / name).mkdir(parents=True)
-    for number in range(2000):
-        index = number % len(split.images)
+    for number in range(1000):
+        index = number % 700
         target = root / digits.class_names[split.labels[index]] / f"{number:04d}.png"
         Image.fromarray(split.images[index][..., 0]).save(target)
     for number in range(0, 60, 3):
@@ -212,7 +212,7 @@ def test_nothing_of_another_model_or_of_other_options_is_mixed_in(cli, here, wid
     assert _kill_after(process, here, 25)
     code, out, _ = cli(
         "score", here / "photos", "--model", wide_bundle, "--out", here / "run", "--topk", "1", "--labels", "none",
-        "--batch-size", "40", "--resume",
+        "--batch-size", "20", "--resume",
     )  # fmt: skip
     assert code == 0
     assert "another number of classes a row" in out
@@ -250,7 +250,7 @@ def test_a_run_that_is_under_way_is_not_taken_over(cli, here, wide_bundle, whole
 
 
 def test_nightly_runs_without_a_name_find_what_was_killed(cli, here, wide_bundle):
-    command = ["score", here / "photos", "--model", wide_bundle, "--batch-size", "40", "--resume"]
+    command = ["score", here / "photos", "--model", wide_bundle, "--batch-size", "20", "--resume"]
     process = subprocess.Popen(
         [sys.executable, "-m", "batchclf", *map(str, command)],
         cwd=here,
@@ -269,7 +269,7 @@ def test_nightly_runs_without_a_name_find_what_was_killed(cli, here, wide_bundle
     assert "going on with the run that was killed after" in out
     assert [path.name for path in (here / "reports" / "score").iterdir() if path.name.startswith(".")] == []
     rows = pd.read_csv(here / "reports" / "score" / "latest" / "predictions.csv")
-    assert len(rows) == 2000
+    assert len(rows) == 1000
     assert rows["path"].is_unique
 
 
@@ -307,5 +307,5 @@ def test_a_journal_that_breaks_off_or_is_garbled_costs_only_its_end(cli, here, w
         rows.write(np.random.default_rng(0).bytes(1000))
     code, out, _ = cli("score", here / "photos", "--model", wide_bundle, "--out", here / "run", *ARGUMENTS, "--resume")
     assert code == 0
-    assert "killed after 320 files" in out
+    assert "killed after 160 files" in out
     assert _contents(here / "run") == whole
