@@ -67,13 +67,17 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set with its two splits; `origin` says in one line where the bytes came from."""
+    """A data set with its two splits; `origin` says in one line where the bytes came from.
+
+    `by_chance` tells that the test images were drawn from all of them, so that later ones could be drawn otherwise.
+    """
 
     name: str
     class_names: tuple[str, ...]
     train: Split
     test: Split
     origin: str
+    by_chance: bool = False
 
     @property
     def splits(self) -> dict[str, Split]:

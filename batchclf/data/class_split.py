@@ -1,7 +1,7 @@
 """Class folders as two lists of files, train and test: decided by their paths, before any image is read."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +75,28 @@ def split_by_chance(
         why = "one image" if group is None else "one image or group, or only groups that other classes need"
         say(f"no test images of {counted(len(absent), 'class', 'classes')} ({names}): there is just {why}")
     return train, test
+
+
+def split_as_learnt(whole: Part, learnt: Collection[str], *, group: str | None, say: Say) -> tuple[Part, Part] | None:
+    """Put the images that a model has learnt from, `learnt` by their paths, into train and all others into test.
+
+    With `group`, as for `grouped`, images of their groups are train as well: they may be near copies. None where no
+    image is among them. `say` gets a line on what was found.
+    """
+    in_train = np.array([file in learnt for file in whole.files], bool)
+    if not in_train.any():
+        return None
+    known = int(in_train.sum())
+    (whole,) = grouped([whole], group, say)
+    if whole.groups is not None:
+        in_train = np.isin(whole.groups, whole.groups[in_train])
+    copies = int(in_train.sum()) - known
+    also = f", {copies:,} more of their groups" if copies else ""
+    say(
+        f"the model has learnt from {counted(known, 'image')} here: they are train{also}, the other "
+        f"{int((~in_train).sum()):,} are test"
+    )
+    return whole.only("train", in_train), whole.only("test", ~in_train)
 
 
 def warn_of_groups_on_both_sides(train: Part, test: Part, say: Say) -> None:

@@ -1,10 +1,18 @@
 """Class folders of images as a data set: train/ and test/ sub-folders, or one set of folders that is split here."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from batchclf.core.types import ColorMode, Dataset, ResizeMode, Say, Split
 from batchclf.data.class_folders import read_class_map
-from batchclf.data.class_split import Part, grouped, list_part, split_by_chance, warn_of_groups_on_both_sides
+from batchclf.data.class_split import (
+    Part,
+    grouped,
+    list_part,
+    split_as_learnt,
+    split_by_chance,
+    warn_of_groups_on_both_sides,
+)
 from batchclf.data.discovery import check_folder
 from batchclf.data.input_size import settle_input
 from batchclf.data.left_out import LeftOut
@@ -27,6 +35,7 @@ def load_class_folders(
     class_names: tuple[str, ...] | None = None,
     resize: ResizeMode = "fast",
     store: Store = "auto",
+    learnt: Collection[str] | None = None,
 ) -> Dataset:
     """Load `root/train/CLASS/*` and `root/test/CLASS/*`, or `root/CLASS/*` of which a part of each class is test.
 
@@ -40,6 +49,10 @@ def load_class_folders(
     the classes and their order (those of a loaded model). `resize` says how large images shrink; scoring should do the
     same. `store` says where the pixels stand, see `pixel_store.choose_store`; on disk `Split.images` is a `np.memmap`.
 
+    `learnt` are the paths below `root`, with `/`, of the images that a model was trained on. Where chance would decide,
+    these are train and all others test, as `class_split.split_as_learnt` tells; where none of them is there, chance
+    decides after all.
+
     Unreadable images are left out, the first ones said in a line each and all of them counted in one. Raises UsageError
     where `group` is no regular expression; DataError where there are no class folders, fewer than two classes, a class
     that is not in `class_names` or has no training image, no test image at all, no path that `group` matches, or too
@@ -52,19 +65,27 @@ def load_class_folders(
     _check_names(root, names, {name for of_base in folders.values() for name in of_base.values()})
     left_out = LeftOut(say)
     listed = [list_part(name, base, folders[name], names, left_out.folder) for name, base in bases.items()]
-    if len(listed) > 1:
+    as_learnt = None
+    if len(listed) == 1 and learnt is not None:
+        as_learnt = split_as_learnt(listed[0], learnt, group=group, say=say)
+    if as_learnt is not None:
+        train, test = as_learnt
+        how = "train is what the model has learnt from"
+    elif len(listed) > 1:
         train, test = _as_they_are(listed, group, test_share, say)
         how = "train/ and test/ as they are"
     else:
         share = TEST_SHARE if test_share is None else test_share
         train, test = split_by_chance(listed[0], names, share=share, seed=seed, group=group, say=say)
         how = _how(share, seed, group)
-    _check_enough(root, names, train, test, group)
+    to_learn = names if as_learnt is None else ()
+    _check_enough(root, to_learn, train, test, group)
     shape, mode = settle_input(listed, size, color_mode, say)
     train_split, test_split = read_parts([train, test], InputFormat(shape, mode, resize), store, left_out, say)
     left_out.sum_up(len(train.files) + len(test.files))
-    _check_readable(root, names, train_split, test_split)
-    return Dataset(root.name, names, train_split, test_split, f"class folders in {root}, {how}")
+    _check_readable(root, to_learn, train_split, test_split)
+    origin = f"class folders in {root}, {how}"
+    return Dataset(root.name, names, train_split, test_split, origin, by_chance=len(listed) == 1)
 
 
 def _bases(root: Path) -> dict[str, Path]:
@@ -113,7 +134,10 @@ def _how(share: float, seed: int, group: str | None) -> str:
 
 
 def _check_enough(root: Path, names: tuple[str, ...], train: Part, test: Part, group: str | None) -> None:
-    """Raise DataError where a class has no training image, or there is no test image; before hours of decoding."""
+    """Raise DataError where a class of `names` has no training image, or there is no test image.
+
+    That is before hours of decoding. Without names the model is there already, and the images are only scored.
+    """
     if not train.files and not test.files:
         raise DataError(
             f"there are no images in the class folders of {root}",
@@ -126,7 +150,10 @@ def _check_enough(root: Path, names: tuple[str, ...], train: Part, test: Part, g
             )
     if not test.files:
         alone = "" if group is None else " that are not of one group"
-        raise DataError(f"{root} leaves no test images", hint=f"give every class at least two images{alone}")
+        hint = (
+            f"give every class at least two images{alone}" if names else "put images there that it has not learnt from"
+        )
+        raise DataError(f"{root} leaves no test images", hint=hint)
 
 
 def _check_readable(root: Path, names: tuple[str, ...], train: Split, test: Split) -> None:

@@ -65,10 +65,12 @@ def load_data(job: Job, say: Say, base: Base | None = None) -> Dataset | None:
         return load_dataset(data.dataset, data_dir=job.data_dir, say=say)
     options = input_options(data, base)
     if not will_train(job):
-        info = load_bundle(job.bundle).info
+        bundle = load_bundle(job.bundle)
+        info = bundle.info
         for _, sentence in input_not_used(data, info.input_shape, info.color_mode):
             say(sentence)
         options = {"size": info.input_shape[:2], "color_mode": info.color_mode, "class_names": info.class_names}
+        options["learnt"] = bundle.learnt()
     split = split_record(job)
     how = {} if split is None else split_options(split)
     return load_class_folders(job.directory or Path(), say=say, store=data.store, **options, **how)

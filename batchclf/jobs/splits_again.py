@@ -1,6 +1,6 @@
 """The images of a run's splits, loaded again for a report that is written later."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from batchclf.core.run_record import RunRecord, SplitRecord
@@ -9,6 +9,7 @@ from batchclf.data.catalog import DATASET_NAMES, load_dataset
 from batchclf.data.folders import load_class_folders
 from batchclf.errors import BatchclfError
 from batchclf.jobs.class_data import split_options
+from batchclf.models.bundle import is_bundle, load_bundle
 
 
 def splits_again(record: RunRecord, say: Say) -> Mapping[str, Split]:
@@ -30,8 +31,18 @@ def splits_again(record: RunRecord, say: Say) -> Mapping[str, Split]:
             size=model.input_shape[:2],
             color_mode=model.color_mode,
             class_names=tuple(model.class_names),
+            learnt=_learnt(record),
             **split_options(split),
         ).splits
     except BatchclfError as error:
         say(f"the report goes without pictures: {error.message}")
         return {}
+
+
+def _learnt(record: RunRecord) -> Collection[str] | None:
+    """Give what the run's model was trained on, if its bundle is still where it was."""
+    path = Path(record.model.path)
+    if not is_bundle(path):
+        return None
+    bundle = load_bundle(path)
+    return bundle.learnt() if bundle.digest == record.model.digest else None

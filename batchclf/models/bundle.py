@@ -1,6 +1,8 @@
 """The model bundle: a folder with an ONNX graph, the model it was made of, and model.json that says what they are."""
 
 import hashlib
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,9 @@ from batchclf.models.preprocessing import Preprocessing
 
 BUNDLE_FORMAT = 2
 KERAS_FILE, ONNX_FILE, INFO_FILE = "model.keras", "model.onnx", "model.json"
+LEARNT_FILE = "learnt.json"
+"""The paths of the images that a model was trained on, where chance has chosen them."""
+
 H5_FILE, SAVED_MODEL_FOLDER = "model.h5", "saved_model"
 IMPORTED = "imported"
 """The recipe of a model that was trained elsewhere."""
@@ -100,6 +105,19 @@ class Bundle:
         """The file or folder that TensorFlow loads; None for a model that came as an ONNX graph."""
         return None if self.info.original is None else self.path / self.info.original
 
+    def learnt(self) -> frozenset[str] | None:
+        """The paths below the class folders' root, with `/`, of the images that the model was trained on.
+
+        Those held out for validation are among them. None where chance has not chosen them, and in bundles that were
+        made before they were kept. Raises ModelError where the file is damaged.
+        """
+        if LEARNT_FILE not in self.info.files:
+            return None
+        try:
+            return frozenset(map(str, json.loads((self.path / LEARNT_FILE).read_bytes())))
+        except (OSError, ValueError, TypeError) as error:
+            raise ModelError(f"{self.path / LEARNT_FILE} is damaged: {error}", hint=_AGAIN) from error
+
 
 def is_bundle(path: Path) -> bool:
     """Whether a folder holds a model bundle, whole or damaged."""
@@ -178,6 +196,11 @@ def file_digests(folder: Path) -> dict[str, str]:
     """Give the SHA-256 of each file under a folder that is to become a bundle, by its path with `/`. Raises OSError."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
+
+
+def write_learnt(folder: Path, paths: Iterable[str]) -> None:
+    """Write the paths that `Bundle.learnt` gives. Raises OSError."""
+    atomic.write_bytes(folder / LEARNT_FILE, json.dumps(sorted(paths), indent=0).encode())
 
 
 def write_info(folder: Path, info: BundleInfo) -> None:

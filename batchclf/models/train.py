@@ -31,6 +31,7 @@ from batchclf.models.bundle import (
     file_digests,
     load_bundle,
     write_info,
+    write_learnt,
 )
 from batchclf.models.checkpoint import Checkpoint, checkpoint_path, versions_key
 from batchclf.models.epochs import Phase, Trained, Watch, fit
@@ -255,6 +256,8 @@ def _write(out: Path, trained: _Outcome, plan: Plan, dataset: Dataset, fingerpri
     model, record = trained.model, trained.record
     with atomic.new_folder(out) as folder:
         model.save(folder / KERAS_FILE)
+        if dataset.by_chance:
+            write_learnt(folder, (path.removeprefix(f"{dataset.train.name}/") for path in dataset.train.paths))
         # The recipe scales pixels itself, so nothing comes before the model.
         steps = Preprocessing(
             input_shape, "grayscale" if input_shape[2] == 1 else "rgb", temperature=temperature_of(record)

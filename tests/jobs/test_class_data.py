@@ -5,12 +5,13 @@ import shutil
 from importlib.util import find_spec
 
 import numpy as np
+import pandas as pd
 import pytest
 from job_cases import Watching
 from PIL import Image
 
 from batchclf.core.run_record import SplitRecord
-from batchclf.errors import JobFileError
+from batchclf.errors import DataError, JobFileError
 from batchclf.jobs.check import check_job
 from batchclf.jobs.job_file import load_job
 from batchclf.jobs.runner import load_data, run_job
@@ -61,7 +62,7 @@ def trained(tmp_path_factory):
 def again(trained, tmp_path, monkeypatch):
     """The same in a folder of its own, to be changed."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    shutil.copytree(trained[0], tmp_path / "people")
+    shutil.copytree(trained[0], tmp_path / "people", symlinks=True)
     return tmp_path / "people"
 
 
@@ -89,6 +90,8 @@ def test_a_later_report_gets_the_same_split(trained):
 
 def test_a_run_of_an_earlier_version_is_split_as_it_was(trained):
     _, record, _ = trained
+    # Its bundle did not tell what it had learnt from, as another model's cannot.
+    record = dataclasses.replace(record, model=dataclasses.replace(record.model, digest="0" * 64))
     old = dataclasses.replace(record, dataset=dataclasses.replace(record.dataset, split=None))
     plain = dataclasses.replace(
         record, dataset=dataclasses.replace(record.dataset, split=SplitRecord(None, None, seed=4))
@@ -110,6 +113,77 @@ def test_a_loaded_model_fixes_size_and_colour(again):
     ]
     warned = {each.key: each.line for each in check_job(job)[1] if each.state == "warning"}
     assert warned == {"data.input_size": 5, "data.color": 6}
+
+
+def test_what_a_loaded_model_has_learnt_from_never_becomes_test(again):
+    job = load_job(write_job(again, DATA))
+    before = {name: set(split.paths) for name, split in load_data(job, lambda line: None).splits.items()}
+    for person, label in ((0, "a"), (3, "b"), (99, "a"), (98, "b"), (97, "b")):  # the first two are there already
+        shutil.copy(next((again / "photos" / label).glob("*.png")), again / "photos" / label / f"p{person}_new.png")
+    said = []
+    text = DATA.replace("0.25", "0.5").replace("seed = 4", "seed = 5")
+    dataset = load_data(load_job(write_job(again, text)), said.append)
+    known = {path.removeprefix("train/") for path in before["train"]}
+    people = {path.partition("/")[2].partition("_")[0] for path in known}  # groups are people in both classes
+    for name, split in dataset.splits.items():
+        paths = {path.removeprefix(f"{name}/") for path in split.paths}
+        assert {path for path in paths if path.partition("/")[2].partition("_")[0] in people} == (
+            paths if name == "train" else set()
+        )
+        assert known <= paths or name == "test"
+    assert {"test/a/p99_new.png", "test/b/p98_new.png", "test/b/p97_new.png"} <= set(dataset.test.paths)
+    assert sum(len(split.paths) for split in dataset.splits.values()) == 53
+    more = len(dataset.train.paths) - len(known)
+    assert more == sum(f"p{person}" in people for person in (0, 3))
+    also = f", {more} more of their groups" if more else ""
+    line = f"the model has learnt from {len(known)} images here: they are train{also}, the other "
+    assert f"{line}{len(dataset.test.paths)} are test" in said
+
+
+def test_a_later_report_splits_as_the_model_had_it(again):
+    for number in range(3):
+        shutil.copy(next((again / "photos" / "b").glob("*.png")), again / "photos" / "b" / f"p{50 + number}_0.png")
+    job = load_job(write_job(again, DATA))
+    _, run = run_job(job, Watching(), ["batchclf", "run", "night.toml"])
+    record = read_record(run)
+    dataset, splits = load_data(job, lambda line: None), splits_again(record, lambda line: None)
+    assert record.dataset.test_images == len(splits["test"].paths) == len(dataset.test.paths)
+    assert {path for name in splits for path in splits[name].paths} == {
+        path for split in dataset.splits.values() for path in split.paths
+    }
+    rows = pd.read_csv(run / "predictions.csv")
+    assert set(rows[rows["split"] == "test"]["path"]) == set(splits["test"].paths)
+
+
+def test_a_model_that_has_learnt_from_all_of_them_leaves_nothing_to_test(again):
+    job = load_job(write_job(again, DATA))
+    for path in load_data(job, lambda line: None).test.paths:
+        (again / "photos" / path.removeprefix("test/")).unlink()
+    with pytest.raises(DataError, match="photos leaves no test images") as caught:
+        load_data(job, lambda line: None)
+    assert caught.value.hint == "put images there that it has not learnt from"
+
+
+def test_images_that_have_gone_since_are_not_missed(again):
+    """Without any image of a class to train on, as where old ones are moved away."""
+    job = load_job(write_job(again, DATA))
+    for path in load_data(job, lambda line: None).train.paths:
+        if path.startswith("train/a/"):
+            (again / "photos" / path.removeprefix("train/")).unlink()
+    dataset = load_data(job, lambda line: None)
+    assert set(dataset.train.labels) == {1}
+    assert set(dataset.test.labels) == {0, 1}
+
+
+def test_of_folders_that_a_model_has_not_learnt_from_chance_decides(again):
+    shutil.move(again / "photos", again / "old")
+    for number in range(40):
+        path = again / "photos" / "ab"[number % 2] / f"q{number}_0.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(next((again / "old" / "a").glob("*.png")), path)
+    text = DATA.replace(f'group_by = "{GROUP}"', "")
+    dataset = load_data(load_job(write_job(again, text)), lambda line: None)
+    assert (len(dataset.train.paths), len(dataset.test.paths)) == (30, 10)
 
 
 def test_a_test_share_beside_train_and_test_is_warned_of(again):
