@@ -9,7 +9,8 @@ from batchclf.data.catalog import DATASET_NAMES
 from batchclf.errors import UsageError
 
 if TYPE_CHECKING:
-    from batchclf.core.types import Dataset, Say
+    from batchclf.cli.console import Console
+    from batchclf.core.types import Dataset
     from batchclf.models.base import Base
 
 _OF_FOLDERS = ("test_share", "group_by", "input_size", "color", "store")
@@ -52,7 +53,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_training_data(args: argparse.Namespace, say: "Say", base: "Base | None" = None) -> "Dataset":
+def load_training_data(args: argparse.Namespace, console: "Console", base: "Base | None" = None) -> "Dataset":
     """Load what the options name, class folders as large as a base wants them.
 
     Raises UsageError where the options do not go together, and what loading raises.
@@ -66,7 +67,7 @@ def load_training_data(args: argparse.Namespace, say: "Say", base: "Base | None"
             )
         from batchclf.data.catalog import load_dataset
 
-        return load_dataset(args.dataset, data_dir=args.data_dir, say=say)
+        return load_dataset(args.dataset, data_dir=args.data_dir, say=console.say)
     if args.data_dir is not None:
         raise UsageError(
             "--data-dir: for a data set by name only, not with --data", hint="leave it out, or give --dataset NAME"
@@ -75,7 +76,8 @@ def load_training_data(args: argparse.Namespace, say: "Say", base: "Base | None"
 
     return load_class_folders(
         args.data,
-        say=say,
+        say=console.say,
+        progress=console.progress,
         test_share=args.test_share,
         group=args.group_by,
         seed=args.seed,

@@ -1,6 +1,7 @@
 """Plain values that one room hands to the next."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from operator import le
 from typing import Literal
@@ -14,6 +15,15 @@ ResizeMode = Literal["fast", "exact"]
 
 Say = Callable[[str], None]
 """Takes one line for the person who watches; the command line decides where it goes."""
+
+Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
+"""Shows how far something is, of so many steps (None: not known); what it gives moves on by some."""
+
+
+@contextmanager
+def unseen(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show no progress: nobody watches."""
+    yield lambda steps: None
 
 
 @dataclass(frozen=True, slots=True)

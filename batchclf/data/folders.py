@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from batchclf.core.types import ColorMode, Dataset, ResizeMode, Say, Split
+from batchclf.core.types import ColorMode, Dataset, Progress, ResizeMode, Say, Split, unseen
 from batchclf.data.class_folders import read_class_map
 from batchclf.data.class_split import (
     Part,
@@ -36,6 +36,7 @@ def load_class_folders(
     resize: ResizeMode = "fast",
     store: Store = "auto",
     learnt: Collection[str] | None = None,
+    progress: Progress = unseen,
 ) -> Dataset:
     """Load `root/train/CLASS/*` and `root/test/CLASS/*`, or `root/CLASS/*` of which a part of each class is test.
 
@@ -81,7 +82,8 @@ def load_class_folders(
     to_learn = names if as_learnt is None else ()
     _check_enough(root, to_learn, train, test, group)
     shape, mode = settle_input(listed, size, color_mode, say)
-    train_split, test_split = read_parts([train, test], InputFormat(shape, mode, resize), store, left_out, say)
+    to = InputFormat(shape, mode, resize)
+    train_split, test_split = read_parts([train, test], to, store, left_out, say, progress)
     left_out.sum_up(len(train.files) + len(test.files))
     _check_readable(root, to_learn, train_split, test_split)
     origin = f"class folders in {root}, {how}"

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.types import ColorMode, ResizeMode, Say, Split
+from batchclf.core.types import ColorMode, Progress, ResizeMode, Say, Split, unseen
 from batchclf.data.class_split import Part
 from batchclf.data.decoding import read_image
 from batchclf.data.left_out import LeftOut
@@ -39,21 +39,25 @@ class _Piece:
     lines: list[str]
 
 
-def read_parts(parts: Sequence[Part], to: InputFormat, store: Store, left_out: LeftOut, say: Say) -> list[Split]:
+def read_parts(
+    parts: Sequence[Part], to: InputFormat, store: Store, left_out: LeftOut, say: Say, progress: Progress = unseen
+) -> list[Split]:
     """Read the images of each part at the input's size; those that cannot be read are left out.
 
     `store` is as for `choose_store`. Raises DataError where memory or disk does not hold the pixels, OSError where
     files cannot be opened for want of memory or handles.
     """
-    new_pixels = choose_store(store, sum(len(part.files) for part in parts), to.shape, say)
+    images = sum(len(part.files) for part in parts)
+    new_pixels = choose_store(store, images, to.shape, say)
     splits = []
-    for part in parts:
-        with new_pixels(len(part.files)) as pixels:
-            splits.append(_read(part, to, pixels, left_out))
+    with progress("reading images", images) as advance:
+        for part in parts:
+            with new_pixels(len(part.files)) as pixels:
+                splits.append(_read(part, to, pixels, left_out, advance))
     return splits
 
 
-def _read(part: Part, to: InputFormat, pixels: Pixels, left_out: LeftOut) -> Split:
+def _read(part: Part, to: InputFormat, pixels: Pixels, left_out: LeftOut, advance: Callable[[int], None]) -> Split:
     kept = np.zeros(len(part.files), bool)
     done = 0
     for piece in _pieces(part, to):
@@ -62,6 +66,7 @@ def _read(part: Part, to: InputFormat, pixels: Pixels, left_out: LeftOut) -> Spl
         pixels.add(piece.images)
         kept[done : done + len(piece.kept)] = piece.kept
         done += len(piece.kept)
+        advance(len(piece.kept))
     readable = part.only(part.name, kept)
     paths = tuple(f"{part.name}/{file}" for file in readable.files)
     return Split(part.name, pixels.array(), readable.labels, paths, readable.groups)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from batchclf.core.run_record import DatasetRecord, RunRecord
-from batchclf.core.types import Dataset, Say
+from batchclf.core.types import Dataset, Progress, Say, unseen
 from batchclf.data.catalog import load_dataset
 from batchclf.data.folders import load_class_folders
 from batchclf.errors import note_published
@@ -53,7 +53,7 @@ def noted_as_published(run: Path) -> Iterator[None]:
         raise
 
 
-def load_data(job: Job, say: Say, base: Base | None = None) -> Dataset | None:
+def load_data(job: Job, say: Say, base: Base | None = None, progress: Progress = unseen) -> Dataset | None:
     """Load the data set that the job names, if it names one; class folders as large as a base wants them.
 
     For class folders a model that will be loaded fixes shape, colour and classes; a line says where the job has others.
@@ -73,7 +73,7 @@ def load_data(job: Job, say: Say, base: Base | None = None) -> Dataset | None:
         options["learnt"] = bundle.learnt()
     split = split_record(job)
     how = {} if split is None else split_options(split)
-    return load_class_folders(job.directory or Path(), say=say, store=data.store, **options, **how)
+    return load_class_folders(job.directory or Path(), say=say, store=data.store, progress=progress, **options, **how)
 
 
 def will_train(job: Job) -> bool:
@@ -88,7 +88,7 @@ def _fill(
     check_formats(tuple(job.spec.scoring.format))
     with steps.step("load data"):
         base = open_job_base(job, watcher.say) if trains else None
-        dataset = load_data(job, watcher.say, base)
+        dataset = load_data(job, watcher.say, base, watcher.progress)
         if dataset is not None:
             watcher.say(f"data: {dataset.origin}")
     with steps.step("train model" if trains else "load model"):

@@ -55,6 +55,7 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         _, run = run_job(load_job(write_job(folder, DATA)), watching, ["batchclf", "run", "night.toml"])
+    assert watching.steps["reading images"] == 48
     return folder, read_record(run), watching.lines
 
 
