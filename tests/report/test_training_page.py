@@ -63,6 +63,13 @@ def test_of_a_training_that_is_not_known_the_curves_are_left():
     assert "Test accuracy" in page.tables["epochs"][0]
 
 
+def test_what_was_measured_without_the_average_over_mirrored_images_is_told():
+    alone, averaged = (read(html_of(settings={"average_mirrored": each})) for each in (False, True))
+    assert "of the epoch that was kept, of the network by itself" in averaged.text
+    assert "All points are of the network by itself" in averaged.sections["learning"]
+    assert "network by itself" not in alone.text
+
+
 def test_hostile_texts_are_shown_and_nothing_else():
     page = read(html_of(**CASES["hostile"]))
     assert "<script>alert(1)</script>" in page.text
