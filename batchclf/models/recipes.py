@@ -149,7 +149,7 @@ RECIPES = {
         schedule="cosine",
         weight_decay=0.05,
         label_smoothing=0.1,
-        augment=("flip",),
+        augment=("flip", "shift", "erase"),
         average_mirrored=True,
         validation=0.05,
     ),
