@@ -213,7 +213,7 @@ def test_of_many_settings_some_are_in_sight_and_all_behind_a_click():
     )
     behind = {fact.term: fact.value for fact in model.more}
     assert (len(behind), behind["Early stopping"], behind["Augment"]) == (13, "5", "none")
-    assert model.more_title == "All 12 settings of the training"
+    assert model.more_title == "All 13 settings of the training"
     few = facts_view(Findings(record(), (evaluate(sample(FASHION, 50)),))).groups[1]
     assert {fact.term: fact.value for fact in few.facts}["Settings"] == "epochs 3, dropout 0.25, augment off"
     assert few.more == ()
