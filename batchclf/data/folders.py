@@ -52,7 +52,7 @@ def load_class_folders(
 
     `learnt` are the paths below `root`, with `/`, of the images that a model was trained on. Where chance would decide,
     these are train and all others test, as `class_split.split_as_learnt` tells; where none of them is there, chance
-    decides after all.
+    decides after all. `progress` shows how many images have been read.
 
     Unreadable images are left out, the first ones said in a line each and all of them counted in one. Raises UsageError
     where `group` is no regular expression; DataError where there are no class folders, fewer than two classes, a class

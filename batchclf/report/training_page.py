@@ -20,7 +20,7 @@ from batchclf.report.view_facts import (
     training_line,
 )
 from batchclf.report.view_format import count, decimal, duration, moment, percent, percent_interval, visible
-from batchclf.report.view_learning import LearningView, learning_view
+from batchclf.report.view_learning import LearningView, learning_of
 from batchclf.report.view_numbers import Measure
 from batchclf.report.view_regularisation import RegularisationView, regularisation_view
 from batchclf.report.view_temperature import TemperatureView, temperature_view
@@ -73,12 +73,7 @@ class TrainingView:
 
 def training_view(model: TrainedModel, *, generated: datetime) -> TrainingView:
     """Put together what the page shows; `generated` is an aware time."""
-    learning = learning_view(
-        model.history,
-        model.training,
-        stops_early=bool(model.settings.get("early_stopping")),
-        averages_mirrored=bool(model.settings.get("average_mirrored")),
-    )
+    learning = learning_of(model.history, model.training, model.settings)
     temperature, regularisation = temperature_view(model.training), regularisation_view(model.training)
     headline = visible(f"{model.recipe} trained on {model.data}")
     sections = (

@@ -18,7 +18,7 @@ from batchclf.report.view_format import (
     points_interval,
     signed,
 )
-from batchclf.report.view_learning import LearningView, learning_view
+from batchclf.report.view_learning import LearningView, learning_of
 from batchclf.report.view_nights import NightsView, nights_view
 from batchclf.report.view_regularisation import RegularisationView, regularisation_view
 
@@ -89,12 +89,7 @@ def gap_view(findings: Findings) -> GapView:
     """Show the gap, or why there is none, with learning curves, copies between the splits and earlier runs."""
     gap = findings.gap
     model, nights = findings.record.model, nights_view(findings)
-    learning = learning_view(
-        model.history,
-        model.training,
-        stops_early=bool(model.settings.get("early_stopping")),
-        averages_mirrored=bool(model.settings.get("average_mirrored")),
-    )
+    learning = learning_of(model.history, model.training, model.settings)
     variants = regularisation_view(model.training)
     if gap is None:
         return GapView(_why_missing(findings), "", "", "", (), "", (), (), "", learning, variants, None, nights)

@@ -110,6 +110,20 @@ def learning_view(
     )
 
 
+def learning_of(
+    history: Mapping[str, Sequence[float]],
+    training: TrainingRecord | None,
+    settings: Mapping[str, int | float | str | bool],
+) -> LearningView:
+    """Show the training of a model that was made with these settings, as `learning_view` does."""
+    return learning_view(
+        history,
+        training,
+        stops_early=bool(settings.get("early_stopping")),
+        averages_mirrored=bool(settings.get("average_mirrored")),
+    )
+
+
 def _curves(history: Mapping[str, Sequence[float]]) -> tuple[Curve, ...]:
     curves = []
     for metric in ("accuracy", "loss"):
