@@ -116,7 +116,8 @@ class _Fit:
         steps_an_epoch = -(-len(self._train) // plan.batch_size)
         planned = phase.end - first + 1
         optimizer = make_optimizer(plan, phase.learning_rate, planned * steps_an_epoch)
-        xla = plan.xla and planned * (len(self._train) // plan.batch_size) >= XLA_STEPS
+        enough = planned * (len(self._train) // plan.batch_size) >= XLA_STEPS
+        xla = plan.xla and enough and not _draws(self._model)
         steps = Steps(self._model, optimizer, self._train, plan, self._weights, xla=xla, say=self._watch.say)
         if self._state:
             self._restore(self._state, optimizer)
@@ -212,6 +213,11 @@ def class_weights(labels: NDArray[np.int64]) -> NDArray[np.float64]:
     """
     counts = np.bincount(labels)
     return np.where(counts > 0, len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1)), 0.0)
+
+
+def _draws(model: Any) -> bool:
+    """Whether layers draw random numbers, as dropout does: XLA takes many times as long for them on a processor."""
+    return any("seed_generator" in variable.path for variable in model.variables)
 
 
 def _values(variables: Sequence[Any]) -> Arrays:
