@@ -75,6 +75,12 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         help="let the model average its logits for an image and its mirror image, which takes twice as long",
     )
     against.add_argument(
+        "--members",
+        type=positive,
+        metavar="N",
+        help="train N networks of the recipe side by side, and let the model average their logits",
+    )
+    against.add_argument(
         "--compare-regularisation",
         action="store_true",
         help="also train with dropout, weight decay, early stopping and augmentation, and keep in the bundle what each "
@@ -131,6 +137,7 @@ def train_settings(args: argparse.Namespace, base: "Base | None") -> TrainSettin
         label_smoothing=args.label_smoothing,
         augment=args.augment,
         average_mirrored=args.average_mirrored,
+        members=args.members,
         class_weights=args.class_weights,
         compare_regularisation=args.compare_regularisation,
         checkpoint_every=args.checkpoint_every,

@@ -72,6 +72,10 @@ EXPLAINED: dict[str, tuple[str, str]] = {
         "The model averages its logits for an image and its mirror image; the recipe's own unless given.",
         "false",
     ),
+    "model.members": (
+        "Networks trained side by side, whose logits the model averages; the recipe's own unless given.",
+        "2",
+    ),
     "model.compare_regularisation": (
         "true also trains with each remedy against overfitting, and shows what it does.",
         "false",

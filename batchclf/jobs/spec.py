@@ -72,6 +72,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     label_smoothing: Below1 | None = None
     augment: Text | None = None
     average_mirrored: bool | None = None
+    members: Positive | None = None
     compare_regularisation: bool = False
     checkpoint_every: NotNegative = CHECKPOINT_SECONDS
     base: PathText | None = None

@@ -36,6 +36,7 @@ def settings_of(job: Job, base: Base | None) -> TrainSettings:
         label_smoothing=model.label_smoothing,
         augment=model.augment,
         average_mirrored=model.average_mirrored,
+        members=model.members,
         class_weights=model.class_weights,
         compare_regularisation=model.compare_regularisation,
         recipe_folder=job.path.resolve().parent,

@@ -149,14 +149,21 @@ def set_trainable(backbone: Any, trainable: bool) -> None:
 
 
 def _before_head(model: Any) -> Features | None:
+    return _before_head_of(model.outputs[0])
+
+
+def _before_head_of(tensor: Any) -> Features | None:
     import keras
 
-    tensor = model.outputs[0]
     flat = len(tensor.shape) == 2
     while True:
         operation, node = _made_by(tensor)
         kind = type(operation).__name__
-        if _averages_calls(kind, node):  # of an image and its mirror image: see average_mirrored
+        if kind == "Average":
+            # Of the calls of one network, as for mirror images, the first tells; see average_mirrored.
+            networks = {id(_made_by(each)[0]): each for each in reversed(node.input_tensors)}
+            if len(networks) > 1:
+                return _joined([_before_head_of(each) for each in reversed(networks.values())])
             tensor = node.input_tensors[0]
             continue
         if len(node.input_tensors) != 1:
@@ -171,9 +178,14 @@ def _before_head(model: Any) -> Features | None:
         tensor = before
 
 
-def _averages_calls(kind: str, node: Any) -> bool:
-    """Tell whether a call averages what one layer gave in several calls."""
-    return kind == "Average" and len({id(_made_by(tensor)[0]) for tensor in node.input_tensors}) == 1
+def _joined(members: list[Features | None]) -> Features | None:
+    """Put the features of several networks side by side: a Dense layer on them is the mean of one on each."""
+    import keras
+
+    found = [each for each in members if each is not None and len(each.tensor.shape) == 2]
+    if len(found) < len(members):
+        return None
+    return Features(keras.layers.Concatenate(name="features")([each.tensor for each in found]), found[0].cut)
 
 
 def _inside(inner: Any, source: Any) -> Features | None:

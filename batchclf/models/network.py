@@ -1,4 +1,4 @@
-"""The network that is trained: built by its recipe or on a base, with dropout before its last layer if asked for."""
+"""The network that is trained, by its recipe or on a base, and the averages that the finished model gives."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from batchclf.models.transfer import build_on
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A Keras model, and the part of it that comes from a base."""
+    """A Keras model with an output for each member, and the part of it that comes from a base."""
 
     model: Any
     backbone: Any | None = None
@@ -48,8 +48,35 @@ def build_network(
     tf.config.experimental.enable_op_determinism()
     if base is not None:
         return Network(*build_on(base, input_shape, classes, dropout=plan.dropout))
-    model = build_checked(recipe, input_shape, classes, plan.recipe)
-    return Network(with_dropout(model, plan.dropout) if plan.dropout else model)
+    members = []
+    for _ in range(plan.members):
+        model = build_checked(recipe, input_shape, classes, plan.recipe)
+        members.append(with_dropout(model, plan.dropout) if plan.dropout else model)
+    return Network(members[0] if plan.members == 1 else side_by_side(members, input_shape))
+
+
+def side_by_side(members: list[Any], input_shape: tuple[int, int, int]) -> Any:
+    """Give a Keras model of (n, *input_shape) uint8 images that has the logits of each member as an output.
+
+    The members get numbers behind their names.
+    """
+    import keras
+
+    image = keras.Input(input_shape, dtype="uint8", name="image")
+    for number, member in enumerate(members, 1):
+        member.name = f"{member.name}_{number}"
+    return keras.Model(image, [member(image) for member in members], name="members")
+
+
+def average_members(model: Any) -> Any:
+    """Give a Keras model whose logits are the mean of those of the members, which it shares with `model`.
+
+    Networks that begin with other weights make other mistakes (Lakshminarayanan 2017, "deep ensembles", averages
+    probabilities).
+    """
+    import keras
+
+    return keras.Model(model.inputs, keras.layers.Average(name="logits")(model.outputs), name="mean_of_members")
 
 
 def average_mirrored(model: Any, input_shape: tuple[int, int, int]) -> Any:

@@ -24,8 +24,9 @@ class TrainSettings:
     the share of the training images that are held out, 0 to below 1. `early_stopping` is after how many epochs
     without a lower validation loss it ends, 0 never. `class_weights` "balanced" lets each class count alike.
     With `average_mirrored` the model averages its logits for each image and its mirror image; a recipe's own True needs
-    "flip" in `augment`. With `compare_regularisation` the plan is also trained with each remedy against overfitting. A
-    checkpoint is written when `checkpoint_every` seconds have passed since the last one.
+    "flip" in `augment`. It also averages those of its `members`, networks that the recipe builds. With
+    `compare_regularisation` the plan is also trained with each remedy against overfitting. A checkpoint is written when
+    `checkpoint_every` seconds have passed since the last one.
 
     With a `base` that is fine-tuned there is no recipe: it is frozen for `frozen_epochs`, half of all unless given.
     """
@@ -42,6 +43,7 @@ class TrainSettings:
     weight_decay: float | None = None
     label_smoothing: float | None = None
     average_mirrored: bool | None = None
+    members: int | None = None
     augment: str | None = None
     class_weights: ClassWeights = "none"
     recipe_folder: Path | None = None
@@ -77,6 +79,7 @@ class Plan:
     label_smoothing: float
     augmentation: Augmentation
     average_mirrored: bool
+    members: int
     class_weights: ClassWeights
     xla: bool
     base: BaseFacts | None = None
@@ -98,6 +101,7 @@ class Plan:
             "label_smoothing": self.label_smoothing,
             "augment": str(self.augmentation),
             "average_mirrored": self.average_mirrored,
+            "members": self.members,
             "class_weights": self.class_weights,
         }
 
@@ -121,6 +125,7 @@ def make_plan(recipe: Recipe, settings: TrainSettings) -> Plan:
         label_smoothing=_chosen(settings.label_smoothing, recipe.label_smoothing),
         augmentation=augmentation,
         average_mirrored=_averaged(recipe, settings, augmentation),
+        members=int(_chosen(settings.members, recipe.members)),
         class_weights=settings.class_weights,
         xla=recipe.xla,
         base=_base_facts(settings, epochs),
@@ -155,6 +160,13 @@ def _check(plan: Plan) -> None:
         raise UsageError(f"learning_rate is {plan.learning_rate}", hint="give a number above 0, such as 0.001")
     if not 0 <= plan.weight_decay < float("inf"):
         raise UsageError(f"weight_decay is {plan.weight_decay}", hint="give a number from 0 on, such as 0.01")
+    if plan.members < 1:
+        raise UsageError(f"members is {plan.members}", hint="give a whole number from 1 on")
+    if plan.members > 1 and plan.base is not None:
+        raise UsageError(
+            "members are the networks that a recipe builds; a base that is fine-tuned has one",
+            hint="leave members (--members) away, or the base",
+        )
     if plan.early_stopping and not plan.validation:
         raise UsageError(
             "early stopping needs validation images, which are split from train; the test images choose nothing",

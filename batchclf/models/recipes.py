@@ -20,9 +20,10 @@ class Recipe:
     (n, classes) float32 logits. The other values are what is done unless something else is asked for: Adam's
     `learning_rate` and its `schedule`, decoupled `weight_decay` (AdamW; not of biases and normalisation),
     `label_smoothing`, the kinds of `augment`, whether the model averages its logits for an image and its mirror image
-    (`average_mirrored`, where `augment` has "flip"), the share of the training images held out for `validation`, and
-    after how many epochs without a lower validation loss `early_stopping` ends, 0 never. `xla` lets XLA compile the
-    steps, which makes dense networks faster and convolutions, on a processor, many times slower.
+    (`average_mirrored`, where `augment` has "flip"), of how many `members` it averages them, networks that are built
+    and trained side by side, the share of the training images held out for `validation`, and after how many epochs
+    without a lower validation loss `early_stopping` ends, 0 never. `xla` lets XLA compile the steps, which makes dense
+    networks faster and convolutions, on a processor, many times slower.
     """
 
     build: Callable[[tuple[int, int, int], int], Any]
@@ -35,6 +36,7 @@ class Recipe:
     label_smoothing: float = 0.0
     augment: tuple[str, ...] = ()
     average_mirrored: bool = False
+    members: int = 1
     validation: float = 0.0
     early_stopping: int = 0
     xla: bool = False

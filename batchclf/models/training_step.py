@@ -164,12 +164,13 @@ class Steps:
         tf = tensorflow_or_error()
         images = augment(images, self._plan.augmentation, self._plan.seed, self._optimizer.iterations.value)
         with tf.GradientTape() as tape:
-            logits = self._model(images, training=True)
-            # With what the layers add to it (weight decay of theirs), as Keras reports it.
-            loss = self._loss(labels, logits) + sum(self._model.losses)
+            members = _members(self._model(images, training=True))
+            # With what the layers add to it (weight decay of theirs), as Keras reports it. A sum, so that each member
+            # learns as it would alone: from the loss of their mean they would learn to lean on each other.
+            loss = sum(self._loss(labels, logits) for logits in members) + sum(self._model.losses)
         variables = self._model.trainable_variables
         self._optimizer.apply(tape.gradient(loss, variables), variables)
-        self.sums.add(loss, logits, labels)
+        self.sums.add(loss / len(members), _mean(members), labels)
 
 
 class Measurement:
@@ -202,9 +203,19 @@ class Measurement:
             yield self._measure(tf.constant(samples.images[batch]), tf.constant(samples.labels[batch]))
 
     def _batch(self, images: Any, labels: Any) -> Any:
-        logits = self._model(images, training=False)
-        self._sums.add(self._loss(labels, logits) + sum(self._model.losses), logits, labels)
+        members = _members(self._model(images, training=False))
+        logits = _mean(members)
+        self._sums.add(self._loss(labels, logits) + sum(self._model.losses) / len(members), logits, labels)
         return logits
+
+
+def _members(outputs: Any) -> list[Any]:
+    """List the (n, classes) logits of each member of a network."""
+    return outputs if isinstance(outputs, list) else [outputs]
+
+
+def _mean(logits: list[Any]) -> Any:
+    return sum(logits) / len(logits)
 
 
 def training_loss(smoothing: float, class_weights: NDArray[np.float64] | None) -> Any:

@@ -124,7 +124,7 @@ def _measures(model: TrainedModel) -> tuple[Measure, ...]:
     measures.append(Measure("Epochs", count(training.epochs), planned))
     loss = _at(model.history, "val_loss", training.kept_epoch)
     if loss is not None:
-        alone = ", of the network by itself" if model.settings.get("average_mirrored") else ""
+        alone = ", without mirror images" if model.settings.get("average_mirrored") else ""
         measures.append(
             Measure(f"{training.measured_on.capitalize()} loss", decimal(loss), f"of the epoch that was kept{alone}")
         )

@@ -10,9 +10,9 @@ from batchclf.core.training import Held, TrainingRecord
 from batchclf.core.words import counted
 from batchclf.report.view_format import NOTHING, count, decimal, listed, percent
 
-_AVERAGED = (
-    " All points are of the network by itself; the model averages its logits for each image and its mirror image, and "
-    "is measured so everywhere else."
+_MIRRORED = (
+    " All points are without mirror images; the model averages its logits for each image and its mirror image, and is "
+    "measured so everywhere else."
 )
 
 MOST_EPOCHS = 100
@@ -64,12 +64,13 @@ def learning_view(
     *,
     stops_early: bool = False,
     averages_mirrored: bool = False,
+    members: int = 1,
 ) -> LearningView:
     """Show a model's training history; values that are not finite are shown as missing.
 
     Without `training`, as in models of old, the `val_*` metrics are those of the test split. `stops_early` tells that
     the validation loss could have ended the training, `averages_mirrored` that the model averages its logits for each
-    image and its mirror image, which the network that was trained did not.
+    image and its mirror image, which the network that was trained did not. `members` is how many networks it averages.
     """
     held: Held = "test" if training is None else training.measured_on
     curves = _curves(history)
@@ -103,7 +104,7 @@ def learning_view(
         best=best if epochs > 1 else None,
         kept=kept,
         sentence=_sentence(epochs, best, losses, held, training),
-        chosen=_chosen(training, stops_early) + (_AVERAGED if averages_mirrored else ""),
+        chosen=_chosen(training, stops_early) + _averaged(members, mirrored=averages_mirrored),
         columns=tuple(name for name, _, _ in series),
         rows=rows,
         part=f"showing {len(rows)} of {count(epochs)} epochs" if len(rows) < epochs else "",
@@ -121,7 +122,18 @@ def learning_of(
         training,
         stops_early=bool(settings.get("early_stopping")),
         averages_mirrored=bool(settings.get("average_mirrored")),
+        members=int(settings.get("members", 1)),
     )
+
+
+def _averaged(members: int, *, mirrored: bool) -> str:
+    sentence = ""
+    if members > 1:
+        sentence = (
+            f" The model averages the logits of {members} networks that were trained side by side; the train loss is "
+            "the mean of theirs, all other points are of the averaged logits."
+        )
+    return sentence + (_MIRRORED if mirrored else "")
 
 
 def _curves(history: Mapping[str, Sequence[float]]) -> tuple[Curve, ...]:

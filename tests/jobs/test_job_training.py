@@ -54,6 +54,7 @@ weight_decay = 0.01
 label_smoothing = 0.05
 augment = "shift"
 average_mirrored = true
+members = 2
 """
 
 
@@ -74,6 +75,7 @@ def test_every_key_reaches_the_training_and_the_report(job_of):
         "label_smoothing": 0.05,
         "augment": "shift",
         "average_mirrored": True,
+        "members": 2,
     }
     training = read_record(run).model.training
     assert training == load_bundle(job_of(KEYS).bundle).info.training

@@ -62,6 +62,7 @@ def test_the_bundle_records_how_it_came_about(digits, digits_bundle):
         "label_smoothing": 0.0,
         "augment": "none",
         "average_mirrored": False,
+        "members": 1,
         "class_weights": "none",
     }
     assert info.parameters == 64 * 128 + 128 + 128 * 10 + 10

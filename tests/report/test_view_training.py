@@ -80,8 +80,16 @@ def test_which_images_chose_what(changes, stops_early, sentence, chosen):
 def test_the_average_over_mirrored_images_is_told_beside_the_curves():
     views = [learning_view(history(), training(), averages_mirrored=each) for each in (True, False)]
     assert views[0].chosen == (
-        f"{views[1].chosen} All points are of the network by itself; the model averages its logits for each image and "
+        f"{views[1].chosen} All points are without mirror images; the model averages its logits for each image and "
         "its mirror image, and is measured so everywhere else."
+    )
+
+
+def test_how_many_networks_are_averaged_is_told_beside_the_curves():
+    views = [learning_view(history(), training(), members=members) for members in (3, 1)]
+    assert views[0].chosen == (
+        f"{views[1].chosen} The model averages the logits of 3 networks that were trained side by side; the train loss "
+        "is the mean of theirs, all other points are of the averaged logits."
     )
 
 
@@ -212,8 +220,8 @@ def test_of_many_settings_some_are_in_sight_and_all_behind_a_click():
         "6,000 held out for validation"
     )
     behind = {fact.term: fact.value for fact in model.more}
-    assert (len(behind), behind["Early stopping"], behind["Augment"]) == (13, "5", "none")
-    assert model.more_title == "All 13 settings of the training"
+    assert (len(behind), behind["Early stopping"], behind["Augment"]) == (14, "5", "none")
+    assert model.more_title == "All 14 settings of the training"
     few = facts_view(Findings(record(), (evaluate(sample(FASHION, 50)),))).groups[1]
     assert {fact.term: fact.value for fact in few.facts}["Settings"] == "epochs 3, dropout 0.25, augment off"
     assert few.more == ()

@@ -22,6 +22,7 @@ SETTINGS = {
     "label_smoothing": 0.0,
     "augment": "",
     "average_mirrored": False,
+    "members": 1,
     "class_weights": "none",
 }
 TEMPERATURE = TemperatureRecord(1.62, 6000, (0.4123, 0.3456), (0.0512, 0.0101))

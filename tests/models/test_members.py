@@ -1,0 +1,158 @@
+"""A model that averages several networks; the oracles are its members by themselves, and Keras' own training."""
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from batchclf.core.types import Dataset, Split
+from batchclf.errors import UsageError
+from batchclf.models.base import BaseOptions, open_base
+from batchclf.models.recipes import RECIPES
+from batchclf.models.runtimes import open_runtime
+from batchclf.models.train import TrainSettings, recipe_and_plan, train
+from batchclf.models.transfer import build_on
+
+if find_spec("tensorflow") is None:
+    pytest.skip("TensorFlow is not installed", allow_module_level=True)
+
+
+def _train(dataset, out, **settings):
+    settings = TrainSettings(**{"recipe": "mlp", "epochs": 2, "seed": 3, **settings})
+    return train(dataset, settings, out, say=lambda line: None, on_epoch=lambda number, metrics: None)
+
+
+@pytest.fixture(scope="module")
+def mirrored(digits, tmp_path_factory):
+    """Three members, each averaged over mirrored images as well."""
+    folder = tmp_path_factory.mktemp("members")
+    return _train(digits, folder / "model", members=3, augment="flip", average_mirrored=True, validation=0.2)
+
+
+def _keras(bundle):
+    import keras
+
+    return keras.models.load_model(bundle.original_path)
+
+
+def _members(model):
+    """List the networks in it, by name."""
+    import keras
+
+    inner = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    deeper = [each for layer in inner for each in _members(layer)]
+    return deeper or sorted(inner, key=lambda layer: layer.name)
+
+
+def _logits(model, images):
+    return np.asarray(model(images, training=False), np.float64)
+
+
+def test_logits_are_the_mean_of_the_members(digits, mirrored):
+    model, images = _keras(mirrored), digits.test.images
+    members = _members(model)
+    assert [member.name for member in members] == ["mlp_1", "mlp_2", "mlp_3"]
+    views = (images, images[:, :, ::-1])
+    of_each = [np.mean([_logits(member, each) for each in views], axis=0) for member in members]
+    assert np.abs(of_each[0] - of_each[1]).max() > 0.5
+    np.testing.assert_allclose(_logits(model, images), np.mean(of_each, axis=0), atol=1e-5)
+
+
+def test_each_runtime_averages_and_what_is_measured_is_the_mean(digits, mirrored):
+    from scipy.special import softmax
+
+    record, images = mirrored.info.training, digits.test.images
+    logits = _logits(_keras(mirrored), images)
+    for name in ("onnx", "tensorflow"):
+        answers = open_runtime(mirrored, name).probabilities(images)
+        np.testing.assert_allclose(answers, softmax(logits / record.temperature.temperature, axis=1), atol=1e-5)
+    assert record.final["test"].correct == (logits.argmax(axis=1) == digits.test.labels).sum()
+    assert mirrored.info.settings["members"] == 3
+    assert mirrored.info.parameters == 3 * ((64 + 1) * 128 + (128 + 1) * 10)
+
+
+def test_each_member_is_trained_as_keras_trains_it_alone(digits, tmp_path):
+    """The members' starts are drawn one after the other; the batches are the same for all of them."""
+    import keras
+
+    bundle = _train(digits, tmp_path / "model", members=2, batch_size=32)
+    train, test = digits.train, digits.test
+    keras.utils.set_random_seed(3)
+    alone = [RECIPES["mlp"].build(train.images.shape[1:], 10) for _ in range(2)]
+    losses = []
+    for network in alone:
+        network.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        orders = np.random.default_rng(3)
+        for _ in range(2):
+            order = orders.permutation(len(train.images))
+            batches = [order[start : start + 32] for start in range(0, len(order), 32)]
+            of_batches = [network.train_on_batch(train.images[each], train.labels[each]) for each in batches]
+            losses.append(np.average(of_batches, weights=[len(each) for each in batches]))
+    for member, network in zip(_members(_keras(bundle)), alone, strict=True):
+        np.testing.assert_allclose(_logits(member, test.images), _logits(network, test.images), rtol=1e-3, atol=2e-3)
+    history = bundle.info.history
+    np.testing.assert_allclose(history["loss"], np.mean(np.reshape(losses, (2, 2)), axis=0), rtol=1e-4)
+    mean = np.mean([_logits(network, test.images) for network in alone], axis=0)
+    assert history["val_accuracy"][-1] == pytest.approx(np.mean(mean.argmax(axis=1) == test.labels), abs=0.002)
+
+
+def test_the_same_seed_gives_the_same_members_also_from_a_checkpoint(digits, tmp_path):
+    settings = {"members": 2, "recipe": "cnn", "epochs": 1, "batch_size": 128}
+    whole = _train(digits, tmp_path / "whole", **settings)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(more, left):
+        raise Killed
+
+    again = tmp_path / "again"
+    asked = TrainSettings(seed=3, checkpoint_every=0, **settings)
+    for _ in range(2):
+        with pytest.raises(Killed):
+            train(digits, asked, again, say=lambda line: None, on_epoch=lambda *_: None, on_images=kill)
+    said = []
+    ended = train(digits, asked, again, say=said.append, on_epoch=lambda *_: None)
+    assert said[0].startswith("going on with the training")
+    assert ended.onnx_path.read_bytes() == whole.onnx_path.read_bytes()
+
+
+def test_fine_tuning_begins_with_the_features_of_all_members(digits, mirrored):
+    import keras
+
+    lines = []
+    base = open_base(BaseOptions(mirrored.path), say=lines.append)
+    assert lines[-1] == "features: the 384 values before layer 'logits'"
+    model, _ = build_on(base, (8, 8, 1), 3)
+    images = digits.test.images
+    of_new = keras.Model(model.inputs[0], model.get_layer("logits").input)(images)
+    of_members = [
+        keras.Model(member.inputs[0], member.get_layer("logits").input)(images) for member in _members(_keras(mirrored))
+    ]
+    np.testing.assert_allclose(of_new, np.concatenate(of_members, axis=1), atol=1e-5)
+
+
+def test_dropout_comes_into_each_member(digits, tmp_path):
+    bundle = _train(digits, tmp_path / "model", members=2, dropout=0.5, epochs=1)
+    kinds = [type(member.layers[-2]).__name__ for member in _members(_keras(bundle))]
+    assert kinds == ["Dropout", "Dropout"]
+
+
+def test_members_are_counted_from_one_and_not_for_a_base(digits, mirrored):
+    with pytest.raises(UsageError, match="members is 0"):
+        recipe_and_plan(TrainSettings(members=0))
+    base = open_base(BaseOptions(mirrored.path), say=lambda line: None)
+    with pytest.raises(UsageError, match="a base that is fine-tuned has one"):
+        recipe_and_plan(TrainSettings(base=base, members=2))
+    assert recipe_and_plan(TrainSettings(base=base))[1].members == 1
+
+
+def test_members_in_colour(tmp_path):
+    random = np.random.default_rng(5)
+    labels = np.arange(48) % 2
+    images = random.integers(0, 256, (48, 16, 12, 3), np.uint8)
+    splits = [Split(name, images, labels, tuple(f"{name}/{i}.png" for i in range(48))) for name in ("train", "test")]
+    dataset = Dataset("noise", ("a", "b"), *splits, "made in a test")
+    bundle = _train(dataset, tmp_path / "cnn", recipe="cnn", epochs=1, members=2)
+    answers = open_runtime(bundle, "onnx").probabilities
+    np.testing.assert_allclose(answers(images), answers(images[:, :, ::-1]), rtol=1e-3)
