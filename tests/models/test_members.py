@@ -1,5 +1,6 @@
 """A model that averages several networks; the oracles are its members by themselves, and Keras' own training."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -147,12 +148,14 @@ def test_members_are_counted_from_one_and_not_for_a_base(digits, mirrored):
     assert recipe_and_plan(TrainSettings(base=base))[1].members == 1
 
 
-def test_members_in_colour(tmp_path):
+def test_a_recipe_may_have_members_of_its_own_also_in_colour(tmp_path, monkeypatch):
+    monkeypatch.setitem(RECIPES, "pair", replace(RECIPES["cnn"], members=2))
     random = np.random.default_rng(5)
     labels = np.arange(48) % 2
     images = random.integers(0, 256, (48, 16, 12, 3), np.uint8)
     splits = [Split(name, images, labels, tuple(f"{name}/{i}.png" for i in range(48))) for name in ("train", "test")]
     dataset = Dataset("noise", ("a", "b"), *splits, "made in a test")
-    bundle = _train(dataset, tmp_path / "cnn", recipe="cnn", epochs=1, members=2)
+    bundle = _train(dataset, tmp_path / "large", recipe="pair", epochs=1)
+    assert [member.name for member in _members(_keras(bundle))] == ["cnn_1", "cnn_2"]
     answers = open_runtime(bundle, "onnx").probabilities
     np.testing.assert_allclose(answers(images), answers(images[:, :, ::-1]), rtol=1e-3)
