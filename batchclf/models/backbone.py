@@ -47,7 +47,7 @@ def find_features(path: Path, model: Any) -> Features:
     without such a layer is taken whole where it gives (n, height, width, channels) or ends in pooling. Raises
     ModelError for any other.
     """
-    found = _before_head(model)
+    found = _before_head(model.outputs[0])
     if found is not None:
         rank = len(found.tensor.shape)
         if rank in (2, 4):
@@ -148,11 +148,8 @@ def set_trainable(backbone: Any, trainable: bool) -> None:
             layer.trainable = False
 
 
-def _before_head(model: Any) -> Features | None:
-    return _before_head_of(model.outputs[0])
-
-
-def _before_head_of(tensor: Any) -> Features | None:
+def _before_head(tensor: Any) -> Features | None:
+    """Go back from a model's output to what its last Dense layer takes."""
     import keras
 
     flat = len(tensor.shape) == 2
@@ -160,10 +157,11 @@ def _before_head_of(tensor: Any) -> Features | None:
         operation, node = _made_by(tensor)
         kind = type(operation).__name__
         if kind == "Average":
-            # Of the calls of one network, as for mirror images, the first tells; see average_mirrored.
-            networks = {id(_made_by(each)[0]): each for each in reversed(node.input_tensors)}
+            networks: dict[int, Any] = {}
+            for each in node.input_tensors:  # of one network's calls, as for mirror images, the first tells
+                networks.setdefault(id(_made_by(each)[0]), each)
             if len(networks) > 1:
-                return _joined([_before_head_of(each) for each in reversed(networks.values())])
+                return _joined([_before_head(each) for each in networks.values()])
             tensor = node.input_tensors[0]
             continue
         if len(node.input_tensors) != 1:
@@ -194,7 +192,7 @@ def _inside(inner: Any, source: Any) -> Features | None:
 
     if len(inner.inputs) != 1 or len(inner.outputs) != 1:
         return None
-    found = _before_head(inner)
+    found = _before_head(inner.outputs[0])
     if found is None:
         return None
     part = keras.Model(inner.inputs[0], found.tensor, name=inner.name)

@@ -155,7 +155,7 @@ def test_a_recipe_may_have_members_of_its_own_also_in_colour(tmp_path, monkeypat
     images = random.integers(0, 256, (48, 16, 12, 3), np.uint8)
     splits = [Split(name, images, labels, tuple(f"{name}/{i}.png" for i in range(48))) for name in ("train", "test")]
     dataset = Dataset("noise", ("a", "b"), *splits, "made in a test")
-    bundle = _train(dataset, tmp_path / "large", recipe="pair", epochs=1)
+    bundle = _train(dataset, tmp_path / "pair", recipe="pair", epochs=1)
     assert [member.name for member in _members(_keras(bundle))] == ["cnn_1", "cnn_2"]
     answers = open_runtime(bundle, "onnx").probabilities
     np.testing.assert_allclose(answers(images), answers(images[:, :, ::-1]), rtol=1e-3)
