@@ -68,7 +68,11 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         help="spread this share of each label over all classes",
     )
     kinds = "; ".join(f"{kind}: {meaning}" for kind, meaning in KINDS.items())
-    against.add_argument("--augment", metavar="KIND,…", help=f"change training images at random ({kinds}; or none)")
+    against.add_argument(
+        "--augment",
+        metavar="KIND,…",
+        help=f"change training images at random ({kinds}; or none; slashes between those of several members)",
+    )
     against.add_argument(
         "--average-mirrored",
         action=argparse.BooleanOptionalAction,

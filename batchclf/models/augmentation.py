@@ -18,20 +18,38 @@ KINDS = {
     "erase": "make a rectangle of every second image black (random erasing)",
 }
 
+_OTHER_DRAW = 7919  # primes far apart, so that seeds next to each other share no numbers
+_OTHER_MEMBER = 15485863
+
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The kinds of change, in the order of `KINDS`; none leaves images as they are."""
+    """The kinds of change, in the order of `KINDS`; none leaves images as they are.
 
-    kinds: tuple[str, ...] = ()
+    `of_members` has those of each member of a model, and begins again where there are more members.
+    """
+
+    of_members: tuple[tuple[str, ...], ...] = ((),)
+
+    def kinds(self, member: int) -> tuple[str, ...]:
+        """Give the kinds for a member, counted from 0."""
+        return self.of_members[member % len(self.of_members)]
+
+    def all_have(self, kind: str) -> bool:
+        """Whether the images of each member are changed so."""
+        return all(kind in kinds for kinds in self.of_members)
 
     def __str__(self) -> str:
-        """As `--augment` takes it: `flip,shift`, or `none`."""
-        return ",".join(self.kinds) or "none"
+        """As `--augment` takes it: `flip,shift`, `none`, or `flip,shift/flip,erase` for two members."""
+        return "/".join(",".join(kinds) or "none" for kinds in self.of_members)
 
 
 def parse_augmentation(text: str) -> Augmentation:
-    """Read `flip,shift` or `none`. Raises UsageError for another kind."""
+    """Read `flip,shift`, `none`, or some of these with slashes between them. Raises UsageError for another kind."""
+    return Augmentation(tuple(_parse_kinds(each) for each in text.split("/")))
+
+
+def _parse_kinds(text: str) -> tuple[str, ...]:
     kinds = [] if text.strip() == "none" else [each.strip() for each in text.split(",")]
     for kind in kinds:
         if kind not in KINDS:
@@ -39,26 +57,28 @@ def parse_augmentation(text: str) -> Augmentation:
                 f"there is no augmentation '{kind}'",
                 hint=f"choose some of {', '.join(KINDS)} with commas between them, or none",
             )
-    return Augmentation(tuple(kind for kind in KINDS if kind in kinds))
+    return tuple(kind for kind in KINDS if kind in kinds)
 
 
-def augment(images: Any, augmentation: Augmentation, seed: int, step: Any) -> Any:
-    """Change a batch, (n, height, width, channels) uint8, inside a graph of TensorFlow.
+def augment(images: Any, augmentation: Augmentation, seed: int, step: Any, member: int = 0) -> Any:
+    """Change a batch, (n, height, width, channels) uint8, for a member, inside a graph of TensorFlow.
 
-    What happens follows from `seed`, the number of the training `step` (a tensor) and the place in the batch alone, so
-    a training that is gone on with after an interruption sees the same images.
+    What happens follows from `seed`, the number of the training `step` (a tensor), the member and the place in the
+    batch alone, so a training that is gone on with after an interruption sees the same images.
     """
     import tensorflow as tf
 
     for number, kind in enumerate(KINDS):
-        if kind in augmentation.kinds:
-            seeds = tf.stack([tf.constant(seed * len(KINDS) + number, tf.int64), tf.cast(step, tf.int64)])
+        if kind in augmentation.kinds(member):
+            first = seed * len(KINDS) + number + member * _OTHER_MEMBER
+            seeds = tf.stack([tf.constant(first, tf.int64), tf.cast(step, tf.int64)])
 
             def draw(
                 count: int, low: float = 0.0, high: float = 1.0, *, of: int = 0, seeds: Any = seeds, tf: Any = tf
             ) -> Any:
                 """Draw (n,) float32 numbers from [low, high); `of` tells apart draws of the same kind."""
-                return tf.random.stateless_uniform((count,), seeds + tf.constant([of * 7919, 0], tf.int64), low, high)
+                these = seeds + tf.constant([of * _OTHER_DRAW, 0], tf.int64)
+                return tf.random.stateless_uniform((count,), these, low, high)
 
             images = _CHANGES[kind](images, draw, tf.shape(images)[0])
     return images

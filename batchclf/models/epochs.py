@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from batchclf.core.types import Say
 from batchclf.errors import DeadlineError, ModelError
 from batchclf.models.checkpoint import Arrays, Checkpoint, Course
+from batchclf.models.network import Network
 from batchclf.models.plan import Plan
 from batchclf.models.training_step import Measurement, Samples, Steps
 
@@ -58,7 +59,7 @@ class Trained:
 
 
 def fit(
-    model: Any,
+    network: Network,
     train: Samples,
     held: Samples,
     plan: Plan,
@@ -66,7 +67,7 @@ def fit(
     checkpoint: Checkpoint,
     watch: Watch,
 ) -> Trained:
-    """Train a Keras model of uint8 images (n, height, width, channels) to logits.
+    """Train a network of uint8 images (n, height, width, channels) to logits.
 
     Each epoch has all training images once, in an order drawn anew, the last smaller batch included; then the `held`
     images are measured: with early stopping the weights with the least loss on them are kept. History: `loss`,
@@ -74,16 +75,16 @@ def fit(
     seed gives the same weights on the same machine, also where a training was ended and is gone on with from the
     checkpoint. Raises ModelError where a loss is not a number, and what `watch` and TensorFlow raise.
     """
-    return _Fit(model, train, held, plan, checkpoint, watch).run(phases)
+    return _Fit(network, train, held, plan, checkpoint, watch).run(phases)
 
 
 class _Fit:
     def __init__(
-        self, model: Any, train: Samples, held: Samples, plan: Plan, checkpoint: Checkpoint, watch: Watch
+        self, network: Network, train: Samples, held: Samples, plan: Plan, checkpoint: Checkpoint, watch: Watch
     ) -> None:
-        self._model, self._train, self._plan = model, train, plan
+        self._members, self._model, self._train, self._plan = network.members, network.model, train, plan
         self._checkpoint, self._watch = checkpoint, watch
-        self._held, self._measurement = held, Measurement(model, train.images.shape[1:])
+        self._held, self._measurement = held, Measurement(network.model, train.images.shape[1:])
         self._weights = class_weights(train.chosen_labels()) if plan.class_weights == "balanced" else None
         self._course, self._state = checkpoint.load(watch.say) or (Course(), [])
         self._began = time.monotonic() - self._course.seconds
@@ -118,7 +119,7 @@ class _Fit:
         optimizer = make_optimizer(plan, phase.learning_rate, planned * steps_an_epoch)
         enough = planned * (len(self._train) // plan.batch_size) >= XLA_STEPS
         xla = plan.xla and enough and not _draws(self._model)
-        steps = Steps(self._model, optimizer, self._train, plan, self._weights, xla=xla, say=self._watch.say)
+        steps = Steps(self._members, optimizer, self._train, plan, self._weights, xla=xla, say=self._watch.say)
         if self._state:
             self._restore(self._state, optimizer)
             steps.sums.assign(course.loss, course.right)

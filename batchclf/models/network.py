@@ -14,9 +14,10 @@ from batchclf.models.transfer import build_on
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A Keras model with an output for each member, and the part of it that comes from a base."""
+    """A Keras model with an output for each member, the members, and the part of it that comes from a base."""
 
     model: Any
+    members: tuple[Any, ...]
     backbone: Any | None = None
 
     def set_trainable(self, trainable: bool) -> None:
@@ -47,12 +48,13 @@ def build_network(
     keras.utils.set_random_seed(plan.seed)
     tf.config.experimental.enable_op_determinism()
     if base is not None:
-        return Network(*build_on(base, input_shape, classes, dropout=plan.dropout))
+        model, backbone = build_on(base, input_shape, classes, dropout=plan.dropout)
+        return Network(model, (model,), backbone)
     members = []
     for _ in range(plan.members):
         model = build_checked(recipe, input_shape, classes, plan.recipe)
         members.append(with_dropout(model, plan.dropout) if plan.dropout else model)
-    return Network(members[0] if plan.members == 1 else side_by_side(members, input_shape))
+    return Network(members[0] if plan.members == 1 else side_by_side(members, input_shape), tuple(members))
 
 
 def side_by_side(members: list[Any], input_shape: tuple[int, int, int]) -> Any:

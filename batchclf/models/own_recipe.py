@@ -145,6 +145,8 @@ def _as_recipe(found: Any, name: str, places: list[Path]) -> Recipe:
         for what, value in (("epochs", found.epochs), ("batch_size", found.batch_size)):
             if not isinstance(value, int) or value < 1:
                 raise UsageError(f"the recipe {name} has {what}={value!r}", hint="give a whole number from 1")
+        if not isinstance(found.augment, str):
+            raise UsageError(f"the recipe {name} has augment={found.augment!r}", hint='write augment="flip,shift"')
         build, text = found.build, f"the build function of {name}"
     else:
         build, text = found, name

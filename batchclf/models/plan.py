@@ -109,7 +109,10 @@ class Plan:
 def make_plan(recipe: Recipe, settings: TrainSettings) -> Plan:
     """Fill in the recipe's own values. Raises UsageError for values that no training can have."""
     augment = settings.augment
-    augmentation = Augmentation(recipe.augment) if augment is None else parse_augmentation(augment)
+    members = int(_chosen(settings.members, recipe.members))
+    augmentation = parse_augmentation(recipe.augment if augment is None else augment)
+    if augment is None:  # a recipe's own, for as many of its members as are wanted
+        augmentation = Augmentation(augmentation.of_members[: max(1, members)])
     epochs = settings.epochs or recipe.epochs
     plan = Plan(
         recipe=FINE_TUNE if settings.base else settings.recipe,
@@ -125,7 +128,7 @@ def make_plan(recipe: Recipe, settings: TrainSettings) -> Plan:
         label_smoothing=_chosen(settings.label_smoothing, recipe.label_smoothing),
         augmentation=augmentation,
         average_mirrored=_averaged(recipe, settings, augmentation),
-        members=int(_chosen(settings.members, recipe.members)),
+        members=members,
         class_weights=settings.class_weights,
         xla=recipe.xla,
         base=_base_facts(settings, epochs),
@@ -144,7 +147,7 @@ def _base_facts(settings: TrainSettings, epochs: int) -> BaseFacts | None:
 def _averaged(recipe: Recipe, settings: TrainSettings, augmentation: Augmentation) -> bool:
     """A recipe's own average needs mirrored training images: who leaves those out may have letters or digits."""
     asked = settings.average_mirrored
-    return recipe.average_mirrored and "flip" in augmentation.kinds if asked is None else asked
+    return recipe.average_mirrored and augmentation.all_have("flip") if asked is None else asked
 
 
 def _chosen(asked: float | None, own: float) -> float:
@@ -162,6 +165,12 @@ def _check(plan: Plan) -> None:
         raise UsageError(f"weight_decay is {plan.weight_decay}", hint="give a number from 0 on, such as 0.01")
     if plan.members < 1:
         raise UsageError(f"members is {plan.members}", hint="give a whole number from 1 on")
+    different = len(plan.augmentation.of_members)
+    if different > max(1, plan.members):
+        raise UsageError(
+            f"augment '{plan.augmentation}' is for {different} members, and there is {plan.members}",
+            hint=f"give members = {different} (--members {different}), or fewer kinds with slashes between them",
+        )
     if plan.members > 1 and plan.base is not None:
         raise UsageError(
             "members are the networks that a recipe builds; a base that is fine-tuned has one",

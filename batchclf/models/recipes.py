@@ -19,11 +19,12 @@ class Recipe:
     The model takes (n, height, width, channels) uint8 images as they are on disk, scales them itself, and gives
     (n, classes) float32 logits. The other values are what is done unless something else is asked for: Adam's
     `learning_rate` and its `schedule`, decoupled `weight_decay` (AdamW; not of biases and normalisation),
-    `label_smoothing`, the kinds of `augment`, whether the model averages its logits for an image and its mirror image
-    (`average_mirrored`, where `augment` has "flip"), of how many `members` it averages them, networks that are built
-    and trained side by side, the share of the training images held out for `validation`, and after how many epochs
-    without a lower validation loss `early_stopping` ends, 0 never. `xla` lets XLA compile the steps, which makes dense
-    networks faster and convolutions, on a processor, many times slower.
+    `label_smoothing`, how images are changed (`augment`, as the option has it: "flip,shift", or "flip,shift/flip,erase"
+    for two members), whether the model averages its logits for an image and its mirror image (`average_mirrored`,
+    where `augment` has "flip"), of how many `members` it averages them, networks that are built and trained side by
+    side, the share of the training images held out for `validation`, and after how many epochs without a lower
+    validation loss `early_stopping` ends, 0 never. `xla` lets XLA compile the steps, which makes dense networks faster
+    and convolutions, on a processor, many times slower.
     """
 
     build: Callable[[tuple[int, int, int], int], Any]
@@ -34,7 +35,7 @@ class Recipe:
     schedule: Schedule = "constant"
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
-    augment: tuple[str, ...] = ()
+    augment: str = "none"
     average_mirrored: bool = False
     members: int = 1
     validation: float = 0.0
@@ -138,7 +139,7 @@ RECIPES = {
         learning_rate=0.003,
         schedule="cosine",
         weight_decay=0.05,
-        augment=("flip",),
+        augment="flip",
         average_mirrored=True,
         validation=0.05,
     ),
@@ -151,7 +152,7 @@ RECIPES = {
         schedule="cosine",
         weight_decay=0.05,
         label_smoothing=0.1,
-        augment=("flip", "shift", "erase"),
+        augment="flip,shift,erase",
         average_mirrored=True,
         validation=0.05,
     ),

@@ -29,7 +29,7 @@ def remedies(plan: Plan) -> tuple[Remedy, ...]:
     A remedy that the plan has already is left out.
     """
     as_it_is = replace(plan, validation=plan.validation or VALIDATION)
-    augmentation = Augmentation(("flip", "shift"))
+    augmentation = Augmentation((("flip", "shift"),))
     held_out = "" if plan.validation else f" --validation {as_it_is.validation:g}"
     changes: dict[str, tuple[Plan, str]] = {}
     if not plan.dropout:
@@ -38,7 +38,7 @@ def remedies(plan: Plan) -> tuple[Remedy, ...]:
         changes["weight decay"] = replace(as_it_is, weight_decay=_WEIGHT_DECAY), f"--weight-decay {_WEIGHT_DECAY}"
     if not plan.early_stopping:
         changes["early stopping"] = replace(as_it_is, early_stopping=_PATIENCE), f"--early-stopping {_PATIENCE}"
-    if not plan.augmentation.kinds:
+    if plan.augmentation == Augmentation():
         changes["augmentation"] = replace(as_it_is, augmentation=augmentation), f"--augment {augmentation}"
     return (
         Remedy(AS_IT_IS, as_it_is, ""),

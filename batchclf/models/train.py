@@ -146,7 +146,7 @@ class _Training:
         network = build_network(self._recipe, self._base, plan, shape, len(dataset.class_names))
         model = network.model
         checkpoint = self._checkpoint(remedy, self._key(plan, model))
-        fitted = fit(model, train, held or _all(dataset.test), plan, _phases(plan, network), checkpoint, self._watch)
+        fitted = fit(network, train, held or _all(dataset.test), plan, _phases(plan, network), checkpoint, self._watch)
         measurement = fitted.measurement
         if plan.members > 1:
             model = average_members(model)

@@ -74,11 +74,14 @@ class Sums:
 
 
 class Steps:
-    """Training steps. The images stay uint8; those of a block of steps are gathered before TensorFlow is called."""
+    """Training steps of a network's members, side by side.
+
+    The images stay uint8; those of a block of steps are gathered before TensorFlow is called.
+    """
 
     def __init__(
         self,
-        model: Any,
+        members: tuple[Any, ...],
         optimizer: Any,
         samples: Samples,
         plan: Plan,
@@ -87,14 +90,15 @@ class Steps:
         xla: bool,
         say: Say,
     ) -> None:
-        self._model, self._optimizer, self._samples, self._plan = model, optimizer, samples, plan
+        self._members, self._optimizer, self._samples, self._plan = members, optimizer, samples, plan
+        self._variables = [variable for member in members for variable in member.trainable_variables]
         self._loss = training_loss(plan.label_smoothing, class_weights)
         self.sums = Sums()
         bytes_a_step = plan.batch_size * int(np.prod(samples.images.shape[1:]))
         self._most = max(1, min(_BLOCK_STEPS, _BLOCK_BYTES // bytes_a_step, len(samples) // plan.batch_size))
         self._rest = len(samples) % plan.batch_size
         self._whole = len(samples) - self._rest
-        optimizer.build(model.trainable_variables)  # variables cannot be made inside a graph
+        optimizer.build(self._variables)  # variables cannot be made inside a graph
         self._compiled = self._compile(say) if xla else None
         self._loop: Any = self._compiled or self._function(plan.batch_size)
         self._last: Any = self._function(self._rest) if self._rest else None
@@ -162,15 +166,15 @@ class Steps:
 
     def _step(self, images: Any, labels: Any) -> None:
         tf = tensorflow_or_error()
-        images = augment(images, self._plan.augmentation, self._plan.seed, self._optimizer.iterations.value)
+        plan, number = self._plan, self._optimizer.iterations.value
+        changed = [augment(images, plan.augmentation, plan.seed, number, each) for each in range(len(self._members))]
         with tf.GradientTape() as tape:
-            members = _members(self._model(images, training=True))
+            logits = [member(each, training=True) for member, each in zip(self._members, changed, strict=True)]
             # With what the layers add to it (weight decay of theirs), as Keras reports it. A sum, so that each member
             # learns as it would alone: from the loss of their mean they would learn to lean on each other.
-            loss = sum(self._loss(labels, logits) for logits in members) + sum(self._model.losses)
-        variables = self._model.trainable_variables
-        self._optimizer.apply(tape.gradient(loss, variables), variables)
-        self.sums.add(loss / len(members), _mean(members), labels)
+            loss = sum(self._loss(labels, each) for each in logits) + sum(sum(each.losses) for each in self._members)
+        self._optimizer.apply(tape.gradient(loss, self._variables), self._variables)
+        self.sums.add(loss / len(logits), _mean(logits), labels)
 
 
 class Measurement:
@@ -203,15 +207,11 @@ class Measurement:
             yield self._measure(tf.constant(samples.images[batch]), tf.constant(samples.labels[batch]))
 
     def _batch(self, images: Any, labels: Any) -> Any:
-        members = _members(self._model(images, training=False))
+        outputs = self._model(images, training=False)
+        members = outputs if isinstance(outputs, list) else [outputs]
         logits = _mean(members)
         self._sums.add(self._loss(labels, logits) + sum(self._model.losses) / len(members), logits, labels)
         return logits
-
-
-def _members(outputs: Any) -> list[Any]:
-    """List the (n, classes) logits of each member of a network."""
-    return outputs if isinstance(outputs, list) else [outputs]
 
 
 def _mean(logits: list[Any]) -> Any:

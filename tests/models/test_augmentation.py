@@ -17,10 +17,10 @@ def _batch(height=14, width=28, channels=1, count=200):
     return np.random.default_rng(0).integers(1, 256, (count, height, width, channels), np.uint8)
 
 
-def _changed(images, *kinds, seed=3, step=0):
+def _changed(images, *kinds, seed=3, step=0, member=0):
     import tensorflow as tf
 
-    changed = augment(tf.constant(images), Augmentation(kinds), seed, tf.constant(step)).numpy()
+    changed = augment(tf.constant(images), Augmentation((kinds,)), seed, tf.constant(step), member).numpy()
     assert changed.dtype == np.uint8
     assert changed.shape == images.shape
     return changed
@@ -79,11 +79,11 @@ def test_a_rectangle_of_about_half_of_the_images_is_erased():
     assert 4 <= widths.min() <= widths.max() <= 12
 
 
-def test_what_happens_follows_from_seed_and_step_alone():
+def test_what_happens_follows_from_seed_step_and_member_alone():
     kinds = ("flip", "shift", "erase")
     first = _changed(_batch(), *kinds)
     np.testing.assert_array_equal(first, _changed(_batch(), *kinds))
-    for other in ({"seed": 4}, {"step": 1}):
+    for other in ({"seed": 4}, {"step": 1}, {"member": 1}):
         assert (_changed(_batch(), *kinds, **other) != first).any()
 
 
@@ -93,7 +93,16 @@ def test_kinds_are_read_in_any_order_and_written_in_one():
     assert str(Augmentation()) == "none"
 
 
-@pytest.mark.parametrize("text", ["rotate", "flip;shift", "", "none,flip"])
+def test_each_member_may_have_kinds_of_its_own():
+    two = parse_augmentation("shift,flip / none")
+    assert [two.kinds(member) for member in range(3)] == [("flip", "shift"), (), ("flip", "shift")]
+    assert (two.all_have("flip"), two.all_have("shift")) == (False, False)
+    assert parse_augmentation("flip/shift,flip").all_have("flip")
+    assert parse_augmentation(str(two)) == two
+    assert str(two) == "flip,shift/none"
+
+
+@pytest.mark.parametrize("text", ["rotate", "flip;shift", "", "none,flip", "flip/", "flip/turn"])
 def test_another_kind_is_answered_with_the_known_ones(text):
     with pytest.raises(UsageError, match="there is no augmentation") as caught:
         parse_augmentation(text)

@@ -8,6 +8,7 @@ import pytest
 
 from batchclf.core.types import Dataset, Split
 from batchclf.errors import UsageError
+from batchclf.models.augmentation import augment, parse_augmentation
 from batchclf.models.base import BaseOptions, open_base
 from batchclf.models.recipes import RECIPES
 from batchclf.models.runtimes import open_runtime
@@ -72,22 +73,27 @@ def test_each_runtime_averages_and_what_is_measured_is_the_mean(digits, mirrored
     assert mirrored.info.parameters == 3 * ((64 + 1) * 128 + (128 + 1) * 10)
 
 
-def test_each_member_is_trained_as_keras_trains_it_alone(digits, tmp_path):
-    """The members' starts are drawn one after the other; the batches are the same for all of them."""
+@pytest.mark.parametrize("augmentation", ["none", "shift", "shift/erase"])
+def test_each_member_is_trained_as_keras_trains_it_alone(digits, tmp_path, augmentation):
+    """Their starts are drawn one after the other; the batches are the same for all, changed for each by itself."""
     import keras
 
-    bundle = _train(digits, tmp_path / "model", members=2, batch_size=32)
+    bundle = _train(digits, tmp_path / "model", members=2, batch_size=32, augment=augmentation)
     train, test = digits.train, digits.test
     keras.utils.set_random_seed(3)
     alone = [RECIPES["mlp"].build(train.images.shape[1:], 10) for _ in range(2)]
     losses = []
-    for network in alone:
+    for member, network in enumerate(alone):
         network.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         orders = np.random.default_rng(3)
         for _ in range(2):
             order = orders.permutation(len(train.images))
             batches = [order[start : start + 32] for start in range(0, len(order), 32)]
-            of_batches = [network.train_on_batch(train.images[each], train.labels[each]) for each in batches]
+            of_batches = []
+            for each in batches:
+                changes = parse_augmentation(augmentation), 3, network.optimizer.iterations.value, member
+                images = augment(keras.ops.convert_to_tensor(train.images[each]), *changes)
+                of_batches.append(network.train_on_batch(images, train.labels[each]))
             losses.append(np.average(of_batches, weights=[len(each) for each in batches]))
     for member, network in zip(_members(_keras(bundle)), alone, strict=True):
         np.testing.assert_allclose(_logits(member, test.images), _logits(network, test.images), rtol=1e-3, atol=2e-3)
@@ -146,6 +152,28 @@ def test_members_are_counted_from_one_and_not_for_a_base(digits, mirrored):
     with pytest.raises(UsageError, match="a base that is fine-tuned has one"):
         recipe_and_plan(TrainSettings(base=base, members=2))
     assert recipe_and_plan(TrainSettings(base=base))[1].members == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "augmentation", "mirrored"),
+    [
+        ({}, "flip,shift/flip", True),
+        ({"members": 1}, "flip,shift", True),
+        ({"members": 3}, "flip,shift/flip", True),
+        ({"augment": "flip/shift"}, "flip/shift", False),  # one member may have letters or digits
+        ({"augment": "flip"}, "flip", True),
+    ],
+)
+def test_what_the_images_of_members_are_changed_by(monkeypatch, settings, augmentation, mirrored):
+    monkeypatch.setitem(RECIPES, "pair", replace(RECIPES["cnn"], members=2, augment="flip,shift/flip"))
+    plan = recipe_and_plan(TrainSettings(recipe="pair", **settings))[1]
+    assert (plan.as_settings()["augment"], plan.average_mirrored) == (augmentation, mirrored)
+
+
+def test_kinds_for_more_members_than_there_are():
+    with pytest.raises(UsageError, match="is for 2 members, and there is 1") as caught:
+        recipe_and_plan(TrainSettings(augment="flip,shift/flip"))
+    assert "--members 2" in caught.value.hint
 
 
 def test_a_recipe_may_have_members_of_its_own_also_in_colour(tmp_path, monkeypatch):
