@@ -28,7 +28,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="share of the training images held out, in each class; only they choose anything (0: none)",
     )
-    group.add_argument("--learning-rate", type=_number(0), metavar="RATE", help="Adam's learning rate")
+    group.add_argument("--learning-rate", type=_number(0), metavar="RATE", help="learning rate of the optimizer")
     group.add_argument(
         "--schedule",
         choices=("constant", "cosine"),
@@ -60,7 +60,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         metavar="RATE",
         help="leave out this share of the last layer's inputs at random",
     )
-    against.add_argument("--weight-decay", type=_number(0), metavar="RATE", help="pull weights towards 0 (AdamW)")
+    against.add_argument("--weight-decay", type=_number(0), metavar="RATE", help="pull weights towards 0")
     against.add_argument(
         "--label-smoothing",
         type=_number(0, 1),

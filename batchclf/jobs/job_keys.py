@@ -51,7 +51,7 @@ EXPLAINED: dict[str, tuple[str, str]] = {
         "Share of the training images held out, in each class; only they choose anything.",
         "0.1",
     ),
-    "model.learning_rate": ("Adam's learning rate; the recipe's own unless given.", "0.001"),
+    "model.learning_rate": ("The learning rate of the recipe's optimizer; the recipe's own unless given.", "0.001"),
     "model.schedule": (
         'The learning rate over the steps, "constant" or "cosine"; the recipe\'s own unless given.',
         '"cosine"',
@@ -65,8 +65,7 @@ EXPLAINED: dict[str, tuple[str, str]] = {
     "model.weight_decay": ("Pulls weights towards 0, against overfitting; the recipe's own unless given.", "0.1"),
     "model.label_smoothing": ("Share of each label spread over all classes; the recipe's own unless given.", "0.05"),
     "model.augment": (
-        'Changes training images at random: "flip", "shift", "erase" with commas between, or "none"; slashes between '
-        "those of several members.",
+        'Changes training images at random: "flip,shift,erase", some or "none"; with slashes each member its own.',
         '"flip,shift"',
     ),
     "model.average_mirrored": (

@@ -191,7 +191,7 @@ class _Fit:
 
 
 def make_optimizer(plan: Plan, learning_rate: float, steps: int) -> Any:
-    """Make Adam, or AdamW where there is weight decay, with the plan's schedule over so many steps."""
+    """Make the plan's optimizer, with its weight decay, and its schedule over so many steps."""
     import keras
 
     rate: Any = learning_rate
@@ -200,9 +200,11 @@ def make_optimizer(plan: Plan, learning_rate: float, steps: int) -> Any:
         rate = keras.optimizers.schedules.CosineDecay(
             learning_rate / 25, max(1, steps - warm_up), warmup_target=learning_rate, warmup_steps=warm_up
         )
-    if not plan.weight_decay:
-        return keras.optimizers.Adam(rate)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=plan.weight_decay)
+    decay = plan.weight_decay or None
+    if plan.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=decay)
+    else:
+        optimizer = keras.optimizers.Adam(rate, weight_decay=decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 

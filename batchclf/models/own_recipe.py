@@ -11,12 +11,12 @@ from difflib import get_close_matches
 from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 from batchclf.errors import BatchclfError, ModelError, UsageError
 from batchclf.models import recipes
 from batchclf.models.failed_run import is_out_of_memory
-from batchclf.models.recipes import Recipe
+from batchclf.models.recipes import Optimizer, Recipe
 from batchclf.models.user_code import importable, told
 
 _OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -142,11 +142,7 @@ def _attribute(holder: Any, part: str, name: str) -> Any:
 def _as_recipe(found: Any, name: str, places: list[Path]) -> Recipe:
     """Make a Recipe of what the user's name stands for."""
     if isinstance(found, Recipe):
-        for what, value in (("epochs", found.epochs), ("batch_size", found.batch_size)):
-            if not isinstance(value, int) or value < 1:
-                raise UsageError(f"the recipe {name} has {what}={value!r}", hint="give a whole number from 1")
-        if not isinstance(found.augment, str):
-            raise UsageError(f"the recipe {name} has augment={found.augment!r}", hint='write augment="flip,shift"')
+        _check_values(found, name)
         build, text = found.build, f"the build function of {name}"
     else:
         build, text = found, name
@@ -170,6 +166,17 @@ def _as_recipe(found: Any, name: str, places: list[Path]) -> Recipe:
         return replace(found, build=_at_home(build, places))
     lines = (inspect.getdoc(build) or "").strip().splitlines()
     return Recipe(_at_home(build, places), epochs=10, batch_size=32, description=lines[0] if lines else name)
+
+
+def _check_values(recipe: Recipe, name: str) -> None:
+    for what, value in (("epochs", recipe.epochs), ("batch_size", recipe.batch_size)):
+        if not isinstance(value, int) or value < 1:
+            raise UsageError(f"the recipe {name} has {what}={value!r}", hint="give a whole number from 1")
+    if recipe.optimizer not in get_args(Optimizer):
+        known = " or ".join(f'"{each}"' for each in get_args(Optimizer))
+        raise UsageError(f"the recipe {name} has optimizer={recipe.optimizer!r}", hint=f"write {known}")
+    if not isinstance(recipe.augment, str):
+        raise UsageError(f"the recipe {name} has augment={recipe.augment!r}", hint='write augment="flip,shift"')
 
 
 def _at_home(build: Callable[..., Any], places: list[Path]) -> Callable[..., Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from batchclf.errors import UsageError
 from batchclf.models.augmentation import Augmentation, parse_augmentation
-from batchclf.models.recipes import FINE_TUNE, Recipe, Schedule
+from batchclf.models.recipes import FINE_TUNE, Optimizer, Recipe, Schedule
 
 if TYPE_CHECKING:
     from batchclf.models.base import Base  # which needs numpy
@@ -71,6 +71,7 @@ class Plan:
     batch_size: int
     seed: int
     validation: float
+    optimizer: Optimizer
     learning_rate: float
     schedule: Schedule
     early_stopping: int
@@ -93,6 +94,7 @@ class Plan:
             "batch_size": self.batch_size,
             "seed": self.seed,
             "validation": self.validation,
+            "optimizer": self.optimizer,
             "learning_rate": self.learning_rate,
             "schedule": self.schedule,
             "early_stopping": self.early_stopping,
@@ -120,6 +122,7 @@ def make_plan(recipe: Recipe, settings: TrainSettings) -> Plan:
         batch_size=settings.batch_size or recipe.batch_size,
         seed=settings.seed,
         validation=_chosen(settings.validation, recipe.validation),
+        optimizer=recipe.optimizer,
         learning_rate=_chosen(settings.learning_rate, recipe.learning_rate),
         schedule=settings.schedule or recipe.schedule,
         early_stopping=int(_chosen(settings.early_stopping, recipe.early_stopping)),

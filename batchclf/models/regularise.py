@@ -10,7 +10,7 @@ VALIDATION = 0.1
 """Share of the training images held out where the recipe holds out none: all are compared on the same images."""
 
 _DROPOUT = 0.3
-_WEIGHT_DECAY = 0.1
+_WEIGHT_DECAY = {"adam": 0.1, "sgd": 0.005}  # the learning rates of SGD are larger
 _PATIENCE = 3
 
 
@@ -35,7 +35,8 @@ def remedies(plan: Plan) -> tuple[Remedy, ...]:
     if not plan.dropout:
         changes["dropout"] = replace(as_it_is, dropout=_DROPOUT), f"--dropout {_DROPOUT}"
     if not plan.weight_decay:
-        changes["weight decay"] = replace(as_it_is, weight_decay=_WEIGHT_DECAY), f"--weight-decay {_WEIGHT_DECAY}"
+        decay = _WEIGHT_DECAY[plan.optimizer]
+        changes["weight decay"] = replace(as_it_is, weight_decay=decay), f"--weight-decay {decay}"
     if not plan.early_stopping:
         changes["early stopping"] = replace(as_it_is, early_stopping=_PATIENCE), f"--early-stopping {_PATIENCE}"
     if plan.augmentation == Augmentation():

@@ -66,6 +66,7 @@ def test_every_key_reaches_the_training_and_the_report(job_of):
         "batch_size": 64,
         "seed": 4,
         "validation": 0.2,
+        "optimizer": "adam",
         "learning_rate": 0.002,
         "schedule": "cosine",
         "early_stopping": 2,

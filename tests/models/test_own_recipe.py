@@ -178,6 +178,10 @@ def test_an_attribute_that_is_not_there(module, tmp_path):
             "from batchclf.models.recipes import Recipe\nsmall = Recipe(print, 1, 1, '', augment=('flip',))",
             r"has augment=\('flip',\)",
         ),
+        (
+            "from batchclf.models.recipes import Recipe\nsmall = Recipe(print, 1, 1, '', optimizer='muon')",
+            "has optimizer='muon'",
+        ),
     ],
 )
 def test_what_is_no_function_of_shape_and_classes(module, tmp_path, text, said):

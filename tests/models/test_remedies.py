@@ -62,17 +62,23 @@ def _agree(bundle, weights):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
 
 
-def test_weight_decay_and_schedule_are_those_of_keras(digits, tmp_path):
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_optimizer_weight_decay_and_schedule_are_those_of_keras(digits, tmp_path, monkeypatch, name):
     import keras
 
+    monkeypatch.setitem(RECIPES, "mlp", replace(RECIPES["mlp"], optimizer=name))
     dataset = _few(digits)
     bundle = _train(dataset, tmp_path / "out", weight_decay=0.5, schedule="cosine", learning_rate=0.01)
     steps = 2 * 12  # of 180 images in batches of 16
     rate = keras.optimizers.schedules.CosineDecay(0.01 / 25, steps - 4, warmup_target=0.01, warmup_steps=4)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=0.5)
+    if name == "adam":
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=0.5)
+    else:
+        optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=0.5)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     _agree(bundle, _by_keras(dataset, 2, 16, optimizer, loss))
+    assert bundle.info.settings["optimizer"] == name
 
 
 def test_label_smoothing_is_that_of_keras(digits, tmp_path):

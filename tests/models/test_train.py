@@ -54,6 +54,7 @@ def test_the_bundle_records_how_it_came_about(digits, digits_bundle):
         "batch_size": 32,
         "seed": 7,
         "validation": 0.0,
+        "optimizer": "adam",
         "learning_rate": 0.001,
         "schedule": "constant",
         "early_stopping": 0,

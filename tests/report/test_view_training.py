@@ -220,8 +220,8 @@ def test_of_many_settings_some_are_in_sight_and_all_behind_a_click():
         "6,000 held out for validation"
     )
     behind = {fact.term: fact.value for fact in model.more}
-    assert (len(behind), behind["Early stopping"], behind["Augment"]) == (14, "5", "none")
-    assert model.more_title == "All 14 settings of the training"
+    assert (len(behind), behind["Early stopping"], behind["Augment"]) == (15, "5", "none")
+    assert model.more_title == "All 15 settings of the training"
     few = facts_view(Findings(record(), (evaluate(sample(FASHION, 50)),))).groups[1]
     assert {fact.term: fact.value for fact in few.facts}["Settings"] == "epochs 3, dropout 0.25, augment off"
     assert few.more == ()

@@ -14,6 +14,7 @@ SETTINGS = {
     "batch_size": 32,
     "seed": 0,
     "validation": 0.1,
+    "optimizer": "adam",
     "learning_rate": 0.001,
     "schedule": "cosine",
     "early_stopping": 5,
