@@ -60,7 +60,7 @@ def _parse_kinds(text: str) -> tuple[str, ...]:
     return tuple(kind for kind in KINDS if kind in kinds)
 
 
-def augment(images: Any, augmentation: Augmentation, seed: int, step: Any, member: int = 0) -> Any:
+def augment(images: Any, augmentation: Augmentation, seed: int, step: Any, member: int) -> Any:
     """Change a batch, (n, height, width, channels) uint8, for a member, inside a graph of TensorFlow.
 
     What happens follows from `seed`, the number of the training `step` (a tensor), the member and the place in the

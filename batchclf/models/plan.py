@@ -114,7 +114,7 @@ def make_plan(recipe: Recipe, settings: TrainSettings) -> Plan:
     members = int(_chosen(settings.members, recipe.members))
     augmentation = parse_augmentation(recipe.augment if augment is None else augment)
     if augment is None:  # a recipe's own, for as many of its members as are wanted
-        augmentation = Augmentation(augmentation.of_members[: max(1, members)])
+        augmentation = Augmentation(augmentation.of_members[:members])
     epochs = settings.epochs or recipe.epochs
     plan = Plan(
         recipe=FINE_TUNE if settings.base else settings.recipe,
@@ -169,7 +169,7 @@ def _check(plan: Plan) -> None:
     if plan.members < 1:
         raise UsageError(f"members is {plan.members}", hint="give a whole number from 1 on")
     different = len(plan.augmentation.of_members)
-    if different > max(1, plan.members):
+    if different > plan.members:
         raise UsageError(
             f"augment '{plan.augmentation}' is for {different} members, and there is {plan.members}",
             hint=f"give members = {different} (--members {different}), or fewer kinds with slashes between them",
