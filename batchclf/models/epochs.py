@@ -84,7 +84,8 @@ class _Fit:
     ) -> None:
         self._members, self._model, self._train, self._plan = network.members, network.model, train, plan
         self._checkpoint, self._watch = checkpoint, watch
-        self._held, self._measurement = held, Measurement(network.model, train.images.shape[1:])
+        shape = train.images.shape[1:]
+        self._held, self._measurement = held, Measurement(network.model, shape, len(network.members))
         self._weights = class_weights(train.chosen_labels()) if plan.class_weights == "balanced" else None
         self._course, self._state = checkpoint.load(watch.say) or (Course(), [])
         self._began = time.monotonic() - self._course.seconds

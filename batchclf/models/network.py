@@ -14,7 +14,7 @@ from batchclf.models.transfer import build_on
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A Keras model with an output for each member, the members, and the part of it that comes from a base."""
+    """A Keras model that gives the mean of its members' logits, the members, and the part that comes from a base."""
 
     model: Any
     members: tuple[Any, ...]
@@ -50,35 +50,29 @@ def build_network(
     if base is not None:
         model, backbone = build_on(base, input_shape, classes, dropout=plan.dropout)
         return Network(model, (model,), backbone)
-    members = []
-    for _ in range(plan.members):
-        model = build_checked(recipe, input_shape, classes, plan.recipe)
-        members.append(with_dropout(model, plan.dropout) if plan.dropout else model)
-    return Network(members[0] if plan.members == 1 else side_by_side(members, input_shape), tuple(members))
+    built = [build_checked(recipe, input_shape, classes, plan.recipe) for _ in range(plan.members)]
+    if len({id(model) for model in built}) < plan.members:
+        raise ModelError(
+            f"the recipe {plan.recipe} gives the same model again; each of the {plan.members} members needs its own",
+            hint="build the model anew in each call, or set members = 1 (--members 1)",
+        )
+    members = [with_dropout(model, plan.dropout) for model in built] if plan.dropout else built
+    return Network(members[0] if plan.members == 1 else average_members(members, input_shape), tuple(members))
 
 
-def side_by_side(members: list[Any], input_shape: tuple[int, int, int]) -> Any:
-    """Give a Keras model of (n, *input_shape) uint8 images that has the logits of each member as an output.
+def average_members(members: list[Any], input_shape: tuple[int, int, int]) -> Any:
+    """Give a Keras model of (n, *input_shape) uint8 images whose logits are the mean of those of the members.
 
-    The members get numbers behind their names.
+    It shares their layers, and they get numbers behind their names. Networks that begin with other weights make other
+    mistakes (Lakshminarayanan 2017, "deep ensembles", averages probabilities).
     """
     import keras
 
     image = keras.Input(input_shape, dtype="uint8", name="image")
     for number, member in enumerate(members, 1):
         member.name = f"{member.name}_{number}"
-    return keras.Model(image, [member(image) for member in members], name="members")
-
-
-def average_members(model: Any) -> Any:
-    """Give a Keras model whose logits are the mean of those of the members, which it shares with `model`.
-
-    Networks that begin with other weights make other mistakes (Lakshminarayanan 2017, "deep ensembles", averages
-    probabilities).
-    """
-    import keras
-
-    return keras.Model(model.inputs, keras.layers.Average(name="logits")(model.outputs), name="mean_of_members")
+    logits = keras.layers.Average(name="logits")([member(image) for member in members])
+    return keras.Model(image, logits, name="mean_of_members")
 
 
 def average_mirrored(model: Any, input_shape: tuple[int, int, int]) -> Any:

@@ -168,16 +168,18 @@ def _check(plan: Plan) -> None:
         raise UsageError(f"weight_decay is {plan.weight_decay}", hint="give a number from 0 on, such as 0.01")
     if plan.members < 1:
         raise UsageError(f"members is {plan.members}", hint="give a whole number from 1 on")
-    different = len(plan.augmentation.of_members)
-    if different > plan.members:
-        raise UsageError(
-            f"augment '{plan.augmentation}' is for {different} members, and there is {plan.members}",
-            hint=f"give members = {different} (--members {different}), or fewer kinds with slashes between them",
-        )
     if plan.members > 1 and plan.base is not None:
         raise UsageError(
             "members are the networks that a recipe builds; a base that is fine-tuned has one",
             hint="leave members (--members) away, or the base",
+        )
+    different = len(plan.augmentation.of_members)
+    if different > plan.members:
+        there = "a base has one" if plan.base is not None else f"members is {plan.members}"
+        more = "" if plan.base is not None else f"give members = {different} (--members {different}), or "
+        raise UsageError(
+            f"augment '{plan.augmentation}' is for {different} members; {there}",
+            hint=f"{more}give fewer kinds with slashes between them",
         )
     if plan.early_stopping and not plan.validation:
         raise UsageError(

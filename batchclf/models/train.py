@@ -35,7 +35,7 @@ from batchclf.models.bundle import (
 )
 from batchclf.models.checkpoint import Checkpoint, checkpoint_path, versions_key
 from batchclf.models.epochs import Phase, Trained, Watch, fit
-from batchclf.models.network import Network, average_members, average_mirrored, build_network, fine_tuning
+from batchclf.models.network import Network, average_mirrored, build_network, fine_tuning
 from batchclf.models.own_recipe import find_recipe
 from batchclf.models.plan import Plan, TrainSettings, make_plan
 from batchclf.models.preprocessing import Preprocessing, prepare
@@ -148,11 +148,9 @@ class _Training:
         checkpoint = self._checkpoint(remedy, self._key(plan, model))
         fitted = fit(network, train, held or _all(dataset.test), plan, _phases(plan, network), checkpoint, self._watch)
         measurement = fitted.measurement
-        if plan.members > 1:
-            model = average_members(model)
         if plan.average_mirrored:
             model = average_mirrored(model, shape)
-            measurement = Measurement(model, shape)
+            measurement = Measurement(model, shape, plan.members)
         return _Outcome(model, self._record(train, held, plan, fitted, measurement), fitted.history)
 
     def remove_checkpoints(self, compared: tuple[Remedy, ...]) -> None:

@@ -174,15 +174,18 @@ class Steps:
             # learns as it would alone: from the loss of their mean they would learn to lean on each other.
             loss = sum(self._loss(labels, each) for each in logits) + sum(sum(each.losses) for each in self._members)
         self._optimizer.apply(tape.gradient(loss, self._variables), self._variables)
-        self.sums.add(loss / len(logits), _mean(logits), labels)
+        self.sums.add(loss / len(logits), sum(logits) / len(logits), labels)
 
 
 class Measurement:
-    """Measures a model on images of (height, width, channels), which changes nothing; TensorFlow traces it once."""
+    """Measures a model of so many members on images of (height, width, channels), which changes nothing.
 
-    def __init__(self, model: Any, shape: tuple[int, ...]) -> None:
+    TensorFlow traces it once.
+    """
+
+    def __init__(self, model: Any, shape: tuple[int, ...], members: int) -> None:
         tf = tensorflow_or_error()
-        self._model = model
+        self._model, self._members = model, members
         self._loss = training_loss(0.0, None)
         self._sums = Sums()
         self._size = max(1, min(_MEASURED_AT_ONCE, _MEASURED_PIXELS // int(np.prod(shape))))
@@ -207,15 +210,9 @@ class Measurement:
             yield self._measure(tf.constant(samples.images[batch]), tf.constant(samples.labels[batch]))
 
     def _batch(self, images: Any, labels: Any) -> Any:
-        outputs = self._model(images, training=False)
-        members = outputs if isinstance(outputs, list) else [outputs]
-        logits = _mean(members)
-        self._sums.add(self._loss(labels, logits) + sum(self._model.losses) / len(members), logits, labels)
+        logits = self._model(images, training=False)
+        self._sums.add(self._loss(labels, logits) + sum(self._model.losses) / self._members, logits, labels)
         return logits
-
-
-def _mean(logits: list[Any]) -> Any:
-    return sum(logits) / len(logits)
 
 
 def training_loss(smoothing: float, class_weights: NDArray[np.float64] | None) -> Any:

@@ -5,9 +5,9 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from average_cases import coloured_noise, keras_model, logits, trained
 
-from batchclf.core.types import Dataset, Split
-from batchclf.errors import UsageError
+from batchclf.errors import ModelError, UsageError
 from batchclf.models.augmentation import augment, parse_augmentation
 from batchclf.models.base import BaseOptions, open_base
 from batchclf.models.recipes import RECIPES
@@ -19,22 +19,11 @@ if find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)
 
 
-def _train(dataset, out, **settings):
-    settings = TrainSettings(**{"recipe": "mlp", "epochs": 2, "seed": 3, **settings})
-    return train(dataset, settings, out, say=lambda line: None, on_epoch=lambda number, metrics: None)
-
-
 @pytest.fixture(scope="module")
 def mirrored(digits, tmp_path_factory):
     """Three members, each averaged over mirrored images as well."""
     folder = tmp_path_factory.mktemp("members")
-    return _train(digits, folder / "model", members=3, augment="flip", average_mirrored=True, validation=0.2)
-
-
-def _keras(bundle):
-    import keras
-
-    return keras.models.load_model(bundle.original_path)
+    return trained(digits, folder / "model", members=3, augment="flip", average_mirrored=True, validation=0.2)
 
 
 def _members(model):
@@ -46,29 +35,25 @@ def _members(model):
     return deeper or sorted(inner, key=lambda layer: layer.name)
 
 
-def _logits(model, images):
-    return np.asarray(model(images, training=False), np.float64)
-
-
 def test_logits_are_the_mean_of_the_members(digits, mirrored):
-    model, images = _keras(mirrored), digits.test.images
+    model, images = keras_model(mirrored), digits.test.images
     members = _members(model)
     assert [member.name for member in members] == ["mlp_1", "mlp_2", "mlp_3"]
     views = (images, images[:, :, ::-1])
-    of_each = [np.mean([_logits(member, each) for each in views], axis=0) for member in members]
+    of_each = [np.mean([logits(member, each) for each in views], axis=0) for member in members]
     assert np.abs(of_each[0] - of_each[1]).max() > 0.5
-    np.testing.assert_allclose(_logits(model, images), np.mean(of_each, axis=0), atol=1e-5)
+    np.testing.assert_allclose(logits(model, images), np.mean(of_each, axis=0), atol=1e-5)
 
 
 def test_each_runtime_averages_and_what_is_measured_is_the_mean(digits, mirrored):
     from scipy.special import softmax
 
     record, images = mirrored.info.training, digits.test.images
-    logits = _logits(_keras(mirrored), images)
+    of_mean = logits(keras_model(mirrored), images)
     for name in ("onnx", "tensorflow"):
         answers = open_runtime(mirrored, name).probabilities(images)
-        np.testing.assert_allclose(answers, softmax(logits / record.temperature.temperature, axis=1), atol=1e-5)
-    assert record.final["test"].correct == (logits.argmax(axis=1) == digits.test.labels).sum()
+        np.testing.assert_allclose(answers, softmax(of_mean / record.temperature.temperature, axis=1), atol=1e-5)
+    assert record.final["test"].correct == (of_mean.argmax(axis=1) == digits.test.labels).sum()
     assert mirrored.info.settings["members"] == 3
     assert mirrored.info.parameters == 3 * ((64 + 1) * 128 + (128 + 1) * 10)
 
@@ -78,7 +63,7 @@ def test_each_member_is_trained_as_keras_trains_it_alone(digits, tmp_path, augme
     """Their starts are drawn one after the other; the batches are the same for all, changed for each by itself."""
     import keras
 
-    bundle = _train(digits, tmp_path / "model", members=2, batch_size=32, augment=augmentation)
+    bundle = trained(digits, tmp_path / "model", members=2, batch_size=32, augment=augmentation)
     train, test = digits.train, digits.test
     keras.utils.set_random_seed(3)
     alone = [RECIPES["mlp"].build(train.images.shape[1:], 10) for _ in range(2)]
@@ -95,17 +80,17 @@ def test_each_member_is_trained_as_keras_trains_it_alone(digits, tmp_path, augme
                 images = augment(keras.ops.convert_to_tensor(train.images[each]), *changes)
                 of_batches.append(network.train_on_batch(images, train.labels[each]))
             losses.append(np.average(of_batches, weights=[len(each) for each in batches]))
-    for member, network in zip(_members(_keras(bundle)), alone, strict=True):
-        np.testing.assert_allclose(_logits(member, test.images), _logits(network, test.images), rtol=1e-3, atol=2e-3)
+    for member, network in zip(_members(keras_model(bundle)), alone, strict=True):
+        np.testing.assert_allclose(logits(member, test.images), logits(network, test.images), rtol=1e-3, atol=2e-3)
     history = bundle.info.history
     np.testing.assert_allclose(history["loss"], np.mean(np.reshape(losses, (2, 2)), axis=0), rtol=1e-4)
-    mean = np.mean([_logits(network, test.images) for network in alone], axis=0)
+    mean = np.mean([logits(network, test.images) for network in alone], axis=0)
     assert history["val_accuracy"][-1] == pytest.approx(np.mean(mean.argmax(axis=1) == test.labels), abs=0.002)
 
 
 def test_the_same_seed_gives_the_same_members_also_from_a_checkpoint(digits, tmp_path):
     settings = {"members": 2, "recipe": "mlp", "epochs": 1, "dropout": 0.3, "augment": "flip"}
-    whole = _train(digits, tmp_path / "whole", **settings)
+    whole = trained(digits, tmp_path / "whole", **settings)
 
     class Killed(BaseException):
         pass
@@ -134,14 +119,15 @@ def test_fine_tuning_begins_with_the_features_of_all_members(digits, mirrored):
     images = digits.test.images
     of_new = keras.Model(model.inputs[0], model.get_layer("logits").input)(images)
     of_members = [
-        keras.Model(member.inputs[0], member.get_layer("logits").input)(images) for member in _members(_keras(mirrored))
+        keras.Model(member.inputs[0], member.get_layer("logits").input)(images)
+        for member in _members(keras_model(mirrored))
     ]
     np.testing.assert_allclose(of_new, np.concatenate(of_members, axis=1), atol=1e-5)
 
 
 def test_dropout_comes_into_each_member(digits, tmp_path):
-    bundle = _train(digits, tmp_path / "model", members=2, dropout=0.5, epochs=1)
-    kinds = [type(member.layers[-2]).__name__ for member in _members(_keras(bundle))]
+    bundle = trained(digits, tmp_path / "model", members=2, dropout=0.5, epochs=1)
+    kinds = [type(member.layers[-2]).__name__ for member in _members(keras_model(bundle))]
     assert kinds == ["Dropout", "Dropout"]
 
 
@@ -170,20 +156,27 @@ def test_what_the_images_of_members_are_changed_by(monkeypatch, settings, augmen
     assert (plan.as_settings()["augment"], plan.average_mirrored) == (augmentation, mirrored)
 
 
-def test_kinds_for_more_members_than_there_are():
-    with pytest.raises(UsageError, match="is for 2 members, and there is 1") as caught:
+def test_kinds_for_more_members_than_there_are(mirrored):
+    with pytest.raises(UsageError, match="is for 2 members; members is 1") as caught:
         recipe_and_plan(TrainSettings(augment="flip,shift/flip"))
     assert "--members 2" in caught.value.hint
+    base = open_base(BaseOptions(mirrored.path), say=lambda line: None)
+    with pytest.raises(UsageError, match="is for 2 members; a base") as caught:
+        recipe_and_plan(TrainSettings(base=base, augment="flip,shift/flip"))
+    assert "--members" not in caught.value.hint
+
+
+def test_members_that_are_the_same_network(digits, tmp_path, monkeypatch):
+    network = RECIPES["mlp"].build((8, 8, 1), 10)
+    monkeypatch.setitem(RECIPES, "once", replace(RECIPES["mlp"], build=lambda input_shape, classes: network))
+    with pytest.raises(ModelError, match="once gives the same model again; each of the 2 members"):
+        trained(digits, tmp_path / "model", recipe="once", members=2)
 
 
 def test_a_recipe_may_have_members_of_its_own_also_in_colour(tmp_path, monkeypatch):
     monkeypatch.setitem(RECIPES, "pair", replace(RECIPES["cnn"], members=2))
-    random = np.random.default_rng(5)
-    labels = np.arange(48) % 2
-    images = random.integers(0, 256, (48, 16, 12, 3), np.uint8)
-    splits = [Split(name, images, labels, tuple(f"{name}/{i}.png" for i in range(48))) for name in ("train", "test")]
-    dataset = Dataset("noise", ("a", "b"), *splits, "made in a test")
-    bundle = _train(dataset, tmp_path / "pair", recipe="pair", epochs=1)
-    assert [member.name for member in _members(_keras(bundle))] == ["cnn_1", "cnn_2"]
-    answers = open_runtime(bundle, "onnx").probabilities
+    dataset = coloured_noise()
+    bundle = trained(dataset, tmp_path / "pair", recipe="pair", epochs=1)
+    assert [member.name for member in _members(keras_model(bundle))] == ["cnn_1", "cnn_2"]
+    answers, images = open_runtime(bundle, "onnx").probabilities, dataset.test.images
     np.testing.assert_allclose(answers(images), answers(images[:, :, ::-1]), rtol=1e-3)

@@ -4,36 +4,30 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from average_cases import coloured_noise, keras_model, logits, trained
 
 from batchclf.models.base import BaseOptions, open_base
 from batchclf.models.bundle import load_bundle
 from batchclf.models.recipes import RECIPES
 from batchclf.models.runtimes import open_runtime
-from batchclf.models.train import TrainSettings, recipe_and_plan, train
+from batchclf.models.train import TrainSettings, recipe_and_plan
 from batchclf.models.transfer import build_on
 
 if find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)
 
 
-def _train(dataset, out, **settings):
-    settings = TrainSettings(**{"recipe": "mlp", "epochs": 2, "seed": 3, "augment": "flip", **settings})
-    return train(dataset, settings, out, say=lambda line: None, on_epoch=lambda number, metrics: None)
-
-
 @pytest.fixture(scope="module")
 def bundles(digits, tmp_path_factory):
     """The same training twice: with the average over mirrored images, and without."""
     folder = tmp_path_factory.mktemp("mirrored")
-    settings = {"validation": 0.2, "average_mirrored": True}
-    averaged = _train(digits, folder / "averaged", **settings)
-    return averaged, _train(digits, folder / "alone", **{**settings, "average_mirrored": False})
+    settings = {"augment": "flip", "validation": 0.2, "average_mirrored": True}
+    averaged = trained(digits, folder / "averaged", **settings)
+    return averaged, trained(digits, folder / "alone", **{**settings, "average_mirrored": False})
 
 
 def _logits(bundle, images):
-    import keras
-
-    return np.asarray(keras.models.load_model(bundle.original_path)(images, training=False), np.float64)
+    return logits(keras_model(bundle), images)
 
 
 def test_logits_are_the_mean_of_an_image_and_its_mirror_image(digits, bundles):
@@ -81,7 +75,7 @@ def test_it_can_be_fine_tuned_from_its_network(digits, bundles):
     assert lines[-1] == "features: the 128 values before layer 'logits'"
     model, _ = build_on(base, (8, 8, 1), 3)
     of_new = keras.Model(model.inputs[0], model.get_layer("logits").input)(digits.test.images)
-    network = keras.models.load_model(bundles[1].original_path)
+    network = keras_model(bundles[1])
     of_network = keras.Model(network.inputs[0], network.get_layer("logits").input)(digits.test.images)
     np.testing.assert_allclose(of_new, of_network, atol=1e-5)
 
@@ -106,15 +100,9 @@ def test_when_a_recipe_averages(settings, averages):
 
 
 def test_a_convolutional_recipe_averages_in_colour(tmp_path):
-    from batchclf.core.types import Dataset, Split
-
-    random = np.random.default_rng(5)
-    labels = np.arange(48) % 2
-    images = random.integers(0, 256, (48, 16, 12, 3), np.uint8)
-    splits = [Split(name, images, labels, tuple(f"{name}/{i}.png" for i in range(48))) for name in ("train", "test")]
-    dataset = Dataset("noise", ("a", "b"), *splits, "made in a test")
-    bundle = _train(dataset, tmp_path / "cnn", recipe="cnn", epochs=1, augment=None)
+    dataset = coloured_noise()
+    bundle = trained(dataset, tmp_path / "cnn", recipe="cnn", epochs=1)
     assert bundle.info.settings["average_mirrored"] is RECIPES["cnn"].average_mirrored is True
-    answers = open_runtime(bundle, "onnx").probabilities
+    answers, images = open_runtime(bundle, "onnx").probabilities, dataset.test.images
     np.testing.assert_allclose(answers(images), answers(images[:, :, ::-1]), rtol=1e-3)
     assert not np.allclose(answers(images), answers(images[:, ::-1]), rtol=0.01, atol=0)  # upside down
