@@ -1,5 +1,6 @@
 """Files and folders that are either whole or not there: written beside their target, then renamed into place."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -7,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def beside(target: Path) -> Path:
@@ -43,7 +46,7 @@ def write_bytes(target: Path, content: bytes) -> None:
 def new_file(target: Path) -> Iterator[IO[bytes]]:
     """Give a file to write; it takes the place of `target` at the end, or is removed if anything is raised.
 
-    Raises OSError.
+    Raises OSError, that of a full disk with the target's name.
     """
     partial = beside(target)
     try:
@@ -52,7 +55,8 @@ def new_file(target: Path) -> Iterator[IO[bytes]]:
             handle.flush()
             os.fsync(handle.fileno())
         partial.replace(target)
-    except BaseException:
+    except BaseException as error:
+        _name(error, target)
         partial.unlink(missing_ok=True)
         raise
 
@@ -66,7 +70,8 @@ def write_text(target: Path, content: str) -> None:
 def new_folder(target: Path) -> Iterator[Path]:
     """Give an empty folder to fill; rename it to `target` at the end, or remove it if anything is raised.
 
-    A folder that already stands at `target` is replaced as a whole. Raises OSError.
+    A folder that already stands at `target` is replaced as a whole. Raises OSError, that of a full disk with the
+    target's name.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = beside(target)
@@ -74,9 +79,16 @@ def new_folder(target: Path) -> Iterator[Path]:
     try:
         yield partial
         replace_folder(partial, target)
-    except BaseException:
+    except BaseException as error:
+        _name(error, target)
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def _name(error: BaseException, target: Path) -> None:
+    """Let a full disk tell where: the system names no file when a write fails."""
+    if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+        error.filename = str(target)
 
 
 def replace_folder(new: Path, target: Path) -> None:

@@ -26,8 +26,9 @@ def test_a_disk_that_is_full_leaves_the_old_file(tmp_path, monkeypatch):
     target = tmp_path / "a.json"
     target.write_bytes(b"old")
     monkeypatch.setattr(os, "fsync", _refuse)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as caught:
         atomic.write_bytes(target, b"new")
+    assert caught.value.filename == str(target)
     assert target.read_bytes() == b"old"
     assert _names(tmp_path) == ["a.json"]
 

@@ -42,12 +42,12 @@ class Checkpoint:
     """A training's checkpoint at `path`; `key` tells trainings apart that would not come to the same weights.
 
     `keeps_end` tells that the training is one of several, and what came of it is still wanted when a later one is
-    killed.
+    killed; `kept`, whether there is one of this training.
     """
 
     def __init__(self, path: Path, key: str, every: float, *, keeps_end: bool = False) -> None:
         self._path, self._key, self._every, self.keeps_end = path, key, every, keeps_end
-        self._saved = time.monotonic()
+        self._saved, self.kept = time.monotonic(), False
 
     @property
     def due(self) -> bool:
@@ -62,7 +62,7 @@ class Checkpoint:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with atomic.new_file(self._path) as handle:
             np.savez(handle, allow_pickle=False, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)
-        self._saved = time.monotonic()
+        self._saved, self.kept = time.monotonic(), True
 
     def load(self, say: Say) -> tuple[Course, Arrays] | None:
         """Read it back; None where there is none, or one of another training or damaged, which is said."""
@@ -74,6 +74,7 @@ class Checkpoint:
                 say(f"{self._path} is the checkpoint of another training (data, settings or versions); begun anew")
                 return None
             course = Course(**header["course"], best=arrays[header["state"] :])
+            self.kept = True
             return course, arrays[: header["state"]]
         except FileNotFoundError:
             return None

@@ -88,13 +88,14 @@ def train(
     tensorflow_or_error()
     training = _Training(dataset, recipe, settings, out, Watch(say, on_epoch, on_images))
     compared = remedies(plan) if settings.compare_regularisation else (Remedy("", plan, ""),)
-    with _memory_told(plan):
-        first, *others = (training.run(remedy) for remedy in compared)
-    record = first.record
-    if settings.compare_regularisation:
-        records = [record, *(other.record for other in others)]
-        record = replace(record, variants=tuple(map(_variant, compared, records)))
-    bundle = _write(out, replace(first, record=record), compared[0].plan, dataset, training.fingerprint)
+    with training.told_to_go_on():
+        with _memory_told(plan):
+            first, *others = (training.run(remedy) for remedy in compared)
+        record = first.record
+        if settings.compare_regularisation:
+            records = [record, *(other.record for other in others)]
+            record = replace(record, variants=tuple(map(_variant, compared, records)))
+        bundle = _write(out, replace(first, record=record), compared[0].plan, dataset, training.fingerprint)
     training.remove_checkpoints(compared)
     info = bundle.info
     say(
@@ -131,6 +132,7 @@ class _Training:
         self._dataset, self._recipe, self._out, self._watch = dataset, recipe, out, watch
         self._base, self._every = settings.base, settings.checkpoint_every
         self.fingerprint = _fingerprint(dataset.train)
+        self._checkpoints: list[Checkpoint] = []
 
     def run(self, remedy: Remedy) -> _Outcome:
         """Train the remedy's plan."""
@@ -146,12 +148,23 @@ class _Training:
         network = build_network(self._recipe, self._base, plan, shape, len(dataset.class_names))
         model = network.model
         checkpoint = self._checkpoint(remedy, self._key(plan, model))
+        self._checkpoints.append(checkpoint)
         fitted = fit(network, train, held or _all(dataset.test), plan, _phases(plan, network), checkpoint, self._watch)
         measurement = fitted.measurement
         if plan.average_mirrored:
             model = average_mirrored(model, shape)
             measurement = Measurement(model, shape, plan.members)
         return _Outcome(model, self._record(train, held, plan, fitted, measurement), fitted.history)
+
+    @contextmanager
+    def told_to_go_on(self) -> Iterator[None]:
+        """Note on an OSError, as that of a full disk, what of these trainings is not lost."""
+        try:
+            yield
+        except OSError as error:
+            if any(checkpoint.kept for checkpoint in self._checkpoints):
+                error.add_note("run it again: the training goes on from its last checkpoint")
+            raise
 
     def remove_checkpoints(self, compared: tuple[Remedy, ...]) -> None:
         """Remove what trainings have left to be gone on with."""

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -181,6 +182,27 @@ def test_a_damaged_checkpoint_is_told_and_not_used(digits, tmp_path, begun, dama
         assert _weights(_train(_few(digits), tmp_path / "out", said, epochs=1)) == _weights(bundle)
     assert "begun anew" in said[0]
     assert str(tmp_path / ".out.checkpoint") in said[0]
+
+
+def test_a_full_disk_is_named_and_the_last_checkpoint_stays(digits, tmp_path, begun):
+    """A limit to the size of files stands for the full disk."""
+    whole, bundle = begun
+    checkpoint = tmp_path / ".out.checkpoint"
+    checkpoint.write_bytes(whole)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            _train(_few(digits), tmp_path / "out", epochs=1)
+        with pytest.raises(OSError, match="File too large") as other:  # the checkpoint there is not of this one
+            _train(_few(digits), tmp_path / "out", epochs=1, seed=6)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.filename == other.value.filename == str(checkpoint)
+    assert caught.value.__notes__ == ["run it again: the training goes on from its last checkpoint"]
+    assert not hasattr(other.value, "__notes__")
+    assert [path.name for path in tmp_path.iterdir()] == [checkpoint.name]
+    assert _weights(_train(_few(digits), tmp_path / "out", epochs=1)) == _weights(bundle)
 
 
 @pytest.mark.slow
