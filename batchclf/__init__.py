@@ -21,6 +21,6 @@ def read_predictions(path: str | PathLike[str]) -> "pd.DataFrame":
     # On use, so that `import batchclf` loads neither numpy nor pandas.
     from pathlib import Path
 
-    from batchclf.storage.prediction_table import read_table
+    from batchclf.storage.predictions.table import read_table
 
     return read_table(Path(path))

@@ -20,13 +20,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.run_record import ModelRecord, RunRecord, TargetRecord
+from batchclf.core.records.run import ModelRecord, RunRecord, TargetRecord
 from batchclf.core.types import BatchScores, ImageRef
-from batchclf.jobs.evaluate import evaluate_predictions
-from batchclf.storage.metrics import write_metrics
-from batchclf.storage.prediction_files import PredictionFiles
-from batchclf.storage.run_directory import PREDICTIONS_FILE, SKIPPED_FILE, write_record
-from batchclf.storage.skipped import SkippedWriter
+from batchclf.jobs.evaluate.evaluate import evaluate_predictions
+from batchclf.storage.predictions.write import PredictionFiles
+from batchclf.storage.run.directory import PREDICTIONS_FILE, SKIPPED_FILE, write_record
+from batchclf.storage.run.metrics import write_metrics
+from batchclf.storage.run.skipped import SkippedWriter
 
 BATCH = 1_000
 PICTURES = 500

@@ -4,7 +4,7 @@
 
 Needs ../shared/bench beside the repository (the tutorial's script with its data), and TensorFlow. Round N has the seed
 N - 1 with batchclf; the tutorial sets no seed. The time of fit is that of the epochs alone: with batchclf that of
-`batchclf.models.epochs.fit`, which includes compiling and measuring the test images after each epoch; of the tutorial
+`batchclf.training.epochs.fit`, which includes compiling and measuring the test images after each epoch; of the tutorial
 that of `model.fit`, which measures nothing. The whole process with batchclf also writes and checks the bundle; the
 tutorial's also evaluates both splits.
 """
@@ -62,7 +62,7 @@ def _measured(command: list[str]) -> tuple[float, float, float]:
 
 def _child(seed: int, data_dir: Path | None) -> None:
     from batchclf.data.catalog import load_dataset
-    from batchclf.models import train as training
+    from batchclf.training import train as training
 
     dataset = load_dataset("fashion-mnist", data_dir=data_dir, say=print)
     seconds, fit = [0.0], training.fit

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from PIL import Image
 
-from batchclf.core.run_record import DatasetRecord, GateResult, ModelRecord, RunRecord, TargetRecord
-from batchclf.jobs.evaluate import evaluate_predictions
-from batchclf.storage.cells import safe_cell
-from batchclf.storage.image_facts import COLUMNS as IMAGES_COLUMNS
-from batchclf.storage.metrics import write_metrics
-from batchclf.storage.run_directory import write_record
-from batchclf.storage.skipped import COLUMNS as SKIPPED_COLUMNS
+from batchclf.core.records.run import DatasetRecord, GateResult, ModelRecord, RunRecord, TargetRecord
+from batchclf.jobs.evaluate.evaluate import evaluate_predictions
+from batchclf.storage.csv_files.cells import safe_cell
+from batchclf.storage.images.image_facts import COLUMNS as IMAGES_COLUMNS
+from batchclf.storage.run.directory import write_record
+from batchclf.storage.run.metrics import write_metrics
+from batchclf.storage.run.skipped import COLUMNS as SKIPPED_COLUMNS
 
 NAMES = ("cat", "dog", "eel")
 STARTED = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)

@@ -23,27 +23,27 @@ from batchclf import __version__, errors
 from batchclf.cli import main as cli_main
 from batchclf.cli.options import common
 from batchclf.cli.summary import EXIT_CODES
-from batchclf.core.alarms import AGAINST_LAST_NIGHT, NO_IMAGES, ONE_CLASS
-from batchclf.core.copies import MOST_BITS, SAME_CORRELATION, WINDOW
-from batchclf.core.drift import SURE_P
-from batchclf.core.gap import STRONG_GAP
-from batchclf.core.probability_counts import LOWEST_PROBABILITY
-from batchclf.core.rule_metrics import METRICS
-from batchclf.jobs.duplicates import COMPARED_FILES, COMPARED_IN_MEMORY, LISTED_COPIES
-from batchclf.jobs.job_file import load_job
-from batchclf.jobs.spec import AlarmName, AlarmSpec, JobSpec
-from batchclf.jobs.training_page import TRAINING_PAGE
+from batchclf.core.gate.alarms import AGAINST_LAST_NIGHT, NO_IMAGES, ONE_CLASS
+from batchclf.core.images.drift import SURE_P
+from batchclf.core.images.near_duplicates import MOST_BITS, SAME_CORRELATION, WINDOW
+from batchclf.core.metrics.catalog import METRICS
+from batchclf.core.metrics.gap import STRONG_GAP
+from batchclf.core.metrics.probability_counts import LOWEST_PROBABILITY
+from batchclf.jobs.config.load import load_job
+from batchclf.jobs.config.spec import AlarmName, AlarmSpec, JobSpec
+from batchclf.jobs.evaluate.duplicates import COMPARED_FILES, COMPARED_IN_MEMORY, LISTED_COPIES
+from batchclf.jobs.run.training_page import TRAINING_PAGE
 from batchclf.models.bundle import INFO_FILE, KERAS_FILE, ONNX_FILE
-from batchclf.models.recipes import RECIPES
-from batchclf.report.run_readme import FILES, run_readme
-from batchclf.storage.cells import FORMULA_STARTS, plain_text, safe_cell
-from batchclf.storage.data_dictionary import describe_columns
-from batchclf.storage.duplicates import COLUMNS as DUPLICATES_COLUMNS
-from batchclf.storage.flips import COLUMNS as FLIPS_COLUMNS
-from batchclf.storage.image_facts import COLUMNS as IMAGES_COLUMNS
-from batchclf.storage.prediction_columns import column_names
-from batchclf.storage.predictions import REQUIRED_COLUMNS
-from batchclf.storage.skipped import COLUMNS as SKIPPED_COLUMNS
+from batchclf.report.formats.run_readme import FILES, run_readme
+from batchclf.storage.csv_files.cells import FORMULA_STARTS, plain_text, safe_cell
+from batchclf.storage.images.duplicates import COLUMNS as DUPLICATES_COLUMNS
+from batchclf.storage.images.image_facts import COLUMNS as IMAGES_COLUMNS
+from batchclf.storage.predictions.columns import column_names
+from batchclf.storage.predictions.data_dictionary import describe_columns
+from batchclf.storage.predictions.flips import COLUMNS as FLIPS_COLUMNS
+from batchclf.storage.predictions.read import REQUIRED_COLUMNS
+from batchclf.storage.run.skipped import COLUMNS as SKIPPED_COLUMNS
+from batchclf.training.recipes.builtin import RECIPES
 
 README = read("README.md")
 COMMANDS_PAGE = read("docs/commands.md")
@@ -433,8 +433,8 @@ def test_read_predictions_undoes_the_guard_as_the_page_says(tmp_path, monkeypatc
 
 
 def test_recipe_of_the_contributing_guide_trains(digits, tmp_path, monkeypatch):
-    from batchclf.models import recipes
-    from batchclf.models.train import TrainSettings, train
+    from batchclf.training.recipes import builtin as recipes
+    from batchclf.training.train import TrainSettings, train
 
     function, entry = blocks((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), "python")
     monkeypatch.setattr(recipes, "RECIPES", dict(RECIPES))
@@ -445,7 +445,7 @@ def test_recipe_of_the_contributing_guide_trains(digits, tmp_path, monkeypatch):
 
 
 def test_recipes_of_ones_own_in_the_page_on_models(tmp_path):
-    from batchclf.models.own_recipe import build_checked, find_recipe
+    from batchclf.training.recipes.custom import build_checked, find_recipe
 
     function, more = blocks(section(read("docs/models.md"), "Recipes of your own"), "python")
     (tmp_path / "nets_of_the_docs.py").write_text(function + more)

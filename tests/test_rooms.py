@@ -99,7 +99,7 @@ def test_only_the_charts_know_matplotlib_and_only_the_templates_know_jinja2(sour
                 users[package].add(file)
     charts = {file for file in users["matplotlib"] if file.startswith("batchclf/report/chart")}
     assert charts
-    assert users == {"matplotlib": charts, "jinja2": {"batchclf/report/templates.py"}}
+    assert users == {"matplotlib": charts, "jinja2": {"batchclf/report/html/templates.py"}}
 
 
 def test_the_command_line_imports_nothing_heavy_before_a_verb_asks_for_it(sources):

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from batchclf.storage.run_directory import read_record
+from batchclf.storage.run.directory import read_record
 
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z(-[0-9]{2})?")
 SECONDS = 120

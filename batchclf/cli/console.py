@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from batchclf.core.progress import Advance
 from batchclf.errors import BatchclfError
-from batchclf.jobs.watcher import Advance
 
 
 class Console:

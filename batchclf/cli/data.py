@@ -52,7 +52,7 @@ def describe_data(args: argparse.Namespace, console: "Console") -> int:
     from batchclf import atomic
     from batchclf.data.catalog import load_dataset
     from batchclf.data.describe import as_dict, as_lines, describe
-    from batchclf.report.chart_grid import grid_png
+    from batchclf.report.charts.image_grid import grid_png
 
     dataset = load_dataset(args.dataset, data_dir=args.data_dir, say=console.say)
     facts = describe(dataset)

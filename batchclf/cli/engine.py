@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from batchclf.cli.options import positive
 
 if TYPE_CHECKING:
-    from batchclf.core.run_record import RunRecord
-    from batchclf.jobs.targets import ScoreSettings
+    from batchclf.core.records.run import RunRecord
+    from batchclf.jobs.config.settings import ScoreSettings
 
 FORMATS = ("csv", "jsonl", "parquet")
 
@@ -65,8 +65,8 @@ def formats(text: str) -> tuple[str, ...]:
 
 def score_settings(args: argparse.Namespace) -> "ScoreSettings":
     """Gather what `add_engine` has read."""
-    from batchclf.jobs.targets import ScoreSettings
-    from batchclf.storage.published import CACHE
+    from batchclf.jobs.config.settings import ScoreSettings
+    from batchclf.storage.run.published import CACHE
 
     return ScoreSettings(
         runtime=args.runtime,

@@ -31,8 +31,8 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def handle(args: argparse.Namespace, console: "Console") -> int:
     """Evaluate."""
-    from batchclf.jobs.evaluate import evaluate_predictions
-    from batchclf.storage.metrics import FILES, metrics_dict, write_metrics
+    from batchclf.jobs.evaluate.evaluate import evaluate_predictions
+    from batchclf.storage.run.metrics import FILES, metrics_dict, write_metrics
 
     evaluations, gap = evaluate_predictions(args.predictions)
     out = args.out or args.predictions.parent

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from batchclf.cli.console import Console
-    from batchclf.core.history import RunSummary
+    from batchclf.core.records.history import RunSummary
 
 FORMATS = ("csv", "json", "parquet")
 EXAMPLES = """\
@@ -83,8 +83,8 @@ def list_runs(args: argparse.Namespace, console: "Console") -> int:
     import msgspec
 
     from batchclf.cli.history_tables import say_jobs, say_runs
-    from batchclf.jobs.history import all_histories
-    from batchclf.jobs.past_runs import check_history, find_job
+    from batchclf.jobs.history.lookup import check_history, find_job
+    from batchclf.jobs.history.runs import all_histories
 
     check_history(args.reports)
     if args.job is not None:
@@ -114,8 +114,8 @@ def show_run(args: argparse.Namespace, console: "Console") -> int:
     import msgspec
 
     from batchclf.cli.history_tables import say_failed, say_run
-    from batchclf.core.history import FailedRun
-    from batchclf.jobs.past_runs import check_history, details_of, find_job, find_run, recorded_digests
+    from batchclf.core.records.history import FailedRun
+    from batchclf.jobs.history.lookup import check_history, details_of, find_job, find_run, recorded_digests
 
     check_history(args.reports)
     job = find_job(args.reports, args.job)
@@ -140,8 +140,8 @@ def diff_runs(args: argparse.Namespace, console: "Console") -> int:
     import msgspec
 
     from batchclf.cli.history_tables import say_difference
-    from batchclf.core.history_diff import run_difference
-    from batchclf.jobs.past_runs import check_history, details_of, find_finished, find_job
+    from batchclf.core.records.history_diff import run_difference
+    from batchclf.jobs.history.lookup import check_history, details_of, find_finished, find_job
 
     check_history(args.reports)
     job = find_job(args.reports, args.job)
@@ -174,9 +174,9 @@ def diff_runs(args: argparse.Namespace, console: "Console") -> int:
 
 def export_runs(args: argparse.Namespace, console: "Console") -> int:
     """Write runs into a file."""
-    from batchclf.jobs.history import all_histories
-    from batchclf.jobs.history_export import export_history
-    from batchclf.jobs.past_runs import check_history, find_job
+    from batchclf.jobs.history.export import export_history
+    from batchclf.jobs.history.lookup import check_history, find_job
+    from batchclf.jobs.history.runs import all_histories
 
     check_history(args.reports)
     jobs = list(all_histories(args.reports)) if args.job is None else [find_job(args.reports, args.job)]
@@ -189,9 +189,9 @@ def export_runs(args: argparse.Namespace, console: "Console") -> int:
 def prune_runs(args: argparse.Namespace, console: "Console") -> int:
     """Remove old runs."""
     from batchclf.errors import HistoryError, UsageError
-    from batchclf.jobs.index import renew_index
-    from batchclf.jobs.past_runs import check_history
-    from batchclf.jobs.prune import plan_prune, prune
+    from batchclf.jobs.history.lookup import check_history
+    from batchclf.jobs.history.prune import plan_prune, prune
+    from batchclf.jobs.report.index import renew_index
 
     plan = plan_prune(args.reports, args.job, args.keep_runs, args.keep_days, args.keep)
     if plan.keep_runs is None and plan.keep_days is None:
@@ -218,9 +218,9 @@ def prune_runs(args: argparse.Namespace, console: "Console") -> int:
 def rebuild(args: argparse.Namespace, console: "Console") -> int:
     """Record run directories again."""
     from batchclf.errors import RunError
-    from batchclf.jobs.index import renew_index
-    from batchclf.jobs.past_runs import check_history
-    from batchclf.jobs.rebuild import rebuild_history
+    from batchclf.jobs.history.lookup import check_history
+    from batchclf.jobs.history.rebuild import rebuild_history
+    from batchclf.jobs.report.index import renew_index
 
     check_history(args.reports, full=True)
     done = rebuild_history(args.reports, args.runs)
@@ -238,7 +238,7 @@ def rebuild(args: argparse.Namespace, console: "Console") -> int:
 def _summary(run: "RunSummary") -> dict[str, Any]:
     import msgspec
 
-    from batchclf.core.gate import run_state
+    from batchclf.core.gate.gate import run_state
 
     found: dict[str, Any] = msgspec.to_builtins(run)
     return {**found, "state": run_state(run.status, run.gates), "removed": run.pruned}

@@ -1,27 +1,25 @@
 """Jobs, runs and differences as tables of plain text."""
 
 from batchclf.cli.tables import say_facts, say_table
-from batchclf.core.gate import run_state
-from batchclf.core.history import METRICS, ClassValues, FailedRun, JobHistory, MetricValue, RunDetails, RunSummary
-from batchclf.core.history_diff import ClassPair, MetricPair, RunDifference
-from batchclf.core.intervals import Estimate, Interval
-from batchclf.core.run_record import GateResult
+from batchclf.core.gate.gate import run_state
+from batchclf.core.metrics.intervals import Estimate, Interval
+from batchclf.core.records.history import (
+    METRICS,
+    ClassValues,
+    FailedRun,
+    JobHistory,
+    MetricValue,
+    RunDetails,
+    RunSummary,
+)
+from batchclf.core.records.history_diff import ClassPair, MetricPair, RunDifference
+from batchclf.core.records.run import GateResult
+from batchclf.core.text import NOTHING, count, decimal, duration, moment, percent, percent_interval, points, signed
 from batchclf.core.types import Say
 from batchclf.core.words import counted
-from batchclf.jobs.history import NEVER, read_time
-from batchclf.report.metric_words import difference, metric_interval, metric_value
-from batchclf.report.view_format import (
-    NOTHING,
-    count,
-    decimal,
-    duration,
-    moment,
-    percent,
-    percent_interval,
-    points,
-    signed,
-)
-from batchclf.report.view_verdict import headline
+from batchclf.jobs.history.runs import NEVER, read_time
+from batchclf.report.parts.metric_words import difference, metric_interval, metric_value
+from batchclf.report.sections.verdict import headline
 
 SHOWN_CLASSES = 20
 """So many classes are listed; `--json` has all."""

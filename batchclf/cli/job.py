@@ -84,7 +84,7 @@ def _add_install(actions: Any, common: argparse.ArgumentParser) -> None:
 
 def _check(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.errors import BatchclfError
-    from batchclf.jobs.check import check_job
+    from batchclf.jobs.setup.check import check_job
 
     job, checks = check_job(args.job, args.date)
     for check in checks:
@@ -116,7 +116,7 @@ def _counted(number: int, what: str) -> str:
 
 
 def _new(args: argparse.Namespace, console: "Console") -> int:
-    from batchclf.jobs.starter import new_job
+    from batchclf.jobs.config.starter import new_job
 
     new_job(args.job, dataset=args.dataset, data=args.data, score=args.score, model=args.model)
     console.say(f"wrote {args.job}; next: batchclf job check {args.job}")
@@ -125,7 +125,7 @@ def _new(args: argparse.Namespace, console: "Console") -> int:
 
 
 def _install(args: argparse.Namespace, console: "Console") -> int:
-    from batchclf.jobs.install import install_cron, install_github, install_systemd, plan
+    from batchclf.jobs.setup.install import install_cron, install_github, install_systemd, plan
 
     entry = plan(args.job, args.at)
     install = install_cron if args.cron else install_systemd if args.systemd else install_github

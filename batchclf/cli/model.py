@@ -77,11 +77,11 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
 
 def import_bundle(args: argparse.Namespace, console: "Console") -> int:
     """Import a model."""
-    from batchclf.jobs.sample import sample_reader
-    from batchclf.models.class_names import read_class_names
+    from batchclf.data.sample import sample_reader
     from batchclf.models.describe import as_dict
-    from batchclf.models.import_model import import_model
-    from batchclf.models.settle import ImportOptions
+    from batchclf.models.sources.class_names import read_class_names
+    from batchclf.models.sources.import_model import import_model
+    from batchclf.models.sources.infer_preprocessing import ImportOptions
 
     names = read_class_names(args.classes)
     options = ImportOptions(

@@ -17,7 +17,7 @@ from batchclf.cli.console import encodable, escaped
 from batchclf.cli.tables import aligned
 from batchclf.errors import QueryError
 from batchclf.jobs.query import Answer
-from batchclf.storage.cells import safe_cell
+from batchclf.storage.csv_files.cells import safe_cell
 
 WIDEST = 60
 """Characters of a cell in a table; of a longer text the end is left out."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
-    from batchclf.jobs.report_formats import Outs
+    from batchclf.jobs.report.write import Outs
 
 FORMATS = ("html", "json", "md")
 EXAMPLES = """\
@@ -72,14 +72,14 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     for out in outs.values():
         out.parent.mkdir(parents=True, exist_ok=True)
     if args.other is None:
-        from batchclf.jobs.report import report_again
+        from batchclf.jobs.report.rewrite import report_again
 
         report_again(args.run, outs, templates=args.templates, say=console.say)
         what, summary = "report", {}
     else:
         import msgspec
 
-        from batchclf.jobs.compare_report import report_comparison
+        from batchclf.jobs.report.compare_report import report_comparison
 
         comparison = report_comparison(args.run, args.other, outs, templates=args.templates, say=console.say)
         console.say(comparison.sentence)
@@ -121,7 +121,7 @@ def _outs(args: argparse.Namespace) -> "Outs":
 
 
 def _list_blocks(console: "Console") -> int:
-    from batchclf.report.render import list_blocks
+    from batchclf.report.html.render import list_blocks
 
     blocks = [(block.template, block.name, block.about) for block in list_blocks()]
     names = ("template", "block", "what it is")

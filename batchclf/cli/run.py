@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
-    from batchclf.jobs.job_file import Job
-    from batchclf.jobs.summary import NightOutcome
+    from batchclf.jobs.config.load import Job
+    from batchclf.jobs.notify.summary import NightOutcome
 
 EXAMPLES = """\
 examples:
@@ -59,18 +59,18 @@ def _day(text: str) -> date:
 
 def handle(args: argparse.Namespace, console: "Console") -> int:
     """Run."""
-    from batchclf.jobs.deadline import Deadline, parse_duration
-    from batchclf.jobs.job_file import load_job
+    from batchclf.jobs.config.limits import Deadline, parse_duration
+    from batchclf.jobs.config.load import load_job
 
     limit = None if args.deadline is None else parse_duration(args.deadline)
     job = load_job(args.job, args.date)
     if args.dry_run:
         return _dry_run(job, console)
     from batchclf.cli.summary import tell_trouble
-    from batchclf.jobs.night import run_night
-    from batchclf.jobs.summary import night_summary
-    from batchclf.storage.published import INDEX_FILE, LATEST
-    from batchclf.storage.run_directory import REPORT_FILE
+    from batchclf.jobs.notify.summary import night_summary
+    from batchclf.jobs.run.scheduled import run_night
+    from batchclf.storage.run.directory import REPORT_FILE
+    from batchclf.storage.run.published import INDEX_FILE, LATEST
 
     def failed(outcome: "NightOutcome") -> None:
         console.summary = night_summary(outcome)
@@ -90,7 +90,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
 
 
 def _dry_run(job: "Job", console: "Console") -> int:
-    from batchclf.jobs.runner import will_train
+    from batchclf.jobs.run.job_run import will_train
     from batchclf.models.bundle import load_bundle
 
     spec = job.spec
@@ -119,7 +119,7 @@ def _dry_run(job: "Job", console: "Console") -> int:
 
 
 def _training(job: "Job") -> str:
-    from batchclf.models.plan import DEFAULT_RECIPE
+    from batchclf.training.plan import DEFAULT_RECIPE
 
     if job.base is not None:
         return f"fine-tune {job.base}"

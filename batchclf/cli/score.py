@@ -11,7 +11,7 @@ from batchclf.data.catalog import DATASET_NAMES
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
-    from batchclf.jobs.score_run import SplitOf
+    from batchclf.jobs.run.folder_run import SplitOf
     from batchclf.models.bundle import Bundle
     from batchclf.scoring.processes import WorkerProcesses
 
@@ -79,10 +79,10 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
     from batchclf.cli.selection import directory_target, refuse_with_split
     from batchclf.cli.summary import run_exit_code, run_summary, tell_trouble
     from batchclf.errors import TargetTakenError
-    from batchclf.jobs.budget import parse_budget
-    from batchclf.jobs.index import renew_index
-    from batchclf.jobs.score_run import choose_bundle, score_directory_run, score_split_run
-    from batchclf.storage.published import new_run_id, publish_latest
+    from batchclf.jobs.config.budget import parse_budget
+    from batchclf.jobs.report.index import renew_index
+    from batchclf.jobs.run.folder_run import choose_bundle, score_directory_run, score_split_run
+    from batchclf.storage.run.published import new_run_id, publish_latest
 
     budget = None if args.max_skipped is None else parse_budget(args.max_skipped)
     directory = None if args.directory is None else directory_target(args)
@@ -128,7 +128,7 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
 def _split(args: argparse.Namespace, bundle: "Bundle", console: "Console") -> "SplitOf":
     from batchclf.data.catalog import load_dataset
     from batchclf.errors import UsageError
-    from batchclf.jobs.score_run import SplitOf
+    from batchclf.jobs.run.folder_run import SplitOf
 
     data = bundle.info.training_data
     name = args.dataset or ("" if data is None else data.name)

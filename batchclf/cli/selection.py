@@ -12,7 +12,7 @@ from batchclf.cli.options import positive, seed
 if TYPE_CHECKING:
     from batchclf.data.labels import LabelMode
     from batchclf.data.selection import Selection
-    from batchclf.jobs.targets import DirectoryTarget
+    from batchclf.jobs.config.settings import DirectoryTarget
 
 
 def add_labels(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +56,7 @@ def directory_target(args: argparse.Namespace) -> "DirectoryTarget":
     and --labels that are neither a mode nor a file, DataError for a folder or a list that cannot be read.
     """
     from batchclf.data.discovery import check_folder
-    from batchclf.jobs.targets import DirectoryTarget
+    from batchclf.jobs.config.settings import DirectoryTarget
 
     check_folder(args.directory)
     return DirectoryTarget(args.directory, _labels(args.labels), _selection(args))

@@ -4,9 +4,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchclf.core.run_record import RunRecord
-from batchclf.jobs.summary import EXIT_CODES, night_summary, published_night
-from batchclf.jobs.trouble import troubles, without_reference
+from batchclf.core.records.run import RunRecord
+from batchclf.jobs.notify.problems import troubles, without_reference
+from batchclf.jobs.notify.summary import EXIT_CODES, night_summary, published_night
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console

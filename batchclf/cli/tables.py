@@ -3,8 +3,8 @@
 import unicodedata
 from collections.abc import Collection, Sequence
 
+from batchclf.core.text import visible
 from batchclf.core.types import Say
-from batchclf.report.view_format import visible
 
 
 def say_table(say: Say, header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:

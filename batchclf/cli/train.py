@@ -8,7 +8,7 @@ import msgspec
 
 from batchclf.cli.train_data import add_data_options, load_training_data
 from batchclf.cli.train_options import add_base_options, add_training_options, base_options, train_settings
-from batchclf.models.recipes import RECIPES
+from batchclf.training.recipes.builtin import RECIPES
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -43,9 +43,9 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def handle(args: argparse.Namespace, console: "Console") -> int:
     """Train."""
-    from batchclf.jobs.training import train_with_progress
-    from batchclf.models.base import open_base
-    from batchclf.models.train import recipe_and_plan
+    from batchclf.jobs.run.train_model import train_with_progress
+    from batchclf.training.finetune.base import open_base
+    from batchclf.training.train import recipe_and_plan
 
     options = base_options(args)
     base = None if options is None else open_base(options, say=console.say)

@@ -11,7 +11,7 @@ from batchclf.errors import UsageError
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
     from batchclf.core.types import Dataset
-    from batchclf.models.base import Base
+    from batchclf.training.finetune.base import Base
 
 _OF_FOLDERS = ("test_share", "group_by", "input_size", "color", "store")
 

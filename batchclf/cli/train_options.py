@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from batchclf.cli.options import add_scaling, positive, seed
 from batchclf.errors import UsageError
-from batchclf.models.augmentation import KINDS
-from batchclf.models.plan import CHECKPOINT_SECONDS, DEFAULT_RECIPE, TrainSettings
+from batchclf.training.augmentation import KINDS
+from batchclf.training.plan import CHECKPOINT_SECONDS, DEFAULT_RECIPE, TrainSettings
 
 if TYPE_CHECKING:
-    from batchclf.models.base import Base, BaseOptions
+    from batchclf.training.finetune.base import Base, BaseOptions
 
 _SCALING = ("scale", "mean", "std", "channel_order")
 
@@ -118,7 +118,7 @@ def base_options(args: argparse.Namespace) -> "BaseOptions | None":
         raise UsageError(what, hint="give exactly one: what is trained anew, or what is fine-tuned")
     if args.base is None:
         return None
-    from batchclf.models.base import BaseOptions
+    from batchclf.training.finetune.base import BaseOptions
 
     scaling = {name: getattr(args, name) for name in _SCALING}
     return BaseOptions(args.base, args.application, args.input_size, **scaling)

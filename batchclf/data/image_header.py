@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.image_facts import MODES
+from batchclf.core.images.facts import MODES
 from batchclf.data.decoding import WARNING_FILTERS
 from batchclf.data.jpeg import SOI, jpeg_frame
 

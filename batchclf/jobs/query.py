@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from batchclf.errors import PredictionsError, QueryError, RunError
-from batchclf.storage.prediction_files import PARQUET_FILE
-from batchclf.storage.predictions import read_header
-from batchclf.storage.run_tables import PREDICTIONS, TABLES, CellType, cell_type, tables_in
+from batchclf.storage.predictions.read import read_header
+from batchclf.storage.predictions.write import PARQUET_FILE
+from batchclf.storage.run.tables import PREDICTIONS, TABLES, CellType, cell_type, tables_in
 
 if TYPE_CHECKING:
     import duckdb

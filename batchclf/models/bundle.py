@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 
 from batchclf import atomic
-from batchclf.core.drift import Reference
-from batchclf.core.training import TrainingRecord
+from batchclf.core.images.drift import Reference
+from batchclf.core.training_record import TrainingRecord
 from batchclf.core.types import ColorMode
 from batchclf.errors import ModelError, UsageError
 from batchclf.models.preprocessing import Preprocessing

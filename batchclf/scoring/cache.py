@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.image_facts import FACTS
+from batchclf.core.images.facts import FACTS
 from batchclf.core.types import Say
 
 FORMAT = 2

@@ -10,7 +10,7 @@ from types import TracebackType
 
 import numpy as np
 
-from batchclf.core.image_facts import FACTS
+from batchclf.core.images.facts import FACTS
 from batchclf.core.types import Say
 from batchclf.scoring.cache import Known, ScoreCache, joined_known
 from batchclf.scoring.decoder import Decoded, Decoder, DecodeSetup

@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.image_facts import array_facts
+from batchclf.core.images.facts import array_facts
 from batchclf.core.types import BatchScores, ExcludedFile, ImageRef, SkippedImage, Split
 from batchclf.data.discovery import Found
 from batchclf.scoring.batches import files_per_part

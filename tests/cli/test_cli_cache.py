@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from batchclf.models import runtimes
+from batchclf.models.runtime import runtimes
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_second_night_scores_only_what_is_new(cli, photos, digits, digits_bund
 
 
 def test_another_model_or_way_of_decoding_is_another_cache(cli, photos, digits, digits_bundle, scored, tmp_path):
-    from batchclf.models.train import TrainSettings, train
+    from batchclf.training.train import TrainSettings, train
 
     _run(cli, photos, digits_bundle, "one", "--cache")
     scored.clear()

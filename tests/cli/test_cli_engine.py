@@ -12,9 +12,9 @@ import pytest
 from onnx_cases import import_rows
 from PIL import Image
 
-from batchclf.models.openvino_runtime import CPUINFO, has_bf16
+from batchclf.models.runtime.openvino import CPUINFO, has_bf16
 from batchclf.scoring.processes import PROCESSES_FROM
-from batchclf.storage.run_directory import read_record
+from batchclf.storage.run.directory import read_record
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def spreading(tmp_path_factory):
 LIMITED = """
 import resource, sys
 import numpy, cv2, onnxruntime, sklearn.metrics
-import batchclf.report.render  # which a thread would load just when the memory is short
+import batchclf.report.html.render  # which a thread would load just when the memory is short
 from pathlib import Path
 from batchclf.cli.main import main
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -11,9 +11,9 @@ import pytest
 from filelock import FileLock
 from run_cases import NAMES, drawn, missed_gate, write_nights, write_run
 
-from batchclf.core.history import METRICS
-from batchclf.jobs.history import record_failure
-from batchclf.jobs.history_export import COLUMNS
+from batchclf.core.records.history import METRICS
+from batchclf.jobs.history.export import COLUMNS
+from batchclf.jobs.history.runs import record_failure
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from run_cases import NAMES, drawn, rows_of, write_run
 
 from batchclf import read_predictions
 from batchclf.core.types import BatchScores, ImageRef
-from batchclf.storage.prediction_files import PredictionFiles
+from batchclf.storage.predictions.write import PredictionFiles
 
 HOSTILE = ("=1+1", "'x", "1-2", "NA", 'a"b', "a,b", "two\r\nlines", "TRUE", "猫", "a", "A", "x'y", "{} $1 ?")
 

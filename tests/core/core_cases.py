@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from batchclf.core.evaluation import Tally
+from batchclf.core.metrics.evaluation import Tally
 from batchclf.core.types import PredictionRows
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
-from batchclf.core.alarms import (
+from batchclf.core.gate.alarms import (
     AnswerCounts,
     DirectoryNight,
     class_folders,
@@ -17,7 +17,7 @@ from batchclf.core.alarms import (
     one_class,
     same_images,
 )
-from batchclf.core.content import ContentDigest
+from batchclf.core.images.content_digest import ContentDigest
 
 DIGESTS = st.lists(st.integers(0, 2**64 - 1), max_size=40)
 

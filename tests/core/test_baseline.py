@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 from sklearn.dummy import DummyClassifier
 
-from batchclf.core.baseline import baseline_metrics
+from batchclf.core.metrics.baseline import baseline_metrics
 
 
 @settings(max_examples=60, deadline=None)

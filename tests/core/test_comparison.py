@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn import metrics as sk
 
-from batchclf.core.comparison import SHOWN_FLIPS
-from batchclf.core.pair_tally import Answers, PairTally
-from batchclf.core.paired import mcnemar_exact, paired_difference
+from batchclf.core.compare.comparison import SHOWN_FLIPS
+from batchclf.core.compare.pair_tally import Answers, PairTally
+from batchclf.core.compare.paired_tests import mcnemar_exact, paired_difference
 
 COUNTS = st.integers(0, 60)
 
@@ -160,7 +160,7 @@ def test_intervals_of_very_many_cells_are_those_of_the_bootstrap(monkeypatch):
         np.where(random.random(3_000) < skill, labels, random.integers(0, 6, 3_000)) for skill in (0.6, 0.7)
     )
     drawn = compare(6, labels, first, second)
-    monkeypatch.setattr("batchclf.core.joint_cells.DRAWN_CELLS", 10)
+    monkeypatch.setattr("batchclf.core.compare.joint_cells.DRAWN_CELLS", 10)
     for one, other in zip(compare(6, labels, first, second).metrics, drawn.metrics, strict=True):
         assert one.difference == other.difference
         width = other.interval.high - other.interval.low

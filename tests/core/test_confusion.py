@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 
-from batchclf.core.confusion import ConfusedPair, ConfusionCounts
+from batchclf.core.metrics.confusion import ConfusedPair, ConfusionCounts
 
 
 def _count(rows):

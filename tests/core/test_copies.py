@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchclf.core.copies import MOST_BITS, MOST_CANDIDATES, WINDOW, Prints, exact_copies, look_alikes
+from batchclf.core.images.near_duplicates import MOST_BITS, MOST_CANDIDATES, WINDOW, Prints, exact_copies, look_alikes
 
 
 def _prints(digests, hashes=None, brightness=None, contrast=None):

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from batchclf.core.drift import (
+from batchclf.core.images.drift import (
     LARGE_PSI,
     SURE_P,
     chi_squared,
@@ -19,7 +19,7 @@ from batchclf.core.drift import (
     kolmogorov_tail,
     stability_index,
 )
-from batchclf.core.image_statistics import Histogram
+from batchclf.core.images.statistics import Histogram
 
 COUNTS = st.integers(2, 12).flatmap(
     lambda bins: st.tuples(*[st.lists(st.integers(0, 300), min_size=bins, max_size=bins)] * 2)

@@ -7,9 +7,9 @@ from core_cases import evaluate, predicted_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchclf.core.duplicates import SHOWN_PAIRS, CopyRows, summarise
-from batchclf.core.gap import overfitting_gap
-from batchclf.core.intervals import difference, wilson
+from batchclf.core.images.duplicates import SHOWN_PAIRS, CopyRows, summarise
+from batchclf.core.metrics.gap import overfitting_gap
+from batchclf.core.metrics.intervals import difference, wilson
 
 KINDS, LABELS = ("exact", "near", "unconfirmed"), ("", "cat", "dog")
 COPY = st.tuples(*map(st.sampled_from, (KINDS, LABELS, LABELS[1:], LABELS)))

@@ -17,11 +17,11 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from batchclf.core.calibration import CALIBRATION_BINS
-from batchclf.core.evaluation import SHOWN_IMAGES, SHOWN_PAIRS, Tally
-from batchclf.core.intervals import wilson
-from batchclf.core.probability_bins import ProbabilityBins
-from batchclf.core.top_hits import TopHits
+from batchclf.core.metrics.calibration import CALIBRATION_BINS
+from batchclf.core.metrics.evaluation import SHOWN_IMAGES, SHOWN_PAIRS, Tally
+from batchclf.core.metrics.intervals import wilson
+from batchclf.core.metrics.probability_bins import ProbabilityBins
+from batchclf.core.metrics.top_k import TopHits
 from batchclf.core.types import Prediction
 
 

@@ -10,8 +10,8 @@ from core_cases import make_rows, random_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchclf.core import examples
-from batchclf.core.examples import CellExamples
+from batchclf.core.metrics import examples
+from batchclf.core.metrics.examples import CellExamples
 from batchclf.core.types import Prediction
 
 

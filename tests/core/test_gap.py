@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm, sem
 
-from batchclf.core.gap import STRONG_GAP, gap_of_counts, overfitting_gap
-from batchclf.core.intervals import difference, wilson
+from batchclf.core.metrics.gap import STRONG_GAP, gap_of_counts, overfitting_gap
+from batchclf.core.metrics.intervals import difference, wilson
 
 
 def _metrics(correct, total):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import f1_score
 
-from batchclf.core.evidence import (
+from batchclf.core.compare.paired_tests import paired_difference
+from batchclf.core.gate.evidence import (
     Change,
     Measure,
     Pairs,
@@ -22,9 +23,8 @@ from batchclf.core.evidence import (
     share_change,
     surely_beyond,
 )
-from batchclf.core.gap import overfitting_gap
-from batchclf.core.gate import Rule, run_state
-from batchclf.core.holding import (
+from batchclf.core.gate.gate import Rule, run_state
+from batchclf.core.gate.judge import (
     Holding,
     hold_change,
     hold_each_change,
@@ -33,10 +33,10 @@ from batchclf.core.holding import (
     missing,
     rule_name,
 )
-from batchclf.core.intervals import Interval, difference, wilson
-from batchclf.core.paired import paired_difference
-from batchclf.core.rule_metrics import METRICS, find_metric
-from batchclf.core.run_record import GateResult
+from batchclf.core.metrics.catalog import METRICS, find_metric
+from batchclf.core.metrics.gap import overfitting_gap
+from batchclf.core.metrics.intervals import Interval, difference, wilson
+from batchclf.core.records.run import GateResult
 
 
 def holding(rule, target="test", reference="the last good run (N)"):

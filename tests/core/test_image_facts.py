@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from batchclf.core.image_facts import FACTS, HASH_COLUMNS, HASH_ROWS, HASH_STEP, MODES, FactMeter, array_facts
+from batchclf.core.images.facts import FACTS, HASH_COLUMNS, HASH_ROWS, HASH_STEP, MODES, FactMeter, array_facts
 
 SHAPES = st.tuples(st.integers(1, 5), st.integers(1, 30), st.integers(1, 40), st.sampled_from([1, 3]))
 

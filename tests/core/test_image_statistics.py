@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchclf.core.image_statistics import SHOWN_SIZES, ImageRows, StatisticsTally
+from batchclf.core.images.statistics import SHOWN_SIZES, ImageRows, StatisticsTally
 
 ROW = st.tuples(
     st.sampled_from(["28,28,grayscale", "640,480,rgb", "480,640,rgb", ",,unknown", "8,8,palette"]),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
-from batchclf.core.intervals import difference, wilson
+from batchclf.core.metrics.intervals import difference, wilson
 
 
 @st.composite

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse.csgraph import connected_components, laplacian
 
-from batchclf.core.confusion import ConfusionCounts
-from batchclf.core.ordering import most_confused, similarity_order
+from batchclf.core.metrics.class_order import most_confused, similarity_order
+from batchclf.core.metrics.confusion import ConfusionCounts
 
 seeds = st.integers(0, 2**32 - 1)
 

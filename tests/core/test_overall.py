@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from sklearn import metrics as oracle
 
-from batchclf.core.confusion import ConfusionCounts
-from batchclf.core.intervals import wilson
-from batchclf.core.overall import DRAWN_CELLS, overall_metrics
+from batchclf.core.metrics.confusion import ConfusionCounts
+from batchclf.core.metrics.intervals import wilson
+from batchclf.core.metrics.overall import DRAWN_CELLS, overall_metrics
 
 FROM_MATRIX = ("balanced_accuracy", "macro_f1", "weighted_precision", "weighted_recall", "weighted_f1", "mcc", "kappa")
 

@@ -11,9 +11,9 @@ from scipy.special import expit, softmax
 from scipy.stats import norm
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
-from batchclf.core.intervals import wilson
-from batchclf.core.probability_bins import LARGEST_HISTOGRAMS, ProbabilityBins
-from batchclf.core.ranking import CURVE_POINTS, RankingCounts
+from batchclf.core.metrics.intervals import wilson
+from batchclf.core.metrics.probability_bins import LARGEST_HISTOGRAMS, ProbabilityBins
+from batchclf.core.metrics.ranking import CURVE_POINTS, RankingCounts
 
 
 def ranking_of(labels, probabilities):

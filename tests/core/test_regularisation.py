@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from batchclf.core.regularisation import compare_variants
-from batchclf.core.training import Right, Variant
+from batchclf.core.records.regularisation import compare_variants
+from batchclf.core.training_record import Right, Variant
 
 
 def variant(name, options, train, validation, test, *, seconds=20.0, images=1000):

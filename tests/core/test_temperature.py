@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from batchclf.core.evaluation import Tally
-from batchclf.core.temperature import untempered
+from batchclf.core.metrics.evaluation import Tally
+from batchclf.core.metrics.temperature import untempered
 
 
 def drawn(seed, temperature, rows=300, classes=4):

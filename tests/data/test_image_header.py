@@ -8,7 +8,7 @@ import pytest
 from image_cases import image_bytes, noise
 from PIL import Image
 
-from batchclf.core.image_facts import FACTS, MODES
+from batchclf.core.images.facts import FACTS, MODES
 from batchclf.data.decoding import decode
 from batchclf.data.image_header import UNKNOWN, image_header, stored_as
 

@@ -9,7 +9,7 @@ from batchclf.data.discovery import discover
 from batchclf.data.labels import label_rule
 from batchclf.data.selection import Selection, select
 from batchclf.errors import DataError, ModelError
-from batchclf.storage.cells import safe_cell
+from batchclf.storage.csv_files.cells import safe_cell
 
 CLASSES = ("cat", "dog", "T-shirt/top")
 

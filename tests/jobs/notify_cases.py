@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from doc_pages import read, section
 from run_cases import NAMES, drawn, write_run
 
-from batchclf.core.run_record import GateResult
-from batchclf.jobs.notify import notify
-from batchclf.jobs.spec import NotifySpec
-from batchclf.jobs.summary import failed_night, published_night
+from batchclf.core.records.run import GateResult
+from batchclf.jobs.config.spec import NotifySpec
+from batchclf.jobs.notify.notify import notify
+from batchclf.jobs.notify.summary import failed_night, published_night
 
 STARTED = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
 PASSED = GateResult("min_test_accuracy", 0.9, 0.8, True, "test accuracy 90.00% reaches the least allowed 80.00%")

@@ -8,15 +8,15 @@ import pytest
 from job_cases import Watching
 from PIL import Image
 
-from batchclf.core.gate import Alarms
-from batchclf.jobs.alarms import content_of, raise_alarms
-from batchclf.jobs.evaluate import evaluate_predictions
-from batchclf.jobs.gates import Tonight
-from batchclf.jobs.history import earlier_runs
-from batchclf.jobs.image_findings import ImageFindings
-from batchclf.jobs.job_file import load_job
-from batchclf.jobs.runner import run_job
-from batchclf.storage.run_directory import read_record, write_record
+from batchclf.core.gate.gate import Alarms
+from batchclf.jobs.config.load import load_job
+from batchclf.jobs.evaluate.evaluate import evaluate_predictions
+from batchclf.jobs.evaluate.image_checks import ImageFindings
+from batchclf.jobs.gate.alarms import content_of, raise_alarms
+from batchclf.jobs.gate.gate import Tonight
+from batchclf.jobs.history.runs import earlier_runs
+from batchclf.jobs.run.job_run import run_job
+from batchclf.storage.run.directory import read_record, write_record
 
 AGAINST_LAST = ("same-images", "no-new-images", "fewer-images", "class-folders")
 

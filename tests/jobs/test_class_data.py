@@ -10,13 +10,13 @@ import pytest
 from job_cases import Watching
 from PIL import Image
 
-from batchclf.core.run_record import SplitRecord
+from batchclf.core.records.run import SplitRecord
 from batchclf.errors import DataError, JobFileError
-from batchclf.jobs.check import check_job
-from batchclf.jobs.job_file import load_job
-from batchclf.jobs.runner import load_data, run_job
-from batchclf.jobs.splits_again import splits_again
-from batchclf.storage.run_directory import read_record
+from batchclf.jobs.config.load import load_job
+from batchclf.jobs.report.reload_splits import splits_again
+from batchclf.jobs.run.job_run import load_data, run_job
+from batchclf.jobs.setup.check import check_job
+from batchclf.storage.run.directory import read_record
 
 GROUP = "(p[0-9]{1,2})_"
 DATA = f"""\

@@ -16,8 +16,8 @@ from notify_cases import (
     script,
 )
 
-from batchclf.jobs.commands import Command, run_command
-from batchclf.jobs.summary import night_summary
+from batchclf.jobs.notify.commands import Command, run_command
+from batchclf.jobs.notify.summary import night_summary
 
 
 def test_a_command_gets_the_summary_and_variables(good, bad, tmp_path):

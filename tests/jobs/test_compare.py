@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from run_cases import NAMES, drawn, rows_of, run_record, write_images, write_png, write_run
 
 from batchclf.errors import ComparisonError, PredictionsError, RunError
-from batchclf.jobs.compare import compare_runs
-from batchclf.jobs.compare_report import report_comparison
+from batchclf.jobs.evaluate.compare import compare_runs
+from batchclf.jobs.report.compare_report import report_comparison
 
 pd = pytest.importorskip("pandas")
 
@@ -43,7 +43,7 @@ def test_counts_are_those_of_a_join_in_pandas(tmp_path):
 
 @pytest.mark.parametrize("gone", [[], range(300), range(0, 300, 2), range(299, 300)])
 def test_any_overlap_in_files_of_many_pieces(tmp_path, monkeypatch, gone):
-    monkeypatch.setattr("batchclf.storage.csv_pieces.ROWS_PER_PIECE", 50)
+    monkeypatch.setattr("batchclf.storage.csv_files.read.ROWS_PER_PIECE", 50)
     rows = drawn(NAMES, 1_000, seed=1, skill=0.7)
     folders = pair(tmp_path, rows[200:], [row for i, row in enumerate(rows) if i not in gone])
     found = compare_runs(*folders)
@@ -83,7 +83,7 @@ def test_only_images_of_the_same_content_are_matched(tmp_path_factory, first, se
         write_images(tmp_path / name, [(row, contents[n]) for row, n in zip(rows, sorted(contents), strict=True)])
         folders.append(tmp_path / name)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("batchclf.storage.csv_pieces.ROWS_PER_PIECE", piece)
+        patch.setattr("batchclf.storage.csv_files.read.ROWS_PER_PIECE", piece)
         found = compare_runs(*folders)
     assert (found.images, found.replaced) == (len(common) + 1, len(replaced))
     assert found.only_first_right == found.changed == len(common) + 1
@@ -161,7 +161,7 @@ def test_the_same_file_is_read_once(tmp_path, monkeypatch):
     rows = drawn(NAMES, 80, seed=1, skill=0.7)
     folders = pair(tmp_path, rows, rows, second={"digest": "ff" * 32})
     read = []
-    from batchclf.storage import paired_predictions
+    from batchclf.storage.predictions import pairs as paired_predictions
 
     real = paired_predictions.read_cells
     monkeypatch.setattr(paired_predictions, "read_cells", lambda path, *rest: read.append(path) or real(path, *rest))
@@ -232,7 +232,7 @@ def test_a_run_that_has_no_record_yet(tmp_path):
 
 
 def _record(folder):
-    from batchclf.storage.run_directory import read_record
+    from batchclf.storage.run.directory import read_record
 
     return read_record(folder)
 

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, log_loss, roc_auc_score
 
-from batchclf.core.probability_bins import ProbabilityBins
+from batchclf.core.metrics.probability_bins import ProbabilityBins
 from batchclf.errors import PredictionsError
-from batchclf.jobs.evaluate import evaluate_predictions
-from batchclf.storage import csv_pieces
+from batchclf.jobs.evaluate.evaluate import evaluate_predictions
+from batchclf.storage.csv_files import read as csv_pieces
 
 NAMES = ("ant", "bee", "cat")
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from run_cases import NAMES, drawn, rows_of, write_images, write_run
 
-from batchclf.core.run_record import TargetRecord
-from batchclf.jobs.compare import compare_runs
-from batchclf.jobs.flips import write_flips
-from batchclf.jobs.history import earlier_runs
-from batchclf.storage.flips import COLUMNS
-from batchclf.storage.run_directory import read_record
+from batchclf.core.records.run import TargetRecord
+from batchclf.jobs.evaluate.compare import compare_runs
+from batchclf.jobs.evaluate.flips import write_flips
+from batchclf.jobs.history.runs import earlier_runs
+from batchclf.storage.predictions.flips import COLUMNS
+from batchclf.storage.run.directory import read_record
 
 pd = pytest.importorskip("pandas")
 

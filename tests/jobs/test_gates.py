@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from job_cases import Watching
 from run_cases import NAMES, STARTED, drawn, rows_of, write_run
 
-from batchclf.core.drift import Drift
-from batchclf.core.gate import Gate, Rule
-from batchclf.core.image_statistics import Histogram
-from batchclf.core.rule_metrics import EACH_CLASS, METRICS
-from batchclf.jobs.evaluate import evaluate_predictions
-from batchclf.jobs.gates import Tonight, hold_gate
-from batchclf.jobs.history import earlier_runs
-from batchclf.jobs.image_findings import ImageFindings
-from batchclf.jobs.job_file import load_job
-from batchclf.jobs.runner import run_job
-from batchclf.storage.run_directory import read_record
+from batchclf.core.gate.gate import Gate, Rule
+from batchclf.core.images.drift import Drift
+from batchclf.core.images.statistics import Histogram
+from batchclf.core.metrics.catalog import EACH_CLASS, METRICS
+from batchclf.jobs.config.load import load_job
+from batchclf.jobs.evaluate.evaluate import evaluate_predictions
+from batchclf.jobs.evaluate.image_checks import ImageFindings
+from batchclf.jobs.gate.gate import Tonight, hold_gate
+from batchclf.jobs.history.runs import earlier_runs
+from batchclf.jobs.run.job_run import run_job
+from batchclf.storage.run.directory import read_record
 
 
 def run_id(night):

@@ -5,8 +5,8 @@ import json
 import pytest
 from run_cases import NAMES, drawn, missed_gate, write_nights, write_run
 
-from batchclf.jobs.history import all_histories, earlier_runs, job_history
-from batchclf.storage.metrics import read_metrics
+from batchclf.jobs.history.runs import all_histories, earlier_runs, job_history
+from batchclf.storage.run.metrics import read_metrics
 
 
 @pytest.fixture

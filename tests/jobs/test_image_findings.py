@@ -10,19 +10,19 @@ import pytest
 from job_cases import Watching
 from PIL import Image
 
-from batchclf.core.image_statistics import ImageStatistics
-from batchclf.core.intervals import difference, wilson
+from batchclf.core.images.statistics import ImageStatistics
+from batchclf.core.metrics.intervals import difference, wilson
 from batchclf.core.types import Split
 from batchclf.data.labels import label_rule
 from batchclf.errors import RunError
-from batchclf.jobs import duplicates
-from batchclf.jobs import image_findings as image_findings_module
-from batchclf.jobs.evaluate import evaluate_predictions
-from batchclf.jobs.image_findings import NO_FACTS, NO_REFERENCE, ONLY_TRAIN, image_findings, look_at_images
-from batchclf.jobs.score import score_directory, score_targets
-from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget
+from batchclf.jobs.config.settings import DirectoryTarget, ScoreSettings, SplitTarget
+from batchclf.jobs.evaluate import duplicates
+from batchclf.jobs.evaluate import image_checks as image_findings_module
+from batchclf.jobs.evaluate.evaluate import evaluate_predictions
+from batchclf.jobs.evaluate.image_checks import NO_FACTS, NO_REFERENCE, ONLY_TRAIN, image_findings, look_at_images
+from batchclf.jobs.score.score_subsets import score_directory, score_targets
 from batchclf.models.bundle import load_bundle
-from batchclf.storage.journal import JournalHead
+from batchclf.storage.run.journal import JournalHead
 
 SETTINGS = ScoreSettings("onnx", 64, 2, 2, True)
 

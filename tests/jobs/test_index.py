@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import pytest
 from run_cases import NAMES, drawn, missed_gate, write_nights, write_run
 
-from batchclf.jobs.index import write_index
+from batchclf.jobs.report.index import write_index
 
 
 class Links(HTMLParser):
@@ -103,7 +103,7 @@ def test_many_runs_stay_readable_and_small(tmp_path):
 def test_it_is_written_in_one_step(reports, monkeypatch):
     out = write_index(reports)
     before = out.read_bytes()
-    monkeypatch.setattr("batchclf.report.render_pages.render_page", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("batchclf.report.pages.render.render_page", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_index(reports)
     assert out.read_bytes() == before

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batchclf.jobs.check import check_job
-from batchclf.jobs.check_targets import needed_extras
-from batchclf.jobs.job_file import load_job
+from batchclf.jobs.config.load import load_job
+from batchclf.jobs.setup.check import check_job
+from batchclf.jobs.setup.check_subsets import needed_extras
 
 NIGHT = date(2026, 11, 25)
 DIGITS = tuple(str(digit) for digit in range(10))
@@ -276,7 +276,7 @@ def test_extras(check, photos, monkeypatch, tmp_path):
     (tmp_path / "x.toml").write_text(text)
     needed = needed_extras(load_job(tmp_path / "x.toml"))
     assert needed == {"openvino": ("scoring", "precision"), "parquet": ("scoring", "format")}
-    monkeypatch.setattr("batchclf.jobs.check_targets.find_spec", lambda name: None)
+    monkeypatch.setattr("batchclf.jobs.setup.check_subsets.find_spec", lambda name: None)
     found = check(text)["packages"]
     assert (found.state, found.line) == ("error", 8)
     assert found.hint == "pip install 'batchclf[parquet]'"

@@ -10,12 +10,12 @@ import jsonschema
 import pytest
 
 from batchclf.errors import BatchclfError
-from batchclf.jobs.check import check_job
-from batchclf.jobs.job_file import load_job
-from batchclf.jobs.job_keys import EXPLAINED, TABLES, keys_of
-from batchclf.jobs.job_schema import job_schema
-from batchclf.jobs.spec import JobSpec
-from batchclf.jobs.starter import new_job, starter
+from batchclf.jobs.config.key_help import EXPLAINED, TABLES, keys_of
+from batchclf.jobs.config.load import load_job
+from batchclf.jobs.config.schema import job_schema
+from batchclf.jobs.config.spec import JobSpec
+from batchclf.jobs.config.starter import new_job, starter
+from batchclf.jobs.setup.check import check_job
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def validator():
 
 def test_the_published_schema_is_the_programs(repo_root):
     done = subprocess.run(
-        [sys.executable, "-m", "batchclf.jobs.job_schema"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "batchclf.jobs.config.schema"], capture_output=True, text=True, check=True
     )
     assert (repo_root / "docs" / "job.schema.json").read_text() == done.stdout
     assert json.loads(done.stdout) == job_schema()

@@ -12,9 +12,9 @@ from batchclf import read_predictions
 from batchclf.core.types import Split
 from batchclf.data.export import export_split
 from batchclf.errors import DeadlineError, NothingToScoreError
-from batchclf.jobs.job_file import load_job
-from batchclf.jobs.runner import run_job
-from batchclf.storage.run_directory import read_record
+from batchclf.jobs.config.load import load_job
+from batchclf.jobs.run.job_run import run_job
+from batchclf.storage.run.directory import read_record
 
 COMMAND = ["batchclf", "run", "night.toml"]
 NIGHT = date(2026, 11, 24)

@@ -8,10 +8,10 @@ import pytest
 from job_cases import Watching, tables_of
 
 from batchclf.errors import DeadlineError, JobFileError
-from batchclf.jobs.job_file import load_job
-from batchclf.jobs.runner import run_job
+from batchclf.jobs.config.load import load_job
+from batchclf.jobs.run.job_run import run_job
 from batchclf.models.bundle import load_bundle
-from batchclf.storage.run_directory import read_record
+from batchclf.storage.run.directory import read_record
 
 if find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)

@@ -24,9 +24,9 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from batchclf.jobs.job_file import load_job
-from batchclf.jobs.report import report_again
-from batchclf.jobs.runner import run_job
+from batchclf.jobs.config.load import load_job
+from batchclf.jobs.report.rewrite import report_again
+from batchclf.jobs.run.job_run import run_job
 
 NAMES = [str(digit) for digit in range(10)]
 

@@ -10,15 +10,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from run_cases import NAMES, STARTED, drawn, missed_gate, write_nights, write_run
 
-from batchclf.core.history_diff import run_difference
+from batchclf.core.records.history_diff import run_difference
 from batchclf.errors import HistoryError, RunError
-from batchclf.jobs.history import all_histories, earlier_runs, job_history, record_failure, record_missing, record_run
-from batchclf.jobs.index import write_index
-from batchclf.jobs.past_runs import details_of, find_finished, find_job, find_run
-from batchclf.jobs.rebuild import rebuild_history
-from batchclf.storage.history import check, reading
-from batchclf.storage.history_rows import known_folders
-from batchclf.storage.run_details import read_details
+from batchclf.jobs.history.lookup import details_of, find_finished, find_job, find_run
+from batchclf.jobs.history.rebuild import rebuild_history
+from batchclf.jobs.history.runs import (
+    all_histories,
+    earlier_runs,
+    job_history,
+    record_failure,
+    record_missing,
+    record_run,
+)
+from batchclf.jobs.report.index import write_index
+from batchclf.storage.history.database import check, reading
+from batchclf.storage.history.rows import known_folders
+from batchclf.storage.run.details import read_details
 
 
 @pytest.fixture
@@ -122,7 +129,7 @@ def test_a_run_directory_that_cannot_be_read_is_told(job, monkeypatch):
     def refuse(folder):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("batchclf.storage.run_details.digest_files", refuse)
+    monkeypatch.setattr("batchclf.storage.run.details.digest_files", refuse)
     with pytest.raises(RunError, match=f"{ids[0]} could not be put into the history: Input/output error") as told:
         record_run(folder.parent, folder / ids[0])
     assert f"batchclf history rebuild {folder / ids[0]}" in told.value.hint

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batchclf.core.run_record import TargetRecord
+from batchclf.core.records.run import TargetRecord
 from batchclf.core.types import Prediction, Split
-from batchclf.jobs.pictures import LONGEST_SIDE, load_pictures
+from batchclf.jobs.report.thumbnails import LONGEST_SIDE, load_pictures
 
 
 def wanted(*paths, split=""):

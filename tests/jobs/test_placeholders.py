@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchclf.jobs.placeholders import Surroundings, expand, variables
+from batchclf.jobs.config.placeholders import Surroundings, expand, variables
 
 NIGHT = date(2027, 1, 1)
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from run_cases import NAMES, STARTED, drawn, missed_gate, write_run
 
 from batchclf import atomic
-from batchclf.jobs import retention
-from batchclf.jobs.history import earlier_runs, job_history, record_run
-from batchclf.jobs.retention import apply_retention, old_entries
-from batchclf.storage.history import check
-from batchclf.storage.run_directory import LOG_FILE, bury_killed
+from batchclf.jobs.history import retention
+from batchclf.jobs.history.retention import apply_retention, old_entries
+from batchclf.jobs.history.runs import earlier_runs, job_history, record_run
+from batchclf.storage.history.database import check
+from batchclf.storage.run.directory import LOG_FILE, bury_killed
 
 NIGHTS = 8
 
@@ -172,7 +172,7 @@ def test_one_that_is_removed_only_in_part_is_not_seen(job, monkeypatch):
 KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path
-from batchclf.jobs import retention
+from batchclf.jobs.history import retention
 
 def rmtree(path):
     (path / "run.json").unlink()

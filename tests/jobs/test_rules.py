@@ -2,9 +2,9 @@
 
 import pytest
 
-from batchclf.core.gate import Rule
+from batchclf.core.gate.gate import Rule
 from batchclf.errors import JobFileError
-from batchclf.jobs.job_file import load_job, read_job
+from batchclf.jobs.config.load import load_job, read_job
 
 DATA = "[data]\ndataset = 'digits'\n"
 BASELINES = "[baselines]\ngolden = 'golden/metrics.json'\n"

@@ -12,15 +12,18 @@ from job_cases import Watching
 from batchclf.core.types import Split
 from batchclf.data.export import export_split
 from batchclf.errors import AlreadyRunningError, BatchclfError, DataError
-from batchclf.jobs import finish, night, runner, training
-from batchclf.jobs.history import job_history
-from batchclf.jobs.job_file import load_job
-from batchclf.jobs.lock import job_lock
-from batchclf.jobs.night import run_night
-from batchclf.jobs.report import report_again
-from batchclf.jobs.runner import run_job
+from batchclf.jobs.config.load import load_job
+from batchclf.jobs.history.runs import job_history
+from batchclf.jobs.report.rewrite import report_again
+from batchclf.jobs.run import job_run as runner
+from batchclf.jobs.run import publish as finish
+from batchclf.jobs.run import scheduled as night
+from batchclf.jobs.run import train_model as training
+from batchclf.jobs.run.job_run import run_job
+from batchclf.jobs.run.scheduled import run_night
 from batchclf.models.bundle import load_bundle
-from batchclf.storage.run_directory import read_record
+from batchclf.storage.run.directory import read_record
+from batchclf.storage.run.job_lock import job_lock
 
 RUN_FILES = {
     *("duplicates.csv", "flips.csv", "images.csv", "junit.xml", "predictions.schema.json", "README.md"),
@@ -200,7 +203,7 @@ class TestLock:
     @pytest.fixture
     def holder(self, loading):
         code = (
-            "import pathlib, sys\nfrom batchclf.jobs.lock import job_lock\n"
+            "import pathlib, sys\nfrom batchclf.storage.run.job_lock import job_lock\n"
             "with job_lock(pathlib.Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
         )
         with subprocess.Popen(

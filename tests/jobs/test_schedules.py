@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchclf.errors import BatchclfError
-from batchclf.jobs.install import with_entry
-from batchclf.jobs.job_file import load_job
-from batchclf.jobs.schedules import (
+from batchclf.jobs.config.load import load_job
+from batchclf.jobs.setup.install import with_entry
+from batchclf.jobs.setup.schedules import (
     Entry,
     begin_mark,
     crontab_entry,

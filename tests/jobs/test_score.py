@@ -14,15 +14,15 @@ from batchclf.core.types import Split
 from batchclf.data.export import export_split
 from batchclf.data.labels import label_rule
 from batchclf.errors import DataError, ModelError, NothingToScoreError, RunError
-from batchclf.jobs import score
-from batchclf.jobs.budget import Budget
-from batchclf.jobs.report import report_again
-from batchclf.jobs.score import score_directory, score_targets
-from batchclf.jobs.score_run import SplitOf, choose_bundle, score_directory_run, score_split_run
-from batchclf.jobs.targets import DirectoryTarget, ScoreSettings, SplitTarget
+from batchclf.jobs.config.budget import Budget
+from batchclf.jobs.config.settings import DirectoryTarget, ScoreSettings, SplitTarget
+from batchclf.jobs.report.rewrite import report_again
+from batchclf.jobs.run.folder_run import SplitOf, choose_bundle, score_directory_run, score_split_run
+from batchclf.jobs.score import score_subsets as score
+from batchclf.jobs.score.score_subsets import score_directory, score_targets
 from batchclf.models.bundle import load_bundle
-from batchclf.storage.journal import JournalHead
-from batchclf.storage.run_directory import read_record
+from batchclf.storage.run.directory import read_record
+from batchclf.storage.run.journal import JournalHead
 
 SETTINGS = ScoreSettings("onnx", 32, 2, 3, True)
 

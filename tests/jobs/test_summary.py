@@ -19,8 +19,8 @@ from run_cases import NAMES, rows_of, write_run
 
 from batchclf.cli.console import Console
 from batchclf.cli.summary import tell_trouble
-from batchclf.core.run_record import TargetRecord
-from batchclf.jobs.summary import night_summary, published_night, summary_schema
+from batchclf.core.records.run import TargetRecord
+from batchclf.jobs.notify.summary import night_summary, published_night, summary_schema
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -34,7 +34,7 @@ def checked(outcome):
 
 
 def test_schema_in_the_repository_is_that_of_the_types(repo_root):
-    hint = "make it again: python -m batchclf.jobs.summary > docs/summary.schema.json"
+    hint = "make it again: python -m batchclf.jobs.notify.summary > docs/summary.schema.json"
     assert json.loads((repo_root / "docs" / "summary.schema.json").read_text()) == summary_schema(), hint
 
 

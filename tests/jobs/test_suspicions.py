@@ -7,10 +7,10 @@ import pytest
 
 import batchclf
 from batchclf.core.types import BatchScores, ImageRef
-from batchclf.jobs import suspicions
-from batchclf.jobs.suspicions import SHOWN, find_suspicions
-from batchclf.storage.prediction_files import PredictionFiles
-from batchclf.storage.run_directory import PREDICTIONS_FILE
+from batchclf.jobs.evaluate import label_issues as suspicions
+from batchclf.jobs.evaluate.label_issues import SHOWN, find_suspicions
+from batchclf.storage.predictions.write import PredictionFiles
+from batchclf.storage.run.directory import PREDICTIONS_FILE
 
 NAMES = ("cat", "dog", "=cow")
 

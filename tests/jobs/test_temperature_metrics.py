@@ -11,9 +11,9 @@ from scipy.special import softmax
 from sklearn.metrics import log_loss
 
 from batchclf.cli import main as cli_main
-from batchclf.core.training import TemperatureRecord, TrainingRecord
-from batchclf.storage import csv_pieces
-from batchclf.storage.run_directory import write_record
+from batchclf.core.training_record import TemperatureRecord, TrainingRecord
+from batchclf.storage.csv_files import read as csv_pieces
+from batchclf.storage.run.directory import write_record
 
 TEMPERATURE = 2.2
 ROWS = 120

@@ -12,7 +12,7 @@ import pytest
 from notify_cases import answer, serving
 
 from batchclf.errors import NotifyError
-from batchclf.jobs.webhook import LONGEST_WAIT, Pace, post
+from batchclf.jobs.notify.webhook import LONGEST_WAIT, Pace, post
 
 OK = answer(200)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from batchclf.core.types import Dataset, Split
-from batchclf.models.train import TrainSettings, train
+from batchclf.training.train import TrainSettings, train
 
 
 def trained(dataset, out, **settings):

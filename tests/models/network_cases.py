@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from batchclf.models.import_model import import_model
-from batchclf.models.settle import ImportOptions
+from batchclf.models.sources.import_model import import_model
+from batchclf.models.sources.infer_preprocessing import ImportOptions
 
 CLASSES = ("up", "down", "left", "right")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from batchclf.errors import UsageError
-from batchclf.models.augmentation import SHIFT, Augmentation, augment, parse_augmentation
+from batchclf.training.augmentation import SHIFT, Augmentation, augment, parse_augmentation
 
 if find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)

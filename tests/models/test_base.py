@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 
 from batchclf.errors import ModelError, UsageError
-from batchclf.models.applications import application_names, application_steps
-from batchclf.models.base import BaseOptions, open_base
-from batchclf.models.import_model import import_model
-from batchclf.models.onnx_export import write_graph
-from batchclf.models.onnx_graph import INPUT, OUTPUT
+from batchclf.models.onnx_graph.export import write_graph
+from batchclf.models.onnx_graph.graph import INPUT, OUTPUT
 from batchclf.models.preprocessing import Preprocessing, prepare
-from batchclf.models.runtimes import onnx_session
-from batchclf.models.settle import ImportOptions
-from batchclf.models.transfer import build_on, set_trainable
+from batchclf.models.runtime.runtimes import onnx_session
+from batchclf.models.sources.import_model import import_model
+from batchclf.models.sources.infer_preprocessing import ImportOptions
+from batchclf.training.finetune.applications import application_names, application_steps
+from batchclf.training.finetune.base import BaseOptions, open_base
+from batchclf.training.finetune.transfer import build_on, set_trainable
 
 if find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)
 
-from batchclf.models.tensorflow_model import load_keras
+from batchclf.models.sources.keras import load_keras
 
 SHAPE = (12, 10, 3)
 CLASSES = 4

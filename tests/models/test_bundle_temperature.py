@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from batchclf.core.training import TemperatureRecord, TrainingRecord
+from batchclf.core.training_record import TemperatureRecord, TrainingRecord
 from batchclf.models.bundle import ONNX_FILE, file_digests, load_bundle, write_info
 from batchclf.models.describe import as_dict, as_lines
-from batchclf.models.onnx_export import write_graph
-from batchclf.models.onnx_graph import with_interface
+from batchclf.models.onnx_graph.export import write_graph
+from batchclf.models.onnx_graph.graph import with_interface
 from batchclf.models.preprocessing import Preprocessing, prepare, to_probabilities
-from batchclf.models.runtimes import onnx_session, open_runtime
-from batchclf.models.tensorflow_model import load_keras
+from batchclf.models.runtime.runtimes import onnx_session, open_runtime
+from batchclf.models.sources.keras import load_keras
 
 TEMPERATURE = 1.7
 RECORD = TemperatureRecord(TEMPERATURE, 288, (0.31, 0.25), (0.06, 0.02))

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from batchclf.core.types import Dataset, Split
-from batchclf.models import epochs as loop
 from batchclf.models.bundle import load_bundle
-from batchclf.models.recipes import RECIPES, Recipe
-from batchclf.models.train import TrainSettings, train
+from batchclf.training import epochs as loop
+from batchclf.training.recipes.builtin import RECIPES, Recipe
+from batchclf.training.train import TrainSettings, train
 
 if find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)

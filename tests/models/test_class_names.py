@@ -5,7 +5,7 @@ import pytest
 
 from batchclf.data.class_folders import write_class_map
 from batchclf.errors import UsageError
-from batchclf.models.class_names import read_class_names
+from batchclf.models.sources.class_names import read_class_names
 
 NAMES = ("T-shirt/top", "Ankle boot", "Straße")
 

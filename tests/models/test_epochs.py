@@ -12,11 +12,11 @@ import pytest
 
 from batchclf.core.types import Dataset, Split
 from batchclf.errors import DataError, ModelError
-from batchclf.models import epochs as loop
 from batchclf.models.bundle import load_bundle
-from batchclf.models.recipes import RECIPES, Recipe
-from batchclf.models.tensorflow_model import tensorflow_or_error
-from batchclf.models.train import TrainSettings, train
+from batchclf.models.sources.keras import tensorflow_or_error
+from batchclf.training import epochs as loop
+from batchclf.training.recipes.builtin import RECIPES, Recipe
+from batchclf.training.train import TrainSettings, train
 
 if find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)
@@ -164,7 +164,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from batchclf.data.catalog import load_dataset
-from batchclf.models.train import TrainSettings, train
+from batchclf.training.train import TrainSettings, train
 digits = load_dataset("digits", data_dir=None, say=lambda line: None)
 for epochs in (1, 12):
     settings = TrainSettings(epochs=epochs, batch_size=8, seed=11)
@@ -192,7 +192,7 @@ def test_how_long_a_call_takes_changes_nothing(digits, tmp_path, monkeypatch, fr
     monkeypatch.setattr(loop, "XLA_STEPS", from_steps)
     dataset, bundles = _few(digits, 300), []
     for seconds in (0.0, 60.0):
-        monkeypatch.setattr("batchclf.models.training_step.CALL_SECONDS", seconds)
+        monkeypatch.setattr("batchclf.training.step.CALL_SECONDS", seconds)
         bundles.append(_train(dataset, tmp_path / str(seconds), batch_size=4))
     assert _digest(bundles[0]) == _digest(bundles[1])
     assert bundles[0].info.history == bundles[1].info.history

@@ -10,7 +10,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import log_loss
 
-from batchclf.models.temperature import LEAST, LEAST_IMAGES, MOST, fit_temperature
+from batchclf.training.temperature import LEAST, LEAST_IMAGES, MOST, fit_temperature
 
 
 def drawn(seed, *, count=400, classes=5, sharpness=3.0):

@@ -5,12 +5,12 @@ import pytest
 from onnx import TensorProto, helper, load_model, numpy_helper, save_model
 
 from batchclf.errors import ModelError
-from batchclf.models import import_model as importing
-from batchclf.models.import_model import import_model
-from batchclf.models.onnx_export import write_graph
+from batchclf.models.onnx_graph.export import write_graph
 from batchclf.models.preprocessing import Preprocessing, prepare
-from batchclf.models.runtimes import open_runtime
-from batchclf.models.settle import ImportOptions
+from batchclf.models.runtime.runtimes import open_runtime
+from batchclf.models.sources import import_model as importing
+from batchclf.models.sources.import_model import import_model
+from batchclf.models.sources.infer_preprocessing import ImportOptions
 
 NAMES = ("cat", "dog", "eel")
 SHAPE = (4, 4, 1)

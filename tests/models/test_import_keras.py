@@ -9,10 +9,10 @@ import pytest
 
 from batchclf.errors import ModelError, UsageError
 from batchclf.models.bundle import load_bundle
-from batchclf.models.import_model import import_model
 from batchclf.models.preprocessing import Preprocessing
-from batchclf.models.runtimes import open_runtime
-from batchclf.models.settle import ImportOptions
+from batchclf.models.runtime.runtimes import open_runtime
+from batchclf.models.sources.import_model import import_model
+from batchclf.models.sources.infer_preprocessing import ImportOptions
 
 if find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)

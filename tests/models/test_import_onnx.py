@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from batchclf.errors import BatchclfError, ModelError, UsageError
 from batchclf.models.bundle import load_bundle
-from batchclf.models.import_model import import_model, sample_images
 from batchclf.models.preprocessing import SCALES, Preprocessing, prepare
-from batchclf.models.runtimes import open_runtime
-from batchclf.models.settle import ImportOptions
+from batchclf.models.runtime.runtimes import open_runtime
+from batchclf.models.sources.import_model import import_model, sample_images
+from batchclf.models.sources.infer_preprocessing import ImportOptions
 
 NAMES = ("cat", "dog", "eel")
 TORCH = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from average_cases import coloured_noise, keras_model, logits, trained
 
-from batchclf.models.base import BaseOptions, open_base
 from batchclf.models.bundle import load_bundle
-from batchclf.models.recipes import RECIPES
-from batchclf.models.runtimes import open_runtime
-from batchclf.models.train import TrainSettings, recipe_and_plan
-from batchclf.models.transfer import build_on
+from batchclf.models.runtime.runtimes import open_runtime
+from batchclf.training.finetune.base import BaseOptions, open_base
+from batchclf.training.finetune.transfer import build_on
+from batchclf.training.recipes.builtin import RECIPES
+from batchclf.training.train import TrainSettings, recipe_and_plan
 
 if find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)

@@ -13,7 +13,7 @@ if find_spec("onnx") is None:
 from onnx import TensorProto, checker, helper, load, numpy_helper
 from onnxruntime import InferenceSession
 
-from batchclf.models.onnx_constants import widen_constants
+from batchclf.models.onnx_graph.constants import widen_constants
 
 HEIGHT, WIDTH = 3, 5
 OPERATIONS = ("Add", "Sub", "Mul", "Div")

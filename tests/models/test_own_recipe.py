@@ -6,8 +6,8 @@ from importlib.util import find_spec
 import pytest
 
 from batchclf.errors import ModelError, UsageError
-from batchclf.models.own_recipe import build_checked, check_name, find_recipe
-from batchclf.models.recipes import RECIPES
+from batchclf.training.recipes.builtin import RECIPES
+from batchclf.training.recipes.custom import build_checked, check_name, find_recipe
 
 SMALL = '''
 def small(input_shape, classes):
@@ -70,7 +70,10 @@ def test_a_function_becomes_a_recipe(module, tmp_path, monkeypatch):
 
 @needs_tensorflow
 def test_a_recipe_says_how_it_is_trained(module, tmp_path):
-    more = "from batchclf.models.recipes import Recipe\nclass kept:\n    own = Recipe(small, 3, 16, 'tiny', xla=True)\n"
+    more = (
+        "from batchclf.training.recipes.builtin import Recipe\n"
+        "class kept:\n    own = Recipe(small, 3, 16, 'tiny', xla=True)\n"
+    )
     name, _ = module(SMALL + more)
     recipe = find_recipe(f"{name}:kept.own", [tmp_path])
     assert (recipe.epochs, recipe.batch_size, recipe.description, recipe.xla) == (3, 16, "tiny", True)
@@ -172,14 +175,14 @@ def test_an_attribute_that_is_not_there(module, tmp_path):
             "class Model:\n def count_params(self): ...\n def __call__(self, a, b): ...\nsmall = Model()",
             "built already",
         ),
-        ("from batchclf.models.recipes import Recipe\nsmall = Recipe(None, 1, 1, '')", "is of type NoneType"),
-        ("from batchclf.models.recipes import Recipe\nsmall = Recipe(print, 0, 1, '')", "has epochs=0"),
+        ("from batchclf.training.recipes.builtin import Recipe\nsmall = Recipe(None, 1, 1, '')", "is of type NoneType"),
+        ("from batchclf.training.recipes.builtin import Recipe\nsmall = Recipe(print, 0, 1, '')", "has epochs=0"),
         (
-            "from batchclf.models.recipes import Recipe\nsmall = Recipe(print, 1, 1, '', augment=('flip',))",
+            "from batchclf.training.recipes.builtin import Recipe\nsmall = Recipe(print, 1, 1, '', augment=('flip',))",
             r"has augment=\('flip',\)",
         ),
         (
-            "from batchclf.models.recipes import Recipe\nsmall = Recipe(print, 1, 1, '', optimizer='muon')",
+            "from batchclf.training.recipes.builtin import Recipe\nsmall = Recipe(print, 1, 1, '', optimizer='muon')",
             "has optimizer='muon'",
         ),
     ],

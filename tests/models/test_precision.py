@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchclf.models.precision import PrecisionCheck
+from batchclf.models.runtime.precision import PrecisionCheck
 
 
 def _rows(seed, count, classes=4):

@@ -18,14 +18,14 @@ from report_cases import (
 )
 from training_cases import VARIANTS, tempered, trained_record, training
 
-from batchclf.core.drift import drift_of_classes, drift_of_values
-from batchclf.core.findings import Findings
-from batchclf.core.image_statistics import Histogram, ImageStatistics
-from batchclf.core.run_record import GateResult
-from batchclf.core.suspicions import LabelSuspicions
+from batchclf.core.images.drift import drift_of_classes, drift_of_values
+from batchclf.core.images.statistics import Histogram, ImageStatistics
+from batchclf.core.records.findings import Findings
+from batchclf.core.records.run import GateResult
+from batchclf.core.records.suspicions import LabelSuspicions
 from batchclf.core.types import ImageRef, SkippedImage
-from batchclf.report.budget import wanted
-from batchclf.report.view import build_view
+from batchclf.report.html.size_budget import wanted
+from batchclf.report.sections.report import build_view
 
 GATES = [
     GateResult("min_test_accuracy", 0.9, 0.8, True, "Test accuracy 90.0% is at least 80.0%."),

@@ -14,13 +14,13 @@ from report_cases import (
     split_target,
 )
 
-from batchclf.core.findings import Findings
-from batchclf.core.gap import overfitting_gap
-from batchclf.core.history import RunSummary
-from batchclf.core.intervals import wilson
-from batchclf.core.pair_tally import Answers, PairTally
-from batchclf.core.run_record import GateResult
-from batchclf.report.budget import wanted
+from batchclf.core.compare.pair_tally import Answers, PairTally
+from batchclf.core.metrics.gap import overfitting_gap
+from batchclf.core.metrics.intervals import wilson
+from batchclf.core.records.findings import Findings
+from batchclf.core.records.history import RunSummary
+from batchclf.core.records.run import GateResult
+from batchclf.report.html.size_budget import wanted
 
 LAST_RUN = "20260228T020000Z-cd34"
 GATES = [

@@ -9,14 +9,14 @@ from html.parser import HTMLParser
 import numpy as np
 from PIL import Image
 
-from batchclf.core.evaluation import Evaluation, Tally
-from batchclf.core.findings import Findings
-from batchclf.core.gap import overfitting_gap
-from batchclf.core.run_record import DatasetRecord, ModelRecord, RunRecord, TargetRecord
+from batchclf.core.metrics.evaluation import Evaluation, Tally
+from batchclf.core.metrics.gap import overfitting_gap
+from batchclf.core.records.findings import Findings
+from batchclf.core.records.run import DatasetRecord, ModelRecord, RunRecord, TargetRecord
 from batchclf.core.types import PredictionRows
 from batchclf.data.fashion_mnist import CLASS_NAMES as FASHION
-from batchclf.report.render import render
-from batchclf.report.view import build_view
+from batchclf.report.html.render import render
+from batchclf.report.sections.report import build_view
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -7,10 +7,10 @@ import pytest
 from browser_checks import check_in_browser
 from report_cases import GENERATED, HOSTILE, directory_target, png, read, record, split_target
 
-from batchclf.core.pair_tally import Answers, PairTally
-from batchclf.report.metric_words import difference, metric_value, metric_words
-from batchclf.report.render_pages import render_comparison
-from batchclf.report.view_compare import compare_view
+from batchclf.core.compare.pair_tally import Answers, PairTally
+from batchclf.report.pages.comparison import compare_view
+from batchclf.report.pages.render import render_comparison
+from batchclf.report.parts.metric_words import difference, metric_value, metric_words
 
 NAMES = ("cat", "dog", "eel")
 

@@ -17,10 +17,10 @@ from report_cases import (
     view_of,
 )
 
-from batchclf.core.comparison import Comparison
-from batchclf.core.findings import Findings
+from batchclf.core.compare.comparison import Comparison
+from batchclf.core.records.findings import Findings
 from batchclf.core.types import ImageRef, SkippedImage
-from batchclf.report.document import comparison_document, document_schema, encoded, report_document
+from batchclf.report.formats.json_report import comparison_document, document_schema, encoded, report_document
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -41,7 +41,7 @@ def checked(findings, schema, skipped=()):
 
 
 def test_schema_in_the_repository_is_that_of_the_types(schema):
-    hint = "make it again: python -m batchclf.report.document > docs/report.schema.json"
+    hint = "make it again: python -m batchclf.report.formats.json_report > docs/report.schema.json"
     assert schema == document_schema(), hint
     jsonschema.Draft202012Validator.check_schema(schema)
 

@@ -8,15 +8,15 @@ import pytest
 from browser_checks import check_in_browser
 from report_cases import HOSTILE, read
 
-from batchclf.core.gate import run_state
-from batchclf.core.history import FailedRun, JobHistory, RunSummary, UnreadRun
-from batchclf.core.intervals import Estimate, Interval
-from batchclf.core.run_record import GateResult
-from batchclf.report.chart_trends import TrendPoint, trend
-from batchclf.report.render_pages import render_index
-from batchclf.report.view_format import percent
-from batchclf.report.view_index import index_view
-from batchclf.report.view_verdict import verdict_view
+from batchclf.core.gate.gate import run_state
+from batchclf.core.metrics.intervals import Estimate, Interval
+from batchclf.core.records.history import FailedRun, JobHistory, RunSummary, UnreadRun
+from batchclf.core.records.run import GateResult
+from batchclf.core.text import percent
+from batchclf.report.charts.trends import TrendPoint, trend
+from batchclf.report.pages.index import index_view
+from batchclf.report.pages.render import render_index
+from batchclf.report.sections.verdict import verdict_view
 
 BEGIN = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
 GENERATED = BEGIN + timedelta(days=40)
@@ -79,7 +79,7 @@ def history(name="nightly", runs=(), failed=(), unread=()):
 def test_the_state_is_that_of_the_report(changes, state):
     from report_cases import both_splits, record
 
-    from batchclf.core.findings import Findings
+    from batchclf.core.records.findings import Findings
 
     run = summary(**changes)
     assert run_state(run.status, run.gates) == state

@@ -7,12 +7,12 @@ from markdown_it import MarkdownIt
 from nightly_cases import night
 from report_cases import FASHION, GENERATED, HOSTILE, both_splits, directory_target, evaluate, record, sample, view_of
 
-from batchclf.core.comparison import Comparison, Flip, MetricChange
-from batchclf.core.findings import Findings
-from batchclf.core.intervals import Interval
-from batchclf.core.run_record import GateResult
+from batchclf.core.compare.comparison import Comparison, Flip, MetricChange
+from batchclf.core.metrics.intervals import Interval
+from batchclf.core.records.findings import Findings
+from batchclf.core.records.run import GateResult
 from batchclf.core.types import ImageRef, SkippedImage
-from batchclf.report.markdown import comparison_markdown, report_markdown
+from batchclf.report.formats.markdown import comparison_markdown, report_markdown
 
 NASTY = (
     *HOSTILE,

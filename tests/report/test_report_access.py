@@ -3,7 +3,7 @@
 import pytest
 from browser_cases import PAGES, show
 
-from batchclf.report.render import render
+from batchclf.report.html.render import render
 
 Axe = pytest.importorskip("selenium_axe_python", reason="selenium-axe-python is not installed").Axe
 RULES = {

@@ -8,7 +8,7 @@ import pytest
 from browser_cases import PAGES, labelled, show
 from report_cases import GENERATED
 
-from batchclf.report.render import render
+from batchclf.report.html.render import render
 
 By = pytest.importorskip("selenium.webdriver.common.by", reason="selenium is not installed").By
 Keys = pytest.importorskip("selenium.webdriver.common.keys", reason="selenium is not installed").Keys

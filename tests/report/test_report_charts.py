@@ -10,12 +10,16 @@ import pytest
 from PIL import Image
 from report_cases import FASHION, HOSTILE, evaluate, of_probabilities, sample
 
-from batchclf.core.image_statistics import Histogram
-from batchclf.core.intervals import wilson
-from batchclf.report import chart_calibration, chart_data, chart_gap, chart_ranking, charts
-from batchclf.report.chart_grid import grid_png
-from batchclf.report.chart_ranking import NamedCurve
-from batchclf.report.view_format import visible
+from batchclf.core.images.statistics import Histogram
+from batchclf.core.metrics.intervals import wilson
+from batchclf.core.text import visible
+from batchclf.report.charts import calibration as chart_calibration
+from batchclf.report.charts import canvas as charts
+from batchclf.report.charts import data as chart_data
+from batchclf.report.charts import gap as chart_gap
+from batchclf.report.charts import ranking as chart_ranking
+from batchclf.report.charts.image_grid import grid_png
+from batchclf.report.charts.ranking import NamedCurve
 
 COUNTS = [0] * 15 + [1, 2, 3, 4, 25]
 LIGHT = Histogram(0.0, 255.0, (*[0] * 20, *range(31)))

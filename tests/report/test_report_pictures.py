@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from report_cases import FASHION, HOSTILE, evaluate, image_bytes, page_of, png, record, sample, view_of
 
-from batchclf.core.findings import Findings
-from batchclf.core.gap import overfitting_gap
-from batchclf.core.suspicions import LabelSuspicions
+from batchclf.core.metrics.gap import overfitting_gap
+from batchclf.core.records.findings import Findings
+from batchclf.core.records.suspicions import LabelSuspicions
 from batchclf.core.types import Prediction
-from batchclf.report.budget import LARGEST, SMALLEST, fitting, page_budget, wanted
-from batchclf.report.pictures import Picture, album, heat_map, pictures_in
-from batchclf.report.render import render
+from batchclf.report.html.render import render
+from batchclf.report.html.size_budget import LARGEST, SMALLEST, fitting, page_budget, wanted
+from batchclf.report.parts.pictures import Picture, album, heat_map, pictures_in
 
 
 def picture(number, size):

@@ -27,13 +27,13 @@ from report_cases import (
 from sklearn import metrics
 
 import batchclf
-from batchclf.core.gap import overfitting_gap
-from batchclf.core.run_record import GateResult
+from batchclf.core.metrics.gap import overfitting_gap
+from batchclf.core.records.run import GateResult
+from batchclf.core.text import class_name, visible
 from batchclf.core.types import ImageRef, SkippedImage
 from batchclf.errors import BatchclfError
-from batchclf.report import render as rendering
-from batchclf.report import templates
-from batchclf.report.view_format import class_name, visible
+from batchclf.report.html import render as rendering
+from batchclf.report.html import templates
 
 
 def names(size):

@@ -7,8 +7,8 @@ import pytest
 from report_cases import FASHION, both_splits, evaluate, read, record, sample, view_of
 
 from batchclf.errors import BatchclfError
-from batchclf.report.render import list_blocks, render
-from batchclf.report.templates import _built_in_environment
+from batchclf.report.html.render import list_blocks, render
+from batchclf.report.html.templates import _built_in_environment
 
 BUILT_IN = Path(__file__).parents[2] / "templates"
 

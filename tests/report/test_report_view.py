@@ -19,8 +19,8 @@ from report_cases import (
 )
 from sklearn import metrics
 
+from batchclf.core.text import age, duration, signed, visible
 from batchclf.core.types import ImageRef, SkippedImage
-from batchclf.report.view_format import age, duration, signed, visible
 
 
 def measures(view):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from report_cases import FASHION, HOSTILE, directory_target, evaluate, of_probabilities, page_of, record, sample
 from sklearn import metrics
 
-from batchclf.report.view_calibration import calibration_view
+from batchclf.report.sections.calibration import calibration_view
 
 
 def table_of(of):

@@ -18,13 +18,13 @@ from report_cases import (
     view_of,
 )
 
-from batchclf.core.drift import drift_of_classes, drift_of_values
-from batchclf.core.duplicates import DuplicatePair, Duplicates
-from batchclf.core.image_statistics import Histogram, ImageStatistics
+from batchclf.core.images.drift import drift_of_classes, drift_of_values
+from batchclf.core.images.duplicates import DuplicatePair, Duplicates
+from batchclf.core.images.statistics import Histogram, ImageStatistics
+from batchclf.core.text import visible
 from batchclf.core.types import ImageRef, SkippedImage
-from batchclf.jobs.image_findings import NO_FACTS, NO_REFERENCE, ONLY_TRAIN
-from batchclf.report import chart_data
-from batchclf.report.view_format import visible
+from batchclf.jobs.evaluate.image_checks import NO_FACTS, NO_REFERENCE, ONLY_TRAIN
+from batchclf.report.charts import data as chart_data
 
 OF = sample(FASHION, 400, skill=0.7)
 EVALUATION = evaluate(OF)

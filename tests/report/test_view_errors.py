@@ -5,10 +5,10 @@ import pytest
 from report_cases import FASHION, HOSTILE, evaluate, of_probabilities, page_of, png, record, sample, view_of
 from sklearn import metrics
 
-from batchclf.core.findings import Findings
-from batchclf.core.suspicions import LabelSuspicions
-from batchclf.report.budget import wanted
-from batchclf.report.view_format import visible
+from batchclf.core.records.findings import Findings
+from batchclf.core.records.suspicions import LabelSuspicions
+from batchclf.core.text import visible
+from batchclf.report.html.size_budget import wanted
 
 OF = sample(FASHION, 900, skill=0.7)
 EVALUATION = evaluate(OF)

@@ -6,12 +6,12 @@ import pytest
 from nightly_cases import LAST_RUN, compare, night, pictures, single_directory, summary
 from report_cases import FASHION, GENERATED, HOSTILE, both_splits, read, record, sample
 
-from batchclf.core.findings import Findings
-from batchclf.core.paired import mcnemar_exact
-from batchclf.report.budget import wanted
-from batchclf.report.metric_words import p_words
-from batchclf.report.render import render
-from batchclf.report.view import build_view
+from batchclf.core.compare.paired_tests import mcnemar_exact
+from batchclf.core.records.findings import Findings
+from batchclf.report.html.render import render
+from batchclf.report.html.size_budget import wanted
+from batchclf.report.parts.metric_words import p_words
+from batchclf.report.sections.report import build_view
 
 
 def view_of(findings, shown=None):

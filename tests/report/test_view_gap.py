@@ -21,12 +21,12 @@ from report_cases import (
 )
 from sklearn import metrics
 
-from batchclf.core.duplicates import DuplicatePair, Duplicates
-from batchclf.core.gap import gap_of_counts, overfitting_gap
-from batchclf.core.history import RunSummary
-from batchclf.core.intervals import Estimate, Interval, wilson
-from batchclf.report.view_format import class_name, signed, visible
-from batchclf.report.view_learning import learning_view
+from batchclf.core.images.duplicates import DuplicatePair, Duplicates
+from batchclf.core.metrics.gap import gap_of_counts, overfitting_gap
+from batchclf.core.metrics.intervals import Estimate, Interval, wilson
+from batchclf.core.records.history import RunSummary
+from batchclf.core.text import class_name, signed, visible
+from batchclf.report.sections.learning import learning_view
 
 BROKEN = float("nan")
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from report_cases import FASHION, HOSTILE, evaluate, png, record, sample, view_of
 from sklearn import metrics
 
-from batchclf.core.confusion import ConfusionCounts
+from batchclf.core.metrics.confusion import ConfusionCounts
 from batchclf.core.types import Prediction
-from batchclf.report import view_matrix
-from batchclf.report.pictures import album
-from batchclf.report.view_matrix import matrix_view, script_data, shown_examples
+from batchclf.report.parts.pictures import album
+from batchclf.report.sections import confusion as view_matrix
+from batchclf.report.sections.confusion import matrix_view, script_data, shown_examples
 
 
 def names(size):

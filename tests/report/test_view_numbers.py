@@ -9,11 +9,11 @@ from report_cases import FASHION, both_splits, evaluate, of_probabilities, recor
 from scipy.stats import binomtest
 from sklearn import metrics
 
-from batchclf.core.calibration import Calibration
-from batchclf.core.findings import Findings
-from batchclf.core.intervals import Interval
-from batchclf.core.overall import IntervalMethod, Metric
-from batchclf.report.view_numbers import numbers_view
+from batchclf.core.metrics.calibration import Calibration
+from batchclf.core.metrics.intervals import Interval
+from batchclf.core.metrics.overall import IntervalMethod, Metric
+from batchclf.core.records.findings import Findings
+from batchclf.report.sections.metrics import numbers_view
 
 OVERALL = (
     Metric("accuracy", 0.8, Interval(0.7, 0.9), "wilson", 0.1),

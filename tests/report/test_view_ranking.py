@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from report_cases import FASHION, HOSTILE, directory_target, evaluate, page_of, record, sample
 from sklearn import metrics
 
-from batchclf.report.view_format import class_name
-from batchclf.report.view_ranking import ranking_view
+from batchclf.core.text import class_name
+from batchclf.report.sections.ranking import ranking_view
 
 
 def areas(of, names):

@@ -8,11 +8,11 @@ from nightly_cases import night, single_directory
 from report_cases import FASHION, GENERATED, HOSTILE, both_splits, directory_target, evaluate, read, record, sample
 from sklearn import metrics
 
-from batchclf.core.findings import Findings
-from batchclf.report.budget import wanted
-from batchclf.report.render import render
-from batchclf.report.view import build_view
-from batchclf.report.view_format import visible
+from batchclf.core.records.findings import Findings
+from batchclf.core.text import visible
+from batchclf.report.html.render import render
+from batchclf.report.html.size_budget import wanted
+from batchclf.report.sections.report import build_view
 
 
 def view_of(findings):

@@ -10,13 +10,13 @@ from scipy.special import softmax
 from sklearn.metrics import log_loss
 from training_cases import TEMPERATURE, VARIANTS, history, tempered, trained_record, training, variant
 
-from batchclf.core.findings import Findings
-from batchclf.core.training import Right
-from batchclf.report.markdown import report_markdown
-from batchclf.report.view_facts import facts_view
-from batchclf.report.view_learning import learning_view
-from batchclf.report.view_regularisation import regularisation_view
-from batchclf.report.view_temperature import temperature_view
+from batchclf.core.records.findings import Findings
+from batchclf.core.training_record import Right
+from batchclf.report.formats.markdown import report_markdown
+from batchclf.report.sections.facts import facts_view
+from batchclf.report.sections.learning import learning_view
+from batchclf.report.sections.regularisation import regularisation_view
+from batchclf.report.sections.view_temperature import temperature_view
 
 
 def test_early_stopping_is_told_with_the_epoch_that_was_kept():

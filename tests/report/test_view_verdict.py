@@ -16,10 +16,10 @@ from report_cases import (
     view_of,
 )
 
-from batchclf.core.comparison import Comparison, Flip, MetricChange
-from batchclf.core.history import RunSummary
-from batchclf.core.intervals import Interval, wilson
-from batchclf.core.run_record import GateResult
+from batchclf.core.compare.comparison import Comparison, Flip, MetricChange
+from batchclf.core.metrics.intervals import Interval, wilson
+from batchclf.core.records.history import RunSummary
+from batchclf.core.records.run import GateResult
 
 MET = GateResult("accuracy", 0.9, 0.8, True, "Test accuracy 90.0% is at least 80.0%.")
 MISSED = GateResult("gap", 0.07, 0.05, False, "The gap of 7.0 points is above 5.0 points.")

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 from report_cases import FASHION, record
 
-from batchclf.core.evaluation import Tally
-from batchclf.core.training import Right, TemperatureRecord, TrainingRecord, Variant
-from batchclf.report.training_page import TrainedModel
+from batchclf.core.metrics.evaluation import Tally
+from batchclf.core.training_record import Right, TemperatureRecord, TrainingRecord, Variant
+from batchclf.report.pages.training import TrainedModel
 
 SETTINGS = {
     "epochs": 40,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from batchclf.core.image_facts import FACTS
+from batchclf.core.images.facts import FACTS
 from batchclf.scoring.cache import UNUSED_DAYS, ScoreCache, cache_key
 from batchclf.scoring.decoder import content_digest
 

@@ -4,9 +4,9 @@ import numpy as np
 from prediction_cases import write
 from run_cases import run_record
 
-from batchclf.core.run_record import TargetRecord
+from batchclf.core.records.run import TargetRecord
 from batchclf.core.types import BatchScores, ImageRef
-from batchclf.jobs.hand_over import write_hand_over
+from batchclf.jobs.run.hand_over import write_hand_over
 
 HOSTILE = (
     "=1+1",

@@ -6,9 +6,9 @@ from contextlib import closing
 
 from run_cases import NAMES, drawn, missed_gate, write_run
 
-from batchclf.storage.history import writing
-from batchclf.storage.history_rows import put_run
-from batchclf.storage.run_details import digest_files, read_details
+from batchclf.storage.history.database import writing
+from batchclf.storage.history.rows import put_run
+from batchclf.storage.run.details import digest_files, read_details
 
 VERSION_1 = """
 CREATE TABLE runs (

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from batchclf.core.types import BatchScores, ImageRef
-from batchclf.storage.prediction_files import PredictionFiles
+from batchclf.storage.predictions.write import PredictionFiles
 
 FORMATS = ("csv", "jsonl", "parquet")
 NASTY = ["NA", "nan", "null", "None", "001", "1e5", "true", "prob:x", "x.1", "'", "''", "'=a", " ", "\n", "\r", "\r\n"]

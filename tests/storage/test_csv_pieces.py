@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchclf.errors import PredictionsError
-from batchclf.storage import csv_pieces
-from batchclf.storage.csv_pieces import line_of_row, read_cells
+from batchclf.storage.csv_files import read as csv_pieces
+from batchclf.storage.csv_files.read import line_of_row, read_cells
 
 HEADER = ["path", "label", "prediction", "confidence"]
 plain_cells = st.text(st.sampled_from("abc0.;' é猫\u2028\ufeff\t"), max_size=4)

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from prediction_cases import scored, write
 from run_cases import run_record
 
-from batchclf.core.run_record import TargetRecord
+from batchclf.core.records.run import TargetRecord
 from batchclf.core.types import BatchScores, ImageRef
-from batchclf.storage.data_dictionary import write_data_dictionary
+from batchclf.storage.predictions.data_dictionary import write_data_dictionary
 
 
 def schema_of(folder):

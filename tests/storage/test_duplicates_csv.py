@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchclf.core.duplicates import CopyRows
+from batchclf.core.images.duplicates import CopyRows
 from batchclf.errors import PredictionsError, RunError
-from batchclf.storage import csv_rows
-from batchclf.storage.cells import plain_text
-from batchclf.storage.csv_rows import read_rows
-from batchclf.storage.duplicates import COLUMNS, read_duplicates, write_duplicates
+from batchclf.storage.csv_files import csv_rows
+from batchclf.storage.csv_files.cells import plain_text
+from batchclf.storage.csv_files.csv_rows import read_rows
+from batchclf.storage.images.duplicates import COLUMNS, read_duplicates, write_duplicates
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
 KIND = st.sampled_from(["exact", "near", "unconfirmed"])

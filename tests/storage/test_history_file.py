@@ -15,13 +15,10 @@ from history_cases import VERSION_1, digest, dump, failed_run, query, record
 from run_cases import NAMES, drawn, write_nights, write_run
 
 from batchclf.errors import HistoryError
-from batchclf.storage import history
-from batchclf.storage.history import check, reading, writing
-from batchclf.storage.history_rows import (
-    get_failures,
-    get_summaries,
-)
-from batchclf.storage.history_schema import APPLICATION_ID, NEWEST
+from batchclf.storage.history import database as history
+from batchclf.storage.history.database import check, reading, writing
+from batchclf.storage.history.rows import get_failures, get_summaries
+from batchclf.storage.history.schema import APPLICATION_ID, NEWEST
 
 
 @pytest.fixture
@@ -257,7 +254,7 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from batchclf.errors import HistoryError
-from batchclf.storage.history import reading, writing
+from batchclf.storage.history.database import reading, writing
 path = Path(sys.argv[1])
 if os.geteuid() == 0:
     os.setgid(65534)
@@ -299,7 +296,7 @@ def test_a_file_on_which_nothing_can_be_written(path, run):
 RECORD = """
 import sys
 from pathlib import Path
-from batchclf.jobs.history import record_run
+from batchclf.jobs.history.runs import record_run
 reports = Path(sys.argv[1])
 for name in sys.argv[2:]:
     record_run(reports, Path(name))
@@ -349,7 +346,7 @@ def test_kill_9_while_runs_are_recorded_leaves_a_file_that_can_be_used(path, run
 IN_THE_MIDST = """
 import os, signal, sys
 from pathlib import Path
-from batchclf.storage.history import writing
+from batchclf.storage.history.database import writing
 with writing(Path(sys.argv[1])) as connection:
     connection.execute("UPDATE runs SET status = 'partial'")
     connection.execute("DELETE FROM metrics")

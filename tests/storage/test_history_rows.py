@@ -9,17 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_cases import missed_gate
 
-from batchclf.core.history import METRICS, ClassValues, FailedRun, FileDigest, MetricValue, RunDetails, RunSummary
-from batchclf.core.run_record import GateResult, TargetRecord
-from batchclf.storage.history import reading, writing
-from batchclf.storage.history_rows import (
-    get_details,
-    get_digests,
-    get_summaries,
-    put_failure,
-    put_run,
+from batchclf.core.records.history import (
+    METRICS,
+    ClassValues,
+    FailedRun,
+    FileDigest,
+    MetricValue,
+    RunDetails,
+    RunSummary,
 )
-from batchclf.storage.run_details import read_details
+from batchclf.core.records.run import GateResult, TargetRecord
+from batchclf.storage.history.database import reading, writing
+from batchclf.storage.history.rows import get_details, get_digests, get_summaries, put_failure, put_run
+from batchclf.storage.run.details import read_details
 
 
 @pytest.fixture

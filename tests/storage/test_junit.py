@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_cases import run_record
 
-from batchclf.core.run_record import GateResult, TargetRecord
-from batchclf.storage.junit import THE_RUN, write_junit, write_junit_error, xml_text
+from batchclf.core.records.run import GateResult, TargetRecord
+from batchclf.storage.exports.junit import THE_RUN, write_junit, write_junit_error, xml_text
 
 junitparser = pytest.importorskip("junitparser")
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from batchclf.storage.number_text import seven_digits, shortest
+from batchclf.storage.csv_files.vector_text import seven_digits, shortest
 
 any_float32 = arrays.arrays(np.float32, st.integers(1, 30), elements=st.floats(width=32))
 probabilities = arrays.arrays(

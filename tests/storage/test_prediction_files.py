@@ -19,10 +19,10 @@ from prediction_cases import FORMATS, contents, escaped, plain_batches, scored, 
 
 from batchclf.core.types import BatchScores, ImageRef, SkippedImage
 from batchclf.errors import RunError
-from batchclf.storage import parquet_format
-from batchclf.storage.prediction_columns import column_names
-from batchclf.storage.prediction_files import PredictionFiles, check_formats
-from batchclf.storage.skipped import SkippedWriter, read_skipped
+from batchclf.storage.predictions import parquet as parquet_format
+from batchclf.storage.predictions.columns import column_names
+from batchclf.storage.predictions.write import PredictionFiles, check_formats
+from batchclf.storage.run.skipped import SkippedWriter, read_skipped
 
 WHOLE = {"predictions.csv", "predictions.jsonl", "predictions.parquet"}
 
@@ -164,7 +164,7 @@ def test_what_positions_tell_is_there_after_a_real_kill(tmp_path):
 import sys, time
 from pathlib import Path
 from prediction_cases import FORMATS, plain_batches
-from batchclf.storage.prediction_files import PredictionFiles
+from batchclf.storage.predictions.write import PredictionFiles
 names, batches = plain_batches([40] * 50)
 with PredictionFiles(Path(sys.argv[1]), names, topk=2, probabilities=True, formats=FORMATS) as files:
     for number, batch in enumerate(batches[:30]):

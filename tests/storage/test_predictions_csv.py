@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from batchclf.core.types import BatchScores, ImageRef
 from batchclf.errors import PredictionsError
-from batchclf.storage.cells import csv_cell, plain_text, safe_cell
-from batchclf.storage.prediction_columns import column_names
-from batchclf.storage.prediction_files import PredictionFiles
-from batchclf.storage.predictions import class_names_of, read_prediction_rows
+from batchclf.storage.csv_files.cells import csv_cell, plain_text, safe_cell
+from batchclf.storage.predictions.columns import column_names
+from batchclf.storage.predictions.read import class_names_of, read_prediction_rows
+from batchclf.storage.predictions.write import PredictionFiles
 
 HOSTILE = [
     "=1+1",
@@ -225,7 +225,7 @@ def test_missing_file(tmp_path):
 
 
 def test_pieces_join_up(tmp_path, monkeypatch):
-    from batchclf.storage import csv_pieces
+    from batchclf.storage.csv_files import read as csv_pieces
 
     path = tmp_path / "p.csv"
     lines = "".join(f"{i:04d},a,b,0.5\n" for i in range(25))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchclf.storage.prometheus import Gauge, gauges_text, read_sample, write_gauges
+from batchclf.storage.exports.prometheus import Gauge, gauges_text, read_sample, write_gauges
 
 parser = pytest.importorskip("prometheus_client.parser")
 

@@ -13,7 +13,8 @@ from prediction_cases import escaped, plain_batches, scored, write
 
 import batchclf
 from batchclf.errors import PredictionsError, RunError
-from batchclf.storage import csv_pieces, prediction_table
+from batchclf.storage.csv_files import read as csv_pieces
+from batchclf.storage.predictions import table as prediction_table
 
 FILES = ("predictions.parquet", "predictions.jsonl", "predictions.csv")
 
@@ -178,7 +179,7 @@ def test_evaluating_loads_neither_pandas_nor_pyarrow(tmp_path):
     program = f"""
 import sys
 from pathlib import Path
-from batchclf.jobs.evaluate import evaluate_predictions
+from batchclf.jobs.evaluate.evaluate import evaluate_predictions
 evaluate_predictions(Path({str(path)!r}))
 print(sorted({{'pandas', 'pyarrow'}} & sys.modules.keys()))
 """

@@ -8,8 +8,8 @@ import pytest
 from filelock import FileLock
 
 from batchclf.errors import RunError, TargetTakenError
-from batchclf.storage.journal import Journal, JournalEntry, JournalHead
-from batchclf.storage.resumable import resumable_run_directory
+from batchclf.storage.run.journal import Journal, JournalEntry, JournalHead
+from batchclf.storage.run.resume import resumable_run_directory
 
 HEAD = JournalHead("/photos", {"model": "a", "batch size": "8"})
 OTHER = JournalHead("/photos", {"model": "b", "batch size": "8"})
@@ -76,7 +76,7 @@ def test_nothing_is_left_where_the_journal_cannot_be_written(tmp_path, monkeypat
     def full(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("batchclf.storage.journal.atomic.write_bytes", full)
+    monkeypatch.setattr("batchclf.storage.run.journal.atomic.write_bytes", full)
     with pytest.raises(OSError, match="No space"):
         _run(tmp_path / "run")
     assert list(tmp_path.iterdir()) == []

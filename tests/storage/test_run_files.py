@@ -12,15 +12,15 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from batchclf.core.run_record import RUN_FORMAT, ModelRecord, RunRecord, TargetRecord
+from batchclf.core.records.run import RUN_FORMAT, ModelRecord, RunRecord, TargetRecord
 from batchclf.core.types import BatchScores, ImageRef, SkippedImage
 from batchclf.errors import BatchclfError, RunError
-from batchclf.jobs.evaluate import evaluate_predictions
-from batchclf.storage.metrics import METRICS_FORMAT, read_metrics, write_metrics
-from batchclf.storage.prediction_files import PredictionFiles
-from batchclf.storage.published import new_run_id, publish_latest, published_models
-from batchclf.storage.run_directory import RunLog, failed_log, new_run_directory, read_record, write_record
-from batchclf.storage.skipped import SkippedWriter, read_skipped
+from batchclf.jobs.evaluate.evaluate import evaluate_predictions
+from batchclf.storage.predictions.write import PredictionFiles
+from batchclf.storage.run.directory import RunLog, failed_log, new_run_directory, read_record, write_record
+from batchclf.storage.run.metrics import METRICS_FORMAT, read_metrics, write_metrics
+from batchclf.storage.run.published import new_run_id, publish_latest, published_models
+from batchclf.storage.run.skipped import SkippedWriter, read_skipped
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from analyst_cases import HOSTILE, write_run
 from markdown_it import MarkdownIt
 
 from batchclf import read_predictions
-from batchclf.storage.run_directory import write_record
+from batchclf.storage.run.directory import write_record
 
 
 def snippet(folder, language):

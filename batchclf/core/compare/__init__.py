@@ -1,0 +1,1 @@
+"""Compare: to be said in a line."""

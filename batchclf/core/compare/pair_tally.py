@@ -1,0 +1,258 @@
+"""Counts two runs' answers to the same images, and compares them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import compress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf.core.compare.comparison import CHANCE, SHOWN_FLIPS, ClassChange, Comparison, Flip, MetricChange
+from batchclf.core.compare.joint_cells import JointCells, JointCounts
+from batchclf.core.compare.paired_tests import mcnemar_exact, paired_difference
+from batchclf.core.metrics.intervals import wilson
+from batchclf.core.metrics.moments import Moments
+from batchclf.core.metrics.probability_counts import LOWEST_PROBABILITY
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Answers:
+    """A run's answers to some images, one entry an image.
+
+    `labels` and `predictions` are (n,) int64 class indices, -1 where a label is unknown; `confidence` is (n,) float64;
+    `probabilities` is (n, classes) float64 or None. `digests` are (n,) uint64 of the images' content, None where it is
+    not known.
+    """
+
+    paths: tuple[str, ...]
+    labels: NDArray[np.int64]
+    predictions: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    probabilities: NDArray[np.float64] | None
+    digests: NDArray[np.uint64] | None = None
+
+    @classmethod
+    def joined(cls, parts: Sequence["Answers"]) -> "Answers":
+        """Put parts, at least one, behind each other."""
+        probabilities = [part.probabilities for part in parts if part.probabilities is not None]
+        digests = [part.digests for part in parts if part.digests is not None]
+        return cls(
+            tuple(path for part in parts for path in part.paths),
+            np.concatenate([part.labels for part in parts]),
+            np.concatenate([part.predictions for part in parts]),
+            np.concatenate([part.confidence for part in parts]),
+            np.concatenate(probabilities) if len(probabilities) == len(parts) else None,
+            np.concatenate(digests) if len(digests) == len(parts) else None,
+        )
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.paths)
+
+    def part(self, begin: int, end: int) -> "Answers":
+        """Keep the images from `begin` up to `end`."""
+        return self._take(self.paths[begin:end], slice(begin, end))
+
+    def only(self, chosen: NDArray[np.bool_]) -> "Answers":
+        """Keep the images where `chosen`, (n,) bool, is true."""
+        return self._take(tuple(compress(self.paths, chosen.tolist())), chosen)
+
+    def by_path(self) -> "Answers":
+        """Sort by path; of images with the same path the first is kept."""
+        first = {path: row for row, path in reversed(list(enumerate(self.paths)))}
+        order = sorted(first)
+        return self._take(tuple(order), np.array([first[path] for path in order], np.int64))
+
+    def _take(self, paths: tuple[str, ...], rows: Any) -> "Answers":
+        probabilities = None if self.probabilities is None else self.probabilities[rows]
+        digests = None if self.digests is None else self.digests[rows]
+        return Answers(paths, self.labels[rows], self.predictions[rows], self.confidence[rows], probabilities, digests)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Flipped:
+    """Which of n images have another answer in the second run: (n,) bool each, with no image in two of them.
+
+    `lost` were right in the first run, `gained` are right in the second; `other` were right in neither, or have no
+    label, or not the same one in both. `labels` are (n,) int64, -1 but for those of the same label in both.
+    """
+
+    labels: NDArray[np.int64]
+    lost: NDArray[np.bool_]
+    gained: NDArray[np.bool_]
+    other: NDArray[np.bool_]
+
+
+def find_flips(first: Answers, second: Answers) -> Flipped:
+    """Compare the answers to the same images in the same order."""
+    labels = np.where(first.labels == second.labels, first.labels, -1)
+    changed = first.predictions != second.predictions
+    lost, gained = changed & (first.predictions == labels), changed & (second.predictions == labels)
+    return Flipped(labels, lost, gained, changed & ~lost & ~gained)
+
+
+@dataclass(slots=True)
+class _Loss:
+    """One loss over the images: of each run, and how far each image's own differ."""
+
+    name: str
+    first: Moments = field(default_factory=Moments)
+    second: Moments = field(default_factory=Moments)
+    difference: Moments = field(default_factory=Moments)
+
+    def add(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
+        for moments, values in ((self.first, first), (self.second, second), (self.difference, second - first)):
+            moments.update(values)
+
+    def change(self) -> MetricChange:
+        difference = self.difference
+        interval = difference.estimate().interval if difference.n > 1 else None
+        return MetricChange(self.name, self.first.mean, self.second.mean, difference.mean, interval)
+
+
+@dataclass(eq=False)
+class PairTally:
+    """Takes the answers of both runs in pieces of any size; memory grows with the different answers only.
+
+    `only_first`, `only_second` and `replaced` are for the caller to add to.
+    """
+
+    first_run: str
+    second_run: str
+    split: str
+    class_names: tuple[str, ...]
+    images: int = 0
+    relabelled: int = 0
+    only_first: int = 0
+    only_second: int = 0
+    replaced: int = 0
+    changed: int = 0
+    _counts: JointCounts = field(init=False)
+    _flips: dict[str, list[Flip]] = field(default_factory=lambda: {"lost": [], "gained": [], "other": []})
+    _losses: tuple[_Loss, ...] = field(default_factory=lambda: (_Loss("log_loss"), _Loss("brier")))
+
+    def __post_init__(self) -> None:
+        """Start the counts at zero."""
+        self._counts = JointCounts(len(self.class_names))
+
+    def update(self, first: Answers, second: Answers) -> None:
+        """Add answers to the same images in the same order; both have the tally's classes."""
+        if not len(first):
+            return
+        self.images += len(first)
+        self.relabelled += int((first.labels != second.labels).sum())
+        flipped = find_flips(first, second)
+        labels, known = flipped.labels, flipped.labels >= 0
+        self._counts.update(labels[known], first.predictions[known], second.predictions[known])
+        for kind, chosen in (("lost", flipped.lost), ("gained", flipped.gained), ("other", flipped.other)):
+            rows = np.flatnonzero(chosen)
+            self.changed += len(rows)
+            self._keep(kind, first, second, labels, rows)
+        self._add_losses(first, second, labels, np.flatnonzero(known))
+
+    def comparison(self) -> Comparison:
+        """Compare what has been counted so far; the same counts always give the same intervals."""
+        cells = self._counts.cells()
+        by_class = cells.right_by_class()
+        both, first_only, second_only, neither = (int(each.sum()) for each in by_class)
+        labelled = both + first_only + second_only + neither
+        p_value = mcnemar_exact(first_only, second_only) if labelled else None
+        metrics = self._metrics(cells) if labelled else ()
+        per_class = self._per_class(by_class)
+        return Comparison(
+            first_run=self.first_run,
+            second_run=self.second_run,
+            split=self.split,
+            images=self.images,
+            labelled=labelled,
+            relabelled=self.relabelled,
+            only_first=self.only_first,
+            only_second=self.only_second,
+            both_right=both,
+            only_first_right=first_only,
+            only_second_right=second_only,
+            both_wrong=neither,
+            changed=self.changed,
+            p_value=p_value,
+            metrics=metrics,
+            lost=tuple(self._flips["lost"]),
+            gained=tuple(self._flips["gained"]),
+            other=tuple(self._flips["other"]),
+            sentence=self._sentence(metrics, p_value, per_class),
+            per_class=per_class,
+            replaced=self.replaced,
+        )
+
+    def _keep(
+        self,
+        kind: str,
+        first: Answers,
+        second: Answers,
+        labels: NDArray[np.int64],
+        rows: NDArray[np.int64],
+    ) -> None:
+        """Keep the flips that the second run is surest of; ties go to the first path."""
+        surest = rows[np.argsort(-second.confidence[rows], kind="stable")[:SHOWN_FLIPS]]
+        names = self.class_names
+        found = [
+            Flip(
+                path=second.paths[row],
+                label=names[labels[row]] if labels[row] >= 0 else None,
+                first_prediction=names[first.predictions[row]],
+                first_confidence=float(first.confidence[row]),
+                second_prediction=names[second.predictions[row]],
+                second_confidence=float(second.confidence[row]),
+            )
+            for row in surest.tolist()
+        ]
+        kept = sorted(self._flips[kind] + found, key=lambda flip: (-flip.second_confidence, flip.path))
+        self._flips[kind] = kept[:SHOWN_FLIPS]
+
+    def _add_losses(self, first: Answers, second: Answers, labels: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+        """Add both losses of the labelled rows, as scikit-learn's log_loss and brier_score_loss define them."""
+        if first.probabilities is None or second.probabilities is None:
+            self._losses = ()
+        if not self._losses or first.probabilities is None or second.probabilities is None:
+            return
+        log_loss, brier = self._losses
+        answers = [probabilities[rows] for probabilities in (first.probabilities, second.probabilities)]
+        true = [of_run[np.arange(len(rows)), labels[rows]] for of_run in answers]
+        log_loss.add(*(-np.log(np.clip(given, LOWEST_PROBABILITY, 1.0)) for given in true))
+        brier.add(*((of_run**2).sum(axis=1) - 2 * given + 1 for of_run, given in zip(answers, true, strict=True)))
+
+    def _metrics(self, cells: JointCells) -> tuple[MetricChange, ...]:
+        losses = [loss.change() for loss in self._losses]
+        counts = cells.metric_changes()
+        # In the order of `Metric`: the losses come before MCC and kappa.
+        return (*counts[:-2], *losses, *counts[-2:])
+
+    def _per_class(self, by_class: tuple[NDArray[np.int64], ...]) -> tuple[ClassChange, ...]:
+        changes = []
+        for name, both, lost, gained, neither in zip(
+            self.class_names, *(counts.tolist() for counts in by_class), strict=True
+        ):
+            if images := both + lost + gained + neither:
+                first, second = wilson(both + lost, images), wilson(both + gained, images)
+                difference = paired_difference(both, lost, gained, neither)
+                changes.append(ClassChange(name, images, first, second, difference, lost, gained))
+        return tuple(sorted(changes, key=lambda change: -abs(change.difference.value)))
+
+    def _sentence(
+        self, metrics: tuple[MetricChange, ...], p_value: float | None, per_class: tuple[ClassChange, ...]
+    ) -> str:
+        if p_value is None:
+            share = f"{self.changed / self.images:.1%}" if self.images else "none"
+            return (
+                f"Which run is right more often cannot be known without labels; the answers differ on "
+                f"{self.changed:,} of {self.images:,} images ({share})."
+            )
+        accuracy = metrics[0]
+        facts = f"The first run is right on {accuracy.first:.1%} of the images, the second on {accuracy.second:.1%}"
+        size = f"{100 * abs(accuracy.difference):.1f}"
+        if not size.strip("0."):
+            flips = sum(each.lost + each.gained for each in per_class)
+            return f"{facts}: neither is better{f', though {flips:,} images flipped' if flips else ''}."
+        direction = "better" if accuracy.difference > 0 else "worse"
+        chance = "this is more than chance" if p_value < CHANCE else "this can be chance"
+        return f"{facts}: it is {size} points {direction}, and {chance}."

@@ -1,0 +1,214 @@
+"""Alarms: what would go unseen on a silent night, each a rule over what is known of a directory on two nights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import exp, lgamma
+
+import numpy as np
+
+from batchclf.core.images.drift import SURE_P
+from batchclf.core.records.run import GateResult
+from batchclf.core.words import counted, first_of
+
+NO_IMAGES, NO_NEW_IMAGES, SAME_IMAGES = "no-images", "no-new-images", "same-images"
+FEWER_IMAGES, CLASS_FOLDERS, ONE_CLASS = "fewer-images", "class-folders", "one-class"
+AGAINST_LAST_NIGHT = (SAME_IMAGES, NO_NEW_IMAGES, FEWER_IMAGES, CLASS_FOLDERS)
+"""The alarms that cannot be held without an earlier night."""
+
+NAMES_IN_SENTENCE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryNight:
+    """What is known of one directory on one night.
+
+    `name` is the directory's in the job, `run_id` and `night` (YYYY-MM-DD) tell the run. `folders` counts images by
+    their first folder, those at the top under ""; it is empty where they were not counted. `labels` says in words where
+    labels came from; `by_folder` is whether that was from the folders. `content` is a `ContentDigest` text, `source`
+    the directory's path.
+    """
+
+    name: str
+    run_id: str
+    night: str
+    scored: int
+    skipped: int
+    folders: Mapping[str, int]
+    labels: str
+    by_folder: bool
+    content: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCounts:
+    """How many images were given each class, and in words which or when."""
+
+    counts: Mapping[str, int]
+    when: str
+
+
+def no_images(tonight: DirectoryNight) -> GateResult:
+    """Hold that there was something to score."""
+    if tonight.scored:
+        return _result(NO_IMAGES, tonight, True, f"{_images(tonight.scored)} of {tonight.name} scored")
+    if tonight.skipped:
+        why = f"{_images(tonight.skipped)} could not be read; skipped.csv has the reasons"
+    else:
+        # Where the folder is not there or cannot be listed, that is said in place of where labels come from.
+        listed = tonight.labels.startswith(("labels", "no labels"))
+        why = f"{f'there was none in {tonight.source}' if listed else tonight.labels}; look whether they arrive there"
+    return _result(NO_IMAGES, tonight, False, f"no image of {tonight.name} was scored: {why}")
+
+
+def same_images(tonight: DirectoryNight, last: DirectoryNight) -> GateResult:
+    """Hold that the content of the images is not, as a whole and whatever their names, that of the last night."""
+    if tonight.content != last.content:
+        sentence = f"{tonight.name} holds other images than on {_when(last)}"
+        return _result(SAME_IMAGES, tonight, True, sentence, last=last)
+    sentence = (
+        f"{tonight.name} holds the very same {_images(tonight.scored)} as on {_when(last)}; look whether new ones "
+        "arrive, or set fixed = true for a directory that is meant to stay as it is"
+    )
+    return _result(SAME_IMAGES, tonight, False, sentence, last=last)
+
+
+def no_new_images(tonight: DirectoryNight, last: DirectoryNight, new: int) -> GateResult:
+    """Hold that some of the images, `new` of them, were not there on the last night under any name."""
+    share = new / tonight.scored
+    if new:
+        sentence = f"of {_images(tonight.scored)} of {tonight.name} {new:,} are new since {_when(last)}"
+        return _result(NO_NEW_IMAGES, tonight, True, sentence, value=share, last=last)
+    sentence = (
+        f"none of {_images(tonight.scored)} of {tonight.name} is new since {_when(last)}; look whether new ones "
+        "arrive, or set fixed = true for a directory that gets none"
+    )
+    return _result(NO_NEW_IMAGES, tonight, False, sentence, value=share, last=last)
+
+
+def fewer_images(tonight: DirectoryNight, last: DirectoryNight, fell_by: float) -> GateResult:
+    """Hold that the number of scored images is not less by a share of `fell_by` (0 to 1) or more."""
+    share = max(0.0, 1 - tonight.scored / last.scored)
+    passed = share == 0 or share < fell_by
+    skipped = f" ({tonight.skipped:,} more could not be read)" if tonight.skipped else ""
+    sentence = f"{_images(tonight.scored)} of {tonight.name} scored{skipped}, {last.scored:,} on {_when(last)}"
+    if not passed:
+        sentence += f": {share:.1%} fewer; look whether all have arrived"
+    return _result(FEWER_IMAGES, tonight, passed, sentence, value=share, bound=fell_by, last=last)
+
+
+def class_folders(tonight: DirectoryNight, last: DirectoryNight) -> GateResult | None:
+    """Hold that images lie in the same class folders as on the last night.
+
+    None where neither night took labels from folders, or where the folders of one were not counted.
+    """
+    if not tonight.by_folder and not last.by_folder:
+        return None
+    lost_labels = last.by_folder and not tonight.by_folder
+    counted = bool(tonight.folders and last.folders)
+    if not counted and not lost_labels:
+        return None
+    here, there = (_class_counts(each) if counted else {} for each in (tonight, last))
+    gone = {name: images for name, images in there.items() if name not in here}
+    new = {name: images for name, images in here.items() if name not in there}
+    parts = [f"{words}: {_listed(found)}" for words, found in (("gone", gone), ("new", new)) if found]
+    if lost_labels:
+        parts.append(f"labels came from the folders then, tonight there are {tonight.labels}")
+    if not parts:
+        sentence = f"the {len(here):,} class folders of {tonight.name} are those of {_when(last)}"
+        return _result(CLASS_FOLDERS, tonight, True, sentence, last=last)
+    sentence = f"the class folders of {tonight.name} are not those of {_when(last)}: {'; '.join(parts)}"
+    return _result(CLASS_FOLDERS, tonight, False, sentence, last=last)
+
+
+def one_class(
+    tonight: DirectoryNight,
+    answers: Mapping[str, int],
+    before: AnswerCounts,
+    share: float,
+    last: DirectoryNight | None = None,
+) -> GateResult | None:
+    """Hold that not one class has at least `share` of the `answers`, unless it had about as many before.
+
+    It had clearly less where all other classes together had at least twice tonight's share, and chance alone would not
+    make such a difference: the p value of Fisher's exact test (one-sided) is below 0.01. So a folder that always holds
+    one class raises no alarm. None where there are no answers on one side.
+    """
+    total, of_before = sum(answers.values()), sum(before.counts.values())
+    if not total or not of_before:
+        return None
+    name, most = max(answers.items(), key=lambda item: item[1])
+    then = before.counts.get(name, 0)
+    others, others_before = 1 - most / total, 1 - then / of_before
+    value, earlier = most / total, then / of_before
+    facts = f"{value:.1%} of the answers for {tonight.name} are '{name}' ({most:,} of {total:,})"
+    facts += f", {earlier:.1%} {before.when}"
+    clearly = others_before > 0 and others <= others_before / 2
+    passed = value < share or not clearly or fisher_greater(most, total, then, of_before) >= SURE_P
+    if not passed:
+        facts += "; look at the newest images, and whether the model or what prepares the images has changed"
+    return _result(ONE_CLASS, tonight, passed, facts, value=value, bound=share, last=last)
+
+
+def cannot_tell(alarm: str, tonight: DirectoryNight, why: str, last: DirectoryNight | None = None) -> GateResult:
+    """Raise an alarm that cannot be held because something cannot be read: silence would say that all is well."""
+    sentence = f"whether {tonight.name} has the alarm {alarm} cannot be told: {why}"
+    return _result(alarm, tonight, False, sentence, last=last, missing=True)
+
+
+def fisher_greater(hits: int, n: int, other_hits: int, other_n: int) -> float:
+    """Compute the one-sided p value of Fisher's exact test (R. A. Fisher, 1922): is the first share the greater one?
+
+    That is the chance of at least `hits` of `n` where `hits + other_hits` are drawn of all `n + other_n`, by the
+    hypergeometric distribution. Needs 0 <= hits <= n and 0 <= other_hits <= other_n.
+    """
+    marked, total = hits + other_hits, n + other_n
+    first = _log_choose(marked, hits) + _log_choose(total - marked, n - hits) - _log_choose(total, n)
+    # Each next term of the tail is a known share of the one before.
+    counts = np.arange(hits, min(n, marked), dtype=np.float64)
+    ratios = (marked - counts) / (counts + 1) * ((n - counts) / (total - marked - n + counts + 1))
+    return min(1.0, exp(first) + float(np.exp(first + np.cumsum(np.log(ratios))).sum()))
+
+
+def _log_choose(n: int, k: int) -> float:
+    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
+
+
+def _class_counts(night: DirectoryNight) -> dict[str, int]:
+    return {name: images for name, images in night.folders.items() if name}
+
+
+def _images(count: int) -> str:
+    return counted(count, "image")
+
+
+def _when(last: DirectoryNight) -> str:
+    return f"{last.night} (run {last.run_id})"
+
+
+def _listed(folders: Mapping[str, int]) -> str:
+    return first_of([f"'{name}' ({_images(images)})" for name, images in folders.items()], NAMES_IN_SENTENCE)
+
+
+def _result(
+    alarm: str,
+    tonight: DirectoryNight,
+    passed: bool,
+    sentence: str,
+    *,
+    value: float | None = None,
+    bound: float | None = None,
+    last: DirectoryNight | None = None,
+    missing: bool = False,
+) -> GateResult:
+    return GateResult(
+        name=f"{alarm}[{tonight.name}]",
+        value=value,
+        bound=bound,
+        passed=passed,
+        sentence=sentence,
+        missing=missing,
+        kind="alarm",
+        target=tonight.name,
+        against=last.run_id if last else "",
+    )

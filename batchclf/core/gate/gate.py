@@ -1,0 +1,78 @@
+"""The gate: rules that a run must keep to pass."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from batchclf.core.records.run import GateResult, Status
+
+WhenUncertain = Literal["value", "pass", "fail"]
+LAST_GOOD = "last-good"
+"""What a rule is held `against` where it is not the name of a baseline; the link to that run has the same name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One metric of one target held against bounds, or against an earlier run; None is no bound.
+
+    `target` None is the split or directory that the report is about. `class_name` is a class or "*" for each. `against`
+    is LAST_GOOD or the name of a baseline; `max_drop` and `max_rise` are how far the value may be below and above the
+    reference's. Fewer than `min_support` images are not enough evidence. `when_uncertain` says what not enough evidence
+    does to the run: "value" lets the value alone decide.
+    """
+
+    metric: str
+    target: str | None = None
+    class_name: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    against: str | None = None
+    max_drop: float | None = None
+    max_rise: float | None = None
+    min_support: int = 1
+    when_uncertain: WhenUncertain = "value"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarms:
+    """What would go unseen on a silent night; `off` names those that are not wanted.
+
+    `count_fell_by` is the share of the last night's images, `one_class` the share of the answers from which on an alarm
+    is raised. `fixed` are the directories that hold the same images every night.
+    """
+
+    off: frozenset[str] = frozenset()
+    count_fell_by: float = 0.5
+    one_class: float = 0.95
+    fixed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Bounds as shares (0 to 1), None for no bound; further rules; alarms, None for none (a run without a job)."""
+
+    min_test_accuracy: float | None = None
+    max_gap: float | None = None
+    rules: tuple[Rule, ...] = ()
+    alarms: Alarms | None = None
+
+
+RunState = Literal["passed", "failed", "uncertain", "partial", "none"]
+"""How a run is judged: "uncertain" where there are too few images to tell, "none" where it has no gate."""
+
+
+def run_state(status: Status, gates: Sequence[GateResult]) -> RunState:
+    """Judge a run by its status and its gates. A rule that surely failed counts before one that is not certain.
+
+    A rule that could not be held is as certain as any other: it failed, or it waits for a first good run. Then the run
+    has passed, and its sentence says what could not be told.
+    """
+    if status == "partial":
+        return "partial"
+    if any(gate.certain and not gate.passed for gate in gates):
+        return "failed"
+    if not all(gate.certain for gate in gates):
+        return "uncertain"
+    if status != "ok":
+        return "failed"
+    return "passed" if gates else "none"

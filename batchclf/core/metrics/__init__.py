@@ -1,0 +1,1 @@
+"""Metrics: to be said in a line."""

@@ -1,0 +1,131 @@
+"""The train-versus-test overfitting gap: how much of the train accuracy does not carry over to new images."""
+
+from dataclasses import dataclass
+from math import hypot
+from typing import Literal
+
+from batchclf.core.metrics.evaluation import LabelledMetrics
+from batchclf.core.metrics.intervals import Estimate, Interval, difference, wilson
+
+STRONG_GAP = 0.05
+"""From this gap on (5 points of accuracy) overfitting is called strong."""
+
+LEARNT_SKILL = 0.5
+"""A model that is less than half of the way from the dummy to all right on its own training images is underfitting."""
+
+Overfitting = Literal["no evidence", "mild", "strong", "underfitting"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassGap:
+    """Train minus test recall of one class; None where a split has no image of it."""
+
+    name: str
+    train: Estimate | None
+    test: Estimate | None
+    gap: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Train minus test, with a 95% interval; accuracies and `gap` are shares (0.03 is 3 points).
+
+    `loss_gap` is test minus train log loss (positive: worse on test) with the normal interval of a difference of
+    means; the losses are None without probability columns and for a single image.
+    """
+
+    train: Estimate
+    test: Estimate
+    gap: Estimate
+    overfitting: Overfitting
+    sentence: str
+    train_loss: Estimate | None
+    test_loss: Estimate | None
+    loss_gap: Estimate | None
+    per_class: tuple[ClassGap, ...]
+
+
+def overfitting_gap(train: LabelledMetrics, test: LabelledMetrics) -> Gap:
+    """Compare the same model's metrics on the images it was trained on and on held-out ones.
+
+    The level is "no evidence" where the gap's interval reaches 0, "strong" from a gap of 5 points on, else "mild". In
+    place of "no evidence" it is "underfitting" where the model has hardly learnt its own training images: where (train
+    accuracy - dummy's) / (1 - dummy's) is below 0.5, the dummy being the most frequent class.
+    """
+    gap = difference(train.accuracy, test.accuracy)
+    level: Overfitting = "strong" if gap.value >= STRONG_GAP else "mild"
+    if gap.interval.low <= 0:
+        level = "underfitting" if _skill(train) < LEARNT_SKILL else "no evidence"
+    classes = []
+    for of_train, of_test in zip(train.per_class, test.per_class, strict=True):
+        both = of_train.recall is not None and of_test.recall is not None
+        each = difference(of_train.recall, of_test.recall) if both else None  # type: ignore[arg-type]
+        classes.append(ClassGap(of_train.name, of_train.recall, of_test.recall, each))
+    train_loss, test_loss = _loss(train), _loss(test)
+    return Gap(
+        train=train.accuracy,
+        test=test.accuracy,
+        gap=gap,
+        overfitting=level,
+        sentence=_sentence(train.accuracy.value, test.accuracy.value, gap, level),
+        train_loss=train_loss,
+        test_loss=test_loss,
+        loss_gap=None if train_loss is None or test_loss is None else _mean_difference(test_loss, train_loss),
+        per_class=tuple(classes),
+    )
+
+
+def gap_of_counts(train: tuple[int, int], test: tuple[int, int]) -> Estimate:
+    """Estimate the gap from (right, all) images of each split; raises ValueError where a split has none."""
+    return difference(wilson(*train), wilson(*test))
+
+
+def _skill(train: LabelledMetrics) -> float:
+    """How far the model is on the way from the dummy to all right, on the images it was trained on; 1 at the end."""
+    dummy = max(each.support for each in train.per_class) / train.total
+    return (train.accuracy.value - dummy) / (1 - dummy) if dummy < 1 else 1.0
+
+
+def _loss(metrics: LabelledMetrics) -> Estimate | None:
+    loss = metrics.metric("log_loss")
+    if loss is None or loss.interval is None:
+        return None
+    return Estimate(loss.value, loss.interval, metrics.total)
+
+
+def _mean_difference(first: Estimate, second: Estimate) -> Estimate:
+    """Estimate the difference of two independent means: half widths of normal intervals add up as squares do."""
+    value = first.value - second.value
+    half = hypot(first.interval.high - first.value, second.interval.high - second.value)
+    return Estimate(value, Interval(value - half, value + half), min(first.n, second.n))
+
+
+def _sentence(train: float, test: float, gap: Estimate, level: Overfitting) -> str:
+    low, high = _points(gap.interval.low), _points(gap.interval.high)
+    facts = f"The model is right on {train:.1%} of the images it was trained on and on {test:.1%} of new ones"
+    if level == "no evidence":
+        return (
+            f"{facts}. A gap of {_points(gap.value)} points (95% interval {low} to {high}) "
+            "is no evidence of overfitting: it can be chance."
+        )
+    if level == "underfitting":
+        return (
+            f"{facts}. The gap of {_points(gap.value)} points (95% interval {low} to {high}) is no evidence of "
+            "overfitting, but the model has not learnt even its training images well: this is underfitting. More "
+            "epochs, a larger network or another learning rate can help; so can a look at the labels."
+        )
+    meaning = {
+        "mild": "It has learnt some details of the training images that do not help on others; "
+        "expect the test accuracy in use, not the train accuracy.",
+        "strong": "It has learnt much of the training images by heart; the train accuracy says little about "
+        "its use. More images, fewer epochs, a smaller network, dropout or augmentation can close the gap.",
+    }[level]
+    return (
+        f"{facts}: {_points(gap.value)} points do not carry over (95% interval {low} to {high}). "
+        f"This is {level} overfitting. {meaning}"
+    )
+
+
+def _points(share: float) -> str:
+    # Adding 0.0 turns -0.0 into 0.0.
+    return f"{round(100 * share, 1) + 0.0:.1f}"

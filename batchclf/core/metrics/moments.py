@@ -1,0 +1,47 @@
+"""The mean of many values and how sure it is, without keeping the values."""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf.core.metrics.intervals import Estimate, Interval, Z
+
+
+@dataclass(eq=False)
+class Moments:
+    """Number, sum and sum of squares of the values seen."""
+
+    n: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+    def update(self, values: NDArray[np.float64]) -> None:
+        """Add values: (n,) float64."""
+        self.n += len(values)
+        self.total += float(values.sum())
+        self.squares += float(values @ values)
+
+    def merge(self, other: "Moments") -> None:
+        """Add what another has seen."""
+        self.n += other.n
+        self.total += other.total
+        self.squares += other.squares
+
+    @property
+    def mean(self) -> float:
+        """The mean; nan without values."""
+        return self.total / self.n if self.n else float("nan")
+
+    def estimate(self) -> Estimate:
+        """Estimate the mean with its normal 95% interval: mean ± 1.96 s / √n, s with n - 1.
+
+        Needs at least two values; raises ValueError otherwise.
+        """
+        if self.n < 2:
+            raise ValueError(f"the mean of {self.n} values has no interval")
+        # Rounding can make the variance of equal values a little less than nothing.
+        variance = max(0.0, self.squares - self.total**2 / self.n) / (self.n - 1)
+        half = Z * sqrt(variance / self.n)
+        return Estimate(self.mean, Interval(self.mean - half, self.mean + half), self.n)

@@ -1,0 +1,1 @@
+"""Records: to be said in a line."""

@@ -1,0 +1,47 @@
+"""Everything that a report is made from, whatever its format."""
+
+from dataclasses import dataclass
+
+from batchclf.core.compare.comparison import Comparison
+from batchclf.core.images.drift import Drift
+from batchclf.core.images.duplicates import Duplicates
+from batchclf.core.images.statistics import ImageStatistics
+from batchclf.core.metrics.evaluation import Evaluation
+from batchclf.core.metrics.gap import Gap
+from batchclf.core.records.history import RunSummary
+from batchclf.core.records.run import RunRecord, main_of
+from batchclf.core.records.suspicions import LabelSuspicions
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """One run, evaluated.
+
+    `history` are the earlier runs of the same job, oldest first; `change` compares the main split with that of the last
+    of them, None where that cannot be. `statistics` has one entry a split whose images were looked at. `suspicions` is
+    None where the main split has no labels. `drift_note` says why there is no `drift`, if that is known. `flips` has a
+    comparison with the last run for each target that both have scored, the main one's first.
+    """
+
+    record: RunRecord
+    evaluations: tuple[Evaluation, ...]
+    gap: Gap | None = None
+    duplicates: Duplicates | None = None
+    statistics: tuple[ImageStatistics, ...] = ()
+    drift: tuple[Drift, ...] = ()
+    history: tuple[RunSummary, ...] = ()
+    change: Comparison | None = None
+    suspicions: LabelSuspicions | None = None
+    drift_note: str = ""
+    flips: tuple[Comparison, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where there is no evaluation."""
+        if not self.evaluations:
+            raise ValueError("a report needs at least one evaluation")
+
+    @property
+    def main(self) -> Evaluation:
+        """The evaluation that the report is about, see `main_of`."""
+        name = main_of(self.record.main_target, [each.split for each in self.evaluations])
+        return next(each for each in self.evaluations if each.split == name)

@@ -1,0 +1,174 @@
+"""Earlier runs: in a few numbers each, and all that the history keeps of one."""
+
+from dataclasses import dataclass
+
+from batchclf.core.metrics.intervals import Estimate
+from batchclf.core.records.run import GateResult, Status, TargetRecord
+
+METRICS = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_precision",
+    "macro_recall",
+    "macro_f1",
+    "weighted_precision",
+    "weighted_recall",
+    "weighted_f1",
+    "log_loss",
+    "brier",
+    "mcc",
+    "kappa",
+    "gap",
+    "log_loss_gap",
+    "ece",
+    "overconfidence",
+    "mean_confidence",
+)
+"""The metrics that every history knows, in the order in which they are shown; from `ece` on without an interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One run, from its run.json and metrics.json.
+
+    `folder` is the name of its folder beside the others. `split` is the one reported on ("test", or "" for a
+    directory); `accuracy` is None where it has no labels, `gap` (train minus test) where there is none. Times are
+    ISO 8601 with offset. `sources` are the data sets or directories that were scored, `files` the names of what
+    lies in the folder (none where its folder was removed); `job` is None for a run of `score`. `night` is the date of
+    the job's night, YYYY-MM-DD, or empty. `good` tells whether its status is "ok".
+    """
+
+    run_id: str
+    folder: str
+    started: str
+    seconds: float
+    status: Status
+    split: str
+    images: int
+    skipped: int
+    accuracy: Estimate | None
+    train_accuracy: Estimate | None
+    gap: Estimate | None
+    overfitting: str | None
+    macro_f1: float | None
+    ece: float | None
+    model_digest: str
+    gates: tuple[GateResult, ...]
+    sources: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    job: str | None = None
+    night: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether later runs may be held against it: complete, and its gate passed."""
+        return self.status == "ok"
+
+    @property
+    def pruned(self) -> bool:
+        """Whether its folder is no longer there, so that only the history knows it."""
+        return not self.files
+
+
+@dataclass(frozen=True, slots=True)
+class MetricValue:
+    """One metric of one split with the ends of its 95% interval and what a dummy gets, None where there is none.
+
+    The name is the key in metrics.json; `gap` and `log_loss_gap` stand with the test split. `images` is the number of
+    images that the value rests on.
+    """
+
+    split: str
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+    baseline: float | None
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClassValues:
+    """One class of one split: a row of per_class.csv, with the same names; None where a cell is empty."""
+
+    split: str
+    class_name: str
+    support: int | None
+    predicted: int | None
+    correct: int | None
+    recall: float | None
+    recall_low: float | None
+    recall_high: float | None
+    precision: float | None
+    precision_low: float | None
+    precision_high: float | None
+    f1: float | None
+    gap: float | None
+    gap_low: float | None
+    gap_high: float | None
+    auc: float | None
+    auc_low: float | None
+    auc_high: float | None
+    average_precision: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetails:
+    """All that the history keeps of a run but the digests of its files.
+
+    `model` is the bundle's path, `dataset` the data set's name, `batchclf` the version that ran. `targets` are those of
+    run.json without `cached`, `precision` and `timings`. Metrics and classes are sorted by split and name.
+    """
+
+    summary: RunSummary
+    complete: bool
+    dataset: str | None
+    model: str
+    command: tuple[str, ...]
+    batchclf: str
+    targets: tuple[TargetRecord, ...]
+    metrics: tuple[MetricValue, ...]
+    classes: tuple[ClassValues, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileDigest:
+    """A file of a run directory as it was recorded: SHA-256 in hexadecimal, size in bytes."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRun:
+    """A run that left only its log, the file `log`; `message` is its last error, empty where it tells none.
+
+    `started` is the time of its first line, ISO 8601, or empty. `log` is empty where the file was removed. Night
+    and exit code are known where the run was recorded when it failed.
+    """
+
+    run_id: str
+    log: str
+    started: str
+    message: str
+    night: str = ""
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadRun:
+    """A run directory that cannot be read by this batchclf, and why."""
+
+    folder: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobHistory:
+    """What a job's folder holds, oldest first each."""
+
+    name: str
+    runs: tuple[RunSummary, ...]
+    failed: tuple[FailedRun, ...]
+    unread: tuple[UnreadRun, ...]

@@ -1,0 +1,192 @@
+"""What run.json holds: how a run came about and what came of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from batchclf.core.images.drift import Reference
+from batchclf.core.training_record import TrainingRecord
+from batchclf.core.types import ColorMode
+
+RUN_FORMAT = 1
+Status = Literal["ok", "gate failed", "partial"]
+
+
+@dataclass(frozen=True)
+class SplitRecord:
+    """What class folders were split by, so that a later report can split them again.
+
+    `test_share` of each class is test (0 to 1), None for the usual 0.2; `group_by` is the regular expression that found
+    the groups in the paths, None for none; `seed` drew the test images. Folders train/ and test/ are taken as they are.
+    """
+
+    test_share: float | None
+    group_by: str | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """The data set behind the splits; `origin` is one line on where the bytes came from.
+
+    `split` is None for a named data set, and in runs of an earlier batchclf.
+    """
+
+    name: str
+    origin: str
+    train_images: int
+    test_images: int
+    split: SplitRecord | None = None
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """The model that scored.
+
+    `history` has one list per training metric (`loss`, `accuracy`, `val_loss`, …), one value an epoch;
+    `settings` is what the recipe was run with (`epochs`, `batch_size`, `seed`, …); `digest` is the SHA-256 of
+    its ONNX graph; `reference` is what the model was known by when it was trained and `training` how that went, None
+    where that was not kept.
+    """
+
+    path: str
+    digest: str
+    recipe: str
+    settings: dict[str, int | float | str | bool]
+    class_names: list[str]
+    input_shape: tuple[int, int, int]
+    color_mode: ColorMode
+    parameters: int
+    trained_on: str
+    created: str
+    history: dict[str, list[float]]
+    trained_in_this_run: bool = False
+    reference: Reference | None = None
+    training: TrainingRecord | None = None
+
+
+@dataclass(frozen=True)
+class PrecisionRecord:
+    """How far less precision is from float32 on the `images` that were compared.
+
+    `changed` of them have another most probable class; `largest` is the largest difference of a probability, 0 to 1.
+    """
+
+    images: int
+    changed: int
+    largest: float
+
+
+@dataclass(frozen=True)
+class TargetRecord:
+    """One thing that was scored: a split of the data set or a directory.
+
+    found = scored + skipped + excluded. `source` is the data set's name or the directory's absolute path;
+    `labels` says in words where the labels came from or why there are none. `cached` of the scored images were
+    scored by an earlier run. `precision` is there where less than float32 was asked for. `timings` are the seconds of
+    list, read, decode, model and write; read and decode are added up over the workers.
+
+    `over_budget` tells that more images were skipped than allowed. `complete` is false where the deadline ended the
+    scoring: then only the files up to there were found. `folders` counts a directory's images (scored and skipped) by
+    their first folder, those at the top under "". `content` is a digest of the scored images' content that does not
+    depend on their order or names, empty where it is not known.
+    """
+
+    split: str
+    kind: Literal["split", "directory"]
+    source: str
+    labels: str
+    found: int
+    scored: int
+    skipped: int
+    excluded: int
+    seconds: float
+    cached: int = 0
+    precision: PrecisionRecord | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+    over_budget: bool = False
+    complete: bool = True
+    folders: dict[str, int] = field(default_factory=dict)
+    content: str = ""
+
+
+GateKind = Literal["bound", "change", "alarm"]
+Outcome = Literal["passed", "failed", "uncertain", "missing"]
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One rule of the job's gate: `value` was held against `bound`. Shares are 0 to 1; None where there is none.
+
+    `passed` decides on the run's status. `certain` is false where there is not enough evidence to tell on which side of
+    the bound the model is: the bound lies within the 95% interval, or there are too few images. `missing` is true where
+    there was nothing to hold against the bound, or no earlier run to compare with; `passed` may be true then only where
+    no earlier run can be there yet.
+
+    `kind` is "bound" for a value, "change" for a difference to the run or file `against`, "alarm" for what would go
+    unseen. `target` is the split or directory ("" for all of them), `class_name` the class, "" for all.
+    """
+
+    name: str
+    value: float | None
+    bound: float | None
+    passed: bool
+    sentence: str
+    certain: bool = True
+    missing: bool = False
+    kind: GateKind = "bound"
+    target: str = ""
+    class_name: str = ""
+    against: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        """Tell in a word what came of it: "uncertain" is not enough evidence, whatever the exit code."""
+        if self.missing:
+            return "missing"
+        if not self.certain:
+            return "uncertain"
+        return "passed" if self.passed else "failed"
+
+
+def main_of(wanted: str, names: Sequence[str]) -> str:
+    """Choose, of the names of splits and directories, the one that a run is about: the wanted one, test, or the first.
+
+    Nothing is wanted where `wanted` is empty. Raises ValueError where there is none.
+    """
+    if not names:
+        raise ValueError("there is nothing that the run could be about")
+    return next((name for name in (wanted, "test") if name and name in names), names[0])
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run. Times are ISO 8601 with offset, durations in seconds.
+
+    `timings` names the steps in order. `seconds` is the whole run up to the report, which shows it. `night` is the date
+    (YYYY-MM-DD) that the job file's placeholders stood for, empty for a run without a job. `main_target` is the split
+    or directory that the report is about, see `main_of`.
+    """
+
+    run_id: str
+    job: str | None
+    command: list[str]
+    status: Status
+    started: str
+    seconds: float
+    runtime: str
+    batch_size: int
+    topk: int
+    probabilities: bool
+    model: ModelRecord
+    targets: list[TargetRecord]
+    precision: str = "f32"
+    resize: str = "fast"
+    formats: list[str] = field(default_factory=lambda: ["csv"])
+    dataset: DatasetRecord | None = None
+    gates: list[GateResult] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    night: str = ""
+    main_target: str = ""
+    format: int = RUN_FORMAT

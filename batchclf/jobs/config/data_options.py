@@ -1,0 +1,54 @@
+"""Class folders as a job's [data] describes them: how they are loaded, split, and split again."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from batchclf.core.records.run import SplitRecord
+from batchclf.core.types import ColorMode
+from batchclf.data.size_text import parse_size
+from batchclf.jobs.config.load import Job
+from batchclf.jobs.config.spec import DataSpec
+from batchclf.training.finetune.base import Base
+
+
+def split_record(job: Job) -> SplitRecord | None:
+    """Give what splits the job's class folders; None for a named data set, whose splits are fixed."""
+    data = job.spec.data
+    if data is None or data.directory is None:
+        return None
+    return SplitRecord(data.test_share, data.group_by, job.spec.model.seed)
+
+
+def split_options(split: SplitRecord) -> dict[str, Any]:
+    """Give the arguments of `load_class_folders` that split class folders so."""
+    return {"test_share": split.test_share, "group": split.group_by, "seed": split.seed}
+
+
+def input_options(data: DataSpec, base: Base | None) -> dict[str, Any]:
+    """Give the arguments of `load_class_folders` for the size and colour that a job asks for, or else a base wants."""
+    size = None if data.input_size is None else parse_size(data.input_size)
+    if base is not None:
+        return {"size": size or base.input_shape[:2], "color_mode": data.color or base.steps.color_mode}
+    return {"size": size, "color_mode": data.color}
+
+
+def input_not_used(
+    data: DataSpec, input_shape: tuple[int, int, int], color_mode: ColorMode
+) -> Iterator[tuple[str, str]]:
+    """Yield each key of [data] that a loaded model overrules, and the sentence that says so.
+
+    The model takes images of `input_shape` (height, width, channels) in `color_mode`, whatever the job says.
+    """
+    height, width = input_shape[:2]
+    if data.input_size is not None and parse_size(data.input_size) != (height, width):
+        yield (
+            "input_size",
+            f"data.input_size = {data.input_size} is not used: the model takes {height}x{width}; train again "
+            "(retrain = true) for another",
+        )
+    if data.color is not None and data.color != color_mode:
+        yield (
+            "color",
+            f"data.color = {data.color} is not used: the model takes {color_mode}; train again (retrain = true) for "
+            "another",
+        )

@@ -1,0 +1,134 @@
+"""A commented job file to start from, in which every key is explained."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import batchclf
+from batchclf import atomic
+from batchclf.errors import BatchclfError, JobFileError, UsageError
+from batchclf.jobs.config.key_help import EXPLAINED, NAME, RULES, TABLES
+from batchclf.jobs.config.load import load_job
+
+SCHEMA = Path(batchclf.__file__).parents[1] / "docs" / "job.schema.json"
+"""The published schema, in a checkout."""
+
+_DIRECTORY, _BASELINE = "photos", "golden"
+"""The names that the user may change."""
+
+_OPTIONAL = ("data", f"scoring.directories.{NAME}", "baselines")
+"""Tables that are not there unless a key of them is set."""
+
+_HEAD = """\
+# Check this file with: batchclf job check {name}
+# A line that begins with # and no space is a key that is not set, with its default or an example. Paths are relative
+# to this file. In texts ${{NAME}} and ${{NAME:-default}} are environment variables, {{date:%Y-%m-%d}} is the night
+# and {{yesterday:%Y-%m-%d}} the one before it; commands get theirs as they stand.
+"""
+
+
+def starter(path: Path, set_keys: dict[str, str]) -> str:
+    """Write the text of a job file for `path` in which the keys of `set_keys` (dotted → text) are set.
+
+    All other keys stand there as comments `#key = value`, with an explanation in comments `# …` above each.
+    """
+    parts = [_schema_line(path) + _HEAD.format(name=path.name)]
+    for table, about in TABLES.items():
+        keys = [key for key in EXPLAINED if key.rpartition(".")[0] == table]
+        if table == "gate.rules":
+            lines = [f"# {about}", *_rules()]
+        else:
+            optional = table in _OPTIONAL and not any(key in set_keys for key in keys)
+            header = f"{'#' if optional else ''}[{table.replace(NAME, _DIRECTORY)}]"
+            lines = [f"# {about}", header] if table else []
+            for key in keys:
+                lines += _key(key, set_keys.get(key))
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def _key(key: str, value: str | None) -> list[str]:
+    """Write a key's explanation and the key itself, as a comment where it has no value of its own."""
+    explanation, example = EXPLAINED[key]
+    last = key.rpartition(".")[2].replace(NAME, _BASELINE)
+    if value is None:
+        return [f"# {explanation}", f"#{last} = {example}"]
+    return [f"# {explanation}", f"{last} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")]
+
+
+def _rules() -> list[str]:
+    """Write example rules as comments."""
+    lines = []
+    for metric, keys in RULES:
+        lines += ["#[[gate.rules]]", f"# {EXPLAINED['gate.rules.metric'][0]}", f'#metric = "{metric}"']
+        for key in keys:
+            lines += _key(f"gate.rules.{key}", None)
+    return lines
+
+
+def _schema_line(path: Path) -> str:
+    """Name the schema for editors that know Taplo's directive, where it lies in a checkout; else say how to get it."""
+    if SCHEMA.is_file():
+        return f"#:schema {Path(os.path.relpath(SCHEMA, path.parent.resolve())).as_posix()}\n"
+    return (
+        "# For an editor's help: python -m batchclf.jobs.config.schema > job.schema.json, and above this line\n"
+        "# #:schema job.schema.json\n"
+    )
+
+
+def new_job(path: Path, *, dataset: str | None, data: str | None, score: str | None, model: str | None) -> None:
+    """Write a starter file; paths among the arguments are relative to the working directory, or hold placeholders.
+
+    Raises UsageError where a file is there already or nothing could train or load the model, JobFileError where the
+    arguments give no valid job, OSError where the file cannot be written.
+    """
+    if path.suffix != ".toml":
+        raise UsageError(f"{path} does not end in .toml", hint=f"write: batchclf job new {path.name}.toml")
+    if os.path.lexists(path):
+        raise UsageError(f"{path} is there already", hint="give another name, or remove it first")
+    keys = {}
+    if data is not None:
+        keys["data.directory"] = _beside(path, data)
+    elif dataset is not None or score is None:
+        keys["data.dataset"] = dataset or "fashion-mnist"
+    if score is not None:
+        keys[f"scoring.directories.{NAME}.path"] = _beside(path, score)
+    if model is not None:
+        keys["model.bundle"] = _beside(path, model)
+    elif "data.dataset" not in keys and "data.directory" not in keys:
+        raise UsageError(
+            "--score without --dataset or --data needs a model: nothing could train one",
+            hint="give --model BUNDLE too, or --dataset or --data to train on",
+        )
+    if path.parent.resolve().name != "jobs":
+        keys["publish.reports"] = "reports"
+    text = starter(path, keys)
+    _check(text, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write_bytes(path, text.encode())
+
+
+def _beside(path: Path, given: str) -> str:
+    """Turn a path into one relative to the job file, unless it is absolute or begins with a variable."""
+    try:
+        given.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{given!a} is not UTF-8, so it cannot stand in a job file", hint="rename it") from error
+    if given.startswith(("/", "${")) or not given:
+        return given
+    return Path(os.path.relpath(Path.cwd() / given, path.parent.resolve())).as_posix()
+
+
+def _check(text: str, path: Path) -> None:
+    """Load the text as it will be; raises JobFileError in words about the arguments."""
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / path.name
+        try:
+            draft.write_text(text, encoding="utf-8")
+            load_job(draft)
+        except JobFileError as error:
+            message = error.message.replace(str(draft), str(path))
+            raise JobFileError(message, hint="give other arguments; braces in a path are written {{ and }}") from error
+        except OSError as error:
+            raise BatchclfError(f"{path.name} cannot be a file's name: {error.strerror}") from error

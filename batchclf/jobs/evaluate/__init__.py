@@ -1,0 +1,1 @@
+"""Evaluate: to be said in a line."""

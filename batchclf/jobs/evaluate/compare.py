@@ -1,0 +1,111 @@
+"""Compare two runs on the images that both have scored."""
+
+import filecmp
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from batchclf.core.compare.comparison import Comparison
+from batchclf.core.compare.pair_tally import PairTally
+from batchclf.core.records.run import RunRecord
+from batchclf.core.words import first_of
+from batchclf.errors import ComparisonError
+from batchclf.storage.images.image_facts import IMAGES_FILE
+from batchclf.storage.predictions.pairs import PairedAnswers, UnsortedRowsError, read_alone, read_pairs
+from batchclf.storage.run.directory import PREDICTIONS_FILE, read_record
+
+NAMES_IN_MESSAGE = 5
+
+
+def compare_runs(first: Path, second: Path, split: str | None = None, *, record: RunRecord | None = None) -> Comparison:
+    """Compare the runs in two run directories, the earlier one first, on a split of both.
+
+    `split` is "test", "train", the name of a directory of a job or "" for a directory without one; None takes the first
+    of test, directory and train that both have. Images are matched by path and, where both runs have an images.csv, by
+    content. `record` is that of the second run where its run.json has not been written yet. Raises ComparisonError
+    where the runs have different classes, no split or no image in common, and RunError or PredictionsError where a run
+    directory cannot be read.
+    """
+    of_first, of_second = read_record(first), record or read_record(second)
+    check_classes(of_first, of_second)
+    split = common_split(of_first, of_second) if split is None else split
+    names = tuple(of_first.model.class_names)
+
+    def tally(*, whole: bool) -> PairTally:
+        made = PairTally(of_first.run_id, of_second.run_id, split, names)
+        for pairs in paired_answers(first, second, names, {split}, whole=whole):
+            count(made, pairs)
+        return made
+
+    try:
+        found = tally(whole=False)
+    except UnsortedRowsError:
+        found = tally(whole=True)
+    if not found.images:
+        replaced = f", {found.replaced:,} have the same path but another content" if found.replaced else ""
+        raise ComparisonError(
+            f"the runs {first} and {second} have no image in common: {found.only_first:,} images are only in the "
+            f"first, {found.only_second:,} only in the second{replaced}",
+            hint="images are matched by path and content; compare runs of the same folder or data set",
+        )
+    return found.comparison()
+
+
+def paired_answers(
+    first: Path, second: Path, class_names: tuple[str, ...], splits: Collection[str], *, whole: bool = False
+) -> Iterator[PairedAnswers]:
+    """Give the answers of two run directories to the images of some splits that both have, piece by piece.
+
+    Images are matched by path, and by content unless an images.csv is missing. Files that are the same to the byte are
+    read once. Raises as `read_pairs` does; `whole` is for rows that are not sorted.
+    """
+    files, images = (first / PREDICTIONS_FILE, second / PREDICTIONS_FILE), (first / IMAGES_FILE, second / IMAGES_FILE)
+    by_path = not all(path.is_file() for path in images) or _same_content(*images)
+    if by_path and _same_content(*files):
+        return read_alone(files[0], class_names, splits)
+    return read_pairs(files, class_names, splits, images=None if by_path else images, whole=whole)
+
+
+def count(tally: PairTally, pairs: PairedAnswers) -> None:
+    """Add what was read of the tally's split."""
+    tally.update(pairs.first, pairs.second)
+    tally.only_first += pairs.only_first
+    tally.only_second += pairs.only_second
+    tally.replaced += pairs.replaced
+
+
+def check_classes(first: RunRecord, second: RunRecord) -> None:
+    """Raise ComparisonError where the runs have different classes; another order of the same ones will do."""
+    here, there = first.model.class_names, second.model.class_names
+    missing, more = [name for name in here if name not in there], [name for name in there if name not in here]
+    if missing or more:
+        parts = [f"only the first has {_listed(missing)}"] if missing else []
+        parts += [f"only the second has {_listed(more)}"] if more else []
+        raise ComparisonError(
+            f"the runs {first.run_id} and {second.run_id} have different classes: {'; '.join(parts)}",
+            hint="compare runs of models with the same classes",
+        )
+
+
+def common_split(first: RunRecord, second: RunRecord) -> str:
+    """Choose what to compare: test, else the first directory that both have, else train; raises ComparisonError."""
+    splits = [{target.split for target in record.targets} for record in (first, second)]
+    both = splits[0] & splits[1]
+    for split in ("test", *sorted(both - {"test", "train"}), "train"):
+        if split in both:
+            return split
+    words = [" and ".join(sorted(split or "a directory" for split in of_run)) or "nothing" for of_run in splits]
+    raise ComparisonError(
+        f"the runs have scored different things: {first.run_id} {words[0]}, {second.run_id} {words[1]}",
+        hint="compare runs of the same split, or of the same directory",
+    )
+
+
+def _same_content(first: Path, second: Path) -> bool:
+    try:
+        return filecmp.cmp(first, second, shallow=False)
+    except OSError:  # reading it will tell what is wrong
+        return False
+
+
+def _listed(names: list[str]) -> str:
+    return first_of([f"'{name}'" for name in names], NAMES_IN_MESSAGE)

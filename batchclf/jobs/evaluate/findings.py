@@ -1,0 +1,59 @@
+"""Gather what a run's report is made from, out of the run directory and those beside it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from batchclf.core.compare.comparison import Comparison
+from batchclf.core.metrics.evaluation import Evaluation
+from batchclf.core.metrics.gap import Gap
+from batchclf.core.records.findings import Findings
+from batchclf.core.records.history import RunSummary
+from batchclf.core.records.run import RunRecord
+from batchclf.jobs.evaluate.image_checks import ImageFindings
+from batchclf.jobs.evaluate.label_issues import find_suspicions
+from batchclf.jobs.history.runs import earlier_runs
+from batchclf.storage.run.directory import PREDICTIONS_FILE
+
+
+def gather(
+    folder: Path,
+    record: RunRecord,
+    evaluations: list[Evaluation],
+    gap: Gap | None,
+    images: ImageFindings,
+    history: tuple[RunSummary, ...],
+    flips: tuple[Comparison, ...],
+) -> Findings:
+    """Put together the findings of the run in `folder`.
+
+    `history` are the earlier runs, `flips` the comparisons with the last of them. Raises PredictionsError where
+    predictions.csv cannot be read.
+    """
+    findings = Findings(
+        record,
+        tuple(evaluations),
+        gap,
+        duplicates=images.duplicates,
+        statistics=images.statistics,
+        drift=images.drift,
+        drift_note=images.drift_note,
+        history=history,
+        flips=flips,
+    )
+    main = findings.main
+    suspicions = None
+    if main.labelled is not None:
+        csv, names = folder / PREDICTIONS_FILE, tuple(record.model.class_names)
+        suspicions = find_suspicions(csv, names, main.split, main.labelled.total)
+    change = next((each for each in flips if each.split == main.split), None)
+    return replace(findings, change=change, suspicions=suspicions)
+
+
+def runs_to_compare(beside: Path, record: RunRecord) -> tuple[RunSummary, ...]:
+    """List the earlier runs that lie in `beside`, oldest first, that a run can be held against.
+
+    These are the runs of the same job or, without a job, those that scored the same. Never raises.
+    """
+    sources = tuple(target.source for target in record.targets)
+    runs = earlier_runs(beside, record.run_id)
+    return tuple(run for run in runs if run.job == record.job and (record.job or run.sources == sources))

@@ -1,0 +1,72 @@
+"""What has changed since the run before: flips.csv, and a comparison for each target."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from batchclf.core.compare.comparison import Comparison
+from batchclf.core.compare.pair_tally import PairTally
+from batchclf.core.records.history import RunSummary
+from batchclf.core.records.run import RunRecord, main_of
+from batchclf.core.types import Say
+from batchclf.errors import BatchclfError
+from batchclf.jobs.evaluate.compare import check_classes, count, paired_answers
+from batchclf.storage.predictions.flips import FLIPS_FILE, FlipsWriter
+from batchclf.storage.predictions.pairs import UnsortedRowsError
+from batchclf.storage.run.directory import read_record
+
+
+def write_flips(
+    folder: Path,
+    beside: Path,
+    record: RunRecord,
+    history: Sequence[RunSummary],
+    *,
+    to: Path | None = None,
+    say: Say = lambda line: None,
+) -> tuple[Comparison, ...]:
+    """Compare the run in `folder`, whose record need not be written yet, with the last one before it; write flips.csv
+    into `folder`, or to the file `to`.
+
+    `history` are the earlier runs of the same job, oldest first, in `beside`; the last one whose folder is still there
+    counts, whatever its status. Each target that both have scored is compared, and the one that the report is about
+    comes first; targets without an image in common have no comparison. flips.csv has a row for each image with another
+    answer, by target and path; without an earlier run, or where that cannot be read or has other classes, only its
+    header, and `say` is told why. Raises OSError where the disk refuses.
+    """
+    with FlipsWriter(to or folder / FLIPS_FILE, record.model.class_names) as writer:
+        last = next((beside / run.folder for run in reversed(history) if (beside / run.folder).is_dir()), None)
+        if last is None:
+            return ()
+        try:
+            return _against(last, folder, record, writer, say)
+        except BatchclfError as error:
+            writer.clear()
+            say(f"the answers are not compared with those of {last.name}: {error.message}")
+            return ()
+
+
+def _against(last: Path, folder: Path, record: RunRecord, writer: FlipsWriter, say: Say) -> tuple[Comparison, ...]:
+    earlier = read_record(last)
+    check_classes(earlier, record)
+    kinds = {(target.split, target.kind) for target in earlier.targets}
+    splits = [target.split for target in record.targets if (target.split, target.kind) in kinds]
+    names = tuple(record.model.class_names)
+    main = main_of(record.main_target, splits or [""])
+
+    def tally(*, whole: bool) -> list[PairTally]:
+        made = {split: PairTally(earlier.run_id, record.run_id, split, names) for split in splits}
+        for pairs in paired_answers(last, folder, names, splits, whole=whole):
+            count(made[pairs.split], pairs)
+            writer.write(pairs.split, pairs.first, pairs.second)
+        return sorted(made.values(), key=lambda each: (each.split != main, each.split))
+
+    try:
+        found = tally(whole=False)
+    except UnsortedRowsError:
+        writer.clear()
+        found = tally(whole=True)
+    for each in found:
+        if not each.images:
+            replaced = f"; {each.replaced:,} have the name of another one" if each.replaced else ""
+            say(f"no image of {each.split or 'the directory'} was scored by the last run, {last.name}, too{replaced}")
+    return tuple(each.comparison() for each in found if each.images)

@@ -1,0 +1,205 @@
+"""What a run's images tell: their statistics, those that occur more than once, and whether they have drifted."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf.core.images.content_digest import ContentDigest
+from batchclf.core.images.drift import Drift, Reference, drift_of_classes, drift_of_values
+from batchclf.core.images.duplicates import Duplicates, summarise, with_all_copies
+from batchclf.core.images.near_duplicates import Prints, Rows, exact_copies
+from batchclf.core.images.statistics import Histogram, ImageRows, ImageStatistics, StatisticsTally
+from batchclf.core.metrics.evaluation import Evaluation
+from batchclf.core.metrics.gap import Gap
+from batchclf.core.records.run import TargetRecord, main_of
+from batchclf.core.types import Split
+from batchclf.jobs.evaluate.duplicates import LISTED_COPIES, find_duplicates
+from batchclf.storage.images.duplicates import DUPLICATES_FILE, read_duplicates
+from batchclf.storage.images.image_facts import IMAGES_FILE, read_image_rows
+
+NO_FACTS = "The run was made by a batchclf that kept no facts of the images."
+NO_REFERENCE = (
+    "Drift cannot be told: what this model was trained on is not known. A model that batchclf trains keeps it; an "
+    "imported one, or one of an earlier batchclf, does not."
+)
+ONLY_TRAIN = "Drift is not looked for: only the training images were scored."
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFindings:
+    """`statistics`, `duplicates` and `drift` as `Findings` has them; `drift_note` says why there is no drift, or ""."""
+
+    statistics: tuple[ImageStatistics, ...] = ()
+    duplicates: Duplicates | None = None
+    drift: tuple[Drift, ...] = ()
+    drift_note: str = NO_FACTS
+
+
+@dataclass(frozen=True, eq=False)
+class ImageLook:
+    """What one pass over images.csv tells: the statistics of each target, the content of each directory by its name."""
+
+    statistics: tuple[ImageStatistics, ...] = ()
+    contents: Mapping[str, str] = field(default_factory=dict)
+
+
+def look_at_images(
+    folder: Path,
+    targets: Sequence[TargetRecord],
+    splits: Callable[[], Mapping[str, Split]] | None = None,
+    main_target: str = "",
+) -> ImageLook:
+    """Read images.csv of a run; nothing is told where there is none. It may go on beside the evaluation of the run.
+
+    With `splits`, which gives the images of the data set, a run that comes to its end searches for images that occur
+    more than once and writes duplicates.csv; a later report reads that. Raises RunError or PredictionsError where a
+    file is damaged, OSError where the disk refuses.
+    """
+    if not (folder / IMAGES_FILE).is_file():
+        return ImageLook()
+    tallies: dict[str, StatisticsTally] = {}
+    contents = {target.split: ContentDigest() for target in targets if target.kind == "directory"}
+    prints = _PrintsTally()
+    for rows in read_image_rows(folder / IMAGES_FILE):
+        tallies.setdefault(rows.split, StatisticsTally(rows.split)).update(rows)
+        if rows.split in contents:
+            contents[rows.split].update(rows.digest)
+        if splits is not None:
+            prints.update(rows)
+    if splits is not None and tallies:
+        find_duplicates(folder, prints.prints(), prints.of_split(), targets, splits, main_target)
+    known = {split: digest.text for split, digest in contents.items() if digest.images}
+    return ImageLook(tuple(tally.statistics() for tally in tallies.values()), known)
+
+
+def image_findings(
+    folder: Path,
+    look: ImageLook,
+    reference: Reference | None,
+    evaluations: Sequence[Evaluation],
+    gap: Gap | None,
+    main_target: str = "",
+) -> ImageFindings:
+    """Work out what the images of a run tell; `look` is what `look_at_images` gave.
+
+    Raises RunError where duplicates.csv is damaged.
+    """
+    if not look.statistics:
+        return ImageFindings()
+    main = main_of(main_target, [each.split for each in evaluations])
+    drift, note = _drift(look.statistics, evaluations, reference, main)
+    return ImageFindings(look.statistics, _duplicates(folder, evaluations, gap, main), drift, note)
+
+
+class _PrintsTally:
+    """Takes the rows of a run in order, and joins what copies are found by."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._parts: dict[str, list[NDArray[Any]]] = {each.name: [] for each in fields(Prints)}
+
+    def update(self, rows: ImageRows) -> None:
+        """Add rows."""
+        self._counts[rows.split] += len(rows)
+        for name, parts in self._parts.items():
+            parts.append(getattr(rows, name))
+
+    def prints(self) -> Prints:
+        """Join all, once: what was joined is not kept."""
+        return Prints(**{name: np.concatenate(self._parts.pop(name)) for name in list(self._parts)})
+
+    def of_split(self) -> dict[str, Rows]:
+        """Give the rows of each split, which stand one after the other."""
+        ends = dict(zip(self._counts, accumulate(self._counts.values()), strict=True))
+        return {split: np.arange(ends[split] - count, ends[split]) for split, count in self._counts.items()}
+
+
+def _duplicates(folder: Path, evaluations: Sequence[Evaluation], gap: Gap | None, main: str) -> Duplicates | None:
+    if not (folder / DUPLICATES_FILE).is_file():
+        return None
+    of_split = {evaluation.split: evaluation for evaluation in evaluations}
+    against_train = main == "test" and "train" in of_split
+    target = of_split[main]
+    found = summarise(
+        read_duplicates(folder / DUPLICATES_FILE),
+        target.split,
+        target.total,
+        target.labelled if against_train else None,
+        gap,
+    )
+    if against_train or found.exact < LISTED_COPIES:
+        return found
+    prints = _PrintsTally()
+    for rows in read_image_rows(folder / IMAGES_FILE):
+        prints.update(rows)
+    return with_all_copies(found, len(exact_copies(prints.prints(), prints.of_split()[target.split])[0]))
+
+
+def _drift(
+    statistics: Sequence[ImageStatistics], evaluations: Sequence[Evaluation], reference: Reference | None, name: str
+) -> tuple[tuple[Drift, ...], str]:
+    """Hold what was scored against what the model was trained on; tell why where that cannot be."""
+    images = {each.split: each for each in statistics}
+    answers = {each.split: each for each in evaluations}
+    if name == "train":
+        return (), ONLY_TRAIN
+    known = _of_train(images["train"], answers["train"]) if "train" in images else None
+    if reference is not None:
+        known = _of_reference(reference, known)
+    if known is None:
+        return (), NO_REFERENCE
+    scored, scored_answers = images[name], answers[name]
+    found = (
+        drift_of_values("brightness", name, known.images, scored.brightness, known.brightness),
+        drift_of_values("contrast", name, known.images, scored.contrast, known.contrast),
+        drift_of_values("confidence", name, known.answers, _confidence(scored_answers), known.confidence),
+        drift_of_classes(
+            name, known.answers, scored_answers.predicted_counts.tolist(), known.predicted, scored_answers.class_names
+        ),
+    )
+    return tuple(drift for drift in found if drift is not None), ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is held against: `images` and `answers` say in words what the two pairs of values are of."""
+
+    images: str
+    brightness: Histogram
+    contrast: Histogram
+    answers: str
+    confidence: Histogram
+    predicted: Sequence[int]
+
+
+def _of_train(images: ImageStatistics, answers: Evaluation) -> _Known:
+    return _Known(
+        "the train split of this run",
+        images.brightness,
+        images.contrast,
+        "the train split of this run, of which the model is surer than of new images",
+        _confidence(answers),
+        answers.predicted_counts.tolist(),
+    )
+
+
+def _of_reference(reference: Reference, train: _Known | None) -> _Known:
+    """Take the answers of the reference, which are of images that the model was not trained on."""
+    return _Known(
+        train.images if train else f"the {reference.trained:,} training images",
+        train.brightness if train else reference.brightness,
+        train.contrast if train else reference.contrast,
+        f"the answers for the {reference.held_out:,} test images when the model was trained",
+        reference.confidence,
+        reference.predicted,
+    )
+
+
+def _confidence(evaluation: Evaluation) -> Histogram:
+    return Histogram(0.0, 1.0, tuple(evaluation.confidence_counts.tolist()))

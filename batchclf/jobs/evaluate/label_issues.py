@@ -1,0 +1,78 @@
+"""Look for labels that are probably wrong, with cleanlab (the extra `labels`)."""
+
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf.core.records.suspicions import LabelSuspicions
+from batchclf.core.types import Prediction, PredictionRows
+from batchclf.storage.predictions.read import read_prediction_rows
+
+MOST_VALUES = 20_000_000
+"""More probabilities (images times classes) are not looked at: they are in memory at once, several times over."""
+
+SHOWN = 24
+METHOD = (
+    "confident learning (Northcutt 2021), by cleanlab: from where the model is surer of another class than it usually "
+    "is of that class's own images it is estimated how many labels of each kind are wrong; those images are suspected "
+    "whose probabilities speak most against their label"
+)
+
+
+def find_suspicions(predictions: Path, class_names: tuple[str, ...], split: str, images: int) -> LabelSuspicions:
+    """Find the labelled images of one split whose labels the model's probabilities speak against.
+
+    `images` is the number of rows of the split. They should be images that the model was not trained on. Reads the
+    CSV again, but only where the extra is installed. Raises PredictionsError where it cannot be read.
+    """
+    if find_spec("cleanlab") is None:
+        return _missing("needs the package cleanlab: pip install 'batchclf[labels]'")
+    if images * len(class_names) > MOST_VALUES:
+        return _missing(
+            f"{images:,} images with {len(class_names):,} classes are too many to look at: at most {MOST_VALUES:,} "
+            "probabilities; score a part with --sample"
+        )
+    rows: list[PredictionRows] = []
+    probabilities: list[NDArray[np.float64]] = []
+    for piece in read_prediction_rows(predictions, class_names):
+        if piece.probabilities is None:
+            return _missing("needs a column for each class's probability: score with --probabilities")
+        wanted = (piece.labels >= 0) & (np.array(piece.splits) == split)
+        if wanted.any():
+            rows.append(piece.only(wanted))
+            probabilities.append(piece.probabilities[wanted])
+    if not rows:
+        return _missing("needs labels")
+    labels = np.concatenate([piece.labels for piece in rows])
+    if (labels == labels[0]).all():
+        return _missing("needs images of at least two classes")
+    try:
+        suspects = _suspects(labels, np.concatenate(probabilities))
+    except Exception as error:  # whatever it trips over must not cost the report
+        return _missing(f"cleanlab failed on these rows ({type(error).__name__}: {error})")
+    ends = np.cumsum([len(piece) for piece in rows])
+    shown: list[Prediction] = []
+    for suspect in suspects[:SHOWN].tolist():
+        place = int(np.searchsorted(ends, suspect, side="right"))
+        shown.append(rows[place].row(suspect - int(ends[place]) + len(rows[place])))
+    return LabelSuspicions(len(suspects), tuple(shown), METHOD, "")
+
+
+def _suspects(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Give the indices of suspect images, the most suspect first."""
+    with warnings.catch_warnings():
+        # It warns of classes with few images and of what its own dependencies deprecate.
+        warnings.simplefilter("ignore")
+        from cleanlab.filter import find_label_issues
+
+        found = find_label_issues(
+            labels, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1, verbose=False
+        )
+    return np.asarray(found, np.int64)
+
+
+def _missing(why: str) -> LabelSuspicions:
+    return LabelSuspicions(0, (), "", why)

@@ -1,0 +1,84 @@
+"""Compare the pixels of images that look alike by their hashes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf.core.images.near_duplicates import Pairs
+from batchclf.core.types import Split
+from batchclf.data.decoding import read_content, to_pixels
+from batchclf.data.resize import fit
+from batchclf.errors import UnreadableImageError
+
+SIDE = 32
+"""Pixels are compared at 32x32 in gray: what a copy of another size or quality has lost is not seen there."""
+
+READERS = 4
+"""Threads that read and decode files: OpenCV lets go of Python's lock."""
+
+_AT_ONCE = 32
+Pixels = NDArray[np.float32]
+Look = Callable[[int], Pixels | None]
+"""Gives the pixels of the image in a row of the run, (SIDE, SIDE) float32; None where it is not there any more."""
+
+
+def look_at_files(path_of: Callable[[int], Path]) -> Look:
+    """Read images from their files, by their row."""
+
+    def look(row: int) -> Pixels | None:
+        try:
+            content = read_content(path_of(row))
+            return to_pixels(content, (SIDE, SIDE, 1), "grayscale").astype(np.float32)[..., 0]
+        except (OSError, UnreadableImageError):
+            return None
+
+    return look
+
+
+def look_at_splits(splits: Callable[[], Mapping[str, Split]], first_rows: Mapping[str, int]) -> Look:
+    """Take images from splits in memory, whose rows begin at `first_rows`; they stand there in the splits' order."""
+    load = cache(splits)
+
+    def look(row: int) -> Pixels | None:
+        name = max((name for name in first_rows if first_rows[name] <= row), key=first_rows.__getitem__)
+        split = load().get(name)
+        if split is None or row - first_rows[name] >= len(split.images):
+            return None
+        image = split.images[row - first_rows[name]]
+        small = fit(image, (SIDE, SIDE, image.shape[2]))
+        pixels: Pixels = small.mean(axis=2, dtype=np.float32)
+        return pixels
+
+    return look
+
+
+def correlations(pairs: Pairs, look: Look) -> NDArray[np.float64]:
+    """Give Pearson's correlation of the pixels of each pair, (n,), -1 to 1.
+
+    0 where one of the two is plain, which says nothing; nan where it is not there any more.
+    """
+    rows = np.unique(np.concatenate(pairs))
+    numbers = rows.tolist()
+    parts = [numbers[start : start + _AT_ONCE] for start in range(0, len(numbers), _AT_ONCE)]
+    with ThreadPoolExecutor(READERS, "look-alikes") as pool:
+        seen = [pixels for part in pool.map(lambda part: [look(row) for row in part], parts) for pixels in part]
+    there = np.array([pixels is not None for pixels in seen], np.bool_)
+    table = np.zeros((len(rows), SIDE * SIDE), np.float32)
+    table[there] = _normalised([pixels for pixels in seen if pixels is not None])
+    first, second = (np.searchsorted(rows, side) for side in pairs)
+    found: NDArray[np.float64] = np.einsum("ij,ij->i", table[first], table[second], dtype=np.float64)
+    found[~(there[first] & there[second])] = np.nan
+    return found
+
+
+def _normalised(images: Sequence[Pixels]) -> Pixels:
+    """Bring images to mean 0 and length 1, one a row; plain ones to 0."""
+    table: Pixels = np.array(images, np.float32).reshape(len(images), SIDE * SIDE)
+    table -= table.mean(axis=1, keepdims=True)
+    lengths = np.linalg.norm(table, axis=1, keepdims=True)
+    table /= np.where(lengths > 0, lengths, 1)
+    return table

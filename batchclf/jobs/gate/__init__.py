@@ -1,0 +1,1 @@
+"""Gate: to be said in a line."""

@@ -1,0 +1,233 @@
+"""Raise the alarms of a job's directories: hold what tonight's run has found against the last night's."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from batchclf.core.gate.alarms import (
+    AGAINST_LAST_NIGHT,
+    CLASS_FOLDERS,
+    FEWER_IMAGES,
+    NO_IMAGES,
+    NO_NEW_IMAGES,
+    ONE_CLASS,
+    SAME_IMAGES,
+    AnswerCounts,
+    DirectoryNight,
+    cannot_tell,
+    class_folders,
+    fewer_images,
+    no_images,
+    no_new_images,
+    one_class,
+    same_images,
+)
+from batchclf.core.gate.gate import Alarms
+from batchclf.core.images.content_digest import ContentDigest
+from batchclf.core.records.run import GateResult, RunRecord, TargetRecord
+from batchclf.data.labels import are_from_folders
+from batchclf.errors import BatchclfError, RunError
+from batchclf.storage.csv_files.cells import utf8_text
+from batchclf.storage.images.image_digests import Digests
+from batchclf.storage.images.image_facts import IMAGES_FILE, read_image_rows
+from batchclf.storage.run.directory import read_record
+from batchclf.storage.run.metrics import read_metrics
+
+if TYPE_CHECKING:
+    from batchclf.jobs.gate.gate import Tonight
+
+
+def content_of(folder: Path) -> dict[str, str]:
+    """Digest the content of the images of each target in a run directory, as `TargetRecord.content` has it.
+
+    The digest depends neither on their order nor on their names. Empty where the run has no images.csv; raises RunError
+    where that is damaged.
+    """
+    if not (folder / IMAGES_FILE).is_file():
+        return {}
+    found: dict[str, ContentDigest] = {}
+    for rows in read_image_rows(folder / IMAGES_FILE):
+        found.setdefault(rows.split, ContentDigest()).update(rows.digest)
+    return {split: digest.text for split, digest in found.items()}
+
+
+def raise_alarms(alarms: Alarms, tonight: "Tonight") -> list[GateResult]:
+    """Hold each alarm that is not off for each directory of the job; those that pass are among the results.
+
+    Splits of a data set are the same every night and have no alarms. A directory that the deadline has cut off has none
+    either: the run is partial and says so. Where nothing was scored there is no further one. The last night is the
+    latest one before tonight's on which the directory was complete and had images, by its newest run that is still
+    there. The number of images, the class folders and the answers are held against the last good night where there is
+    one, so that a fault that lasts is told every night and its end is not taken for another; on the first night the
+    alarms against it have no result. What cannot be read is an alarm, since silence would say that all is well; nothing
+    is raised.
+    """
+    nights = _Nights(tonight)
+    results: list[GateResult] = []
+    for target in tonight.record.targets:
+        if target.kind == "directory" and target.complete:
+            results += _Watch(alarms, tonight, target, nights).results()
+    return results
+
+
+@dataclass(frozen=True, eq=False)
+class _Last:
+    """The last night of a directory: its run, and what that tells of it."""
+
+    folder: Path
+    record: RunRecord
+    night: DirectoryNight
+
+
+@dataclass(eq=False)
+class _Nights:
+    """The earlier runs of the job, read as far back as is needed."""
+
+    tonight: "Tonight"
+    _records: dict[str, RunRecord] = field(default_factory=dict)
+
+    def last(self, name: str, *, good: bool) -> _Last | None:
+        """Find the last night of a directory, or the last good one if there is one; None where there is none.
+
+        Raises RunError where a run cannot be read.
+        """
+        return (self._newest(name, good=True) if good else None) or self._newest(name, good=False)
+
+    def _newest(self, name: str, *, good: bool) -> _Last | None:
+        earlier = [run for run in self.tonight.history if "" < run.night < self.tonight.record.night]
+        # Of the runs of one night the last one, which comes last in the history, counts; the order is kept by `sorted`.
+        for run in reversed(sorted(earlier, key=lambda each: each.night)):
+            folder = self.tonight.beside / run.folder
+            if (good and not run.good) or not folder.is_dir():
+                continue
+            if run.folder not in self._records:
+                self._records[run.folder] = read_record(folder)
+            record = self._records[run.folder]
+            target = next((each for each in record.targets if each.split == name), None)
+            if target is not None and target.kind == "directory" and target.complete and target.scored:
+                return _Last(folder, record, _night(target, record))
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class _Watch:
+    """Holds the alarms of one directory."""
+
+    alarms: Alarms
+    tonight: "Tonight"
+    target: TargetRecord
+    nights: _Nights
+
+    def results(self) -> Iterator[GateResult]:
+        now = _night(self.target, self.tonight.record)
+        if NO_IMAGES not in self.alarms.off:
+            yield no_images(now)
+        if not now.scored:
+            return
+        wanted = [alarm for alarm in (*AGAINST_LAST_NIGHT, ONE_CLASS) if alarm not in self.alarms.off]
+        if now.name in self.alarms.fixed:
+            wanted = [alarm for alarm in wanted if alarm not in (SAME_IMAGES, NO_NEW_IMAGES)]
+        same = False
+        for alarm in wanted:
+            if alarm == NO_NEW_IMAGES and same:
+                continue  # it would say the same again
+            last = None
+            try:
+                # What is wrong one night must not be the measure of the next one.
+                last = self.nights.last(now.name, good=alarm not in (SAME_IMAGES, NO_NEW_IMAGES))
+                result = self._held(alarm, now, last)
+            except (BatchclfError, OSError) as error:
+                why = error.message if isinstance(error, BatchclfError) else str(error)
+                result = cannot_tell(alarm, now, why, last.night if last else None)
+            if result is not None:
+                same = same or (alarm == SAME_IMAGES and result.outcome == "failed")
+                yield result
+
+    def _held(self, alarm: str, now: DirectoryNight, last: _Last | None) -> GateResult | None:
+        if alarm == ONE_CLASS:
+            return self._one_class(now, last)
+        if last is None:
+            return None
+        if alarm == SAME_IMAGES:
+            return same_images(_content_known(now, self.tonight.folder), _content_known(last.night, last.folder))
+        if alarm == NO_NEW_IMAGES:
+            return no_new_images(now, last.night, _count_new(now.name, self.tonight.folder, last.folder))
+        if alarm == FEWER_IMAGES:
+            return fewer_images(now, last.night, self.alarms.count_fell_by)
+        assert alarm == CLASS_FOLDERS, alarm
+        return class_folders(now, last.night)
+
+    def _one_class(self, now: DirectoryNight, last: _Last | None) -> GateResult | None:
+        of_tonight = next((each for each in self.tonight.evaluations if each.split == now.name), None)
+        before = _answers_of(last) if last else _reference(self.tonight.record)
+        if of_tonight is None or before is None:
+            return None
+        counts = dict(zip(of_tonight.class_names, of_tonight.predicted_counts.tolist(), strict=True))
+        return one_class(now, counts, before, self.alarms.one_class, last.night if last else None)
+
+
+def _night(target: TargetRecord, record: RunRecord) -> DirectoryNight:
+    return DirectoryNight(
+        target.split,
+        record.run_id,
+        record.night,
+        target.scored,
+        target.skipped,
+        # As they stand in run.json, so that those of two nights can be compared.
+        {utf8_text(name): images for name, images in target.folders.items()},
+        utf8_text(target.labels),
+        are_from_folders(target.labels),
+        target.content,
+        utf8_text(target.source),
+    )
+
+
+def _content_known(night: DirectoryNight, folder: Path) -> DirectoryNight:
+    return night if night.content else replace(night, content=_known(content_of(folder), night.name, folder))
+
+
+def _known(contents: dict[str, str], name: str, folder: Path) -> str:
+    if name not in contents:
+        raise RunError(f"{folder} tells nothing of the content of the images: {IMAGES_FILE} lacks them")
+    return contents[name]
+
+
+def _count_new(name: str, folder: Path, of_last: Path) -> int:
+    """Count the images of a target whose content is not in the same target of another run directory."""
+    known = np.sort(np.concatenate([np.empty(0, np.uint64), *_digests(of_last, name)]))
+    new = 0
+    for digests in _digests(folder, name):
+        places = np.minimum(np.searchsorted(known, digests), len(known) - 1)
+        new += int((known[places] != digests).sum())
+    return new
+
+
+def _digests(folder: Path, name: str) -> Iterator[Digests]:
+    """Give the digests of a target; raises RunError where images.csv is damaged or has none of it."""
+    found = False
+    for rows in read_image_rows(folder / IMAGES_FILE):
+        if rows.split == name:
+            found = True
+            yield rows.digest
+    if not found:
+        raise RunError(f"{folder} tells nothing of the content of the images: {IMAGES_FILE} lacks them")
+
+
+def _answers_of(last: _Last) -> AnswerCounts:
+    """Read how often each class was answered; raises RunError where metrics.json does not tell."""
+    split = read_metrics(last.folder)["splits"].get(last.night.name, {})
+    counts = split.get("predicted")
+    if not isinstance(counts, dict) or not all(isinstance(count, int) for count in counts.values()):
+        raise RunError(f"the metrics.json of {last.folder} tells nothing of the answers for {last.night.name}")
+    return AnswerCounts(counts, f"on {last.night.night} (run {last.night.run_id})")
+
+
+def _reference(record: RunRecord) -> AnswerCounts | None:
+    known = record.model.reference
+    if known is None:
+        return None
+    counts = dict(zip(record.model.class_names, known.predicted, strict=True))
+    return AnswerCounts(counts, f"for the {known.held_out:,} test images when the model was trained")

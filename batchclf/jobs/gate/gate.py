@@ -1,0 +1,332 @@
+"""Hold tonight's run against its gate: gathers the values, and the runs and files that it is held against."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from batchclf.core.compare.comparison import Comparison
+from batchclf.core.gate.evidence import Change, Measure, Pairs, Share, measure_change, share_change
+from batchclf.core.gate.gate import LAST_GOOD, Gate, Rule
+from batchclf.core.gate.judge import (
+    Holding,
+    hold_change,
+    hold_each_change,
+    hold_each_value,
+    hold_value,
+    missing,
+    rule_name,
+)
+from batchclf.core.metrics.catalog import EACH_CLASS, METRICS, find_metric
+from batchclf.core.metrics.evaluation import Evaluation
+from batchclf.core.metrics.gap import Gap
+from batchclf.core.records.history import RunSummary
+from batchclf.core.records.run import GateResult, RunRecord, main_of
+from batchclf.core.words import first_of
+from batchclf.errors import BatchclfError, RunError
+from batchclf.jobs.evaluate.compare import compare_runs
+from batchclf.jobs.evaluate.image_checks import ImageFindings
+from batchclf.jobs.gate.alarms import raise_alarms
+from batchclf.jobs.gate.measured import (
+    NotThereError,
+    Reading,
+    read_accuracy,
+    read_class_share,
+    read_class_shares,
+    read_drift,
+    read_measure,
+    read_reading,
+    reading_of,
+)
+
+NAMES_IN_SENTENCE = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Tonight:
+    """The run that comes to its end, as gate and alarms see it.
+
+    `folder` is where its files lie now, `beside` the job's folder with the earlier runs. `history` are those that it
+    can be held against, oldest first; `baselines` run ids of the job or paths by name. `flips` are comparisons with the
+    last run that have been made already, a target each.
+    """
+
+    folder: Path
+    beside: Path
+    record: RunRecord
+    evaluations: Sequence[Evaluation]
+    gap: Gap | None
+    images: ImageFindings
+    history: tuple[RunSummary, ...]
+    baselines: Mapping[str, str | Path]
+    flips: tuple[Comparison, ...] = ()
+
+
+def hold_gate(gate: Gate, tonight: Tonight) -> list[GateResult]:
+    """Hold a run against all rules of its gate, the short forms first, and raise the alarms.
+
+    It never raises for what is missing: such a rule fails, or says that no earlier run can be there yet.
+    """
+    held = _Held(tonight)
+    results = [held.hold(rule, name) for name, rule in _short_forms(gate)]
+    results += [held.hold(rule) for rule in gate.rules]
+    return results if gate.alarms is None else [*results, *raise_alarms(gate.alarms, tonight)]
+
+
+def _short_forms(gate: Gate) -> list[tuple[str, Rule]]:
+    rules = []
+    if gate.min_test_accuracy is not None:
+        rules.append(("min_test_accuracy", Rule("accuracy", "test", minimum=gate.min_test_accuracy)))
+    if gate.max_gap is not None:
+        rules.append(("max_gap", Rule("gap", maximum=gate.max_gap)))
+    return rules
+
+
+class _NoReferenceError(Exception):
+    """There is nothing to hold a change against; `allowed` where no earlier run can be there yet."""
+
+    def __init__(self, why: str, *, allowed: bool = False) -> None:
+        super().__init__(why)
+        self.allowed = allowed
+
+
+@dataclass(frozen=True, eq=False)
+class _Reference:
+    """What a change is held against: `words` name it in a sentence."""
+
+    words: str
+    reading: Reading
+
+
+@dataclass(eq=False)
+class _Held:
+    """Holds rules one by one; reads each reference, and compares with it, once."""
+
+    tonight: Tonight
+    _now: Reading = field(init=False)
+    _main: str = field(init=False)
+    _read: dict[Path, Reading | BatchclfError] = field(default_factory=dict)
+    _compared: dict[tuple[Path, str], Comparison | BatchclfError] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        of = self.tonight
+        self._now = reading_of(of.folder, of.record, of.evaluations, of.gap)
+        self._main = main_of(of.record.main_target, [target.split for target in of.record.targets] or [""])
+
+    def hold(self, rule: Rule, name: str = "") -> GateResult:
+        """Hold one rule; its target is the run's main one unless it names another. `name` is one of its own."""
+        metric = find_metric(rule.metric)
+        if metric is None:
+            raise ValueError(f"there is no metric '{rule.metric}'")
+        target = "" if metric.source == "gap" else self._main if rule.target is None else rule.target
+        held = Holding(rule, metric, name or rule_name(rule, target), target)
+        try:
+            return self._value(held) if rule.against is None else self._change(held)
+        except NotThereError as error:
+            return missing(held, str(error))
+        except _NoReferenceError as error:
+            return missing(held, str(error), passed=error.allowed)
+
+    def _value(self, held: Holding) -> GateResult:
+        name, metric, target = held.rule.class_name, held.metric, held.target
+        if metric.per_class and name == EACH_CLASS:
+            return hold_each_value(held, read_class_shares(self._now, metric, target))
+        if metric.per_class:
+            return hold_value(held, _of_share(read_class_share(self._now, metric, target, name or "")))
+        if metric.source == "drift":
+            n = read_measure(self._now, METRICS["images"], target).n
+            return hold_value(held, read_drift(self.tonight.images, metric, target, n))
+        return hold_value(held, read_measure(self._now, metric, target))
+
+    def _change(self, held: Holding) -> GateResult:
+        """Hold against a reference, once tonight's own value is there."""
+        if held.metric.source == "pairs":
+            return self._of_pairs(held)
+        name = held.rule.class_name
+        measure: Callable[[Reading], Measure | Share | dict[str, Share | None]]
+        if held.metric.per_class and name == EACH_CLASS:
+            measure = partial(read_class_shares, metric=held.metric, target=held.target)
+        elif held.metric.per_class:
+            measure = partial(read_class_share, metric=held.metric, target=held.target, name=name or "")
+        else:
+            measure = partial(read_measure, metric=held.metric, target=held.target)
+        now = measure(self._now)
+        reference = self._reference(held, measure)
+        before = measure(reference.reading)
+        held = replace(held, reference=reference.words)
+        comparison = self._comparison_if_any(reference.reading, held.target)
+        if isinstance(now, dict) and isinstance(before, dict):
+            return hold_each_change(held, _each(held, before, now, comparison))
+        if isinstance(now, Share) and isinstance(before, Share):
+            pairs = _class_pairs(comparison).get(name or "") if held.metric.name == "recall" else None
+            return hold_change(held, share_change(before, now, pairs))
+        assert isinstance(now, Measure)
+        assert isinstance(before, Measure)
+        return hold_change(held, self._measured(held, before, now, reference, comparison))
+
+    def _measured(
+        self, held: Holding, before: Measure, now: Measure, reference: _Reference, comparison: Comparison | None
+    ) -> Change:
+        if held.metric.name == "accuracy":
+            shares = read_accuracy(reference.reading, held.target), read_accuracy(self._now, held.target)
+            if shares[0] is not None and shares[1] is not None:
+                return share_change(shares[0], shares[1], None if comparison is None else _pairs(comparison))
+        if comparison is None:
+            return measure_change(before, now, None)
+        of_pairs = next((each for each in comparison.metrics if each.name == held.metric.name), None)
+        return measure_change(before, now, None if of_pairs is None else (of_pairs.interval, comparison.labelled))
+
+    def _of_pairs(self, held: Holding) -> GateResult:
+        """Hold what only the images tell that both runs scored."""
+        target, share = held.target, Share(0, 1)
+        read_measure(self._now, METRICS["images"], target)
+
+        def measure(reading: Reading) -> None:
+            nonlocal share
+            found = self._comparison(reading, target)
+            counts = (
+                (found.changed, found.images)
+                if held.metric.name == "changed_share"
+                else (found.only_first_right, found.labelled)
+            )
+            if not counts[1]:
+                raise NotThereError(f"no image of {target} has the same label in both runs: give labels")
+            share = Share(*counts)
+
+        reference = self._reference(held, measure)
+        return hold_value(replace(held, reference=reference.words), _of_share(share))
+
+    def _reference(self, held: Holding, measure: Callable[[Reading], object]) -> _Reference:
+        """Find what a rule is held against; `measure` raises NotThereError where a run does not have the metric.
+
+        The last good run is the newest that has it: one that cannot be compared would keep every later night from
+        being good. Raises _NoReferenceError.
+        """
+        if held.rule.against == LAST_GOOD:
+            return self._last_good(held, measure)
+        name = held.rule.against or ""
+        where = self.tonight.baselines.get(name)
+        if where is None:
+            raise _NoReferenceError(f"[baselines] does not name '{name}': add it there")
+        path = self.tonight.beside / where if isinstance(where, str) else where
+        words = f"the baseline {name}"
+        try:
+            reading = self._usable(path, held.target)
+            measure(reading)
+        except (NotThereError, BatchclfError) as error:
+            raise _NoReferenceError(f"{words}: {_told(error)}") from error
+        return _Reference(f"{words} ({path.name})", reading)
+
+    def _last_good(self, held: Holding, measure: Callable[[Reading], object]) -> _Reference:
+        first = ""
+        for run in reversed(self.tonight.history):
+            if not run.good:
+                continue
+            try:
+                reading = self._usable(self.tonight.beside / run.folder, held.target)
+                measure(reading)
+                return _Reference(f"the last good run ({run.run_id})", reading)
+            except (NotThereError, BatchclfError) as error:
+                first = first or f"the last good run ({run.run_id}) cannot be compared with: {_told(error)}"
+        why = first or "there is no earlier good run yet"
+        raise _NoReferenceError(f"{why}; tonight's run can be the first to compare with", allowed=True)
+
+    def _usable(self, path: Path, target: str) -> Reading:
+        """Read a reference, once; raises BatchclfError, or NotThereError where it is of other classes or data."""
+        if path not in self._read:
+            try:
+                if not path.exists():
+                    hint = "name a run of this job, a run directory or a metrics.json"
+                    raise RunError(f"there is no {path}", hint=hint)
+                self._read[path] = read_reading(path)
+            except BatchclfError as error:
+                self._read[path] = error
+            except OSError as error:
+                self._read[path] = _unreadable(path, error)
+        found = self._read[path]
+        if isinstance(found, BatchclfError):
+            raise found
+        there, here = found.class_names(), self._now.class_names()
+        if there and there != here:
+            sides = (("only it has", there - here), ("only tonight's model has", here - there))
+            raise NotThereError("it has other classes: " + "; ".join(f"{w} {_some(n)}" for w, n in sides if n))
+        sources = [
+            next((of.source for of in record.targets if of.split == target), "")
+            for record in (found.record, self.tonight.record)
+            if record is not None
+        ]
+        # A folder may have another name every night; a data set's name is always the same.
+        if len(set(sources)) == 2 and all(source and "/" not in source for source in sources):
+            raise NotThereError(f"it scored another data set, {sources[0]} instead of {sources[1]}")
+        return found
+
+    def _comparison(self, reading: Reading, target: str) -> Comparison:
+        """Compare tonight's answers with those of a reference, once; raises NotThereError or BatchclfError."""
+        folder = reading.folder
+        if folder is None:
+            raise NotThereError("it does not tell what each image was predicted as: name a run directory")
+        if (folder, target) not in self._compared:
+            of = self.tonight
+            made = (each for each in of.flips if each.split == target and folder == of.beside / each.first_run)
+            try:
+                found = next(made, None) or compare_runs(folder, of.folder, target, record=of.record)
+                self._compared[folder, target] = found
+            except BatchclfError as error:
+                self._compared[folder, target] = error
+            except OSError as error:
+                self._compared[folder, target] = _unreadable(folder, error)
+        known = self._compared[folder, target]
+        if isinstance(known, BatchclfError):
+            raise known
+        return known
+
+    def _comparison_if_any(self, reading: Reading, target: str) -> Comparison | None:
+        try:
+            return self._comparison(reading, target)
+        except (NotThereError, BatchclfError):
+            return None
+
+
+def _each(
+    held: Holding, before: Mapping[str, Share | None], now: Mapping[str, Share | None], comparison: Comparison | None
+) -> dict[str, Callable[[float], Change] | None]:
+    """Give what tells the change of each class; classes that neither run can tell of are left out."""
+    changes: dict[str, Callable[[float], Change] | None] = {}
+    pairs = _class_pairs(comparison) if held.metric.name == "recall" else {}
+    for name in now:
+        first, second = before.get(name), now[name]
+        if first is not None and second is not None:
+            changes[name] = partial(share_change, first, second, pairs.get(name))
+        elif first is not None or second is not None:
+            changes[name] = None
+    return changes
+
+
+def _pairs(comparison: Comparison) -> Pairs:
+    return Pairs(
+        comparison.both_right, comparison.only_first_right, comparison.only_second_right, comparison.both_wrong
+    )
+
+
+def _class_pairs(comparison: Comparison | None) -> dict[str, Pairs]:
+    pairs = {}
+    for each in comparison.per_class if comparison is not None else ():
+        both = round(each.first.value * each.images) - each.lost
+        pairs[each.name] = Pairs(both, each.lost, each.gained, each.images - both - each.lost - each.gained)
+    return pairs
+
+
+def _of_share(share: Share) -> Measure:
+    return Measure(share.value, share.n, share.estimate().interval)
+
+
+def _unreadable(path: Path, error: OSError) -> RunError:
+    return RunError(f"{path} cannot be read: {error.strerror}", hint="look at its rights")
+
+
+def _told(error: Exception) -> str:
+    return f"{error.message} ({error.hint})" if isinstance(error, BatchclfError) else str(error)
+
+
+def _some(names: set[str]) -> str:
+    return first_of([f"'{name}'" for name in sorted(names)], NAMES_IN_SENTENCE)

@@ -1,0 +1,206 @@
+"""What one run measured, as the gate reads it: tonight's from memory, a reference's from its files."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from batchclf.core.gate.evidence import Measure, Share
+from batchclf.core.metrics.catalog import RuleMetric, top_rank
+from batchclf.core.metrics.evaluation import Evaluation
+from batchclf.core.metrics.gap import Gap
+from batchclf.core.metrics.intervals import Interval
+from batchclf.core.records.run import RunRecord
+from batchclf.errors import RunError
+from batchclf.jobs.evaluate.image_checks import ImageFindings
+from batchclf.storage.run.directory import RECORD_FILE, read_record
+from batchclf.storage.run.metrics import FILES, ClassCounts, metrics_dict, read_class_counts, read_metrics_file
+
+METRICS_FILE, CLASSES_FILE = FILES[:2]
+
+_Values = dict[str, float | None]
+
+
+class _Metrics(msgspec.Struct):
+    """What a metrics.json must look like for its numbers to be read."""
+
+    splits: dict[str, dict[str, float | _Values | None]]
+    gap: dict[str, float | str | _Values | None] | None = None
+
+
+class NotThereError(Exception):
+    """A metric that cannot be told; the message says why, and what to do about it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One run: the values of its metrics.json, its counts of each class by split, and its run.json.
+
+    `folder` is its run directory; None, as `record`, where only the metrics are there. `classes` is None without
+    per_class.csv.
+    """
+
+    metrics: _Metrics
+    classes: Mapping[str, Mapping[str, ClassCounts]] | None
+    record: RunRecord | None
+    folder: Path | None
+
+    def class_names(self) -> set[str]:
+        """Name the classes of the model."""
+        if self.record is not None:
+            return set(self.record.model.class_names)
+        predicted = (split.get("predicted") for split in self.metrics.splits.values())
+        return {name for each in predicted if isinstance(each, dict) for name in each}
+
+
+def reading_of(folder: Path, record: RunRecord, evaluations: Sequence[Evaluation], gap: Gap | None) -> Reading:
+    """Take tonight's run, whose files are not all written yet."""
+    classes = {
+        each.split: {of.name: ClassCounts(of.support, of.predicted, of.correct) for of in each.labelled.per_class}
+        for each in evaluations
+        if each.labelled is not None
+    }
+    return Reading(msgspec.convert(metrics_dict(evaluations, gap), _Metrics), classes, record, folder)
+
+
+def read_reading(path: Path) -> Reading:
+    """Read a run directory, or a metrics.json and the per_class.csv beside it.
+
+    Raises RunError where the metrics are missing, or a file is damaged or of another format.
+    """
+    folder = path if path.is_dir() else None
+    file = path / METRICS_FILE if folder else path
+    try:
+        metrics = msgspec.convert(read_metrics_file(file), _Metrics)
+    except msgspec.ValidationError as error:
+        raise RunError(f"{file} is damaged: {error}", hint="make it again with: batchclf evaluate") from error
+    beside = file.with_name(CLASSES_FILE)
+    classes = read_class_counts(beside) if beside.exists() else None
+    record = read_record(folder) if folder is not None and (folder / RECORD_FILE).exists() else None
+    return Reading(metrics, classes, record, folder if record is not None else None)
+
+
+def read_measure(of: Reading, metric: RuleMetric, target: str) -> Measure:
+    """Read a metric that is neither one of a class, nor of drift, nor of two runs; raises NotThereError."""
+    if metric.source == "gap":
+        return _gap(of)
+    if metric.name in ("skipped", "skipped_share"):
+        return _skipped(of, metric, target)
+    split = _split(of, target)
+    images = _whole(split.get("images"))
+    if metric.name == "images":
+        return Measure(images, images)
+    if metric.name == "mean_confidence":
+        n, found = images, split.get(metric.name)
+    else:
+        n, found = _labelled(split, target), split.get(metric.name)
+    if isinstance(found, dict):
+        low, high = found.get("low"), found.get("high")
+        interval = None if low is None or high is None else Interval(low, high)
+        found = found.get("value")
+    else:
+        interval = None
+    if not isinstance(found, float | int):
+        raise NotThereError(_why_not(metric))
+    return Measure(found, n, interval)
+
+
+def read_accuracy(of: Reading, target: str) -> Share | None:
+    """Read the counts behind the accuracy of a target; None where there are none."""
+    split = of.metrics.splits.get(target, {})
+    hits, n = _whole(split.get("correct")), _whole(split.get("labelled"))
+    return Share(hits, n) if 0 <= hits <= n and n else None
+
+
+def read_class_shares(of: Reading, metric: RuleMetric, target: str) -> dict[str, Share | None]:
+    """Read a metric of every class, in order; None for a class that it cannot be told of. Raises NotThereError."""
+    _labelled(_split(of, target), target)
+    if of.classes is None or target not in of.classes:
+        raise NotThereError(f"metrics of classes need {CLASSES_FILE}: put it beside {METRICS_FILE}")
+    return {name: _share(metric, counts) for name, counts in of.classes[target].items()}
+
+
+def read_class_share(of: Reading, metric: RuleMetric, target: str, name: str) -> Share:
+    """Read a metric of one class; raises NotThereError."""
+    shares = read_class_shares(of, metric, target)
+    if name not in shares:
+        nearest = difflib.get_close_matches(name, shares, 1, 0.5)
+        what = f"did you mean '{nearest[0]}'?" if nearest else "correct the rule"
+        raise NotThereError(f"there is no class '{name}': {what}")
+    share = shares[name]
+    if share is None:
+        why = "the class is never predicted" if metric.name == "precision" else "the class has no image"
+        raise NotThereError(f"{why} in {target}: give images of it, or remove the rule")
+    return share
+
+
+def read_drift(images: ImageFindings, metric: RuleMetric, target: str, n: int) -> Measure:
+    """Count the quantities of a target that have drifted, or find the largest PSI; raises NotThereError."""
+    found = [drift for drift in images.drift if drift.split == target]
+    if not found:
+        other = f"drift is told of {images.drift[0].split} only" if images.drift else "no drift was looked for"
+        raise NotThereError((images.drift_note or other).rstrip("."))
+    if metric.name == "psi":
+        return Measure(max(drift.psi for drift in found), n)
+    return Measure(sum(drift.drifted for drift in found), n)
+
+
+def _split(of: Reading, target: str) -> dict[str, float | _Values | None]:
+    split = of.metrics.splits.get(target)
+    if split is None:
+        scored = ", ".join(of.metrics.splits) or "nothing"
+        raise NotThereError(f"no image of {target} was scored (only {scored}): look whether its images are there")
+    return split
+
+
+def _labelled(split: Mapping[str, Any], target: str) -> int:
+    if n := _whole(split.get("labelled")):
+        return n
+    raise NotThereError(f"no image of {target} has a label: give labels, or remove the rule")
+
+
+def _gap(of: Reading) -> Measure:
+    gap = (of.metrics.gap or {}).get("gap")
+    if not isinstance(gap, dict) or gap.get("value") is None:
+        raise NotThereError("the gap needs labelled images of both splits, test and train: have both scored")
+    value, low, high = (float(gap.get(key) or 0.0) for key in ("value", "low", "high"))
+    n = min(_whole(of.metrics.splits.get(name, {}).get("labelled")) for name in ("test", "train"))
+    return Measure(value, n, Interval(low, high))
+
+
+def _skipped(of: Reading, metric: RuleMetric, target: str) -> Measure:
+    if of.record is None:
+        raise NotThereError(f"{METRICS_FILE} does not tell what was skipped: name the run directory instead")
+    record = next((each for each in of.record.targets if each.split == target), None)
+    if record is None:
+        raise NotThereError(f"{target} was not scored")
+    n = record.scored + record.skipped
+    if metric.name == "skipped":
+        return Measure(record.skipped, n)
+    if not n:
+        raise NotThereError(f"{target} has no image: look whether its images are there")
+    return Measure(record.skipped / n, n)
+
+
+def _share(metric: RuleMetric, counts: ClassCounts) -> Share | None:
+    n = {
+        "recall": counts.support,
+        "precision": counts.predicted,
+        "f1": counts.support + counts.predicted - counts.correct,
+    }[metric.name]
+    return Share(counts.correct, n, f1=metric.name == "f1") if n else None
+
+
+def _why_not(metric: RuleMetric) -> str:
+    if metric.name in ("log_loss", "brier"):
+        return "it needs a column for each class's probability: set probabilities = true in [scoring]"
+    if rank := top_rank(metric.name):
+        return f"it needs {rank} classes a row: set topk = {rank} in [scoring], at most the number of classes"
+    return "the run does not have it"
+
+
+def _whole(value: object) -> int:
+    return int(value) if isinstance(value, float | int) else 0

@@ -1,0 +1,1 @@
+"""Notify: to be said in a line."""

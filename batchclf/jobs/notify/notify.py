@@ -1,0 +1,105 @@
+"""Tell whoever is to be told of a night: files, commands, the webhook."""
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from batchclf.core.types import Say
+from batchclf.errors import BatchclfError, NotifyError
+from batchclf.jobs.config.spec import NotifySpec
+from batchclf.jobs.notify.commands import Command, run_command
+from batchclf.jobs.notify.prometheus import write_night_gauges
+from batchclf.jobs.notify.summary import NightOutcome, night_summary
+from batchclf.jobs.notify.webhook import REAL, Pace, post
+from batchclf.storage.exports.junit import write_junit, write_junit_error
+from batchclf.storage.run.directory import REPORT_FILE
+
+
+def notify(
+    spec: NotifySpec,
+    outcome: NightOutcome,
+    *,
+    prometheus: Path | None,
+    junit: Path | None,
+    folder: Path,
+    say: Say,
+    last_good: Path | None = None,
+    pace: Pace = REAL,
+) -> list[BatchclfError]:
+    """Tell a night to all that `spec` names; returns what went wrong with that, and tells the others all the same.
+
+    `prometheus` and `junit` are the files to write, `folder` is the job file's, in which commands run. `last_good` is
+    the run directory of the last good run, for the time of the last success where no file tells it. A night is a
+    success where its exit code is 0.
+    """
+    good = outcome.exit_code == 0
+    command, which = (spec.on_success, "on_success") if good else (spec.on_failure, "on_failure")
+    wanted = (prometheus, junit, command, spec.webhook)
+    if all(each is None for each in wanted):
+        return []
+    summary = night_summary(outcome)
+    content = json.dumps(summary, ensure_ascii=False, allow_nan=False).encode()
+    errors: list[BatchclfError] = []
+
+    def tell(what: str, how: Callable[[], None]) -> None:
+        try:
+            how()
+        except BatchclfError as error:
+            errors.append(error)
+        except OSError as error:
+            hint = "check the disk's free space and the permissions"
+            errors.append(NotifyError(f"{what} cannot be written: {error.strerror or error}", hint=hint))
+        except Exception as error:  # the others are to be told, whatever it is
+            hint = "this is a fault in batchclf: please report it"
+            errors.append(NotifyError(f"{what}: unexpected {type(error).__name__}: {error}", hint=hint))
+
+    if prometheus is not None:
+        tell(f"notify.prometheus: {prometheus}", lambda: write_night_gauges(prometheus, outcome, summary, last_good))
+    if junit is not None:
+        tell(f"notify.junit: {junit}", lambda: _write_junit(junit, outcome, summary))
+    if command is not None:
+        of = Command(which, command, folder, _variables(outcome, summary), spec.timeout)
+        tell(f"notify.{which}", lambda: run_command(of, content + b"\n", say))
+    if spec.webhook is not None and (spec.webhook_on == "always" or not good):
+        address = spec.webhook
+        tell(
+            "notify.webhook",
+            lambda: say(f"told {post(address, content, key=_key(outcome), timeout=spec.timeout, pace=pace)}"),
+        )
+    return errors
+
+
+def _write_junit(path: Path, outcome: NightOutcome, summary: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if outcome.record is not None:
+        write_junit(path, outcome.record, report=summary["report"])
+        return
+    write_junit_error(
+        path,
+        job=outcome.job,
+        night=outcome.night,
+        started=outcome.started,
+        seconds=outcome.seconds,
+        message=f"{summary['status']}: {outcome.message}",
+        hint=outcome.hint,
+    )
+
+
+def _variables(outcome: NightOutcome, summary: Mapping[str, Any]) -> dict[str, str]:
+    """Tell commands what shell scripts need most; what there is none of is empty."""
+    run = outcome.folder
+    return {
+        "BATCHCLF_JOB": outcome.job,
+        "BATCHCLF_NIGHT": outcome.night,
+        "BATCHCLF_STATUS": summary["status"],
+        "BATCHCLF_EXIT_CODE": str(outcome.exit_code),
+        "BATCHCLF_RUN": "" if run is None else str(run),
+        "BATCHCLF_REPORT": "" if run is None else str(run / REPORT_FILE),
+    }
+
+
+def _key(outcome: NightOutcome) -> str:
+    """The same for the same night: a receiver knows a repeat by it."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"batchclf:{outcome.job}:{outcome.started.isoformat()}"))

@@ -1,0 +1,90 @@
+"""Why a published run is not ok, in sentences: for standard error, for mail, for chat."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from batchclf.core.records.run import GateResult, RunRecord, TargetRecord
+from batchclf.errors import BatchclfError, GateFailedError, PartialError
+from batchclf.storage.run.directory import REPORT_FILE, SKIPPED_FILE
+
+MOST_LINES = 20
+"""Rules of a gate that are told one by one: a rule for each of a thousand classes must not fill the mail."""
+
+_IN_A_LINE = 3
+
+
+def troubles(record: RunRecord, folder: Path) -> list[BatchclfError]:
+    """Tell why a run is not ok, an error for each line, each with where to look; none where it is ok.
+
+    A gate that failed for want of evidence or of a value says so. A target that the deadline ended is told whatever
+    the status.
+    """
+    found: list[BatchclfError] = []
+    report = f"read {folder / REPORT_FILE}"
+    failed = [each for each in record.gates if not each.passed]
+    found += [GateFailedError(f"gate failed: {_sentence(each)}", hint=report) for each in failed[:MOST_LINES]]
+    if len(failed) > MOST_LINES:
+        found.append(GateFailedError(f"gate failed: {_more(len(failed) - MOST_LINES)}", hint=report))
+    found += [PartialError(f"partial: {line}", hint=hint) for line, hint in _partial(record, folder)]
+    return found
+
+
+def told_in_a_line(record: RunRecord, folder: Path) -> tuple[str, str]:
+    """Tell the same in one line, and where to look; two empty texts where the run is ok."""
+    failed = [_sentence(each) for each in record.gates if not each.passed]
+    more = [_more(len(failed) - _IN_A_LINE)] if len(failed) > _IN_A_LINE else []
+    lines = [f"gate failed: {'; '.join(failed[:_IN_A_LINE] + more)}"] if failed else []
+    partial = list(_partial(record, folder))
+    lines += [f"partial: {'; '.join(line for line, _ in partial)}"] if partial else []
+    if not lines:
+        return "", ""
+    return "; ".join(lines), f"read {folder / REPORT_FILE}" if failed else partial[0][1]
+
+
+def without_reference(gates: Sequence[GateResult]) -> list[str]:
+    """Tell, in a line for each missing reference, which rules passed only because there was nothing to compare with."""
+    missing = sorted((each for each in gates if each.missing and each.passed), key=lambda each: each.against)
+    lines = []
+    for _, group in groupby(missing, key=lambda each: each.against):
+        first, *others = group
+        more = f" (and {_more(len(others))})" if others else ""
+        lines.append(f"{first.sentence}{more}")
+    return lines
+
+
+def _sentence(result: GateResult) -> str:
+    return f"not enough evidence: {result.sentence}" if result.outcome == "uncertain" else result.sentence
+
+
+def _more(rules: int) -> str:
+    return "1 more rule" if rules == 1 else f"{rules:,} more rules"
+
+
+def _partial(record: RunRecord, folder: Path) -> Iterator[tuple[str, str]]:
+    """Each reason for which a run is partial, and where to look."""
+    ended = [each for each in record.targets if not each.complete]
+    for each in ended:
+        yield f"the deadline passed: {_until_then(each)}", f"read {folder / REPORT_FILE}, or give a later deadline"
+    over = [each for each in record.targets if each.over_budget]
+    if not over:
+        return
+    if len(record.targets) == 1:
+        counts = f"{_of(over[0])} images were skipped"
+    else:
+        counts = f"{', '.join(f'{_of(each)} images of {_name(each)}' for each in over)} were skipped"
+    yield f"{counts}, more than the budget allows", f"see why in {folder / SKIPPED_FILE}"
+
+
+def _until_then(target: TargetRecord) -> str:
+    if not target.scored + target.skipped:
+        return f"no image of {_name(target)} was scored"
+    return f"of {_name(target)} only the first {target.scored + target.skipped:,} images were scored"
+
+
+def _of(target: TargetRecord) -> str:
+    return f"{target.skipped:,} of {target.skipped + target.scored:,}"
+
+
+def _name(target: TargetRecord) -> str:
+    return f"the {target.split} split" if target.kind == "split" else target.split or target.source

@@ -1,0 +1,278 @@
+"""A night in one JSON object: what `--json` prints, commands read and the webhook posts.
+
+docs/summary.schema.json is made from these types.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from batchclf.core.records.run import GateKind, GateResult, Outcome, RunRecord, Status, TargetRecord
+from batchclf.core.text import visible
+from batchclf.errors import (
+    INTERRUPTED,
+    AlreadyRunningError,
+    DeadlineError,
+    GateFailedError,
+    NothingToScoreError,
+    PartialError,
+    RunError,
+)
+from batchclf.jobs.notify.problems import told_in_a_line
+from batchclf.report.formats.json_values import json_values
+from batchclf.storage.run.directory import REPORT_FILE
+from batchclf.storage.run.metrics import read_metrics
+
+SUMMARY_FORMAT = 1
+EXIT_CODES: dict[Status, int] = {"ok": 0, "gate failed": GateFailedError.exit_code, "partial": PartialError.exit_code}
+NightStatus = Literal[
+    "ok", "gate failed", "partial", "error", "deadline", "nothing to score", "already running", "interrupted"
+]
+"""A published run's status, or how a night ended that published nothing."""
+
+_ENDED: dict[int, NightStatus] = {
+    DeadlineError.exit_code: "deadline",
+    NothingToScoreError.exit_code: "nothing to score",
+    AlreadyRunningError.exit_code: "already running",
+    INTERRUPTED: "interrupted",
+}
+_STATUSES = {status: status for status in get_args(NightStatus)}
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_CALLS = str.maketrans({c: f"\\x{ord(c):02x}" for c in "<>&@`"})
+"""What chat programs take for a mention, a link or code."""
+
+
+@dataclass(frozen=True)
+class NightOutcome:
+    """How a night ended: of a job, or of a single `score`, whose `job` and `night` are empty.
+
+    `status` is a NightStatus. `message` and `hint` tell what ended a night that published nothing; of a published run,
+    which has `folder` and `record`, they follow from the record where they are empty. `started` is an aware time.
+    """
+
+    job: str
+    night: str
+    exit_code: int
+    status: str
+    message: str
+    hint: str
+    started: datetime
+    seconds: float
+    folder: Path | None
+    record: RunRecord | None
+
+
+class Value(msgspec.Struct, frozen=True):
+    """A metric with the ends of its 95% interval."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class Headline(msgspec.Struct, frozen=True):
+    """The metrics of one target that people ask for first."""
+
+    accuracy: Value | None
+    macro_f1: Value | None
+    ece: float | None
+
+
+class TargetPart(msgspec.Struct, frozen=True):
+    """What was scored: found = scored + skipped + excluded; `complete` is false where the deadline ended it."""
+
+    found: int
+    scored: int
+    skipped: int
+    excluded: int
+    complete: bool
+
+
+class GatePart(msgspec.Struct, frozen=True):
+    """One result of the gate; `target`, `class` and `against` are empty where it is about none. Shares are 0 to 1."""
+
+    name: str
+    kind: GateKind
+    target: str
+    class_name: str = msgspec.field(name="class")
+    against: str
+    value: float | None
+    bound: float | None
+    outcome: Outcome
+    passed: bool
+    sentence: str
+
+
+class NightSummary(msgspec.Struct, frozen=True):
+    """One night. Shares are 0 to 1, times ISO 8601 with offset, durations in seconds; what is not known is null.
+
+    `status` is "ok" on a good night. `error` is there where nothing was published; all that the run would tell is null
+    or empty then. `text` tells the night in one line, for people. `targets` and `headline` are by split, or by
+    directory. `metrics` is the run's metrics.json; `files` are the paths of the run's files by name.
+    """
+
+    format: int
+    job: str | None
+    night: str | None
+    status: NightStatus
+    exit_code: int
+    text: str
+    message: str
+    error: str | None
+    hint: str
+    started: str
+    seconds: float
+    run: str | None
+    report: str | None
+    trained: bool | None
+    targets: dict[str, TargetPart]
+    headline: dict[str, Headline]
+    gap: Value | None
+    gates: list[GatePart]
+    metrics: dict[str, Any] | None
+    files: dict[str, str]
+
+
+def published_night(record: RunRecord, folder: Path) -> NightOutcome:
+    """Tell how a run ended that was published in `folder`."""
+    return NightOutcome(
+        record.job or "",
+        record.night,
+        EXIT_CODES[record.status],
+        record.status,
+        "",
+        "",
+        datetime.fromisoformat(record.started),
+        record.seconds,
+        folder,
+        record,
+    )
+
+
+def failed_night(
+    job: str, night: str, exit_code: int, message: str, hint: str, started: datetime, seconds: float
+) -> NightOutcome:
+    """Tell how a night ended that published nothing; its status follows from the exit code, which is not 0."""
+    status = _ENDED.get(exit_code, "error")
+    return NightOutcome(job, night, exit_code, status, message, hint, started, seconds, None, None)
+
+
+def night_summary(outcome: NightOutcome) -> dict[str, Any]:
+    """Put a night into one JSON object: plain values, texts in UTF-8, no number that is none.
+
+    A published run whose metrics.json cannot be read has no `metrics`.
+    """
+    folder, record = outcome.folder, outcome.record
+    message, hint = outcome.message, outcome.hint
+    if record and folder and not message:
+        message, hint = told_in_a_line(record, folder)
+    metrics = None if folder is None else _metrics(folder)
+    targets = record.targets if record else []
+    headline = {_name(target): _headline(metrics, target.split) for target in targets}
+    gap = metrics and metrics.get("gap")
+    summary = NightSummary(
+        format=SUMMARY_FORMAT,
+        job=outcome.job or None,
+        night=outcome.night or None,
+        status=_STATUSES.get(outcome.status, "error"),
+        exit_code=outcome.exit_code,
+        text=_text(outcome, message, headline),
+        message=message,
+        error=None if record else message,
+        hint=hint,
+        started=outcome.started.isoformat(timespec="seconds"),
+        seconds=outcome.seconds,
+        run=None if folder is None else str(folder),
+        report=None if folder is None else str(folder / REPORT_FILE),
+        trained=record.model.trained_in_this_run if record else None,
+        targets={
+            _name(each): TargetPart(each.found, each.scored, each.skipped, each.excluded, each.complete)
+            for each in targets
+        },
+        headline=headline,
+        gap=_value(gap["gap"]) if gap else None,
+        gates=[_gate(each) for each in record.gates] if record else [],
+        metrics=metrics,
+        files={} if folder is None else _files(folder),
+    )
+    plain: dict[str, Any] = json_values(msgspec.to_builtins(summary))
+    return plain
+
+
+def summary_schema() -> dict[str, Any]:
+    """Make the JSON schema of the summary."""
+    (reference,), parts = msgspec.json.schema_components([NightSummary])
+    return {
+        "$schema": _DIALECT,
+        "title": "the summary of a night of batchclf",
+        **reference,
+        "$defs": {name: _tidy(parts[name]) for name in sorted(parts)},
+    }
+
+
+def _name(target: TargetRecord) -> str:
+    return target.split or target.source
+
+
+def _metrics(folder: Path) -> dict[str, Any] | None:
+    try:
+        return read_metrics(folder)
+    except RunError:
+        return None
+
+
+def _headline(metrics: Mapping[str, Any] | None, split: str) -> Headline:
+    of = (metrics or {}).get("splits", {}).get(split, {})
+    return Headline(_value(of.get("accuracy")), _value(of.get("macro_f1")), of.get("ece"))
+
+
+def _value(metric: Mapping[str, float | None] | None) -> Value | None:
+    return None if metric is None else Value(metric["value"], metric["low"], metric["high"])
+
+
+def _gate(of: GateResult) -> GatePart:
+    return GatePart(
+        name=of.name,
+        kind=of.kind,
+        target=of.target,
+        class_name=of.class_name,
+        against=of.against,
+        value=of.value,
+        bound=of.bound,
+        outcome=of.outcome,
+        passed=of.passed,
+        sentence=of.sentence,
+    )
+
+
+def _files(folder: Path) -> dict[str, str]:
+    try:
+        return {path.name: str(path) for path in sorted(folder.iterdir())}
+    except OSError:
+        return {}
+
+
+def _text(outcome: NightOutcome, message: str, headline: Mapping[str, Headline]) -> str:
+    of = f"{outcome.job or 'score'}, night of {outcome.night}" if outcome.night else outcome.job or "score"
+    what = message
+    if not what:
+        shown = ((name, each.accuracy) for name, each in headline.items() if each.accuracy)
+        what = "; ".join(
+            f"{name} accuracy {accuracy.value:.2%}" for name, accuracy in shown if accuracy.value is not None
+        )
+    told = outcome.status if what.startswith(outcome.status) else ""
+    line = f"{of}: {what}" if told else f"{of}: {outcome.status}{f': {what}' if what else ''}"
+    return visible(line).translate(_CALLS)
+
+
+def _tidy(schema: dict[str, Any]) -> dict[str, Any]:
+    description = " ".join(schema.get("description", "").split())
+    return {**schema, "description": description} if description else schema
+
+
+if __name__ == "__main__":  # python -m batchclf.jobs.notify.summary > docs/summary.schema.json
+    print(msgspec.json.format(msgspec.json.encode(summary_schema()), indent=2).decode())

@@ -1,0 +1,48 @@
+"""The images of a run's splits, loaded again for a report that is written later."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from batchclf.core.records.run import RunRecord, SplitRecord
+from batchclf.core.types import Say, Split
+from batchclf.data.catalog import DATASET_NAMES, load_dataset
+from batchclf.data.folders import load_class_folders
+from batchclf.errors import BatchclfError
+from batchclf.jobs.config.data_options import split_options
+from batchclf.models.bundle import is_bundle, load_bundle
+
+
+def splits_again(record: RunRecord, say: Say) -> Mapping[str, Split]:
+    """Load the data set or the class folders that a run's splits came from; says so and gives none where they are gone.
+
+    Raises StopIteration where the run has scored no split.
+    """
+    source = next(target.source for target in record.targets if target.kind == "split")
+    try:
+        if source in DATASET_NAMES:
+            return load_dataset(source, data_dir=None, say=say).splits
+        model = record.model
+        recorded = None if record.dataset is None else record.dataset.split
+        # An earlier batchclf did not record it; the model's seed was the split's where it was trained by the job.
+        split = recorded or SplitRecord(None, None, int(model.settings.get("seed", 0)))
+        return load_class_folders(
+            Path(source),
+            say=say,
+            size=model.input_shape[:2],
+            color_mode=model.color_mode,
+            class_names=tuple(model.class_names),
+            learnt=_learnt(record),
+            **split_options(split),
+        ).splits
+    except BatchclfError as error:
+        say(f"the report goes without pictures: {error.message}")
+        return {}
+
+
+def _learnt(record: RunRecord) -> Collection[str] | None:
+    """Give what the run's model was trained on, if its bundle is still where it was."""
+    path = Path(record.model.path)
+    if not is_bundle(path):
+        return None
+    bundle = load_bundle(path)
+    return bundle.learnt() if bundle.digest == record.model.digest else None

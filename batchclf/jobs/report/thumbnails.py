@@ -1,0 +1,80 @@
+"""The few images that a report shows, as small PNGs or WebPs."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf.core.records.run import TargetRecord
+from batchclf.core.types import Prediction, Split
+from batchclf.data.decoding import decode, read_content
+from batchclf.data.export import encode_png
+from batchclf.data.jpeg import jpeg_size
+from batchclf.data.resize import fit, reduction
+from batchclf.errors import UnreadableImageError
+
+LONGEST_SIDE = 96
+LOSSLESS_SIDE = 64
+"""Pictures up to this size are PNGs and exact; larger ones are WebPs, a tenth of a PNG's size."""
+
+WEBP_QUALITY = 80
+READERS = 4
+"""Threads that read and decode files for pictures: OpenCV lets go of Python's lock."""
+
+Pictures = dict[tuple[str, str], bytes]
+
+
+def load_pictures(
+    wanted: Iterable[Prediction],
+    targets: Sequence[TargetRecord],
+    splits: Callable[[], Mapping[str, Split]],
+) -> Pictures:
+    """Find the wanted images, by (split, path); those not there any more are left out.
+
+    `splits` is called only where a picture of a split is wanted. Longest side at most 96 pixels.
+    """
+    keys = dict.fromkeys((row.split, row.path) for row in wanted)
+    directories = {t.split: Path(t.source) for t in targets if t.kind == "directory"}
+    files = [key for key in keys if key[0] in directories]
+    of_splits = {key for key in keys if key[0] not in directories}
+    with ThreadPoolExecutor(READERS, "pictures") as pool:
+        made = pool.map(lambda key: _of_file(directories[key[0]] / key[1]), files)
+        pictures = {key: picture for key, picture in zip(files, made, strict=True) if picture is not None}
+    if of_splits:
+        for split in splits().values():
+            chosen = {path for of_split, path in of_splits if of_split == split.name}
+            for index, path in enumerate(split.paths):
+                if path in chosen:
+                    pictures[split.name, path] = _encoded(split.images[index])
+    return pictures
+
+
+def _of_file(path: Path) -> bytes | None:
+    try:
+        content = read_content(path)
+        size = jpeg_size(content)
+        scale = 1 if size is None else reduction(size, (*_shrunk(*size), 3))
+        return _encoded(decode(content, "rgb", scale))
+    except (OSError, UnreadableImageError, ValueError):
+        return None
+
+
+def _encoded(pixels: NDArray[np.uint8]) -> bytes:
+    height, width, channels = pixels.shape
+    shrunk = _shrunk(height, width)
+    small = fit(pixels, (*shrunk, channels))
+    if max(shrunk) <= LOSSLESS_SIDE:
+        return encode_png(small)
+    # OpenCV takes blue first.
+    turned = np.ascontiguousarray(small[..., ::-1]) if channels == 3 else small
+    done, buffer = cv2.imencode(".webp", turned, [cv2.IMWRITE_WEBP_QUALITY, WEBP_QUALITY])
+    return bytes(buffer) if done else encode_png(small)
+
+
+def _shrunk(height: int, width: int) -> tuple[int, int]:
+    """Choose the size of a picture: as it is, or with its longest side at 96 pixels."""
+    scale = min(1.0, LONGEST_SIDE / max(height, width, 1))
+    return max(1, round(height * scale)), max(1, round(width * scale))

@@ -1,0 +1,103 @@
+"""A report in the formats asked for: HTML for people, JSON for programs, Markdown for mail and chat."""
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from batchclf import atomic
+from batchclf.core.compare.comparison import Comparison
+from batchclf.core.records.findings import Findings
+from batchclf.core.records.run import RunRecord
+from batchclf.core.types import Prediction
+from batchclf.jobs.report.thumbnails import Pictures
+from batchclf.storage.run.directory import REPORT_FILE, SKIPPED_FILE
+from batchclf.storage.run.skipped import read_skipped
+
+Format = Literal["html", "json", "md"]
+FORMATS: tuple[Format, ...] = ("html", "json", "md")
+Outs = Mapping[Format, Path]
+"""The file of each format that is to be written."""
+
+
+def write_formats(
+    outs: Outs,
+    folder: Path,
+    findings: Findings,
+    pictures: Callable[[tuple[Prediction, ...]], Pictures],
+    *,
+    templates: Path | None = None,
+    published: Path | None = None,
+) -> None:
+    """Write the report of the run in `folder`, a file for each format.
+
+    `pictures` loads the images that the page would show; it is called for the page only. `published` is where the
+    folder will be, if it is not there yet.
+
+    Each file is written in one step. Raises BatchclfError where a template of the user's is wrong, RunError where
+    skipped.csv cannot be read, and OSError where a file cannot be written.
+    """
+    generated, skipped = datetime.now(UTC), folder / SKIPPED_FILE
+    for kind, out in outs.items():
+        if kind == "html":
+            from batchclf.report.html.render import render
+            from batchclf.report.html.size_budget import wanted
+            from batchclf.report.sections.report import build_view
+
+            shown = pictures(wanted(findings))
+            view = build_view(findings, pictures=shown, skipped=read_skipped(skipped), generated=generated)
+            atomic.write_text(out, render(view, templates))
+        elif kind == "json":
+            from batchclf.report.formats.json_report import encoded, report_document
+
+            document = report_document(findings, skipped=read_skipped(skipped), generated=generated)
+            atomic.write_bytes(out, encoded(document))
+        else:
+            from batchclf.report.formats.markdown import report_markdown
+
+            text = report_markdown(
+                findings,
+                skipped=read_skipped(skipped),
+                generated=generated,
+                folder=str((published or folder).resolve()),
+            )
+            atomic.write_text(out, text)
+
+
+def write_comparison_formats(
+    outs: Outs,
+    folders: tuple[Path, Path],
+    records: tuple[RunRecord, RunRecord],
+    comparison: Comparison,
+    pictures: Callable[[], Pictures],
+    *,
+    templates: Path | None = None,
+) -> None:
+    """Write the comparison of the runs in two folders, a file for each format, as `write_formats` does."""
+    generated = datetime.now(UTC)
+    for kind, out in outs.items():
+        if kind == "html":
+            from batchclf.report.pages.comparison import compare_view
+            from batchclf.report.pages.render import render_comparison
+
+            first, second = (_report_address(folder, out) for folder in folders)
+            view = compare_view(comparison, *records, pictures=pictures(), links=(first, second), generated=generated)
+            atomic.write_text(out, render_comparison(view, templates))
+        elif kind == "json":
+            from batchclf.report.formats.json_report import comparison_document, encoded
+
+            atomic.write_bytes(out, encoded(comparison_document(comparison, *records, generated=generated)))
+        else:
+            from batchclf.report.formats.markdown import comparison_markdown
+
+            atomic.write_text(out, comparison_markdown(comparison, records[1]))
+
+
+def _report_address(folder: Path, page: Path) -> str:
+    """Write the address of a run's report as a page links to it; empty where there is none."""
+    report = folder / REPORT_FILE
+    if not report.is_file():
+        return ""
+    return quote(os.fsencode(os.path.relpath(report.resolve(), page.resolve().parent)))

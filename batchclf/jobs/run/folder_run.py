@@ -1,0 +1,154 @@
+"""The run of `batchclf score`: one directory or one split, with a model that is there already."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchclf import __version__
+from batchclf.core.progress import Watcher
+from batchclf.core.records.run import DatasetRecord, RunRecord
+from batchclf.core.types import Dataset, Say
+from batchclf.data.discovery import check_folder
+from batchclf.data.labels import LabelRule, label_rule
+from batchclf.errors import ModelError
+from batchclf.jobs.config.budget import Budget
+from batchclf.jobs.config.settings import DirectoryTarget, ScoreSettings, SplitTarget
+from batchclf.jobs.report.rewrite import load_ahead
+from batchclf.jobs.run.publish import Publication, RunHead, Steps, finish, logging_to
+from batchclf.jobs.score.score_cache import computed_with
+from batchclf.jobs.score.score_subsets import score_directory, score_targets
+from batchclf.models.bundle import Bundle, load_bundle
+from batchclf.scoring.processes import WorkerProcesses
+from batchclf.storage.csv_files.cells import utf8_text
+from batchclf.storage.predictions.write import check_formats
+from batchclf.storage.run.directory import new_run_directory
+from batchclf.storage.run.journal import JournalHead
+from batchclf.storage.run.published import published_models
+from batchclf.storage.run.resume import resumable_run_directory
+
+
+@dataclass(frozen=True, eq=False)
+class SplitOf:
+    """A split of a loaded data set."""
+
+    dataset: Dataset
+    name: str
+
+
+def score_split_run(
+    what: SplitOf, bundle: Bundle, settings: ScoreSettings, out: Path, watcher: Watcher, command: list[str]
+) -> RunRecord:
+    """Score a split, evaluate and report into the run directory `out`, which must not be there yet.
+
+    Raises ModelError where the split does not fit the model, and RunError where `out` is there; then nothing is left
+    behind but the log.
+    """
+    check_formats(settings.formats)
+    steps, dataset = Steps(), what.dataset
+    split = dataset.splits[what.name]
+    with new_run_directory(out) as folder, logging_to(folder, out, watcher) as logged:
+        _say_model(bundle, logged.say)
+        with steps.step("score"):
+            target = SplitTarget(dataset.name, dataset.class_names, split)
+            scored = score_targets({what.name: target}, bundle, settings, folder, logged)
+        of_data = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
+        head = RunHead(out.name, None, command, bundle, False, settings, of_data)
+        return finish(folder, head, scored, steps, logged.say, {what.name: split}, Publication(out.parent))
+
+
+def score_directory_run(
+    target: DirectoryTarget,
+    bundle: Bundle,
+    settings: ScoreSettings,
+    budget: Budget | None,
+    out: Path,
+    watcher: Watcher,
+    command: list[str],
+    *,
+    resume: bool = False,
+    processes: WorkerProcesses | None = None,
+) -> RunRecord:
+    """Score a directory, evaluate and report into the run directory `out`, which must not be there yet.
+
+    With `resume` the run goes on where an earlier one, asked for in the same way and lying beside `out`, was killed.
+    The record's status is "partial" where more images were skipped than the budget allows. Raises what
+    `score_directory` raises, and RunError where `out` is there; then nothing is published.
+    """
+    check_formats(settings.formats)
+    steps = Steps()
+    check_folder(target.root)
+    rule = label_rule(
+        target.root, target.labels, bundle.info.class_names, follow_symlinks=target.selection.follow_symlinks
+    )
+    journal = _journal_head(target, rule, bundle, settings)
+    with (
+        resumable_run_directory(out, journal, resume=resume, say=watcher.say) as run,
+        logging_to(run.folder, out, watcher) as logged,
+    ):
+        _say_model(bundle, logged.say)
+        load_ahead()
+        with steps.step("score"):
+            scored = score_directory(
+                target,
+                rule,
+                bundle,
+                settings,
+                run.folder,
+                logged,
+                head=journal,
+                kept=run.entries,
+                processes=processes,
+            )
+        if budget is not None:
+            scored = budget.held(scored)
+        head = RunHead(out.name, None, command, bundle, False, settings, None)
+        return finish(run.folder, head, [scored], steps, logged.say, {}, Publication(out.parent))
+
+
+def choose_bundle(model: Path | None, reports: Path, *, say: Say) -> Bundle:
+    """Open the named bundle, or the newest one that the jobs have published under `reports`, and say which.
+
+    Raises ModelError where there is none, and says how to make one.
+    """
+    if model is not None:
+        return load_bundle(model)
+    candidates = published_models(reports)
+    if not candidates:
+        raise ModelError(
+            f"no --model was given and no job has published a model under {reports}",
+            hint="make one with: batchclf run jobs/fashion-mnist.toml (or give --model BUNDLE)",
+        )
+    usable = []
+    for path in candidates:
+        try:
+            usable.append(load_bundle(path))
+        except ModelError as error:
+            if len(candidates) == 1:
+                raise
+            say(f"not using a published model: {error.message}")
+    if not usable:
+        raise ModelError(
+            f"none of the {len(candidates)} models that jobs have published under {reports} can be used",
+            hint="make a new one with: batchclf run jobs/fashion-mnist.toml (or give --model BUNDLE)",
+        )
+    newest = max(usable, key=lambda bundle: bundle.info.created)
+    say(f"using the newest published model, {newest.path} of {newest.info.created}")
+    return newest
+
+
+def _journal_head(target: DirectoryTarget, rule: LabelRule, bundle: Bundle, settings: ScoreSettings) -> JournalHead:
+    """Name all that the rows depend on beside the images; the number of workers and the cache change nothing."""
+    parts = {
+        **computed_with(bundle, settings),
+        "batch size": str(settings.images_a_batch(bundle)),
+        "number of classes a row": str(settings.topk),
+        "choice of probability columns": str(settings.probabilities),
+        "list of formats": ",".join(settings.formats),
+        "source of labels": rule.fingerprint(),
+        "choice of files": target.selection.fingerprint(target.root),
+        "version of batchclf": __version__,
+    }
+    return JournalHead(utf8_text(str(target.root.resolve())), parts)
+
+
+def _say_model(bundle: Bundle, say: Say) -> None:
+    say(f"model: {bundle.path} ({bundle.info.origin})")

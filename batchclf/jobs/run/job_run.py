@@ -1,0 +1,151 @@
+"""Run a job from data to published report."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from batchclf.core.progress import Watcher
+from batchclf.core.records.run import DatasetRecord, RunRecord
+from batchclf.core.types import Dataset, Progress, Say, unseen
+from batchclf.data.catalog import load_dataset
+from batchclf.data.folders import load_class_folders
+from batchclf.errors import note_published
+from batchclf.jobs.config.data_options import input_not_used, input_options, split_options, split_record
+from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
+from batchclf.jobs.config.load import Job
+from batchclf.jobs.config.settings import DirectoryTarget, ScoreSettings, SplitTarget
+from batchclf.jobs.run.publish import Publication, RunHead, Steps, finish, logging_to
+from batchclf.jobs.run.train_model import open_job_base, settings_of, train_with_progress
+from batchclf.jobs.score.score_subsets import score_targets
+from batchclf.models.bundle import Bundle, is_bundle, load_bundle
+from batchclf.storage.predictions.write import check_formats
+from batchclf.storage.run.directory import new_run_directory
+from batchclf.storage.run.published import CACHE, new_run_id, publish_latest
+from batchclf.training.finetune.base import Base
+
+
+def run_job(job: Job, watcher: Watcher, command: list[str], deadline: Deadline = NO_DEADLINE) -> tuple[RunRecord, Path]:
+    """Train or load, score, evaluate, report, publish; returns the record and its run directory.
+
+    The caller holds the job's lock. Once the deadline has passed nothing more is scored, and what was is published as
+    partial. Raises what each step raises; then nothing is published, and the log of the failed run stays in the job's
+    folder.
+    """
+    steps = Steps()
+    target = job.folder / new_run_id(job.folder)
+    with new_run_directory(target) as folder, logging_to(folder, target, watcher) as logged:
+        record = _fill(job, folder, target.name, steps, logged, command, deadline)
+    with noted_as_published(target):
+        publish_latest(target, good=record.status == "ok")
+    return record, target
+
+
+@contextmanager
+def noted_as_published(run: Path) -> Iterator[None]:
+    """Note in whatever ends the block that the run is published all the same."""
+    try:
+        yield
+    except BaseException as error:
+        note_published(error, run)
+        raise
+
+
+def load_data(job: Job, say: Say, base: Base | None = None, progress: Progress = unseen) -> Dataset | None:
+    """Load the data set that the job names, if it names one; class folders as large as a base wants them.
+
+    For class folders a model that will be loaded fixes shape, colour and classes; a line says where the job has others.
+    """
+    data = job.spec.data
+    if data is None:
+        return None
+    if data.dataset is not None:
+        return load_dataset(data.dataset, data_dir=job.data_dir, say=say)
+    options = input_options(data, base)
+    if not will_train(job):
+        bundle = load_bundle(job.bundle)
+        info = bundle.info
+        for _, sentence in input_not_used(data, info.input_shape, info.color_mode):
+            say(sentence)
+        options = {"size": info.input_shape[:2], "color_mode": info.color_mode, "class_names": info.class_names}
+        options["learnt"] = bundle.learnt()
+    split = split_record(job)
+    how = {} if split is None else split_options(split)
+    return load_class_folders(job.directory or Path(), say=say, store=data.store, progress=progress, **options, **how)
+
+
+def will_train(job: Job) -> bool:
+    """Whether the job trains (`retrain = true`, or there is no bundle yet) rather than loads."""
+    return job.spec.data is not None and (job.spec.model.retrain or not is_bundle(job.bundle))
+
+
+def _fill(
+    job: Job, folder: Path, run_id: str, steps: Steps, watcher: Watcher, command: list[str], deadline: Deadline
+) -> RunRecord:
+    trains = will_train(job)
+    check_formats(tuple(job.spec.scoring.format))
+    with steps.step("load data"):
+        base = open_job_base(job, watcher.say) if trains else None
+        dataset = load_data(job, watcher.say, base, watcher.progress)
+        if dataset is not None:
+            watcher.say(f"data: {dataset.origin}")
+    with steps.step("train model" if trains else "load model"):
+        bundle = _bundle(job, base, dataset if trains else None, watcher, deadline)
+    settings = _settings(job)
+    with steps.step("score"):
+        targets = _targets(job, dataset)
+        scored = score_targets(targets, bundle, settings, folder, watcher, deadline=deadline)
+        scored = [job.budgets[each.split].held(each) if each.split in job.budgets else each for each in scored]
+    of_data = (
+        None
+        if dataset is None
+        else DatasetRecord(
+            dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images), split_record(job)
+        )
+    )
+    head = RunHead(run_id, job.name, command, bundle, trains, settings, of_data, job.night.isoformat(), job.main_target)
+    to = Publication(
+        job.folder,
+        job.gate,
+        job.baselines,
+        formats=tuple(job.spec.report.format),
+        templates=job.templates,
+    )
+    return finish(folder, head, scored, steps, watcher.say, {} if dataset is None else dataset.splits, to)
+
+
+def _bundle(job: Job, base: Base | None, dataset: Dataset | None, watcher: Watcher, deadline: Deadline) -> Bundle:
+    """Train on the data set; without one load."""
+    say = watcher.say
+    if dataset is None:
+        bundle = load_bundle(job.bundle)
+        say(f"loaded the model {bundle.path} of {bundle.info.created} (retrain = false)")
+        return bundle
+    settings = settings_of(job, base)
+    what = f"recipe {settings.recipe}" if base is None else f"{base.name}"
+    say(f"training {what} on {len(dataset.train.images):,} images of {dataset.name}")
+    return train_with_progress(dataset, settings, job.bundle, watcher, deadline)
+
+
+def _targets(job: Job, dataset: Dataset | None) -> dict[str, SplitTarget | DirectoryTarget]:
+    targets: dict[str, SplitTarget | DirectoryTarget] = {**job.directories}
+    if dataset is not None:
+        source = dataset.name if job.directory is None else str(job.directory)
+        for name in job.splits:
+            targets[name] = SplitTarget(source, dataset.class_names, dataset.splits[name])
+    return targets
+
+
+def _settings(job: Job) -> ScoreSettings:
+    scoring = job.spec.scoring
+    return ScoreSettings(
+        runtime=scoring.runtime,
+        batch_size=scoring.batch_size,
+        workers=scoring.workers or os.cpu_count() or 1,
+        topk=scoring.topk,
+        probabilities=scoring.probabilities,
+        formats=tuple(scoring.format),
+        precision=scoring.precision,
+        resize=scoring.resize,
+        cache=job.reports / CACHE if scoring.cache else None,
+    )

@@ -1,0 +1,44 @@
+"""What run.json tells of the model and of the libraries."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from batchclf import __version__
+from batchclf.core.records.run import ModelRecord
+from batchclf.jobs.config.settings import ScoreSettings
+from batchclf.models.bundle import Bundle
+
+
+def model_record(bundle: Bundle, *, trained: bool) -> ModelRecord:
+    """Tell run.json about a bundle."""
+    info, data = bundle.info, bundle.info.training_data
+    # A recipe prepares images inside the model; for an imported model it is part of what was chosen.
+    settings = info.settings if data else {**info.settings, "preprocessing": info.preprocessing.sentence}
+    return ModelRecord(
+        path=str(bundle.path.resolve()),
+        digest=bundle.digest,
+        recipe=info.recipe,
+        settings=settings,
+        class_names=list(info.class_names),
+        input_shape=info.input_shape,
+        color_mode=info.color_mode,
+        parameters=info.parameters,
+        trained_on=f"{data.name}, {data.images:,} images" if data else "not known",
+        created=info.created,
+        history=info.history,
+        reference=info.reference,
+        training=info.training,
+        trained_in_this_run=trained,
+    )
+
+
+def versions(settings: ScoreSettings) -> dict[str, str]:
+    """Tell which libraries a run was computed with."""
+    found = {"batchclf": __version__, "python": platform.python_version()}
+    openvino = ["openvino"] if settings.precision == "bf16" else []
+    for name in ("numpy", "onnxruntime", *openvino, "opencv-python-headless", "tensorflow"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,144 @@
+"""One night of a job: the run itself, and all that comes after it, whether it went well or not."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from batchclf.core.gate.gate import LAST_GOOD
+from batchclf.core.progress import Watcher
+from batchclf.core.types import Say
+from batchclf.errors import INTERRUPTED, AlreadyRunningError, BatchclfError, is_published
+from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
+from batchclf.jobs.config.load import Job
+from batchclf.jobs.history.retention import apply_retention
+from batchclf.jobs.history.runs import record_failure, record_run
+from batchclf.jobs.notify.notify import notify
+from batchclf.jobs.notify.summary import NightOutcome, failed_night, published_night
+from batchclf.jobs.report.index import renew_index
+from batchclf.jobs.run.job_run import noted_as_published, run_job
+from batchclf.jobs.run.publish import Logged
+from batchclf.storage.run.directory import FAILED_PREFIX, LOG_FILE, RunLog, bury_killed, failed_log
+from batchclf.storage.run.job_lock import job_lock
+from batchclf.storage.run.published import new_run_id
+
+
+@dataclass(frozen=True, eq=False)
+class Night:
+    """What came of a night that has published a run; `troubles` are what went wrong after that."""
+
+    outcome: NightOutcome
+    troubles: tuple[BatchclfError, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the night: that of the run, or 1 where only something after it went wrong."""
+        return self.outcome.exit_code or (1 if self.troubles else 0)
+
+
+def run_night(
+    job: Job,
+    watcher: Watcher,
+    command: list[str],
+    deadline: Deadline = NO_DEADLINE,
+    *,
+    on_failure: Callable[[NightOutcome], None] = lambda outcome: None,
+) -> Night:
+    """Run a job, keep its history, remove old runs, write the page of all runs, and tell whoever is to be told.
+
+    Raises AlreadyRunningError while another run of the job goes on, and what `run_job` raises; those who are to be
+    told of failures, `on_failure` first, have been told then, and what went wrong with that is noted in the exception.
+    """
+    started, clock, before = datetime.now(UTC), time.monotonic(), _logs(job.folder)
+    try:
+        with job_lock(job.folder):
+            _bury_killed(job, watcher)
+            before = _logs(job.folder)
+            record, folder = run_job(job, watcher, command, deadline)
+            with noted_as_published(folder):
+                troubles = _keep(job, folder, watcher)
+    except BaseException as error:
+        code, message, hint = _told(error)
+        seconds = round(time.monotonic() - clock, 3)
+        ended = failed_night(job.name, job.night.isoformat(), code, message, hint, started, seconds)
+        on_failure(ended)
+        log = None
+        if not isinstance(error, AlreadyRunningError) and not is_published(error):
+            log = max(_logs(job.folder) - before, default=failed_log(job.folder / new_run_id(job.folder)))
+            with suppress(BatchclfError):  # what ended the run is told first
+                record_failure(job.reports, job.name, log, exit_code=code, night=ended.night, message=message)
+        if not isinstance(error, AlreadyRunningError | KeyboardInterrupt):  # who interrupts does not wait for the page
+            renew_index(job.reports, say=watcher.say)
+        for trouble in _tell(job, ended, watcher, log):
+            error.add_note(trouble.message)
+        raise
+    renew_index(job.reports, say=watcher.say)
+    ended = published_night(record, folder)
+    return Night(ended, (*troubles, *_tell(job, ended, watcher, folder / LOG_FILE)))
+
+
+def _keep(job: Job, folder: Path, watcher: Watcher) -> list[BatchclfError]:
+    """Put the published run into the history, and remove runs that need not be kept any longer."""
+    keep = job.spec.retention
+    baselines = [str(each) for each in job.baselines.values()]
+    try:
+        record_run(job.reports, folder)
+        apply_retention(job.folder, keep_runs=keep.keep_runs, keep_days=keep.keep_days, kept=baselines, say=watcher.say)
+    except BatchclfError as error:
+        return [error]
+    return []
+
+
+def _bury_killed(job: Job, watcher: Watcher) -> None:
+    """Put the runs that were killed, of which only a log is kept, into the history; what cannot be done is said."""
+    try:
+        for log in bury_killed(job.folder):
+            watcher.say(f"a run was killed before this one; its log is {log.name}")
+            record_failure(job.reports, job.name, log)
+    except (OSError, BatchclfError) as error:
+        why = error.message if isinstance(error, BatchclfError) else error
+        watcher.say(f"what a killed run has left in {job.folder} stays there: {why}")
+
+
+def _tell(job: Job, outcome: NightOutcome, watcher: Watcher, log: Path | None) -> list[BatchclfError]:
+    """Tell a night; what is said of that goes into its log, too. A run beside another leaves that one's files alone."""
+    overlaps = outcome.status == "already running"
+    with _logged(watcher, log) as say:
+        return notify(
+            job.spec.notify,
+            outcome,
+            prometheus=None if overlaps else job.prometheus,
+            junit=None if overlaps else job.junit,
+            folder=job.path.resolve().parent,
+            say=say,
+            last_good=job.folder / LAST_GOOD,
+        )
+
+
+@contextmanager
+def _logged(watcher: Watcher, log: Path | None) -> Iterator[Say]:
+    """Let lines be said and written at the end of a log that is there."""
+    if log is None or not log.is_file():
+        yield watcher.say
+        return
+    lines = RunLog(log)
+    try:
+        yield Logged(watcher, lines).say
+    finally:
+        lines.close()
+
+
+def _told(error: BaseException) -> tuple[int, str, str]:
+    """Give exit code, message and hint of what ended a night."""
+    if isinstance(error, BatchclfError):
+        return error.exit_code, error.message, error.hint
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, "; ".join(["interrupted", *getattr(error, "__notes__", ["nothing was published"])]), ""
+    return 1, f"{type(error).__name__}: {error}", "the log has the details"
+
+
+def _logs(folder: Path) -> set[Path]:
+    """List the logs of failed runs; their names sort by age."""
+    return set(folder.glob(f"{FAILED_PREFIX}*"))

@@ -1,0 +1,166 @@
+"""Train a bundle while someone watches: lines and progress on the way, a summary at the end."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from batchclf.core.progress import Advance, Watcher
+from batchclf.core.records.regularisation import compare_variants
+from batchclf.core.training_record import Right, TrainingRecord
+from batchclf.core.types import Dataset, Say
+from batchclf.data.size_text import parse_size
+from batchclf.errors import DeadlineError
+from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
+from batchclf.jobs.config.load import Job
+from batchclf.jobs.run.training_page import write_training_page
+from batchclf.models.bundle import Bundle
+from batchclf.training.finetune.base import Base, BaseOptions, open_base
+from batchclf.training.plan import DEFAULT_RECIPE, Plan, TrainSettings
+from batchclf.training.regularise import remedies
+from batchclf.training.train import recipe_and_plan, train
+
+
+def settings_of(job: Job, base: Base | None) -> TrainSettings:
+    """Give the settings that a job's [model] asks for; a recipe of one's own is looked for beside the job file."""
+    model = job.spec.model
+    return TrainSettings(
+        recipe=model.recipe or DEFAULT_RECIPE,
+        epochs=model.epochs,
+        batch_size=model.batch_size,
+        seed=model.seed,
+        validation=model.validation,
+        learning_rate=model.learning_rate,
+        schedule=model.schedule,
+        early_stopping=model.early_stopping,
+        dropout=model.dropout,
+        weight_decay=model.weight_decay,
+        label_smoothing=model.label_smoothing,
+        augment=model.augment,
+        average_mirrored=model.average_mirrored,
+        members=model.members,
+        class_weights=model.class_weights,
+        compare_regularisation=model.compare_regularisation,
+        recipe_folder=job.path.resolve().parent,
+        checkpoint_every=model.checkpoint_every,
+        base=base,
+        frozen_epochs=model.frozen_epochs,
+    )
+
+
+def open_job_base(job: Job, say: Say) -> Base | None:
+    """Open the base that a job fine-tunes, if it does. Raises as `open_base` does."""
+    model = job.spec.model
+    if job.base is None:
+        return None
+    size = job.spec.data.input_size if job.spec.data else None
+    options = BaseOptions(
+        job.base,
+        application=model.application,
+        input_size=None if size is None else parse_size(size),
+        scale=model.scale,
+        mean=None if model.mean is None else tuple(model.mean),
+        std=None if model.std is None else tuple(model.std),
+        channel_order=model.channel_order,
+    )
+    return open_base(options, say=say)
+
+
+def train_with_progress(
+    dataset: Dataset, settings: TrainSettings, out: Path, watcher: Watcher, deadline: Deadline = NO_DEADLINE
+) -> Bundle:
+    """Train a bundle, with a line for each epoch, progress in between, and a summary.
+
+    Raises DeadlineError where the deadline passes before the last epoch: half a training is no model, but the next one
+    with the same settings goes on with it.
+    """
+    _, plan = recipe_and_plan(settings)
+    trainings = 1
+    if settings.compare_regularisation:
+        compared = remedies(plan)
+        plan, trainings = compared[0].plan, len(compared)
+    images = round(len(dataset.train.images) * (1 - plan.validation)) * plan.epochs * trainings
+    with watcher.progress(f"training {plan.recipe}, images", images) as advance:
+        follower = _Follower(plan, watcher, advance, deadline)
+        bundle = train(
+            dataset, settings, out, say=watcher.say, on_epoch=follower.on_epoch, on_images=follower.on_images
+        )
+    if bundle.info.training is not None:
+        for line in summary_lines(bundle.info.training):
+            watcher.say(line)
+    watcher.say(f"learning curves: {write_training_page(bundle)}")
+    return bundle
+
+
+@dataclass
+class _Follower:
+    plan: Plan
+    watcher: Watcher
+    advance: Advance
+    deadline: Deadline
+    epoch: int = field(default=1)
+
+    def on_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
+        held = "validation" if self.plan.validation else "test"
+        self.watcher.say(
+            f"epoch {epoch}: loss {metrics['loss']:.4f}, accuracy {metrics['accuracy']:.4f}; "
+            f"{held} loss {metrics['val_loss']:.4f}, accuracy {metrics['val_accuracy']:.4f}"
+        )
+        self.epoch = epoch % self.plan.epochs + 1
+
+    def on_images(self, more: int, left: int) -> None:
+        self.advance(more)
+        if self.deadline.passed and left:
+            raise DeadlineError(
+                f"the deadline passed in epoch {self.epoch} of {self.plan.epochs}; a model that is not trained to its "
+                "end is not kept, but the next training of the same settings and data goes on from here",
+                hint="run it again, give a later --deadline, or fewer epochs",
+            )
+
+
+def summary_lines(record: TrainingRecord) -> list[str]:
+    """Tell in a few lines how a training went."""
+    return [_course(record), *_accuracies(record.final), *_temperature(record), *_variants(record)]
+
+
+def _course(record: TrainingRecord) -> str:
+    epochs = "1 epoch" if record.epochs == 1 else f"{record.epochs} epochs"
+    line = f"trained {epochs} on {record.train_images:,} images in {record.seconds:.1f} s"
+    if record.epochs < record.planned_epochs:
+        line += f", stopped early of {record.planned_epochs}"
+    if record.kept_epoch != record.epochs:
+        line += f"; the weights kept are those after epoch {record.kept_epoch}, with the lowest validation loss"
+    if record.validation_images:
+        return f"{line}; {record.validation_images:,} images were split from train for validation"
+    return line
+
+
+def _accuracies(final: dict[str, Right]) -> list[str]:
+    if "train" not in final or "test" not in final:
+        return []
+    shown = ", ".join(f"{name} {right.accuracy:.4f}" for name, right in final.items())
+    gap = 100 * (final["train"].accuracy - final["test"].accuracy)
+    return [f"accuracy: {shown}; the overfitting gap, train minus test, is {gap:+.1f} points"]
+
+
+def _temperature(record: TrainingRecord) -> list[str]:
+    found = record.temperature
+    if found is None:
+        return []
+    return [
+        f"temperature {found.temperature:.3f}: on validation the log loss is {found.log_loss[1]:.4f} with it and "
+        f"{found.log_loss[0]:.4f} without, the calibration error (ECE) {found.ece[1]:.4f} and {found.ece[0]:.4f}"
+    ]
+
+
+def _variants(record: TrainingRecord) -> list[str]:
+    comparison = compare_variants(record.variants)
+    if comparison is None:
+        return []
+    rows = [
+        (each.name, f"{each.train.accuracy:.4f}", f"{each.validation.accuracy:.4f}", f"{each.test.accuracy:.4f}",
+         f"{100 * (each.train.accuracy - each.test.accuracy):+.1f}", each.options)
+        for each in record.variants
+    ]  # fmt: skip
+    rows.insert(0, ("regularisation", "train", "validation", "test", "gap", "options"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [*table, comparison.sentence]

@@ -1,0 +1,1 @@
+"""Score: to be said in a line."""

@@ -1,0 +1,234 @@
+"""Score splits or a directory into the files of a run directory, and account for every image."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchclf.core.progress import Watcher
+from batchclf.core.records.run import TargetRecord
+from batchclf.data.discovery import Found, check_folder
+from batchclf.data.labels import LabelRule, label_rule
+from batchclf.data.selection import select
+from batchclf.errors import DataError, DeadlineError, ModelError, NothingToScoreError
+from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
+from batchclf.jobs.config.settings import DirectoryTarget, ScoreSettings, SplitTarget
+from batchclf.jobs.score.run_files import Results
+from batchclf.jobs.score.score_cache import open_cache
+from batchclf.jobs.score.subset_run import IMAGE_HINT, Scorer, TargetRun
+from batchclf.models.bundle import Bundle
+from batchclf.models.runtime.precision import PrecisionCheck
+from batchclf.models.runtime.runtimes import Runtime, open_runtime
+from batchclf.scoring.batches import files_per_block
+from batchclf.scoring.decoder import DecodeSetup
+from batchclf.scoring.model_run import ComparedRuntime, ModelRun
+from batchclf.scoring.pool import DecodePool, folder_prefix
+from batchclf.scoring.processes import WorkerProcesses
+from batchclf.scoring.stream import StreamTimes, blocks_of, count_unchanged, score_blocks, score_split
+from batchclf.storage.run.journal import JournalEntry, JournalHead
+
+COMPARED_IMAGES = 250
+"""Images of a directory that are also scored with float32 where less precision was asked for; of a split all are."""
+
+
+def score_targets(
+    targets: Mapping[str, SplitTarget | DirectoryTarget],
+    bundle: Bundle,
+    settings: ScoreSettings,
+    folder: Path,
+    watcher: Watcher,
+    *,
+    deadline: Deadline = NO_DEADLINE,
+) -> list[TargetRecord]:
+    """Score splits and directories by their names, in the order of these, and write their rows into `folder`.
+
+    A directory that is not there or holds no image has a record with nothing scored. Once the deadline has passed the
+    target under way and those after it are left incomplete. Raises ModelError where a split's classes or shape are not
+    the model's, NothingToScoreError where no target has an image that can be read, and DeadlineError where the deadline
+    has passed before the first.
+    """
+    splits = [target for target in targets.values() if isinstance(target, SplitTarget)]
+    for split in splits:
+        _check_split(split, bundle)
+    records = []
+    with ExitStack() as stack:
+        # Of a directory it is not known beforehand how many images it holds.
+        compared = sum(len(each.split.images) for each in splits) or COMPARED_IMAGES
+        scorer = _open(stack, bundle, settings, watcher, compared=compared)
+        results = stack.enter_context(Results(folder, bundle.info.class_names, settings, watcher))
+        for name, each in sorted(targets.items()):
+            results.next_target()
+            scoring = _Scoring(scorer, results, bundle, settings, deadline)
+            if isinstance(each, SplitTarget):
+                records.append(_split_record(name, each, scoring))
+            else:
+                records.append(_directory_record(name, each, scoring))
+        results.finish()
+    if not any(record.scored for record in records):
+        if not all(record.complete for record in records):
+            raise DeadlineError(
+                "the deadline passed before the first image was scored",
+                hint="give a later --deadline, or train the model beforehand",
+            )
+        found = "; ".join(_nothing(record) for record in records)
+        raise NothingToScoreError(f"there is no image to score: {found}", hint=IMAGE_HINT)
+    return records
+
+
+def _nothing(record: TargetRecord) -> str:
+    if not record.found:
+        return (
+            f"{record.split}: {record.source} has no files" if record.labels.startswith("no labels") else record.labels
+        )
+    return f"{record.split}: of {record.found:,} files in {record.source} {record.skipped:,} images could not be read"
+
+
+@dataclass(frozen=True, eq=False)
+class _Scoring:
+    """What it takes to score one of several targets."""
+
+    scorer: Scorer
+    results: Results
+    bundle: Bundle
+    settings: ScoreSettings
+    deadline: Deadline
+
+
+def _split_record(name: str, target: SplitTarget, of: _Scoring) -> TargetRecord:
+    scorer, info = of.scorer, of.bundle.info
+    run = TargetRun(scorer, of.results, name, f"the {name} split", deadline=of.deadline)
+    scorer.watcher.say(f"scoring {run.name}: labels of the data set")
+    block = files_per_block(scorer.model.batch_size, info.input_shape)
+    blocks = score_split(target.split, scorer.model, info.class_names, block, cache=scorer.cache, times=run.times)
+    run.write(blocks, len(target.split.images))
+    return run.record("split", target.dataset, "labels of the data set", may_be_empty=not run.complete)
+
+
+def _directory_record(name: str, target: DirectoryTarget, of: _Scoring) -> TargetRecord:
+    """Score a directory of a job."""
+    scorer, info, source = of.scorer, of.bundle.info, str(target.root)
+    run = TargetRun(scorer, of.results, name, f"{name} ({source})", deadline=of.deadline)
+    try:
+        check_folder(target.root)
+    except DataError as error:
+        scorer.watcher.say(f"{run.name}: nothing to score: {error.message}")
+        return run.record("directory", source, error.message, may_be_empty=True)
+    follow = target.selection.follow_symlinks
+    rule = label_rule(target.root, target.labels, info.class_names, follow_symlinks=follow)
+    scorer.watcher.say(f"scoring {run.name}: {rule.sentence}")
+    with _pool(target, of.bundle, of.settings, scorer) as pool:
+        _write_files(run, _files(target, rule, of.bundle, scorer, run.times), pool, rule, scorer)
+    return run.record("directory", source, rule.sentence, may_be_empty=True)
+
+
+def _pool(
+    target: DirectoryTarget,
+    bundle: Bundle,
+    settings: ScoreSettings,
+    scorer: Scorer,
+    processes: WorkerProcesses | None = None,
+) -> DecodePool:
+    """Open what decodes the images of a directory."""
+    info = bundle.info
+    setup = DecodeSetup(folder_prefix(target.root), info.input_shape, info.color_mode, settings.resize)
+    return DecodePool(setup, settings.workers, cache=scorer.cache, processes=processes, say=scorer.watcher.say)
+
+
+def _files(
+    target: DirectoryTarget, rule: LabelRule, bundle: Bundle, scorer: Scorer, times: StreamTimes
+) -> Iterator[list[Found]]:
+    """List the files of a directory, block by block."""
+    block = files_per_block(scorer.model.batch_size, bundle.info.input_shape)
+    return blocks_of(select(target.root, rule, target.selection), block, times)
+
+
+def _write_files(
+    run: TargetRun, files: Iterator[list[Found]], pool: DecodePool, rule: LabelRule, scorer: Scorer
+) -> None:
+    """Score files and write their rows; say which labels have found no file."""
+    run.write(score_blocks(files, pool, scorer.model, cache=scorer.cache, times=run.times), None)
+    if unmatched := rule.unmatched():
+        scorer.watcher.say(unmatched)
+
+
+def score_directory(
+    target: DirectoryTarget,
+    rule: LabelRule,
+    bundle: Bundle,
+    settings: ScoreSettings,
+    folder: Path,
+    watcher: Watcher,
+    *,
+    head: JournalHead,
+    kept: Sequence[JournalEntry] = (),
+    processes: WorkerProcesses | None = None,
+) -> TargetRecord:
+    """Score the images under a folder and write their rows into `folder`, with a journal so that it can be resumed.
+
+    `kept` is what a killed run has written there: what has not changed since stays, all after that is scored.
+    `processes` may have been started before. Raises NothingToScoreError where there is no image that can be read,
+    RunError where found = scored + skipped + excluded does not hold.
+    """
+    source = str(target.root.resolve())
+    watcher.say(f"scoring {source}: {rule.sentence}")
+    with ExitStack() as stack:
+        scorer = _open(stack, bundle, settings, watcher, compared=COMPARED_IMAGES)
+        pool = stack.enter_context(_pool(target, bundle, settings, scorer, processes))
+        times = StreamTimes()
+        kept, files = _still_kept(kept, _files(target, rule, bundle, scorer, times), pool, watcher)
+        names = bundle.info.class_names
+        results = stack.enter_context(Results(folder, names, settings, watcher, head=head, kept=kept))
+        run = TargetRun(scorer, results, "", source, times)
+        _write_files(run, files, pool, rule, scorer)
+        record = run.record("directory", source, rule.sentence)
+        results.finish()
+    return record
+
+
+def _open(stack: ExitStack, bundle: Bundle, settings: ScoreSettings, watcher: Watcher, *, compared: int) -> Scorer:
+    check = PrecisionCheck() if settings.precision != "f32" else None
+
+    def runtime() -> Runtime:
+        if check is None:
+            return open_runtime(bundle, settings.runtime)
+        reduced = open_runtime(bundle, settings.runtime, precision=settings.precision)
+        return ComparedRuntime(reduced, lambda: open_runtime(bundle, settings.runtime), check, compared)
+
+    # Loading the runtime's library takes as long as decoding a thousand images; they go side by side.
+    opening = stack.enter_context(ThreadPoolExecutor(1, "open-runtime")).submit(runtime)
+    cache = open_cache(bundle, settings, say=watcher.say)
+    if cache is not None:
+        stack.callback(cache.close)
+    model = ModelRun(opening.result, settings.images_a_batch(bundle), say=watcher.say)
+    return Scorer(model, cache, watcher, check)
+
+
+def _check_split(target: SplitTarget, bundle: Bundle) -> None:
+    names, shape = bundle.info.class_names, bundle.info.input_shape
+    if target.class_names != names:
+        raise ModelError(
+            f"the model {bundle.path} has the classes {', '.join(names)}; "
+            f"{target.dataset} has {', '.join(target.class_names)}",
+            hint="give a model that was trained on this data set, or train one",
+        )
+    if target.split.images.shape[1:] != shape:
+        raise ModelError(
+            f"the model {bundle.path} takes images of {shape}; those of {target.dataset} are "
+            f"{target.split.images.shape[1:]} (height, width, channels)",
+            hint="give a model that was trained on this data set, or train one",
+        )
+
+
+def _still_kept(
+    kept: Sequence[JournalEntry], files: Iterator[list[Found]], pool: DecodePool, watcher: Watcher
+) -> tuple[Sequence[JournalEntry], Iterator[list[Found]]]:
+    """Find out which of the blocks that a killed run has written still hold, and the blocks to score after them."""
+    if not kept:
+        return kept, files
+    watcher.say(f"reading the {kept[-1].found:,} files again that were through, to see whether any has changed")
+    same, files = count_unchanged(files, [bytes.fromhex(entry.digest) for entry in kept], pool)
+    if same < len(kept):
+        through = kept[same - 1].found if same else 0
+        watcher.say(f"an image, or the list of files, has changed; scoring again from file {through + 1:,} on")
+    return kept[:same], files

@@ -1,0 +1,127 @@
+"""Score one target into the files of a run directory, and account for every image."""
+
+import time
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from batchclf.core.progress import Watcher
+from batchclf.core.records.run import PrecisionRecord, TargetRecord
+from batchclf.errors import NothingToScoreError, RunError
+from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
+from batchclf.jobs.score.run_files import Counts, Results
+from batchclf.models.runtime.precision import PrecisionCheck
+from batchclf.scoring.cache import ScoreCache
+from batchclf.scoring.model_run import ModelRun
+from batchclf.scoring.stream import Block, StreamTimes
+
+MOST_FOLDERS = 10_000
+"""With more folders than that nobody means classes by them; they are not counted then."""
+
+IMAGE_HINT = "images are files that end in .png, .jpg, .jpeg, .bmp, .gif, .webp, .tif or .tiff"
+
+
+@dataclass(frozen=True, eq=False)
+class Scorer:
+    """What every target of a run is scored with; `check` compares with float32 where less precision was asked for."""
+
+    model: ModelRun
+    cache: ScoreCache | None
+    watcher: Watcher
+    check: PrecisionCheck | None
+
+
+class TargetRun:
+    """The scoring of one target: writes its blocks, and says what came of them."""
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        results: Results,
+        split: str,
+        name: str,
+        times: StreamTimes | None = None,
+        deadline: Deadline = NO_DEADLINE,
+    ) -> None:
+        self.complete = True
+        self._deadline = deadline
+        self.times = times or StreamTimes()
+        self.name = name
+        self._scorer = scorer
+        self._results = results
+        self._split = split
+        self._started = time.perf_counter()
+        self._model_before = scorer.model.seconds
+        if scorer.check is not None:
+            scorer.check.clear()
+
+    def write(self, blocks: Generator[Block, None, None], total: int | None) -> None:
+        """Take block after block from the stream and write it, until the deadline; `total` is the number of files, if
+        it is known.
+        """
+        with self._scorer.watcher.progress(f"scoring {self.name}", total) as advance, closing(blocks):
+            advance(self._results.counts.found)
+            while self._goes_on(total):
+                block = next(blocks, None)
+                if block is None:
+                    break
+                before = time.perf_counter()
+                self._results.write(block, self._split)
+                self.times.write += time.perf_counter() - before
+                advance(block.found)
+
+    def _goes_on(self, total: int | None) -> bool:
+        self.complete = not self._deadline.passed or self._results.counts.found == total
+        return self.complete
+
+    def record(
+        self, kind: Literal["split", "directory"], source: str, labels: str, *, may_be_empty: bool = False
+    ) -> TargetRecord:
+        """Account for every file; raises RunError, and NothingToScoreError unless it may be empty."""
+        counts, times, check = self._results.counts, self.times, self._scorer.check
+        times.model = self._scorer.model.seconds - self._model_before
+        record = TargetRecord(
+            split=self._split,
+            kind=kind,
+            source=source,
+            labels=labels,
+            found=counts.found,
+            scored=counts.scored,
+            skipped=counts.skipped,
+            excluded=counts.excluded.total(),
+            seconds=round(time.perf_counter() - self._started, 3),
+            cached=times.cached,
+            precision=None if check is None else PrecisionRecord(check.images, check.changed, check.largest),
+            timings={name: round(value, 3) for name, value in asdict(times).items() if name != "cached"},
+            complete=self.complete,
+            folders=_by_folder(counts) if kind == "directory" and not self._results.resumed else {},
+        )
+        _account(record, self.name, counts, self._scorer.watcher, may_be_empty=may_be_empty)
+        if check is not None and check.images:
+            self._scorer.watcher.say(f"precision: {check.sentence}")
+        return record
+
+
+def _by_folder(counts: Counts) -> dict[str, int]:
+    return dict(sorted(counts.folders.items())) if len(counts.folders) <= MOST_FOLDERS else {}
+
+
+def _account(record: TargetRecord, name: str, counts: Counts, watcher: Watcher, *, may_be_empty: bool) -> None:
+    excluded = "; ".join(f"{count:,} {reason}" for reason, count in sorted(counts.excluded.items()))
+    line = (
+        f"{name}: found {record.found:,} = scored {record.scored:,} + skipped {record.skipped:,} "
+        f"+ excluded {record.excluded:,}" + (f" ({excluded})" if excluded else "")
+    )
+    if record.found != record.scored + record.skipped + record.excluded:
+        raise RunError(f"the files do not add up: {line}", hint="this is a fault in batchclf; report it with the log")
+    watcher.say(line + (f"; {record.cached:,} scores come from the cache" if record.cached else ""))
+    if not record.complete:
+        watcher.say(f"{name}: the deadline passed, so it is not complete")
+    if not record.scored and not may_be_empty:
+        why = f"; the first: {counts.first_skip}" if counts.first_skip else ""
+        raise NothingToScoreError(
+            f"there is no image to score in {name}: found {record.found:,} files, {record.skipped:,} images could "
+            f"not be read, {record.excluded:,} files are excluded" + (f" ({excluded})" if excluded else "") + why,
+            hint=IMAGE_HINT,
+        )

@@ -1,0 +1,1 @@
+"""Setup: to be said in a line."""

@@ -1,0 +1,255 @@
+"""Check a job's model, data and folders, without training, scoring or fetching."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from batchclf.core.types import ImageRef
+from batchclf.data.catalog import load_dataset
+from batchclf.data.class_folders import read_class_map
+from batchclf.data.discovery import check_folder
+from batchclf.data.labels import LabelRule, label_rule
+from batchclf.data.providers import DATA_DIR_VARIABLE, OFFLINE_VARIABLE
+from batchclf.data.selection import select
+from batchclf.errors import BatchclfError, DataError
+from batchclf.jobs.config.data_options import input_not_used
+from batchclf.jobs.config.load import Job
+from batchclf.jobs.config.placeholders import is_dated
+from batchclf.jobs.config.settings import DirectoryTarget
+from batchclf.jobs.config.toml_lines import Keys
+from batchclf.jobs.run.job_run import will_train
+from batchclf.models.bundle import load_bundle
+from batchclf.models.runtime.runtimes import open_runtime
+from batchclf.training.plan import DEFAULT_RECIPE
+from batchclf.training.recipes.custom import find_recipe
+
+State = Literal["ok", "warning", "error"]
+EXTRAS = {"train": ("tensorflow", "tf2onnx", "onnx"), "openvino": ("openvino",), "parquet": ("pyarrow",)}
+"""The extras that a job may need, with the modules that they bring."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found about some keys of the job file; `hint` says what to do."""
+
+    topic: str
+    state: State
+    message: str
+    keys: Keys = ()
+    hint: str = ""
+
+
+def of_error(topic: str, error: BatchclfError, keys: Keys) -> Found:
+    """Turn an error into what was found."""
+    return Found(topic, "error", error.message, keys, error.hint or "correct the path, or what lies there")
+
+
+def needed_extras(job: Job) -> dict[str, Keys]:
+    """Name the extras of the package that a job needs, each with the keys that say so."""
+    scoring = job.spec.scoring
+    needs: dict[str, Keys] = {}
+    if job.spec.data is not None and job.spec.model.bundle is None:
+        needs["train"] = ("model",)
+    if scoring.runtime == "tensorflow":
+        needs["train"] = ("scoring", "runtime")
+    if will_train(job):
+        needs["train"] = ("model",)
+    if scoring.precision == "bf16":
+        needs["openvino"] = ("scoring", "precision")
+    if "parquet" in scoring.format:
+        needs["parquet"] = ("scoring", "format")
+    return needs
+
+
+def check_packages(job: Job) -> Iterator[Found]:
+    """Check that the packages which the job needs are installed."""
+    for extra, keys in needed_extras(job).items():
+        missing = [module for module in EXTRAS[extra] if find_spec(module) is None]
+        if not missing:
+            yield Found("packages", "ok", f"the extra {extra} is installed")
+            continue
+        now = extra != "train" or will_train(job) or keys == ("scoring", "runtime")
+        yield Found(
+            "packages",
+            "error" if now else "warning",
+            f"the job needs the extra {extra}{'' if now else ' once its model is to be trained anew'}: "
+            f"{', '.join(missing)} is not installed",
+            keys,
+            f"pip install 'batchclf[{extra}]'",
+        )
+
+
+def check_model(job: Job) -> tuple[tuple[str, ...] | None, list[Found]]:
+    """Give the classes of the model that the job will load, None where it trains one or cannot, and what was found."""
+    keys: Keys = ("model", "bundle") if job.spec.model.bundle else ("model",)
+    scoring = job.spec.scoring
+    found = []
+    if scoring.precision == "bf16" and scoring.runtime != "onnx":
+        what = "precision bf16 does not go with the runtime tensorflow"
+        found.append(Found("model", "error", what, ("scoring", "precision"), "take one of the two keys away"))
+    if will_train(job):
+        why = "retrain = true" if job.spec.model.retrain else f"there is none yet at {job.bundle}"
+        found.append(_recipe(job, why))
+        if (trouble := why_not_writable(job.bundle.parent)) is not None:
+            found.append(Found("model", "error", f"the model cannot be kept: {trouble}", keys, "correct its rights"))
+        return None, found
+    try:
+        bundle = load_bundle(job.bundle)
+        # TensorFlow takes seconds to load; a package that is missing is told by itself.
+        if scoring.runtime == "onnx" and (scoring.precision == "f32" or find_spec("openvino") is not None):
+            open_runtime(bundle, "onnx", precision=scoring.precision)
+    except BatchclfError as error:
+        return None, [*found, of_error("model", error, keys)]
+    info = bundle.info
+    if job.spec.data is not None:
+        for key, sentence in input_not_used(job.spec.data, info.input_shape, info.color_mode):
+            found.append(Found("data", "warning", sentence, ("data", key), "take the key away, or train again"))
+    what = f"{job.bundle}: {info.origin}, {len(info.class_names)} classes, of {info.created}"
+    return info.class_names, [*found, Found("model", "ok", what)]
+
+
+def _recipe(job: Job, why: str) -> Found:
+    """Look for the recipe; the module of one's own is imported, which runs its code, and nothing is built."""
+    if job.base is not None:
+        if job.base.exists():
+            return Found("model", "ok", f"{job.base} will be fine-tuned: {why}")
+        return Found("model", "error", f"there is no base at {job.base}", ("model", "base"), "correct the path")
+    name = job.spec.model.recipe or DEFAULT_RECIPE
+    try:
+        find_recipe(name, [job.path.resolve().parent])
+    except BatchclfError as error:
+        return of_error("model", error, ("model", "recipe"))
+    return Found("model", "ok", f"recipe {name} will be trained: {why}")
+
+
+def check_data(job: Job, classes: tuple[str, ...] | None) -> tuple[tuple[str, ...] | None, list[Found]]:
+    """Check that the data set is on this machine, or what stands in its class folders; images are not read.
+
+    `classes` are those of the model. Gives the classes of the data, None where they are not known, and what was found.
+    """
+    data = job.spec.data
+    if data is None:
+        return None, []
+    if data.dataset is None:
+        names, found = _class_folders(job.directory or Path(), data.test_share)
+        keys: Keys = ("data", "directory")
+    else:
+        names, found = _data_set(job, data.dataset)
+        keys = ("data", "dataset")
+    if names is not None and classes is not None and (strangers := [name for name in names if name not in classes]):
+        what = f"the data has the class '{strangers[0]}', which the model has not ({', '.join(classes)})"
+        found.append(Found("data", "error", what, keys, "train again (retrain = true), or name another model or data"))
+    return names, found
+
+
+def _data_set(job: Job, name: str) -> tuple[tuple[str, ...] | None, list[Found]]:
+    offline = os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
+    named = job.data_dir is not None or bool(os.environ.get(DATA_DIR_VARIABLE))
+    try:
+        with _offline():
+            dataset = load_dataset(name, data_dir=job.data_dir, say=lambda _: None)
+    except DataError as error:
+        keys: Keys = ("data", "dataset") if job.data_dir is None else ("data", "data_dir")
+        if offline or named:
+            return None, [of_error("data", error, keys)]
+        what = f"{name} is not on this machine; the first run will fetch it"
+        return None, [Found("data", "warning", what, keys, f"fetch it now: batchclf data fetch {name}")]
+    return dataset.class_names, [Found("data", "ok", dataset.origin)]
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Keep the providers from fetching."""
+    before = os.environ.get(OFFLINE_VARIABLE)
+    os.environ[OFFLINE_VARIABLE] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[OFFLINE_VARIABLE]
+        else:
+            os.environ[OFFLINE_VARIABLE] = before
+
+
+def _class_folders(root: Path, test_share: float | None) -> tuple[tuple[str, ...] | None, list[Found]]:
+    keys: Keys = ("data", "directory")
+    try:
+        check_folder(root)
+        split = [root / name for name in ("train", "test")]
+        bases = split if all(base.is_dir() for base in split) else [root]
+        names = tuple(sorted({name for base in bases for name in _classes_in(base)}))
+    except DataError as error:
+        return None, [of_error("data", error, keys)]
+    except OSError as error:
+        what = f"{error.filename} cannot be listed: {error.strerror}"
+        return None, [Found("data", "error", what, keys, "correct its rights")]
+    if len(names) < 2:
+        what = f"{root} has {len(names)} class folder(s); a classifier needs at least two"
+        hint = "lay the images out as CLASS/*.png, or as train/CLASS/*.png and test/CLASS/*.png"
+        return None, [Found("data", "error", what, keys, hint)]
+    found = [Found("data", "ok", f"{root}: {len(names)} class folders")]
+    if len(bases) > 1 and test_share is not None:
+        what = f"data.test_share is not used, since there are train/ and test/ in {root}"
+        found.append(Found("data", "warning", what, ("data", "test_share"), "take the key away"))
+    return names, found
+
+
+def _classes_in(base: Path) -> list[str]:
+    mapping = read_class_map(base) or read_class_map(base.parent) or {}
+    with os.scandir(base) as entries:
+        return [mapping.get(entry.name, entry.name) for entry in entries if entry.is_dir() and entry.name[0] != "."]
+
+
+def check_directories(job: Job, classes: tuple[str, ...] | None, raw: dict[str, Any]) -> Iterator[Found]:
+    """Check that the folders to score are there and hold an image, and what gives labels.
+
+    `classes` are those of the model or, before it is trained, of the data; `raw` is the job file with its placeholders.
+    """
+    for name, target in job.directories.items():
+        topic, keys = f"directory {name}", ("scoring", "directories", name)
+        if is_dated(raw["scoring"]["directories"][name]["path"]) and not os.path.lexists(target.root):
+            what = f"the folder of this night is not there yet: {target.root}"
+            hint = "it must be there when the job runs; otherwise the alarm no-images is raised"
+            yield Found(topic, "warning", what, (*keys, "path"), hint)
+            continue
+        try:
+            check_folder(target.root)
+        except DataError as error:
+            yield of_error(topic, error, (*keys, "path"))
+            continue
+        try:
+            yield _directory(topic, keys, target, classes)
+        except BatchclfError as error:
+            yield of_error(topic, error, (*keys, "labels"))
+        except OSError as error:
+            what = f"{error.filename} cannot be read: {error.strerror}"
+            yield Found(topic, "error", what, (*keys, "path"), "correct its rights")
+
+
+def _directory(topic: str, keys: Keys, target: DirectoryTarget, classes: tuple[str, ...] | None) -> Found:
+    """Look for one image and for labels; raises what `label_rule` and `select` do."""
+    chosen = target.selection
+    if classes is None:
+        rule = LabelRule(None, "labels are not known before the model is")
+    else:
+        rule = label_rule(target.root, target.labels, classes, follow_symlinks=chosen.follow_symlinks)
+    if any(isinstance(each, ImageRef) for each in select(target.root, LabelRule(None, ""), chosen)):
+        return Found(topic, "ok", f"{target.root}: {rule.sentence}")
+    what = f"{target.root} holds no image that would be scored"
+    return Found(topic, "warning", what, (*keys, "path"), "put images there, or correct glob")
+
+
+def why_not_writable(folder: Path) -> str | None:
+    """Say why no file can be made in a folder, or in the nearest one above that is there; None where one can."""
+    above = folder
+    while not os.path.lexists(above) and above != above.parent:
+        above = above.parent
+    if not above.is_dir():
+        return f"{above} is not a folder"
+    if not os.access(above, os.W_OK | os.X_OK):
+        return f"{above} may not be written"
+    return None

@@ -1,0 +1,1 @@
+"""Onnx graph: to be said in a line."""

@@ -1,0 +1,1 @@
+"""Runtime: to be said in a line."""

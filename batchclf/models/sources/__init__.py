@@ -1,0 +1,1 @@
+"""Sources: to be said in a line."""

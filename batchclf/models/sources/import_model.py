@@ -1,0 +1,170 @@
+"""Make a bundle of a model that was trained elsewhere."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf import atomic
+from batchclf.core.types import ColorMode, Say
+from batchclf.errors import ModelError, UsageError
+from batchclf.models.bundle import (
+    BUNDLE_FORMAT,
+    IMPORTED,
+    ONNX_FILE,
+    Bundle,
+    BundleInfo,
+    check_replaceable,
+    file_digests,
+    is_bundle,
+    load_bundle,
+    write_info,
+)
+from batchclf.models.onnx_graph import graph as onnx_graph
+from batchclf.models.onnx_graph.batch import one_image_at_a_time, takes_one_image
+from batchclf.models.onnx_graph.export import DYNAMIC_BATCH, TOLERANCE, write_graph
+from batchclf.models.preprocessing import Layout, Preprocessing, prepare, to_probabilities
+from batchclf.models.sources.infer_preprocessing import ImportOptions, settle_input, settle_output, settle_scale
+from batchclf.models.sources.open import Original, open_original
+
+NOISE_IMAGES = 24
+IMPORT_TOLERANCE = 1e-4
+"""Of a probability. Deep networks come near it by rounding alone: EfficientNetB0 differed by 1.1e-5 from its graph."""
+
+HALF_TOLERANCE = 5e-3
+"""For models that compute with 16 bits, which differ from themselves where ONNX Runtime rounds in another order."""
+
+Sample = tuple[NDArray[np.uint8], NDArray[np.int64]]
+ReadSample = Callable[[tuple[int, int, int], ColorMode], Sample]
+"""Reads real images at an input shape: (n, height, width, channels) uint8, and their class indices, -1 unknown."""
+
+
+def import_model(
+    path: Path, options: ImportOptions, out: Path, *, say: Say, read_sample: ReadSample | None = None
+) -> Bundle:
+    """Write the bundle of a Keras file, SavedModel folder or ONNX file to `out`, replacing a bundle there.
+
+    The bundle's graph is checked against the model itself on made images and on those of `read_sample`. Raises
+    UsageError for options that are missing or do not fit the model, ModelError where the model cannot be loaded or
+    is no image classifier, or the graph gives other answers; then nothing is written.
+    """
+    check_replaceable(out)
+    if is_bundle(path):
+        raise UsageError(f"{path} is a model bundle already", hint="score with it: batchclf score DIR --model BUNDLE")
+    original = open_original(path)
+    steps, graph = _steps(original, options, say)
+    parameters = original.parameters()
+    images = sample_images(steps.input_shape)
+    labels = np.full(len(images), -1)
+    if read_sample is not None:
+        real, real_labels = read_sample(steps.input_shape, steps.color_mode)
+        images, labels = np.concatenate([images, real]), np.concatenate([labels, real_labels])
+    answers = original.run(prepare(images, steps))
+    units = answers.reshape(len(answers), -1)
+    steps = replace(steps, output=settle_output(units, onnx_graph.last_operation(graph.graph), options, say))
+    _tell_accuracy(units, labels, steps, say)
+    with atomic.new_folder(out) as folder:
+        difference = _write_graph(graph, steps, folder / ONNX_FILE, images, answers, say)
+        if original.kept is not None:
+            _copy(path, folder / original.kept)
+        info = BundleInfo(
+            format=BUNDLE_FORMAT,
+            class_names=options.class_names,
+            preprocessing=steps,
+            recipe=IMPORTED,
+            settings={"source": path.name, "kind": original.kind},
+            parameters=parameters,
+            history={},
+            training_data=None,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions=_versions(original),
+            onnx_difference=difference,
+            original=original.kept,
+            files=file_digests(folder),
+        )
+        write_info(folder, info)
+    more = "" if difference <= TOLERANCE else f"; that is more than {TOLERANCE:.0e}, which most models keep to"
+    say(f"checked on {len(images)} images: the graph and the model agree within {difference:.1e}{more}")
+    say(f"wrote the model bundle {out} ({info.parameters:,} parameters, {len(info.class_names)} classes)")
+    return load_bundle(out)
+
+
+def sample_images(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Make images to compare answers on: (n, *shape) uint8; black, gray, white, ramps of brightness, and noise."""
+    height, width, _ = shape
+    random = np.random.default_rng(0)
+    noise = random.integers(0, 256, (NOISE_IMAGES, *shape), np.uint8)
+    # Noise alone keeps every mean at gray; darker and brighter noise reaches other values.
+    noise[::3] //= 4
+    noise[1::3] = 255 - noise[1::3] // 4
+    plain = [np.full(shape, value) for value in (0, 128, 255)]
+    across = np.linspace(0, 255, width)[None, :, None]
+    down = np.linspace(255, 0, height)[:, None, None]
+    ramps = [np.broadcast_to(ramp, shape) for ramp in (across, down)]
+    return np.concatenate([np.array([*plain, *ramps]).astype(np.uint8), noise])
+
+
+def _steps(original: Original, options: ImportOptions, say: Say) -> tuple[Preprocessing, Any]:
+    """Settle what goes in; also gives the model's own graph."""
+    # Keras keeps the channels last unless told otherwise; ONNX graphs come from everywhere.
+    usual: Layout | None = None if original.kept is None else "channels-last"
+    shape, color, layout = settle_input(original.input, options, usual_layout=usual)
+    height, width, _ = shape
+    say(f"model: {original.kind}, {height}x{width} {color}, {layout}")
+    try:
+        steps = Preprocessing(shape, color, options.channel_order, layout, mean=options.mean, std=options.std)
+    except ValueError as error:
+        raise UsageError(str(error), hint="check --channel-order, --mean and --std") from error
+    graph = original.graph(steps.model_shape)
+    scale = settle_scale(original.input, options, onnx_graph.own_range(graph.graph), say)
+    return replace(steps, scale=scale), graph
+
+
+def _write_graph(
+    graph: Any, steps: Preprocessing, path: Path, images: NDArray[np.uint8], answers: NDArray[np.floating], say: Say
+) -> float:
+    """Write the graph; one for a single image that cannot be opened for a batch is run on each image in turn."""
+    tolerance = HALF_TOLERANCE if onnx_graph.computes_in_half(graph.graph) else IMPORT_TOLERANCE
+    single = one_image_at_a_time(graph) if takes_one_image(graph) else None
+    try:
+        return write_graph(graph, steps, path, images, answers, tolerance=tolerance)
+    except ModelError:
+        if single is None:
+            raise
+    rows = answers.reshape(len(answers), -1)
+    difference = write_graph(single, steps, path, images, rows, tolerance=tolerance)
+    say(f"note: the model takes one image at a time, which is slower; {DYNAMIC_BATCH}")
+    return difference
+
+
+def _tell_accuracy(units: NDArray[np.floating], labels: NDArray[np.int64], steps: Preprocessing, say: Say) -> None:
+    known = labels >= 0
+    if known.any():
+        right = int((to_probabilities(units, steps.output).argmax(axis=1) == labels)[known].sum())
+        say(f"of {int(known.sum())} sample images with a label {right} are predicted right")
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        shutil.copyfile(source, target)
+
+
+def _versions(original: Original) -> dict[str, str]:
+    names = ["batchclf", "numpy", "onnx", "onnxruntime"]
+    if original.kept is not None:
+        names += ["tensorflow", "keras", "tf2onnx"]
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,257 @@
+"""Keras models and SavedModels: load them, run them, turn them into ONNX graphs. All that needs TensorFlow."""
+
+import logging
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf.errors import ModelError
+from batchclf.models.bundle import H5_FILE, KERAS_FILE, SAVED_MODEL_FOLDER
+from batchclf.models.onnx_graph.graph import subgraphs
+from batchclf.models.onnx_graph.names import with_stable_names
+from batchclf.models.onnx_graph.reshape import fix_reshapes
+from batchclf.models.sources.infer_preprocessing import ModelInput
+from batchclf.models.sources.open import H5_SUFFIXES, one_of_each
+
+OPSET = 18
+_SIGNATURE = "serving_default"
+
+
+def quieten() -> None:
+    """Switch off what TensorFlow prints as it starts, before it or Keras is imported, and oneDNN's convolutions on.
+
+    TensorFlow has them on by itself for some processors only; on others they train a network in two thirds of the time.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
+def tensorflow_or_error() -> Any:
+    """Import TensorFlow with its start-up chatter off; raises ModelError where it is not installed."""
+    quieten()
+    try:
+        import tensorflow
+    except ImportError as error:
+        raise ModelError(
+            f"TensorFlow is needed for this and cannot be imported ({error})",
+            hint="install it with: pip install 'batchclf[train]'",
+        ) from error
+    return tensorflow
+
+
+class TensorflowModel:
+    """A model that TensorFlow runs: `call` takes (n, *shape) of the input's dtype and gives (n, units)."""
+
+    def __init__(self, kind: str, kept: str, call: Callable[[Any], Any], source: ModelInput, parameters: int) -> None:
+        self.kind, self.input = kind, source
+        self.kept: str | None = kept
+        self._call, self._parameters = call, parameters
+        self._functions: dict[tuple[int, ...], Any] = {}
+
+    def run(self, inputs: NDArray[Any]) -> NDArray[np.floating]:
+        """Answer for (n, *shape) inputs; raises ModelError, and MemoryError where the memory does not suffice."""
+        tf = tensorflow_or_error()
+        try:
+            outputs = self._function(inputs.shape[1:])(tf.constant(inputs.astype(self.input.dtype)))["output"]
+        except tf.errors.ResourceExhaustedError as error:
+            raise MemoryError(str(error)) from error
+        except Exception as error:  # Keras and TensorFlow raise nearly anything for a shape that does not fit
+            raise ModelError(
+                f"the model cannot answer for inputs of shape {inputs.shape}: {error}",
+                hint="check --input-size, --color and --layout",
+            ) from error
+        answers: NDArray[np.floating] = outputs.numpy()
+        return answers
+
+    def graph(self, shape: tuple[int, ...]) -> Any:
+        """Give the ONNX model that takes images of this shape, the same for the same weights, byte for byte.
+
+        Raises ModelError where tf2onnx cannot make it.
+        """
+        import tf2onnx
+
+        # It logs tracebacks of optimizations that it then leaves out; what fails is told here.
+        logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
+        function = self._function(shape)
+        try:
+            model, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=OPSET)
+        except Exception as error:  # tf2onnx raises nearly anything for operations that it does not know
+            raise ModelError(
+                f"the model cannot be turned into an ONNX graph: {error}",
+                hint="replace the layers named above by ones that ONNX knows, or import an ONNX export of the model",
+            ) from error
+        _keep_captured(model.graph, function.get_concrete_function().graph.captures)
+        _check_operations(model.graph)
+        fix_reshapes(model.graph)
+        return with_stable_names(model)
+
+    def parameters(self) -> int:
+        """Count its parameters."""
+        return self._parameters
+
+    def _function(self, shape: tuple[int, ...]) -> Any:
+        if shape not in self._functions:
+            tf = tensorflow_or_error()
+            signature = [tf.TensorSpec((None, *shape), self.input.dtype, name="input")]
+
+            @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
+            def answer(inputs: Any) -> dict[str, Any]:
+                return {"output": tf.identity(self._call(inputs))}
+
+            self._functions[shape] = answer
+        return self._functions[shape]
+
+
+def _keep_captured(graph: Any, captures: Any) -> None:
+    """Make constants of what tf2onnx takes for inputs: tensors of Python, such as those of Normalization(mean=…)."""
+    from onnx.numpy_helper import from_array
+
+    values = {inside.name: outside for outside, inside in captures}
+    captured = [each for each in graph.input if each.name in values]
+    for each in captured:
+        graph.initializer.append(from_array(values[each.name].numpy(), each.name))
+        graph.input.remove(each)
+
+
+def _check_operations(graph: Any) -> None:
+    """Raise ModelError where tf2onnx has left operations of TensorFlow in a graph."""
+    from onnx import defs
+
+    nodes = [node for each in subgraphs(graph) for node in each.node]
+    unknown = sorted({node.op_type for node in nodes if not node.domain and not defs.has(node.op_type)})
+    if any("Random" in name for name in unknown):
+        raise ModelError(
+            f"the model draws random numbers ({', '.join(unknown)}): it was exported as it is while it is trained",
+            hint="import the .keras file, or export the model without its layers for augmentation",
+        )
+    if unknown:
+        raise ModelError(
+            f"the model uses operations of TensorFlow that ONNX does not have: {', '.join(unknown)}",
+            hint="replace the layers that use them, or import an ONNX export of the model",
+        )
+
+
+def load_keras(path: Path) -> TensorflowModel:
+    """Load a `.keras` or legacy `.h5` file, as `read_keras` does, to be run.
+
+    Raises ModelError where it cannot be loaded, or has several inputs or outputs.
+    """
+    return keras_model(path, read_keras(path))
+
+
+def read_keras(path: Path) -> Any:
+    """Give the Keras model of a `.keras` or legacy `.h5` file, loaded in safe mode: no code out of the file is run.
+
+    Raises ModelError where it cannot be loaded.
+    """
+    tensorflow_or_error()
+    import keras
+
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises nearly anything on files that are damaged or ask for missing code
+        raise _not_loaded(path, error) from error
+    _compute_in_float32(model)
+    return model
+
+
+def _compute_in_float32(model: Any) -> None:
+    """Let layers of mixed precision compute with the float32 weights that they have; a CPU does that faster, too."""
+    layers = getattr(model, "_flatten_layers", lambda: ())()
+    for layer in [each for each in layers if each.compute_dtype in ("float16", "bfloat16")]:
+        if layer.variable_dtype == "float32":
+            layer.dtype_policy = "float32"
+
+
+def keras_model(path: Path, model: Any) -> TensorflowModel:
+    """Wrap a Keras model that stands, or will stand, at `path`; raises ModelError."""
+    inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
+    if not inputs or not outputs:
+        raise ModelError(
+            f"{path} does not say what its input is",
+            hint="build the model with keras.Input(shape), or call it once on an image, and save it again",
+        )
+    one_of_each(path, [each.name for each in inputs], [each.name for each in outputs])
+    source = ModelInput(inputs[0].name, tuple(inputs[0].shape[1:]), str(inputs[0].dtype))
+    kept = H5_FILE if path.suffix.lower() in H5_SUFFIXES else KERAS_FILE
+
+    def call(values: Any) -> Any:
+        structure = getattr(model, "input", None)
+        if isinstance(structure, dict):
+            values = {next(iter(structure)): values}
+        answer = model(values, training=False)
+        # A model with one output may give it in a list or dictionary.
+        while isinstance(answer, list | tuple | dict):
+            answer = next(iter(answer.values() if isinstance(answer, dict) else answer))
+        return answer
+
+    return TensorflowModel("Keras model", kept, call, source, int(model.count_params()))
+
+
+def load_saved_model(path: Path) -> TensorflowModel:
+    """Load a SavedModel folder and take its signature `serving_default`, or its only one.
+
+    A SavedModel is a program: loading one runs what it says. Raises ModelError where it cannot be loaded, or has
+    several inputs or outputs.
+    """
+    tf = tensorflow_or_error()
+    try:
+        loaded = tf.saved_model.load(str(path))
+    except Exception as error:  # TensorFlow raises nearly anything on damaged folders
+        raise ModelError(
+            f"{path} cannot be loaded as a SavedModel: {_first_line(error)}", hint="export the model again"
+        ) from error
+    signatures = dict(loaded.signatures)
+    name = _SIGNATURE if _SIGNATURE in signatures else next(iter(signatures), "")
+    if not name or (name != _SIGNATURE and len(signatures) > 1):
+        raise ModelError(
+            f"{path} has no signature {_SIGNATURE}; it has {', '.join(signatures) or 'none'}",
+            hint="export it with model.export(FOLDER) of Keras, or with tf.saved_model.save(…, signatures=…)",
+        )
+    signature = signatures[name]
+    inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
+    one_of_each(path, list(inputs), list(outputs))
+    (input_name, spec), output_name = next(iter(inputs.items())), next(iter(outputs))
+    if spec.shape.rank is None or spec.shape.rank < 2 or spec.shape[0] is not None:
+        raise ModelError(
+            f"{path} takes inputs of the shape {spec.shape}; the first axis must be the batch, of open size",
+            hint="export it with a signature whose first size is None",
+        )
+    source = ModelInput(input_name, tuple(spec.shape[1:]), spec.dtype.name)
+    parameters = sum(int(np.prod(each.shape)) for each in signature.variables)
+
+    def call(values: Any, keep: Any = loaded) -> Any:  # without `keep` its variables would be freed
+        return signature(**{input_name: values})[output_name]
+
+    return TensorflowModel("SavedModel", SAVED_MODEL_FOLDER, call, source, parameters)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0]
+
+
+def _not_loaded(path: Path, error: Exception) -> ModelError:
+    text = str(error)
+    elsewhere = "export the model where it was made, with model.export(FOLDER), and import that SavedModel"
+    if "`Lambda` layer" in text:
+        return ModelError(
+            f"{path} cannot be loaded: it has a Lambda layer, whose Python code would have to be run",
+            hint=f"replace it by a layer of Keras, or {elsewhere}",
+        )
+    missing = re.search(r"Could not locate class '([^']+)'|Unknown layer: '?([^'. ]+)", text)
+    if missing is not None:
+        return ModelError(
+            f"{path} cannot be loaded: it needs the class {missing[1] or missing[2]}, which is no part of Keras",
+            hint=elsewhere,
+        )
+    return ModelError(
+        f"{path} cannot be loaded: {_first_line(error)}",
+        hint="check that the file is whole and was saved by this or an older version of Keras",
+    )

@@ -1,0 +1,1 @@
+"""Charts: to be said in a line."""

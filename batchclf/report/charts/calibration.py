@@ -1,0 +1,140 @@
+"""The figures on confidence: reliability diagram, accuracy against coverage, histograms."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf.core.metrics.calibration import CalibrationBin, CoveragePoint
+from batchclf.core.metrics.intervals import Estimate
+from batchclf.core.text import percent
+from batchclf.core.words import counted
+from batchclf.report.charts.canvas import (
+    INK,
+    MUTED,
+    RIGHT,
+    WIDTH,
+    WRONG,
+    Anchor,
+    Chart,
+    Key,
+    Plane,
+    nice_ticks,
+    percent_ticks,
+    value_range,
+)
+
+_HISTOGRAM = {"all": RIGHT, "right": RIGHT, "wrong": WRONG}
+_MARKED = (0.9, 0.99, 0.8, 0.5, 0.95)
+"""The thresholds that are written at the curve, the most wanted first."""
+
+_BEGIN: Anchor = "left"
+_END: Anchor = "right"
+_AT_AXIS = 30.0
+"""A mark so many pixels or less from the axis has its text right of it."""
+
+_TEXT_ROOM = np.array([44.0, 16.0])
+"""Width and height of the text at a mark, in pixels; no two may lie on each other."""
+
+
+def reliability(bins: Sequence[CalibrationBin], before: Sequence[CalibrationBin] = ()) -> str:
+    """Draw accuracy (with interval) against mean confidence for each bin that has images, as inline SVG.
+
+    `before` are the bins without the model's temperature, drawn as a light line beside those with it.
+    """
+    confidences, accuracies = _filled(bins)
+    chart = Chart("reliability", 324 if before else 300)
+    plane = Plane(chart, (50, 42, WIDTH - 14, 290), (0, 1), (0, 1))
+    plane.y_ticks(percent_ticks(0, 1))
+    plane.x_ticks(percent_ticks(0, 1), lines=True)
+    plane.x_label("confidence; height: share of right ones")
+    plane.line([0, 1], [0, 1], MUTED, width=1.2, dash=(5, 3))
+    told = ""
+    if before:
+        old, right = _filled(before)
+        values = [each.value for each in right]
+        plane.line(old, values, MUTED, width=1.0, opacity=0.7)
+        plane.dots(old, values, MUTED, "s", 5)
+        chart.legend([Key("without temperature", MUTED, "s", ()), Key("with it", RIGHT, "o")], WIDTH - 14, 312)
+        told = f" Without temperature: {_pairs(old, values)}"
+    lows, highs = [e.interval.low for e in accuracies], [e.interval.high for e in accuracies]
+    values = [each.value for each in accuracies]
+    plane.whiskers(confidences, lows, highs, RIGHT)
+    plane.dots(confidences, values, RIGHT, "o", 6.5)
+    return chart.svg("Reliability diagram", _pairs(confidences, values) + told)
+
+
+def _filled(bins: Sequence[CalibrationBin]) -> tuple[list[float], list[Estimate]]:
+    """Give mean confidence and accuracy of the bins that have images."""
+    filled = [(each.confidence, each.accuracy) for each in bins if each.confidence is not None and each.accuracy]
+    return [confidence for confidence, _ in filled], [accuracy for _, accuracy in filled]
+
+
+def _pairs(confidences: Sequence[float], values: Sequence[float]) -> str:
+    pairs = zip(confidences, values, strict=True)
+    return "; ".join(f"{percent(confidence)} confidence, {percent(value)} right" for confidence, value in pairs) + "."
+
+
+def coverage(points: Sequence[CoveragePoint]) -> str:
+    """Draw the accuracy (with interval) of the answers used against their share, one point a threshold."""
+    known = [(point, point.accuracy) for point in points if point.accuracy is not None]
+    shares = [point.coverage for point, _ in known]
+    values = [accuracy.value for _, accuracy in known]
+    lows, highs = ([getattr(accuracy.interval, end) for _, accuracy in known] for end in ("low", "high"))
+    chart = Chart("coverage", 300)
+    # The interval of the last few images would flatten all else.
+    low, high = value_range([*values, lows[0], highs[0]])
+    plane = Plane(chart, (50, 42, WIDTH - 14, 290), (0, 1), (low, min(high, 1 + 0.04 * (1 - low))))
+    plane.y_ticks(percent_ticks(*plane.y))
+    plane.x_ticks(percent_ticks(0, 1))
+    plane.x_label("share of the images that is used; height: their accuracy")
+    plane.band(shares, np.maximum(lows, low), np.minimum(highs, plane.y[1]), RIGHT)
+    plane.line(shares, values, RIGHT)
+    _mark(plane, {point.threshold: (point.coverage, accuracy.value) for point, accuracy in known})
+    first, end = known[0], known[-1]
+    fact = (
+        f"{percent(first[1].value)} accuracy on all images; {percent(end[1].value)} on the {percent(end[0].coverage)} "
+        f"with a confidence of {end[0].threshold:g} and more."
+    )
+    return chart.svg("Accuracy against coverage", fact)
+
+
+def _mark(plane: Plane, places: Mapping[float, tuple[float, float]]) -> None:
+    """Write some thresholds at their places on the curve, as far as they have room."""
+    taken: list[NDArray[np.float64]] = []
+    for threshold in (each for each in _MARKED if each in places):
+        share, accuracy = places[threshold]
+        place = plane.at(share, accuracy)[0]
+        # Left of the curve, which falls to the right, unless the axis is there.
+        at_axis = place[0] < plane.left + _AT_AXIS
+        across, anchor = (8.0, _BEGIN) if at_axis else (-8.0, _END)
+        middle = place + np.array([across + np.sign(across) * _TEXT_ROOM[0] / 2, -10.0])
+        if any((np.abs(middle - other) < _TEXT_ROOM).all() for other in taken):
+            continue
+        taken.append(middle)
+        plane.dots([share], [accuracy], RIGHT)
+        plane.text(share, accuracy, f"≥ {threshold:g}", across=across, up=-10, colour=INK, anchor=anchor)
+
+
+def confidence_histogram(kind: str, title: str, counts: Sequence[int], name: str) -> str:
+    """Draw counts in equal bins of confidence from 0 to 1 as inline SVG.
+
+    `kind` is "all", "right" or "wrong" and chooses the colour; `name` tells figures of one page apart. Right
+    and wrong predictions are figures of their own: on the scale of a good model's right ones the wrong ones
+    could not be seen.
+    """
+    chart = Chart(name, 200)
+    most = max(1, *counts)
+    plane = Plane(chart, (50, 42, WIDTH - 14, 190), (0, 1), (0, 1.04 * most))
+    plane.y_ticks([(value, _short(value)) for value in nice_ticks(0, most, 4, integer=True)])
+    edges = np.linspace(0, 1, len(counts) + 1)
+    plane.bars(edges[:-1] + 0.002, edges[1:] - 0.002, counts, _HISTOGRAM[kind])
+    plane.x_ticks(percent_ticks(0, 1))
+    plane.x_label("confidence; bar height: images")
+    sure = sum(counts[-(len(counts) // 10 or 1) :])
+    fact = f"{title}, {counted(sure, 'image')} of them with a confidence of 90% or more."
+    return chart.svg("Confidence of the predictions", fact)
+
+
+def _short(number: float) -> str:
+    return f"{number / 1000:,g}k" if number >= 10_000 else f"{number:,.0f}"

@@ -1,0 +1,358 @@
+"""What every figure of the report is drawn with: a plane with ticks and series, as inline SVG by matplotlib.
+
+Matplotlib's axes take 25 ms a figure to set up and lay out, most of it for text that the browser sets anyway. So
+figures are drawn with its SVG renderer itself, which takes 3 ms. Text and axes take the page's colours and font; the
+colours of the series are CSS variables (`--series-a`, …), so that they follow light and dark mode.
+"""
+
+import io
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from math import isfinite
+from typing import Any, Literal
+
+import matplotlib
+import numpy as np
+from matplotlib.backend_bases import RendererBase
+from matplotlib.backends.backend_svg import RendererSVG
+from matplotlib.font_manager import FontProperties
+from matplotlib.markers import MarkerStyle
+from matplotlib.path import Path
+from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Affine2D, IdentityTransform
+from numpy.typing import ArrayLike, NDArray
+
+from batchclf.core.text import visible
+
+WIDTH = 400.0
+"""Width of a figure in CSS pixels at its natural size; the page scales it."""
+
+# matplotlib wants real colours: each stands for what _page_tag puts in its place.
+INK, MUTED, GRID = "#010101", "#020202", "#030303"
+SERIES = ("#040404", "#050505", "#060606", "#070707", "#080808")
+TRAIN, TEST = RIGHT, WRONG = SERIES[:2]
+_THEME = {INK: "currentColor", MUTED: "var(--muted)", GRID: "var(--grid)"}
+_THEME |= {colour: f"var(--series-{letter})" for colour, letter in zip(SERIES, "abcde", strict=True)}
+_RC: Any = {"svg.fonttype": "none", "svg.hashsalt": "batchclf"}
+
+DASHED, DOTTED = (5.0, 3.0), (1.5, 2.5)
+TEXT = 12.0
+_CHARACTER = 0.56
+"""A character's width, as a part of the font size, in the fonts that pages are set in."""
+
+_SIMPLER = 0.25
+"""A line may be drawn so many pixels away from where it is, with fewer points."""
+
+Anchor = Literal["left", "center", "right"]
+_NO_TRANSFORM = IdentityTransform()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An entry of a legend: what a series is called and how it is drawn.
+
+    `dash` is None for a series without a line, () for a solid one.
+    """
+
+    text: str
+    colour: str
+    marker: str = ""
+    dash: Sequence[float] | None = None
+
+
+class Chart:
+    """A figure under way, `height` by WIDTH pixels; y goes up from the lower edge, as matplotlib has it."""
+
+    def __init__(self, name: str, height: float) -> None:
+        """Begin; `name` tells the figures of one page apart: letters, digits and hyphens."""
+        self.name = name
+        self.height = height
+        self._steps: list[Callable[[RendererBase], None]] = []
+
+    def path(
+        self,
+        path: Path,
+        *,
+        stroke: str = "",
+        fill: str = "",
+        width: float = 1.0,
+        dash: Sequence[float] | None = None,
+        opacity: float = 1.0,
+    ) -> None:
+        """Draw a path given in pixels."""
+
+        def draw(renderer: RendererBase) -> None:
+            context = renderer.new_gc()
+            context.set_linewidth(width if stroke else 0.0)
+            if stroke:
+                context.set_foreground(stroke)
+            if dash:
+                context.set_dashes(0, list(dash))
+            if opacity < 1:
+                context.set_alpha(opacity)
+            renderer.draw_path(context, path, _NO_TRANSFORM, matplotlib.colors.to_rgb(fill) if fill else None)
+
+        self._steps.append(draw)
+
+    def dots(self, places: NDArray[np.float64], colour: str, marker: str = "o", size: float = 6.0) -> None:
+        """Put a filled marker (`o`, `D`, `s`, `^`) of `size` pixels at each of (n, 2) places."""
+        if not len(places):
+            return
+
+        def draw(renderer: RendererBase) -> None:
+            context = renderer.new_gc()
+            context.set_linewidth(0.0)
+            style = MarkerStyle(marker)
+            scaled = style.get_transform() + Affine2D().scale(size)
+            face = matplotlib.colors.to_rgb(colour)
+            renderer.draw_markers(context, style.get_path(), scaled, Path(places), _NO_TRANSFORM, face)
+
+        self._steps.append(draw)
+
+    def text(
+        self, x: float, y: float, text: str, *, colour: str = MUTED, anchor: Anchor = "left", size: float = TEXT
+    ) -> None:
+        """Write text whose middle line is at `y`; what it is is for the caller to make visible and short."""
+
+        def draw(renderer: RendererBase) -> None:
+            context = renderer.new_gc()
+            context.set_foreground(colour)
+            base = round(y - 0.36 * size, 1)
+            # With a Text at hand the renderer writes the anchor, so that the width may be unknown.
+            at = Text(round(x, 1), base, text, ha=anchor, transform=_NO_TRANSFORM)
+            renderer.draw_text(
+                context, x, self.height - base, text, FontProperties(family=["inherit"], size=size), 0, mtext=at
+            )
+
+        self._steps.append(draw)
+
+    def legend(self, keys: Iterable[Key], right: float, y: float) -> None:
+        """Write a legend in one line that ends at `right`."""
+        for key in reversed(list(keys)):
+            right -= TEXT * _CHARACTER * len(key.text) + _mark_width(key)
+            self.key(key, right, y)
+            right -= 14
+
+    def key(self, key: Key, x: float, y: float) -> None:
+        """Write one entry of a legend: its mark and its text."""
+        width = _mark_width(key)
+        if key.dash is not None:
+            self.path(Path([(x, y), (x + width - 6, y)]), stroke=key.colour, width=2.0, dash=key.dash)
+        if key.marker:
+            self.dots(np.array([(x + width / 2 - 3, y)]), key.colour, key.marker)
+        self.text(x + width, y, key.text, colour=INK)
+
+    def svg(self, title: str, description: str) -> str:
+        """Write the figure as an SVG element that can stand in a page beside others: no prolog, ids of its own."""
+        written = io.StringIO()
+        absent = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        with matplotlib.rc_context(_RC):
+            renderer: Any = RendererSVG(WIDTH, self.height, written, metadata=absent)  # type: ignore[no-untyped-call]
+            for step in self._steps:
+                step(renderer)
+            renderer.finalize()
+        text = written.getvalue()
+        body = text[text.index("</defs>") + len("</defs>") : text.rindex("</svg>")]  # these hold a style for all
+        # Only inside tags: a class may be called id="x" or #010101.
+        body = re.sub(r"<[^>]*>", lambda tag: _page_tag(tag[0], self.name), body)
+        body = re.sub(r"<g>\s*((?:<use [^>]*/>\s*)+)</g>", _hoisted, body)
+        head = (
+            f'<svg viewBox="0 0 {WIDTH:g} {self.height:g}" role="img" '
+            f'aria-labelledby="{self.name}-title {self.name}-desc">'
+            f'<title id="{self.name}-title">{escape(title)}</title>'
+            f'<desc id="{self.name}-desc">{escape(description)}</desc>'
+        )
+        return head + re.sub(r"\n\s*", "\n", body).strip() + "</svg>"
+
+
+class Plane:
+    """The part of a chart that has axes; x and y are data, each with the range that the box shows."""
+
+    def __init__(
+        self,
+        chart: Chart,
+        box: tuple[float, float, float, float],
+        x: tuple[float, float],
+        y: tuple[float, float],
+    ) -> None:
+        """Lay a plane into `box`: left, bottom, right and top in pixels."""
+        self.chart = chart
+        self.left, self.bottom, self.right, self.top = box
+        self.x, self.y = x, y
+
+    def at(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
+        """Give the places of data in pixels: (n, 2)."""
+        across = self.left + (np.asarray(x, float) - self.x[0]) / (self.x[1] - self.x[0]) * (self.right - self.left)
+        up = self.bottom + (np.asarray(y, float) - self.y[0]) / (self.y[1] - self.y[0]) * (self.top - self.bottom)
+        return np.round(np.column_stack(np.broadcast_arrays(across, up)), 1)
+
+    def x_ticks(self, ticks: Sequence[tuple[float, str]], *, lines: bool = False) -> None:
+        """Write (value, text) below the plane, with lines across it if wanted, and draw its base line."""
+        places = self.at([value for value, _ in ticks], self.y[0])[:, 0].tolist()
+        if lines:
+            self.chart.path(_segments([((x, self.bottom), (x, self.top)) for x in places]), stroke=GRID, width=0.8)
+        for x, (_, text) in zip(places, ticks, strict=True):
+            self.chart.text(x, self.bottom - 11, text, anchor="center")
+        self.chart.path(Path([(self.left, self.bottom), (self.right, self.bottom)]), stroke=MUTED, width=0.8)
+
+    def y_ticks(self, ticks: Sequence[tuple[float, str]]) -> None:
+        """Write (value, text) left of the plane and draw a line across it for each."""
+        places = self.at(self.x[0], [value for value, _ in ticks])[:, 1].tolist()
+        self.chart.path(_segments([((self.left, y), (self.right, y)) for y in places]), stroke=GRID, width=0.8)
+        for y, (_, text) in zip(places, ticks, strict=True):
+            self.chart.text(self.left - 6, y, text, anchor="right")
+
+    def x_label(self, text: str) -> None:
+        """Write what x is below its ticks; what y is belongs into the same line or the figure's caption."""
+        self.chart.text((self.left + self.right) / 2, self.bottom - 29, text, anchor="center")
+
+    def line(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        colour: str,
+        *,
+        width: float = 1.8,
+        dash: Sequence[float] | None = None,
+        opacity: float = 1.0,
+    ) -> None:
+        """Draw a line through points; it is interrupted where one is not finite."""
+        path = Path(self.at(x, y))
+        path.should_simplify = True
+        path.simplify_threshold = _SIMPLER
+        self.chart.path(path, stroke=colour, width=width, dash=dash, opacity=opacity)
+
+    def band(self, x: ArrayLike, low: ArrayLike, high: ArrayLike, colour: str) -> None:
+        """Fill what is between two lines, faintly."""
+        edge = np.concatenate([self.at(x, low), self.at(x, high)[::-1]])
+        self.chart.path(Path(edge), fill=colour, opacity=0.18)
+
+    def bars(self, low: ArrayLike, high: ArrayLike, values: ArrayLike, colour: str) -> None:
+        """Draw a bar from the base line up for each value above it, from `low` to `high` across."""
+        first, last = self.at(low, self.y[0]), self.at(high, values)
+        shown = last[:, 1] > self.bottom
+        boxes = [
+            [(x, y), (x, up), (right, up), (right, y), (x, y)]
+            for (x, y), (right, up) in zip(first[shown].tolist(), last[shown].tolist(), strict=True)
+        ]
+        if boxes:
+            codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY] * len(boxes)
+            self.chart.path(Path(np.concatenate(boxes), codes), fill=colour)
+
+    def whiskers(self, x: ArrayLike, low: ArrayLike, high: ArrayLike, colour: str) -> None:
+        """Draw intervals as upright lines."""
+        ends = zip(self.at(x, low).tolist(), self.at(x, high).tolist(), strict=True)
+        self.chart.path(_segments([(start, end) for start, end in ends]), stroke=colour, width=1.5, opacity=0.6)
+
+    def dots(self, x: ArrayLike, y: ArrayLike, colour: str, marker: str = "o", size: float = 6.0) -> None:
+        """Put a marker at each point that is finite."""
+        places = self.at(x, y)
+        self.chart.dots(places[np.isfinite(places).all(axis=1)], colour, marker, size)
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        *,
+        across: float = 0.0,
+        up: float = 0.0,
+        colour: str = MUTED,
+        anchor: Anchor = "left",
+    ) -> None:
+        """Write text beside a point, `across` and `up` pixels away from it."""
+        place = self.at(x, y)[0]
+        self.chart.text(float(place[0]) + across, float(place[1]) + up, text, colour=colour, anchor=anchor)
+
+
+def nice_ticks(low: float, high: float, most: int = 5, *, integer: bool = False) -> list[float]:
+    """Choose at most `most` + 1 round values within a range."""
+    locator = MaxNLocator(nbins=most, integer=integer, min_n_ticks=1, steps=[1, 2, 2.5, 5, 10])
+    return [value for value in map(float, locator.tick_values(low, high)) if low - 1e-9 <= value <= high + 1e-9]
+
+
+def percent_ticks(low: float, high: float, most: int = 5) -> list[tuple[float, str]]:
+    """Choose round shares within a range, written as percentages; none is above 100%."""
+    return [(value, f"{round(100 * value, 6):g}%") for value in nice_ticks(low, high, most) if value <= 1.0001]
+
+
+def value_range(values: Iterable[float], room: float = 0.08, least: float = 0.02) -> tuple[float, float]:
+    """Give the range of the finite values with some room at both ends; it is never empty."""
+    finite = [value for value in values if isfinite(value)] or [0.0, 1.0]
+    low, high = min(finite), max(finite)
+    around = room * max(high - low, least)
+    if high - low < least:
+        around += (least - (high - low)) / 2
+    return low - around, high + around
+
+
+def short_name(name: str, longest: int = 20) -> str:
+    """Make a name fit beside a figure."""
+    text = visible(name)
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def text_width(texts: Iterable[str], size: float = TEXT) -> float:
+    """Estimate how many pixels the longest of some texts takes."""
+    return size * _CHARACTER * max(map(len, texts), default=0)
+
+
+def _mark_width(key: Key) -> float:
+    return 14.0 if key.dash is None else 28.0
+
+
+def _segments(lines: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Path:
+    """Make one path of many lines, each with its two ends."""
+    ends = np.asarray(lines, float).reshape(-1, 2)
+    return Path(ends, [Path.MOVETO, Path.LINETO] * len(lines))
+
+
+def _page_tag(tag: str, name: str) -> str:
+    """Give a tag's ids the figure's name, its colours and font those of the page, and write its path shortly."""
+    tag = re.sub(r' transform="rotate\(-?0 [^"]*"', "", tag)
+    tag = re.sub(r'\bid="([^"]*)"', rf'id="{name}-\1"', tag)
+    tag = re.sub(r'(?:xlink:)?href="#([^"]*)"', rf'href="#{name}-\1"', tag)
+    tag = re.sub(r"#0\d0\d0\d", lambda colour: _THEME.get(colour[0], colour[0]), tag)
+    # matplotlib writes `font:` or `font-size: …; font-family: …`, depending on its version.
+    tag = re.sub(r"font: (?:\w+ )*?([\d.]+)px [^;\"]*", r"font-size: \1px", tag)
+    tag = re.sub(r"font-family: [^;\"]*;? ?", "", tag).replace("stroke-dashoffset: 0; ", "")
+    tag = re.sub(r"(\.\d\d)\d+", r"\1", tag.replace("\n", ""))
+    return re.sub(r' d="([MLz\d. -]+)"', lambda data: f' d="{_relative(data[1])}"', tag)
+
+
+def _relative(data: str) -> str:
+    """Write a path of straight lines with one decimal and steps from point to point: half as long."""
+    written, here = [], (0, 0)
+    for letter, x, y in re.findall(r"([MLz])(?: *(-?[\d.]+) +(-?[\d.]+))?", data):
+        if letter == "z":
+            written.append("z")
+            continue
+        there = (round(10 * float(x)), round(10 * float(y)))
+        across, down = there[0] - here[0], there[1] - here[1]
+        here = there
+        if letter == "M":
+            written.append(f"M{_tenths(there[0])} {_tenths(there[1])}")
+        elif not (across or down):
+            continue
+        elif not down:
+            written.append(f"h{_tenths(across)}")
+        elif not across:
+            written.append(f"v{_tenths(down)}")
+        else:
+            written.append(f"l{_tenths(across)} {_tenths(down)}")
+    return "".join(written)
+
+
+def _tenths(number: int) -> str:
+    text = f"{number / 10:g}"
+    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+
+
+def _hoisted(group: re.Match[str]) -> str:
+    """Write what all markers of a group have in common once."""
+    style = re.search(r' style="[^"]*"', group[1])
+    uses = re.sub(r' style="[^"]*"|\n\s*', "", group[1])
+    return f"<g{style[0] if style else ''}>{uses}</g>"

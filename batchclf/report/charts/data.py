@@ -1,0 +1,100 @@
+"""The figures on the data: how many images a class has, and what the images look like beside those of the training."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf.core.images.statistics import Histogram
+from batchclf.core.text import count, percent, visible
+from batchclf.core.words import counted
+from batchclf.report.charts.canvas import (
+    DASHED,
+    GRID,
+    INK,
+    SERIES,
+    WIDTH,
+    Chart,
+    Key,
+    Plane,
+    nice_ticks,
+    percent_ticks,
+    short_name,
+    text_width,
+)
+
+TRUE, PREDICTED = SCORED, REFERENCE = SERIES[:2]
+_ROW = 22.0
+
+
+def class_balance(rows: Sequence[tuple[str, int, int]]) -> str:
+    """Draw (class, images of it, images predicted as it) as a bar with a diamond, as inline SVG, the first on top."""
+    height = 70 + _ROW * len(rows)
+    chart = Chart("balance", height)
+    names = [short_name(name) for name, _, _ in rows]
+    most = max(1, *(max(true, predicted) for _, true, predicted in rows))
+    left = min(150.0, 12 + text_width(names))
+    plane = Plane(chart, (left, 46, WIDTH - 24, height - 24), (0, most), (-len(rows) + 0.4, 0.6))
+    plane.x_ticks([(value, count(round(value))) for value in nice_ticks(0, most, 4, integer=True)], lines=True)
+    plane.x_label("images")
+    for place, (name, (_, true, _)) in enumerate(zip(names, rows, strict=True)):
+        plane.text(0, -place, name, across=-8, colour=INK, anchor="right")
+        plane.line([0, true], [-place, -place], TRUE, width=10)
+    ends, places = [predicted for _, _, predicted in rows], -np.arange(len(rows))
+    plane.dots(ends, places, GRID, "D", 11)  # a rim, since the diamond often lies on the bar
+    plane.dots(ends, places, PREDICTED, "D", 7)
+    keys = [Key("true class", TRUE, "s"), Key("predicted", PREDICTED, "D")]
+    chart.legend(keys, WIDTH - 4, height - 10)
+    pairs = [f"{visible(name)} {count(true)} and {count(predicted)}" for name, true, predicted in rows]
+    return chart.svg("Images by class, true and predicted", "; ".join(pairs) + ".")
+
+
+def image_histogram(quantity: str, name: str, scored: Histogram, expected: Histogram | None) -> str:
+    """Draw how a quantity is spread over the scored images, and as a dashed line over those of the reference.
+
+    Both as shares of their images, in the same bins. `name` tells figures of one page apart.
+    """
+    chart = Chart(name, 220)
+    edges = np.linspace(scored.low, scored.high, len(scored.counts) + 1)
+    sides = [_shares(side) for side in (scored, expected) if side is not None]
+    most = max(0.01, *(float(shares.max()) for shares in sides))
+    plane = Plane(chart, (50, 42, WIDTH - 14, 192), (scored.low, scored.high), (0, 1.04 * most))
+    plane.y_ticks(percent_ticks(0, most, 4))
+    # From the base line up, along the bins, and down to it again.
+    steps = np.repeat(edges, 2)
+    stairs = [np.concatenate([[0.0], np.repeat(shares, 2), [0.0]]) for shares in sides]
+    plane.band(steps, np.zeros(len(steps)), stairs[0], SCORED)
+    plane.line(steps, stairs[0], SCORED, width=1.5)
+    keys = [Key("scored", SCORED, dash=())]
+    if expected is not None:
+        plane.line(steps, stairs[1], REFERENCE, width=1.5, dash=DASHED)
+        keys.append(Key("reference", REFERENCE, dash=DASHED))
+    plane.x_ticks(_ticks(scored))
+    plane.x_label(f"{quantity}; height: share of the images")
+    chart.legend(keys, WIDTH - 4, 208)
+    facts = [_mean_fact("scored", scored), *([_mean_fact("reference", expected)] if expected else [])]
+    return chart.svg(f"{quantity.capitalize()} of the images", " ".join(facts))
+
+
+def _mean(histogram: Histogram) -> float:
+    """Estimate the mean from the middles of the bins; nan without images."""
+    counts = np.array(histogram.counts)
+    middles = histogram.low + (np.arange(len(counts)) + 0.5) * (histogram.high - histogram.low) / len(counts)
+    return float(counts @ middles / counts.sum()) if counts.any() else float("nan")
+
+
+def _shares(histogram: Histogram) -> NDArray[np.float64]:
+    counts = np.array(histogram.counts, np.float64)
+    return np.asarray(counts / max(counts.sum(), 1.0))
+
+
+def _ticks(histogram: Histogram) -> list[tuple[float, str]]:
+    if histogram.high <= 1:
+        return percent_ticks(histogram.low, histogram.high)
+    return [(value, f"{value:g}") for value in nice_ticks(histogram.low, histogram.high, 6)]
+
+
+def _mean_fact(side: str, histogram: Histogram) -> str:
+    mean = _mean(histogram)
+    text = percent(mean) if histogram.high <= 1 else f"{mean:.0f} of {histogram.high:.0f}"
+    return f"{side.capitalize()}: mean {text} over {counted(sum(histogram.counts), 'image')}."

@@ -1,0 +1,166 @@
+"""The figures on overfitting: learning curves, train against test by class, the gap over the nights."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+
+from batchclf.core.metrics.intervals import Estimate
+from batchclf.core.text import percent, points, visible
+from batchclf.core.training_record import Held
+from batchclf.core.words import counted
+from batchclf.report.charts.canvas import (
+    DASHED,
+    INK,
+    MUTED,
+    TEST,
+    TRAIN,
+    WIDTH,
+    Chart,
+    Key,
+    Plane,
+    nice_ticks,
+    percent_ticks,
+    short_name,
+    text_width,
+    value_range,
+)
+
+_MOST_DOTS = 40
+_KEYS = {
+    "Train": Key("Train", TRAIN, "o", ()),
+    "Test": Key("Test", TEST, "D", DASHED),
+    "Validation": Key("Validation", TEST, "D", DASHED),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An epoch that is marked in a learning curve, from 1 on, and what it is."""
+
+    epoch: int
+    text: str
+
+
+def learning_curve(
+    metric: str, train: Sequence[float], held: Sequence[float], mark: Mark | None = None, *, on: Held = "test"
+) -> str:
+    """Draw one training metric by epoch as inline SVG.
+
+    `held` was measured on the images that `on` names; it is empty where there are none. `metric` is "accuracy" (0 to 1,
+    shown as a percentage) or "loss".
+    """
+    series = [(word, values) for word, values in (("Train", train), (on.capitalize(), held)) if len(values)]
+    epochs = max((len(values) for _, values in series), default=1)
+    chart = Chart(f"curve-{metric}", 240)
+    low, high = value_range([*train, *held], least=1e-3)
+    plane = Plane(chart, (50, 42, WIDTH - 12, 200), (0.5, 1.5) if epochs == 1 else (1, epochs), (low, high))
+    plane.y_ticks(_metric_ticks(metric, low, high))
+    plane.x_ticks([(epoch, f"{epoch:,.0f}") for epoch in nice_ticks(1, epochs, 8, integer=True)])
+    plane.x_label("epoch")
+    if mark is not None:
+        plane.line([mark.epoch] * 2, [low, high], MUTED, width=1.2, dash=(2, 2))
+        plane.text(mark.epoch, high, mark.text, up=9, anchor="right" if mark.epoch > epochs / 2 else "left")
+    for word, values in series:
+        key, numbers = _KEYS[word], np.arange(1, len(values) + 1)
+        plane.line(numbers, values, key.colour, dash=key.dash)
+        if len(values) <= _MOST_DOTS:
+            plane.dots(numbers, values, key.colour, key.marker)
+    chart.legend([_KEYS[word] for word, _ in series], WIDTH - 4, 228)
+    facts = [_course(word, values, metric) for word, values in series]
+    return chart.svg(f"{metric.capitalize()} by epoch", " ".join(facts))
+
+
+def dumbbell(rows: Sequence[tuple[str, float, float]]) -> str:
+    """Draw (class, train recall, test recall) as pairs of dots with the gap in points, as inline SVG.
+
+    Recalls are shares, 0 to 1; the first row is drawn on top.
+    """
+    height = 66 + 24 * len(rows)
+    chart = Chart("dumbbell", height)
+    names = [short_name(name) for name, _, _ in rows]
+    low, high = value_range([share for _, *pair in rows for share in pair])
+    left = min(150.0, 12 + text_width(names))
+    # Right of the largest dot stands its gap.
+    plane = Plane(chart, (left, 42, WIDTH - 56, height - 26), (low, high), (-len(rows) + 0.4, 0.6))
+    plane.x_ticks(percent_ticks(low, high, 4), lines=True)
+    plane.x_label("accuracy (recall); the number is the gap in points")
+    for place, (name, (_, train, test)) in enumerate(zip(names, rows, strict=True)):
+        plane.text(low, -place, name, across=-8, colour=INK, anchor="right")
+        plane.line([train, test], [-place, -place], MUTED, width=2.2, opacity=0.55)
+        plane.text(max(train, test), -place, points(train - test), across=9, colour=INK)
+    places = -np.arange(len(rows))
+    plane.dots([train for _, train, _ in rows], places, TRAIN, "o", 8)
+    plane.dots([test for _, _, test in rows], places, TEST, "D", 7)
+    chart.legend([Key("Train", TRAIN, "o"), Key("Test", TEST, "D")], WIDTH - 4, height - 10)
+    pairs = [f"{visible(n)} {percent(a)} and {percent(b)}" for n, a, b in rows]
+    return chart.svg("Recall on train and on test by class", "; ".join(pairs) + ".")
+
+
+def nights_accuracy(days: Sequence[str], train: Sequence[Estimate | None], test: Sequence[Estimate | None]) -> str:
+    """Draw the accuracies of some runs, the oldest first, with their intervals; None where one is not known."""
+    chart = Chart("nights-accuracy", 240)
+    series = [(word, runs) for word, runs in (("Train", train), ("Test", test)) if any(runs)]
+    plane = _nights(chart, days, _ends([each for _, runs in series for each in runs]), 0.005)
+    plane.y_ticks(percent_ticks(*plane.y))
+    for word, runs in series:
+        _course_of_runs(plane, _KEYS[word], runs)
+    chart.legend([_KEYS[word] for word, _ in series], WIDTH - 4, 228)
+    facts = [_first_and_last(f"{word} accuracy", runs, percent) for word, runs in series]
+    return chart.svg("Accuracy by run", " ".join(facts))
+
+
+def nights_gap(days: Sequence[str], gaps: Sequence[Estimate | None]) -> str:
+    """Draw the train-test gaps of some runs, the oldest first, with their intervals; None where there is none."""
+    chart = Chart("nights-gap", 240)
+    plane = _nights(chart, days, [0.0, *_ends(gaps)], 0.01)
+    plane.y_ticks([(value, points(value)) for value in nice_ticks(*plane.y)])
+    plane.line(plane.x, [0, 0], MUTED, width=1.4)
+    _course_of_runs(plane, Key("Gap", TRAIN, "s"), gaps)
+    return chart.svg("Gap between train and test by run", _first_and_last("Gap in points", gaps, points))
+
+
+def _metric_ticks(metric: str, low: float, high: float) -> list[tuple[float, str]]:
+    if metric == "accuracy":
+        return percent_ticks(low, high)
+    return [(value, f"{value:.4g}") for value in nice_ticks(low, high)]
+
+
+def _ends(runs: Sequence[Estimate | None]) -> list[float]:
+    return [end for each in runs if each for end in (each.interval.low, each.interval.high)]
+
+
+def _nights(chart: Chart, days: Sequence[str], ends: Sequence[float], least: float) -> Plane:
+    """Lay out runs side by side, and write the days of some of them."""
+    plane = Plane(chart, (50, 42, WIDTH - 12, 206), (-0.5, len(days) - 0.5), value_range(ends, least=least))
+    # So many days fit beside one another.
+    chosen = sorted({round(place) for place in np.linspace(0, len(days) - 1, min(5, len(days)))})
+    plane.x_ticks([(place, days[place]) for place in chosen])
+    plane.x_label("run, the last one right")
+    return plane
+
+
+def _course_of_runs(plane: Plane, key: Key, runs: Sequence[Estimate | None]) -> None:
+    known = [place for place, each in enumerate(runs) if each is not None]
+    estimates = [each for each in runs if each is not None]
+    values = [np.nan if each is None else each.value for each in runs]
+    lows, highs = [e.interval.low for e in estimates], [e.interval.high for e in estimates]
+    plane.whiskers(known, lows, highs, key.colour)
+    plane.line(np.arange(len(runs)), values, key.colour, dash=key.dash)
+    plane.dots(np.arange(len(runs)), values, key.colour, key.marker)
+
+
+def _first_and_last(what: str, runs: Sequence[Estimate | None], shown: Callable[[float], str]) -> str:
+    known = [each.value for each in runs if each is not None]
+    if len(known) == 1:
+        return f"{what}: {shown(known[0])} in one run."
+    return f"{what}: {shown(known[0])} in the first of {len(known)} runs, {shown(known[-1])} in the last."
+
+
+def _course(word: str, values: Sequence[float], metric: str) -> str:
+    shown: Callable[[float], str] = percent if metric == "accuracy" else "{:.3f}".format
+    finite = [value for value in values if isfinite(value)]
+    if not finite:
+        return f"{word}: no finite value."
+    return f"{word}: {shown(finite[0])} at first, {shown(finite[-1])} after {counted(len(values), 'epoch')}."

@@ -1,0 +1,125 @@
+"""The figures on rankings: ROC and precision-recall of each class against the rest."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf.core.metrics.ranking import Curve
+from batchclf.report.charts.canvas import (
+    DASHED,
+    DOTTED,
+    MUTED,
+    SERIES,
+    WIDTH,
+    Chart,
+    Key,
+    Plane,
+    percent_ticks,
+    short_name,
+)
+
+_DASHES: tuple[Sequence[float], ...] = ((), DASHED, DOTTED)
+_ROW = 18.0
+BAND_STEPS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCurve:
+    """A curve with what its legend says: the class's name and the area below it."""
+
+    name: str
+    area: str
+    curve: Curve
+
+
+def roc(shown: Sequence[NamedCurve], rest: Sequence[Curve]) -> str:
+    """Draw ROC curves as inline SVG; of the curves in `rest` only the range is shown."""
+    chart, plane = _square("roc", len(shown) + bool(rest))
+    plane.x_label("false positive rate; height: true positive rate (recall)")
+    plane.line([0, 1], [0, 1], MUTED, width=1.0, dash=(2, 2))
+    _range_of(plane, rest, _true_positive_rate_at)
+    for number, each in enumerate(shown):
+        colour, dash = _look(number)
+        plane.line(*_columns(each.curve), colour, width=1.6, dash=dash)
+    _legend(chart, shown, bool(rest))
+    return chart.svg("ROC curves, each class against the rest", _facts("area under the curve", shown))
+
+
+def precision_recall(shown: Sequence[NamedCurve], rest: Sequence[Curve]) -> str:
+    """Draw precision against recall as inline SVG; of the curves in `rest` only the range is shown."""
+    chart, plane = _square("precision-recall", len(shown) + bool(rest))
+    plane.x_label("recall; height: precision")
+    _range_of(plane, rest, _precision_at)
+    for number, each in enumerate(shown):
+        colour, dash = _look(number)
+        plane.line(*_stairs(each.curve), colour, width=1.6, dash=dash)
+    _legend(chart, shown, bool(rest))
+    return chart.svg("Precision against recall, each class against the rest", _facts("average precision", shown))
+
+
+def _square(name: str, keys: int) -> tuple[Chart, Plane]:
+    legend = _ROW * -(-keys // 2)
+    chart = Chart(name, 330 + legend)
+    plane = Plane(chart, (50, 50 + legend, WIDTH - 14, 322 + legend), (0, 1), (0, 1.01))
+    plane.y_ticks(percent_ticks(0, 1))
+    plane.x_ticks(percent_ticks(0, 1), lines=True)
+    return chart, plane
+
+
+def _look(number: int) -> tuple[str, Sequence[float]]:
+    """Give colour and dashes of a series: no two of fifteen are the same, and neighbours differ in both."""
+    return SERIES[number % len(SERIES)], _DASHES[number % len(_DASHES)]
+
+
+def _legend(chart: Chart, shown: Sequence[NamedCurve], rest: bool) -> None:
+    """Write names and areas in two columns below the axes."""
+    rows = -(-(len(shown) + rest) // 2)
+    for number, each in enumerate(shown):
+        colour, dash = _look(number)
+        column, row = divmod(number, rows)
+        key = Key(f"{short_name(each.name, 15)} {each.area}", colour, dash=dash)
+        chart.key(key, 12 + 196 * column, _ROW * (rows - row) - 8)
+    if rest:
+        column, row = divmod(len(shown), rows)
+        x, y = 12 + 196 * column, _ROW * (rows - row) - 8
+        box = Plane(chart, (x, y - 5, x + 22, y + 5), (0, 1), (0, 1))
+        box.band([0, 1], [0, 0], [1, 1], MUTED)
+        chart.text(x + 28, y, "range of the others")
+
+
+def _range_of(
+    plane: Plane, curves: Sequence[Curve], value: Callable[[NDArray[np.float64], Curve], NDArray[np.float64]]
+) -> None:
+    if not curves:
+        return
+    at = np.linspace(0, 1, BAND_STEPS + 1)
+    values = np.array([value(at, curve) for curve in curves])
+    plane.band(at, values.min(axis=0), values.max(axis=0), MUTED)
+
+
+def _columns(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    x, y = np.array(curve).T
+    return x, y
+
+
+def _true_positive_rate_at(rate: NDArray[np.float64], curve: Curve) -> NDArray[np.float64]:
+    return np.interp(rate, *_columns(curve))
+
+
+def _precision_at(recall: NDArray[np.float64], curve: Curve) -> NDArray[np.float64]:
+    """Read a precision-recall curve: between two points the precision is that of the second."""
+    recalls, precisions = _columns(curve)
+    place = np.searchsorted(recalls, np.minimum(recall, recalls[-1]), side="left")
+    return np.asarray(precisions[place])
+
+
+def _stairs(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the corners of a precision-recall curve."""
+    recalls, precisions = _columns(curve)
+    return np.repeat(recalls, 2)[:-1], np.repeat(precisions, 2)[1:]
+
+
+def _facts(area: str, shown: Sequence[NamedCurve]) -> str:
+    return f"The {area}: " + "; ".join(f"{each.name} {each.area}" for each in shown) + "."

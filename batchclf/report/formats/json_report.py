@@ -1,0 +1,360 @@
+"""A report as JSON: the numbers of the page for programs; docs/report.schema.json is made from these types."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from batchclf.core.compare.comparison import Comparison
+from batchclf.core.gate.gate import RunState
+from batchclf.core.images.drift import Drift
+from batchclf.core.images.duplicates import Duplicates
+from batchclf.core.images.statistics import ImageStatistics
+from batchclf.core.metrics.calibration import Calibration
+from batchclf.core.metrics.confusion import ConfusedPair
+from batchclf.core.metrics.evaluation import ClassMetrics, Evaluation
+from batchclf.core.metrics.gap import Gap
+from batchclf.core.metrics.overall import Metric
+from batchclf.core.metrics.ranking import ClassRanking
+from batchclf.core.metrics.temperature import WithoutTemperature
+from batchclf.core.records.findings import Findings
+from batchclf.core.records.history import RunSummary
+from batchclf.core.records.regularisation import Regularisation, compare_variants
+from batchclf.core.records.run import DatasetRecord, GateKind, GateResult, Outcome, RunRecord, Status, TargetRecord
+from batchclf.core.records.suspicions import LabelSuspicions
+from batchclf.core.training_record import TrainingRecord
+from batchclf.core.types import ColorMode, Prediction, SkippedImage
+from batchclf.report.formats.json_values import json_values
+from batchclf.report.sections.gate import in_order
+from batchclf.report.sections.verdict import Direction, verdict_view
+
+DOCUMENT_FORMAT = 1
+CURVE_DECIMALS = 5
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+@dataclass(frozen=True)
+class GatePart:
+    """One rule or alarm of the gate, `value` held against `bound`; both null where there was nothing to hold.
+
+    `outcome` tells what came of it, `passed` decides on the run's status whatever the evidence. `target` and
+    `class_name` are empty where it is about all of them; `against` is what a change is held against.
+    """
+
+    outcome: Outcome
+    passed: bool
+    kind: GateKind
+    name: str
+    target: str
+    class_name: str
+    against: str
+    value: float | None
+    bound: float | None
+    sentence: str
+
+
+@dataclass(frozen=True)
+class VerdictPart:
+    """What the page says first; `change` is null for a run that has no earlier one.
+
+    `partial` says why the run is only partial, null for a whole one. `gates` has what failed first.
+    """
+
+    state: RunState
+    headline: str
+    reason: str
+    partial: str | None
+    change: str | None
+    direction: Direction | None
+    gates: list[GatePart]
+
+
+@dataclass(frozen=True)
+class ModelPart:
+    """The model that scored; `history` has one value an epoch, null where training gave no finite one.
+
+    `training` tells how the training went, null where that was not kept; `regularisation` compares the variants that
+    were trained, null where there are none.
+    """
+
+    path: str
+    digest: str
+    recipe: str
+    settings: dict[str, int | float | str | bool]
+    class_names: list[str]
+    input_shape: tuple[int, int, int]
+    color_mode: ColorMode
+    parameters: int
+    trained_on: str
+    created: str
+    history: dict[str, list[float | None]]
+    trained_in_this_run: bool
+    training: TrainingRecord | None
+    regularisation: Regularisation | None
+
+
+@dataclass(frozen=True)
+class RunPart:
+    """How the run came about. Times are ISO 8601 with offset, durations in seconds.
+
+    `night` is the date of the job's night, YYYY-MM-DD, or empty.
+    """
+
+    run_id: str
+    job: str | None
+    command: list[str]
+    status: Status
+    started: str
+    night: str
+    seconds: float
+    runtime: str
+    precision: str
+    resize: str
+    batch_size: int
+    model: ModelPart
+    targets: list[TargetRecord]
+    dataset: DatasetRecord | None
+    timings: dict[str, float]
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class LabelledPart:
+    """What can be known only with labels. `confusion` has a row for each true class and a column for each answer.
+
+    `without_temperature` is null where the model has no temperature or its probabilities are not all known. The curves
+    of `ranking` are rounded to 5 decimals.
+    """
+
+    images: int
+    correct: int
+    metrics: list[Metric]
+    confusion: list[list[int]]
+    per_class: list[ClassMetrics]
+    confused_pairs: list[ConfusedPair]
+    worst_errors: list[Prediction]
+    calibration: Calibration | None
+    without_temperature: WithoutTemperature | None
+    ranking: list[ClassRanking] | None
+
+
+@dataclass(frozen=True)
+class SplitPart:
+    """One split, or a directory by its name (empty for that of `score`).
+
+    `predicted` counts the predictions of each class.
+    """
+
+    split: str
+    images: int
+    mean_confidence: float | None
+    predicted: list[int]
+    least_confident: list[Prediction]
+    labelled: LabelledPart | None
+
+
+@dataclass(frozen=True)
+class SkippedReason:
+    """How many images were skipped for a reason."""
+
+    reason: str
+    images: int
+
+
+@dataclass(frozen=True)
+class ReportDocument:
+    """The report of one run. Shares are 0 to 1, differences of shares -1 to 1; what cannot be known is null.
+
+    `main` is the split or directory that the verdict is about. `history` has the earlier runs of the job, oldest first.
+    `flips` compares each target with the last of them, `change` the main one.
+    """
+
+    generated: str
+    verdict: VerdictPart
+    run: RunPart
+    main: str
+    class_names: list[str]
+    splits: list[SplitPart]
+    gap: Gap | None
+    duplicates: Duplicates | None
+    statistics: list[ImageStatistics]
+    drift: list[Drift]
+    suspicions: LabelSuspicions | None
+    skipped: list[SkippedReason]
+    history: list[RunSummary]
+    change: Comparison | None
+    flips: list[Comparison]
+    kind: Literal["run"] = "run"
+    format: int = DOCUMENT_FORMAT
+
+
+@dataclass(frozen=True)
+class ComparisonDocument:
+    """Two runs on the same images. Differences are second minus first."""
+
+    generated: str
+    first: RunPart
+    second: RunPart
+    comparison: Comparison
+    kind: Literal["comparison"] = "comparison"
+    format: int = DOCUMENT_FORMAT
+
+
+def report_document(findings: Findings, *, skipped: Iterable[SkippedImage], generated: datetime) -> ReportDocument:
+    """Put together what report.json holds; `generated` is an aware time."""
+    verdict = verdict_view(findings, generated)
+    change = verdict.change
+    reasons = Counter(each.reason for each in skipped)
+    return ReportDocument(
+        generated=generated.isoformat(timespec="seconds"),
+        verdict=VerdictPart(
+            verdict.state,
+            verdict.headline,
+            verdict.reason,
+            verdict.partial or None,
+            change.sentence if change else None,
+            change.direction if change else None,
+            [_gate(gate) for gate in in_order(findings.record.gates)],
+        ),
+        run=_run(findings.record),
+        main=findings.main.split,
+        class_names=list(findings.main.class_names),
+        splits=[_split(each) for each in findings.evaluations],
+        gap=findings.gap,
+        duplicates=findings.duplicates,
+        statistics=list(findings.statistics),
+        drift=list(findings.drift),
+        suspicions=findings.suspicions,
+        skipped=[SkippedReason(reason, count) for reason, count in reasons.most_common()],
+        history=list(findings.history),
+        change=findings.change,
+        flips=list(findings.flips),
+    )
+
+
+def comparison_document(
+    comparison: Comparison, first: RunRecord, second: RunRecord, *, generated: datetime
+) -> ComparisonDocument:
+    """Put together what the comparison of two runs holds as JSON; `generated` is an aware time."""
+    return ComparisonDocument(generated.isoformat(timespec="seconds"), _run(first), _run(second), comparison)
+
+
+def encoded(document: ReportDocument | ComparisonDocument) -> bytes:
+    """Write a document as JSON in UTF-8, a line for each key of the outermost object."""
+    values = json_values(msgspec.to_builtins(document))
+    lines = [msgspec.json.encode(name) + b": " + msgspec.json.encode(value) for name, value in values.items()]
+    return b"{\n" + b",\n".join(lines) + b"\n}\n"
+
+
+def document_schema() -> dict[str, Any]:
+    """Make the JSON schema of both documents."""
+    references, parts = msgspec.json.schema_components([ReportDocument, ComparisonDocument])
+    return {
+        "$schema": _DIALECT,
+        "title": "report.json of batchclf",
+        "anyOf": list(references),
+        "$defs": {name: _complete(parts[name]) for name in sorted(parts)},
+    }
+
+
+def _run(record: RunRecord) -> RunPart:
+    model = record.model
+    return RunPart(
+        run_id=record.run_id,
+        job=record.job,
+        command=record.command,
+        status=record.status,
+        started=record.started,
+        night=record.night,
+        seconds=record.seconds,
+        runtime=record.runtime,
+        precision=record.precision,
+        resize=record.resize,
+        batch_size=record.batch_size,
+        model=ModelPart(
+            path=model.path,
+            digest=model.digest,
+            recipe=model.recipe,
+            settings=model.settings,
+            class_names=model.class_names,
+            input_shape=model.input_shape,
+            color_mode=model.color_mode,
+            parameters=model.parameters,
+            trained_on=model.trained_on,
+            created=model.created,
+            history={name: list(values) for name, values in model.history.items()},
+            trained_in_this_run=model.trained_in_this_run,
+            training=model.training,
+            regularisation=compare_variants(model.training.variants) if model.training else None,
+        ),
+        targets=record.targets,
+        dataset=record.dataset,
+        timings=record.timings,
+        versions=record.versions,
+    )
+
+
+def _gate(gate: GateResult) -> GatePart:
+    return GatePart(
+        outcome=gate.outcome,
+        passed=gate.passed,
+        kind=gate.kind,
+        name=gate.name,
+        target=gate.target,
+        class_name=gate.class_name,
+        against=gate.against,
+        value=gate.value,
+        bound=gate.bound,
+        sentence=gate.sentence,
+    )
+
+
+def _split(evaluation: Evaluation) -> SplitPart:
+    labelled = evaluation.labelled
+    return SplitPart(
+        split=evaluation.split,
+        images=evaluation.total,
+        mean_confidence=evaluation.mean_confidence,
+        predicted=evaluation.predicted_counts.tolist(),
+        least_confident=list(evaluation.least_confident),
+        labelled=None
+        if labelled is None
+        else LabelledPart(
+            images=labelled.total,
+            correct=labelled.correct,
+            metrics=list(labelled.overall),
+            confusion=labelled.confusion.counts.tolist(),
+            per_class=list(labelled.per_class),
+            confused_pairs=list(labelled.confused_pairs),
+            worst_errors=list(labelled.worst_errors),
+            calibration=labelled.calibration,
+            without_temperature=labelled.without_temperature,
+            ranking=None if labelled.ranking is None else [_rounded(each) for each in labelled.ranking],
+        ),
+    )
+
+
+def _rounded(ranking: ClassRanking) -> ClassRanking:
+    roc, precision_recall = (
+        tuple((round(x, CURVE_DECIMALS), round(y, CURVE_DECIMALS)) for x, y in curve)
+        for curve in (ranking.roc, ranking.precision_recall)
+    )
+    return replace(ranking, roc=roc, precision_recall=precision_recall)
+
+
+def _complete(schema: dict[str, Any]) -> dict[str, Any]:
+    """Say that every property is always there, so that none has a default, and tidy the description."""
+    made = {key: value for key, value in schema.items() if key != "default"}
+    if "description" in made:
+        made["description"] = " ".join(made["description"].split())
+    if "properties" in made:
+        made["properties"] = {name: _complete(each) for name, each in made["properties"].items()}
+        made["required"] = list(made["properties"])
+    return made
+
+
+if __name__ == "__main__":  # python -m batchclf.report.formats.json_report > docs/report.schema.json
+    print(msgspec.json.format(msgspec.json.encode(document_schema()), indent=2).decode())

@@ -1,0 +1,236 @@
+"""A report as a few lines of Markdown, for mail and chat."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+
+from batchclf.core.compare.comparison import Comparison, Flip, MetricChange
+from batchclf.core.gate.gate import RunState
+from batchclf.core.metrics.evaluation import LabelledMetrics
+from batchclf.core.records.findings import Findings
+from batchclf.core.records.run import RunRecord
+from batchclf.core.text import NOTHING, count, percent, percent_interval, visible
+from batchclf.core.types import SkippedImage
+from batchclf.core.words import counted
+from batchclf.report.parts.metric_words import (
+    difference,
+    difference_interval,
+    metric_interval,
+    metric_value,
+    metric_words,
+    p_words,
+)
+from batchclf.report.sections.flips import compared_targets
+from batchclf.report.sections.gate import GateLine
+from batchclf.report.sections.regularisation import regularisation_view
+from batchclf.report.sections.subsets import targets_view
+from batchclf.report.sections.verdict import verdict_view
+
+MARKS: dict[RunState, str] = {"passed": "✅", "failed": "❌", "uncertain": "❔", "partial": "⚠️", "none": "▫️"}
+KEY_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "mcc")
+SHOWN_CLASSES = SHOWN_PAIRS = SHOWN_REASONS = 3
+SHOWN_FLIPS = 5
+SHOWN_LOST = 3
+SHOWN_TARGETS = 8
+LONGEST_NAME = 80
+LONGEST_REASON = 200
+
+_ESCAPES = {ord(character): f"\\x{ord(character):02x}" for character in "`@<|"}
+_MARKUP = {ord(character): f"\\{character}" for character in "\\*_[]#~>"}
+
+
+def report_markdown(findings: Findings, *, skipped: Iterable[SkippedImage], generated: datetime, folder: str) -> str:
+    """Sum a run up in about 25 lines; `folder` is the path of the run directory, for the reader to find the rest."""
+    record, labelled = findings.record, findings.main.labelled
+    verdict = verdict_view(findings, generated)
+    lines = [f"# {MARKS[verdict.state]} {prose(verdict.headline)} · {_subject(record)}", "", prose(verdict.reason)]
+    if verdict.partial:
+        lines += ["", f"**Partial result.** {prose(verdict.partial)}"]
+    if verdict.change:
+        lines += ["", prose(verdict.change.sentence)]
+    if verdict.gates:
+        lines += ["", *map(_gate, verdict.gates)]
+    if verdict.more_gates:
+        lines += ["", f"Rules and alarms: {verdict.more_gates}."]
+    if labelled:
+        lines += ["", *_metrics(labelled)]
+    if findings.gap:
+        lines += ["", prose(findings.gap.sentence)]
+    lines += _variants(record)
+    lines += [""]
+    if labelled:
+        lines += _weakest(labelled)
+    lines += _temperature(findings)
+    lines += _changed(findings)
+    lines += _targets(findings)
+    old = f", {verdict.old} before this was written" if verdict.old else ""
+    lines += [f"- Skipped: {_skipped(skipped)}", "", f"{verdict.when}{old}. Files: {code(folder, longest=None)}"]
+    return "\n".join(lines) + "\n"
+
+
+def comparison_markdown(comparison: Comparison, second: RunRecord) -> str:
+    """Sum the comparison of two runs up; `second` is the record of the second one."""
+    names = f"{code(comparison.first_run)} → {code(comparison.second_run)}"
+    lines = [f"# {_subject(second)}: {names}", "", prose(comparison.sentence)]
+    if comparison.metrics:
+        lines += ["", "| Metric | First | Second | Difference | 95% interval |", "|---|--:|--:|--:|--:|"]
+        lines += [_change(each) for each in comparison.metrics if each.name in KEY_METRICS]
+        lines += ["", _flips(comparison)]
+    for title, flips, total in (
+        ("Lost", comparison.lost, comparison.only_first_right),
+        ("Gained", comparison.gained, comparison.only_second_right),
+    ):
+        if flips:
+            shown = flips[:SHOWN_FLIPS]
+            lines += ["", f"{title}, the surest {len(shown)} of {count(total)}:", "", *map(_flip, shown)]
+    return "\n".join(lines) + "\n"
+
+
+def code(name: str, longest: int | None = LONGEST_NAME) -> str:
+    r"""Show a name from outside as a code span; what could end it, notify somebody or break a table is escaped.
+
+    Hidden characters and line breaks stand as in the page; a backtick, `@`, `<` and a pipe as `\x60`, `\x40`, `\x3c`
+    and `\x7c`: then no program that reads Markdown, however well, takes them for more than text.
+    """
+    shown = visible(name).strip() or " "
+    if longest is not None and len(shown) > longest:
+        shown = f"{shown[: longest // 2]}…{shown[-(longest // 2) :]}"
+    return f"`{shown.translate(_ESCAPES)}`"
+
+
+def prose(text: str) -> str:
+    """Show a sentence as plain text: nothing in it is markup, a link or a mention."""
+    return visible(text).translate(_MARKUP | _ESCAPES)
+
+
+def _subject(record: RunRecord) -> str:
+    sources = record.dataset.name if record.dataset else ", ".join(target.source for target in record.targets)
+    return code(record.job or sources)
+
+
+def _gate(gate: GateLine) -> str:
+    return f"- {gate.word}{f' ({gate.effect})' if gate.effect else ''}: {prose(gate.sentence)}"
+
+
+def _changed(findings: Findings) -> list[str]:
+    """Name what was lost since the last run; nothing where nothing was."""
+    lost = [(each, flip) for each in compared_targets(findings) for flip in each.lost]
+    if not lost:
+        return []
+    total = sum(each.only_first_right for each in compared_targets(findings))
+    named = ", ".join(
+        f"{code(flip.path)} ({code(flip.first_prediction)} → {code(flip.second_prediction)})"
+        for _, flip in lost[:SHOWN_LOST]
+    )
+    more = f" and {count(total - SHOWN_LOST)} more" if total > SHOWN_LOST else ""
+    return [f"- Right in the last run, wrong now: {named}{more}"]
+
+
+def _targets(findings: Findings) -> list[str]:
+    """Sum up each target where there are more than the page is about."""
+    view = targets_view(findings, {})
+    if view is None:
+        return []
+    lines = []
+    for row in view.rows[:SHOWN_TARGETS]:
+        accuracy = f"accuracy {row.accuracy} ({row.accuracy_interval})" if row.accuracy_interval else row.accuracy
+        accuracy = "" if accuracy == NOTHING else accuracy
+        state = "" if row.state == "complete" else row.state
+        facts = filter(None, (f"{row.scored} scored", f"{row.skipped} skipped", accuracy, state))
+        lines.append(f"- Target {code(row.name)}: {', '.join(facts)}")
+    more = len(view.rows) - len(lines)
+    return [*lines, f"- {count(more)} more targets"] if more else lines
+
+
+def _metrics(labelled: LabelledMetrics) -> list[str]:
+    lines = ["| Metric | Value | 95% interval | Dummy |", "|---|--:|--:|--:|"]
+    for metric in filter(None, map(labelled.metric, KEY_METRICS)):
+        baseline = NOTHING if metric.baseline is None else metric_value(metric.name, metric.baseline)
+        lines.append(
+            f"| {metric_words(metric.name)[0]} | {metric_value(metric.name, metric.value)} | "
+            f"{metric_interval(metric.name, metric.interval)} | {baseline} |"
+        )
+    if labelled.calibration:
+        lines.append(f"| Calibration error (ECE) | {labelled.calibration.ece:.3f} | | |")
+    return lines
+
+
+def _variants(record: RunRecord) -> list[str]:
+    """Show the variants of the training side by side; nothing where none were tried."""
+    view = regularisation_view(record.model.training)
+    if view is None:
+        return []
+    lines = ["", prose(view.sentence), "", "| Variant | Options | Epochs | Train | Validation | Test | Gap (points) |"]
+    lines.append("|---|---|--:|--:|--:|--:|--:|")
+    for row in view.rows:
+        name = f"{code(row.name)}{' (best on validation)' if row.best else ''}"
+        options = code(row.options) if row.options else NOTHING
+        gap = f"{row.gap} ({row.gap_interval})" if row.gap_interval else row.gap
+        lines.append(f"| {name} | {options} | {row.epochs} | {row.train} | {row.validation} | {row.test} | {gap} |")
+    return lines
+
+
+def _temperature(findings: Findings) -> list[str]:
+    """Tell what the model's temperature does to the calibration; nothing where it has none or that is not known."""
+    labelled = findings.main.labelled
+    before = labelled.without_temperature if labelled else None
+    if labelled is None or before is None or labelled.calibration is None:
+        return []
+    return [
+        f"- Temperature {before.temperature:.3g}: calibration error (ECE) {before.ece:.3f} without it, "
+        f"{labelled.calibration.ece:.3f} with it"
+    ]
+
+
+def _weakest(labelled: LabelledMetrics) -> list[str]:
+    recalls = [(each.recall, each.name) for each in labelled.per_class if each.recall]
+    worst = sorted(recalls, key=lambda each: each[0].value)[:SHOWN_CLASSES]
+    classes = [f"{code(name)} {percent(recall.value)} ({percent_interval(recall)})" for recall, name in worst]
+    pairs = [
+        f"{code(pair.label)} taken for {code(pair.prediction)} {count(pair.count)}×"
+        for pair in labelled.confused_pairs[:SHOWN_PAIRS]
+    ]
+    return [
+        f"- Weakest classes by recall: {', '.join(classes)}",
+        f"- Most confused: {', '.join(pairs) or 'nothing, every labelled image is right'}",
+    ]
+
+
+def _skipped(skipped: Iterable[SkippedImage]) -> str:
+    reasons = Counter(each.reason for each in skipped)
+    total = sum(reasons.values())
+    if not total:
+        return "none"
+    most = reasons.most_common(SHOWN_REASONS)
+    shown = [f"{code(reason, LONGEST_REASON)} {count(number)}×" for reason, number in most]
+    more = len(reasons) - len(most)
+    return f"{counted(total, 'image')}: {', '.join(shown)}{f' and {more} more reasons' if more else ''}"
+
+
+def _change(change: MetricChange) -> str:
+    key = change.name
+    cells = (
+        metric_words(key)[0],
+        metric_value(key, change.first),
+        metric_value(key, change.second),
+        difference(key, change.difference),
+        difference_interval(key, change.interval),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _flips(comparison: Comparison) -> str:
+    flips = comparison.only_first_right + comparison.only_second_right
+    p_value = "" if comparison.p_value is None else f"; McNemar's exact test {p_words(comparison.p_value)}"
+    return (
+        f"Of {counted(comparison.labelled, 'labelled image')} {count(flips)} flipped: "
+        f"{count(comparison.only_first_right)} lost, {count(comparison.only_second_right)} gained{p_value}."
+    )
+
+
+def _flip(flip: Flip) -> str:
+    label = f", true class {code(flip.label)}" if flip.label is not None else ""
+    return (
+        f"- {code(flip.path, longest=None)}{label}: {code(flip.first_prediction)} ({percent(flip.first_confidence)}) → "
+        f"{code(flip.second_prediction)} ({percent(flip.second_confidence)})"
+    )

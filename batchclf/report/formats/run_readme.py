@@ -1,0 +1,169 @@
+"""README.md of a run directory: for an analyst who has never seen batchclf."""
+
+from collections.abc import Sequence
+
+from batchclf.core.records.run import RunRecord, Status, TargetRecord
+from batchclf.core.text import count
+from batchclf.core.words import counted
+from batchclf.report.formats.markdown import code
+
+README_FILE = "README.md"
+SHOWN_CLASSES = 100
+
+FILES = {
+    "README.md": "this text",
+    "report.html": "the report, for reading: open it in a browser",
+    "report.md": "the report in short, as Markdown",
+    "report.json": "the numbers of the report, for programs",
+    "predictions.csv": "one row an image, see below",
+    "predictions.schema.json": "the columns of `predictions.csv` for programs: a Table Schema of the Data Package "
+    "standard",
+    "predictions.jsonl": "the same rows as JSON lines",
+    "predictions.parquet": "the same rows as Parquet",
+    "images.csv": "facts of each of these images: size, mode, brightness, contrast, hash, digest",
+    "duplicates.csv": "images that occur more than once, above all in both train and test",
+    "flips.csv": "the images whose answer is another one than in the run before",
+    "skipped.csv": "the images that could not be read, with the reason",
+    "metrics.json": "the metrics of each split, and the gap between train and test",
+    "per_class.csv": "the metrics of each class",
+    "confusion.csv": "how many images of each true class were predicted as each class",
+    "run.json": "how the run came about: command, status, model, counts, timings, versions, gate results",
+    "junit.xml": "the bounds and alarms of the job as test cases, for build servers",
+    "log.jsonl": "what the run said, one JSON object a line",
+}
+"""The files that a run directory can hold, in the order they are listed in."""
+
+_TYPES = {"string": "text", "number": "number", "boolean": "true or false"}
+_STATUS: dict[Status, str] = {
+    "ok": "All went well.",
+    "gate failed": "**A rule of the gate was broken or an alarm was raised.** The report says which.",
+    "partial": "**The run is partial: not all images that were wanted are in it.** The report says why.",
+}
+
+_READING = """\
+### In a spreadsheet
+
+Do not open the file by a double click: a spreadsheet that guesses turns a class named `2026-11-24` or `1-2` into a
+date, `001` into 1, `1e5` into 100000, shortens long digits, and spoils letters such as `ö`. Have it import the text
+columns as text.
+
+- **LibreOffice Calc**: *File > Open*. In the dialogue take *Character set* Unicode (UTF-8), *Language* English (USA),
+  *Separated by* Comma, *String delimiter* `"`, and leave *Detect special numbers* off. Then click the head of each
+  column that is "text" in the table above, with Ctrl for several, and set *Column type* to Text.
+- **Excel**: *Data > From Text/CSV*. Take *File origin* 65001: Unicode (UTF-8) and *Delimiter* Comma, then *Transform
+  Data*, and set the type of each text column to Text.
+
+### In Python, with pandas
+
+```python
+import json
+from pathlib import Path
+
+import pandas as pd
+
+schema = json.loads(Path("predictions.schema.json").read_text(encoding="utf-8"))
+types = {"string": "str", "number": "float64", "boolean": "boolean"}
+rows = pd.read_csv(
+    "predictions.csv",
+    dtype={field["name"]: types[field["type"]] for field in schema["fields"]},
+    keep_default_na=False,  # a class may be named "NA"
+    na_values=schema["missingValues"],
+)
+for field in schema["fields"]:
+    if field["type"] == "string":
+        rows[field["name"]] = rows[field["name"]].str.removeprefix("'")
+```
+
+Where batchclf is installed, `batchclf.read_predictions(".")` does all of this.
+
+### In R
+
+```r
+rows <- read.csv("predictions.csv", check.names = FALSE, colClasses = "character", na.strings = "",
+                 encoding = "UTF-8")
+number <- grepl("^margin$|confidence$|^prob:", names(rows))
+rows[number] <- lapply(rows[number], as.numeric)
+rows$correct <- rows$correct == "true"
+text <- grepl("^(path|split|label)$|prediction$", names(rows))
+rows[text] <- lapply(rows[text], function(column) sub("^'", "", column))
+```
+
+### In SQL
+
+Where batchclf is installed with its extra `query`, a query may name the tables `predictions`, `images`, `per_class`,
+`confusion`, `skipped`, `duplicates` and `flips`; its texts have no `'` in front.
+
+```console
+$ batchclf query . "SELECT label, prediction, count(*) AS images FROM predictions WHERE NOT correct GROUP BY ALL"
+```
+
+## The `'` at the beginning of a text
+
+A spreadsheet would take a text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return for a formula. So a
+`'` stands in front of such a text in all CSV files here, and of one that begins with `'` itself. To get the text back
+take one leading `'` away; the snippets for pandas and R do so. In LibreOffice this makes it in another column, for
+the cell A2: `=IF(LEFT(A2;1)="'";MID(A2;2;32767);A2)`, in an English Excel with commas in place of the semicolons.
+"""
+
+
+def run_readme(record: RunRecord, columns: Sequence[tuple[str, str, str]], files: Sequence[str]) -> str:
+    """Tell what a run directory holds and how to open it, as Markdown.
+
+    `columns` are name, type (as in a Table Schema) and meaning of each column of predictions.csv; a single `prob:CLASS`
+    stands for all probability columns. `files` are the names of the files that are there. All names from outside stand
+    as code.
+    """
+    classes = record.model.class_names
+    listed = [f"| {code(name)} | {_TYPES[kind]} | {meaning} |" for name, kind, meaning in columns]
+    shown = ", ".join(map(code, classes[:SHOWN_CLASSES]))
+    more = f" and {count(len(classes) - SHOWN_CLASSES)} more" if len(classes) > SHOWN_CLASSES else ""
+    lines = [
+        "# The predictions of an image classifier",
+        "",
+        "batchclf has shown images to a model, which names the class of each. This folder has its answers, and how "
+        "good they are where the true classes are known.",
+        "",
+        *_facts(record),
+        "",
+        "## The files",
+        "",
+        "| file | what it holds |",
+        "|---|---|",
+        *(f"| `{name}` | {what} |" for name, what in FILES.items() if name in files),
+        "",
+        "CSV files are UTF-8 with a header line and commas; a cell may hold commas, quotes and line breaks, and is "
+        "then in double quotes. The decimal sign is a point. Shares are 0 to 1.",
+        "",
+        "## predictions.csv",
+        "",
+        "One row an image. The columns always come in this order:",
+        "",
+        "| column | type | what it holds |",
+        "|---|---|---|",
+        *listed,
+        "",
+        f"The {counted(len(classes), 'class', 'classes')}, in the model's order: {shown}{more}. "
+        "`predictions.schema.json` has them, too.",
+        "",
+        _READING,
+    ]
+    return "\n".join(lines)
+
+
+def _facts(record: RunRecord) -> list[str]:
+    """List when, what and how."""
+    job = f" of the job {code(record.job)}" if record.job else ""
+    model = record.model
+    return [
+        f"- Run: {code(record.run_id)}{job}, begun {code(record.started)}. {_STATUS[record.status]}",
+        f"- Model: {code(model.path, longest=None)}, recipe {code(model.recipe)}, trained on {code(model.trained_on)}",
+        *map(_target, record.targets),
+    ]
+
+
+def _target(target: TargetRecord) -> str:
+    name = f" ({code(target.split)})" if target.split else ""
+    return (
+        f"- Images: {code(target.source, longest=None)}{name}: {count(target.scored)} scored, "
+        f"{count(target.skipped)} could not be read, {count(target.excluded)} left out"
+    )

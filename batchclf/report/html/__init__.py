@@ -1,0 +1,1 @@
+"""Html: to be said in a line."""

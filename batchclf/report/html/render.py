@@ -1,0 +1,120 @@
+"""Pages as HTML: one file that fetches nothing, may run its own script only, and keeps to its budget."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from batchclf.report.html.figures import figures
+from batchclf.report.html.size_budget import fitting, page_budget
+from batchclf.report.html.templates import Block, environment, list_blocks, template_error
+from batchclf.report.parts.pictures import Picture
+from batchclf.report.sections.confusion import script_data
+from batchclf.report.sections.report import ReportView
+
+__all__ = ["Block", "list_blocks", "render", "render_page"]
+
+_PICTURES, _WEIGHT = "<!--pictures-->", "<!--weight-->"
+"""Stand where pictures and size go, which are known when the rest has been written. No text can forge them: it is
+escaped."""
+
+
+_STYLE = re.compile(r' style="([^"]*)"')
+
+
+def render(view: ReportView, templates: Path | None = None) -> str:
+    """Write the report; `templates` is a folder whose files replace built-in ones of the same name.
+
+    Raises BatchclfError, with file and line, where a template of the user's is wrong, and where the built-in ones are
+    missing from the installation.
+    """
+    return render_page(
+        "report.html",
+        {
+            "view": view,
+            "figures": figures(view),
+            "data": Markup(script_data(view.matrix)) if view.matrix else "",  # escaped for <script> there
+        },
+        budget=page_budget(view.class_count),
+        pictures=view.pictures,
+        templates=templates,
+    )
+
+
+def render_page(
+    name: str,
+    values: Mapping[str, Any],
+    *,
+    budget: int,
+    pictures: Sequence[Picture] = (),
+    templates: Path | None = None,
+) -> str:
+    """Write the page of template `name`, which extends page.html, from `values`.
+
+    `pictures` are those that the page refers to by their ids, the most important first: as many are put into it as fit
+    into `budget` bytes. Raises BatchclfError as `render` does.
+    """
+    folder = templates.absolute() if templates else None
+    made = environment(folder)
+    try:
+        page = made.get_template(name).render(
+            **values, marks={"pictures": Markup(_PICTURES), "weight": Markup(_WEIGHT)}, csp_hash=_csp_hash
+        )
+    except Exception as error:
+        # Whatever a user's template does wrong is for the user; anything else is a fault of the program.
+        told = template_error(error, folder) if folder else None
+        if told is None:
+            raise
+        raise told from error
+    return _filled(_without_styles(page), pictures, budget)
+
+
+def _without_styles(page: str) -> str:
+    """Write what matplotlib says in style attributes, which the page's policy forbids, as attributes of their own.
+
+    Text cannot be mistaken for such an attribute: its quotes are escaped.
+    """
+    return _STYLE.sub(lambda found: _attributes(found[1]), page)
+
+
+@lru_cache(maxsize=1000)  # a figure has few styles, many times
+def _attributes(style: str) -> str:
+    pairs = (each.split(":", 1) for each in style.split(";") if ":" in each)
+    return "".join(f' {name.strip()}="{value.strip()}"' for name, value in pairs)
+
+
+def _csp_hash(text: str) -> str:
+    """Name a script or style in a Content-Security-Policy (CSP Level 3, 2.3.1)."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
+
+
+def _filled(page: str, pictures: Sequence[Picture], budget: int) -> str:
+    """Put in the pictures that fit, and how large the page is with them."""
+    absent = {picture.id: _absent(picture) for picture in pictures}
+    size = len(page.encode()) + sum(map(len, absent.values())) + 200
+    chosen = {picture.id for picture in fitting(pictures, budget - size)}
+    symbols = [_present(picture) if picture.id in chosen else absent[picture.id] for picture in pictures]
+    if symbols:
+        symbols = ['<svg class="album" aria-hidden="true" focusable="false"><defs>', *symbols, "</defs></svg>"]
+    page = page.replace(_PICTURES, "".join(symbols), 1)
+    left_out = len(pictures) - len(chosen)
+    words = f"{len(page.encode()) / 1e6:.2f} MB of at most {budget / 1e6:.2f} MB"
+    words += f"; {left_out:,} of {len(pictures):,} pictures did not fit" if left_out else ""
+    return page.replace(_WEIGHT, words, 1)
+
+
+def _present(picture: Picture) -> str:
+    return f'<image id="{picture.id}" width="{picture.width}" height="{picture.height}" href="{picture.source}"/>'
+
+
+def _absent(picture: Picture) -> str:
+    width, height = picture.width, picture.height
+    return (
+        f'<text id="{picture.id}" x="{width / 2:g}" y="{height / 2:g}" font-size="{width / 7:.3g}" '
+        'text-anchor="middle" fill="currentColor">no picture</text>'
+    )

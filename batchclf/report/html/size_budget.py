@@ -1,0 +1,49 @@
+"""How large a page may be, and what it shows of the images within that."""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from math import log10
+
+from batchclf.core.records.findings import Findings
+from batchclf.core.types import Prediction
+from batchclf.report.parts.pictures import Picture
+from batchclf.report.sections.confusion import shown_examples
+from batchclf.report.sections.flips import compared_targets, flipped
+from batchclf.report.sections.subsets import further_directories
+
+SMALLEST, LARGEST = 1_500_000, 4_000_000
+"""Bytes of a page of up to 10 and of 1,000 classes; between them it grows with the logarithm, as with each digit."""
+
+
+def page_budget(classes: int) -> int:
+    """Say how many bytes a page on so many classes may have at most."""
+    grown = min(max(log10(max(classes, 1)), 1.0), 3.0)
+    return round(SMALLEST + (LARGEST - SMALLEST) * (grown - 1) / 2)
+
+
+def wanted(findings: Findings) -> tuple[Prediction, ...]:
+    """Name the images that the page would show, the most important first, each once."""
+    labelled, suspicions = findings.main.labelled, findings.suspicions
+    changed = {each.split: flipped(each) for each in compared_targets(findings)}
+    groups: list[Iterable[Prediction]] = [changed.pop(findings.main.split, ())]
+    if labelled:
+        groups.append(labelled.worst_errors)
+    groups += changed.values()
+    if suspicions:
+        groups.append(suspicions.shown)
+    groups += [each.labelled.worst_errors for each in further_directories(findings) if each.labelled]
+    if labelled:
+        groups.append(shown_examples(labelled))
+    groups += [evaluation.least_confident for evaluation in findings.evaluations]
+    return tuple({(row.split, row.path): row for row in chain.from_iterable(groups)}.values())
+
+
+def fitting(pictures: Sequence[Picture], room: int) -> tuple[Picture, ...]:
+    """Choose the pictures that fit into `room` bytes, the first ones first."""
+    chosen = []
+    for picture in pictures:
+        room -= picture.size
+        if room < 0:
+            break
+        chosen.append(picture)
+    return tuple(chosen)

@@ -1,0 +1,170 @@
+"""The page of one training: how it went, which epoch was kept, what regularisation and temperature do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import isfinite
+
+from batchclf.core.metrics.intervals import wilson
+from batchclf.core.text import count, decimal, duration, moment, percent, percent_interval, visible
+from batchclf.core.training_record import TrainingRecord
+from batchclf.core.words import counted
+from batchclf.report.html.figures import learning_curves
+from batchclf.report.html.render import render_page
+from batchclf.report.sections.facts import (
+    SHOWN_CLASS_NAMES,
+    Fact,
+    FactGroup,
+    settings_facts,
+    shown_moment,
+    training_line,
+)
+from batchclf.report.sections.learning import LearningView, learning_of
+from batchclf.report.sections.metrics import Measure
+from batchclf.report.sections.regularisation import RegularisationView, regularisation_view
+from batchclf.report.sections.report import Section
+from batchclf.report.sections.view_temperature import TemperatureView, temperature_view
+
+TRAINING_BUDGET = 1_000_000
+"""Bytes; a training of 1,000 epochs takes about 100 kB."""
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What the page tells of a model.
+
+    `train_images` are those of the train split, validation images included. `history` has one list a training metric,
+    one value an epoch. `onnx_difference` is how far the graph's probabilities are from the model's. `training` is None
+    for a model that was made before it was kept.
+    """
+
+    recipe: str
+    settings: Mapping[str, int | float | str | bool]
+    class_names: Sequence[str]
+    input_shape: tuple[int, int, int]
+    color_mode: str
+    parameters: int
+    data: str
+    train_images: int
+    fingerprint: str
+    digest: str
+    onnx_difference: float
+    created: str
+    versions: Mapping[str, str]
+    history: Mapping[str, Sequence[float]]
+    training: TrainingRecord | None
+
+
+@dataclass(frozen=True)
+class TrainingView:
+    """The page as plain, formatted data; `regularisation` and `temperature` are None where there is none."""
+
+    title: str
+    headline: str
+    summary: str
+    generated: str
+    contents: tuple[Section, ...]
+    measures: tuple[Measure, ...]
+    learning: LearningView
+    temperature: TemperatureView | None
+    regularisation: RegularisationView | None
+    groups: tuple[FactGroup, ...]
+
+
+def training_view(model: TrainedModel, *, generated: datetime) -> TrainingView:
+    """Put together what the page shows; `generated` is an aware time."""
+    learning = learning_of(model.history, model.training, model.settings)
+    temperature, regularisation = temperature_view(model.training), regularisation_view(model.training)
+    headline = visible(f"{model.recipe} trained on {model.data}")
+    sections = (
+        (True, "learning", "Learning curves"),
+        (regularisation, "regularisation", "Regularisation"),
+        (temperature, "temperature", "Temperature"),
+        (True, "facts", "Model and data"),
+    )
+    return TrainingView(
+        title=f"{headline} · {model.created[:10]}",
+        headline=headline,
+        summary=training_line(model.training) or "How this training went was not kept.",
+        generated=moment(generated),
+        contents=tuple(Section(anchor, title) for there, anchor, title in sections if there),
+        measures=_measures(model),
+        learning=learning,
+        temperature=temperature,
+        regularisation=regularisation,
+        groups=_groups(model),
+    )
+
+
+def render_training(view: TrainingView) -> str:
+    """Write the page as HTML: one file that fetches nothing."""
+    return render_page(
+        "training.html", {"view": view, "curves": learning_curves(view.learning)}, budget=TRAINING_BUDGET
+    )
+
+
+def _measures(model: TrainedModel) -> tuple[Measure, ...]:
+    """Show how the model does at its end, and what its training took."""
+    training = model.training
+    if training is None:
+        return ()
+    said = {"validation": " not learnt from", "train": " learnt from", "test": ", which chose nothing"}
+    measures: list[Measure] = []
+    for name, note in said.items():
+        right = training.final.get(name)
+        if right is not None and right.images:
+            accuracy = wilson(right.correct, right.images)
+            on = f"on {counted(right.images, 'image')}{note}"
+            interval = f"95% interval {percent_interval(accuracy)}"
+            main = not measures
+            measures.append(Measure(f"{name.capitalize()} accuracy", percent(accuracy.value), on, interval, main=main))
+    planned = (
+        f"of {count(training.planned_epochs)} planned; the weights are those after epoch {count(training.kept_epoch)}"
+    )
+    measures.append(Measure("Epochs", count(training.epochs), planned))
+    loss = _at(model.history, "val_loss", training.kept_epoch)
+    if loss is not None:
+        alone = ", without mirror images" if model.settings.get("average_mirrored") else ""
+        measures.append(
+            Measure(f"{training.measured_on.capitalize()} loss", decimal(loss), f"of the epoch that was kept{alone}")
+        )
+    return (*measures, Measure("Time", duration(training.seconds), "spent in training"))
+
+
+def _at(history: Mapping[str, Sequence[float]], metric: str, epoch: int) -> float | None:
+    values = history.get(metric, ())
+    value = values[epoch - 1] if 0 < epoch <= len(values) else None
+    return value if value is not None and isfinite(value) else None
+
+
+def _groups(model: TrainedModel) -> tuple[FactGroup, ...]:
+    height, width, channels = model.input_shape
+    names = ", ".join(visible(name) for name in model.class_names[:SHOWN_CLASS_NAMES])
+    if len(model.class_names) > SHOWN_CLASS_NAMES:
+        names += f" and {len(model.class_names) - SHOWN_CLASS_NAMES} more"
+    held = model.training.validation_images if model.training else 0
+    split = f", {count(held)} of them for validation" if held else ""
+    shape = f"{height} × {width} pixels, {visible(model.color_mode)} ({counted(channels, 'channel')})"
+    return (
+        FactGroup("Settings", (Fact("Recipe", visible(model.recipe)), *settings_facts(model.settings))),
+        FactGroup(
+            "Data",
+            (
+                Fact("Name", visible(model.data)),
+                Fact("Train split", f"{counted(model.train_images, 'image')}{split}"),
+                Fact("Images", shape),
+                Fact(f"Classes ({len(model.class_names)})", names),
+                Fact("SHA-256", visible(model.fingerprint), code=True),
+            ),
+        ),
+        FactGroup(
+            "Model",
+            (
+                Fact("Parameters", count(model.parameters)),
+                Fact("Created", shown_moment(model.created)),
+                Fact("ONNX and Keras", f"agree within {model.onnx_difference:.1e}"),
+                Fact("SHA-256", visible(model.digest), code=True),
+                Fact("Versions", " · ".join(f"{visible(k)} {visible(v)}" for k, v in model.versions.items())),
+            ),
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Parts: to be said in a line."""

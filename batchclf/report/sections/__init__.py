@@ -1,0 +1,1 @@
+"""Sections: to be said in a line."""

@@ -1,0 +1,156 @@
+"""The part of the report on confidence: can it be trusted, and what is left where only sure answers are used."""
+
+from dataclasses import dataclass
+
+from batchclf.core.metrics.calibration import Calibration, CalibrationBin, CoveragePoint
+from batchclf.core.metrics.evaluation import LabelledMetrics
+from batchclf.core.text import NOTHING, count, decimal, percent, percent_interval, points
+from batchclf.core.training_record import TrainingRecord
+from batchclf.core.words import counted
+from batchclf.report.sections.images import HistogramPanel
+from batchclf.report.sections.view_temperature import TemperatureView, temperature_view
+
+THRESHOLDS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
+"""Those of the coverage curve's thresholds that are shown in sight; all stand in the table behind the chart."""
+
+EXAMPLE = 0.9
+
+
+@dataclass(frozen=True)
+class CoverageRow:
+    """What is left with a threshold: how many images, their share, and their accuracy with its interval."""
+
+    threshold: str
+    images: str
+    coverage: str
+    accuracy: str
+    accuracy_interval: str
+
+
+@dataclass(frozen=True)
+class BinRow:
+    """The images of one bin of confidence; `difference` is confidence minus accuracy in points."""
+
+    confidence: str
+    images: str
+    right: str
+    wrong: str
+    mean: str
+    accuracy: str
+    accuracy_interval: str
+    difference: str
+
+
+@dataclass(frozen=True)
+class CalibrationView:
+    """`missing` says why nothing is known; all but `temperature` is empty then. `coverage` are the points of the curve.
+
+    `few` are rows for a few thresholds, `steps` for all at which something changes. `temperature` is None where the
+    model has none.
+    """
+
+    missing: str
+    sentence: str
+    example: str
+    bins: tuple[CalibrationBin, ...]
+    bin_rows: tuple[BinRow, ...]
+    coverage: tuple[CoveragePoint, ...]
+    few: tuple[CoverageRow, ...]
+    steps: tuple[CoverageRow, ...]
+    panels: tuple[HistogramPanel, ...]
+    temperature: TemperatureView | None = None
+
+
+def calibration_view(labelled: LabelledMetrics | None, training: TrainingRecord | None = None) -> CalibrationView:
+    """Show how the labelled images' confidence compares with how many of them are right.
+
+    `training` tells the model's temperature, if it has one.
+    """
+    temperature = temperature_view(training, labelled)
+    if labelled is None or labelled.calibration is None:
+        missing = (
+            "Whether the model's confidence can be trusted cannot be known without labels; label a sample of the "
+            "images and score it."
+        )
+        return CalibrationView(missing, "", "", (), (), (), (), (), (), temperature)
+    found = labelled.calibration
+    return CalibrationView(
+        missing="",
+        sentence=_sentence(found, labelled),
+        example=_example(found.coverage),
+        bins=found.bins,
+        bin_rows=tuple(map(_bin_row, found.bins)),
+        coverage=found.coverage,
+        few=tuple(_coverage_row(point) for point in found.coverage if point.threshold in THRESHOLDS),
+        steps=tuple(map(_coverage_row, _changing(found.coverage))),
+        panels=_panels(found.bins),
+        temperature=temperature,
+    )
+
+
+def _sentence(found: Calibration, labelled: LabelledMetrics) -> str:
+    accuracy = labelled.accuracy
+    confidence = accuracy.value + found.overconfidence
+    error = (
+        f"Confidence and accuracy are {100 * found.ece:.1f} points apart on average "
+        f"(expected calibration error, ECE, {decimal(found.ece)})"
+    )
+    facts = f"ean confidence is {percent(confidence)}, accuracy {percent(accuracy.value)}"
+    size = points(abs(found.overconfidence)).lstrip("+")
+    if accuracy.interval.low <= confidence <= accuracy.interval.high:
+        interval = f"95% interval {percent_interval(accuracy)}"
+        return f"{error}. M{facts} ({interval}): there is no evidence of over- or underconfidence."
+    if found.overconfidence > 0:
+        return f"{error}. The model is overconfident by {size} points: m{facts}."
+    return f"{error}. The model is underconfident by {size} points: m{facts}."
+
+
+def _example(coverage: tuple[CoveragePoint, ...]) -> str:
+    point = next(each for each in coverage if each.threshold == EXAMPLE)
+    lead = f"If only answers with a confidence of {EXAMPLE} and more are used"
+    if point.accuracy is None:
+        return f"{lead}: none is left."
+    return (
+        f"{lead}: {percent(point.coverage)} of the images, accuracy {percent(point.accuracy.value)} "
+        f"(95% interval {percent_interval(point.accuracy)})."
+    )
+
+
+def _bin_row(each: CalibrationBin) -> BinRow:
+    known = each.accuracy is not None and each.confidence is not None
+    return BinRow(
+        confidence=f"{each.low:.2f} to {each.high:.2f}",
+        images=count(each.images),
+        right=count(each.correct),
+        wrong=count(each.images - each.correct),
+        mean=percent(each.confidence) if each.confidence is not None else NOTHING,
+        accuracy=percent(each.accuracy.value) if each.accuracy else NOTHING,
+        accuracy_interval=percent_interval(each.accuracy) if each.accuracy else "",
+        difference=points(each.confidence - each.accuracy.value) if known else NOTHING,  # type: ignore[operator, union-attr]
+    )
+
+
+def _coverage_row(point: CoveragePoint) -> CoverageRow:
+    return CoverageRow(
+        threshold=f"{point.threshold:.2f}",
+        images=count(point.images),
+        coverage=percent(point.coverage),
+        accuracy=percent(point.accuracy.value) if point.accuracy else NOTHING,
+        accuracy_interval=percent_interval(point.accuracy) if point.accuracy else "",
+    )
+
+
+def _changing(coverage: tuple[CoveragePoint, ...]) -> list[CoveragePoint]:
+    """Leave out thresholds that leave the same images as the next higher one."""
+    following = [*(point.images for point in coverage[1:]), -1]
+    return [point for point, after in zip(coverage, following, strict=True) if point.images != after]
+
+
+def _panels(bins: tuple[CalibrationBin, ...]) -> tuple[HistogramPanel, ...]:
+    right = tuple(each.correct for each in bins)
+    wrong = tuple(each.images - each.correct for each in bins)
+    return tuple(
+        HistogramPanel(kind, counted(sum(counts), f"{kind} prediction"), counts)
+        for kind, counts in (("right", right), ("wrong", wrong))
+        if any(counts)
+    )

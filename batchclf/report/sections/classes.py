@@ -1,0 +1,133 @@
+"""The table of the classes: what each one's images and predictions are worth, worst first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from batchclf.core.gate.evidence import Share
+from batchclf.core.metrics.confusion import ConfusionCounts
+from batchclf.core.metrics.evaluation import ClassMetrics, LabelledMetrics
+from batchclf.core.metrics.gap import Gap
+from batchclf.core.metrics.intervals import Estimate, Interval
+from batchclf.core.text import NOTHING, class_name, count, decimal, percent, percent_interval, points, points_interval
+from batchclf.report.parts.bar import Bar, bar
+
+SHOWN_NAMES = 20
+"""So many classes without images or predictions are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A number as shown, and its 95% interval; – and empty where there is nothing to rest on."""
+
+    text: str
+    interval: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """One class's metrics. `gap` and `auc` are empty texts where the run has none at all.
+
+    `clear` where the gap is more than chance; `mistaken` is the class that its wrong images are most often taken for,
+    with their number.
+    """
+
+    name: str
+    support: str
+    recall: Value
+    bar: Bar | None
+    precision: Value
+    f1: Value
+    gap: Value
+    clear: bool
+    auc: Value
+    mistaken: str
+    mistaken_count: str
+
+
+@dataclass(frozen=True)
+class ClassesView:
+    """`unseen` and `never_predicted` name classes that have no image or no prediction, cut after some."""
+
+    rows: tuple[ClassRow, ...]
+    with_gap: bool
+    with_auc: bool
+    unseen: tuple[str, ...]
+    never_predicted: tuple[str, ...]
+
+
+def classes_view(labelled: LabelledMetrics, gap: Gap | None) -> ClassesView:
+    """Show what the labelled images say about each class."""
+    gaps = {each.name: each.gap for each in gap.per_class} if gap else {}
+    aucs = {each.name: each.auc for each in labelled.ranking or ()}
+    mistaken = _mistaken(labelled.confusion)
+    ordered = sorted(labelled.per_class, key=_by_recall)
+    rows = [_class_row(metrics, gaps, aucs, mistaken.get(metrics.name)) for metrics in ordered]
+    return ClassesView(
+        rows=tuple(rows),
+        with_gap=gap is not None,
+        with_auc=labelled.ranking is not None,
+        unseen=_names([c.name for c in labelled.per_class if not c.support]),
+        never_predicted=_names([c.name for c in labelled.per_class if not c.predicted]),
+    )
+
+
+def f1_interval(metrics: ClassMetrics) -> Interval | None:
+    """Compute the 95% interval of F1 as `Share` does; None for a class without images and predictions."""
+    either = metrics.support + metrics.predicted - metrics.correct
+    return Share(metrics.correct, either, f1=True).estimate().interval if either else None
+
+
+def _by_recall(metrics: ClassMetrics) -> float:
+    return metrics.recall.value if metrics.recall else 2.0
+
+
+def _names(names: list[str]) -> tuple[str, ...]:
+    shown = tuple(class_name(name) for name in names[:SHOWN_NAMES])
+    hidden = len(names) - len(shown)
+    return (*shown, f"{count(hidden)} more") if hidden else shown
+
+
+def _mistaken(confusion: ConfusionCounts) -> dict[str, tuple[str, int]]:
+    """Find for each class what its images are most often taken for; ties go to the earlier class."""
+    wrong = confusion.counts.copy()
+    np.fill_diagonal(wrong, 0)
+    best = wrong.argmax(axis=1)
+    numbers = wrong[np.arange(len(wrong)), best]
+    return {
+        name: (confusion.class_names[int(j)], int(number))
+        for name, j, number in zip(confusion.class_names, best, numbers, strict=True)
+        if number
+    }
+
+
+def _class_row(
+    metrics: ClassMetrics,
+    gaps: Mapping[str, Estimate | None],
+    aucs: Mapping[str, Estimate | None],
+    mistaken: tuple[str, int] | None,
+) -> ClassRow:
+    recall, f1, gap = metrics.recall, f1_interval(metrics), gaps.get(metrics.name)
+    auc = aucs.get(metrics.name)
+    return ClassRow(
+        name=class_name(metrics.name),
+        support=count(metrics.support),
+        recall=_share(recall),
+        bar=bar(recall.value, recall.interval) if recall else None,
+        precision=_share(metrics.precision),
+        f1=Value(decimal(metrics.f1), _decimals(f1) if f1 else ""),
+        gap=Value(points(gap.value), points_interval(gap)) if gap else Value(NOTHING),
+        clear=gap is not None and not gap.interval.low <= 0 <= gap.interval.high,
+        auc=Value(decimal(auc.value), _decimals(auc.interval)) if auc else Value(NOTHING),
+        mistaken=class_name(mistaken[0]) if mistaken else "",
+        mistaken_count=count(mistaken[1]) if mistaken else "",
+    )
+
+
+def _decimals(interval: Interval) -> str:
+    return f"{decimal(interval.low)} to {decimal(interval.high)}"
+
+
+def _share(estimate: Estimate | None) -> Value:
+    return Value(percent(estimate.value), percent_interval(estimate)) if estimate else Value(NOTHING)

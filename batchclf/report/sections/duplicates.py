@@ -1,0 +1,119 @@
+"""Images that occur more than once: those of test that are also in train hide a part of the gap."""
+
+from dataclasses import dataclass
+
+from batchclf.core.images.duplicates import Duplicates
+from batchclf.core.metrics.gap import Gap
+from batchclf.core.text import NOTHING, class_name, count, percent, percent_interval, points, points_interval, visible
+from batchclf.core.words import counted
+
+
+@dataclass(frozen=True)
+class CopyRow:
+    """One pair of images; `contradicting` where their labels differ."""
+
+    kind: str
+    first: str
+    first_label: str
+    second: str
+    second_label: str
+    contradicting: bool
+
+
+@dataclass(frozen=True)
+class CopiesView:
+    """What was found, in sentences, and the first pairs; `part` says that there are more, `found` whether any."""
+
+    found: bool
+    sentence: str
+    effect: str
+    contradicting: str
+    checked: str
+    rows: tuple[CopyRow, ...]
+    part: str
+
+
+def copies_view(duplicates: Duplicates | None, gap: Gap) -> CopiesView:
+    """Show copies between train and test, and what accuracy and gap are without them."""
+    if duplicates is None:
+        sentence = "Whether test images are also in train was not checked in this run; a new run does it."
+        return CopiesView(False, sentence, "", "", "", (), "")
+    copies = duplicates.exact + duplicates.near
+    split = visible(duplicates.split)
+    if not copies:
+        sentence = f"None of the {counted(duplicates.images, 'image')} of {split} that were checked is also in train."
+        return CopiesView(False, sentence, "", "", visible(duplicates.checked), (), "")
+    are = "is" if copies == 1 else "are"
+    return _found(duplicates, f"{_how_many(duplicates, split)} {are} also in train", _effect(duplicates, gap))
+
+
+def copies_without_gap(duplicates: Duplicates, name: str, *, in_train: bool) -> CopiesView:
+    """Show copies where there is no gap that they could hide.
+
+    `name` is what the target is called; it was held against train (`in_train`) or its images against one another.
+    """
+    copies = duplicates.exact + duplicates.near
+    if not copies:
+        twice = "is also in train" if in_train else "occurs twice"
+        sentence = f"None of the {counted(duplicates.images, 'image')} of {name} that were checked {twice}."
+        return CopiesView(False, sentence, "", "", visible(duplicates.checked), (), "")
+    if in_train:
+        words = "is also in train" if copies == 1 else "are also in train"
+    else:
+        words = "is a copy of another one there" if copies == 1 else "are copies of others there"
+    return _found(duplicates, f"{_how_many(duplicates, name)} {words}", "")
+
+
+def _how_many(duplicates: Duplicates, name: str) -> str:
+    copies = duplicates.exact + duplicates.near
+    return f"{count(copies)} of {counted(duplicates.images, 'image')} of {name} ({percent(copies / duplicates.images)})"
+
+
+def _found(duplicates: Duplicates, fact: str, effect: str) -> CopiesView:
+    kinds = [f"{count(n)} {word}" for n, word in ((duplicates.exact, "exactly"), (duplicates.near, "nearly")) if n]
+    copies, shown = duplicates.exact + duplicates.near, len(duplicates.pairs)
+    return CopiesView(
+        found=True,
+        sentence=f"{fact}: {' and '.join(kinds)}.",
+        effect=effect,
+        contradicting=_contradicting(duplicates.contradicting),
+        checked=visible(duplicates.checked),
+        rows=tuple(
+            CopyRow(
+                kind="the same" if pair.kind == "exact" else "nearly the same",
+                first=visible(pair.first_path),
+                first_label=_label(pair.first_label),
+                second=visible(pair.second_path),
+                second_label=_label(pair.second_label),
+                contradicting=None not in (pair.first_label, pair.second_label)
+                and pair.first_label != pair.second_label,
+            )
+            for pair in duplicates.pairs
+        ),
+        part=f"showing {shown} of {count(copies)}" if shown < copies else "",
+    )
+
+
+def _effect(duplicates: Duplicates, gap: Gap) -> str:
+    accuracy, without = duplicates.accuracy_without, duplicates.gap_without
+    if accuracy is None or without is None:
+        return "Without them no labelled image is left, so there is no gap without them."
+    facts = (
+        f"Without them test accuracy is {percent(accuracy.value)} (95% interval {percent_interval(accuracy)}) and the "
+        f"gap {points(without.value)} points ({points_interval(without)})"
+    )
+    hidden = points(without.value - gap.gap.value)
+    if hidden.startswith("+"):
+        return f"{facts}: the copies hide {hidden[1:]} points of it."
+    return f"{facts}: they hide no gap."
+
+
+def _contradicting(number: int) -> str:
+    if not number:
+        return ""
+    pairs = counted(number, "pair")
+    return f"{pairs} {'has' if number == 1 else 'have'} two different labels, so one of the two must be wrong."
+
+
+def _label(label: str | None) -> str:
+    return NOTHING if label is None else class_name(label)

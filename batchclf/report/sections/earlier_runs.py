@@ -1,0 +1,170 @@
+"""How accuracy and gap moved over the runs of a job."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import isfinite
+
+from batchclf.core.metrics.intervals import Estimate
+from batchclf.core.records.findings import Findings
+from batchclf.core.records.history import RunSummary
+from batchclf.core.records.run import Status
+from batchclf.core.text import NOTHING, count, moment, percent, percent_interval, points, points_interval, visible
+from batchclf.report.sections.flips import report_address
+
+SHOWN_NIGHTS = 30
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True)
+class NightRow:
+    """One run; `address` is that of its report beside this one, empty for this run and where there is none any more.
+
+    `status` is empty where the run was good.
+    """
+
+    when: str
+    address: str
+    this: bool
+    status: str
+    train: str
+    train_interval: str
+    test: str
+    test_interval: str
+    gap: str
+    gap_interval: str
+    level: str
+
+
+@dataclass(frozen=True)
+class NightsView:
+    """`missing` says why nothing is shown. Days and estimates go from the oldest run to this one, `rows` back.
+
+    `train` and `gap` are empty where no run has them.
+    """
+
+    missing: str
+    sentence: str
+    days: tuple[str, ...]
+    train: tuple[Estimate | None, ...]
+    test: tuple[Estimate | None, ...]
+    gap: tuple[Estimate | None, ...]
+    rows: tuple[NightRow, ...]
+    part: str
+
+
+@dataclass(frozen=True)
+class _Night:
+    started: str
+    address: str
+    status: Status
+    train: Estimate | None
+    test: Estimate | None
+    gap: Estimate | None
+    level: str
+
+
+def nights_view(findings: Findings) -> NightsView:
+    """Show the last runs of the job, this one included, or say why there are none to show."""
+    main = findings.main.split
+    nights = [_earlier(run) for run in findings.history if run.split == main]
+    nights = [night for night in nights if night.test or night.gap]
+    if not nights:
+        return NightsView(_why_missing(findings), "", (), (), (), (), (), "")
+    this = _this(findings)
+    nights.append(this)
+    shown = nights[-SHOWN_NIGHTS:]
+    train, test, gap = (tuple(getattr(night, name) for night in shown) for name in ("train", "test", "gap"))
+    return NightsView(
+        missing="",
+        sentence=_sentence(test, gap),
+        days=tuple(_day(night.started) for night in shown),
+        train=train if any(train) else (),
+        test=test,
+        gap=gap if any(gap) else (),
+        rows=tuple(_row(night, this=night is this) for night in reversed(shown)),
+        part=f"the last {len(shown)} of {count(len(nights))} runs" if len(shown) < len(nights) else "",
+    )
+
+
+def _why_missing(findings: Findings) -> str:
+    if findings.record.job is None:
+        return "A run of its own has no earlier ones; a job keeps its runs, and its report shows how the gap moved."
+    if findings.history:
+        return "No earlier run of this job has labels for what this one reports on, so there is nothing to follow."
+    return "This is the first run of this job; from the second on its gap and accuracy are followed here."
+
+
+def _earlier(run: RunSummary) -> _Night:
+    return _Night(
+        started=run.started,
+        address=report_address(run),
+        status=run.status,
+        train=_finite(run.train_accuracy),
+        test=_finite(run.accuracy),
+        gap=_finite(run.gap),
+        level=visible(run.overfitting or NOTHING),
+    )
+
+
+def _this(findings: Findings) -> _Night:
+    labelled = {each.split: each.labelled for each in findings.evaluations}
+    train = labelled.get("train") if findings.main.split == "test" else None
+    main, gap = findings.main.labelled, findings.gap
+    return _Night(
+        started=findings.record.started,
+        address="",
+        status=findings.record.status,
+        train=train.accuracy if train else None,
+        test=main.accuracy if main else None,
+        gap=gap.gap if gap else None,
+        level=gap.overfitting if gap else NOTHING,
+    )
+
+
+def _finite(estimate: Estimate | None) -> Estimate | None:
+    """Leave out what an older or damaged file says without being a number."""
+    if estimate is None:
+        return None
+    numbers = (estimate.value, estimate.interval.low, estimate.interval.high)
+    return estimate if all(map(isfinite, numbers)) else None
+
+
+def _day(started: str) -> str:
+    time = datetime.fromisoformat(started)
+    return f"{time.day} {_MONTHS[time.month - 1]}"
+
+
+def _row(night: _Night, *, this: bool) -> NightRow:
+    return NightRow(
+        when=moment(datetime.fromisoformat(night.started)),
+        address=night.address,
+        this=this,
+        status="" if night.status == "ok" else night.status,
+        train=percent(night.train.value) if night.train else NOTHING,
+        train_interval=percent_interval(night.train) if night.train else "",
+        test=percent(night.test.value) if night.test else NOTHING,
+        test_interval=percent_interval(night.test) if night.test else "",
+        gap=points(night.gap.value) if night.gap else NOTHING,
+        gap_interval=points_interval(night.gap) if night.gap else "",
+        level=night.level,
+    )
+
+
+def _sentence(test: Sequence[Estimate | None], gap: Sequence[Estimate | None]) -> str:
+    of_gap, of_test = _course("the gap", gap, points, " points"), _course("accuracy", test, percent, "")
+    courses = [course for course in (of_gap, of_test) if course]
+    if not courses:
+        return ""
+    return f"Over these {len(test)} runs {'; '.join(courses)}."
+
+
+def _course(what: str, runs: Sequence[Estimate | None], shown: Callable[[float], str], unit: str) -> str:
+    known = [each.value for each in runs if each is not None]
+    if len(known) < 2:
+        return ""
+    first, last = shown(known[0]), shown(known[-1])
+    low, high = shown(min(known)), shown(max(known))
+    if low == high:
+        return f"{what} stayed at {last}{unit}"
+    return f"{what} went from {first} to {last}{unit}, between {low} and {high}"

@@ -1,0 +1,125 @@
+"""The part of the report on errors: the images to look at, and what to look for in them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from batchclf.core.metrics.confusion import ConfusedPair
+from batchclf.core.metrics.evaluation import LabelledMetrics
+from batchclf.core.records.findings import Findings
+from batchclf.core.records.suspicions import LabelSuspicions
+from batchclf.core.text import class_name, count, percent
+from batchclf.core.words import counted
+from batchclf.report.parts.pictures import Pictures
+from batchclf.report.sections.images import Shot, shots
+
+PAIR_IMAGES = 6
+"""A pair of confused classes is shown by so many of its images."""
+
+
+@dataclass(frozen=True)
+class PairView:
+    """Images of one class that were taken for another, with the surest of them; `share` is that of the true class."""
+
+    label: str
+    prediction: str
+    count: str
+    share: str
+    examples: tuple[Shot, ...]
+
+
+@dataclass(frozen=True)
+class SuspicionsView:
+    """Labels that are probably wrong; `sentence` says why none can be shown where there is none."""
+
+    sentence: str
+    method: str
+    shown: tuple[Shot, ...]
+
+
+@dataclass(frozen=True)
+class ErrorsView:
+    """`worst` are errors, the surest first; `pairs_part` says how much of all errors `pairs` hold.
+
+    `least_confident` is empty where images without labels are shown elsewhere with the same.
+    """
+
+    sentence: str
+    worst: tuple[Shot, ...]
+    pairs: tuple[PairView, ...]
+    pairs_part: str
+    suspicions: SuspicionsView
+    least_confident: tuple[Shot, ...]
+
+
+def errors_view(findings: Findings, pictures: Pictures) -> ErrorsView | None:
+    """Show the errors of the main split with the pictures that are there; None where it has no labels."""
+    main = findings.main
+    labelled = main.labelled
+    if labelled is None:
+        return None
+    return ErrorsView(
+        sentence=_sentence(labelled),
+        worst=shots(labelled.worst_errors, pictures),
+        pairs=tuple(_pair(pair, labelled, pictures) for pair in labelled.confused_pairs),
+        pairs_part=_part(labelled),
+        suspicions=_suspicions(findings.suspicions, labelled.total, pictures),
+        least_confident=shots(main.least_confident, pictures) if labelled.total == main.total else (),
+    )
+
+
+def _sentence(labelled: LabelledMetrics) -> str:
+    wrong = labelled.total - labelled.correct
+    if not wrong:
+        return "Every labelled image was predicted right."
+    were = "was" if wrong == 1 else "were"
+    of = f"{count(wrong)} of {counted(labelled.total, 'labelled image')} {were} predicted wrong"
+    shown = len(labelled.worst_errors)
+    if wrong == 1:
+        return f"{of}."
+    which = "All of them" if shown == wrong else f"The {shown} that the model was surest of"
+    return f"{of}. {which}, surest first: look for wrong labels, and for images that are hard for people, too."
+
+
+def _pair(pair: ConfusedPair, labelled: LabelledMetrics, pictures: Pictures) -> PairView:
+    names = labelled.confusion.class_names
+    cell = names.index(pair.label), names.index(pair.prediction)
+    return PairView(
+        label=class_name(pair.label),
+        prediction=class_name(pair.prediction),
+        count=count(pair.count),
+        share=percent(pair.share),
+        examples=shots(labelled.examples.get(cell, ())[:PAIR_IMAGES], pictures),
+    )
+
+
+def _part(labelled: LabelledMetrics) -> str:
+    """Say how many of the pairs there are and how many errors they hold; nothing where they are all shown."""
+    counts, correct = labelled.confusion.counts, labelled.confusion.correct
+    there = int((counts > 0).sum() - (correct > 0).sum())
+    pairs = labelled.confused_pairs
+    if len(pairs) == there:
+        return ""
+    held = sum(pair.count for pair in pairs) / (labelled.total - labelled.correct)
+    return f"Showing the {len(pairs)} largest of {counted(there, 'pair')}; they hold {percent(held)} of all errors."
+
+
+def _suspicions(found: LabelSuspicions | None, labelled: int, pictures: Pictures) -> SuspicionsView:
+    if found is None:
+        return SuspicionsView("Labels that are probably wrong were not looked for in this run.", "", ())
+    if found.missing:
+        why = f"this {found.missing}" if found.missing.startswith("needs") else found.missing
+        return SuspicionsView(f"Labels that are probably wrong were not looked for: {why}.", "", ())
+    if not found.images:
+        return SuspicionsView(f"None of {counted(labelled, 'label')} is suspected to be wrong.", found.method, ())
+    return SuspicionsView(_suspected(found, labelled), found.method, shots(found.shown, pictures))
+
+
+def _suspected(found: LabelSuspicions, labelled: int) -> str:
+    of = f"{count(found.images)} of {counted(labelled, 'label')} ({percent(found.images / labelled)})"
+    are = "is" if found.images == 1 else "are"
+    shown = _shown(found.shown, found.images)
+    return f"{of} {are} suspected to be wrong{shown}. A suspicion is no proof: look before you change a label."
+
+
+def _shown(shown: Sequence[object], images: int) -> str:
+    return f"; these are the {len(shown)} most suspect" if len(shown) < images else ""

@@ -1,0 +1,261 @@
+"""The part of the report that says what was scored, by which model and how."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from batchclf.core.metrics.evaluation import Evaluation
+from batchclf.core.records.findings import Findings
+from batchclf.core.records.run import ModelRecord, RunRecord, TargetRecord
+from batchclf.core.text import NOTHING, count, duration, moment, percent, percent_interval, visible
+from batchclf.core.training_record import TrainingRecord
+from batchclf.core.words import counted
+from batchclf.report.parts.subset_words import is_cut, target_name, target_place
+
+SHOWN_CLASS_NAMES = 20
+MANY_SETTINGS = 4
+"""A trained model with more settings has only some of them in sight."""
+
+_IN_SIGHT = ("epochs", "batch_size", "learning_rate", "validation", "seed")
+FLIPS_FILE = "flips.csv"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One term and its value; `code` values are set in a monospaced face."""
+
+    term: str
+    value: str
+    code: bool = False
+
+
+@dataclass(frozen=True)
+class FactGroup:
+    """Facts under one heading; `more` are those that a click shows, `more_title` says what they are."""
+
+    title: str
+    facts: tuple[Fact, ...]
+    more: tuple[Fact, ...] = ()
+    more_title: str = ""
+
+
+@dataclass(frozen=True)
+class TargetRow:
+    """The row accounting of one target; `adds_up` where found = scored + skipped + excluded.
+
+    `place` is the path of a directory that has a name; not `complete` where the deadline cut it.
+    """
+
+    name: str
+    place: str
+    labels: str
+    found: str
+    scored: str
+    skipped: str
+    excluded: str
+    adds_up: bool
+    complete: bool
+    accuracy: str
+    accuracy_interval: str
+    seconds: str
+    rate: str
+
+
+@dataclass(frozen=True)
+class File:
+    """A file beside the report."""
+
+    name: str
+    about: str
+
+
+@dataclass(frozen=True)
+class FactsView:
+    """Everything needed to know where the numbers come from."""
+
+    groups: tuple[FactGroup, ...]
+    targets: tuple[TargetRow, ...]
+    files: tuple[File, ...]
+
+
+def facts_view(findings: Findings) -> FactsView:
+    """Show the data set, the model, the run, the row accounting and the files."""
+    record = findings.record
+    by_split = {evaluation.split: evaluation for evaluation in findings.evaluations}
+    return FactsView(
+        groups=(_data(record), _model(record.model), _run(record)),
+        targets=tuple(_target(target, by_split.get(target.split)) for target in record.targets),
+        files=_files(findings),
+    )
+
+
+def _data(record: RunRecord) -> FactGroup:
+    classes = record.model.class_names
+    names = ", ".join(visible(name) for name in classes[:SHOWN_CLASS_NAMES])
+    if len(classes) > SHOWN_CLASS_NAMES:
+        names += f" and {len(classes) - SHOWN_CLASS_NAMES} more"
+    height, width, channels = record.model.input_shape
+    facts = []
+    if record.dataset is not None:
+        facts += [
+            Fact("Name", visible(record.dataset.name)),
+            Fact("Origin", visible(record.dataset.origin)),
+            Fact("Train split", counted(record.dataset.train_images, "image")),
+            Fact("Test split", counted(record.dataset.test_images, "image")),
+        ]
+    directories = [target for target in record.targets if target.kind == "directory"]
+    facts += [Fact(_directory(target), visible(target.source), code=True) for target in directories]
+    resized = f", larger ones shrunk by the {visible(record.resize)} way" if directories else ""
+    facts += [
+        Fact(
+            "Images",
+            f"{height} × {width} pixels, {record.model.color_mode} ({counted(channels, 'channel')}){resized}",
+        ),
+        Fact(f"Classes ({len(classes)})", names),
+    ]
+    return FactGroup("Data", tuple(facts))
+
+
+def _directory(target: TargetRecord) -> str:
+    return f"Directory {visible(target.split)}" if target.split else "Directory"
+
+
+def _model(model: ModelRecord) -> FactGroup:
+    this_run = "trained in this run" if model.trained_in_this_run else "loaded, trained before"
+    if not model.history:  # an imported model; the date is that of the import
+        this_run = "imported"
+    facts = (
+        Fact("Recipe", visible(model.recipe)),
+        Fact("Settings", settings_line(model.settings, trained=bool(model.history))),
+        Fact("Training", training_line(model.training)),
+        Fact("Parameters", count(model.parameters)),
+        Fact("Trained on", visible(model.trained_on)),
+        Fact("Created", f"{shown_moment(model.created)}, {this_run}"),
+        Fact("Bundle", visible(model.path), code=True),
+        Fact("SHA-256", visible(model.digest), code=True),
+    )
+    more = settings_facts(model.settings) if model.history and len(model.settings) > MANY_SETTINGS else ()
+    title = f"All {len(more)} settings of the training" if more else ""
+    return FactGroup("Model", tuple(fact for fact in facts if fact.value), more, title)
+
+
+def settings_line(settings: Mapping[str, int | float | str | bool], *, trained: bool) -> str:
+    """Put settings into a line; of the many ones of a training those that are asked for first."""
+    names = list(settings)
+    if trained and len(names) > MANY_SETTINGS:
+        names = [name for name in _IN_SIGHT if name in settings] or names[:MANY_SETTINGS]
+    return visible(", ".join(f"{_words(name)} {_setting(settings[name])}" for name in names)) or "none"
+
+
+def settings_facts(settings: Mapping[str, int | float | str | bool]) -> tuple[Fact, ...]:
+    """Show each setting as a term and its value."""
+    return tuple(Fact(visible(_words(name).capitalize()), visible(_setting(settings[name]))) for name in settings)
+
+
+def training_line(training: TrainingRecord | None) -> str:
+    """Sum up how a training went; empty where that is not known."""
+    if training is None:
+        return ""
+    ran = f"{count(training.epochs)} of {counted(training.planned_epochs, 'epoch')} in {duration(training.seconds)}"
+    kept = f", weights of epoch {count(training.kept_epoch)}" if training.kept_epoch != training.epochs else ""
+    held = f", {count(training.validation_images)} held out for validation" if training.validation_images else ""
+    return f"{ran}{kept}; {counted(training.train_images, 'image')} learnt from{held}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _setting(value: int | float | str | bool) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value) or "none"
+
+
+def _run(record: RunRecord) -> FactGroup:
+    timings = " · ".join(
+        f"{visible(step)} {duration(value)}" for step, value in record.timings.items() if step != "report"
+    )
+    versions = " · ".join(f"{visible(name)} {visible(value)}" for name, value in record.versions.items())
+    facts = [
+        Fact("Run", visible(record.run_id), code=True),
+        Fact("Job", visible(record.job) if record.job else "none, started by hand"),
+        Fact("Night", visible(record.night)),
+        Fact("Status", f"{record.status}, cut by the deadline" if is_cut(record) else record.status),
+        Fact("Command", visible(shlex.join(record.command)), code=True),
+        Fact("Started", shown_moment(record.started)),
+        Fact("Duration", duration(record.seconds)),
+        Fact("Timings", timings),
+        Fact("Runtime", f"{visible(record.runtime)}, batches of {counted(record.batch_size, 'image')}"),
+        Fact("Precision", "; ".join(_precision(target, record) for target in record.targets if target.precision)),
+        Fact("From the cache", _cached(record)),
+        Fact("Versions", versions),
+    ]
+    return FactGroup("Run", tuple(fact for fact in facts if fact.value))
+
+
+def _precision(target: TargetRecord, record: RunRecord) -> str:
+    check = target.precision
+    if check is None or not check.images:
+        return f"{visible(record.precision)}, not compared with f32: all images came from the cache"
+    return (
+        f"{visible(record.precision)}: of {counted(check.images, 'image')} scored with f32, too, {check.changed:,} "
+        f"have another class there; probabilities differ by up to {check.largest:.1e}"
+    )
+
+
+def _cached(record: RunRecord) -> str:
+    cached = sum(target.cached for target in record.targets)
+    return f"{counted(cached, 'image')}, scored by an earlier run with this model" if cached else ""
+
+
+def shown_moment(iso: str) -> str:
+    """Show a point in time given as ISO 8601."""
+    try:
+        return moment(datetime.fromisoformat(iso))
+    except ValueError:  # an imported model may come with any date; show what it says
+        return visible(iso)
+
+
+def _target(target: TargetRecord, evaluation: Evaluation | None) -> TargetRow:
+    labelled = evaluation.labelled if evaluation else None
+    fast = target.seconds > 0 and target.scored > 0
+    return TargetRow(
+        name=target_name(target),
+        place=target_place(target),
+        labels=visible(target.labels),
+        found=count(target.found),
+        scored=count(target.scored),
+        skipped=count(target.skipped),
+        excluded=count(target.excluded),
+        adds_up=target.found == target.scored + target.skipped + target.excluded,
+        complete=target.complete,
+        accuracy=percent(labelled.accuracy.value) if labelled else NOTHING,
+        accuracy_interval=percent_interval(labelled.accuracy) if labelled else "",
+        seconds=duration(target.seconds),
+        rate=f"{round(target.scored / target.seconds):,} images/s" if fast else "",
+    )
+
+
+def _files(findings: Findings) -> tuple[File, ...]:
+    formats = findings.record.formats
+    others = [File(f"predictions.{name}", "the same rows, exact") for name in formats if name != "csv"]
+    images = (File("images.csv", "size, mode and brightness of each image"),) if findings.statistics else ()
+    copies = (File("duplicates.csv", "images that occur twice"),) if findings.duplicates else ()
+    flips = (File(FLIPS_FILE, "answers that changed since the last run"),) if findings.flips else ()
+    metrics = (
+        File("per_class.csv", "metrics of each class"),
+        File("confusion.csv", "confusion counts"),
+    )
+    return (
+        File("predictions.csv", "one row an image"),
+        *others,
+        *(metrics if any(evaluation.labelled for evaluation in findings.evaluations) else ()),
+        *images,
+        *copies,
+        *flips,
+        File("metrics.json", "all numbers"),
+        File("skipped.csv", "files not scored, with reasons"),
+        File("run.json", "how the run came about"),
+    )

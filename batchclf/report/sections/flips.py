@@ -1,0 +1,222 @@
+"""What has changed since the last run, image by image: counts by target, McNemar's test, the images themselves."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+from batchclf.core.compare.comparison import Comparison, Flip
+from batchclf.core.records.findings import Findings
+from batchclf.core.records.history import RunSummary
+from batchclf.core.text import NOTHING, class_name, count, moment, percent, visible
+from batchclf.core.types import Prediction
+from batchclf.core.words import counted
+from batchclf.report.parts.metric_words import p_words
+from batchclf.report.parts.pictures import Picture, Pictures
+
+REPORT_FILE = "report.html"
+
+
+@dataclass(frozen=True)
+class FlipShot:
+    """One image on which the runs answer differently; `label` is None where unknown."""
+
+    picture: Picture | None
+    path: str
+    label: str | None
+    first: str
+    second: str
+
+
+@dataclass(frozen=True)
+class FlipGallery:
+    """Some of the images of a kind; `about` says which they are and how many there are."""
+
+    anchor: str
+    title: str
+    about: str
+    shots: tuple[FlipShot, ...]
+
+
+@dataclass(frozen=True)
+class FlipRow:
+    """One target in numbers; – where there is none to tell."""
+
+    name: str
+    images: str
+    changed: str
+    lost: str
+    gained: str
+    replaced: str
+    new: str
+    gone: str
+
+
+@dataclass(frozen=True)
+class FlipTarget:
+    """One target's images; `test` is McNemar's, empty without labels; `notes` say what does not count."""
+
+    name: str
+    test: str
+    notes: tuple[str, ...]
+    galleries: tuple[FlipGallery, ...]
+
+
+@dataclass(frozen=True)
+class FlipsView:
+    """`than` names the last run, `address` is that of its report, empty where there is none.
+
+    `targets` are those with something to say; `with_replaced` where images were replaced; `file`
+    where flips.csv has them all.
+    """
+
+    sentence: str
+    than: str
+    address: str
+    rows: tuple[FlipRow, ...]
+    with_replaced: bool
+    targets: tuple[FlipTarget, ...]
+    file: bool
+
+
+def flips_view(findings: Findings, names: Mapping[str, str], pictures: Pictures) -> FlipsView | None:
+    """Show what has changed on the images that both runs scored; None where there is no run to compare with."""
+    compared = compared_targets(findings)
+    if not compared:
+        return None
+    last = next((run for run in findings.history if run.run_id == compared[0].first_run), None)
+    return FlipsView(
+        sentence=flips_sentence(compared),
+        than=_run_words(last) if last else f"run {visible(compared[0].first_run)}",
+        address=report_address(last) if last else "",
+        rows=tuple(_row(each, names) for each in compared),
+        with_replaced=any(each.replaced for each in compared),
+        targets=tuple(_target(each, names, pictures) for each in compared if _worth_showing(each)),
+        file=bool(findings.flips),
+    )
+
+
+def compared_targets(findings: Findings) -> tuple[Comparison, ...]:
+    """Give the comparisons with the last run, the main target's first."""
+    return findings.flips or ((findings.change,) if findings.change else ())
+
+
+def report_address(run: RunSummary) -> str:
+    """Write the address of the report of a run beside this one; empty where its folder or its page was removed."""
+    return f"../{quote(run.folder, errors='surrogateescape')}/{REPORT_FILE}" if REPORT_FILE in run.files else ""
+
+
+def flipped(comparison: Comparison) -> tuple[Prediction, ...]:
+    """Give the images that changed as the second run answered them, what was lost first."""
+    split, unknown = comparison.split, float("nan")
+    return tuple(
+        Prediction(each.path, split, each.label, each.second_prediction, each.second_confidence, unknown)
+        for each in (*comparison.lost, *comparison.gained, *comparison.other)
+    )
+
+
+def flips_sentence(compared: Sequence[Comparison]) -> str:
+    """Say in a sentence what has changed over all targets."""
+    images, changed, lost, gained = (
+        sum(getattr(each, name) for each in compared)
+        for name in ("images", "changed", "only_first_right", "only_second_right")
+    )
+    if not changed:
+        return f"All {counted(images, 'image')} that both runs scored got the same answer."
+    known = any(each.labelled for each in compared)
+    right = f": {count(lost)} from right to wrong, {count(gained)} from wrong to right" if known else ""
+    got = "image that both runs scored" if images == 1 else "images that both runs scored"
+    return f"{count(changed)} of {count(images)} {got} got another answer{right}."
+
+
+def flip_test(comparison: Comparison) -> str:
+    """Say what McNemar's test makes of the flips; empty without labels."""
+    if comparison.p_value is None:
+        return ""
+    flips = comparison.only_first_right + comparison.only_second_right
+    if not flips:
+        return "No image flipped between right and wrong."
+    return (
+        f"{counted(flips, 'image')} flipped: {count(comparison.only_first_right)} lost, "
+        f"{count(comparison.only_second_right)} gained. If both runs were equally good, a split at least as uneven "
+        f"would come up with {p_words(comparison.p_value)} (McNemar's exact test)."
+    )
+
+
+def flip_galleries(comparison: Comparison, pictures: Pictures, first: str, second: str) -> tuple[FlipGallery, ...]:
+    """Show the images that changed, what was lost first; `first` and `second` are what the runs are called."""
+    lost, gained = comparison.only_first_right, comparison.only_second_right
+    kinds = (
+        ("lost", "Lost", f"right in {first}, wrong in {second}", comparison.lost, lost),
+        ("gained", "Gained", f"wrong in {first}, right in {second}", comparison.gained, gained),
+        (
+            "other",
+            "Other changes" if comparison.labelled else "Changed answers",
+            _other(comparison),
+            comparison.other,
+            comparison.changed - lost - gained,
+        ),
+    )
+    galleries = []
+    for anchor, title, which, flips, total in kinds:
+        if flips:
+            some = f"{count(len(flips))} of " if len(flips) < total else ""
+            shots = tuple(_shot(flip, comparison.split, pictures) for flip in flips)
+            order = f"; those that {second} is surest of come first" if len(shots) > 1 else ""
+            about = f"{some}{counted(total, 'image')}, {which}{order}."
+            galleries.append(FlipGallery(anchor, title, about, shots))
+    return tuple(galleries)
+
+
+def _other(comparison: Comparison) -> str:
+    return (
+        "wrong in both runs, in another way, or not labelled"
+        if comparison.labelled
+        else "answered differently by the two runs"
+    )
+
+
+def _shot(flip: Flip, split: str, pictures: Pictures) -> FlipShot:
+    return FlipShot(
+        picture=pictures.get((split, flip.path)),
+        path=visible(flip.path),
+        label=None if flip.label is None else class_name(flip.label),
+        first=f"{class_name(flip.first_prediction)} {percent(flip.first_confidence)}",
+        second=f"{class_name(flip.second_prediction)} {percent(flip.second_confidence)}",
+    )
+
+
+def _run_words(run: RunSummary) -> str:
+    return f"the run of {moment(datetime.fromisoformat(run.started))}"
+
+
+def _row(comparison: Comparison, names: Mapping[str, str]) -> FlipRow:
+    known = comparison.labelled > 0
+    return FlipRow(
+        name=visible(names.get(comparison.split, comparison.split)),
+        images=count(comparison.images),
+        changed=count(comparison.changed),
+        lost=count(comparison.only_first_right) if known else NOTHING,
+        gained=count(comparison.only_second_right) if known else NOTHING,
+        replaced=count(comparison.replaced),
+        new=count(comparison.only_second),
+        gone=count(comparison.only_first),
+    )
+
+
+def _worth_showing(comparison: Comparison) -> bool:
+    return bool(comparison.changed or comparison.relabelled)
+
+
+def _target(comparison: Comparison, names: Mapping[str, str], pictures: Pictures) -> FlipTarget:
+    notes = []
+    if comparison.relabelled:
+        notes.append(
+            f"{counted(comparison.relabelled, 'image')} with another label than last time: neither lost nor gained."
+        )
+    return FlipTarget(
+        name=visible(names.get(comparison.split, comparison.split)),
+        test=flip_test(comparison),
+        notes=tuple(notes),
+        galleries=flip_galleries(comparison, pictures, "the last run", "this run"),
+    )

@@ -1,0 +1,202 @@
+"""The part of the report on overfitting: train against test, overall and by class, and what bears on it."""
+
+from dataclasses import dataclass
+
+from batchclf.core.metrics.gap import ClassGap, Gap, Overfitting
+from batchclf.core.metrics.intervals import Estimate
+from batchclf.core.records.findings import Findings
+from batchclf.core.text import (
+    NOTHING,
+    class_name,
+    count,
+    decimal,
+    percent,
+    percent_interval,
+    points,
+    points_interval,
+    signed,
+)
+from batchclf.core.words import counted
+from batchclf.report.sections.duplicates import CopiesView, copies_view
+from batchclf.report.sections.earlier_runs import NightsView, nights_view
+from batchclf.report.sections.learning import LearningView, learning_of
+from batchclf.report.sections.regularisation import RegularisationView, regularisation_view
+
+SHOWN_DUMBBELLS = 25
+_HEADLINES: dict[Overfitting, str] = {
+    "no evidence": "No evidence of overfitting",
+    "mild": "Mild overfitting",
+    "strong": "Strong overfitting",
+    "underfitting": "Underfitting",
+}
+_STATES: dict[Overfitting, str] = {
+    "no evidence": "passed",
+    "mild": "partial",
+    "strong": "failed",
+    "underfitting": "partial",
+}
+
+
+@dataclass(frozen=True)
+class GapRow:
+    """Train, test and their difference with 95% intervals; `clear` where the interval leaves out zero."""
+
+    name: str
+    train: str
+    train_interval: str
+    test: str
+    test_interval: str
+    gap: str
+    gap_interval: str
+    clear: bool
+
+
+@dataclass(frozen=True)
+class Dumbbell:
+    """One class of the dumbbell chart: recall on train and on test, 0 to 1."""
+
+    name: str
+    train: float
+    test: float
+
+
+@dataclass(frozen=True)
+class GapView:
+    """`missing` says why there is no gap; all that rests on it is empty then.
+
+    `overall` are accuracy and, where it is known, log loss; `dumbbells` and `rows` are the same classes, those with the
+    largest gaps. `part` says how many they are, empty where they are all. `held_out` says that the train split has
+    images which the model has not learnt from; `regularisation` is None where no variants were trained.
+    """
+
+    missing: str
+    headline: str
+    state: str
+    sentence: str
+    overall: tuple[GapRow, ...]
+    no_loss: str
+    dumbbells: tuple[Dumbbell, ...]
+    rows: tuple[GapRow, ...]
+    part: str
+    learning: LearningView
+    regularisation: RegularisationView | None
+    copies: CopiesView | None
+    nights: NightsView
+    held_out: str = ""
+
+
+def gap_view(findings: Findings) -> GapView:
+    """Show the gap, or why there is none, with learning curves, copies between the splits and earlier runs."""
+    gap = findings.gap
+    model, nights = findings.record.model, nights_view(findings)
+    learning = learning_of(model.history, model.training, model.settings)
+    variants = regularisation_view(model.training)
+    if gap is None:
+        return GapView(_why_missing(findings), "", "", "", (), "", (), (), "", learning, variants, None, nights)
+    compared = sorted((c for c in gap.per_class if c.gap is not None), key=_by_gap)
+    shown = compared[:SHOWN_DUMBBELLS]
+    return GapView(
+        missing="",
+        headline=_HEADLINES[gap.overfitting],
+        state=_STATES[gap.overfitting],
+        sentence=gap.sentence,
+        overall=(_share_row("Accuracy", gap.train, gap.test, gap.gap), *_loss_rows(gap)),
+        no_loss="" if gap.loss_gap else _why_no_loss(findings),
+        dumbbells=tuple(Dumbbell(class_name(c.name), c.train.value, c.test.value) for c in shown if c.train and c.test),
+        rows=tuple(_share_row(class_name(c.name), c.train, c.test, c.gap) for c in shown),
+        part=f"the {len(shown)} largest gaps of {count(len(compared))} classes" if len(shown) < len(compared) else "",
+        learning=learning,
+        regularisation=variants,
+        copies=copies_view(findings.duplicates, gap),
+        nights=nights,
+        held_out=_held_out(findings),
+    )
+
+
+def _held_out(findings: Findings) -> str:
+    """Say where the validation images, which are no training images, were scored as part of the train split."""
+    training = findings.record.model.training
+    train = next((each.total for each in findings.evaluations if each.split == "train"), 0)
+    if training is None or not training.validation_images:
+        return ""
+    if train != training.train_images + training.validation_images:
+        return ""
+    return (
+        f"Of the {count(train)} images of train, {counted(training.validation_images, 'validation image')} were not "
+        f"learnt from: on the {count(training.train_images)} others alone the gap would be a little larger."
+    )
+
+
+def _by_gap(each: ClassGap) -> float:
+    return -each.gap.value if each.gap else 0.0
+
+
+def _share_row(name: str, train: Estimate | None, test: Estimate | None, gap: Estimate | None) -> GapRow:
+    return GapRow(
+        name=name,
+        train=percent(train.value) if train else NOTHING,
+        train_interval=percent_interval(train) if train else "",
+        test=percent(test.value) if test else NOTHING,
+        test_interval=percent_interval(test) if test else "",
+        gap=points(gap.value) if gap else NOTHING,
+        gap_interval=points_interval(gap) if gap else "",
+        clear=gap is not None and _leaves_out_zero(gap),
+    )
+
+
+def _loss_rows(gap: Gap) -> tuple[GapRow, ...]:
+    if gap.train_loss is None or gap.test_loss is None or gap.loss_gap is None:
+        return ()
+    train, test, loss = gap.train_loss, gap.test_loss, gap.loss_gap
+    return (
+        GapRow(
+            name="Log loss",
+            train=decimal(train.value),
+            train_interval=f"{decimal(train.interval.low)} to {decimal(train.interval.high)}",
+            test=decimal(test.value),
+            test_interval=f"{decimal(test.interval.low)} to {decimal(test.interval.high)}",
+            gap=signed(loss.value, 3),
+            gap_interval=f"{signed(loss.interval.low, 3)} to {signed(loss.interval.high, 3)}",
+            clear=_leaves_out_zero(loss),
+        ),
+    )
+
+
+def _leaves_out_zero(gap: Estimate) -> bool:
+    return not gap.interval.low <= 0 <= gap.interval.high
+
+
+def _why_no_loss(findings: Findings) -> str:
+    if findings.record.probabilities:
+        return "A gap in loss needs at least two images in each split."
+    return "The gap in loss needs the probabilities of all classes: score with --probabilities."
+
+
+def _why_missing(findings: Findings) -> str:
+    targets = {target.split: target for target in findings.record.targets}
+    directories = {name for name, target in targets.items() if target.kind == "directory"}
+    splits = {each.split: each for each in findings.evaluations if each.split not in directories}
+    other = {"test": "train", "train": "test"}
+    scored = [split for split in other if split in splits]
+    absent = targets.keys() & other.keys() - splits.keys() - directories
+    cut = " and the ".join(sorted(split for split in absent if not targets[split].complete))
+    if cut:
+        return f"The deadline passed before an image of the {cut} split was scored, so there is no gap to tell."
+    if not scored:
+        what = "a directory" if len(findings.record.targets) == 1 else "directories"
+        return (
+            "The gap compares a model's accuracy on the images it was trained on with its accuracy on new "
+            f"ones. This run scored {what}; a job with both splits of a data set shows the gap."
+        )
+    if len(scored) == 1:
+        return (
+            f"Only the {scored[0]} split was scored. To see how much of the train accuracy carries over to "
+            f"new images, let a job score the {other[scored[0]]} split with the same model as well."
+        )
+    bare = [split for split in scored if splits[split].labelled is None]
+    if bare:
+        return (
+            f"The images of the {' and the '.join(bare)} split have no labels, so there is no accuracy to compare; "
+            "score them with their labels."
+        )
+    return "The two splits were not scored by the same model and classes, so they cannot be compared."

@@ -1,0 +1,195 @@
+"""The parts of the report that show single images: galleries, unlabelled predictions, skipped files."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from batchclf.core.metrics.evaluation import Evaluation
+from batchclf.core.text import count, percent, visible
+from batchclf.core.types import Prediction, SkippedImage
+from batchclf.core.words import counted
+from batchclf.report.parts.bar import Bar, bar
+from batchclf.report.parts.pictures import Picture, Pictures
+
+SHOWN_SKIPS = 50
+SHOWN_PREDICTED = 100
+SHOWN_REASONS = 12
+
+MOST_REASONS = 10_000
+"""So many different reasons are counted apart: some name the file, and there may be more of them than memory."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One image of a gallery; `label` is None where unknown, `picture` where there is none."""
+
+    picture: Picture | None
+    path: str
+    label: str | None
+    prediction: str
+    confidence: str
+    margin: str
+
+
+@dataclass(frozen=True)
+class HistogramPanel:
+    """How many images there are in each of 20 equal confidence bins from 0 to 1; `kind` colours it."""
+
+    kind: str
+    title: str
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PredictedRow:
+    """How many images were predicted as one class; the bar is full for the most frequent class."""
+
+    name: str
+    count: str
+    share: str
+    bar: Bar
+
+
+@dataclass(frozen=True)
+class ConfidenceRow:
+    """How many images have a confidence in one bin."""
+
+    confidence: str
+    images: str
+    share: str
+
+
+@dataclass(frozen=True)
+class UnlabelledView:
+    """What can be shown of images that have no label; `note` says how many those are.
+
+    `split` is what the target is called, `place` where it is, empty where the name says it. `predicted` are the most
+    frequent classes, `predicted_part` says of how many; `bins` are those of `histogram`.
+    """
+
+    split: str
+    place: str
+    note: str
+    predicted: tuple[PredictedRow, ...]
+    predicted_part: str
+    histogram: HistogramPanel
+    bins: tuple[ConfidenceRow, ...]
+    least_confident: tuple[Shot, ...]
+
+
+@dataclass(frozen=True)
+class SkippedRow:
+    """One skipped file; `label` is empty where unknown."""
+
+    path: str
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ReasonRow:
+    """How many files were skipped for one reason, and the first of them."""
+
+    reason: str
+    files: str
+    example: str
+
+
+@dataclass(frozen=True)
+class SkippedView:
+    """The first skipped files; `more` is the number of those left out, empty for none.
+
+    `reasons` are the most frequent ones, `other_reasons` says for how many files there are others.
+    """
+
+    total: int
+    rows: tuple[SkippedRow, ...]
+    more: str
+    reasons: tuple[ReasonRow, ...]
+    other_reasons: str
+
+
+def shots(images: Iterable[Prediction], pictures: Pictures) -> tuple[Shot, ...]:
+    """Make gallery entries, in the order given."""
+    return tuple(
+        Shot(
+            picture=pictures.get((image.split, image.path)),
+            path=visible(image.path),
+            label=None if image.label is None else visible(image.label),
+            prediction=visible(image.prediction),
+            confidence=percent(image.confidence),
+            margin=percent(image.margin),
+        )
+        for image in images
+    )
+
+
+def predicted_rows(evaluation: Evaluation, most: int) -> tuple[tuple[PredictedRow, ...], str]:
+    """Show the `most` most frequent predictions; the text says of how many classes, empty where these are all."""
+    numbers, total = evaluation.predicted_counts.tolist(), evaluation.total
+    largest = max(numbers, default=0) or 1
+    order = sorted(range(len(numbers)), key=lambda i: -numbers[i])
+    rows = tuple(
+        PredictedRow(
+            name=visible(evaluation.class_names[i]),
+            count=count(numbers[i]),
+            share=percent(numbers[i] / total) if total else percent(0.0),
+            bar=bar(numbers[i] / largest, None),
+        )
+        for i in order[:most]
+    )
+    return rows, f"showing {len(rows)} of {count(len(order))} classes" if len(rows) < len(order) else ""
+
+
+def unlabelled_view(evaluation: Evaluation, name: str, place: str, pictures: Pictures) -> UnlabelledView:
+    """Show the predictions of a target of which some or all images have no label.
+
+    `name` is what the target is called, `place` where it is, empty where the name says it.
+    """
+    known = evaluation.labelled.total if evaluation.labelled else 0
+    total = evaluation.total
+    if known:
+        note = f"{count(total - known)} of {counted(total, 'image')} have no label."
+    else:
+        note = f"None of the {counted(total, 'image')} has a label."
+    rows, part = predicted_rows(evaluation, SHOWN_PREDICTED)
+    counts = evaluation.confidence_counts.tolist()
+    return UnlabelledView(
+        split=visible(name),
+        place=place,
+        note=note,
+        predicted=rows,
+        predicted_part=part,
+        histogram=HistogramPanel("all", counted(total, "prediction"), tuple(counts)),
+        bins=tuple(_confidence_row(place, len(counts), number, total) for place, number in enumerate(counts)),
+        least_confident=shots(evaluation.least_confident, pictures),
+    )
+
+
+def _confidence_row(place: int, bins: int, number: int, total: int) -> ConfidenceRow:
+    between = f"{place / bins:.0%} to {(place + 1) / bins:.0%}"
+    return ConfidenceRow(between, count(number), percent(number / total) if total else percent(0.0))
+
+
+def skipped_view(skipped: Iterable[SkippedImage]) -> SkippedView:
+    """List the first skipped files and count the rest; there may be more of them than fit into memory."""
+    rows: list[SkippedRow] = []
+    reasons: Counter[str] = Counter()
+    firsts: dict[str, str] = {}
+    total = 0
+    for skip in skipped:
+        total += 1
+        if len(rows) < SHOWN_SKIPS:
+            rows.append(SkippedRow(visible(skip.ref.path), visible(skip.ref.label or ""), visible(skip.reason)))
+        if skip.reason in reasons or len(reasons) < MOST_REASONS:
+            reasons[skip.reason] += 1
+            firsts.setdefault(skip.reason, skip.ref.path)
+    shown = reasons.most_common(SHOWN_REASONS)
+    more, others = total - len(rows), total - sum(number for _, number in shown)
+    return SkippedView(
+        total=total,
+        rows=tuple(rows),
+        more=count(more) if more else "",
+        reasons=tuple(ReasonRow(visible(reason), count(number), visible(firsts[reason])) for reason, number in shown),
+        other_reasons=f"{counted(others, 'file')} for other reasons" if others else "",
+    )

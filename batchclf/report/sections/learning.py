@@ -1,0 +1,212 @@
+"""How training went: the learning curves, which epoch was kept and why, and the numbers behind them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+
+from batchclf.core.text import NOTHING, count, decimal, listed, percent
+from batchclf.core.training_record import Held, TrainingRecord
+from batchclf.core.words import counted
+
+_MIRRORED = (
+    " All points are without mirror images; the model averages its logits for each image and its mirror image, and is "
+    "measured so everywhere else."
+)
+
+MOST_EPOCHS = 100
+"""So many epochs are listed; of more than these some are chosen evenly."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One metric of training, a value an epoch; `held` is that of the images not learnt from, empty without any."""
+
+    metric: str
+    train: tuple[float, ...]
+    held: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """One epoch with a value for each of `LearningView.columns`; `note` says what is special about it."""
+
+    epoch: str
+    values: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True)
+class LearningView:
+    """`missing` says why there are no curves.
+
+    `held` is which images the epochs were held against. `best` is the epoch of the lowest loss on them, `kept` the one
+    whose weights the model has, both from 1 on; None where it is not known, and `best` also where there is one epoch.
+    `chosen` says which images chose what.
+    """
+
+    missing: str
+    held: Held
+    curves: tuple[Curve, ...]
+    best: int | None
+    kept: int | None
+    sentence: str
+    chosen: str
+    columns: tuple[str, ...]
+    rows: tuple[EpochRow, ...]
+    part: str
+
+
+def learning_view(
+    history: Mapping[str, Sequence[float]],
+    training: TrainingRecord | None = None,
+    *,
+    stops_early: bool = False,
+    averages_mirrored: bool = False,
+    members: int = 1,
+) -> LearningView:
+    """Show a model's training history; values that are not finite are shown as missing.
+
+    Without `training`, as in models of old, the `val_*` metrics are those of the test split. `stops_early` tells that
+    the validation loss could have ended the training, `averages_mirrored` that the model averages its logits for each
+    image and its mirror image, which the network that was trained did not. `members` is how many networks it averages.
+    """
+    held: Held = "test" if training is None else training.measured_on
+    curves = _curves(history)
+    if not curves:
+        missing = (
+            "The model comes without a training history, so there are no learning curves; "
+            "a model that `batchclf train` or a job has trained brings one."
+        )
+        return LearningView(missing, held, (), None, None, "", "", (), (), "")
+    epochs = max(len(values) for curve in curves for values in (curve.train, curve.held))
+    losses = history.get("val_loss", ())
+    best, kept = _best(losses), None if training is None else training.kept_epoch
+    series = [
+        (f"{word} {curve.metric}", percent if curve.metric == "accuracy" else decimal, values)
+        for curve in curves
+        for word, values in (("Train", curve.train), (held.capitalize(), curve.held))
+        if values
+    ]
+    rows = tuple(
+        EpochRow(
+            epoch=count(epoch),
+            values=tuple(shown(values[epoch - 1]) if epoch <= len(values) else NOTHING for _, shown, values in series),
+            note=", ".join(word for word, at in (("best", best), ("kept", kept)) if at == epoch),
+        )
+        for epoch in _listed(epochs, {best, kept})
+    )
+    return LearningView(
+        missing="",
+        held=held,
+        curves=curves,
+        best=best if epochs > 1 else None,
+        kept=kept,
+        sentence=_sentence(epochs, best, losses, held, training),
+        chosen=_chosen(training, stops_early) + _averaged(members, mirrored=averages_mirrored),
+        columns=tuple(name for name, _, _ in series),
+        rows=rows,
+        part=f"showing {len(rows)} of {count(epochs)} epochs" if len(rows) < epochs else "",
+    )
+
+
+def learning_of(
+    history: Mapping[str, Sequence[float]],
+    training: TrainingRecord | None,
+    settings: Mapping[str, int | float | str | bool],
+) -> LearningView:
+    """Show the training of a model that was made with these settings, as `learning_view` does."""
+    return learning_view(
+        history,
+        training,
+        stops_early=bool(settings.get("early_stopping")),
+        averages_mirrored=bool(settings.get("average_mirrored")),
+        members=int(settings.get("members", 1)),
+    )
+
+
+def _averaged(members: int, *, mirrored: bool) -> str:
+    sentence = ""
+    if members > 1:
+        sentence = (
+            f" The model averages the logits of {members} networks that were trained side by side; the train loss is "
+            "the mean of theirs, all other points are of the averaged logits."
+        )
+    return sentence + (_MIRRORED if mirrored else "")
+
+
+def _curves(history: Mapping[str, Sequence[float]]) -> tuple[Curve, ...]:
+    curves = []
+    for metric in ("accuracy", "loss"):
+        curve = Curve(metric, tuple(history.get(metric, ())), tuple(history.get(f"val_{metric}", ())))
+        if any(map(isfinite, curve.train + curve.held)):
+            curves.append(curve)
+    return tuple(curves)
+
+
+def _best(losses: Sequence[float]) -> int | None:
+    finite = [epoch for epoch, loss in enumerate(losses, 1) if isfinite(loss)]
+    return min(finite, key=lambda epoch: losses[epoch - 1], default=None)
+
+
+def _listed(epochs: int, special: set[int | None]) -> list[int]:
+    if epochs <= MOST_EPOCHS:
+        return list(range(1, epochs + 1))
+    also = {epoch for epoch in special if epoch is not None and epoch <= epochs}
+    even = np.unique(np.linspace(1, epochs, MOST_EPOCHS - max(1, len(also))).round().astype(int)).tolist()
+    return sorted({*even, *also})
+
+
+def _sentence(
+    epochs: int, best: int | None, losses: Sequence[float], held: Held, training: TrainingRecord | None
+) -> str:
+    if training is not None and (training.epochs < training.planned_epochs or training.kept_epoch < training.epochs):
+        return _course(training, best, losses)
+    if epochs == 1:
+        return "The model was trained for one epoch, so there is no course to see."
+    if best is None:
+        return f"The {held} loss was not measured while the model learnt, so no epoch can be called the best."
+    lowest = f"The {held} loss was lowest after epoch {count(best)} of {count(epochs)} ({decimal(losses[best - 1])})"
+    if best == len(losses):
+        return f"{lowest}, the last one: more epochs may help."
+    if not isfinite(losses[-1]):
+        return f"{lowest}; at the end it is no finite number any more: training went astray."
+    return f"{lowest}; at the end it is {decimal(losses[-1])}, so fewer epochs may do as well."
+
+
+def _course(training: TrainingRecord, best: int | None, losses: Sequence[float]) -> str:
+    """Tell of a training that ended early, or whose last weights were not the ones to keep."""
+    held, kept = training.measured_on, training.kept_epoch
+    if training.epochs < training.planned_epochs:
+        ran = f"Training stopped after epoch {count(training.epochs)} of {count(training.planned_epochs)}"
+    else:
+        ran = f"Training ran for all {counted(training.epochs, 'epoch')}"
+    if kept == training.epochs:
+        return f"{ran}; the weights are those after it."
+    where = f", where the {held} loss was lowest ({decimal(losses[kept - 1])})" if kept == best else ""
+    end = f"; at the end it was {decimal(losses[-1])}" if where and isfinite(losses[-1]) else ""
+    return f"{ran}; the weights are those after epoch {count(kept)}{where}{end}."
+
+
+def _chosen(training: TrainingRecord | None, stops_early: bool) -> str:
+    """Say what the points are measured on, and which images chose what."""
+    means = "The train points are means over each epoch while the model learnt; the"
+    if training is None:
+        return (
+            f"{means} test points were measured after it. The test split chose nothing: the model is that of the "
+            "last epoch."
+        )
+    if training.measured_on == "test":
+        return (
+            f"{means} test points were measured after it. There are no validation images, so no images chose anything: "
+            "the test split was only measured."
+        )
+    images = counted(training.validation_images, "image")
+    chose = ["the epoch"] if stops_early or training.kept_epoch < training.epochs else []
+    chose += ["the temperature"] if training.temperature else []
+    what = f"They chose {listed(chose)}" if chose else "They chose nothing and were only measured"
+    return (
+        f"{means} validation points were measured after it, on {images} split from the train split and not learnt "
+        f"from. {what}. The test images chose nothing."
+    )

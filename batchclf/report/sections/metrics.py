@@ -1,0 +1,179 @@
+"""The numbers of a run: the few that matter large, all others in a table with intervals and a dummy beside them."""
+
+from dataclasses import dataclass
+
+from batchclf.core.metrics.evaluation import Evaluation, LabelledMetrics
+from batchclf.core.metrics.gap import Gap
+from batchclf.core.metrics.overall import Metric
+from batchclf.core.records.findings import Findings
+from batchclf.core.text import NOTHING, count, decimal, percent, percent_interval, points, points_interval
+from batchclf.core.words import counted
+from batchclf.report.parts.bar import Bar, bar
+from batchclf.report.parts.metric_words import LOSSES, metric_interval, metric_value, metric_words
+from batchclf.report.parts.subset_words import measured, target_name
+
+LEAST_OVERCONFIDENCE = 0.0005
+"""Less is not worth a word: it is shown as 0.0 points."""
+
+NEEDS_PROBABILITIES = "needs --probabilities"
+_METHODS = {
+    "wilson": "Wilson",
+    "bootstrap": "bootstrap",
+    "delta": "delta method",
+    "normal": "normal approximation",
+    "none": "",
+}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of the summary with what it means; the `main` one is shown largest, with its interval."""
+
+    name: str
+    value: str
+    note: str
+    interval: str = ""
+    main: bool = False
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One line of the table of all metrics; `bar` is None where the value has no place between 0 and 1."""
+
+    name: str
+    meaning: str
+    value: str
+    interval: str
+    method: str
+    baseline: str
+    bar: Bar | None
+
+
+@dataclass(frozen=True)
+class NumbersView:
+    """`rows` is empty where the main target has no labels; `notes` say what the numbers rest on."""
+
+    measures: tuple[Measure, ...]
+    rows: tuple[MetricRow, ...]
+    notes: tuple[str, ...]
+
+
+def numbers_view(findings: Findings) -> NumbersView:
+    """Show the metrics of the main split, or what can be said of it without labels."""
+    main = findings.main
+    if main.labelled is None:
+        return NumbersView(_unlabelled_measures(main), (), _notes(findings))
+    return NumbersView(_labelled_measures(findings, main.labelled), _rows(main.labelled), _notes(findings))
+
+
+def _labelled_measures(findings: Findings, labelled: LabelledMetrics) -> tuple[Measure, ...]:
+    metrics = {metric.name: metric for metric in labelled.overall}
+    accuracy, split = labelled.accuracy, findings.main.split
+    right = f"{count(labelled.correct)} of {counted(labelled.total, 'image')} right"
+    dummy = _dummy(metrics.get("accuracy"))
+    measures = [
+        Measure(
+            measured(split),
+            percent(accuracy.value),
+            f"{right}, {dummy}" if dummy else right,
+            interval=f"95% interval {percent_interval(accuracy)}",
+            main=True,
+        ),
+        _gap_measure(findings.gap),
+        _measure("Macro F1", metrics.get("macro_f1")),
+        _measure("Balanced accuracy", metrics.get("balanced_accuracy")),
+        _measure("Log loss", metrics.get("log_loss")),
+        _calibration_measure(labelled),
+    ]
+    if split != "train":
+        measures.append(_train_measure(findings))
+    return tuple(measures)
+
+
+def _gap_measure(gap: Gap | None) -> Measure:
+    if gap is None:
+        return Measure("Overfitting gap", NOTHING, "needs the train and the test split")
+    value = f"{points(gap.gap.value)} points"
+    return Measure("Overfitting gap", value, gap.overfitting, interval=points_interval(gap.gap))
+
+
+def _measure(name: str, metric: Metric | None) -> Measure:
+    if metric is None:
+        return Measure(name, NOTHING, NEEDS_PROBABILITIES)
+    interval = metric_interval(metric.name, metric.interval)
+    return Measure(name, metric_value(metric.name, metric.value), _dummy(metric), interval)
+
+
+def _calibration_measure(labelled: LabelledMetrics) -> Measure:
+    calibration = labelled.calibration
+    if calibration is None:
+        return Measure("Calibration error", NOTHING, "not computed")
+    over = calibration.overconfidence
+    note = f"{points(abs(over)).lstrip('+')} points {'over' if over > 0 else 'under'}confident"
+    if abs(over) < LEAST_OVERCONFIDENCE:
+        note = "neither over- nor underconfident"
+    return Measure("Calibration error", decimal(calibration.ece), f"ECE, 0 is perfect; {note}")
+
+
+def _train_measure(findings: Findings) -> Measure:
+    train = next((each.labelled for each in findings.evaluations if each.split == "train"), None)
+    accuracy = train.accuracy if train else findings.gap.train if findings.gap else None
+    if accuracy is None:
+        return Measure("Train accuracy", NOTHING, "train split not scored")
+    note = f"on {counted(accuracy.n, 'image')}"
+    return Measure("Train accuracy", percent(accuracy.value), note, percent_interval(accuracy))
+
+
+def _rows(labelled: LabelledMetrics) -> tuple[MetricRow, ...]:
+    rows = [_row(metric) for metric in labelled.overall]
+    there = {metric.name for metric in labelled.overall}
+    missing = LOSSES if "log_loss" not in there else ()
+    rows += [MetricRow(*metric_words(key), NOTHING, NEEDS_PROBABILITIES, "", "", None) for key in missing]
+    return tuple(rows)
+
+
+def _row(metric: Metric) -> MetricRow:
+    key, interval = metric.name, metric.interval
+    name, meaning = metric_words(key)
+    return MetricRow(
+        name=name,
+        meaning=meaning,
+        value=metric_value(key, metric.value),
+        interval=metric_interval(key, interval),
+        method=_METHODS[metric.method],
+        baseline=NOTHING if metric.baseline is None else metric_value(key, metric.baseline),
+        # Losses reach beyond 1.
+        bar=None if key in LOSSES else bar(metric.value, interval, mark=metric.baseline),
+    )
+
+
+def _dummy(metric: Metric | None) -> str:
+    return "" if metric is None or metric.baseline is None else f"dummy {metric_value(metric.name, metric.baseline)}"
+
+
+def _unlabelled_measures(main: Evaluation) -> tuple[Measure, ...]:
+    classes = len(main.class_names)
+    least = main.least_confident[0].confidence if main.least_confident else float("nan")
+    return (
+        Measure("Images scored", count(main.total), "none has a label, so accuracy is not known", main=True),
+        Measure("Mean confidence", percent(main.mean_confidence), "the model's own view, not its accuracy"),
+        Measure("Lowest confidence", percent(least), f"guessing gives {percent(1 / classes)}"),
+        Measure("Classes predicted", f"{int((main.predicted_counts > 0).sum())} of {classes}", "at least once"),
+    )
+
+
+def _notes(findings: Findings) -> tuple[str, ...]:
+    notes, main = [], findings.main
+    labelled = main.labelled
+    target = next((each for each in findings.record.targets if each.split == main.split), None)
+    if target is not None and not target.complete:
+        name = f"the {target_name(target)}" if target.kind == "split" else target_name(target)
+        notes.append(f"The deadline cut {name}: these numbers rest on the {counted(main.total, 'image')} until then.")
+    if labelled and labelled.total < main.total:
+        notes.append(
+            f"{count(labelled.total)} of {counted(main.total, 'image')} have a label; accuracy and "
+            "everything that follows from it rest on those."
+        )
+    if main.split == "train":
+        notes.append("These are the images the model was trained on: the numbers say little about new images.")
+    return tuple(notes)

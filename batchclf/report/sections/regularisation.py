@@ -1,0 +1,89 @@
+"""The variants of a training side by side, as the report and the page of a training show them."""
+
+from dataclasses import dataclass
+
+from batchclf.core.metrics.intervals import Estimate
+from batchclf.core.records.regularisation import MeasuredVariant, compare_variants
+from batchclf.core.text import (
+    NOTHING,
+    class_name,
+    count,
+    duration,
+    percent,
+    percent_interval,
+    points,
+    points_interval,
+    visible,
+)
+from batchclf.core.training_record import TrainingRecord, Variant
+
+
+@dataclass(frozen=True)
+class VariantRow:
+    """One variant; accuracies and gap with 95% intervals. `best` is the best one on the validation images."""
+
+    name: str
+    options: str
+    epochs: str
+    kept: str
+    train: str
+    train_interval: str
+    validation: str
+    validation_interval: str
+    test: str
+    test_interval: str
+    gap: str
+    gap_interval: str
+    seconds: str
+    best: bool
+
+
+@dataclass(frozen=True)
+class RegularisationView:
+    """The variants, what they tell in a sentence, and the options that train the best one (empty: the recipe's)."""
+
+    sentence: str
+    options: str
+    rows: tuple[VariantRow, ...]
+
+
+def regularisation_view(training: TrainingRecord | None) -> RegularisationView | None:
+    """Show the variants of a training; None where none were tried."""
+    found = compare_variants(training.variants) if training else None
+    if found is None:
+        return None
+    rows = tuple(_row(each, number == found.best) for number, each in enumerate(found.variants))
+    best = next((row for row in rows if row.best), None)
+    return RegularisationView(visible(found.sentence), best.options if best else "", rows)
+
+
+def _row(of: MeasuredVariant, best: bool) -> VariantRow:
+    variant = of.variant
+    return VariantRow(
+        name=class_name(variant.name),
+        options=visible(variant.options),
+        epochs=count(variant.epochs),
+        kept=_kept(variant),
+        train=_share(of.train),
+        train_interval=_ends(of.train),
+        validation=_share(of.validation),
+        validation_interval=_ends(of.validation),
+        test=_share(of.test),
+        test_interval=_ends(of.test),
+        gap=points(of.gap.value) if of.gap else NOTHING,
+        gap_interval=points_interval(of.gap) if of.gap else "",
+        seconds=duration(variant.seconds),
+        best=best,
+    )
+
+
+def _kept(variant: Variant) -> str:
+    return "the last kept" if variant.kept_epoch == variant.epochs else f"epoch {count(variant.kept_epoch)} kept"
+
+
+def _share(of: Estimate | None) -> str:
+    return percent(of.value) if of else NOTHING
+
+
+def _ends(of: Estimate | None) -> str:
+    return percent_interval(of) if of else ""

@@ -1,0 +1,183 @@
+"""The first thing to read: is the model good enough, why, and what has changed since the last run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from batchclf.core.compare.comparison import Comparison
+from batchclf.core.gate.gate import RunState, run_state
+from batchclf.core.metrics.evaluation import Evaluation
+from batchclf.core.records.findings import Findings
+from batchclf.core.records.history import RunSummary
+from batchclf.core.records.run import GateResult, RunRecord
+from batchclf.core.text import age, count, duration, moment, percent, percent_interval, points, visible
+from batchclf.core.words import counted
+from batchclf.report.parts.subset_words import measured, partial_words, target_names
+from batchclf.report.sections.gate import GateLine, gate_line, held_words, in_order, rules_and_alarms
+
+Direction = Literal["better", "worse", "same", "unknown"]
+UNKNOWN = "how many are right cannot be known without labels"
+CHANCE = 0.05
+"""From this p value on a change is said to be possibly chance."""
+
+SHOWN_GATES = 8
+"""So many rules and alarms stand in the verdict; the section on the gate has them all."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What has changed since the last run, in a sentence."""
+
+    direction: Direction
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`started` is ISO 8601 with offset; `old` is the age of the numbers when the page was written, empty below 1 h.
+
+    `partial` says why the run is only partial, empty for a whole one. `gates` are what needs a look and, where they are
+    few, the others; `more_gates` counts those that are not there. `night` is empty where it is the date of `started`.
+    `change` is None for a run that belongs to no job.
+    """
+
+    state: RunState
+    headline: str
+    reason: str
+    partial: str
+    gates: tuple[GateLine, ...]
+    more_gates: str
+    change: Change | None
+    started: str
+    when: str
+    night: str
+    old: str
+
+
+def verdict_view(findings: Findings, generated: datetime) -> Verdict:
+    """Judge the run by its status and its gates."""
+    record = findings.record
+    state = run_state(record.status, record.gates)
+    started = datetime.fromisoformat(record.started)
+    since = generated - started - timedelta(seconds=record.seconds)
+    gates, more_gates = _gate_lines(record)
+    return Verdict(
+        state=state,
+        headline=headline(state, record.gates),
+        reason=_reason(state, record, findings.main),
+        partial=partial_words(record),
+        gates=gates,
+        more_gates=more_gates,
+        change=_of_main(_change(findings), findings),
+        started=started.isoformat(),
+        when=f"Run of {moment(started)}, took {duration(record.seconds)}",
+        night=record.night if record.night != record.started[:10] else "",
+        old=age(since),
+    )
+
+
+def headline(state: RunState, gates: Sequence[GateResult]) -> str:
+    """Say in a few words how a run is judged."""
+    missed = rules_and_alarms([gate for gate in gates if not gate.passed])
+    failed = f": {missed}" if missed else ""
+    rules = [gate for gate in gates if gate.kind != "alarm"]
+    if state == "passed" and rules and all(gate.missing for gate in rules):
+        return "No earlier good run yet"
+    return {
+        "passed": "Gate passed",
+        "failed": f"Gate failed{failed}",
+        "uncertain": "Not enough evidence",
+        "partial": f"Partial result, gate failed{failed}" if missed else "Partial result",
+        "none": "Scored, no gate set",
+    }[state]
+
+
+def _gate_lines(record: RunRecord) -> tuple[tuple[GateLine, ...], str]:
+    """Choose what stands in the verdict: all where they are few, else what did not pass; and count the rest."""
+    ordered, names = in_order(record.gates), target_names(record)
+    if len(ordered) > SHOWN_GATES:
+        ordered = [gate for gate in ordered if gate.outcome != "passed"][:SHOWN_GATES]
+    rest = len(record.gates) - len(ordered)
+    passed = sum(gate.outcome == "passed" for gate in record.gates)
+    words = f"{rules_and_alarms(record.gates)} in all, {count(passed)} passed" if rest else ""
+    return tuple(gate_line(gate, names) for gate in ordered), words
+
+
+def _reason(state: RunState, record: RunRecord, main: Evaluation) -> str:
+    score, held = _score(main), held_words(record.gates)
+    if state == "none":
+        return f"{score}; no rule was set that it could be held against."
+    if not held:
+        return f"{score}; the gate was not met." if state == "failed" else f"{score}."
+    if state == "uncertain":
+        failed = not all(gate.passed for gate in record.gates)
+        return f"{score}; {held}. The run counts as {'failed (exit code 3)' if failed else 'passed (exit code 0)'}."
+    return f"{score}; {held}."
+
+
+def _score(main: Evaluation) -> str:
+    """Say in a clause what the main evaluation came to."""
+    if main.labelled is None:
+        if not main.total:
+            return "No image could be scored"
+        return f"{counted(main.total, 'image')} scored; {UNKNOWN}"
+    accuracy = main.labelled.accuracy
+    return (
+        f"{measured(main.split)} is {percent(accuracy.value)} (95% interval {percent_interval(accuracy)}) "
+        f"on {counted(accuracy.n, 'image')}"
+    )
+
+
+def _of_main(change: Change | None, findings: Findings) -> Change | None:
+    """Say what the change is about where it is one of several targets."""
+    name = target_names(findings.record).get(findings.main.split, "")
+    if change is None or findings.change is None or len(findings.record.targets) == 1 or not name:
+        return change
+    return replace(change, sentence=f"{name[0].upper()}{name[1:]}: {change.sentence[0].lower()}{change.sentence[1:]}")
+
+
+def _change(findings: Findings) -> Change | None:
+    change, record = findings.change, findings.record
+    last = findings.history[-1] if findings.history else None
+    if change is None:
+        if last is not None:
+            return Change("unknown", _incomparable(last))
+        first = Change("unknown", "First run of this job: there is none to compare it with.")
+        return first if record.job is not None else None
+    than = f"the run of {_when(last)}" if last else f"run {visible(change.first_run)}"
+    same_images = not (change.only_first or change.only_second or change.relabelled or change.replaced)
+    if not change.changed and same_images:
+        same_model = last is not None and last.model_digest == record.model.digest
+        facts = "Same model, same images, same answers" if same_model else "Another model, but the same answers"
+        return Change("same", f"{facts} as in {than}.")
+    return _difference(change, than, same_images)
+
+
+def _when(run: RunSummary) -> str:
+    return moment(datetime.fromisoformat(run.started))
+
+
+def _incomparable(last: RunSummary) -> str:
+    had = f"; it had {percent(last.accuracy.value)} accuracy" if last.accuracy else ""
+    return f"Not comparable image by image with the run of {_when(last)}{had}."
+
+
+def _difference(change: Comparison, than: str, same_images: bool) -> Change:
+    """Say how much better or worse this run is on the images that both have scored."""
+    accuracy = next((metric for metric in change.metrics if metric.name == "accuracy"), None)
+    if accuracy is None or change.p_value is None:
+        on = "" if same_images else f" on the {counted(change.images, 'image')} that both have"
+        return Change("unknown", f"{counted(change.changed, 'answer')} differ from {than}{on}.")
+    on = "" if same_images else f" on the {counted(change.labelled, 'image')} that both have"
+    size = points(abs(accuracy.difference)).lstrip("+")
+    if not size.strip("0."):
+        flips = change.only_first_right + change.only_second_right
+        swapped = f"; {counted(flips, 'image')} flipped between right and wrong" if flips else ""
+        return Change("same", f"As accurate as {than}{on}{swapped}.")
+    direction: Direction = "better" if accuracy.difference > 0 else "worse"
+    interval = accuracy.interval
+    words = f"95% interval {points(interval.low)} to {points(interval.high)}, " if interval else ""
+    p_value = "p < 0.001" if change.p_value < 0.001 else f"p = {change.p_value:.2g}"
+    chance = "this can be chance" if change.p_value >= CHANCE else "this is more than chance"
+    return Change(direction, f"{size} points {direction} than {than}{on} ({words}McNemar's test {p_value}): {chance}.")

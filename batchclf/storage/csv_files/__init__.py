@@ -1,0 +1,1 @@
+"""Csv files: to be said in a line."""

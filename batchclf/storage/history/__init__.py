@@ -1,0 +1,1 @@
+"""History: to be said in a line."""

@@ -1,0 +1,1 @@
+"""Images: to be said in a line."""

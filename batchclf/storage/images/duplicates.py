@@ -1,0 +1,79 @@
+"""duplicates.csv: images that occur more than once, each with the image that it is a copy of."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from batchclf.core.images.duplicates import EXACT, NEAR, UNCONFIRMED, CopyRows
+from batchclf.errors import BatchclfError, RunError
+from batchclf.storage.csv_files.cells import csv_cells, plain_text
+from batchclf.storage.csv_files.padded_text import text_column, text_lines
+from batchclf.storage.csv_files.read import read_cells
+
+DUPLICATES_FILE = "duplicates.csv"
+COLUMNS = [
+    "kind",
+    "split",
+    "path",
+    "label",
+    "prediction",
+    "original_split",
+    "original_path",
+    "original_label",
+    "correlation",
+]
+
+
+def write_duplicates(path: Path, pieces: Iterable[CopyRows]) -> None:
+    """Write duplicates.csv. Raises OSError."""
+    with path.open("wb") as handle:
+        handle.write(",".join(COLUMNS).encode() + b"\r\n")
+        for rows in pieces:
+            if len(rows):
+                handle.write(_lines(rows))
+
+
+def read_duplicates(path: Path) -> Iterator[CopyRows]:
+    """Read duplicates.csv in pieces; raises RunError where it is damaged."""
+    try:
+        with path.open(encoding="utf-8", newline="") as handle:
+            if next(csv.reader(handle), None) != COLUMNS:
+                raise ValueError(f"its first line is not {','.join(COLUMNS)}")
+        for cells in read_cells(path, COLUMNS, COLUMNS):
+            unknown = set(cells["kind"]) - {EXACT, NEAR, UNCONFIRMED}
+            if unknown:
+                raise ValueError(f"there is no kind '{min(unknown)}'")
+            texts = {name: list(map(plain_text, cells[name])) for name in COLUMNS[:-1]}
+            yield CopyRows(
+                texts["kind"],
+                texts["split"],
+                texts["path"],
+                texts["label"],
+                texts["prediction"],
+                texts["original_split"],
+                texts["original_path"],
+                texts["original_label"],
+                [float(cell or "nan") for cell in cells["correlation"]],
+            )
+    except BatchclfError as error:
+        raise RunError(error.message, hint="score again") from error
+    except (OSError, ValueError, csv.Error) as error:
+        raise RunError(f"{path} is damaged: {error}", hint="score again") from error
+
+
+def _lines(rows: CopyRows) -> bytearray:
+    texts = (
+        rows.kinds,
+        rows.splits,
+        rows.paths,
+        rows.labels,
+        rows.predictions,
+        rows.original_splits,
+        rows.original_paths,
+        rows.original_labels,
+    )
+    columns = [part for each in texts for part in (text_column(csv_cells(each)), b",")]
+    correlations = [b"" if np.isnan(value) else f"{value:.4f}".encode() for value in rows.correlations]
+    return text_lines(len(rows), [*columns, text_column(correlations), b"\r\n"])

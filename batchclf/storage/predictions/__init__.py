@@ -1,0 +1,1 @@
+"""Predictions: to be said in a line."""

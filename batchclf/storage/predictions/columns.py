@@ -1,0 +1,98 @@
+"""Scores as columns: what every format of the predictions is written from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf.core.types import BatchScores
+from batchclf.storage.csv_files.cells import utf8_text
+
+PROBABILITY = "prob:"
+
+
+def column_names(class_names: tuple[str, ...], topk: int, probabilities: bool) -> list[str]:
+    """List the columns in their order."""
+    names = ["path", "split", "label", "prediction", "correct", "confidence", "margin"]
+    for rank in range(2, topk + 1):
+        names += [f"top{rank}_prediction", f"top{rank}_confidence"]
+    return names + [PROBABILITY + name for name in class_names] * probabilities
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PredictionColumns:
+    """Some rows of the predictions, n of them; all texts are UTF-8.
+
+    `names` are the class names, then labels that are no class. `labels` is (n,) int64 with indices of them, -1 where
+    unknown, `classes` (n, topk) int64, best first, `confidence` (n, topk) float32 with their probabilities, `margin`
+    (n,) float32. `probabilities` is (n, classes) float32, or None where they are not written.
+    """
+
+    paths: list[str]
+    split: str
+    names: list[str]
+    labels: NDArray[np.int64]
+    classes: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    margin: NDArray[np.float32]
+    probabilities: NDArray[np.float32] | None
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.paths)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Tell the rows that have a label."""
+        return self.labels >= 0
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Tell the rows whose label is the best class."""
+        return np.equal(self.labels, self.classes[:, 0])
+
+
+class PredictionLayout:
+    """What the columns are: the classes, `topk` of them in each row, and whether all probabilities are written.
+
+    Needs at least two classes and 1 <= topk <= classes.
+    """
+
+    def __init__(self, class_names: tuple[str, ...], topk: int, probabilities: bool) -> None:
+        self.class_names = tuple(map(utf8_text, class_names))
+        self.topk = topk
+        self.probabilities = probabilities
+        self.column_names = column_names(self.class_names, topk, probabilities)
+        self._index: dict[str | None, int] = {None: -1, **{name: number for number, name in enumerate(class_names)}}
+
+    def columns(self, scores: BatchScores, split: str) -> PredictionColumns:
+        """Rank the classes of each image; ties go to the class that comes first, as argmax does."""
+        classes, best = _ranked(scores.probabilities, max(2, self.topk))
+        paths = [ref.path for ref in scores.refs]
+        try:
+            "".join(paths).encode()
+        except UnicodeEncodeError:
+            paths = [utf8_text(path) for path in paths]
+        labels = [ref.label for ref in scores.refs]
+        others = sorted({label for label in labels if label is not None} - self._index.keys())
+        index = self._index | {label: len(self.class_names) + number for number, label in enumerate(others)}
+        return PredictionColumns(
+            paths,
+            utf8_text(split),
+            [*self.class_names, *map(utf8_text, others)],
+            np.fromiter(map(index.__getitem__, labels), np.int64, len(labels)),
+            classes[:, : self.topk],
+            best[:, : self.topk],
+            best[:, 0] - best[:, 1],
+            scores.probabilities if self.probabilities else None,
+        )
+
+
+def _ranked(matrix: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Find the first `count` classes of each row by taking the highest again and again: few of many are wanted."""
+    rest, rows = matrix.copy(), np.arange(len(matrix))
+    classes = np.empty((len(matrix), count), np.int64)
+    for rank in range(count):
+        classes[:, rank] = rest.argmax(axis=1)
+        rest[rows, classes[:, rank]] = -np.inf
+    return classes, np.take_along_axis(matrix, classes, axis=1)

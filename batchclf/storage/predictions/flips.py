@@ -1,0 +1,86 @@
+"""flips.csv: the images whose answer is another one than in the run before."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from batchclf.core.compare.pair_tally import Answers, find_flips
+from batchclf.storage.csv_files.cells import csv_cells
+from batchclf.storage.csv_files.padded_text import text_column, text_lines
+from batchclf.storage.csv_files.vector_text import seven_digits
+
+FLIPS_FILE = "flips.csv"
+COLUMNS = [
+    "kind",
+    "split",
+    "path",
+    "label",
+    "earlier_prediction",
+    "earlier_confidence",
+    "prediction",
+    "confidence",
+]
+LOST, GAINED, CHANGED = "lost", "gained", "changed"
+_HEADER = ",".join(COLUMNS).encode() + b"\r\n"
+_KINDS = text_column([CHANGED.encode(), LOST.encode(), GAINED.encode()])
+
+
+class FlipsWriter:
+    """Writes flips.csv as the answers of both runs come; use as a context manager.
+
+    The rows are in the order that they come in. Raises OSError where the disk refuses.
+    """
+
+    def __init__(self, path: Path, class_names: Sequence[str]) -> None:
+        self._file = path.open("wb")
+        self._file.write(_HEADER)
+        # The last one, which the index -1 finds, is for what is unknown.
+        self._names = text_column([*csv_cells(class_names), b""])
+
+    def __enter__(self) -> "FlipsWriter":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def write(self, split: str, first: Answers, second: Answers) -> None:
+        """Append a row for each image with another answer; both are of the same images in the same order."""
+        flipped = find_flips(first, second)
+        kinds = flipped.lost + 2 * flipped.gained
+        changed = np.flatnonzero(kinds.astype(bool) | flipped.other)
+        if not len(changed):
+            return
+        self._file.write(
+            text_lines(
+                len(changed),
+                [
+                    _KINDS[kinds[changed]],
+                    *(b"," + cell + b"," for cell in csv_cells([split])),
+                    text_column(csv_cells([second.paths[row] for row in changed.tolist()])),
+                    b",",
+                    self._names[second.labels[changed]],
+                    *(
+                        part
+                        for answers in (first, second)
+                        for part in (
+                            b",",
+                            self._names[answers.predictions[changed]],
+                            b",",
+                            seven_digits(answers.confidence[changed].astype(np.float32)),
+                        )
+                    ),
+                    b"\r\n",
+                ],
+            )
+        )
+
+    def clear(self) -> None:
+        """Take all rows back."""
+        self._file.seek(len(_HEADER))
+        self._file.truncate()

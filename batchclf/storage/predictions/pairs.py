@@ -1,0 +1,228 @@
+"""The predictions CSVs of two runs, read side by side: each image's answer in both."""
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, groupby
+from operator import attrgetter, lt
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf.core.compare.pair_tally import Answers
+from batchclf.errors import RunError
+from batchclf.storage.csv_files.cells import plain_text
+from batchclf.storage.csv_files.read import read_cells
+from batchclf.storage.images.image_digests import read_image_digests
+from batchclf.storage.predictions.columns import PROBABILITY
+from batchclf.storage.predictions.read import class_indices, read_header, shares
+
+LARGEST_WITH_PROBABILITIES = 100_000_000
+"""Bytes of a predictions CSV up to which its probability columns are read: they take more time than all else."""
+
+
+class UnsortedRowsError(Exception):
+    """Rows that are not sorted by split and path: they must be read as a whole."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PairedAnswers:
+    """Answers to the same images of a split in the same order.
+
+    `only_first` and `only_second` count the images between them that only one of the runs has, `replaced` those of the
+    same path but with another content.
+    """
+
+    split: str
+    first: Answers
+    second: Answers
+    only_first: int = 0
+    only_second: int = 0
+    replaced: int = 0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Piece:
+    split: str
+    answers: Answers
+
+
+def read_pairs(
+    files: tuple[Path, Path],
+    class_names: tuple[str, ...],
+    splits: Collection[str],
+    *,
+    images: tuple[Path, Path] | None = None,
+    whole: bool = False,
+) -> Iterator[PairedAnswers]:
+    """Match the rows of some splits by path, in pieces of at most some thousand rows of one split each.
+
+    With `images`, the images.csv of both runs, only rows whose images have the same content are matched. Raises
+    UnsortedRowsError, maybe after some pieces, where the rows of a file are not sorted by split and path, as those that
+    batchclf writes are; with `whole` both files are held in memory and sorted. Raises PredictionsError as
+    `read_prediction_rows` does, and RunError where an images.csv is damaged or of other rows.
+    """
+    probabilities = all(has_probabilities(path, class_names) for path in files)
+    sides = [
+        _answers(path, class_names, splits, probabilities, None if images is None else images[number])
+        for number, path in enumerate(files)
+    ]
+    return _merged(*(_whole(pieces) if whole else _checked(pieces) for pieces in sides))
+
+
+def read_alone(path: Path, class_names: tuple[str, ...], splits: Collection[str]) -> Iterator[PairedAnswers]:
+    """Pair the rows of some splits with themselves, as those of two files that are the same.
+
+    Raises PredictionsError.
+    """
+    for piece in _answers(path, class_names, splits, has_probabilities(path, class_names), None):
+        yield PairedAnswers(piece.split, piece.answers, piece.answers)
+
+
+def has_probabilities(path: Path, class_names: tuple[str, ...]) -> bool:
+    """Whether the CSV has a probability column for each class, and is small enough to read them.
+
+    Raises PredictionsError.
+    """
+    columns = set(read_header(path))
+    return columns >= {PROBABILITY + name for name in class_names} and path.stat().st_size <= LARGEST_WITH_PROBABILITIES
+
+
+def _answers(
+    path: Path, names: tuple[str, ...], wanted: Collection[str], probabilities: bool, images: Path | None
+) -> Iterator[_Piece]:
+    """Read the rows of some splits; pieces without any of them are only taken apart into cells."""
+    columns = read_header(path)
+    of_classes = [PROBABILITY + name for name in names] if probabilities else []
+    keep = ["path", "label", "prediction", "confidence", *(["split"] if "split" in columns else []), *of_classes]
+    contents = None if images is None else _Contents(images)
+    row = 0
+    for cells in read_cells(path, columns, keep):
+        first, rows = row, len(cells["path"])
+        row += rows
+        digests = None if contents is None else contents.take(rows)
+        splits = cells.get("split") or [""] * rows
+        if not any(split in wanted for split in set(splits)):
+            continue
+        paths = cells["path"]
+        answers = Answers(
+            tuple(map(plain_text, paths) if "'" in "".join(paths) else paths),
+            class_indices(path, cells, "label", names, first),
+            class_indices(path, cells, "prediction", names, first),
+            shares(path, cells, "confidence", first),
+            np.column_stack([shares(path, cells, name, first) for name in of_classes]) if of_classes else None,
+            digests,
+        )
+        yield from (piece for piece in _of_each_split(splits, answers) if piece.split in wanted)
+    if contents is not None:
+        contents.check_end()
+
+
+def _of_each_split(splits: list[str], answers: Answers) -> Iterator[_Piece]:
+    if splits.count(splits[0]) == len(splits):
+        yield _Piece(splits[0], answers)
+        return
+    start = 0
+    for split, rows in groupby(splits):
+        end = start + sum(1 for _ in rows)
+        yield _Piece(split, answers.part(start, end))
+        start = end
+
+
+@dataclass(eq=False)
+class _Contents:
+    """The digests of an images.csv, which has the rows of predictions.csv, some rows at a time."""
+
+    path: Path
+    _rest: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+
+    def __post_init__(self) -> None:
+        self._pieces = read_image_digests(self.path)
+
+    def take(self, rows: int) -> NDArray[np.uint64]:
+        parts, missing = [self._rest], rows - len(self._rest)
+        while missing > 0:
+            piece = next(self._pieces, None)
+            if piece is None:
+                raise self._misfit()
+            parts.append(piece)
+            missing -= len(piece)
+        joined = np.concatenate(parts) if len(parts) > 1 else self._rest
+        self._rest = joined[rows:]
+        return joined[:rows]
+
+    def check_end(self) -> None:
+        if len(self._rest) or next(self._pieces, None) is not None:
+            raise self._misfit()
+
+    def _misfit(self) -> RunError:
+        return RunError(
+            f"{self.path} has not as many rows as the predictions.csv beside it",
+            hint="score again, or remove it: images are then matched by their path alone",
+        )
+
+
+def _checked(pieces: Iterator[_Piece]) -> Iterator[_Piece]:
+    last: tuple[str, str] | None = None
+    for piece in pieces:
+        paths = piece.answers.paths
+        if (last is not None and (piece.split, paths[0]) <= last) or not all(map(lt, paths, paths[1:])):
+            raise UnsortedRowsError
+        last = piece.split, paths[-1]
+        yield piece
+
+
+def _whole(pieces: Iterator[_Piece]) -> Iterator[_Piece]:
+    in_order = sorted(pieces, key=attrgetter("split"))
+    for split, parts in groupby(in_order, key=attrgetter("split")):
+        yield _Piece(split, Answers.joined([part.answers for part in parts]).by_path())
+
+
+def _merged(first: Iterator[_Piece], second: Iterator[_Piece]) -> Iterator[PairedAnswers]:
+    """Walk through both by split and path; each step uses up a piece of one side at least."""
+    left, right = next(first, None), next(second, None)
+    while left is not None and right is not None:
+        if left.split < right.split:
+            yield _alone(left, first=True)
+            left = next(first, None)
+        elif right.split < left.split:
+            yield _alone(right, first=False)
+            right = next(second, None)
+        else:
+            here, there = left.answers, right.answers
+            end = min(here.paths[-1], there.paths[-1])
+            up_to, and_to = bisect_right(here.paths, end), bisect_right(there.paths, end)
+            yield _matched(left.split, here.part(0, up_to), there.part(0, and_to))
+            left = _from(left, up_to) or next(first, None)
+            right = _from(right, and_to) or next(second, None)
+    yield from (_alone(rest, first=True) for rest in chain([left] if left else [], first))
+    yield from (_alone(rest, first=False) for rest in chain([right] if right else [], second))
+
+
+def _from(piece: _Piece, begin: int) -> _Piece | None:
+    rest = len(piece.answers)
+    return _Piece(piece.split, piece.answers.part(begin, rest)) if begin < rest else None
+
+
+def _alone(piece: _Piece, *, first: bool) -> PairedAnswers:
+    none, images = piece.answers.part(0, 0), len(piece.answers)
+    return PairedAnswers(piece.split, none, none, only_first=images * first, only_second=images * (not first))
+
+
+def _matched(split: str, left: Answers, right: Answers) -> PairedAnswers:
+    here, there = left, right
+    if left.paths != right.paths:
+        # Both are sorted, so what they have in common comes in the same order.
+        here, there = left.only(_within(left, right)), right.only(_within(right, left))
+    paths, replaced = len(here), 0
+    if here.digests is not None and there.digests is not None:
+        same = here.digests == there.digests
+        replaced = paths - int(same.sum())
+        if replaced:
+            here, there = here.only(same), there.only(same)
+    return PairedAnswers(split, here, there, len(left) - paths, len(right) - paths, replaced)
+
+
+def _within(side: Answers, other: Answers) -> NDArray[np.bool_]:
+    return np.fromiter(map(set(other.paths).__contains__, side.paths), np.bool_, len(side))

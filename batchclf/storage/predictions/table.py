@@ -1,0 +1,161 @@
+"""The predictions of a run as one pandas DataFrame, whatever format they are in."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from batchclf.errors import PredictionsError
+from batchclf.storage.csv_files.cells import plain_text
+from batchclf.storage.csv_files.read import Cells, line_of_row, read_cells
+from batchclf.storage.predictions.columns import PROBABILITY
+from batchclf.storage.predictions.parquet import CLASSES_KEY, check_pyarrow, is_pyarrow_there
+from batchclf.storage.predictions.read import class_indices, class_names_of, known_class_names, read_header, shares
+from batchclf.storage.predictions.write import CSV_FILE, JSONL_FILE, PARQUET_FILE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_CLASS_COLUMN = re.compile(r"label|prediction|top\d+_prediction")
+_NUMBER_COLUMN = re.compile(rf"confidence|margin|top\d+_confidence|{PROBABILITY}.*", re.DOTALL)
+_ROWS_PER_PIECE = 5_000
+_AGAIN = "score again"
+_CORRECT = {"true": True, "false": False, "": None}
+
+
+def read_table(path: Path) -> "pd.DataFrame":
+    """Read the predictions of a run directory, or of one file.
+
+    In a run directory predictions.parquet is taken before predictions.jsonl before predictions.csv. Raises
+    PredictionsError where there are none or they are damaged, RunError where pyarrow is needed and not installed.
+    """
+    file = _file_in(path) if path.is_dir() else path
+    if not file.is_file():
+        raise PredictionsError(f"there is no file {file}", hint="give a run directory or the predictions of a run")
+    readers = {".parquet": _read_parquet, ".jsonl": _read_jsonl}
+    return readers.get(file.suffix.lower(), _read_csv)(file)
+
+
+def _file_in(folder: Path) -> Path:
+    there = [name for name in (PARQUET_FILE, JSONL_FILE, CSV_FILE) if (folder / name).is_file()]
+    usable = [name for name in there if name != PARQUET_FILE or is_pyarrow_there()]
+    if not usable:
+        raise PredictionsError(f"{folder} holds no {CSV_FILE}", hint="give a folder that `batchclf` has scored into")
+    return folder / usable[0]
+
+
+def _read_csv(path: Path) -> "pd.DataFrame":
+    header, names = read_header(path), class_names_of(path)
+    frames, first = [], 0
+    for cells in read_cells(path, header, header):
+        frames.append(_csv_frame(path, cells, names, first))
+        first += len(cells["path"])
+    return _joined(frames or [_csv_frame(path, {name: [] for name in header}, names, 0)])
+
+
+def _csv_frame(path: Path, cells: Cells, names: tuple[str, ...], first: int) -> "pd.DataFrame":
+    import pandas as pd
+
+    def column(name: str) -> Any:
+        if _CLASS_COLUMN.fullmatch(name):
+            return pd.Categorical.from_codes(class_indices(path, cells, name, names, first), list(names))
+        if _NUMBER_COLUMN.fullmatch(name):
+            return shares(path, cells, name, first)
+        if name == "correct":
+            return pd.array(_correct(path, cells[name], first), dtype="boolean")
+        return pd.Series(list(map(plain_text, cells[name])) if name == "path" else cells[name], dtype="str")
+
+    return pd.DataFrame({name: column(name) for name in cells})
+
+
+def _correct(path: Path, cells: list[str], first: int) -> list[bool | None]:
+    wrong = next((row for row, cell in enumerate(cells) if cell not in _CORRECT), None)
+    if wrong is not None:
+        raise PredictionsError(
+            f"{path}, line {line_of_row(path, first + wrong)}: correct is '{cells[wrong]}'; true, false or nothing "
+            "is expected",
+            hint="score again, or correct the cell",
+        )
+    return [_CORRECT[cell] for cell in cells]
+
+
+def _read_jsonl(path: Path) -> "pd.DataFrame":
+    columns = next(_json_pieces(path), None)
+    if columns is None:
+        raise PredictionsError(f"{path} has no rows", hint="score again")
+    names = known_class_names(path, list(columns))
+    if names is None:
+        of_class = [name for name in columns if _CLASS_COLUMN.fullmatch(name)]
+        seen = {value for piece in _json_pieces(path) for name in of_class for value in piece[name]}
+        names = tuple(sorted(seen - {None}))
+    return _joined([_typed(path, piece, names) for piece in _json_pieces(path)])
+
+
+def _json_pieces(path: Path) -> Iterator[dict[str, list[Any]]]:
+    """Read column → values, some rows at a time; all rows must have the columns of the first."""
+    decoder = msgspec.json.Decoder(dict[str, str | bool | float | None])
+    columns: list[str] = []
+    with path.open("rb") as lines:
+        for number in count(1, _ROWS_PER_PIECE):
+            rows = []
+            for line in islice(lines, _ROWS_PER_PIECE):
+                try:
+                    row = decoder.decode(line)
+                    columns = columns or list(row)
+                    rows.append([row[name] for name in columns])
+                except (msgspec.MsgspecError, UnicodeDecodeError, KeyError) as error:
+                    why = f"the column {error} is missing" if isinstance(error, KeyError) else error
+                    raise PredictionsError(
+                        f"{path} is damaged: line {number + len(rows)}: {why}", hint=_AGAIN
+                    ) from error
+            if not rows:
+                return
+            yield dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
+
+
+def _read_parquet(path: Path) -> "pd.DataFrame":
+    check_pyarrow()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        # Not as a Dataset, for which the names of the folders would mean something.
+        with pq.ParquetFile(path) as file:
+            table = file.read()
+    except (OSError, pa.ArrowException) as error:
+        raise PredictionsError(f"{path} is damaged: {error}", hint=_AGAIN) from error
+    names = (table.schema.metadata or {}).get(CLASSES_KEY)
+    if names is None:
+        raise PredictionsError(f"{path} was not written by batchclf", hint="read it with pandas.read_parquet")
+    return _typed(path, dict(table.to_pandas().items()), msgspec.json.decode(names, type=tuple[str, ...]))
+
+
+def _typed(path: Path, columns: Mapping[str, Sequence[Any]], names: tuple[str, ...]) -> "pd.DataFrame":
+    """Give columns that have their real types already the same types as those of a CSV."""
+    import pandas as pd
+
+    def column(name: str, values: Any) -> Any:
+        if _CLASS_COLUMN.fullmatch(name):
+            cells = pd.Series(values, dtype="object")
+            codes = pd.Index(list(names), dtype="object").get_indexer(cells)
+            if ((codes < 0) & cells.notna()).any():
+                raise ValueError(f"the column {name} holds more than the classes {', '.join(names)}")
+            return pd.Categorical.from_codes(codes, list(names))
+        if _NUMBER_COLUMN.fullmatch(name):
+            return np.asarray(values, np.float32).astype(np.float64)  # the digits of JSON lines mean a float32
+        return pd.Series(values, dtype="boolean" if name == "correct" else "str")
+
+    try:
+        return pd.DataFrame({name: column(name, values) for name, values in columns.items()})
+    except (TypeError, ValueError) as error:
+        raise PredictionsError(f"{path} is damaged: {error}", hint=_AGAIN) from error
+
+
+def _joined(frames: list["pd.DataFrame"]) -> "pd.DataFrame":
+    import pandas as pd
+
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)

@@ -1,0 +1,107 @@
+"""The predictions of a run, in every format that is asked for, written as the scores come."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Protocol
+
+from batchclf.core.types import BatchScores
+from batchclf.storage.csv_files.append_file import ROWS, AppendFile, Positions
+from batchclf.storage.predictions.columns import PredictionColumns, PredictionLayout
+from batchclf.storage.predictions.parquet import ArrowFormat, check_pyarrow, cut_growing, finish_parquet
+from batchclf.storage.predictions.text import csv_format, jsonl_format
+
+Format = Literal["csv", "jsonl", "parquet"]
+CSV_FILE, JSONL_FILE, PARQUET_FILE = "predictions.csv", "predictions.jsonl", "predictions.parquet"
+GROWING_PARQUET_FILE = ".predictions.arrows"
+# Numbers that are turned into text at a time.
+_NUMBERS = 200_000
+
+
+class _Growing(Protocol):
+    """A format as it is written batch by batch: what the file starts with, then the bytes of some rows."""
+
+    header: bytes
+
+    def rows(self, columns: PredictionColumns) -> bytearray | memoryview: ...
+
+
+def check_formats(formats: tuple[Format, ...]) -> None:
+    """Raise RunError where a format needs a package that is not installed."""
+    if "parquet" in formats:
+        check_pyarrow()
+
+
+class PredictionFiles:
+    """Writes predictions.csv and the other formats asked for; use as a context manager.
+
+    Needs at least two classes and 1 <= topk <= classes. `rows` counts the rows written, those before a resume too.
+    The files are the same to the byte whether or not the run was cut off in between. Raises RunError where a package
+    is missing or the files cannot be gone on with, OSError where the disk refuses.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        class_names: tuple[str, ...],
+        *,
+        topk: int,
+        probabilities: bool,
+        formats: tuple[Format, ...] = ("csv",),
+        resume_at: Positions | None = None,
+    ) -> None:
+        """Open the files in `folder`; `resume_at` is what `positions` gave in a run that was cut off later."""
+        check_formats(formats)
+        self.rows = 0 if resume_at is None else resume_at[ROWS]
+        self._layout = PredictionLayout(class_names, topk, probabilities)
+        self._folder = folder
+        growing: dict[str, _Growing] = {CSV_FILE: csv_format(self._layout)}
+        if "jsonl" in formats:
+            growing[JSONL_FILE] = jsonl_format(self._layout)
+        if "parquet" in formats:
+            growing[GROWING_PARQUET_FILE] = ArrowFormat(self._layout)
+            if resume_at is not None:
+                size = cut_growing(folder / GROWING_PARQUET_FILE, folder / PARQUET_FILE, self.rows)
+                resume_at = {**resume_at, GROWING_PARQUET_FILE: size}
+        self._files: list[tuple[AppendFile, _Growing]] = []
+        try:
+            for name, each in growing.items():
+                self._files.append((AppendFile(folder / name, each.header, resume_at), each))
+        except BaseException:
+            self._close()
+            raise
+
+    def __enter__(self) -> "PredictionFiles":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the files."""
+        self._close()
+
+    def write(self, scores: BatchScores, split: str) -> None:
+        """Append one row for each image of the batch."""
+        step = max(1, _NUMBERS // scores.probabilities.shape[1])
+        for start in range(0, len(scores.refs), step):
+            some = slice(start, start + step)
+            part = BatchScores(scores.refs[some], scores.probabilities[some])
+            columns = self._layout.columns(part, split)
+            for file, growing in self._files:
+                file.write(growing.rows(columns))
+        self.rows += len(scores.refs)
+
+    def positions(self) -> Positions:
+        """Hand all rows to the operating system and tell where to resume after a kill."""
+        return {ROWS: self.rows, **{file.path.name: file.position() for file, _ in self._files}}
+
+    def finish(self) -> None:
+        """Make the files whole after the last row of a run: only now there is a Parquet file."""
+        self._close()
+        growing = self._folder / GROWING_PARQUET_FILE
+        if any(file.path == growing for file, _ in self._files):
+            finish_parquet(growing, self._folder / PARQUET_FILE, self.rows)
+
+    def _close(self) -> None:
+        for file, _ in self._files:
+            file.close()

@@ -1,0 +1,1 @@
+"""Run: to be said in a line."""

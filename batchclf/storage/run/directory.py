@@ -1,0 +1,132 @@
+"""The run directory: written beside its target, then renamed into place; run.json says how it came about."""
+
+import json
+import shutil
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from batchclf import atomic
+from batchclf.core.records.run import RUN_FORMAT, RunRecord
+from batchclf.errors import BatchclfError, RunError
+from batchclf.storage.csv_files.cells import utf8_values
+
+RECORD_FILE, PREDICTIONS_FILE, SKIPPED_FILE = "run.json", "predictions.csv", "skipped.csv"
+REPORT_FILE, LOG_FILE = "report.html", "log.jsonl"
+FAILED_PREFIX, FAILED_SUFFIX = "failed-", ".log.jsonl"
+
+
+class RunLog:
+    """log.jsonl: one JSON object a line with the time, a level and what was said; flushed as it comes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle = path.open("a", encoding="utf-8", errors="backslashreplace")
+
+    def write(self, message: str, *, level: str = "info") -> None:
+        """Append one line."""
+        entry = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": level, "message": message}
+        self._handle.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        self._handle.flush()
+
+    def failure(self, error: BaseException) -> None:
+        """Append what ended the run; with its traceback where it is not an error of ours."""
+        expected = isinstance(error, BatchclfError | KeyboardInterrupt)
+        text = f"{type(error).__name__}: {error}" if expected else "".join(traceback.format_exception(error))
+        self.write(text, level="error")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._handle.close()
+
+
+@contextmanager
+def new_run_directory(target: Path) -> Iterator[Path]:
+    """Give a hidden folder beside `target` to fill; it is renamed to `target` when all went well.
+
+    Otherwise it is removed, but for its log, which goes to `failed-NAME.log.jsonl` beside the target. Raises
+    RunError where something stands at `target` already.
+    """
+    check_free(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = atomic.beside(target)
+    partial.mkdir()
+    try:
+        yield partial
+        partial.rename(target)
+    except BaseException:
+        give_up(partial, target)
+        raise
+
+
+def check_free(target: Path) -> None:
+    """Raise RunError where something stands at `target` already."""
+    if target.exists() or target.is_symlink():
+        raise RunError(f"{target} is there already", hint="give another run directory, or remove it first")
+
+
+def give_up(partial: Path, target: Path) -> None:
+    """Remove the hidden folder of a run that failed, but for its log, which goes to `failed-NAME.log.jsonl`."""
+    log = partial / LOG_FILE
+    if log.exists():
+        log.replace(failed_log(target))
+    shutil.rmtree(partial, ignore_errors=True)
+
+
+def bury_killed(folder: Path) -> list[Path]:
+    """Remove what killed runs have left in a job's folder, which no one else writes to now, but for their logs.
+
+    Returns the logs, `failed-NAME.log.jsonl`, one a run. Raises OSError where something cannot be removed.
+    """
+    logs = []
+    for partial in sorted(folder.glob(".*.partial")):
+        log = partial / LOG_FILE
+        target = folder / partial.name[1:].rsplit(".", 2)[0]
+        if log.is_file() and not failed_log(target).exists():
+            last = RunLog(log)
+            last.write("the run was killed, or the machine went down", level="error")
+            last.close()
+            logs.append(failed_log(target))
+            log.replace(logs[-1])
+    atomic.remove_leftovers(folder)
+    return logs
+
+
+def failed_log(target: Path) -> Path:
+    """Name the file that keeps the log of a run that failed."""
+    return target.with_name(f"{FAILED_PREFIX}{target.name}{FAILED_SUFFIX}")
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write run.json in one step. Raises OSError."""
+    content = msgspec.json.encode(utf8_values(msgspec.to_builtins(record)))
+    atomic.write_bytes(folder / RECORD_FILE, msgspec.json.format(content, indent=2) + b"\n")
+
+
+def read_record(folder: Path) -> RunRecord:
+    """Read a run directory's run.json; raises RunError where it is missing, damaged or of another format."""
+    path = folder / RECORD_FILE
+    if not folder.is_dir():
+        raise RunError(f"there is no run directory {folder}", hint="give a folder that `batchclf run` or `score` made")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RunError(
+            f"{folder} is not a run directory: {RECORD_FILE} cannot be read ({error.strerror})",
+            hint="give a folder that `batchclf run` or `batchclf score` made",
+        ) from error
+    try:
+        version = msgspec.json.decode(content, type=dict).get("format")
+        if version != RUN_FORMAT:
+            newer = isinstance(version, int) and version > RUN_FORMAT
+            raise RunError(
+                f"{path} has format {version}; this batchclf reads format {RUN_FORMAT}",
+                hint="update batchclf" if newer else "score again with this batchclf",
+            )
+        return msgspec.json.decode(content, type=RunRecord)
+    except msgspec.MsgspecError as error:
+        raise RunError(f"{path} is damaged: {error}", hint="score again") from error

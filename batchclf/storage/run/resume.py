@@ -1,0 +1,144 @@
+"""A run directory that survives a kill: what a run has left is taken over by the next one with `--resume`."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import BaseFileLock, FileLock, Timeout
+
+from batchclf import atomic
+from batchclf.core.types import Say
+from batchclf.errors import NothingToScoreError, RunError, TargetTakenError
+from batchclf.storage.run.directory import check_free, give_up
+from batchclf.storage.run.journal import JOURNAL_FILE, Journal, JournalHead, KilledRun, read_journal
+
+LOCK_FILE = ".lock"
+"""Held while a run writes into its hidden folder; the system frees it with the process, however that ends."""
+
+KEPT_DAYS = 30
+"""What a killed run has left is removed when nobody has gone on with it for so long."""
+
+
+@contextmanager
+def resumable_run_directory(target: Path, head: JournalHead, *, resume: bool, say: Say) -> Iterator[KilledRun]:
+    """Give a hidden folder beside `target` to fill; it is renamed to `target` when all went well.
+
+    With `resume` it may be the folder of a killed run that lies there and was asked for in the same way (`head`);
+    its entries tell how far that came. Where the block raises after something was scored, the folder stays for a
+    resume, and the exception gets a note that says so; else it is removed, but for its log. Raises RunError where
+    something stands at `target` already, TargetTakenError where another run is about to become it.
+    """
+    check_free(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    run, lock = (_take_over(target, head, say) if resume else None) or _begin(target, head)
+    if _another_at_work(run.folder, target):
+        lock.release()
+        if not run.files:
+            shutil.rmtree(run.folder, ignore_errors=True)
+        raise TargetTakenError(
+            f"another run is under way that will become {target}", hint="wait for it, or give another run directory"
+        )
+    try:
+        yield run
+        # Renamed first: what is whole must not be lost to a kill now.
+        run.folder.rename(target)
+        for name in (JOURNAL_FILE, LOCK_FILE):
+            (target / name).unlink(missing_ok=True)
+    except BaseException as error:
+        left = read_journal(run.folder)
+        if left is not None and left.files and not isinstance(error, RunError | NothingToScoreError):
+            error.add_note(f"{left.files:,} files were through and are kept; the same command with --resume goes on")
+        else:
+            give_up(run.folder, target)
+        raise
+    finally:
+        lock.release()
+    for other, other_lock in _killed_runs(target, head.source):
+        # What this run has made good, and what nobody has gone on with for long.
+        if other.head == head or atomic.is_beside(other.folder, target) or _is_old(other.folder):
+            shutil.rmtree(other.folder, ignore_errors=True)
+        other_lock.release()
+
+
+def _begin(target: Path, head: JournalHead) -> tuple[KilledRun, BaseFileLock]:
+    folder = atomic.beside(target)
+    folder.mkdir()
+    lock = FileLock(folder / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+        # From here on the folder of a killed run is known as such.
+        Journal(folder, head, []).close()
+    except BaseException:
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return KilledRun(folder, head), lock
+
+
+def _take_over(target: Path, head: JournalHead, say: Say) -> tuple[KilledRun, BaseFileLock] | None:
+    """Find the killed run that came farthest among those that were asked for in the same way; keep its lock."""
+    best: tuple[KilledRun, BaseFileLock] | None = None
+    other: KilledRun | None = None
+    for run, lock in _killed_runs(target, head.source):
+        if run.head != head:
+            other = run
+        elif best is None or run.files > best[0].files:
+            if best is not None:
+                best[1].release()
+            best = run, lock
+            continue
+        lock.release()
+    if best is not None:
+        atomic.remove_leftovers(best[0].folder)
+        say(f"going on with the run that was killed after {best[0].files:,} files")
+    elif other is not None:
+        changed = [name for name, value in head.parts.items() if other.head.parts.get(name) != value]
+        say(f"beginning anew: the run that was killed after {other.files:,} files had another "
+            f"{', another '.join(changed)}")  # fmt: skip
+    return best
+
+
+def _killed_runs(target: Path, source: str) -> Iterator[tuple[KilledRun, BaseFileLock]]:
+    """Lock and give each hidden folder beside `target` in which `source` was scored and nobody is at work."""
+    for folder in sorted(target.parent.glob(".*.partial")):
+        if not (folder / JOURNAL_FILE).exists():
+            continue
+        lock = _lock_of(folder)
+        if lock is None:
+            continue
+        # Read only now: until a moment ago somebody may have been at work.
+        run = read_journal(folder)
+        if run is not None and run.head.source == source:
+            yield run, lock
+        else:
+            lock.release()
+
+
+def _another_at_work(own: Path, target: Path) -> bool:
+    """Whether a run that is going on will be renamed to `target`, too; it would fail then, after all its work.
+
+    Of two that begin at once, at least one is told: both hold their lock before they look.
+    """
+    for folder in target.parent.glob(".*.partial"):
+        if folder != own and atomic.is_beside(folder, target) and (folder / LOCK_FILE).exists():
+            lock = _lock_of(folder)
+            if lock is None:
+                return True
+            lock.release()
+    return False
+
+
+def _lock_of(folder: Path) -> BaseFileLock | None:
+    """Take the lock of a hidden folder; None where a run holds it."""
+    lock = FileLock(folder / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except (Timeout, OSError):
+        return None
+    return lock
+
+
+def _is_old(folder: Path) -> bool:
+    return (folder / JOURNAL_FILE).stat().st_mtime < time.time() - KEPT_DAYS * 86400

@@ -1,0 +1,1 @@
+"""Training: to be said in a line."""

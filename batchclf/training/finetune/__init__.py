@@ -1,0 +1,1 @@
+"""Finetune: to be said in a line."""
