@@ -2,7 +2,8 @@
 """Set up a fresh machine and go: `python3 dev.py job` runs the nightly job, `python3 dev.py test` the tests.
 
 Needs Python 3.11 or newer with pip and venv, nothing else. Installs into .venv beside this file with the versions
-of constraints.txt; a second call installs again only when setup.cfg, pyproject.toml or constraints.txt changed.
+of constraints.txt; a second call installs again only when setup.cfg, setup.py, pyproject.toml or
+constraints.txt changed.
 """
 
 import hashlib
@@ -38,7 +39,7 @@ def main() -> int:
 
 def install(extras: str) -> None:
     """Make .venv and install batchclf into it with the extras, unless that has been done for the same files."""
-    files = [ROOT / name for name in ("setup.cfg", "pyproject.toml", "constraints.txt")]
+    files = [ROOT / name for name in ("setup.cfg", "setup.py", "pyproject.toml", "constraints.txt")]
     state = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
     stamp = VENV / f"installed-{extras.replace(',', '-')}"
     if PYTHON.exists() and stamp.exists() and stamp.read_text() == state:

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from batchclf.data.decoding import to_pixels
-from batchclf.data.image_files import IMAGE_SUFFIXES
+from batchclf.data.discovery import IMAGE_SUFFIXES
 
 Way = Callable[[bytes], np.ndarray]
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from batchclf.core.records.run import ModelRecord, RunRecord, TargetRecord
 from batchclf.core.types import BatchScores, ImageRef
-from batchclf.jobs.evaluate.evaluate import evaluate_predictions
+from batchclf.jobs.evaluate.predictions import evaluate_predictions
 from batchclf.storage.predictions.write import PredictionFiles
 from batchclf.storage.run.directory import PREDICTIONS_FILE, SKIPPED_FILE, write_record
 from batchclf.storage.run.metrics import write_metrics

@@ -27,7 +27,7 @@ def main() -> None:
     for name in SLOWING:
         os.environ.pop(name, None)
     from batchclf.data.catalog import load_dataset
-    from batchclf.training.train import TrainSettings, train
+    from batchclf.training.train_bundle import TrainSettings, train
 
     dataset = load_dataset("fashion-mnist", data_dir=args.data_dir, say=print)
     for seed in map(int, args.seeds.split(",")):

@@ -62,7 +62,7 @@ def _measured(command: list[str]) -> tuple[float, float, float]:
 
 def _child(seed: int, data_dir: Path | None) -> None:
     from batchclf.data.catalog import load_dataset
-    from batchclf.training import train as training
+    from batchclf.training import train_bundle as training
 
     dataset = load_dataset("fashion-mnist", data_dir=data_dir, say=print)
     seconds, fit = [0.0], training.fit

@@ -31,7 +31,7 @@ def digits_bundle(digits, tmp_path_factory):
     """The folder of an `mlp` trained on the digits; tests read it and copy it before they change anything."""
     if find_spec("tensorflow") is None:
         pytest.skip("TensorFlow is not installed")
-    from batchclf.training.train import TrainSettings, train
+    from batchclf.training.train_bundle import TrainSettings, train
 
     out = tmp_path_factory.mktemp("models") / "digits"
     train(digits, TrainSettings(epochs=8, seed=7), out, say=lambda line: None, on_epoch=lambda number, metrics: None)

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from batchclf.core.records.run import DatasetRecord, GateResult, ModelRecord, RunRecord, TargetRecord
-from batchclf.jobs.evaluate.evaluate import evaluate_predictions
+from batchclf.jobs.evaluate.predictions import evaluate_predictions
 from batchclf.storage.csv_files.cells import safe_cell
-from batchclf.storage.images.image_facts import COLUMNS as IMAGES_COLUMNS
+from batchclf.storage.images.facts import COLUMNS as IMAGES_COLUMNS
 from batchclf.storage.run.directory import write_record
 from batchclf.storage.run.metrics import write_metrics
 from batchclf.storage.run.skipped import COLUMNS as SKIPPED_COLUMNS

@@ -32,12 +32,12 @@ from batchclf.core.metrics.probability_counts import LOWEST_PROBABILITY
 from batchclf.jobs.config.load import load_job
 from batchclf.jobs.config.spec import AlarmName, AlarmSpec, JobSpec
 from batchclf.jobs.evaluate.duplicates import COMPARED_FILES, COMPARED_IN_MEMORY, LISTED_COPIES
-from batchclf.jobs.run.training_page import TRAINING_PAGE
+from batchclf.jobs.run.train_model import TRAINING_PAGE
 from batchclf.models.bundle import INFO_FILE, KERAS_FILE, ONNX_FILE
 from batchclf.report.formats.run_readme import FILES, run_readme
 from batchclf.storage.csv_files.cells import FORMULA_STARTS, plain_text, safe_cell
 from batchclf.storage.images.duplicates import COLUMNS as DUPLICATES_COLUMNS
-from batchclf.storage.images.image_facts import COLUMNS as IMAGES_COLUMNS
+from batchclf.storage.images.facts import COLUMNS as IMAGES_COLUMNS
 from batchclf.storage.predictions.columns import column_names
 from batchclf.storage.predictions.data_dictionary import describe_columns
 from batchclf.storage.predictions.flips import COLUMNS as FLIPS_COLUMNS
@@ -288,8 +288,8 @@ def test_a_runs_own_readme_says_what_this_one_says():
 
 def test_data_places_name_the_variables_and_the_digests_file():
     from batchclf.data import providers
+    from batchclf.data.discovery import IMAGE_SUFFIXES
     from batchclf.data.fashion_mnist import FILE_SET
-    from batchclf.data.image_files import IMAGE_SUFFIXES
 
     text = section(SCORING_PAGE, "Where the data comes from")
     for name in (providers.DATA_DIR_VARIABLE, providers.OFFLINE_VARIABLE, FILE_SET.debian_package):
@@ -434,7 +434,7 @@ def test_read_predictions_undoes_the_guard_as_the_page_says(tmp_path, monkeypatc
 
 def test_recipe_of_the_contributing_guide_trains(digits, tmp_path, monkeypatch):
     from batchclf.training.recipes import builtin as recipes
-    from batchclf.training.train import TrainSettings, train
+    from batchclf.training.train_bundle import TrainSettings, train
 
     function, entry = blocks((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), "python")
     monkeypatch.setattr(recipes, "RECIPES", dict(RECIPES))

@@ -17,7 +17,7 @@ def wheel(repo_root, tmp_path_factory):
     source.mkdir()
     for name in ("batchclf", "templates"):
         shutil.copytree(repo_root / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(repo_root / name, source / name)
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", folder, source]
     subprocess.run(build, check=True, capture_output=True, timeout=300)

@@ -31,7 +31,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def handle(args: argparse.Namespace, console: "Console") -> int:
     """Evaluate."""
-    from batchclf.jobs.evaluate.evaluate import evaluate_predictions
+    from batchclf.jobs.evaluate.predictions import evaluate_predictions
     from batchclf.storage.run.metrics import FILES, metrics_dict, write_metrics
 
     evaluations, gap = evaluate_predictions(args.predictions)

@@ -1,8 +1,8 @@
 """Jobs, runs and differences as tables of plain text."""
 
 from batchclf.cli.tables import say_facts, say_table
-from batchclf.core.gate.gate import run_state
-from batchclf.core.metrics.intervals import Estimate, Interval
+from batchclf.core.estimate import Estimate, Interval
+from batchclf.core.gate.rules import run_state
 from batchclf.core.records.history import (
     METRICS,
     ClassValues,
@@ -14,9 +14,19 @@ from batchclf.core.records.history import (
 )
 from batchclf.core.records.history_diff import ClassPair, MetricPair, RunDifference
 from batchclf.core.records.run import GateResult
-from batchclf.core.text import NOTHING, count, decimal, duration, moment, percent, percent_interval, points, signed
+from batchclf.core.text import (
+    NOTHING,
+    count,
+    counted,
+    decimal,
+    duration,
+    moment,
+    percent,
+    percent_interval,
+    points,
+    signed,
+)
 from batchclf.core.types import Say
-from batchclf.core.words import counted
 from batchclf.jobs.history.runs import NEVER, read_time
 from batchclf.report.parts.metric_words import difference, metric_interval, metric_value
 from batchclf.report.sections.verdict import headline

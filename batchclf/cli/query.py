@@ -50,7 +50,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     """Answer the query."""
     from batchclf.cli.query_output import json_rows, print_rows, write_rows
     from batchclf.errors import UsageError
-    from batchclf.jobs.query import answered
+    from batchclf.jobs.query.sql import answered
 
     out: Path | None = args.out
     if console.as_json and args.format and out is None:

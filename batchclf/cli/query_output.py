@@ -16,7 +16,7 @@ from batchclf import atomic
 from batchclf.cli.console import encodable, escaped
 from batchclf.cli.tables import aligned
 from batchclf.errors import QueryError
-from batchclf.jobs.query import Answer
+from batchclf.jobs.query.sql import Answer
 from batchclf.storage.csv_files.cells import safe_cell
 
 WIDEST = 60

@@ -79,7 +79,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     else:
         import msgspec
 
-        from batchclf.jobs.report.compare_report import report_comparison
+        from batchclf.jobs.report.rewrite import report_comparison
 
         comparison = report_comparison(args.run, args.other, outs, templates=args.templates, say=console.say)
         console.say(comparison.sentence)

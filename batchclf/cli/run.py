@@ -90,7 +90,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
 
 
 def _dry_run(job: "Job", console: "Console") -> int:
-    from batchclf.jobs.run.job_run import will_train
+    from batchclf.jobs.config.data_options import will_train
     from batchclf.models.bundle import load_bundle
 
     spec = job.spec

@@ -79,7 +79,7 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
     from batchclf.cli.selection import directory_target, refuse_with_split
     from batchclf.cli.summary import run_exit_code, run_summary, tell_trouble
     from batchclf.errors import TargetTakenError
-    from batchclf.jobs.config.budget import parse_budget
+    from batchclf.jobs.config.limits import parse_budget
     from batchclf.jobs.report.index import renew_index
     from batchclf.jobs.run.folder_run import choose_bundle, score_directory_run, score_split_run
     from batchclf.storage.run.published import new_run_id, publish_latest

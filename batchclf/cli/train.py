@@ -45,7 +45,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     """Train."""
     from batchclf.jobs.run.train_model import train_with_progress
     from batchclf.training.finetune.base import open_base
-    from batchclf.training.train import recipe_and_plan
+    from batchclf.training.train_bundle import recipe_and_plan
 
     options = base_options(args)
     base = None if options is None else open_base(options, say=console.say)

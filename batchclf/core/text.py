@@ -1,18 +1,16 @@
-"""Numbers, times and names as the report shows them."""
+"""Numbers, times and names in words, as pages and sentences show them."""
 
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from math import isfinite
 
-from batchclf.core.metrics.intervals import Estimate
-from batchclf.core.words import counted
+from batchclf.core.estimate import Estimate
 
 NOTHING = "–"
 """Stands where a value has nothing to rest on."""
 
 LONGEST_CLASS_NAME = 80
-
 _JOINERS = "\u200c\u200d"
 
 
@@ -116,3 +114,15 @@ def age(since: timedelta) -> str:
     if hours < 1:
         return ""
     return counted(hours, "hour") if hours < 48 else counted(hours // 24, "day")
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Format a number with its noun: `1 image`, `2 images`; `many` only where it is not `one` + s."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def first_of(texts: Sequence[str], most: int) -> str:
+    """Join the first `most` texts by commas, and say how many more there are."""
+    rest = len(texts) - most
+    shown = ", ".join(texts[:most])
+    return f"{shown} and {rest:,} more" if rest > 0 else shown

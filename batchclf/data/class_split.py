@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.holdout import hold_out
+from batchclf.core.text import counted, first_of
 from batchclf.core.types import ImageRef, Say, SkippedImage
-from batchclf.core.words import counted, first_of
 from batchclf.data.discovery import discover
 from batchclf.data.labels import LabelRule
 from batchclf.errors import DataError, UsageError

@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
-from batchclf.data.image_files import IMAGE_SUFFIXES
 from batchclf.data.labels import LabelRule
 from batchclf.errors import WANT, DataError
 
 Found = ImageRef | SkippedImage | ExcludedFile
-
 HIDDEN = "hidden"
 NO_IMAGE = "not an image by its suffix"
 LINK_TO_FOLDER = "symbolic link to a folder"
 LOOP = "symbolic link to a folder above it"
-
 Identity = tuple[int, int]
 """Device and inode: the same for a folder by whatever path it is reached."""
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 
 
 def check_folder(root: Path) -> None:

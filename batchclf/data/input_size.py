@@ -6,8 +6,8 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.text import counted
 from batchclf.core.types import ColorMode, Say
-from batchclf.core.words import counted
 from batchclf.data.class_split import Part
 from batchclf.data.decoding import decode, read_content
 from batchclf.errors import DataError, UnreadableImageError

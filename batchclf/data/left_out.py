@@ -1,7 +1,7 @@
 """What training goes without: each reason in a line, but not a million lines."""
 
+from batchclf.core.text import counted
 from batchclf.core.types import Say
-from batchclf.core.words import counted
 
 TOLD = 20
 """Lines before the rest is only counted."""

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from batchclf.core.types import Say
 from batchclf.errors import ModelError
+from batchclf.models.runtime.interface import Runtime
 from batchclf.models.runtime.precision import PrecisionCheck
-from batchclf.models.runtime.runtimes import Runtime
 
 OpenRuntime = Callable[[], Runtime]
 

@@ -1,1 +1,1 @@
-"""Training: to be said in a line."""
+"""Training: recipes, fine-tuning, the loop, checkpoints, temperature."""

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from batchclf.models.runtime import runtimes
+from batchclf.models.runtime import onnx
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def photos(digits, tmp_path):
 def scored(monkeypatch):
     """How many images the model was given, since the list was last cleared."""
     counts = []
-    real = runtimes.OnnxRuntime.probabilities
+    real = onnx.OnnxRuntime.probabilities
 
     def counting(self, images):
         counts.append(len(images))
         return real(self, images)
 
-    monkeypatch.setattr(runtimes.OnnxRuntime, "probabilities", counting)
+    monkeypatch.setattr(onnx.OnnxRuntime, "probabilities", counting)
     return counts
 
 
@@ -66,7 +66,7 @@ def test_a_second_night_scores_only_what_is_new(cli, photos, digits, digits_bund
 
 
 def test_another_model_or_way_of_decoding_is_another_cache(cli, photos, digits, digits_bundle, scored, tmp_path):
-    from batchclf.training.train import TrainSettings, train
+    from batchclf.training.train_bundle import TrainSettings, train
 
     _run(cli, photos, digits_bundle, "one", "--cache")
     scored.clear()

@@ -305,7 +305,7 @@ def test_options_that_do_not_go_together(cli, run, tmp_path):
 
 
 def test_without_duckdb(cli, run, monkeypatch):
-    monkeypatch.setattr("batchclf.jobs.query.find_spec", lambda name: None)
+    monkeypatch.setattr("batchclf.jobs.query.sql.find_spec", lambda name: None)
     code, _, err = cli("query", run, "SELECT 1")
     assert code == 1
     assert "pip install 'batchclf[query]'" in err

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn import metrics as sk
 
-from batchclf.core.compare.comparison import SHOWN_FLIPS
 from batchclf.core.compare.pair_tally import Answers, PairTally
 from batchclf.core.compare.paired_tests import mcnemar_exact, paired_difference
+from batchclf.core.compare.result import SHOWN_FLIPS
 
 COUNTS = st.integers(0, 60)
 

@@ -12,6 +12,7 @@ from scipy import stats
 from sklearn.metrics import f1_score
 
 from batchclf.core.compare.paired_tests import paired_difference
+from batchclf.core.estimate import Interval
 from batchclf.core.gate.evidence import (
     Change,
     Measure,
@@ -23,7 +24,6 @@ from batchclf.core.gate.evidence import (
     share_change,
     surely_beyond,
 )
-from batchclf.core.gate.gate import Rule, run_state
 from batchclf.core.gate.judge import (
     Holding,
     hold_change,
@@ -33,9 +33,10 @@ from batchclf.core.gate.judge import (
     missing,
     rule_name,
 )
+from batchclf.core.gate.rules import Rule, run_state
 from batchclf.core.metrics.catalog import METRICS, find_metric
 from batchclf.core.metrics.gap import overfitting_gap
-from batchclf.core.metrics.intervals import Interval, difference, wilson
+from batchclf.core.metrics.intervals import difference, wilson
 from batchclf.core.records.run import GateResult
 
 

@@ -13,7 +13,7 @@ from image_cases import image_bytes, noise, write_image
 from PIL import Image, ImageCms, ImageOps
 
 from batchclf.data.decoding import decode, read_image
-from batchclf.data.image_files import IMAGE_SUFFIXES
+from batchclf.data.discovery import IMAGE_SUFFIXES
 from batchclf.errors import UnreadableImageError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")

@@ -12,7 +12,7 @@ from run_cases import NAMES, drawn, write_run
 
 from batchclf.core.records.run import GateResult
 from batchclf.jobs.config.spec import NotifySpec
-from batchclf.jobs.notify.notify import notify
+from batchclf.jobs.notify.send import notify
 from batchclf.jobs.notify.summary import failed_night, published_night
 
 STARTED = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)

@@ -8,12 +8,12 @@ import pytest
 from job_cases import Watching
 from PIL import Image
 
-from batchclf.core.gate.gate import Alarms
+from batchclf.core.gate.rules import Alarms
 from batchclf.jobs.config.load import load_job
-from batchclf.jobs.evaluate.evaluate import evaluate_predictions
 from batchclf.jobs.evaluate.image_checks import ImageFindings
+from batchclf.jobs.evaluate.predictions import evaluate_predictions
 from batchclf.jobs.gate.alarms import content_of, raise_alarms
-from batchclf.jobs.gate.gate import Tonight
+from batchclf.jobs.gate.current_run import CurrentRun
 from batchclf.jobs.history.runs import earlier_runs
 from batchclf.jobs.run.job_run import run_job
 from batchclf.storage.run.directory import read_record, write_record
@@ -241,7 +241,7 @@ def tonight(nights, record):
     folder = nights.run_folder
     evaluations, gap = evaluate_predictions(folder / "predictions.csv", tuple(record.model.class_names))
     history = earlier_runs(folder.parent, folder.name)
-    return Tonight(folder, folder.parent, record, evaluations, gap, ImageFindings(), history, {})
+    return CurrentRun(folder, folder.parent, record, evaluations, gap, ImageFindings(), history, {})
 
 
 def cut_short(record):

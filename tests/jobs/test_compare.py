@@ -11,7 +11,7 @@ from run_cases import NAMES, drawn, rows_of, run_record, write_images, write_png
 
 from batchclf.errors import ComparisonError, PredictionsError, RunError
 from batchclf.jobs.evaluate.compare import compare_runs
-from batchclf.jobs.report.compare_report import report_comparison
+from batchclf.jobs.report.rewrite import report_comparison
 
 pd = pytest.importorskip("pandas")
 

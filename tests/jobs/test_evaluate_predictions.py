@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 
 from batchclf.core.metrics.probability_bins import ProbabilityBins
 from batchclf.errors import PredictionsError
-from batchclf.jobs.evaluate.evaluate import evaluate_predictions
+from batchclf.jobs.evaluate.predictions import evaluate_predictions
 from batchclf.storage.csv_files import read as csv_pieces
 
 NAMES = ("ant", "bee", "cat")

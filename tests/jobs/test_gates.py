@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 from job_cases import Watching
 from run_cases import NAMES, STARTED, drawn, rows_of, write_run
 
-from batchclf.core.gate.gate import Gate, Rule
+from batchclf.core.gate.rules import Gate, Rule
 from batchclf.core.images.drift import Drift
 from batchclf.core.images.statistics import Histogram
 from batchclf.core.metrics.catalog import EACH_CLASS, METRICS
 from batchclf.jobs.config.load import load_job
-from batchclf.jobs.evaluate.evaluate import evaluate_predictions
 from batchclf.jobs.evaluate.image_checks import ImageFindings
-from batchclf.jobs.gate.gate import Tonight, hold_gate
+from batchclf.jobs.evaluate.predictions import evaluate_predictions
+from batchclf.jobs.gate.check_rules import hold_gate
+from batchclf.jobs.gate.current_run import CurrentRun
 from batchclf.jobs.history.runs import earlier_runs
 from batchclf.jobs.run.job_run import run_job
 from batchclf.storage.run.directory import read_record
@@ -43,7 +44,7 @@ def tonight(folder, *, images=None, **baselines):
     evaluations, gap = evaluate_predictions(folder / "predictions.csv", tuple(record.model.class_names))
     history = earlier_runs(folder.parent, folder.name)
     images = images or ImageFindings()
-    return Tonight(folder, folder.parent, record, evaluations, gap, images, history, baselines)
+    return CurrentRun(folder, folder.parent, record, evaluations, gap, images, history, baselines)
 
 
 def held(night, *rules, **short):

@@ -41,7 +41,7 @@ def test_only_runs_before_the_named_one(job):
     folder, ids = job
     assert [run.folder for run in earlier_runs(folder, ids[2])] == ids[:2]
     assert [run.folder for run in earlier_runs(folder, ids[0])] == []
-    # Tonight's run, which is not published yet.
+    # CurrentRun's run, which is not published yet.
     assert [run.folder for run in earlier_runs(folder, "20270101T023000Z")] == ids
     assert earlier_runs(folder / "nowhere", None) == ()
 

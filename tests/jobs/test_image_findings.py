@@ -18,8 +18,8 @@ from batchclf.errors import RunError
 from batchclf.jobs.config.settings import DirectoryTarget, ScoreSettings, SplitTarget
 from batchclf.jobs.evaluate import duplicates
 from batchclf.jobs.evaluate import image_checks as image_findings_module
-from batchclf.jobs.evaluate.evaluate import evaluate_predictions
 from batchclf.jobs.evaluate.image_checks import NO_FACTS, NO_REFERENCE, ONLY_TRAIN, image_findings, look_at_images
+from batchclf.jobs.evaluate.predictions import evaluate_predictions
 from batchclf.jobs.score.score_subsets import score_directory, score_targets
 from batchclf.models.bundle import load_bundle
 from batchclf.storage.run.journal import JournalHead

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batchclf.core.gate.gate import Alarms, Gate
+from batchclf.core.gate.rules import Alarms, Gate
 from batchclf.errors import JobFileError, UsageError
-from batchclf.jobs.config.budget import parse_budget
+from batchclf.jobs.config.limits import parse_budget
 from batchclf.jobs.config.load import load_job, read_job
 
 DATA = '[data]\ndataset = "digits"\n'

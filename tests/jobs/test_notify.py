@@ -163,7 +163,7 @@ def test_one_that_fails_does_not_keep_the_others_from_being_told(bad, tmp_path, 
     assert len(errors) == 2
     assert all(error.exit_code == 1 and error.hint for error in errors)
 
-    monkeypatch.setattr("batchclf.jobs.notify.notify.run_command", lambda *_: 1 / 0)
+    monkeypatch.setattr("batchclf.jobs.notify.send.run_command", lambda *_: 1 / 0)
     tell = Telling(tmp_path, junit=tmp_path / "j.xml", on_failure=["true"])
     (error,) = tell(bad)
     assert "unexpected ZeroDivisionError" in error.message

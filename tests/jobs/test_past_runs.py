@@ -56,7 +56,7 @@ def test_runs_whose_folder_is_gone_are_told_as_before(job):
     assert bare(after) == bare(before)
     assert [run.pruned for run in after] == [True] * 3 + [False] * 2
     assert [run.folder for run in earlier_runs(folder, ids[3])] == ids[:3]
-    # Tonight's, which is not published yet.
+    # CurrentRun's, which is not published yet.
     assert [run.folder for run in earlier_runs(folder, "20270101T023000Z")] == ids
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from batchclf.core.gate.gate import Rule
+from batchclf.core.gate.rules import Rule
 from batchclf.errors import JobFileError
 from batchclf.jobs.config.load import load_job, read_job
 

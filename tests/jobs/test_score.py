@@ -14,7 +14,7 @@ from batchclf.core.types import Split
 from batchclf.data.export import export_split
 from batchclf.data.labels import label_rule
 from batchclf.errors import DataError, ModelError, NothingToScoreError, RunError
-from batchclf.jobs.config.budget import Budget
+from batchclf.jobs.config.limits import Budget
 from batchclf.jobs.config.settings import DirectoryTarget, ScoreSettings, SplitTarget
 from batchclf.jobs.report.rewrite import report_again
 from batchclf.jobs.run.folder_run import SplitOf, choose_bundle, score_directory_run, score_split_run

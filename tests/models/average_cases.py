@@ -3,7 +3,7 @@
 import numpy as np
 
 from batchclf.core.types import Dataset, Split
-from batchclf.training.train import TrainSettings, train
+from batchclf.training.train_bundle import TrainSettings, train
 
 
 def trained(dataset, out, **settings):

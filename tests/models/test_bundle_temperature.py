@@ -12,10 +12,11 @@ from scipy.special import softmax
 from batchclf.core.training_record import TemperatureRecord, TrainingRecord
 from batchclf.models.bundle import ONNX_FILE, file_digests, load_bundle, write_info
 from batchclf.models.describe import as_dict, as_lines
+from batchclf.models.onnx_graph.bundle_graph import with_interface
 from batchclf.models.onnx_graph.export import write_graph
-from batchclf.models.onnx_graph.graph import with_interface
+from batchclf.models.onnx_graph.session import onnx_session
 from batchclf.models.preprocessing import Preprocessing, prepare, to_probabilities
-from batchclf.models.runtime.runtimes import onnx_session, open_runtime
+from batchclf.models.runtime.open import open_runtime
 from batchclf.models.sources.keras import load_keras
 
 TEMPERATURE = 1.7

@@ -18,7 +18,7 @@ from batchclf.core.types import Dataset, Split
 from batchclf.models.bundle import load_bundle
 from batchclf.training import epochs as loop
 from batchclf.training.recipes.builtin import RECIPES, Recipe
-from batchclf.training.train import TrainSettings, train
+from batchclf.training.train_bundle import TrainSettings, train
 
 if find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)

@@ -16,7 +16,7 @@ from batchclf.models.bundle import load_bundle
 from batchclf.models.sources.keras import tensorflow_or_error
 from batchclf.training import epochs as loop
 from batchclf.training.recipes.builtin import RECIPES, Recipe
-from batchclf.training.train import TrainSettings, train
+from batchclf.training.train_bundle import TrainSettings, train
 
 if find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)
@@ -164,7 +164,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from batchclf.data.catalog import load_dataset
-from batchclf.training.train import TrainSettings, train
+from batchclf.training.train_bundle import TrainSettings, train
 digits = load_dataset("digits", data_dir=None, say=lambda line: None)
 for epochs in (1, 12):
     settings = TrainSettings(epochs=epochs, batch_size=8, seed=11)

@@ -8,12 +8,12 @@ import pytest
 from average_cases import coloured_noise, keras_model, logits, trained
 
 from batchclf.errors import ModelError, UsageError
-from batchclf.models.runtime.runtimes import open_runtime
+from batchclf.models.runtime.open import open_runtime
 from batchclf.training.augmentation import augment, parse_augmentation
 from batchclf.training.finetune.base import BaseOptions, open_base
 from batchclf.training.finetune.transfer import build_on
 from batchclf.training.recipes.builtin import RECIPES
-from batchclf.training.train import TrainSettings, recipe_and_plan, train
+from batchclf.training.train_bundle import TrainSettings, recipe_and_plan, train
 
 if find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)

@@ -7,11 +7,11 @@ import pytest
 from average_cases import coloured_noise, keras_model, logits, trained
 
 from batchclf.models.bundle import load_bundle
-from batchclf.models.runtime.runtimes import open_runtime
+from batchclf.models.runtime.open import open_runtime
 from batchclf.training.finetune.base import BaseOptions, open_base
 from batchclf.training.finetune.transfer import build_on
 from batchclf.training.recipes.builtin import RECIPES
-from batchclf.training.train import TrainSettings, recipe_and_plan
+from batchclf.training.train_bundle import TrainSettings, recipe_and_plan
 
 if find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)

@@ -9,10 +9,11 @@ from network_cases import CLASSES, bundle_of, convolutional, noise
 
 from batchclf.core.types import Dataset, Split
 from batchclf.models.bundle import load_bundle
-from batchclf.models.onnx_graph.graph import subgraphs
 from batchclf.models.onnx_graph.names import with_stable_names
-from batchclf.models.runtime.runtimes import onnx_session, open_runtime
-from batchclf.training.train import TrainSettings, train
+from batchclf.models.onnx_graph.read import subgraphs
+from batchclf.models.onnx_graph.session import onnx_session
+from batchclf.models.runtime.open import open_runtime
+from batchclf.training.train_bundle import TrainSettings, train
 
 if find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)

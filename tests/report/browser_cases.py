@@ -20,12 +20,11 @@ from training_cases import VARIANTS, tempered, trained_record, training
 
 from batchclf.core.images.drift import drift_of_classes, drift_of_values
 from batchclf.core.images.statistics import Histogram, ImageStatistics
-from batchclf.core.records.findings import Findings
+from batchclf.core.records.findings import Findings, LabelSuspicions
 from batchclf.core.records.run import GateResult
-from batchclf.core.records.suspicions import LabelSuspicions
 from batchclf.core.types import ImageRef, SkippedImage
 from batchclf.report.html.size_budget import wanted
-from batchclf.report.sections.report import build_view
+from batchclf.report.sections.whole_report import build_view
 
 GATES = [
     GateResult("min_test_accuracy", 0.9, 0.8, True, "Test accuracy 90.0% is at least 80.0%."),

@@ -16,7 +16,7 @@ from batchclf.core.records.run import DatasetRecord, ModelRecord, RunRecord, Tar
 from batchclf.core.types import PredictionRows
 from batchclf.data.fashion_mnist import CLASS_NAMES as FASHION
 from batchclf.report.html.render import render
-from batchclf.report.sections.report import build_view
+from batchclf.report.sections.whole_report import build_view
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -17,7 +17,7 @@ from report_cases import (
     view_of,
 )
 
-from batchclf.core.compare.comparison import Comparison
+from batchclf.core.compare.result import Comparison
 from batchclf.core.records.findings import Findings
 from batchclf.core.types import ImageRef, SkippedImage
 from batchclf.report.formats.json_report import comparison_document, document_schema, encoded, report_document

@@ -8,8 +8,8 @@ import pytest
 from browser_checks import check_in_browser
 from report_cases import HOSTILE, read
 
-from batchclf.core.gate.gate import run_state
-from batchclf.core.metrics.intervals import Estimate, Interval
+from batchclf.core.estimate import Estimate, Interval
+from batchclf.core.gate.rules import run_state
 from batchclf.core.records.history import FailedRun, JobHistory, RunSummary, UnreadRun
 from batchclf.core.records.run import GateResult
 from batchclf.core.text import percent

@@ -7,8 +7,8 @@ from markdown_it import MarkdownIt
 from nightly_cases import night
 from report_cases import FASHION, GENERATED, HOSTILE, both_splits, directory_target, evaluate, record, sample, view_of
 
-from batchclf.core.compare.comparison import Comparison, Flip, MetricChange
-from batchclf.core.metrics.intervals import Interval
+from batchclf.core.compare.result import Comparison, Flip, MetricChange
+from batchclf.core.estimate import Interval
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.run import GateResult
 from batchclf.core.types import ImageRef, SkippedImage

@@ -13,8 +13,7 @@ from PIL import Image
 from report_cases import FASHION, HOSTILE, evaluate, image_bytes, page_of, png, record, sample, view_of
 
 from batchclf.core.metrics.gap import overfitting_gap
-from batchclf.core.records.findings import Findings
-from batchclf.core.records.suspicions import LabelSuspicions
+from batchclf.core.records.findings import Findings, LabelSuspicions
 from batchclf.core.types import Prediction
 from batchclf.report.html.render import render
 from batchclf.report.html.size_budget import LARGEST, SMALLEST, fitting, page_budget, wanted

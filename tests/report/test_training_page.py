@@ -9,7 +9,7 @@ from browser_checks import check_in_browser
 from report_cases import GENERATED, HOSTILE, read
 from training_cases import VARIANTS, history, trained_model, training, variant
 
-from batchclf.jobs.run.training_page import TRAINING_PAGE, write_training_page
+from batchclf.jobs.run.train_model import TRAINING_PAGE, write_training_page
 from batchclf.models.bundle import load_bundle, write_info
 from batchclf.report.pages.training import render_training, training_view
 

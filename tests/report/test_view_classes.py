@@ -10,8 +10,8 @@ from report_cases import FASHION, both_splits, evaluate, of_probabilities, sampl
 from scipy.stats import binomtest
 from sklearn import metrics
 
+from batchclf.core.estimate import Estimate, Interval
 from batchclf.core.metrics.evaluation import ClassMetrics
-from batchclf.core.metrics.intervals import Estimate, Interval
 from batchclf.core.metrics.ranking import ClassRanking
 from batchclf.report.sections.classes import classes_view, f1_interval
 

@@ -5,8 +5,7 @@ import pytest
 from report_cases import FASHION, HOSTILE, evaluate, of_probabilities, page_of, png, record, sample, view_of
 from sklearn import metrics
 
-from batchclf.core.records.findings import Findings
-from batchclf.core.records.suspicions import LabelSuspicions
+from batchclf.core.records.findings import Findings, LabelSuspicions
 from batchclf.core.text import visible
 from batchclf.report.html.size_budget import wanted
 

@@ -11,7 +11,7 @@ from batchclf.core.records.findings import Findings
 from batchclf.report.html.render import render
 from batchclf.report.html.size_budget import wanted
 from batchclf.report.parts.metric_words import p_words
-from batchclf.report.sections.report import build_view
+from batchclf.report.sections.whole_report import build_view
 
 
 def view_of(findings, shown=None):

@@ -21,9 +21,10 @@ from report_cases import (
 )
 from sklearn import metrics
 
+from batchclf.core.estimate import Estimate, Interval
 from batchclf.core.images.duplicates import DuplicatePair, Duplicates
 from batchclf.core.metrics.gap import gap_of_counts, overfitting_gap
-from batchclf.core.metrics.intervals import Estimate, Interval, wilson
+from batchclf.core.metrics.intervals import wilson
 from batchclf.core.records.history import RunSummary
 from batchclf.core.text import class_name, signed, visible
 from batchclf.report.sections.learning import learning_view

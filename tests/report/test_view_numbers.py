@@ -9,8 +9,8 @@ from report_cases import FASHION, both_splits, evaluate, of_probabilities, recor
 from scipy.stats import binomtest
 from sklearn import metrics
 
+from batchclf.core.estimate import Interval
 from batchclf.core.metrics.calibration import Calibration
-from batchclf.core.metrics.intervals import Interval
 from batchclf.core.metrics.overall import IntervalMethod, Metric
 from batchclf.core.records.findings import Findings
 from batchclf.report.sections.metrics import numbers_view

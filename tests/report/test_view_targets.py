@@ -12,7 +12,7 @@ from batchclf.core.records.findings import Findings
 from batchclf.core.text import visible
 from batchclf.report.html.render import render
 from batchclf.report.html.size_budget import wanted
-from batchclf.report.sections.report import build_view
+from batchclf.report.sections.whole_report import build_view
 
 
 def view_of(findings):

@@ -13,10 +13,10 @@ from training_cases import TEMPERATURE, VARIANTS, history, tempered, trained_rec
 from batchclf.core.records.findings import Findings
 from batchclf.core.training_record import Right
 from batchclf.report.formats.markdown import report_markdown
+from batchclf.report.sections.calibration import temperature_view
 from batchclf.report.sections.facts import facts_view
 from batchclf.report.sections.learning import learning_view
 from batchclf.report.sections.regularisation import regularisation_view
-from batchclf.report.sections.view_temperature import temperature_view
 
 
 def test_early_stopping_is_told_with_the_epoch_that_was_kept():

@@ -16,8 +16,9 @@ from report_cases import (
     view_of,
 )
 
-from batchclf.core.compare.comparison import Comparison, Flip, MetricChange
-from batchclf.core.metrics.intervals import Interval, wilson
+from batchclf.core.compare.result import Comparison, Flip, MetricChange
+from batchclf.core.estimate import Interval
+from batchclf.core.metrics.intervals import wilson
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import GateResult
 

@@ -6,7 +6,7 @@ from run_cases import run_record
 
 from batchclf.core.records.run import TargetRecord
 from batchclf.core.types import BatchScores, ImageRef
-from batchclf.jobs.run.hand_over import write_hand_over
+from batchclf.jobs.run.publish import write_hand_over
 
 HOSTILE = (
     "=1+1",

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from batchclf.core.images.duplicates import CopyRows
 from batchclf.errors import PredictionsError, RunError
-from batchclf.storage.csv_files import csv_rows
+from batchclf.storage.csv_files import read as csv_read
 from batchclf.storage.csv_files.cells import plain_text
-from batchclf.storage.csv_files.csv_rows import read_rows
+from batchclf.storage.csv_files.read import read_rows
 from batchclf.storage.images.duplicates import COLUMNS, read_duplicates, write_duplicates
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
@@ -71,7 +71,7 @@ def test_picked_rows_are_those_of_the_csv_module(tmp_path_factory, rows, data):
     path.write_bytes(text.getvalue().encode())
     wanted = sorted(data.draw(st.sets(st.integers(0, len(rows) - 1))))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_rows, "_BLOCK", data.draw(st.sampled_from([7, 50, 2**20])))
+        patch.setattr(csv_read, "_BLOCK", data.draw(st.sampled_from([7, 50, 2**20])))
         found = list(read_rows(path, ["a", "b", "c"], ["c", "a"], np.array(wanted, np.int64)))
     assert found == [(row, [rows[row][2], rows[row][0]]) for row in wanted]
 

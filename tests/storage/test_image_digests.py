@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchclf.errors import RunError
-from batchclf.storage.images.image_digests import read_image_digests
-from batchclf.storage.images.image_facts import COLUMNS, read_image_rows
+from batchclf.storage.images.facts import COLUMNS, read_image_digests, read_image_rows
 
 PATHS = st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=6), min_size=1, max_size=30)
 
@@ -29,7 +28,7 @@ def test_they_are_those_of_the_file(tmp_path_factory, paths, block, random):
     digests = [f"{random.getrandbits(128):032x}" for _ in paths]
     write(path, paths, digests)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("batchclf.storage.images.image_digests._BLOCK", block)
+        patch.setattr("batchclf.storage.images.facts._BLOCK", block)
         found = np.concatenate(list(read_image_digests(path)))
     assert found.tolist() == [int(digest[:16], 16) for digest in digests]
     assert found.tolist() == np.concatenate([rows.digest for rows in read_image_rows(path)]).tolist()

@@ -11,8 +11,8 @@ from batchclf.core.types import ImageRef
 from batchclf.errors import RunError
 from batchclf.scoring.decoder import content_digest
 from batchclf.storage.csv_files.cells import plain_text, utf8_text
-from batchclf.storage.images import image_facts
-from batchclf.storage.images.image_facts import COLUMNS, ImageFactsWriter, read_image_rows
+from batchclf.storage.images import facts as image_facts
+from batchclf.storage.images.facts import COLUMNS, ImageFactsWriter, read_image_rows
 
 PATHS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8)
 

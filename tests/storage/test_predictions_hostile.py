@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from batchclf.core.types import BatchScores, ImageRef
 from batchclf.errors import PredictionsError
-from batchclf.jobs.evaluate.evaluate import evaluate_predictions
+from batchclf.jobs.evaluate.predictions import evaluate_predictions
 from batchclf.storage.predictions.columns import column_names
 from batchclf.storage.predictions.read import class_names_of, read_prediction_rows
 from batchclf.storage.predictions.write import PredictionFiles

@@ -179,7 +179,7 @@ def test_evaluating_loads_neither_pandas_nor_pyarrow(tmp_path):
     program = f"""
 import sys
 from pathlib import Path
-from batchclf.jobs.evaluate.evaluate import evaluate_predictions
+from batchclf.jobs.evaluate.predictions import evaluate_predictions
 evaluate_predictions(Path({str(path)!r}))
 print(sorted({{'pandas', 'pyarrow'}} & sys.modules.keys()))
 """

@@ -15,7 +15,7 @@ from sklearn.metrics import (
 from batchclf.core.records.run import RUN_FORMAT, ModelRecord, RunRecord, TargetRecord
 from batchclf.core.types import BatchScores, ImageRef, SkippedImage
 from batchclf.errors import BatchclfError, RunError
-from batchclf.jobs.evaluate.evaluate import evaluate_predictions
+from batchclf.jobs.evaluate.predictions import evaluate_predictions
 from batchclf.storage.predictions.write import PredictionFiles
 from batchclf.storage.run.directory import RunLog, failed_log, new_run_directory, read_record, write_record
 from batchclf.storage.run.metrics import METRICS_FORMAT, read_metrics, write_metrics

@@ -1,1 +1,1 @@
-"""Compare: to be said in a line."""
+"""Two runs side by side: flips, paired tests, intervals of differences."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.compare.comparison import MetricChange
 from batchclf.core.compare.paired_tests import paired_difference
+from batchclf.core.compare.result import MetricChange
+from batchclf.core.estimate import Interval
 from batchclf.core.metrics.bootstrap import agreement, class_sums, percentile_intervals, resampled
 from batchclf.core.metrics.delta import delta_interval, influences
-from batchclf.core.metrics.intervals import Interval
 from batchclf.core.metrics.overall import DRAWN_CELLS
 
 _LEAST_ROOM = 200_000

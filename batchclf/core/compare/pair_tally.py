@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.compare.comparison import CHANCE, SHOWN_FLIPS, ClassChange, Comparison, Flip, MetricChange
 from batchclf.core.compare.joint_cells import JointCells, JointCounts
 from batchclf.core.compare.paired_tests import mcnemar_exact, paired_difference
+from batchclf.core.compare.result import CHANCE, SHOWN_FLIPS, ClassChange, Comparison, Flip, MetricChange
 from batchclf.core.metrics.intervals import wilson
 from batchclf.core.metrics.moments import Moments
 from batchclf.core.metrics.probability_counts import LOWEST_PROBABILITY

@@ -1,9 +1,11 @@
 """Two answers to the same questions: McNemar's exact test, and the interval of a paired difference."""
 
-from math import sqrt
+from math import exp, lgamma, log, sqrt
 
-from batchclf.core.compare.binomial import binomial_tail
-from batchclf.core.metrics.intervals import Estimate, Interval, square_and_add, wilson
+from batchclf.core.estimate import Estimate, Interval
+from batchclf.core.metrics.intervals import square_and_add, wilson
+
+_NEGLIGIBLE = 1e-17
 
 
 def mcnemar_exact(first_only: int, second_only: int) -> float:
@@ -44,3 +46,25 @@ def correlation(both: int, first_only: int, second_only: int, neither: int) -> f
     if excess > 0:
         excess = max(excess - n / 2, 0.0)
     return excess / sqrt(margins)
+
+
+def binomial_tail(hits: int, n: int, share: float) -> float:
+    """Give the chance of at most `hits` of `n` where each one hits with chance `share`; exact but for rounding."""
+    if hits >= n or share <= 0:
+        return 1.0
+    if share >= 1:
+        return 0.0
+    if hits > n * share:
+        return 1 - binomial_tail(n - hits - 1, n, 1 - share)
+    # From the largest term down; each next one is a known part of the one before.
+    odds = (1 - share) / share
+    term = exp(
+        lgamma(n + 1) - lgamma(hits + 1) - lgamma(n - hits + 1) + hits * log(share) + (n - hits) * log(1 - share)
+    )
+    tail = 0.0
+    for count in range(hits, -1, -1):
+        tail += term
+        term *= count / (n - count + 1) * odds
+        if term <= tail * _NEGLIGIBLE:
+            break
+    return min(1.0, tail)

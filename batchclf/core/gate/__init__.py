@@ -1,1 +1,1 @@
-"""Gate: to be said in a line."""
+"""Gate rules and alarms as values, and how a measured value is judged by them."""

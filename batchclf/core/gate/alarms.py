@@ -8,7 +8,7 @@ import numpy as np
 
 from batchclf.core.images.drift import SURE_P
 from batchclf.core.records.run import GateResult
-from batchclf.core.words import counted, first_of
+from batchclf.core.text import counted, first_of
 
 NO_IMAGES, NO_NEW_IMAGES, SAME_IMAGES = "no-images", "no-new-images", "same-images"
 FEWER_IMAGES, CLASS_FOLDERS, ONE_CLASS = "fewer-images", "class-folders", "one-class"

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
 
-from batchclf.core.compare.binomial import binomial_tail
-from batchclf.core.compare.paired_tests import correlation, mcnemar_exact
-from batchclf.core.metrics.intervals import LEVEL, Estimate, Interval, critical_value, square_and_add, wilson
+from batchclf.core.compare.paired_tests import binomial_tail, correlation, mcnemar_exact
+from batchclf.core.estimate import Estimate, Interval
+from batchclf.core.metrics.intervals import LEVEL, critical_value, square_and_add, wilson
 
 FALSE_ALARMS = 1 - LEVEL
 """The chance of a false alarm that a rule allows itself, over all classes that it looks at."""

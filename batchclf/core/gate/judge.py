@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from batchclf.core.gate.evidence import FALSE_ALARMS, Change, Measure, Share, beyond, holm, side_of, surely_beyond
-from batchclf.core.gate.gate import Rule
+from batchclf.core.gate.rules import Rule
 from batchclf.core.metrics.catalog import EACH_CLASS, RuleMetric
 from batchclf.core.records.run import GateKind, GateResult
-from batchclf.core.words import counted, first_of
+from batchclf.core.text import counted, first_of
 
 SHOWN_CLASSES = 5
 

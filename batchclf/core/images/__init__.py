@@ -1,1 +1,1 @@
-"""Images: to be said in a line."""
+"""What pixels and digests say: statistics, duplicates, near duplicates, drift."""

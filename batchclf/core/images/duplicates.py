@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from batchclf.core.estimate import Estimate
 from batchclf.core.metrics.evaluation import LabelledMetrics
 from batchclf.core.metrics.gap import Gap
-from batchclf.core.metrics.intervals import Estimate, difference, wilson
+from batchclf.core.metrics.intervals import difference, wilson
 
 SHOWN_PAIRS = 50
 EXACT, NEAR, UNCONFIRMED = "exact", "near", "unconfirmed"

@@ -1,1 +1,1 @@
-"""Metrics: to be said in a line."""
+"""Metrics with their intervals: from rows of predictions to the numbers of a report."""

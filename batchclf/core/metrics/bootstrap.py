@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.metrics.intervals import LEVEL, Interval
+from batchclf.core.estimate import Interval
+from batchclf.core.metrics.intervals import LEVEL
 
 _SEED = 20_260_101
 _MOST_DRAWS, _LEAST_DRAWS, _CELLS_DRAWN, _CELLS_AT_ONCE = 1_000, 200, 5_000_000, 1_000_000

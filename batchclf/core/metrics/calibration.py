@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.metrics.intervals import Estimate, wilson
+from batchclf.core.estimate import Estimate
+from batchclf.core.metrics.intervals import wilson
 
 CALIBRATION_BINS = 20
 """Bins of equal width over the confidence, for the reliability diagram, the histogram and the ECE."""

@@ -5,9 +5,10 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.estimate import Interval
 from batchclf.core.metrics.bootstrap import agreement
 from batchclf.core.metrics.confusion import ConfusionCounts
-from batchclf.core.metrics.intervals import Interval, Z
+from batchclf.core.metrics.intervals import Z
 
 
 def delta_intervals(confusion: ConfusionCounts) -> dict[str, Interval]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.estimate import Estimate
 from batchclf.core.metrics.calibration import CALIBRATION_BINS, Calibration, CalibrationCounts, confidence_counts
 from batchclf.core.metrics.confusion import ConfusedPair, ConfusionCounts
 from batchclf.core.metrics.examples import CellExamples
-from batchclf.core.metrics.intervals import Estimate, wilson
+from batchclf.core.metrics.intervals import wilson
 from batchclf.core.metrics.overall import Metric, overall_metrics
 from batchclf.core.metrics.probability_counts import ProbabilityCounts
 from batchclf.core.metrics.ranking import ClassRanking

@@ -1,28 +1,12 @@
 """Confidence intervals of proportions and of their differences."""
 
-from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
 
+from batchclf.core.estimate import Estimate, Interval
+
 LEVEL = 0.95
 Z = NormalDist().inv_cdf(0.5 + LEVEL / 2)
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A 95% interval."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A measured value with its 95% interval; `n` is the number of images it rests on."""
-
-    value: float
-    interval: Interval
-    n: int
 
 
 def critical_value(level: float) -> float:

@@ -6,7 +6,8 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.metrics.intervals import Estimate, Interval, Z
+from batchclf.core.estimate import Estimate, Interval
+from batchclf.core.metrics.intervals import Z
 
 
 @dataclass(eq=False)

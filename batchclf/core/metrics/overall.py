@@ -6,11 +6,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.estimate import Interval
 from batchclf.core.metrics.baseline import baseline_metrics
 from batchclf.core.metrics.bootstrap import agreement, centred_intervals, class_sums, resampled
 from batchclf.core.metrics.confusion import ConfusionCounts
 from batchclf.core.metrics.delta import delta_intervals
-from batchclf.core.metrics.intervals import Interval, wilson
+from batchclf.core.metrics.intervals import wilson
 from batchclf.core.metrics.moments import Moments
 
 IntervalMethod = Literal["wilson", "bootstrap", "delta", "normal", "none"]

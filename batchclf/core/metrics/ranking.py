@@ -6,7 +6,8 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.metrics.intervals import Estimate, Interval, Z, wilson
+from batchclf.core.estimate import Estimate, Interval
+from batchclf.core.metrics.intervals import Z, wilson
 from batchclf.core.metrics.probability_bins import ProbabilityBins
 
 CURVE_POINTS = 101

@@ -1,1 +1,1 @@
-"""Records: to be said in a line."""
+"""What is written down of a run, and what a report or the history reads back."""

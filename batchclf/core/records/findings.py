@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from batchclf.core.compare.comparison import Comparison
+from batchclf.core.compare.result import Comparison
 from batchclf.core.images.drift import Drift
 from batchclf.core.images.duplicates import Duplicates
 from batchclf.core.images.statistics import ImageStatistics
@@ -10,7 +10,21 @@ from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.metrics.gap import Gap
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import RunRecord, main_of
-from batchclf.core.records.suspicions import LabelSuspicions
+from batchclf.core.types import Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSuspicions:
+    """`images` of the labelled ones are suspected, `shown` are the most suspect, at most 24; `method` names how.
+
+    `missing` says why nothing could be looked for (the extra is not installed, no probability columns, too many rows);
+    it is empty otherwise.
+    """
+
+    images: int
+    shown: tuple[Prediction, ...]
+    method: str
+    missing: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from batchclf.core.metrics.intervals import Estimate
+from batchclf.core.estimate import Estimate
 from batchclf.core.records.run import GateResult, Status, TargetRecord
 
 METRICS = (

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from batchclf.core.estimate import Estimate
 from batchclf.core.metrics.gap import gap_of_counts
-from batchclf.core.metrics.intervals import Estimate, difference, square_and_add, wilson
+from batchclf.core.metrics.intervals import difference, square_and_add, wilson
 from batchclf.core.training_record import Right, Variant
 
 

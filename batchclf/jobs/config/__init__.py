@@ -1,1 +1,1 @@
-"""Config: to be said in a line."""
+"""The job file: its keys as types, reading and checking it, the settings that come of it."""

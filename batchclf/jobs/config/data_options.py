@@ -8,6 +8,7 @@ from batchclf.core.types import ColorMode
 from batchclf.data.size_text import parse_size
 from batchclf.jobs.config.load import Job
 from batchclf.jobs.config.spec import DataSpec
+from batchclf.models.bundle import is_bundle
 from batchclf.training.finetune.base import Base
 
 
@@ -52,3 +53,8 @@ def input_not_used(
             f"data.color = {data.color} is not used: the model takes {color_mode}; train again (retrain = true) for "
             "another",
         )
+
+
+def will_train(job: Job) -> bool:
+    """Whether the job trains (`retrain = true`, or there is no bundle yet) rather than loads."""
+    return job.spec.data is not None and (job.spec.model.retrain or not is_bundle(job.bundle))

@@ -12,14 +12,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from batchclf.core.gate.gate import LAST_GOOD
+from batchclf.core.gate.rules import LAST_GOOD
 from batchclf.data.class_split import group_pattern
 from batchclf.data.labels import LABEL_MODES
 from batchclf.data.selection import Selection
 from batchclf.errors import JobFileError, UsageError
-from batchclf.jobs.config.budget import parse_budget
 from batchclf.jobs.config.gate_rules import gate_of, wrong_rules
-from batchclf.jobs.config.limits import parse_duration
+from batchclf.jobs.config.limits import parse_budget, parse_duration
 from batchclf.jobs.config.placeholders import Surroundings, expand
 from batchclf.jobs.config.settings import DirectoryTarget
 from batchclf.jobs.config.spec import DataSpec, DirectorySpec, JobSpec, ModelSpec, main_target, splits_of

@@ -7,7 +7,7 @@ from batchclf.core.types import ResizeMode, Split
 from batchclf.data.labels import LabelMode
 from batchclf.data.selection import EVERYTHING, Selection
 from batchclf.models.bundle import Bundle
-from batchclf.models.runtime.runtimes import Precision, RuntimeName
+from batchclf.models.runtime.registry import Precision, RuntimeName
 from batchclf.scoring.batches import default_batch_size
 from batchclf.storage.predictions.write import Format
 

@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from batchclf.core.gate.gate import WhenUncertain
+from batchclf.core.gate.rules import WhenUncertain
 from batchclf.core.records.run import main_of
 from batchclf.core.types import ColorMode
 from batchclf.data.pixel_store import Store
 from batchclf.data.size_text import SIZE
 from batchclf.models.preprocessing import ChannelOrder, Scale
-from batchclf.models.runtime.runtimes import Precision, RuntimeName
+from batchclf.models.runtime.registry import Precision, RuntimeName
 from batchclf.storage.predictions.write import Format
 from batchclf.training.plan import CHECKPOINT_SECONDS, ClassWeights
 from batchclf.training.recipes.builtin import Schedule

@@ -1,1 +1,1 @@
-"""Evaluate: to be said in a line."""
+"""From the files of a run to metrics, comparisons and findings."""

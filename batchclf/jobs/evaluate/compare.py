@@ -4,12 +4,12 @@ import filecmp
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from batchclf.core.compare.comparison import Comparison
 from batchclf.core.compare.pair_tally import PairTally
+from batchclf.core.compare.result import Comparison
 from batchclf.core.records.run import RunRecord
-from batchclf.core.words import first_of
+from batchclf.core.text import first_of
 from batchclf.errors import ComparisonError
-from batchclf.storage.images.image_facts import IMAGES_FILE
+from batchclf.storage.images.facts import IMAGES_FILE
 from batchclf.storage.predictions.pairs import PairedAnswers, UnsortedRowsError, read_alone, read_pairs
 from batchclf.storage.run.directory import PREDICTIONS_FILE, read_record
 

@@ -11,7 +11,7 @@ from batchclf.core.records.run import TargetRecord, main_of
 from batchclf.core.types import Split
 from batchclf.jobs.evaluate.near_duplicates import Look, correlations, look_at_files, look_at_splits
 from batchclf.storage.csv_files.cells import plain_text
-from batchclf.storage.csv_files.csv_rows import read_rows
+from batchclf.storage.csv_files.read import read_rows
 from batchclf.storage.images.duplicates import DUPLICATES_FILE, write_duplicates
 from batchclf.storage.predictions.read import read_header
 from batchclf.storage.run.directory import PREDICTIONS_FILE

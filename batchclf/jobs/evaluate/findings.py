@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from batchclf.core.compare.comparison import Comparison
+from batchclf.core.compare.result import Comparison
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.metrics.gap import Gap
 from batchclf.core.records.findings import Findings

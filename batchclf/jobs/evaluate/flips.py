@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from batchclf.core.compare.comparison import Comparison
 from batchclf.core.compare.pair_tally import PairTally
+from batchclf.core.compare.result import Comparison
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import RunRecord, main_of
 from batchclf.core.types import Say

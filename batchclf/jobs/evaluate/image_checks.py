@@ -21,7 +21,7 @@ from batchclf.core.records.run import TargetRecord, main_of
 from batchclf.core.types import Split
 from batchclf.jobs.evaluate.duplicates import LISTED_COPIES, find_duplicates
 from batchclf.storage.images.duplicates import DUPLICATES_FILE, read_duplicates
-from batchclf.storage.images.image_facts import IMAGES_FILE, read_image_rows
+from batchclf.storage.images.facts import IMAGES_FILE, read_image_rows
 
 NO_FACTS = "The run was made by a batchclf that kept no facts of the images."
 NO_REFERENCE = (

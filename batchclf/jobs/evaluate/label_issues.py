@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.records.suspicions import LabelSuspicions
+from batchclf.core.records.findings import LabelSuspicions
 from batchclf.core.types import Prediction, PredictionRows
 from batchclf.storage.predictions.read import read_prediction_rows
 

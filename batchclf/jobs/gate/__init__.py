@@ -1,1 +1,1 @@
-"""Gate: to be said in a line."""
+"""Gate rules and alarms, checked against what a run has measured."""

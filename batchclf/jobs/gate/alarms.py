@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,19 +24,16 @@ from batchclf.core.gate.alarms import (
     one_class,
     same_images,
 )
-from batchclf.core.gate.gate import Alarms
+from batchclf.core.gate.rules import Alarms
 from batchclf.core.images.content_digest import ContentDigest
 from batchclf.core.records.run import GateResult, RunRecord, TargetRecord
 from batchclf.data.labels import are_from_folders
 from batchclf.errors import BatchclfError, RunError
+from batchclf.jobs.gate.current_run import CurrentRun
 from batchclf.storage.csv_files.cells import utf8_text
-from batchclf.storage.images.image_digests import Digests
-from batchclf.storage.images.image_facts import IMAGES_FILE, read_image_rows
+from batchclf.storage.images.facts import IMAGES_FILE, Digests, read_image_rows
 from batchclf.storage.run.directory import read_record
 from batchclf.storage.run.metrics import read_metrics
-
-if TYPE_CHECKING:
-    from batchclf.jobs.gate.gate import Tonight
 
 
 def content_of(folder: Path) -> dict[str, str]:
@@ -54,7 +50,7 @@ def content_of(folder: Path) -> dict[str, str]:
     return {split: digest.text for split, digest in found.items()}
 
 
-def raise_alarms(alarms: Alarms, tonight: "Tonight") -> list[GateResult]:
+def raise_alarms(alarms: Alarms, tonight: CurrentRun) -> list[GateResult]:
     """Hold each alarm that is not off for each directory of the job; those that pass are among the results.
 
     Splits of a data set are the same every night and have no alarms. A directory that the deadline has cut off has none
@@ -86,7 +82,7 @@ class _Last:
 class _Nights:
     """The earlier runs of the job, read as far back as is needed."""
 
-    tonight: "Tonight"
+    tonight: CurrentRun
     _records: dict[str, RunRecord] = field(default_factory=dict)
 
     def last(self, name: str, *, good: bool) -> _Last | None:
@@ -117,7 +113,7 @@ class _Watch:
     """Holds the alarms of one directory."""
 
     alarms: Alarms
-    tonight: "Tonight"
+    tonight: CurrentRun
     target: TargetRecord
     nights: _Nights
 

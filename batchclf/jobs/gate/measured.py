@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
+from batchclf.core.estimate import Interval
 from batchclf.core.gate.evidence import Measure, Share
 from batchclf.core.metrics.catalog import RuleMetric, top_rank
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.metrics.gap import Gap
-from batchclf.core.metrics.intervals import Interval
 from batchclf.core.records.run import RunRecord
 from batchclf.errors import RunError
 from batchclf.jobs.evaluate.image_checks import ImageFindings

@@ -1,1 +1,1 @@
-"""History: to be said in a line."""
+"""Earlier runs: look up, export, prune, rebuild."""

@@ -4,7 +4,7 @@ import difflib
 import os
 from pathlib import Path
 
-from batchclf.core.gate.gate import LAST_GOOD
+from batchclf.core.gate.rules import LAST_GOOD
 from batchclf.core.records.history import FailedRun, FileDigest, JobHistory, RunDetails, RunSummary
 from batchclf.errors import RunError
 from batchclf.jobs.history.runs import all_histories, job_history

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from batchclf.core.gate.gate import LAST_GOOD
+from batchclf.core.gate.rules import LAST_GOOD
 from batchclf.core.records.history import JobHistory
 from batchclf.core.types import Say
 from batchclf.errors import UsageError

@@ -1,1 +1,1 @@
-"""Notify: to be said in a line."""
+"""What goes out after a run: summary, commands, webhook, Prometheus, JUnit XML."""

@@ -1,1 +1,1 @@
-"""Report: to be said in a line."""
+"""Gathers what a report needs and writes it, at the end of a run or again."""

@@ -6,17 +6,19 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from batchclf.core.compare.result import Comparison
 from batchclf.core.metrics.temperature import temperature_of
 from batchclf.core.records.run import RunRecord
-from batchclf.core.types import Say
+from batchclf.core.types import Prediction, Say
 from batchclf.errors import BatchclfError
-from batchclf.jobs.evaluate.evaluate import evaluate_predictions
+from batchclf.jobs.evaluate.compare import compare_runs
 from batchclf.jobs.evaluate.findings import gather, runs_to_compare
 from batchclf.jobs.evaluate.flips import write_flips
 from batchclf.jobs.evaluate.image_checks import ImageFindings, image_findings, look_at_images
+from batchclf.jobs.evaluate.predictions import evaluate_predictions
 from batchclf.jobs.report.reload_splits import splits_again
-from batchclf.jobs.report.thumbnails import load_pictures
-from batchclf.jobs.report.write import Outs, write_formats
+from batchclf.jobs.report.thumbnails import Pictures, load_pictures
+from batchclf.jobs.report.write import Outs, write_comparison_formats, write_formats
 from batchclf.storage.predictions.flips import FLIPS_FILE
 from batchclf.storage.run.directory import PREDICTIONS_FILE, read_record
 
@@ -62,3 +64,33 @@ def report_again(folder: Path, outs: Outs, *, templates: Path | None = None, say
         templates=templates,
     )
     return record
+
+
+def report_comparison(first: Path, second: Path, outs: Outs, *, say: Say, templates: Path | None = None) -> Comparison:
+    """Compare the runs in two directories, the earlier one first, and write each format to its file.
+
+    Pictures come from where the images of the second run were when they were scored. Raises what `compare_runs` and
+    `write_formats` raise.
+    """
+    comparison = compare_runs(first, second)
+    records = read_record(first), read_record(second)
+    write_comparison_formats(
+        outs,
+        (first, second),
+        records,
+        comparison,
+        lambda: _pictures(comparison, records[1], say),
+        templates=templates,
+    )
+    return comparison
+
+
+def _pictures(comparison: Comparison, record: RunRecord, say: Say) -> Pictures:
+    flips = (*comparison.lost, *comparison.gained, *comparison.other)
+    wanted = [
+        Prediction(
+            flip.path, comparison.split, flip.label, flip.second_prediction, flip.second_confidence, float("nan")
+        )
+        for flip in flips
+    ]
+    return load_pictures(wanted, record.targets, lambda: splits_again(record, say))

@@ -8,7 +8,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from batchclf import atomic
-from batchclf.core.compare.comparison import Comparison
+from batchclf.core.compare.result import Comparison
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.run import RunRecord
 from batchclf.core.types import Prediction
@@ -44,7 +44,7 @@ def write_formats(
         if kind == "html":
             from batchclf.report.html.render import render
             from batchclf.report.html.size_budget import wanted
-            from batchclf.report.sections.report import build_view
+            from batchclf.report.sections.whole_report import build_view
 
             shown = pictures(wanted(findings))
             view = build_view(findings, pictures=shown, skipped=read_skipped(skipped), generated=generated)

@@ -1,1 +1,1 @@
-"""Run: to be said in a line."""
+"""A run from its lock to its publication."""

@@ -10,10 +10,12 @@ from batchclf.core.types import Dataset, Say
 from batchclf.data.discovery import check_folder
 from batchclf.data.labels import LabelRule, label_rule
 from batchclf.errors import ModelError
-from batchclf.jobs.config.budget import Budget
+from batchclf.jobs.config.limits import Budget
 from batchclf.jobs.config.settings import DirectoryTarget, ScoreSettings, SplitTarget
 from batchclf.jobs.report.rewrite import load_ahead
-from batchclf.jobs.run.publish import Publication, RunHead, Steps, finish, logging_to
+from batchclf.jobs.run.inputs import Publication, RunHead
+from batchclf.jobs.run.publish import finish
+from batchclf.jobs.run.run_log import Steps, logging_to
 from batchclf.jobs.score.score_cache import computed_with
 from batchclf.jobs.score.score_subsets import score_directory, score_targets
 from batchclf.models.bundle import Bundle, load_bundle

@@ -11,14 +11,16 @@ from batchclf.core.types import Dataset, Progress, Say, unseen
 from batchclf.data.catalog import load_dataset
 from batchclf.data.folders import load_class_folders
 from batchclf.errors import note_published
-from batchclf.jobs.config.data_options import input_not_used, input_options, split_options, split_record
+from batchclf.jobs.config.data_options import input_not_used, input_options, split_options, split_record, will_train
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job
 from batchclf.jobs.config.settings import DirectoryTarget, ScoreSettings, SplitTarget
-from batchclf.jobs.run.publish import Publication, RunHead, Steps, finish, logging_to
+from batchclf.jobs.run.inputs import Publication, RunHead
+from batchclf.jobs.run.publish import finish
+from batchclf.jobs.run.run_log import Steps, logging_to
 from batchclf.jobs.run.train_model import open_job_base, settings_of, train_with_progress
 from batchclf.jobs.score.score_subsets import score_targets
-from batchclf.models.bundle import Bundle, is_bundle, load_bundle
+from batchclf.models.bundle import Bundle, load_bundle
 from batchclf.storage.predictions.write import check_formats
 from batchclf.storage.run.directory import new_run_directory
 from batchclf.storage.run.published import CACHE, new_run_id, publish_latest
@@ -72,11 +74,6 @@ def load_data(job: Job, say: Say, base: Base | None = None, progress: Progress =
     split = split_record(job)
     how = {} if split is None else split_options(split)
     return load_class_folders(job.directory or Path(), say=say, store=data.store, progress=progress, **options, **how)
-
-
-def will_train(job: Job) -> bool:
-    """Whether the job trains (`retrain = true`, or there is no bundle yet) rather than loads."""
-    return job.spec.data is not None and (job.spec.model.retrain or not is_bundle(job.bundle))
 
 
 def _fill(

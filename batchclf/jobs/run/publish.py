@@ -1,127 +1,31 @@
 """The end of every run, of a job or a single `score`: evaluate, gate, run.json, report."""
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from batchclf.core.gate.gate import Gate
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.metrics.gap import Gap
 from batchclf.core.metrics.temperature import temperature_of
-from batchclf.core.progress import Advance, Watcher
-from batchclf.core.records.run import DatasetRecord, GateResult, RunRecord, Status, TargetRecord
+from batchclf.core.records.run import GateResult, RunRecord, Status, TargetRecord
 from batchclf.core.types import Say, Split
-from batchclf.jobs.config.settings import ScoreSettings
-from batchclf.jobs.evaluate.evaluate import evaluate_predictions
 from batchclf.jobs.evaluate.findings import gather, runs_to_compare
 from batchclf.jobs.evaluate.flips import write_flips
 from batchclf.jobs.evaluate.image_checks import image_findings, look_at_images
-from batchclf.jobs.gate.gate import Tonight, hold_gate
+from batchclf.jobs.evaluate.predictions import evaluate_predictions
+from batchclf.jobs.gate.check_rules import hold_gate
+from batchclf.jobs.gate.current_run import CurrentRun
 from batchclf.jobs.report.thumbnails import load_pictures
-from batchclf.jobs.report.write import Format, Outs, write_formats
-from batchclf.jobs.run.hand_over import write_hand_over
+from batchclf.jobs.report.write import Outs, write_formats
+from batchclf.jobs.run.inputs import Publication, RunHead
 from batchclf.jobs.run.provenance import model_record, versions
-from batchclf.models.bundle import Bundle
+from batchclf.jobs.run.run_log import Steps
+from batchclf.report.formats.run_readme import README_FILE, run_readme
 from batchclf.storage.exports.junit import JUNIT_FILE, write_junit
-from batchclf.storage.run.directory import LOG_FILE, PREDICTIONS_FILE, RunLog, write_record
+from batchclf.storage.predictions.data_dictionary import describe_columns, write_data_dictionary
+from batchclf.storage.run.directory import PREDICTIONS_FILE, write_record
 from batchclf.storage.run.metrics import write_metrics
-
-
-@dataclass
-class Steps:
-    """Times the steps of a run, in order."""
-
-    timings: dict[str, float] = field(default_factory=dict)
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    _clock: float = field(default_factory=time.perf_counter)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Add the seconds that the block takes under `name`."""
-        before = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.timings[name] = round(time.perf_counter() - before, 3)
-
-    @property
-    def seconds(self) -> float:
-        """Seconds since the run began."""
-        return round(time.perf_counter() - self._clock, 3)
-
-
-@dataclass(frozen=True, eq=False)
-class Logged:
-    """A watcher whose lines also go to the run's log."""
-
-    watcher: Watcher
-    log: RunLog
-
-    def say(self, line: str) -> None:
-        """Tell one line and log it."""
-        self.log.write(line)
-        self.watcher.say(line)
-
-    def detail(self, line: str) -> None:
-        """Log one line as a warning; tell it to those who asked for more."""
-        self.log.write(line, level="warning")
-        self.watcher.detail(line)
-
-    def progress(self, what: str, total: int | None) -> AbstractContextManager[Advance]:
-        """Show progress; it is not logged."""
-        return self.watcher.progress(what, total)
-
-
-@contextmanager
-def logging_to(folder: Path, target: Path, watcher: Watcher) -> Iterator[Logged]:
-    """Let all that is said go to the log in `folder`, which is to become `target`, too; so does what ends the block.
-
-    An OSError that names no file, as that of a full disk, gets the target's name.
-    """
-    log = RunLog(folder / LOG_FILE)
-    try:
-        yield Logged(watcher, log)
-    except BaseException as error:
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(target)
-        log.failure(error)
-        raise
-    finally:
-        log.close()
-
-
-@dataclass(frozen=True, eq=False)
-class RunHead:
-    """What is known of a run before it is evaluated."""
-
-    run_id: str
-    job: str | None
-    command: list[str]
-    bundle: Bundle
-    trained: bool
-    settings: ScoreSettings
-    dataset: DatasetRecord | None
-    night: str = ""
-    main_target: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class Publication:
-    """Where a run goes and what it is held against.
-
-    `beside` is the folder that it will be published in, where its earlier runs are. `baselines` are run ids or paths by
-    name.
-    """
-
-    beside: Path
-    gate: Gate = field(default_factory=Gate)
-    baselines: Mapping[str, str | Path] = field(default_factory=dict)
-    formats: tuple[Format, ...] = ("html",)
-    templates: Path | None = None
 
 
 def finish(
@@ -149,7 +53,7 @@ def finish(
     history = runs_to_compare(to.beside, record)
     with steps.step("compare"):
         flips = write_flips(folder, to.beside, record, history, say=say)
-        tonight = Tonight(folder, to.beside, record, evaluations, gap, images, history, to.baselines, flips)
+        tonight = CurrentRun(folder, to.beside, record, evaluations, gap, images, history, to.baselines, flips)
         gates = hold_gate(to.gate, tonight)
     status, timings = _status(gates, scored), dict(steps.timings)
     record = replace(record, gates=gates, status=status, seconds=steps.seconds, timings=timings)
@@ -221,3 +125,16 @@ def _tell(record: RunRecord, evaluations: Sequence[Evaluation], gap: Gap | None,
     silent = sum(result.kind == "alarm" and result.passed for result in record.gates)
     if silent:
         say(f"{silent} alarms were silent")
+
+
+def write_hand_over(folder: Path, record: RunRecord) -> None:
+    """Write predictions.schema.json and README.md, which lists the files that are in `folder` by then. Raises OSError.
+
+    Called when all other files of the run are written, while the folder is not published yet.
+    """
+    write_data_dictionary(folder, record)
+    columns = [
+        (each.name, each.type, each.meaning) for each in describe_columns(("CLASS",), record.topk, record.probabilities)
+    ]
+    files = [README_FILE, *(path.name for path in folder.iterdir())]
+    (folder / README_FILE).write_bytes(run_readme(record, columns, files).encode())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from batchclf.core.gate.gate import LAST_GOOD
+from batchclf.core.gate.rules import LAST_GOOD
 from batchclf.core.progress import Watcher
 from batchclf.core.types import Say
 from batchclf.errors import INTERRUPTED, AlreadyRunningError, BatchclfError, is_published
@@ -15,11 +15,11 @@ from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job
 from batchclf.jobs.history.retention import apply_retention
 from batchclf.jobs.history.runs import record_failure, record_run
-from batchclf.jobs.notify.notify import notify
+from batchclf.jobs.notify.send import notify
 from batchclf.jobs.notify.summary import NightOutcome, failed_night, published_night
 from batchclf.jobs.report.index import renew_index
 from batchclf.jobs.run.job_run import noted_as_published, run_job
-from batchclf.jobs.run.publish import Logged
+from batchclf.jobs.run.run_log import Logged
 from batchclf.storage.run.directory import FAILED_PREFIX, LOG_FILE, RunLog, bury_killed, failed_log
 from batchclf.storage.run.job_lock import job_lock
 from batchclf.storage.run.published import new_run_id

@@ -1,8 +1,10 @@
 """Train a bundle while someone watches: lines and progress on the way, a summary at the end."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
+from batchclf import atomic
 from batchclf.core.progress import Advance, Watcher
 from batchclf.core.records.regularisation import compare_variants
 from batchclf.core.training_record import Right, TrainingRecord
@@ -11,12 +13,13 @@ from batchclf.data.size_text import parse_size
 from batchclf.errors import DeadlineError
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job
-from batchclf.jobs.run.training_page import write_training_page
 from batchclf.models.bundle import Bundle
 from batchclf.training.finetune.base import Base, BaseOptions, open_base
 from batchclf.training.plan import DEFAULT_RECIPE, Plan, TrainSettings
 from batchclf.training.regularise import remedies
-from batchclf.training.train import recipe_and_plan, train
+from batchclf.training.train_bundle import recipe_and_plan, train
+
+TRAINING_PAGE = "training.html"
 
 
 def settings_of(job: Job, base: Base | None) -> TrainSettings:
@@ -164,3 +167,36 @@ def _variants(record: TrainingRecord) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return [*table, comparison.sentence]
+
+
+def write_training_page(bundle: Bundle) -> Path:
+    """Write training.html into the folder of a trained bundle, in one step; returns its path.
+
+    It is no file that the bundle needs, so model.json has no digest of it. Raises OSError where it cannot be written,
+    and ValueError for a model that batchclf has not trained.
+    """
+    from batchclf.report.pages.training import TrainedModel, render_training, training_view
+
+    info, data = bundle.info, bundle.info.training_data
+    if data is None:
+        raise ValueError(f"the model in {bundle.path} was not trained by batchclf")
+    model = TrainedModel(
+        recipe=info.recipe,
+        settings=info.settings,
+        class_names=info.class_names,
+        input_shape=info.input_shape,
+        color_mode=info.color_mode,
+        parameters=info.parameters,
+        data=data.name,
+        train_images=data.images,
+        fingerprint=data.fingerprint,
+        digest=bundle.digest,
+        onnx_difference=info.onnx_difference,
+        created=info.created,
+        versions=info.versions,
+        history=info.history,
+        training=info.training,
+    )
+    out = bundle.path / TRAINING_PAGE
+    atomic.write_text(out, render_training(training_view(model, generated=datetime.now(UTC))))
+    return out

@@ -1,1 +1,1 @@
-"""Score: to be said in a line."""
+"""Scores subsets block by block, with the cache, into the files of a run."""

@@ -10,7 +10,7 @@ from batchclf.core.progress import Watcher
 from batchclf.jobs.config.settings import ScoreSettings
 from batchclf.scoring.stream import Block
 from batchclf.storage.csv_files.cells import utf8_text
-from batchclf.storage.images.image_facts import IMAGES_FILE, ImageFactsWriter
+from batchclf.storage.images.facts import IMAGES_FILE, ImageFactsWriter
 from batchclf.storage.predictions.write import PredictionFiles
 from batchclf.storage.run.directory import SKIPPED_FILE
 from batchclf.storage.run.journal import Journal, JournalEntry, JournalHead

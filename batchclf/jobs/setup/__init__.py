@@ -1,1 +1,1 @@
-"""Setup: to be said in a line."""
+"""Before the first run: check a job file, have a job run every night."""

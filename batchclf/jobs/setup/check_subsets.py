@@ -16,14 +16,13 @@ from batchclf.data.labels import LabelRule, label_rule
 from batchclf.data.providers import DATA_DIR_VARIABLE, OFFLINE_VARIABLE
 from batchclf.data.selection import select
 from batchclf.errors import BatchclfError, DataError
-from batchclf.jobs.config.data_options import input_not_used
+from batchclf.jobs.config.data_options import input_not_used, will_train
 from batchclf.jobs.config.load import Job
 from batchclf.jobs.config.placeholders import is_dated
 from batchclf.jobs.config.settings import DirectoryTarget
 from batchclf.jobs.config.toml_lines import Keys
-from batchclf.jobs.run.job_run import will_train
 from batchclf.models.bundle import load_bundle
-from batchclf.models.runtime.runtimes import open_runtime
+from batchclf.models.runtime.open import open_runtime
 from batchclf.training.plan import DEFAULT_RECIPE
 from batchclf.training.recipes.custom import find_recipe
 

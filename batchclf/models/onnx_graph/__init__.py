@@ -1,1 +1,1 @@
-"""Onnx graph: to be said in a line."""
+"""ONNX graphs: read, changed, given the interface of a bundle, checked."""

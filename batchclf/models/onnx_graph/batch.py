@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from batchclf.models.onnx_graph.graph import constant_tensors, dims, free_prefix, opset, real_inputs
+from batchclf.models.onnx_graph.read import constant_tensors, dims, free_prefix, opset, real_inputs
 
 LEAST_SCAN_OPSET = 9
 """From here on Scan has its form of today."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.models.onnx_graph.graph import constant_tensors, dims
+from batchclf.models.onnx_graph.read import constant_tensors, dims
 
 _ARITHMETIC = {"Add", "Sub", "Mul", "Div"}
 _UNCHANGED = {"Cast", "Identity"}

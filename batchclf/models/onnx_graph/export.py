@@ -8,16 +8,12 @@ from numpy.typing import NDArray
 
 from batchclf.errors import ModelError
 from batchclf.models.onnx_graph.batch import open_batch, takes_one_image
+from batchclf.models.onnx_graph.bundle_graph import INPUT, OUTPUT, with_interface
 from batchclf.models.onnx_graph.constants import widen_constants
-from batchclf.models.onnx_graph.graph import INPUT, OUTPUT, with_interface
+from batchclf.models.onnx_graph.session import DYNAMIC_BATCH, onnx_session
 from batchclf.models.preprocessing import Preprocessing, to_probabilities
-from batchclf.models.runtime.runtimes import onnx_session
 
 TOLERANCE = 1e-5
-DYNAMIC_BATCH = (
-    "export it with a dynamic batch axis (torch.onnx.export: dynamic_shapes=({0: 'batch'},), or with dynamo=False "
-    "input_names=['image'], dynamic_axes={'image': {0: 'batch'}})"
-)
 
 
 def write_graph(

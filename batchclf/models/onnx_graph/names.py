@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from batchclf.models.onnx_graph.graph import subgraphs
+from batchclf.models.onnx_graph.read import subgraphs
 
 
 def with_stable_names(model: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from batchclf.models.onnx_graph.graph import constant_tensors
+from batchclf.models.onnx_graph.read import constant_tensors
 
 BATCH = "batch"
 Sizes = list[int | str | None]

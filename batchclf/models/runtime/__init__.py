@@ -1,1 +1,1 @@
-"""Runtime: to be said in a line."""
+"""What runs a bundle's model: ONNX Runtime, TensorFlow, OpenVINO."""

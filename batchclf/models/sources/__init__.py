@@ -1,1 +1,1 @@
-"""Sources: to be said in a line."""
+"""Models made elsewhere: opened, and imported as a bundle."""

@@ -26,12 +26,14 @@ from batchclf.models.bundle import (
     load_bundle,
     write_info,
 )
-from batchclf.models.onnx_graph import graph as onnx_graph
+from batchclf.models.onnx_graph import read as onnx_graph
 from batchclf.models.onnx_graph.batch import one_image_at_a_time, takes_one_image
-from batchclf.models.onnx_graph.export import DYNAMIC_BATCH, TOLERANCE, write_graph
+from batchclf.models.onnx_graph.export import TOLERANCE, write_graph
+from batchclf.models.onnx_graph.session import DYNAMIC_BATCH
 from batchclf.models.preprocessing import Layout, Preprocessing, prepare, to_probabilities
 from batchclf.models.sources.infer_preprocessing import ImportOptions, settle_input, settle_output, settle_scale
-from batchclf.models.sources.open import Original, open_original
+from batchclf.models.sources.interface import Original
+from batchclf.models.sources.open import open_original
 
 NOISE_IMAGES = 24
 IMPORT_TOLERANCE = 1e-4

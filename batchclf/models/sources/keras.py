@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from batchclf.errors import ModelError
 from batchclf.models.bundle import H5_FILE, KERAS_FILE, SAVED_MODEL_FOLDER
-from batchclf.models.onnx_graph.graph import subgraphs
 from batchclf.models.onnx_graph.names import with_stable_names
+from batchclf.models.onnx_graph.read import subgraphs
 from batchclf.models.onnx_graph.reshape import fix_reshapes
 from batchclf.models.sources.infer_preprocessing import ModelInput
-from batchclf.models.sources.open import H5_SUFFIXES, one_of_each
+from batchclf.models.sources.interface import H5_SUFFIXES, one_of_each
 
 OPSET = 18
 _SIGNATURE = "serving_default"

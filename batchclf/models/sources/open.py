@@ -1,18 +1,11 @@
-"""A model as it was made elsewhere: opened, asked for its answers and turned into an ONNX graph."""
+"""Open a model that was made elsewhere, by what its file or folder is."""
 
 from pathlib import Path
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from batchclf.errors import ModelError
-from batchclf.models.onnx_graph import graph as onnx_graph
-from batchclf.models.onnx_graph.export import DYNAMIC_BATCH
-from batchclf.models.runtime.runtimes import onnx_session
-from batchclf.models.sources.infer_preprocessing import ModelInput
+from batchclf.models.sources.interface import H5_SUFFIXES, Original
+from batchclf.models.sources.onnx import OnnxOriginal
 
-H5_SUFFIXES = (".h5", ".hdf5")
 _OF_PYTORCH = "export the model to ONNX where its Python code is, with torch.onnx.export, and import that .onnx file"
 _OTHERWISE = {
     ".pt": _OF_PYTORCH,
@@ -20,27 +13,6 @@ _OTHERWISE = {
     ".data": "give the .onnx file that lies beside it",
     ".pb": "give the SavedModel folder that it lies in",
 }
-
-
-class Original(Protocol):
-    """A model as it was made elsewhere.
-
-    `kind` names it for a person; `kept` is the name of the file or folder that a bundle keeps of it, None where
-    its graph says all.
-    """
-
-    kind: str
-    kept: str | None
-    input: ModelInput
-
-    def run(self, inputs: NDArray[Any]) -> NDArray[np.floating]:
-        """Answer for (n, *shape) inputs: (n, units), or more axes."""
-
-    def graph(self, shape: tuple[int, ...]) -> Any:
-        """Give the ONNX model that takes images of this shape, as a ModelProto."""
-
-    def parameters(self) -> int:
-        """Count its parameters."""
 
 
 def open_original(path: Path) -> Original:
@@ -68,88 +40,3 @@ def open_original(path: Path) -> Original:
         f"{path} is not a model that can be imported; it {what}",
         hint=_OTHERWISE.get(path.suffix.lower(), "give a .keras, .h5 or .onnx file, or a SavedModel folder"),
     )
-
-
-class OnnxOriginal:
-    """An ONNX file in ONNX Runtime; needs no TensorFlow."""
-
-    kept: str | None = None
-
-    def __init__(self, path: Path) -> None:
-        onnx = onnx_graph.onnx_or_error()
-        again = "export the model again, and copy it with its files of external data, if it has any"
-        try:
-            self._model = onnx.load(path)
-        except Exception as error:  # protobuf's, the checker's and the system's
-            raise ModelError(f"{path} cannot be read as an ONNX model: {error}", hint=again) from error
-        graph = self._model.graph
-        if not graph.node or not graph.output:
-            raise ModelError(f"{path} holds no ONNX graph", hint=again)
-        self.kind = f"ONNX graph, opset {onnx_graph.opset(self._model)}"
-        try:
-            self._session = onnx_session(path)
-        except Exception as error:  # ONNX Runtime raises a class of its own for each status code
-            raise ModelError(
-                f"ONNX Runtime cannot load {path}: {error}",
-                hint="export the model again with an older opset and standard operators only, or update onnxruntime",
-            ) from error
-        one_of_each(path, [each.name for each in onnx_graph.real_inputs(graph)], [each.name for each in graph.output])
-        source = onnx_graph.real_inputs(graph)[0]
-        if not source.type.HasField("tensor_type") or not graph.output[0].type.HasField("tensor_type"):
-            raise ModelError(
-                f"{path} takes or gives something that is no tensor",
-                hint="export the model so that its output is a tensor of probabilities (skl2onnx: zipmap=False)",
-            )
-        given = onnx.helper.tensor_dtype_to_np_dtype(graph.output[0].type.tensor_type.elem_type).name
-        if not given.endswith(("float16", "float32", "float64")):
-            raise ModelError(
-                f"{path} gives {given} in its output '{graph.output[0].name}', such as a label; a probability or a "
-                "logit for each class is needed",
-                hint="export the model with its probabilities as the only output",
-            )
-        batch, *shape = onnx_graph.dims(source) or (None,)
-        if batch not in (None, 1):
-            raise ModelError(
-                f"{path} takes batches of exactly {batch} images",
-                hint=DYNAMIC_BATCH,
-            )
-        self._alone = batch == 1
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(source.type.tensor_type.elem_type).name
-        self.input = ModelInput(source.name, tuple(shape), dtype)
-
-    def run(self, inputs: NDArray[Any]) -> NDArray[np.floating]:
-        """Answer for (n, *shape) inputs, one at a time where the graph takes no more; raises ModelError."""
-        values = inputs.astype(self.input.dtype)
-        parts = np.split(values, len(values)) if self._alone else [values]
-        try:
-            return np.concatenate([self._session.run(None, {self.input.name: part})[0] for part in parts])
-        except Exception as error:  # ONNX Runtime raises a class of its own for each status code
-            raise ModelError(
-                f"the model cannot answer for inputs of shape {values.shape}: {error}",
-                hint="check --input-size, --color and --layout; a model that answers for one image alone "
-                "(a reshape to 1 x N in it does that) must be exported with a batch size of 1",
-            ) from error
-
-    def graph(self, shape: tuple[int, ...]) -> Any:
-        """Give the model as it is."""
-        return self._model
-
-    def parameters(self) -> int:
-        """Count the floating-point constants."""
-        return onnx_graph.parameter_count(self._model.graph)
-
-
-def one_of_each(path: Path, inputs: list[str], outputs: list[str]) -> None:
-    """Raise ModelError unless there is one input and one output."""
-    hints = {
-        "input": "the image. Keras' own ONNX export turns the constants of a Normalization layer into inputs; import "
-        "the .keras file instead",
-        "output": "the probabilities or the logits of the classes; onnx.utils.extract_model cuts an ONNX graph down "
-        "to one of its outputs",
-    }
-    for what, names in (("input", inputs), ("output", outputs)):
-        if len(names) != 1:
-            raise ModelError(
-                f"{path} has {len(names)} {what}s ({', '.join(names)}); an image classifier has one",
-                hint=f"export a model that has one {what}: {hints[what]}",
-            )

@@ -1,1 +1,1 @@
-"""Charts: to be said in a line."""
+"""Figures as SVG; the only room that draws."""

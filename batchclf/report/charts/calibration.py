@@ -1,14 +1,15 @@
 """The figures on confidence: reliability diagram, accuracy against coverage, histograms."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
+from batchclf.core.estimate import Estimate
 from batchclf.core.metrics.calibration import CalibrationBin, CoveragePoint
-from batchclf.core.metrics.intervals import Estimate
-from batchclf.core.text import percent
-from batchclf.core.words import counted
+from batchclf.core.text import counted, percent
 from batchclf.report.charts.canvas import (
     INK,
     MUTED,
@@ -19,10 +20,13 @@ from batchclf.report.charts.canvas import (
     Chart,
     Key,
     Plane,
+    markup,
     nice_ticks,
     percent_ticks,
     value_range,
 )
+from batchclf.report.sections.calibration import CalibrationView
+from batchclf.report.sections.images import HistogramPanel
 
 _HISTOGRAM = {"all": RIGHT, "right": RIGHT, "wrong": WRONG}
 _MARKED = (0.9, 0.99, 0.8, 0.5, 0.95)
@@ -138,3 +142,21 @@ def confidence_histogram(kind: str, title: str, counts: Sequence[int], name: str
 
 def _short(number: float) -> str:
     return f"{number / 1000:,g}k" if number >= 10_000 else f"{number:,.0f}"
+
+
+def calibration_figures(calibration: CalibrationView) -> dict[str, Any]:
+    """Draw the figures of the calibration section by name; empty if there is no calibration."""
+    if calibration.missing:
+        return {}
+    return {
+        "reliability": markup(
+            reliability(calibration.bins, calibration.temperature.bins if calibration.temperature else ())
+        ),
+        "coverage": markup(coverage(calibration.coverage)),
+        "histogram": [histogram_figure(panel, f"confidence-{panel.kind}") for panel in calibration.panels],
+    }
+
+
+def histogram_figure(panel: HistogramPanel, name: str) -> Markup:
+    """Draw a histogram of confidences; `name` tells the figures of one page apart."""
+    return markup(confidence_histogram(panel.kind, panel.title, panel.counts, name))

@@ -1,13 +1,13 @@
 """The figures on the data: how many images a class has, and what the images look like beside those of the training."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.images.statistics import Histogram
-from batchclf.core.text import count, percent, visible
-from batchclf.core.words import counted
+from batchclf.core.text import count, counted, percent, visible
 from batchclf.report.charts.canvas import (
     DASHED,
     GRID,
@@ -17,11 +17,13 @@ from batchclf.report.charts.canvas import (
     Chart,
     Key,
     Plane,
+    markup,
     nice_ticks,
     percent_ticks,
     short_name,
     text_width,
 )
+from batchclf.report.sections.data import DataView
 
 TRUE, PREDICTED = SCORED, REFERENCE = SERIES[:2]
 _ROW = 22.0
@@ -98,3 +100,14 @@ def _mean_fact(side: str, histogram: Histogram) -> str:
     mean = _mean(histogram)
     text = percent(mean) if histogram.high <= 1 else f"{mean:.0f} of {histogram.high:.0f}"
     return f"{side.capitalize()}: mean {text} over {counted(sum(histogram.counts), 'image')}."
+
+
+def data_figures(data: DataView) -> dict[str, Any]:
+    """Draw the figures of the data section by name."""
+    return {
+        "balance": markup(class_balance(data.balance.drawn)) if data.balance else None,
+        "spreads": [
+            markup(image_histogram(each.quantity, f"spread-{each.quantity}", each.scored, each.expected))
+            for each in data.spreads
+        ],
+    }

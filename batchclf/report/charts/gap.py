@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
-from batchclf.core.metrics.intervals import Estimate
-from batchclf.core.text import percent, points, visible
+from batchclf.core.estimate import Estimate
+from batchclf.core.text import counted, percent, points, visible
 from batchclf.core.training_record import Held
-from batchclf.core.words import counted
 from batchclf.report.charts.canvas import (
     DASHED,
     INK,
@@ -20,12 +21,16 @@ from batchclf.report.charts.canvas import (
     Chart,
     Key,
     Plane,
+    markup,
     nice_ticks,
     percent_ticks,
     short_name,
     text_width,
     value_range,
 )
+from batchclf.report.sections.earlier_runs import NightsView
+from batchclf.report.sections.gap import GapView
+from batchclf.report.sections.learning import LearningView
 
 _MOST_DOTS = 40
 _KEYS = {
@@ -164,3 +169,35 @@ def _course(word: str, values: Sequence[float], metric: str) -> str:
     if not finite:
         return f"{word}: no finite value."
     return f"{word}: {shown(finite[0])} at first, {shown(finite[-1])} after {counted(len(values), 'epoch')}."
+
+
+def gap_figures(gap: GapView) -> dict[str, Any]:
+    """Draw the figures of the gap section by name."""
+    rows = [(row.name, row.train, row.test) for row in gap.dumbbells]
+    return {
+        "dumbbell": markup(dumbbell(rows)) if rows else None,
+        "curves": learning_curves(gap.learning),
+        "nights": _runs_figures(gap.nights),
+    }
+
+
+def learning_curves(learning: LearningView) -> list[Markup]:
+    """Draw the curves of a training, with the epoch whose weights were kept, or else the best one, marked."""
+    mark = None
+    if learning.kept is not None and learning.kept != len(learning.curves[0].train if learning.curves else ()):
+        mark = Mark(learning.kept, f"kept: epoch {learning.kept:,}")
+    elif learning.best is not None:
+        mark = Mark(learning.best, f"best epoch {learning.best}")
+    return [
+        markup(learning_curve(curve.metric, curve.train, curve.held, mark, on=learning.held))
+        for curve in learning.curves
+    ]
+
+
+def _runs_figures(nights: NightsView) -> list[dict[str, Any]]:
+    charts = []
+    if nights.gap:
+        charts.append(("Gap by run, in points", nights_gap(nights.days, nights.gap)))
+    if any(nights.test):
+        charts.append(("Accuracy by run", nights_accuracy(nights.days, nights.train, nights.test)))
+    return [{"caption": f"{caption}, with 95% intervals", "svg": markup(svg)} for caption, svg in charts]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +17,11 @@ from batchclf.report.charts.canvas import (
     Chart,
     Key,
     Plane,
+    markup,
     percent_ticks,
     short_name,
 )
+from batchclf.report.sections.ranking import RankingView, area_text
 
 _DASHES: tuple[Sequence[float], ...] = ((), DASHED, DOTTED)
 _ROW = 18.0
@@ -123,3 +126,16 @@ def _stairs(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def _facts(area: str, shown: Sequence[NamedCurve]) -> str:
     return f"The {area}: " + "; ".join(f"{each.name} {each.area}" for each in shown) + "."
+
+
+def ranking_figures(ranking: RankingView) -> dict[str, Any]:
+    """Draw the figures of the ranking section by name; empty if there is no ranking."""
+    if ranking.missing:
+        return {}
+    named = list(zip(ranking.names, ranking.drawn, strict=True))
+    by_roc = [NamedCurve(name, area_text(c.auc.value if c.auc else None), c.roc) for name, c in named]
+    by_recall = [NamedCurve(name, area_text(c.average_precision), c.precision_recall) for name, c in named]
+    return {
+        "roc": markup(roc(by_roc, [each.roc for each in ranking.others])),
+        "precision_recall": markup(precision_recall(by_recall, [each.precision_recall for each in ranking.others])),
+    }

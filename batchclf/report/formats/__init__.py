@@ -1,1 +1,1 @@
-"""Formats: to be said in a line."""
+"""A report as JSON, as Markdown, and the README of a run."""

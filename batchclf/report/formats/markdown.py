@@ -4,14 +4,13 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
-from batchclf.core.compare.comparison import Comparison, Flip, MetricChange
-from batchclf.core.gate.gate import RunState
+from batchclf.core.compare.result import Comparison, Flip, MetricChange
+from batchclf.core.gate.rules import RunState
 from batchclf.core.metrics.evaluation import LabelledMetrics
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.run import RunRecord
-from batchclf.core.text import NOTHING, count, percent, percent_interval, visible
+from batchclf.core.text import NOTHING, count, counted, percent, percent_interval, visible
 from batchclf.core.types import SkippedImage
-from batchclf.core.words import counted
 from batchclf.report.parts.metric_words import (
     difference,
     difference_interval,

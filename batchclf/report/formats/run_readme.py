@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from batchclf.core.records.run import RunRecord, Status, TargetRecord
-from batchclf.core.text import count
-from batchclf.core.words import counted
+from batchclf.core.text import count, counted
 from batchclf.report.formats.markdown import code
 
 README_FILE = "README.md"

@@ -1,1 +1,1 @@
-"""Html: to be said in a line."""
+"""Sections to HTML; the only room that knows Jinja2."""

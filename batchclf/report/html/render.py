@@ -15,7 +15,7 @@ from batchclf.report.html.size_budget import fitting, page_budget
 from batchclf.report.html.templates import Block, environment, list_blocks, template_error
 from batchclf.report.parts.pictures import Picture
 from batchclf.report.sections.confusion import script_data
-from batchclf.report.sections.report import ReportView
+from batchclf.report.sections.whole_report import ReportView
 
 __all__ = ["Block", "list_blocks", "render", "render_page"]
 

@@ -1,1 +1,1 @@
-"""Pages: to be said in a line."""
+"""The other pages: all runs, two runs compared, a training."""

@@ -5,11 +5,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from batchclf.core.compare.comparison import CHANCE, ClassChange, Comparison, MetricChange
-from batchclf.core.metrics.intervals import Interval
+from batchclf.core.compare.result import CHANCE, ClassChange, Comparison, MetricChange
+from batchclf.core.estimate import Interval
 from batchclf.core.records.run import RunRecord
-from batchclf.core.text import NOTHING, class_name, count, duration, moment, percent, points, points_interval, visible
-from batchclf.core.words import counted
+from batchclf.core.text import (
+    NOTHING,
+    class_name,
+    count,
+    counted,
+    duration,
+    moment,
+    percent,
+    points,
+    points_interval,
+    visible,
+)
 from batchclf.report.parts.metric_words import LOSSES, difference, difference_interval, metric_value, metric_words
 from batchclf.report.parts.pictures import Picture, album, pictures_in
 from batchclf.report.parts.subset_words import is_cut, partial_words, target_names

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import quote
 
-from batchclf.core.gate.gate import RunState, run_state
+from batchclf.core.gate.rules import RunState, run_state
 from batchclf.core.records.history import FailedRun, JobHistory, RunSummary, UnreadRun
 from batchclf.core.text import (
     NOTHING,
     age,
     count,
+    counted,
     duration,
     moment,
     percent,
@@ -21,7 +22,6 @@ from batchclf.core.text import (
     points_interval,
     visible,
 )
-from batchclf.core.words import counted
 from batchclf.report.charts.trends import TrendPoint
 from batchclf.report.sections.gate import in_order
 from batchclf.report.sections.verdict import headline

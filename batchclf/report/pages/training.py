@@ -6,11 +6,11 @@ from datetime import datetime
 from math import isfinite
 
 from batchclf.core.metrics.intervals import wilson
-from batchclf.core.text import count, decimal, duration, moment, percent, percent_interval, visible
+from batchclf.core.text import count, counted, decimal, duration, moment, percent, percent_interval, visible
 from batchclf.core.training_record import TrainingRecord
-from batchclf.core.words import counted
-from batchclf.report.html.figures import learning_curves
+from batchclf.report.charts.gap import learning_curves
 from batchclf.report.html.render import render_page
+from batchclf.report.sections.calibration import TemperatureView, temperature_view
 from batchclf.report.sections.facts import (
     SHOWN_CLASS_NAMES,
     Fact,
@@ -22,8 +22,7 @@ from batchclf.report.sections.facts import (
 from batchclf.report.sections.learning import LearningView, learning_of
 from batchclf.report.sections.metrics import Measure
 from batchclf.report.sections.regularisation import RegularisationView, regularisation_view
-from batchclf.report.sections.report import Section
-from batchclf.report.sections.view_temperature import TemperatureView, temperature_view
+from batchclf.report.sections.whole_report import Section
 
 TRAINING_BUDGET = 1_000_000
 """Bytes; a training of 1,000 epochs takes about 100 kB."""

@@ -1,1 +1,1 @@
-"""Parts: to be said in a line."""
+"""Words, bars and pictures that several sections share."""

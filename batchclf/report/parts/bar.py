@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from batchclf.core.metrics.intervals import Interval
+from batchclf.core.estimate import Interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The overall metrics in words, and their values as the report shows them."""
 
-from batchclf.core.metrics.intervals import Interval
+from batchclf.core.estimate import Interval
 from batchclf.core.text import decimal, percent, points, signed
 
 LOSSES = ("log_loss", "brier")

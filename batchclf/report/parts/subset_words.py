@@ -1,8 +1,7 @@
 """What was scored, in words: the names of targets, and why a run is only partial."""
 
 from batchclf.core.records.run import RunRecord, TargetRecord
-from batchclf.core.text import listed, visible
-from batchclf.core.words import counted
+from batchclf.core.text import counted, listed, visible
 
 SHOWN_CUT = 5
 """So many targets that the deadline cut are named."""

@@ -1,1 +1,1 @@
-"""Sections: to be said in a line."""
+"""The sections of a report as plain data, a file each; nothing is drawn here."""

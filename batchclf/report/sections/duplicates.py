@@ -4,8 +4,17 @@ from dataclasses import dataclass
 
 from batchclf.core.images.duplicates import Duplicates
 from batchclf.core.metrics.gap import Gap
-from batchclf.core.text import NOTHING, class_name, count, percent, percent_interval, points, points_interval, visible
-from batchclf.core.words import counted
+from batchclf.core.text import (
+    NOTHING,
+    class_name,
+    count,
+    counted,
+    percent,
+    percent_interval,
+    points,
+    points_interval,
+    visible,
+)
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 from batchclf.core.metrics.confusion import ConfusedPair
 from batchclf.core.metrics.evaluation import LabelledMetrics
-from batchclf.core.records.findings import Findings
-from batchclf.core.records.suspicions import LabelSuspicions
-from batchclf.core.text import class_name, count, percent
-from batchclf.core.words import counted
+from batchclf.core.records.findings import Findings, LabelSuspicions
+from batchclf.core.text import class_name, count, counted, percent
 from batchclf.report.parts.pictures import Pictures
 from batchclf.report.sections.images import Shot, shots
 

@@ -8,9 +8,8 @@ from datetime import datetime
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.run import ModelRecord, RunRecord, TargetRecord
-from batchclf.core.text import NOTHING, count, duration, moment, percent, percent_interval, visible
+from batchclf.core.text import NOTHING, count, counted, duration, moment, percent, percent_interval, visible
 from batchclf.core.training_record import TrainingRecord
-from batchclf.core.words import counted
 from batchclf.report.parts.subset_words import is_cut, target_name, target_place
 
 SHOWN_CLASS_NAMES = 20

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
-from batchclf.core.compare.comparison import Comparison, Flip
+from batchclf.core.compare.result import Comparison, Flip
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
-from batchclf.core.text import NOTHING, class_name, count, moment, percent, visible
+from batchclf.core.text import NOTHING, class_name, count, counted, moment, percent, visible
 from batchclf.core.types import Prediction
-from batchclf.core.words import counted
 from batchclf.report.parts.metric_words import p_words
 from batchclf.report.parts.pictures import Picture, Pictures
 

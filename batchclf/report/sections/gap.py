@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+from batchclf.core.estimate import Estimate
 from batchclf.core.metrics.gap import ClassGap, Gap, Overfitting
-from batchclf.core.metrics.intervals import Estimate
 from batchclf.core.records.findings import Findings
 from batchclf.core.text import (
     NOTHING,
     class_name,
     count,
+    counted,
     decimal,
     percent,
     percent_interval,
@@ -16,7 +17,6 @@ from batchclf.core.text import (
     points_interval,
     signed,
 )
-from batchclf.core.words import counted
 from batchclf.report.sections.duplicates import CopiesView, copies_view
 from batchclf.report.sections.earlier_runs import NightsView, nights_view
 from batchclf.report.sections.learning import LearningView, learning_of

@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from batchclf.core.gate.gate import LAST_GOOD
+from batchclf.core.gate.rules import LAST_GOOD
 from batchclf.core.records.run import GateResult, Outcome
-from batchclf.core.text import class_name, count, visible
-from batchclf.core.words import counted
+from batchclf.core.text import class_name, count, counted, visible
 
 SHOWN_RESULTS = 200
 """So many rules and alarms are listed of those that did not pass, and of those that did."""

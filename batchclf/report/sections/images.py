@@ -5,9 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from batchclf.core.metrics.evaluation import Evaluation
-from batchclf.core.text import count, percent, visible
+from batchclf.core.text import count, counted, percent, visible
 from batchclf.core.types import Prediction, SkippedImage
-from batchclf.core.words import counted
 from batchclf.report.parts.bar import Bar, bar
 from batchclf.report.parts.pictures import Picture, Pictures
 

@@ -6,9 +6,8 @@ from math import isfinite
 
 import numpy as np
 
-from batchclf.core.text import NOTHING, count, decimal, listed, percent
+from batchclf.core.text import NOTHING, count, counted, decimal, listed, percent
 from batchclf.core.training_record import Held, TrainingRecord
-from batchclf.core.words import counted
 
 _MIRRORED = (
     " All points are without mirror images; the model averages its logits for each image and its mirror image, and is "

@@ -6,8 +6,7 @@ from batchclf.core.metrics.evaluation import Evaluation, LabelledMetrics
 from batchclf.core.metrics.gap import Gap
 from batchclf.core.metrics.overall import Metric
 from batchclf.core.records.findings import Findings
-from batchclf.core.text import NOTHING, count, decimal, percent, percent_interval, points, points_interval
-from batchclf.core.words import counted
+from batchclf.core.text import NOTHING, count, counted, decimal, percent, percent_interval, points, points_interval
 from batchclf.report.parts.bar import Bar, bar
 from batchclf.report.parts.metric_words import LOSSES, metric_interval, metric_value, metric_words
 from batchclf.report.parts.subset_words import measured, target_name

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from batchclf.core.metrics.intervals import Estimate
+from batchclf.core.estimate import Estimate
 from batchclf.core.records.regularisation import MeasuredVariant, compare_variants
 from batchclf.core.text import (
     NOTHING,

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from batchclf.core.metrics.evaluation import Evaluation, LabelledMetrics
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.run import RunRecord, TargetRecord
-from batchclf.core.text import NOTHING, class_name, count, percent, percent_interval, visible
-from batchclf.core.words import counted
+from batchclf.core.text import NOTHING, class_name, count, counted, percent, percent_interval, visible
 from batchclf.report.parts.pictures import Pictures
 from batchclf.report.parts.subset_words import target_name, target_place
 from batchclf.report.sections.images import PredictedRow, Shot, predicted_rows, shots

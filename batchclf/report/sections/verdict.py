@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from batchclf.core.compare.comparison import Comparison
-from batchclf.core.gate.gate import RunState, run_state
+from batchclf.core.compare.result import Comparison
+from batchclf.core.gate.rules import RunState, run_state
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import GateResult, RunRecord
-from batchclf.core.text import age, count, duration, moment, percent, percent_interval, points, visible
-from batchclf.core.words import counted
+from batchclf.core.text import age, count, counted, duration, moment, percent, percent_interval, points, visible
 from batchclf.report.parts.subset_words import measured, partial_words, target_names
 from batchclf.report.sections.gate import GateLine, gate_line, held_words, in_order, rules_and_alarms
 

@@ -1,1 +1,1 @@
-"""Csv files: to be said in a line."""
+"""CSV files: cells, vectors of numbers as text, reading in pieces, appending."""

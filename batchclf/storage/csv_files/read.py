@@ -7,6 +7,9 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from batchclf.errors import PredictionsError
 
 ROWS_PER_PIECE = 5_000
@@ -15,6 +18,8 @@ CELLS_PER_PIECE = 200_000
 
 Cells = dict[str, list[str]]
 """Some rows of a CSV: column → its cells as they stand in the file."""
+
+_BLOCK = 2**20
 
 
 def read_cells(path: Path, header: Sequence[str], columns: Sequence[str]) -> Iterator[Cells]:
@@ -122,3 +127,56 @@ def _damage(path: Path, error: Exception) -> str:
         except csv.Error as damage:
             return f"the row that begins in line {begin}: {damage}"
     return str(error)
+
+
+def read_rows(
+    path: Path, header: Sequence[str], columns: Sequence[str], rows: NDArray[np.int64]
+) -> Iterator[tuple[int, list[str]]]:
+    """Give the number (from 0, after the header) and the cells of `columns` of each of `rows`, which ascend.
+
+    The CSV starts with `header`; it has no blank lines. Raises PredictionsError where it is damaged or too short.
+    """
+    given = 0
+    for number, cells in _some_rows(path, header, columns, rows):
+        given += 1
+        yield number, cells
+    if given < len(rows):
+        raise PredictionsError(f"{path} lacks the row {int(rows[given]):,}", hint="score again")
+
+
+def _some_rows(
+    path: Path, header: Sequence[str], columns: Sequence[str], rows: NDArray[np.int64]
+) -> Iterator[tuple[int, list[str]]]:
+    places = [header.index(name) for name in columns]
+    first = given = 0
+    rest = b""
+    try:
+        with path.open("rb") as handle:
+            handle.readline()
+            while given < len(rows) and (block := handle.read(_BLOCK)):
+                lines, end, rest = (rest + block).rpartition(b"\n")
+                lines += end
+                if b'"' in lines:
+                    yield from _parsed_rows(path, header, columns, rows[given:])
+                    return
+                ends = np.flatnonzero(np.frombuffer(lines, np.uint8) == ord("\n"))
+                stop = int(np.searchsorted(rows, first + len(ends)))
+                begins = np.append(0, ends + 1)
+                for row in rows[given:stop].tolist():
+                    cells = lines[begins[row - first] : ends[row - first]].decode().rstrip("\r").split(",")
+                    yield row, [cells[place] for place in places]
+                first, given = first + len(ends), stop
+    except (OSError, UnicodeDecodeError, IndexError) as error:
+        raise PredictionsError(f"{path} is damaged: {error}", hint="score again") from error
+
+
+def _parsed_rows(
+    path: Path, header: Sequence[str], columns: Sequence[str], rows: NDArray[np.int64]
+) -> Iterator[tuple[int, list[str]]]:
+    first = given = 0
+    for cells in read_cells(path, header, columns):
+        count = len(cells[columns[0]])
+        stop = int(np.searchsorted(rows, first + count))
+        for row in rows[given:stop].tolist():
+            yield row, [cells[name][row - first] for name in columns]
+        first, given = first + count, stop

@@ -1,21 +1,25 @@
 """Probabilities as text, a whole array at a time: Python's own formatting takes longer than scoring a small image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.storage.csv_files.padded_text import PAD, Text
-
 WIDTH = 20
 _Integers = NDArray[np.int64]
-
 _LOWEST = -45  # float32 goes down to 1.4e-45
 _POWERS = np.array([float(f"1e{exponent}") for exponent in range(_LOWEST, 1)])
 _SCALES = np.array([float(f"1e{exponent}") for exponent in range(9 - _LOWEST)])
 # Up to 10**12 a float32 times the power has at most 53 bits, so that the product is exact.
 _EXACT_SCALE = 12
+# A text is put together of words: up to the first digit, the next two or four digits, the last four, the exponent.
+_PARTS = np.dtype([("start", "u8"), ("middle", "u4"), ("last", "u4"), ("exponent", "u4")])
+_STARTS = ["0.{}", "0.0{}", "0.00{}", "0.000{}", "{}.", "{}"]
+_WITH_POINT, _ALONE = 4, 5
+PAD = 0xFF
+Text = NDArray[np.uint8]
+"""Texts of UTF-8: (..., width) uint8. PAD, which no UTF-8 holds, fills the rest and may also stand in between."""
 
 
 def seven_digits(values: NDArray[np.float32]) -> Text:
@@ -95,11 +99,8 @@ def _table(texts: list[str], width: int) -> NDArray[Any]:
     return np.frombuffer(b"".join(_padded(text, width) for text in texts), f"u{width}")
 
 
-# A text is put together of words: up to the first digit, the next two or four digits, the last four, the exponent.
-_PARTS = np.dtype([("start", "u8"), ("middle", "u4"), ("last", "u4"), ("exponent", "u4")])
-_STARTS = ["0.{}", "0.0{}", "0.00{}", "0.000{}", "{}.", "{}"]
-_WITH_POINT, _ALONE = 4, 5
 _START_WORDS = _table([start.format(digit) for start in _STARTS for digit in range(10)], 8)
+
 _EXPONENT_WORDS = _table([f"e-{size:02d}" if size > 4 else "" for size in range(1 - _LOWEST)], 4)
 
 
@@ -125,3 +126,31 @@ def _spell(digits: _Integers, exponents: _Integers, places: int) -> Text:
     out["last"] = _WORDS[4].take(lower + 10_000)
     out["exponent"] = _EXPONENT_WORDS.take(-exponents)
     return out.view(np.uint8).reshape(-1, WIDTH)
+
+
+def text_column(cells: Sequence[bytes]) -> Text:
+    """Make a column, (n, width), of n >= 1 texts."""
+    lengths = np.fromiter(map(len, cells), np.int64, len(cells))
+    out = np.full((len(cells), int(lengths.max())), PAD, np.uint8)
+    out[np.arange(out.shape[1]) < lengths[:, None]] = np.frombuffer(b"".join(cells), np.uint8)
+    return out
+
+
+def named_columns(names: Text, values: Text) -> Text:
+    """Put the k texts `names`, (k, w), before the k `values` of each row, (n, k, v): one column, (n, k * (w + v))."""
+    rows, count, width = values.shape
+    out = np.empty((rows, count, names.shape[1] + width), np.uint8)
+    out[:, :, : names.shape[1]] = names
+    out[:, :, names.shape[1] :] = values
+    return out.reshape(rows, -1)
+
+
+def text_lines(rows: int, columns: Sequence[Text | bytes]) -> bytearray:
+    """Join columns, (n, width) each, or one text for all rows, from left to right and the rows after each other."""
+    parts = [np.frombuffer(each, np.uint8) if isinstance(each, bytes) else each for each in columns if len(each)]
+    buffer = bytearray(rows * sum(part.shape[-1] for part in parts))
+    out, at = np.frombuffer(buffer, np.uint8).reshape(rows, -1), 0
+    for part in parts:
+        out[:, at : at + part.shape[-1]] = part
+        at += part.shape[-1]
+    return buffer.translate(None, bytes([PAD]))

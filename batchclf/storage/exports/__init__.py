@@ -1,1 +1,1 @@
-"""Exports: to be said in a line."""
+"""Files for other programs: JUnit XML, Prometheus."""

@@ -1,1 +1,1 @@
-"""History: to be said in a line."""
+"""history.sqlite: its schema, its rows, opening and migrating it."""

@@ -7,7 +7,7 @@ from dataclasses import astuple, fields
 from itertools import groupby
 from typing import Any
 
-from batchclf.core.metrics.intervals import Estimate, Interval
+from batchclf.core.estimate import Estimate, Interval
 from batchclf.core.records.history import ClassValues, FailedRun, FileDigest, MetricValue, RunDetails, RunSummary
 from batchclf.core.records.run import GateResult, TargetRecord
 from batchclf.storage.csv_files.cells import utf8_text

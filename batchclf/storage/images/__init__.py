@@ -1,1 +1,1 @@
-"""Images: to be said in a line."""
+"""images.csv and duplicates.csv."""

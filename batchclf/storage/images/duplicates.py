@@ -9,8 +9,8 @@ import numpy as np
 from batchclf.core.images.duplicates import EXACT, NEAR, UNCONFIRMED, CopyRows
 from batchclf.errors import BatchclfError, RunError
 from batchclf.storage.csv_files.cells import csv_cells, plain_text
-from batchclf.storage.csv_files.padded_text import text_column, text_lines
 from batchclf.storage.csv_files.read import read_cells
+from batchclf.storage.csv_files.vector_text import text_column, text_lines
 
 DUPLICATES_FILE = "duplicates.csv"
 COLUMNS = [

@@ -1,1 +1,1 @@
-"""Predictions: to be said in a line."""
+"""Predictions in every format: columns, writing, reading, pairs of runs."""

@@ -8,8 +8,7 @@ import numpy as np
 
 from batchclf.core.compare.pair_tally import Answers, find_flips
 from batchclf.storage.csv_files.cells import csv_cells
-from batchclf.storage.csv_files.padded_text import text_column, text_lines
-from batchclf.storage.csv_files.vector_text import seven_digits
+from batchclf.storage.csv_files.vector_text import seven_digits, text_column, text_lines
 
 FLIPS_FILE = "flips.csv"
 COLUMNS = [

@@ -14,7 +14,7 @@ from batchclf.core.compare.pair_tally import Answers
 from batchclf.errors import RunError
 from batchclf.storage.csv_files.cells import plain_text
 from batchclf.storage.csv_files.read import read_cells
-from batchclf.storage.images.image_digests import read_image_digests
+from batchclf.storage.images.facts import read_image_digests
 from batchclf.storage.predictions.columns import PROBABILITY
 from batchclf.storage.predictions.read import class_indices, read_header, shares
 

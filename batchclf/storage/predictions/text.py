@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.storage.csv_files.cells import csv_cells
-from batchclf.storage.csv_files.padded_text import Text, named_columns, text_column, text_lines
-from batchclf.storage.csv_files.vector_text import seven_digits, shortest
+from batchclf.storage.csv_files.vector_text import Text, named_columns, seven_digits, shortest, text_column, text_lines
 from batchclf.storage.predictions.columns import PredictionColumns, PredictionLayout
 
 

@@ -1,1 +1,1 @@
-"""Run: to be said in a line."""
+"""The run directory and its files, the job's lock, the journal, published runs."""

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from batchclf import atomic
+from batchclf.core.estimate import Estimate
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.metrics.gap import Gap
-from batchclf.core.metrics.intervals import Estimate
 from batchclf.core.metrics.overall import Metric
 from batchclf.core.metrics.ranking import ClassRanking
 from batchclf.core.metrics.temperature import WithoutTemperature

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from batchclf.core.metrics.intervals import Estimate, Interval
+from batchclf.core.estimate import Estimate, Interval
 from batchclf.core.records.history import FailedRun, RunSummary
 from batchclf.core.records.run import RUN_FORMAT, GateResult, Status, main_of
 from batchclf.errors import RunError

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from batchclf.storage.images.duplicates import DUPLICATES_FILE
-from batchclf.storage.images.image_facts import IMAGES_FILE
+from batchclf.storage.images.facts import IMAGES_FILE
 from batchclf.storage.predictions.data_dictionary import describe_column
 from batchclf.storage.predictions.flips import FLIPS_FILE
 from batchclf.storage.predictions.write import CSV_FILE

@@ -1,1 +1,1 @@
-"""Finetune: to be said in a line."""
+"""Fine-tuning: the base, its features, and the network on top of them."""

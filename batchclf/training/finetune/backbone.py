@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from batchclf.errors import ModelError
-from batchclf.models.onnx_graph import graph as onnx_graph
+from batchclf.models.onnx_graph import read as onnx_graph
 from batchclf.models.sources.keras import keras_model
 
 _PASSED = ("Softmax", "Activation", "Dropout", "Flatten", "Reshape")

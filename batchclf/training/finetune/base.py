@@ -9,8 +9,8 @@ from batchclf.errors import ModelError, UsageError
 from batchclf.models.bundle import file_digest, is_bundle, load_bundle
 from batchclf.models.preprocessing import ChannelOrder, Preprocessing, Scale
 from batchclf.models.sources.infer_preprocessing import ImportOptions, settle_input, settle_scale
+from batchclf.models.sources.interface import H5_SUFFIXES
 from batchclf.models.sources.keras import keras_model, read_keras
-from batchclf.models.sources.open import H5_SUFFIXES
 from batchclf.training.finetune.applications import application_steps, check_application, load_application
 from batchclf.training.finetune.backbone import Features, find_features, first_range, rebuild
 

@@ -1,1 +1,1 @@
-"""Recipes: to be said in a line."""
+"""Recipes by name: the built-in ones and custom ones."""

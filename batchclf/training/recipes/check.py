@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from batchclf.errors import ModelError
-from batchclf.models.onnx_graph.graph import last_operation
+from batchclf.models.onnx_graph.read import last_operation
 from batchclf.models.sources.keras import keras_model
-from batchclf.training.recipes.custom import is_own
-from batchclf.training.recipes.user_code import told
+from batchclf.training.recipes.user_code import is_own, told
 
 _ENDS = {"softmax": "Softmax", "sigmoid": "Sigmoid"}
 """Activations that make probabilities of logits, with the operations of ONNX."""

@@ -3,7 +3,6 @@
 import functools
 import importlib
 import inspect
-import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,15 +16,9 @@ from batchclf.errors import BatchclfError, ModelError, UsageError
 from batchclf.models.runtime.memory_errors import is_out_of_memory
 from batchclf.training.recipes import builtin as recipes
 from batchclf.training.recipes.builtin import Optimizer, Recipe
-from batchclf.training.recipes.user_code import importable, told
+from batchclf.training.recipes.user_code import importable, is_own, told
 
-_OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _EXAMPLE = "nets:small for the function small of nets.py"
-
-
-def is_own(name: str) -> bool:
-    """Whether a recipe's name is one of the user's own, `module:function`, rather than one of batchclf's."""
-    return name not in recipes.RECIPES and _OWN.fullmatch(name) is not None
 
 
 def check_name(name: str) -> None:

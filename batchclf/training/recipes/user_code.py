@@ -9,10 +9,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from batchclf.training.recipes import builtin as recipes
+
 _LONGEST = 300  # characters of a message; Keras lists all arguments of a layer that fails
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _LIBRARIES = {"keras", "tensorflow"}
 _OURS = Path(__file__).resolve().parents[2]
+_OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 @contextmanager
@@ -56,3 +59,8 @@ def _place(error: BaseException) -> str:
     # mistake in it.
     found = own[-1:] or [each for each in frames[:1] if not _LIBRARIES.intersection(Path(each.filename).parts)]
     return f"{found[0].filename}, line {found[0].lineno}" if found else ""
+
+
+def is_own(name: str) -> bool:
+    """Whether a recipe's name is one of the user's own, `module:function`, rather than one of batchclf's."""
+    return name not in recipes.RECIPES and _OWN.fullmatch(name) is not None

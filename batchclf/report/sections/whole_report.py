@@ -6,9 +6,8 @@ from datetime import datetime
 
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.records.findings import Findings
-from batchclf.core.text import moment, percent, visible
+from batchclf.core.text import counted, moment, percent, visible
 from batchclf.core.types import SkippedImage
-from batchclf.core.words import counted
 from batchclf.report.parts.pictures import Picture, album, pictures_in
 from batchclf.report.parts.subset_words import measured, target_names, target_place
 from batchclf.report.sections.calibration import CalibrationView, calibration_view

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from batchclf.core.metrics.intervals import Estimate, Interval
+from batchclf.core.estimate import Estimate, Interval
 
 SHOWN_FLIPS = 24
 CHANCE = 0.05

@@ -1,13 +1,12 @@
 """Hold tonight's run against its gate: gathers the values, and the runs and files that it is held against."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from batchclf.core.compare.comparison import Comparison
+from batchclf.core.compare.result import Comparison
 from batchclf.core.gate.evidence import Change, Measure, Pairs, Share, measure_change, share_change
-from batchclf.core.gate.gate import LAST_GOOD, Gate, Rule
 from batchclf.core.gate.judge import (
     Holding,
     hold_change,
@@ -17,16 +16,14 @@ from batchclf.core.gate.judge import (
     missing,
     rule_name,
 )
+from batchclf.core.gate.rules import LAST_GOOD, Gate, Rule
 from batchclf.core.metrics.catalog import EACH_CLASS, METRICS, find_metric
-from batchclf.core.metrics.evaluation import Evaluation
-from batchclf.core.metrics.gap import Gap
-from batchclf.core.records.history import RunSummary
-from batchclf.core.records.run import GateResult, RunRecord, main_of
-from batchclf.core.words import first_of
+from batchclf.core.records.run import GateResult, main_of
+from batchclf.core.text import first_of
 from batchclf.errors import BatchclfError, RunError
 from batchclf.jobs.evaluate.compare import compare_runs
-from batchclf.jobs.evaluate.image_checks import ImageFindings
 from batchclf.jobs.gate.alarms import raise_alarms
+from batchclf.jobs.gate.current_run import CurrentRun
 from batchclf.jobs.gate.measured import (
     NotThereError,
     Reading,
@@ -42,27 +39,7 @@ from batchclf.jobs.gate.measured import (
 NAMES_IN_SENTENCE = 3
 
 
-@dataclass(frozen=True, eq=False)
-class Tonight:
-    """The run that comes to its end, as gate and alarms see it.
-
-    `folder` is where its files lie now, `beside` the job's folder with the earlier runs. `history` are those that it
-    can be held against, oldest first; `baselines` run ids of the job or paths by name. `flips` are comparisons with the
-    last run that have been made already, a target each.
-    """
-
-    folder: Path
-    beside: Path
-    record: RunRecord
-    evaluations: Sequence[Evaluation]
-    gap: Gap | None
-    images: ImageFindings
-    history: tuple[RunSummary, ...]
-    baselines: Mapping[str, str | Path]
-    flips: tuple[Comparison, ...] = ()
-
-
-def hold_gate(gate: Gate, tonight: Tonight) -> list[GateResult]:
+def hold_gate(gate: Gate, tonight: CurrentRun) -> list[GateResult]:
     """Hold a run against all rules of its gate, the short forms first, and raise the alarms.
 
     It never raises for what is missing: such a rule fails, or says that no earlier run can be there yet.
@@ -102,7 +79,7 @@ class _Reference:
 class _Held:
     """Holds rules one by one; reads each reference, and compares with it, once."""
 
-    tonight: Tonight
+    tonight: CurrentRun
     _now: Reading = field(init=False)
     _main: str = field(init=False)
     _read: dict[Path, Reading | BatchclfError] = field(default_factory=dict)

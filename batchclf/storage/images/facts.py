@@ -15,17 +15,20 @@ from batchclf.core.types import ImageRef
 from batchclf.errors import BatchclfError, RunError
 from batchclf.storage.csv_files.append_file import ROWS, AppendFile, Positions
 from batchclf.storage.csv_files.cells import csv_cells
-from batchclf.storage.csv_files.padded_text import Text, text_column, text_lines
 from batchclf.storage.csv_files.read import read_cells
+from batchclf.storage.csv_files.vector_text import Text, text_column, text_lines
 
 IMAGES_FILE = "images.csv"
 COLUMNS = ["path", "split", "width", "height", "mode", "brightness", "contrast", "dhash", "digest"]
 _HEADER = ",".join(COLUMNS).encode() + b"\r\n"
 _BLOCK = 2**19
-
 # A number of 0 to 255.99 is written from two tables: what stands up to the point, and two digits behind it.
 _WHOLE = text_column([f"{number}.".encode() for number in range(256)])
 _HUNDREDTHS = text_column([f"{number:02d}".encode() for number in range(100)])
+_DIGEST_BLOCK = 2**20
+_DIGEST_DIGITS = 32
+_LINE_END = _DIGEST_DIGITS + 2  # what a line ends with: a comma, the digits and a carriage return
+Digests = NDArray[np.uint64]
 
 
 class ImageFactsWriter:
@@ -219,3 +222,65 @@ def _two_decimals(values: NDArray[np.float32]) -> Text:
 
 def _hex(content: bytes, rows: int) -> Text:
     return np.frombuffer(content.hex().encode(), np.uint8).reshape(rows, -1)
+
+
+def read_image_digests(path: Path) -> Iterator[Digests]:
+    """Read the digests' first 64 bits in pieces, (n,) uint64 each, in the file's order.
+
+    Raises RunError where the file is damaged.
+    """
+    done = 0
+    for digests in _plain_digests(path):
+        if digests is None:
+            yield from _digests_after(path, done)
+            return
+        done += len(digests)
+        yield digests
+
+
+def _plain_digests(path: Path) -> Iterator[Digests | None]:
+    """Read as long as no line has quotes or is otherwise not as most are; then None."""
+    try:
+        with path.open("rb") as handle:
+            if handle.readline() != _HEADER:
+                yield None
+                return
+            rest = b""
+            while block := handle.read(_DIGEST_BLOCK):
+                lines, end, rest = (rest + block).rpartition(b"\n")
+                if end:
+                    yield (digests := _digests_of_lines(lines + end))
+                    if digests is None:
+                        return
+        if rest:
+            yield None
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}", hint="score again") from error
+
+
+def _digests_of_lines(lines: bytes) -> Digests | None:
+    text = np.frombuffer(lines, np.uint8)
+    ends = np.flatnonzero(text == ord("\n"))
+    commas = ends - _LINE_END
+    if b'"' in lines or (np.diff(ends, prepend=-1) <= _LINE_END).any():
+        return None
+    if (text[commas] != ord(",")).any() or (text[ends - 1] != ord("\r")).any():
+        return None
+    digits = text[commas[:, None] + np.arange(1, _DIGEST_DIGITS // 2 + 1)].tobytes()
+    try:
+        content = bytes.fromhex(digits.decode())
+    except ValueError:
+        return None
+    # `fromhex` passes over spaces.
+    return np.frombuffer(content, ">u8").astype(np.uint64) if 2 * len(content) == len(digits) else None
+
+
+def _digests_after(path: Path, done: int) -> Iterator[Digests]:
+    """Read what is not plain with all else of its rows, which also tells what is damaged; `done` rows are known."""
+    for rows in read_image_rows(path):
+        if len(rows.digest) != len(rows):
+            raise RunError(f"{path} is damaged: a digest has not 32 digits", hint="score again")
+        new = rows.digest[done:]
+        done -= min(done, len(rows))
+        if len(new):
+            yield new

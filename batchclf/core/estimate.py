@@ -1,0 +1,20 @@
+"""A measured value with its interval."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A 95% interval."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A measured value with its 95% interval; `n` is the number of images it rests on."""
+
+    value: float
+    interval: Interval
+    n: int

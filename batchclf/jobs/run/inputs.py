@@ -1,0 +1,41 @@
+"""What the end of a run is given: what is known of the run, and where it is published."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from batchclf.core.gate.rules import Gate
+from batchclf.core.records.run import DatasetRecord
+from batchclf.jobs.config.settings import ScoreSettings
+from batchclf.jobs.report.write import Format
+from batchclf.models.bundle import Bundle
+
+
+@dataclass(frozen=True, eq=False)
+class RunHead:
+    """What is known of a run before it is evaluated."""
+
+    run_id: str
+    job: str | None
+    command: list[str]
+    bundle: Bundle
+    trained: bool
+    settings: ScoreSettings
+    dataset: DatasetRecord | None
+    night: str = ""
+    main_target: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Publication:
+    """Where a run goes and what it is held against.
+
+    `beside` is the folder that it will be published in, where its earlier runs are. `baselines` are run ids or paths by
+    name.
+    """
+
+    beside: Path
+    gate: Gate = field(default_factory=Gate)
+    baselines: Mapping[str, str | Path] = field(default_factory=dict)
+    formats: tuple[Format, ...] = ("html",)
+    templates: Path | None = None
