@@ -7,6 +7,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = tuple(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))
 DOCUMENTS = (
     *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGES.md", "jobs/README.md", "benchmarks/README.md"),
+    "docs/decisions/README.md",
     *PAGES,
 )
 """Every document of the repository, relative to its root."""
