@@ -1,4 +1,4 @@
-"""The decisions: their form, their index, and what they and comments of the source refer to."""
+"""The decisions and ARCHITECTURE: their form, their index, and what they and comments of the source refer to."""
 
 import re
 from datetime import date
@@ -18,6 +18,27 @@ def head(name):
     found = re.match(r"# (\d{3})\. (\S.*)\n\nDate: (\S+)\nStatus: (.+)\n\n", read(f"docs/decisions/{name}"))
     assert found, f"{name} does not begin with a title, a date and a status"
     return found.groups()
+
+
+def test_architecture_stays_short():
+    assert len((ROOT / "ARCHITECTURE.md").read_bytes()) <= 10_000
+
+
+def test_every_path_that_architecture_names_is_there():
+    text = prose(read("ARCHITECTURE.md"))
+    files = re.findall(r"\bbatchclf/[\w/]+\.py\b", text)
+    folders = re.findall(r"`([\w/.]+/)`", text)
+    assert len(files) > 10
+    assert len(folders) > 30
+    missing = [name for name in files if not (ROOT / name).is_file()]
+    missing += [name for name in folders if not (ROOT / "batchclf" / name).is_dir() and not (ROOT / name).is_dir()]
+    assert missing == []
+
+
+def test_architecture_names_every_room():
+    package = ROOT / "batchclf"
+    rooms = {f"{path.parent.relative_to(package).as_posix()}/" for path in package.rglob("__init__.py")} - {"./"}
+    assert rooms - set(re.findall(r"^ *- `([\w/]+/)`: \S", read("ARCHITECTURE.md"), re.MULTILINE)) == set()
 
 
 def test_decisions_are_numbered_without_gaps():

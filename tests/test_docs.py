@@ -456,12 +456,6 @@ def test_recipes_of_ones_own_in_the_page_on_models(tmp_path):
         assert build_checked(recipe, (28, 28, 1), 10, "nets_of_the_docs:small").output_shape == (None, 10)
 
 
-def test_architecture_names_every_file():
-    listed = re.findall(r"^\| `([\w/]+\.py)` \|", (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"), re.MULTILINE)
-    package = ROOT / "batchclf"
-    assert sorted(listed) == sorted(path.relative_to(package).as_posix() for path in package.rglob("*.py"))
-
-
 def test_pictures_are_small():
     pictures = sorted((ROOT / "docs").glob("*.png"))
     assert pictures
