@@ -37,6 +37,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     """
     importing = frame is not None and frame.f_code.co_filename.startswith("<frozen importlib")
     if importing and hasattr(signal, "setitimer"):
+        # Raised inside an import it could leave the import lock locked for ever (decision 052)
         signal.setitimer(signal.ITIMER_REAL, _RETRY_SECONDS)
         return
     raise KeyboardInterrupt

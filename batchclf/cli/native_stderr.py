@@ -40,6 +40,7 @@ def diverted_native_stderr() -> Iterator[None]:
     except (OSError, io.UnsupportedOperation):
         replaced = False
     with _chatter_file() as chatter:
+        # No setting keeps these libraries quiet, and cron must mail nothing after a good run (decision 017)
         os.dup2(chatter.fileno(), 2)
         if replaced:
             sys.stderr = os.fdopen(kept, "w", encoding=python_stderr.encoding, errors="backslashreplace", closefd=False)

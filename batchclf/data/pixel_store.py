@@ -118,7 +118,7 @@ class _OnDisk:
         if not self._count:
             return np.empty((0, *self._shape), np.uint8)
         try:
-            # The map keeps the file's content after it is closed.
+            # The map keeps the file's content after it is closed (decision 120)
             return np.memmap(self._file, np.uint8, "r", shape=(self._count, *self._shape))
         except OSError as error:
             raise self._failed(error) from error

@@ -38,6 +38,7 @@ def _nearer(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.ui
     rows, columns = pixels.shape[:2]
     if rows % height == 0 and columns % width == 0:
         return pixels
+    # Linear to a multiple of the size, then halved: averages of 2x2 are six times as fast as areas (decision 047)
     pixels = _resized(pixels, _start(rows, height), _start(columns, width), cv2.INTER_LINEAR)
     return _halved(pixels, height, width)
 
@@ -73,6 +74,7 @@ def reduction(size: tuple[int, int], input_shape: tuple[int, int, int]) -> int:
     At least twice the input is left in both directions, whichever way up EXIF turns the image, and both sides
     divide without a rest, so that the reduced pixels cover just what the whole ones do.
     """
+    # Twice the input, as in Pillow's reducing_gap=2; less would be four times as far from exact (decision 048)
     needed = 2 * max(input_shape[:2])
     for scale in (8, 4, 2):
         if min(size) >= scale * needed and size[0] % scale == 0 and size[1] % scale == 0:

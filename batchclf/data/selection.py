@@ -81,6 +81,7 @@ def _without_ignored(found: Iterator[Found], ignored: Matches) -> Iterator[Found
 
 def _only(found: Iterator[Found], wanted: Matches, reason: str) -> Iterator[Found]:
     for item in found:
+        # Excluded, not left out: found = scored + skipped + excluded (decision 026)
         yield ExcludedFile(item.path, reason) if isinstance(item, ImageRef) and not wanted(item.path) else item
 
 
@@ -91,6 +92,7 @@ def _sampled(found: Iterator[Found], again: Callable[[], Iterator[Found]], size:
         return _hash(path, b"sample", str(seed).encode())
 
     images = (item for item in again() if isinstance(item, ImageRef))
+    # By hashes, not by a shuffled list: the same on every machine, whatever other files there are (decision 027)
     chosen = frozenset(heapq.nsmallest(size, (number(image.path) for image in images)))
     yield from _only(found, lambda path: number(path) in chosen, "not in the sample")
 

@@ -122,6 +122,7 @@ class ScoreCache:
             raise sqlite3.DatabaseError(f"it has format {version}, this batchclf writes {FORMAT}")
         # A cache may lose its newest rows to a power cut; waiting for the disk after each batch would cost more.
         connection.execute("PRAGMA synchronous = OFF")
+        # Not WAL, which is not safe on network file systems (decision 036)
         connection.execute("PRAGMA journal_mode = TRUNCATE")
         connection.execute(
             "CREATE TABLE IF NOT EXISTS scores (digest BLOB PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID"

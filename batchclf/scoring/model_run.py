@@ -44,6 +44,7 @@ class ModelRun:
             some = images[done : done + self.batch_size]
             try:
                 parts.append(self._runtime.probabilities(some))
+            # Runtimes turn every lack of memory into this; a smaller batch may fit (decision 044)
             except MemoryError as error:
                 if len(some) == 1:
                     raise ModelError(

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+# Threads take turns in Python; below this number the start of processes is not worth it (decision 033)
 PROCESSES_FROM = 4096
 """Files from which on processes are worth their start (0.2 s each): below, threads are as quick."""
 
@@ -87,6 +88,7 @@ class WorkerProcesses:
         path = [str(Path(__file__).parents[2]), *sys.path]
         # And with its encoding of file names.
         options = ["-S", "-E", "-X", f"utf8={sys.flags.utf8_mode}"]
+        # Not multiprocessing, whose workers outlive a killed parent and run the main module again (decision 034)
         command = [sys.executable, *options, "-c", f"import sys; sys.path[:] = {path!r}; {_MAIN}"]
         # numpy's threads would only get into the way of the other processes.
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
@@ -95,7 +97,7 @@ class WorkerProcesses:
                 raise RuntimeError("the run is ending")
             if self._refused:
                 raise OSError("not as many could be started as there are workers")
-            # In a session of its own: signals to the run's process group are for the run to handle.
+            # In a session of its own: signals to the run's process group are for the run to handle (decision 052)
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=environment
             )

@@ -220,7 +220,7 @@ def _block_digest(block: list[Found], of_images: list[bytes]) -> bytes:
             paths.append(item.path if isinstance(item, ExcludedFile) else item.ref.path)
             kinds.append(1 if excluded else 2)
             contents.append(reason_digest(item.reason))
-    # No path holds a NUL.
+    # No path holds a NUL (decision 035)
     whole = hashlib.blake2b(os.fsencode("\0".join(paths)), digest_size=16)
     whole.update(b"\0\0" + kinds + b"".join(contents))
     return whole.digest()

@@ -92,6 +92,7 @@ def main() -> None:
             _answer(answers, answer)
     except (EOFError, BrokenPipeError, pickle.UnpicklingError):
         # The parent has ended, maybe in the midst of a message; what is left in `answers` has nobody to go to.
+        # (decision 034)
         os._exit(0)
 
 

@@ -78,6 +78,7 @@ def augment(images: Any, augmentation: Augmentation, seed: int, step: Any, membe
             ) -> Any:
                 """Draw (n,) float32 numbers from [low, high); `of` tells apart draws of the same kind."""
                 these = seeds + tf.constant([of * _OTHER_DRAW, 0], tf.int64)
+                # Stateless: the numbers follow from seed, step and place, so there is no state to keep (decision 119)
                 return tf.random.stateless_uniform((count,), these, low, high)
 
             images = _CHANGES[kind](images, draw, tf.shape(images)[0])

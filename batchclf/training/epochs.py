@@ -119,12 +119,14 @@ class _Fit:
         planned = phase.end - first + 1
         optimizer = make_optimizer(plan, phase.learning_rate, planned * steps_an_epoch)
         enough = planned * (len(self._train) // plan.batch_size) >= XLA_STEPS
+        # Compiling pays only for long trainings without convolutions or dropout (decision 113) (decision 122)
         xla = plan.xla and enough and not _draws(self._model)
         steps = Steps(self._members, optimizer, self._train, plan, self._weights, xla=xla, say=self._watch.say)
         if self._state:
             self._restore(self._state, optimizer)
             steps.sums.assign(course.loss, course.right)
             self._state = []
+        # Not by Keras, whose seeded shuffling repeats the same batches every epoch (decision 025)
         orders = np.random.default_rng(plan.seed)
         for _ in range(course.epoch):
             orders.permutation(len(self._train))

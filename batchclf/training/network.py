@@ -46,6 +46,7 @@ def build_network(
     import tensorflow as tf
 
     keras.utils.set_random_seed(plan.seed)
+    # For the whole process, so that an interrupted training comes to the same weights (decision 119)
     tf.config.experimental.enable_op_determinism()
     if base is not None:
         model, backbone = build_on(base, input_shape, classes, dropout=plan.dropout)

@@ -112,6 +112,7 @@ class Steps:
         if done >= self._whole:
             self._call(self._last, order[done:], self._rest)
             return len(order)
+        # About a quarter of a second a call, so that Python sees signals and a loss that is not finite (decision 112)
         steps = min(self._a_call, self._most)
         end = min(done + steps * self._plan.batch_size, self._whole)
         began = time.perf_counter()
@@ -155,6 +156,7 @@ class Steps:
                 self._step(batch, tf.slice(labels, [at], [size]))
                 return (at + size,)
 
+            # Many steps in one call: Keras' fit spends 1.4 to 2.1 ms on a step of 0.2 ms (decision 112)
             tf.while_loop(lambda at: at < end, step, (tf.constant(0),), parallel_iterations=1)
 
         function = tf.function(loop, jit_compile=jit_compile, autograph=False)

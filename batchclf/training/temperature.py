@@ -42,6 +42,7 @@ def _least(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
     The log loss is convex in 1 / temperature, so its slope there, the mean logit by the probabilities minus the mean
     logit of the true classes, falls as the temperature rises, and has one zero at most.
     """
+    # Only in training: scoring needs no scipy (decision 114)
     from scipy.optimize import brentq
 
     true = float(logits[np.arange(len(logits)), labels].mean())

@@ -19,6 +19,7 @@ def mcnemar_exact(first_only: int, second_only: int) -> float:
     flips, fewer = first_only + second_only, min(first_only, second_only)
     if first_only == second_only:
         return 1.0
+    # A short sum, so that a run need not import scipy (decision 077)
     return min(1.0, 2 * binomial_tail(fewer, flips, 0.5))
 
 

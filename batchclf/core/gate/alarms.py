@@ -143,6 +143,7 @@ def one_class(
     value, earlier = most / total, then / of_before
     facts = f"{value:.1%} of the answers for {tonight.name} are '{name}' ({most:,} of {total:,})"
     facts += f", {earlier:.1%} {before.when}"
+    # Large and beyond chance: a folder may rightly hold one class only (decision 102)
     clearly = others_before > 0 and others <= others_before / 2
     passed = value < share or not clearly or fisher_greater(most, total, then, of_before) >= SURE_P
     if not passed:

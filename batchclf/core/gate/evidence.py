@@ -151,6 +151,7 @@ def surely_beyond(change: Change, max_drop: float | None, max_rise: float | None
     """Whether a metric moved further than allowed, the whole interval says so, and McNemar's test does not object."""
     if change.interval is None:
         return beyond(change.value, max_drop, max_rise)
+    # Interval and exact test must agree: half of all good runs are worse than the one before (decision 094)
     if change.p_value is not None and change.p_value > risk:
         return False
     low, high = change.interval.low, change.interval.high
@@ -174,6 +175,7 @@ def holm(tests: Mapping[str, Callable[[float], bool]], risk: float = FALSE_ALARM
     """
     standing: set[str] = set()
     while len(standing) < len(tests):
+        # Holm's method holds however the classes depend on each other (decision 095)
         share = risk / (len(tests) - len(standing))
         new = {name for name, test in tests.items() if name not in standing and test(share)}
         if not new:

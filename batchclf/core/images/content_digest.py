@@ -28,6 +28,7 @@ class ContentDigest:
             mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
         mixed ^= mixed >> np.uint64(31)
         self.images += len(digests)
+        # A sum, so that names and order do not matter and run.json needs one number (decision 101)
         self._add(int(mixed.sum(dtype=np.uint64)))
 
     def merge(self, other: "ContentDigest") -> None:

@@ -178,6 +178,7 @@ def _drift(
     names: tuple[str, ...] = (),
 ) -> Drift:
     statistic, p_value, psi = values
+    # Both: of many images even a difference that does not matter has a small p value (decision 056)
     drifted = p_value < SURE_P and psi >= LARGE_PSI
     short = "KS" if test == KOLMOGOROV_SMIRNOV else test
     numbers = f"{short} {statistic:.3g}, p {_p_text(p_value)}, PSI {psi:.2f}"

@@ -23,7 +23,7 @@ MOST_CANDIDATES = 20_000
 _MOST_COMPARED = 6_000_000
 _AT_ONCE = 250_000
 
-# Hashes that differ in few bits agree in one of the bands, which are one more than those bits.
+# Hashes that differ in few bits agree in one of the bands, which are one more than those bits (decision 055)
 _BANDS = MOST_BITS + 1
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))  # odd numbers: they spread the bits upwards
 _PLACE_BITS = np.uint64(16)

@@ -95,6 +95,7 @@ def centred_intervals(
     intervals = {}
     for name, interval in percentile_intervals(draws).items():
         if interval.high - interval.low > _TINY:
+            # Of small classes draws leave images out, so the interval could miss its own value (decision 064)
             off = float(np.concatenate(draws[name]).mean()) - values[name]
             lowest = -1.0 if name in _FROM_MINUS_ONE else 0.0
             intervals[name] = Interval(max(lowest, interval.low - off), min(1.0, interval.high - off))

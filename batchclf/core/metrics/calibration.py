@@ -121,6 +121,7 @@ def _by_bin(fine: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _fine_bins(confidence: NDArray[np.float64]) -> NDArray[np.int64]:
     # Compared with the edges themselves: as a product 0.29 * 100 is below 29, and 0.29 would count as below 0.29.
+    # (decision 059)
     return np.searchsorted(_FINE_EDGES, confidence, side="right") - 1
 
 

@@ -40,6 +40,7 @@ def most_confused(confusion: ConfusionCounts, most: int) -> NDArray[np.int64]:
 def _similarity(confusion: ConfusionCounts) -> NDArray[np.float64]:
     shares = np.nan_to_num(confusion.row_normalised())
     # To the third power: else a thousand stray errors, one a cell, hide the few classes that a class is close to.
+    # (decision 062)
     similarity = ((shares + shares.T) / 2) ** 3
     np.fill_diagonal(similarity, 0.0)
     return similarity

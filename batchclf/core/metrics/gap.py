@@ -55,6 +55,7 @@ def overfitting_gap(train: LabelledMetrics, test: LabelledMetrics) -> Gap:
     """
     gap = difference(train.accuracy, test.accuracy)
     level: Overfitting = "strong" if gap.value >= STRONG_GAP else "mild"
+    # By its interval, a rule that anybody can check by hand (decision 011)
     if gap.interval.low <= 0:
         level = "underfitting" if _skill(train) < LEARNT_SKILL else "no evidence"
     classes = []

@@ -51,6 +51,7 @@ def overall_metrics(
     support, total = confusion.support, int(confusion.counts.sum())
     baseline = baseline_metrics(support, len(hits))
     values = agreement(confusion.correct[None], support[None], confusion.predicted[None])
+    # Too many cells to draw; with so many images the delta method holds (decision 063)
     many = np.count_nonzero(confusion.counts) > DRAWN_CELLS
     method: IntervalMethod = "delta" if many else "bootstrap"
     numbers = {name: float(value[0]) for name, value in values.items()}

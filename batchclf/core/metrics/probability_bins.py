@@ -50,7 +50,7 @@ class ProbabilityBins:
         """Find the bin, from 0, of each float64 from 0 to 1; higher probabilities never have a lower bin."""
         # The subtraction is exact from 1/2 on.
         tail = np.minimum(probabilities, 1.0 - probabilities)
-        # The bits of positive numbers are in the order of the numbers: exponent, then mantissa.
+        # The bits of positive numbers are in the order of the numbers: exponent, then mantissa (decision 060)
         octave_steps = tail.view(np.int64) >> (_MANTISSA_BITS - self.steps)
         below = octave_steps - (((_EXPONENT_BIAS - _LOWEST) << self.steps) - 1)
         np.maximum(below, tail > 0, out=below)

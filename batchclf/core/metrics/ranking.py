@@ -108,6 +108,7 @@ def _auc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> Estima
     of_negative = (np.cumsum(positive) - positive / 2) / m
     area = float((positive * of_positive).sum() / m)
     pairs = int(min(m, n))
+    # DeLong's variance is 0 here and would claim certainty from few images (decision 061)
     if area in (0.0, 1.0):
         return Estimate(area, wilson(pairs if area else 0, pairs).interval, int(m + n))
     if pairs == 1:

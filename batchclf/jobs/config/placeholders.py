@@ -7,6 +7,7 @@ from datetime import date, timedelta
 
 _PLACEHOLDER = re.compile(r"(\$\$\{|\{\{|\}\})|\$\{([^{}]*)\}|\{([A-Za-z_]*)(?::([^{}]*))?\}")
 _ENVIRONMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
+# Dates only: %H would be 00 in every run (decision 108)
 _DATE_CODES = re.compile(r"[^%]|%[aAbBdeFGgjmuUVwWyY%]|%-[dejmUVWy]", re.DOTALL)
 """strftime's codes that a date has, and the same without leading zeros."""
 

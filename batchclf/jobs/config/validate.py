@@ -34,6 +34,7 @@ def wrong_content(content: dict[str, Any], kind: Any, text: JobText, keys: Keys 
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     for key, value in content.items():
         if key in fields:
+            # Value by value, so that all mistakes are reported, each with its line (decision 107)
             yield from _wrong_value(value, fields[key].type, text, (*keys, key))
         else:
             yield _unknown(key, list(fields), text, keys)

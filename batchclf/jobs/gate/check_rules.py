@@ -179,6 +179,7 @@ class _Held:
         The last good run is the newest that has it: one that cannot be compared would keep every later night from
         being good. Raises _NoReferenceError.
         """
+        # A last good run that lacks the metric counts as passed, or no later run could be good (decision 096)
         if held.rule.against == LAST_GOOD:
             return self._last_good(held, measure)
         name = held.rule.against or ""

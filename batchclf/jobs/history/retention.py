@@ -102,6 +102,7 @@ def _oldest_to_keep(
         if len(starts) <= keep_runs:
             return None
         bounds.append(starts[-keep_runs])
+    # Of two bounds the one that keeps more (decision 106)
     return min(bounds)
 
 
@@ -131,6 +132,7 @@ def _within(job_folder: Path, path: Path) -> list[str]:
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         hidden = atomic.beside(path)
+        # First renamed: a directory that is half removed would look like a damaged run (decision 106)
         path.rename(hidden)
         # The log first: what a kill leaves of the rest must not be taken for a run that was killed.
         (hidden / LOG_FILE).unlink(missing_ok=True)

@@ -55,6 +55,7 @@ def run_command(command: Command, stdin: bytes, say: Say, *, grace: float = GRAC
     except (OSError, ValueError) as error:
         raise _not_started(command, error) from error
     output = _Output(process.stdout)
+    # Pipes and threads, no files: the disk may be full (decision 092)
     threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True).start()
     try:
         code: int | None = process.wait(command.timeout)

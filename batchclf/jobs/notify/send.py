@@ -55,6 +55,7 @@ def notify(
             hint = "this is a fault in batchclf: please report it"
             errors.append(NotifyError(f"{what}: unexpected {type(error).__name__}: {error}", hint=hint))
 
+    # The surest first, the slowest last (decision 090)
     if prometheus is not None:
         tell(f"notify.prometheus: {prometheus}", lambda: write_night_gauges(prometheus, outcome, summary, last_good))
     if junit is not None:

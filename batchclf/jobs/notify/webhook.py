@@ -111,6 +111,7 @@ def _try(url: "Url", where: str, body: bytes, key: str, limit: float) -> int:
         except BaseException as error:
             done.put(error)
 
+    # Neither a name look-up nor a response that trickles in can be given a time limit (decision 091)
     threading.Thread(target=send, daemon=True).start()
     try:
         answer = done.get(timeout=limit)
@@ -148,6 +149,7 @@ def _send(url: "Url", where: str, body: bytes, key: str, limit: float) -> _Answe
                 body=body,
                 headers=headers,
                 timeout=Timeout(total=limit),
+                # Its own retries have no limit for the whole, and its messages show the address (decision 091)
                 retries=False,
                 redirect=False,
                 preload_content=False,

@@ -74,6 +74,7 @@ def answered(run: Path, sql: str) -> Iterator[Answer]:
             for name, source in tables.items():
                 # A table that is not loaded stays a view, whose file is out of reach.
                 source.put_into(database, load=re.search(rf"\b{name}\b", sql, re.IGNORECASE) is not None)
+            # Only now, after the copies: a file that DuckDB may read it may also overwrite (decision 085)
             database.execute("SET enable_external_access = false; SET lock_configuration = true")
             yield _run(database, sql, tables)
         finally:
@@ -97,6 +98,7 @@ class _Database:
         return rows
 
     def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        # In a thread: in the main thread Ctrl-C would not end the query (decision 084)
         future = self.pool.submit(work, *arguments)
         try:
             return future.result()

@@ -43,6 +43,7 @@ def finish(
     """
     with steps.step("evaluate"):
         model, temperature = head.bundle.info, temperature_of(head.bundle.info.training)
+        # From the file, not from memory: anyone can compute the same numbers again (decision 007)
         evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, model.class_names, temperature)
     with steps.step("images"):
         look = look_at_images(folder, scored, lambda: splits, head.main_target)
@@ -100,6 +101,7 @@ def _record(head: RunHead, scored: list[TargetRecord], steps: Steps) -> RunRecor
 
 def _status(gates: Sequence[GateResult], scored: Sequence[TargetRecord]) -> Status:
     """Judge the run; what the deadline cut short is partial, whatever the gate says of that part."""
+    # Before the gate, which has seen only a part (decision 098)
     if not all(target.complete for target in scored):
         return "partial"
     if not all(result.passed for result in gates):

@@ -35,6 +35,7 @@ class Night:
     @property
     def exit_code(self) -> int:
         """The exit code of the night: that of the run, or 1 where only something after it went wrong."""
+        # The run stays published; what fails after it makes a good run end with 1 (decision 099)
         return self.outcome.exit_code or (1 if self.troubles else 0)
 
 

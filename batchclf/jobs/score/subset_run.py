@@ -72,6 +72,7 @@ class TargetRun:
                 advance(block.found)
 
     def _goes_on(self, total: int | None) -> bool:
+        # Between blocks, so that what was scored is whole (decision 097)
         self.complete = not self._deadline.passed or self._results.counts.found == total
         return self.complete
 
@@ -113,6 +114,7 @@ def _account(record: TargetRecord, name: str, counts: Counts, watcher: Watcher, 
         f"{name}: found {record.found:,} = scored {record.scored:,} + skipped {record.skipped:,} "
         f"+ excluded {record.excluded:,}" + (f" ({excluded})" if excluded else "")
     )
+    # Skips are values that can be counted, so a file that is lost shows here (decision 006)
     if record.found != record.scored + record.skipped + record.excluded:
         raise RunError(f"the files do not add up: {line}", hint="this is a fault in batchclf; report it with the log")
     watcher.say(line + (f"; {record.cached:,} scores come from the cache" if record.cached else ""))

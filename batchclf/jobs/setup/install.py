@@ -114,6 +114,7 @@ def with_entry(crontab: str, text: str, job: Path) -> str:
     """Put a job's entry in place of its earlier one, else at the end. Raises BatchclfError where its end is missing."""
     lines = crontab.splitlines(keepends=True)
     plain = [line.rstrip("\n") for line in lines]
+    # Between two marks, so that the entry can be replaced or removed (decision 109)
     begin, end = begin_mark(job), end_mark(job)
     if begin not in plain:
         gap = "" if not crontab or crontab.endswith("\n") else "\n"

@@ -130,6 +130,7 @@ def service_unit(entry: Entry) -> str:
     if entry.variables:
         lines += [f"# Lines of NAME=value for {', '.join(entry.variables)}; for your eyes only: chmod 600"]
         lines += [f"EnvironmentFile={_pattern(entry.environment_file)}"]
+    # No hardening that a job could trip over (decision 110)
     if entry.commands:
         lines += ["# No NoNewPrivileges: programs that send mail often run as a group of their own."]
     else:

@@ -70,6 +70,7 @@ def one_image_at_a_time(model: Any) -> Any:
     )
     names = [f"{prefix}images"], [f"{prefix}answers"]
     del graph.node[:], graph.value_info[:], graph.input[:], graph.output[:]
+    # A Scan over the images: slow, but right for any graph (decision 050)
     graph.node.append(helper.make_node("Scan", *names, name=f"{prefix}scan", body=body, num_scan_inputs=1))
     graph.input.append(helper.make_tensor_value_info(names[0][0], kind, ["n", *shape[1:]]))
     graph.output.append(helper.make_tensor_value_info(names[1][0], given, ["n", None]))

@@ -114,6 +114,7 @@ def _add_output(chain: _Chain, steps: Preprocessing, given: int, rank: int) -> N
     if rank != 2:
         chain.add("Flatten", axis=1)
     if steps.temperature != 1:
+        # In the graph, so that whoever runs it gets calibrated probabilities (decision 114)
         chain.add("Div", np.array(steps.temperature, np.float32))
     if kind == "logits":
         chain.add("Softmax", axis=1)

@@ -49,6 +49,7 @@ def _widened(constant: NDArray[Any], width: int, channels: int | None) -> NDArra
     if constant.ndim > 4:
         return None
     if constant.size == 1:
+        # Four axes instead of none: ONNX Runtime multiplies whole rows, not single pixels (decision 043)
         return constant.reshape(1, 1, 1, 1)
     if constant.size == channels == constant.shape[-1]:
         return np.tile(constant.reshape(1, 1, 1, -1), (1, 1, width, 1))

@@ -13,6 +13,7 @@ from batchclf.models.onnx_graph.constants import widen_constants
 from batchclf.models.onnx_graph.session import DYNAMIC_BATCH, onnx_session
 from batchclf.models.preprocessing import Preprocessing, to_probabilities
 
+# Checked once, at training: a graph that is off by more is not written (decision 001)
 TOLERANCE = 1e-5
 
 

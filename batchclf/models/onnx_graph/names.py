@@ -19,6 +19,7 @@ def with_stable_names(model: Any) -> Any:
     Where tf2onnx makes a Loop (of recurrent layers), the order of what goes round in it stays as it came by chance.
     """
     whole = model.graph
+    # Own order and names: those of tf2onnx depend on what the process made before (decision 115)
     kept = [each.name for each in (*whole.input, *whole.output)]
     for graph in subgraphs(whole):
         _order_nodes(graph)

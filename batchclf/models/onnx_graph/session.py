@@ -16,9 +16,9 @@ def onnx_session(path: Path) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    # A number of one's own: by default threads are pinned to cores, and to as many as the machine has.
+    # A number of one's own: by default threads are pinned to cores, and to as many as the machine has (decision 042)
     options.intra_op_num_threads = _usable_cores()
-    # Threads that wait by spinning take the cores from the decoding workers.
+    # Threads that wait by spinning take the cores from the decoding workers (decision 042)
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Its fallback tries the same again, and prints to standard output.
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)

@@ -17,6 +17,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     none: they pass on C++'s `std::bad_alloc`, or say that they failed to allocate so many bytes, in a class that other
     failures share.
     """
+    # Every lack of memory becomes a MemoryError, on which the stream halves its batch (decision 044)
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return True
     return any(sign in str(error).lower() for sign in _SIGNS)

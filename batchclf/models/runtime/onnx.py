@@ -33,7 +33,7 @@ class OnnxRuntime:
                 raise ModelError(f"{self._path} fails on {len(images)} images: {error}") from error
             message = f"{self._path}: {error}"
         # A session keeps the memory that a failed run had got so far, and fewer images may not find room beside it.
-        # Outside of the handler: the error's traceback holds the session.
+        # Outside of the handler: the error's traceback holds the session (decision 044)
         self._session = None
         raise MemoryError(message)
 

@@ -37,7 +37,7 @@ class OpenvinoRuntime:
     def __init__(self, bundle: Bundle) -> None:
         openvino = _openvino_or_error()
         core = openvino.Core()
-        # OpenVINO also takes bfloat16 where the processor must imitate it, and is slow then.
+        # OpenVINO also takes bfloat16 where the processor must imitate it, and is slow then (decision 045)
         if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") or not _native():
             raise ModelError(
                 "this processor has no bfloat16 arithmetic (avx512_bf16 or amx_bf16)", hint="score with --precision f32"
@@ -94,6 +94,7 @@ def _openvino_or_error() -> Any:
     """Import OpenVINO without the part that reports its use to Intel; raises ModelError where it is not installed."""
     held = sys.modules.get(_REPORTING)
     # None makes Python's import fail, which OpenVINO allows for: only its model converter is missing then.
+    # (decision 046)
     sys.modules[_REPORTING] = held  # type: ignore[assignment]
     try:
         import openvino

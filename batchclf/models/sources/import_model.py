@@ -36,6 +36,7 @@ from batchclf.models.sources.interface import Original
 from batchclf.models.sources.open import open_original
 
 NOISE_IMAGES = 24
+# Wider than for recipes: deep networks differ by rounding alone (decision 053)
 IMPORT_TOLERANCE = 1e-4
 """Of a probability. Deep networks come near it by rounding alone: EfficientNetB0 differed by 1.1e-5 from its graph."""
 

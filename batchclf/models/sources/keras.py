@@ -29,6 +29,7 @@ def quieten() -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    # By itself TensorFlow has oneDNN on for newer processors only (decision 121)
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 

@@ -94,6 +94,7 @@ def code(name: str, longest: int | None = LONGEST_NAME) -> str:
     shown = visible(name).strip() or " "
     if longest is not None and len(shown) > longest:
         shown = f"{shown[: longest // 2]}…{shown[-(longest // 2) :]}"
+    # Backslashes and longer fences are not understood by every Markdown reader (decision 076)
     return f"`{shown.translate(_ESCAPES)}`"
 
 

@@ -79,6 +79,7 @@ def _without_styles(page: str) -> str:
 
     Text cannot be mistaken for such an attribute: its quotes are escaped.
     """
+    # The policy names styles by their hash, so style attributes would not apply (decision 068)
     return _STYLE.sub(lambda found: _attributes(found[1]), page)
 
 
@@ -97,10 +98,12 @@ def _filled(page: str, pictures: Sequence[Picture], budget: int) -> str:
     """Put in the pictures that fit, and how large the page is with them."""
     absent = {picture.id: _absent(picture) for picture in pictures}
     size = len(page.encode()) + sum(map(len, absent.values())) + 200
+    # Pictures give way, the most important last (decision 070)
     chosen = {picture.id for picture in fitting(pictures, budget - size)}
     symbols = [_present(picture) if picture.id in chosen else absent[picture.id] for picture in pictures]
     if symbols:
         symbols = ['<svg class="album" aria-hidden="true" focusable="false"><defs>', *symbols, "</defs></svg>"]
+    # Each picture once, in a hidden SVG; <use> draws it wherever it is wanted (decision 069)
     page = page.replace(_PICTURES, "".join(symbols), 1)
     left_out = len(pictures) - len(chosen)
     words = f"{len(page.encode()) / 1e6:.2f} MB of at most {budget / 1e6:.2f} MB"

@@ -85,6 +85,7 @@ class _CompiledTemplates(jinja2.FileSystemBytecodeCache):
         try:
             super().load_bytecode(bucket)
         except Exception:
+            # A cached file that is damaged is passed over (decision 081)
             bucket.reset()
 
     def dump_bytecode(self, bucket: Bucket) -> None:
@@ -110,6 +111,7 @@ class _Loader(jinja2.BaseLoader):
             own = self.folder / template
             if own.is_file():
                 return _read(own), str(own), None
+        # batchclf/NAME is always the built-in one, so a file can extend what it replaces (decision 073)
         file = self.built_in / template.removeprefix(BUILT_IN)
         if not file.is_file():
             raise jinja2.TemplateNotFound(template)

@@ -22,6 +22,7 @@ HEAT_BOUNDS = (0.01, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90)
 ROOMY_CLASSES = 12
 """Up to so many classes a cell has room for count and share, and the classes keep the model's order."""
 
+# Of more classes nobody reads a table of all (decision 071)
 FULL_CLASSES = 40
 """Up to so many classes every cell is shown."""
 

@@ -6,6 +6,7 @@ from batchclf.core.metrics.evaluation import LabelledMetrics
 from batchclf.core.metrics.ranking import ClassRanking
 from batchclf.core.text import NOTHING, class_name, count
 
+# Nobody can follow thirty lines (decision 080)
 MOST_CURVES = 10
 """Up to so many classes are all drawn; of more only the worst WORST_CURVES, and the range of the others."""
 

@@ -20,6 +20,7 @@ UNKNOWN = "how many are right cannot be known without labels"
 CHANCE = 0.05
 """From this p value on a change is said to be possibly chance."""
 
+# A rule for each of 1,000 classes is 1,000 results; run.json has all (decision 086)
 SHOWN_GATES = 8
 """So many rules and alarms stand in the verdict; the section on the gate has them all."""
 

@@ -45,6 +45,7 @@ class AppendFile:
 
         What is handed over outlives the process, even one killed with SIGKILL, but not a power cut.
         """
+        # No fsync: a kill loses nothing without it (decision 040)
         self._handle.flush()
         return self._handle.tell()
 

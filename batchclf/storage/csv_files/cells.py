@@ -30,6 +30,7 @@ def safe_cell(text: str) -> str:
     The text is made UTF-8 by `utf8_text`.
     """
     text = utf8_text(text)
+    # Also before a quote, so that the guard can be undone without doubt (decision 009)
     return "'" + text if text.startswith((*FORMULA_STARTS, "'")) else text
 
 

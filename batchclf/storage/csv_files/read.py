@@ -80,6 +80,7 @@ def _split(lines: bytes, width: int, places: Sequence[int]) -> list[list[str]] |
     if not text.endswith(end):
         text += end
     rows = text.count(end)
+    # Split by hand if there are no quotes; all else goes to the csv module. pandas takes 0.3 s to import (decision 037)
     if '"' in text or text.count("\n") != rows or text.count("\r") not in (0, rows):
         return None
     cells = text.replace(end, ",\n").split(",")

@@ -11,7 +11,7 @@ _Integers = NDArray[np.int64]
 _LOWEST = -45  # float32 goes down to 1.4e-45
 _POWERS = np.array([float(f"1e{exponent}") for exponent in range(_LOWEST, 1)])
 _SCALES = np.array([float(f"1e{exponent}") for exponent in range(9 - _LOWEST)])
-# Up to 10**12 a float32 times the power has at most 53 bits, so that the product is exact.
+# Up to 10**12 a float32 times the power has at most 53 bits, so that the product is exact (decision 039)
 _EXACT_SCALE = 12
 # A text is put together of words: up to the first digit, the next two or four digits, the last four, the exponent.
 _PARTS = np.dtype([("start", "u8"), ("middle", "u4"), ("last", "u4"), ("exponent", "u4")])
@@ -153,4 +153,5 @@ def text_lines(rows: int, columns: Sequence[Text | bytes]) -> bytearray:
     for part in parts:
         out[:, at : at + part.shape[-1]] = part
         at += part.shape[-1]
+    # All rows at once; the padding is a byte that no UTF-8 holds (decision 039)
     return buffer.translate(None, bytes([PAD]))

@@ -89,6 +89,7 @@ def check_header(path: Path) -> None:
     if len(header) < _HEADER or not header.startswith(_MAGIC):
         what = "is empty" if not header else "is not a SQLite file, or its beginning is damaged"
         raise HistoryError(f"{path} {what}", hint=_rebuild(path))
+    # The first bytes before SQLite sees the file; nothing is written before it is checked (decision 104)
     if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
         raise HistoryError(f"{path} is a SQLite file of another application", hint=_rebuild(path))
 
@@ -180,6 +181,7 @@ def _make(path: Path) -> None:
                 # On a file system that cannot do it SQLite stays with a rollback journal.
                 connection.execute("PRAGMA journal_mode = WAL").fetchone()
             try:
+                # Linked, not renamed: of two processes that begin at once none overwrites the other (decision 104)
                 os.link(partial, path)
             except FileExistsError:
                 return

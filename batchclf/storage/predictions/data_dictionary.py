@@ -114,6 +114,7 @@ def data_dictionary(record: RunRecord) -> dict[str, Any]:
             _field(each, cells if each.of_classes else allowed.get(each.name))
             for each in describe_columns(classes, record.topk, record.probabilities)
         ],
+        # Only the empty cell, so that a class named NA stays one (decision 082)
         "missingValues": [""],
         "primaryKey": ["split", "path"] if several else ["path"],
     }

@@ -217,6 +217,7 @@ def _matched(split: str, left: Answers, right: Answers) -> PairedAnswers:
         here, there = left.only(_within(left, right)), right.only(_within(right, left))
     paths, replaced = len(here), 0
     if here.digests is not None and there.digests is not None:
+        # The same path may hold another picture now (decision 087)
         same = here.digests == there.digests
         replaced = paths - int(same.sum())
         if replaced:

@@ -90,6 +90,7 @@ def finish_parquet(arrows: Path, parquet: Path, rows: int) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    # A Parquet file cannot grow, so it is made of the Arrow stream at the end (decision 041)
     unfinished = parquet.with_name(f".{parquet.name}")  # always this name: a killed run's is written over
     written = 0
     with _batches(arrows) as (schema, batches):

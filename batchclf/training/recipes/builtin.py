@@ -114,6 +114,7 @@ def _normalised(x: Any) -> Any:
 
 
 RECIPES = {
+    # Holds out no validation images: the tutorial trains on all, so nothing may be chosen (decision 118)
     "mlp": Recipe(mlp, epochs=10, batch_size=32, description="784-128-10 dense network of the tutorial", xla=True),
     "cnn": Recipe(
         cnn,
@@ -127,6 +128,7 @@ RECIPES = {
         average_mirrored=True,
         validation=0.05,
     ),
+    # Two networks whose images are changed differently: measured against larger and single ones (decision 123)
     "cnn-large": Recipe(
         cnn_large,
         epochs=25,

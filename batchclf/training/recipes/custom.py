@@ -48,6 +48,7 @@ def find_recipe(name: str, folders: Sequence[Path] = ()) -> Recipe:
     module_name, _, attribute = name.partition(":")
     places = [folder.resolve() for folder in folders]
     with importable(places):
+        # On the import path only meanwhile, so that nothing else is found there by accident (decision 116)
         found: Any = _import(module_name, name, places)
         for part in attribute.split("."):
             found = _attribute(found, part, name)
@@ -73,6 +74,7 @@ def build_checked(recipe: Recipe, input_shape: tuple[int, int, int], classes: in
             f"the recipe {name} fails for images of {input_shape} and {classes} classes: {told(error)}",
             hint="correct the function; nothing was trained",
         ) from error
+    # Before the training, which may take hours (decision 117)
     check_model(model, input_shape, classes, name)
     return model
 
