@@ -14,7 +14,7 @@ from batchclf.core.images.statistics import (
     Histogram,
     bin_counts,
 )
-from batchclf.core.metrics.calibration import CALIBRATION_BINS, confidence_counts
+from batchclf.core.metrics.confidence_bins import CALIBRATION_BINS, confidence_counts
 from batchclf.core.types import Dataset
 from batchclf.models.onnx_graph.session import onnx_session
 

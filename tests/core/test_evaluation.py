@@ -17,9 +17,11 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from batchclf.core.metrics.calibration import CALIBRATION_BINS
-from batchclf.core.metrics.evaluation import SHOWN_IMAGES, SHOWN_PAIRS, Tally
+from batchclf.core.metrics.confidence_bins import CALIBRATION_BINS
+from batchclf.core.metrics.evaluation import Tally
+from batchclf.core.metrics.first_rows import SHOWN_IMAGES
 from batchclf.core.metrics.intervals import wilson
+from batchclf.core.metrics.labelled import SHOWN_PAIRS
 from batchclf.core.metrics.probability_bins import ProbabilityBins
 from batchclf.core.metrics.top_k import TopHits
 from batchclf.core.types import Prediction

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from batchclf.core.estimate import Estimate
-from batchclf.core.metrics.evaluation import LabelledMetrics
 from batchclf.core.metrics.gap import Gap
 from batchclf.core.metrics.intervals import difference, wilson
+from batchclf.core.metrics.labelled import LabelledMetrics
 
 SHOWN_PAIRS = 50
 EXACT, NEAR, UNCONFIRMED = "exact", "near", "unconfirmed"

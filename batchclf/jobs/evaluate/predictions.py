@@ -7,7 +7,7 @@ import numpy as np
 
 from batchclf.core.metrics.evaluation import Evaluation, Tally
 from batchclf.core.metrics.gap import Gap, overfitting_gap
-from batchclf.core.metrics.temperature import temperature_of
+from batchclf.core.training_record import temperature_of
 from batchclf.core.types import PredictionRows
 from batchclf.errors import PredictionsError, RunError
 from batchclf.storage.predictions.read import class_names_of, read_prediction_rows

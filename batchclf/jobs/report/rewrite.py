@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from batchclf.core.compare.result import Comparison
-from batchclf.core.metrics.temperature import temperature_of
 from batchclf.core.records.run import RunRecord
+from batchclf.core.training_record import temperature_of
 from batchclf.core.types import Prediction, Say
 from batchclf.errors import BatchclfError
 from batchclf.jobs.evaluate.compare import compare_runs

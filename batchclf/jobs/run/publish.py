@@ -7,8 +7,8 @@ from pathlib import Path
 
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.metrics.gap import Gap
-from batchclf.core.metrics.temperature import temperature_of
 from batchclf.core.records.run import GateResult, RunRecord, Status, TargetRecord
+from batchclf.core.training_record import temperature_of
 from batchclf.core.types import Say, Split
 from batchclf.jobs.evaluate.findings import gather, runs_to_compare
 from batchclf.jobs.evaluate.flips import write_flips

@@ -15,8 +15,9 @@ from batchclf.core.images.duplicates import Duplicates
 from batchclf.core.images.statistics import ImageStatistics
 from batchclf.core.metrics.calibration import Calibration
 from batchclf.core.metrics.confusion import ConfusedPair
-from batchclf.core.metrics.evaluation import ClassMetrics, Evaluation
+from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.metrics.gap import Gap
+from batchclf.core.metrics.labelled import ClassMetrics
 from batchclf.core.metrics.overall import Metric
 from batchclf.core.metrics.ranking import ClassRanking
 from batchclf.core.metrics.temperature import WithoutTemperature

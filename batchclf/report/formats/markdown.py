@@ -6,7 +6,7 @@ from datetime import datetime
 
 from batchclf.core.compare.result import Comparison, Flip, MetricChange
 from batchclf.core.gate.rules import RunState
-from batchclf.core.metrics.evaluation import LabelledMetrics
+from batchclf.core.metrics.labelled import LabelledMetrics
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.run import RunRecord
 from batchclf.core.text import NOTHING, count, counted, percent, percent_interval, visible

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from batchclf.core.metrics.calibration import Calibration, CalibrationBin, CoveragePoint
-from batchclf.core.metrics.evaluation import LabelledMetrics
+from batchclf.core.metrics.labelled import LabelledMetrics
 from batchclf.core.metrics.temperature import WithoutTemperature
 from batchclf.core.text import NOTHING, count, counted, decimal, percent, percent_interval, points
 from batchclf.core.training_record import TemperatureRecord, TrainingRecord

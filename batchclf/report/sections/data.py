@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from batchclf.core.images.drift import PREDICTED_CLASS, SURE_P, Drift
 from batchclf.core.images.statistics import SHOWN_SIZES, Histogram, ImageStatistics
-from batchclf.core.metrics.evaluation import LabelledMetrics
+from batchclf.core.metrics.labelled import LabelledMetrics
 from batchclf.core.records.findings import Findings
 from batchclf.core.text import NOTHING, class_name, count, counted, listed, percent, points, signed, visible
 from batchclf.report.sections.duplicates import CopiesView, copies_without_gap

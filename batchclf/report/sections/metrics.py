@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from batchclf.core.metrics.evaluation import Evaluation, LabelledMetrics
+from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.metrics.gap import Gap
+from batchclf.core.metrics.labelled import LabelledMetrics
 from batchclf.core.metrics.overall import Metric
 from batchclf.core.records.findings import Findings
 from batchclf.core.text import NOTHING, count, counted, decimal, percent, percent_interval, points, points_interval

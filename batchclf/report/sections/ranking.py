@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from batchclf.core.metrics.evaluation import LabelledMetrics
+from batchclf.core.metrics.labelled import LabelledMetrics
 from batchclf.core.metrics.ranking import ClassRanking
 from batchclf.core.text import NOTHING, class_name, count
 
