@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchclf.core.records.run import RunRecord
-from batchclf.jobs.notify.problems import troubles, without_reference
-from batchclf.jobs.notify.summary import EXIT_CODES, night_summary, published_night
+from batchclf.jobs.notify.problems import EXIT_CODES, troubles, without_reference
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -37,4 +36,6 @@ def tell_trouble(record: RunRecord, folder: Path, console: "Console") -> None:
 
 def run_summary(record: RunRecord, folder: Path) -> dict[str, Any]:
     """Tell what `--json` prints after `run` and `score`."""
+    from batchclf.jobs.notify.summary import night_summary, published_night
+
     return night_summary(published_night(record, folder))

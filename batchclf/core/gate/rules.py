@@ -57,6 +57,8 @@ class Gate:
     alarms: Alarms | None = None
 
 
+NO_GATE = Gate()
+
 RunState = Literal["passed", "failed", "uncertain", "partial", "none"]
 """How a run is judged: "uncertain" where there are too few images to tell, "none" where it has no gate."""
 

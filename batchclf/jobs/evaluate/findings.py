@@ -10,7 +10,6 @@ from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import RunRecord
 from batchclf.jobs.evaluate.image_checks import ImageFindings
-from batchclf.jobs.evaluate.label_issues import find_suspicions
 from batchclf.jobs.history.runs import earlier_runs
 from batchclf.storage.run.directory import PREDICTIONS_FILE
 
@@ -43,6 +42,8 @@ def gather(
     main = findings.main
     suspicions = None
     if main.labelled is not None:
+        from batchclf.jobs.evaluate.label_issues import find_suspicions
+
         csv, names = folder / PREDICTIONS_FILE, tuple(record.model.class_names)
         suspicions = find_suspicions(csv, names, main.split, main.labelled.total)
     change = next((each for each in flips if each.split == main.split), None)

@@ -1,7 +1,10 @@
 """A report in the formats asked for: HTML for people, JSON for programs, Markdown for mail and chat."""
 
+import importlib
 import os
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -20,6 +23,17 @@ Format = Literal["html", "json", "md"]
 FORMATS: tuple[Format, ...] = ("html", "json", "md")
 Outs = Mapping[Format, Path]
 """The file of each format that is to be written."""
+
+
+def load_ahead() -> None:
+    """Begin to load what draws the report, in a thread: matplotlib takes as long as scoring thousands of images."""
+    threading.Thread(target=_load_drawing, daemon=True).start()
+
+
+def _load_drawing() -> None:
+    # What goes wrong here, such as too little memory for a library, is told where the report is drawn.
+    with suppress(ImportError, MemoryError, OSError):
+        importlib.import_module("batchclf.report.html.render")
 
 
 def write_formats(

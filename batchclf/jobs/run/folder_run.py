@@ -12,7 +12,7 @@ from batchclf.data.labels import LabelRule, label_rule
 from batchclf.errors import ModelError
 from batchclf.jobs.config.limits import Budget
 from batchclf.jobs.config.settings import DirectoryTarget, ScoreSettings, SplitTarget
-from batchclf.jobs.report.rewrite import load_ahead
+from batchclf.jobs.report.write import load_ahead
 from batchclf.jobs.run.inputs import Publication, RunHead
 from batchclf.jobs.run.publish import finish
 from batchclf.jobs.run.run_log import Steps, logging_to

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from batchclf.core.gate.rules import NO_GATE
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.metrics.gap import Gap
 from batchclf.core.records.run import GateResult, RunRecord, Status, TargetRecord
@@ -14,8 +15,6 @@ from batchclf.jobs.evaluate.findings import gather, runs_to_compare
 from batchclf.jobs.evaluate.flips import write_flips
 from batchclf.jobs.evaluate.image_checks import image_findings, look_at_images
 from batchclf.jobs.evaluate.predictions import evaluate_predictions
-from batchclf.jobs.gate.check_rules import hold_gate
-from batchclf.jobs.gate.current_run import CurrentRun
 from batchclf.jobs.report.thumbnails import load_pictures
 from batchclf.jobs.report.write import Outs, write_formats
 from batchclf.jobs.run.inputs import Publication, RunHead
@@ -53,8 +52,13 @@ def finish(
     history = runs_to_compare(to.beside, record)
     with steps.step("compare"):
         flips = write_flips(folder, to.beside, record, history, say=say)
-        tonight = CurrentRun(folder, to.beside, record, evaluations, gap, images, history, to.baselines, flips)
-        gates = hold_gate(to.gate, tonight)
+        gates = []
+        if to.gate != NO_GATE:
+            from batchclf.jobs.gate.check_rules import hold_gate
+            from batchclf.jobs.gate.current_run import CurrentRun
+
+            tonight = CurrentRun(folder, to.beside, record, evaluations, gap, images, history, to.baselines, flips)
+            gates = hold_gate(to.gate, tonight)
     status, timings = _status(gates, scored), dict(steps.timings)
     record = replace(record, gates=gates, status=status, seconds=steps.seconds, timings=timings)
     write_junit(folder / JUNIT_FILE, record)
