@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchclf.core.records.run import RunRecord
-from batchclf.jobs.notify.problems import EXIT_CODES, troubles, without_reference
+from batchclf.errors import EXIT_CODES
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -24,6 +24,10 @@ def tell_trouble(record: RunRecord, folder: Path, console: "Console") -> None:
     Rules that passed only because there was nothing to hold them against are told, too. A hint that is the same for
     several lines stands below the last of them.
     """
+    if record.status == "ok" and not record.gates:
+        return
+    from batchclf.jobs.notify.problems import troubles, without_reference
+
     for line in without_reference(record.gates):
         console.warn(line)
     found = troubles(record, folder)

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.metrics.confidence_bins import CALIBRATION_BINS, confidence_counts
-from batchclf.core.metrics.first_rows import SHOWN_IMAGES, first_rows
-from batchclf.core.types import Prediction, PredictionRows
+from batchclf.core.types import SHOWN_IMAGES, Prediction, PredictionRows
 
 if TYPE_CHECKING:
     from batchclf.core.metrics.labelled import LabelledMetrics, LabelledTally
@@ -68,7 +67,7 @@ class Tally:
         self.confidence_sum += float(rows.confidence.sum())
         self.predicted_counts += np.bincount(rows.predictions, minlength=len(self.class_names))
         self.confidence_counts += confidence_counts(rows.confidence)
-        unsure = first_rows(rows, rows.confidence, np.arange(len(rows)))
+        unsure = rows.lowest(rows.confidence, np.arange(len(rows)))
         self.least_confident = heapq.nsmallest(SHOWN_IMAGES, self.least_confident + unsure, _by_confidence)
         self.has_probabilities &= rows.probabilities is not None
         known = np.flatnonzero(rows.labels >= 0)

@@ -11,14 +11,13 @@ from batchclf.core.estimate import Estimate
 from batchclf.core.metrics.calibration import Calibration, CalibrationCounts
 from batchclf.core.metrics.confusion import ConfusedPair, ConfusionCounts
 from batchclf.core.metrics.examples import CellExamples
-from batchclf.core.metrics.first_rows import SHOWN_IMAGES, first_rows
 from batchclf.core.metrics.intervals import wilson
 from batchclf.core.metrics.overall import Metric, overall_metrics
 from batchclf.core.metrics.probability_counts import ProbabilityCounts
 from batchclf.core.metrics.ranking import ClassRanking
 from batchclf.core.metrics.temperature import UntemperedCounts, WithoutTemperature
 from batchclf.core.metrics.top_k import TopHits
-from batchclf.core.types import Prediction, PredictionRows
+from batchclf.core.types import SHOWN_IMAGES, Prediction, PredictionRows
 
 SHOWN_PAIRS = 10
 
@@ -108,7 +107,7 @@ class LabelledTally:
             if self.untempered is not None:
                 self.untempered.update(labels, predictions, of_known)
         self.examples.update(rows)
-        wrong = first_rows(rows, -rows.confidence, known[~correct])
+        wrong = rows.lowest(-rows.confidence, known[~correct])
         self.worst_errors = heapq.nsmallest(SHOWN_IMAGES, self.worst_errors + wrong, _by_error)
 
     def forget_probabilities(self) -> None:

@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from batchclf.core.compare.result import Comparison
 from batchclf.core.metrics.evaluation import Evaluation
-from batchclf.core.metrics.gap import Gap
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import RunRecord
@@ -13,15 +12,19 @@ from batchclf.jobs.evaluate.image_checks import ImageFindings
 from batchclf.jobs.history.runs import earlier_runs
 from batchclf.storage.run.directory import PREDICTIONS_FILE
 
+if TYPE_CHECKING:
+    from batchclf.core.compare.result import Comparison
+    from batchclf.core.metrics.gap import Gap
+
 
 def gather(
     folder: Path,
     record: RunRecord,
     evaluations: list[Evaluation],
-    gap: Gap | None,
+    gap: "Gap | None",
     images: ImageFindings,
     history: tuple[RunSummary, ...],
-    flips: tuple[Comparison, ...],
+    flips: "tuple[Comparison, ...]",
 ) -> Findings:
     """Put together the findings of the run in `folder`.
 

@@ -4,12 +4,9 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from batchclf.core.records.run import GateResult, RunRecord, Status, TargetRecord
+from batchclf.core.records.run import GateResult, RunRecord, TargetRecord
 from batchclf.errors import BatchclfError, GateFailedError, PartialError
 from batchclf.storage.run.directory import REPORT_FILE, SKIPPED_FILE
-
-EXIT_CODES: dict[Status, int] = {"ok": 0, "gate failed": GateFailedError.exit_code, "partial": PartialError.exit_code}
-"""Of a published run, by its status."""
 
 MOST_LINES = 20
 """Rules of a gate that are told one by one: a rule for each of a thousand classes must not fill the mail."""

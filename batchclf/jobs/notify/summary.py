@@ -14,13 +14,14 @@ import msgspec
 from batchclf.core.records.run import GateKind, GateResult, Outcome, RunRecord, TargetRecord
 from batchclf.core.text import visible
 from batchclf.errors import (
+    EXIT_CODES,
     INTERRUPTED,
     AlreadyRunningError,
     DeadlineError,
     NothingToScoreError,
     RunError,
 )
-from batchclf.jobs.notify.problems import EXIT_CODES, told_in_a_line
+from batchclf.jobs.notify.problems import told_in_a_line
 from batchclf.report.formats.json_values import json_values
 from batchclf.storage.run.directory import REPORT_FILE
 from batchclf.storage.run.metrics import read_metrics

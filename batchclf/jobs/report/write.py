@@ -7,17 +7,19 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 from batchclf import atomic
-from batchclf.core.compare.result import Comparison
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.run import RunRecord
 from batchclf.core.types import Prediction
 from batchclf.jobs.report.thumbnails import Pictures
 from batchclf.storage.run.directory import REPORT_FILE, SKIPPED_FILE
 from batchclf.storage.run.skipped import read_skipped
+
+if TYPE_CHECKING:
+    from batchclf.core.compare.result import Comparison
 
 Format = Literal["html", "json", "md"]
 FORMATS: tuple[Format, ...] = ("html", "json", "md")
@@ -84,7 +86,7 @@ def write_comparison_formats(
     outs: Outs,
     folders: tuple[Path, Path],
     records: tuple[RunRecord, RunRecord],
-    comparison: Comparison,
+    comparison: "Comparison",
     pictures: Callable[[], Pictures],
     *,
     templates: Path | None = None,

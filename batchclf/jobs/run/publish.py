@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from batchclf.core.gate.rules import NO_GATE
 from batchclf.core.metrics.evaluation import Evaluation
-from batchclf.core.metrics.gap import Gap
 from batchclf.core.records.run import GateResult, RunRecord, Status, TargetRecord
 from batchclf.core.training_record import temperature_of
 from batchclf.core.types import Say, Split
@@ -25,6 +24,9 @@ from batchclf.storage.exports.junit import JUNIT_FILE, write_junit
 from batchclf.storage.predictions.data_dictionary import describe_columns, write_data_dictionary
 from batchclf.storage.run.directory import PREDICTIONS_FILE, write_record
 from batchclf.storage.run.metrics import write_metrics
+
+if TYPE_CHECKING:
+    from batchclf.core.metrics.gap import Gap
 
 
 def finish(
@@ -53,7 +55,7 @@ def finish(
     with steps.step("compare"):
         flips = write_flips(folder, to.beside, record, history, say=say)
         gates = []
-        if to.gate != NO_GATE:
+        if to.gate is not None:
             from batchclf.jobs.gate.check_rules import hold_gate
             from batchclf.jobs.gate.current_run import CurrentRun
 
@@ -111,7 +113,7 @@ def _status(gates: Sequence[GateResult], scored: Sequence[TargetRecord]) -> Stat
     return "partial" if any(target.over_budget for target in scored) else "ok"
 
 
-def _tell(record: RunRecord, evaluations: Sequence[Evaluation], gap: Gap | None, say: Say) -> None:
+def _tell(record: RunRecord, evaluations: Sequence[Evaluation], gap: "Gap | None", say: Say) -> None:
     for evaluation in evaluations:
         if evaluation.labelled is not None:
             accuracy = evaluation.labelled.accuracy

@@ -5,10 +5,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from batchclf.core.compare.result import Comparison, Flip, MetricChange
-from batchclf.core.gate.rules import RunState
 from batchclf.core.metrics.labelled import LabelledMetrics
 from batchclf.core.records.findings import Findings
-from batchclf.core.records.run import RunRecord
+from batchclf.core.records.run import RunRecord, RunState
 from batchclf.core.text import NOTHING, count, counted, percent, percent_interval
 from batchclf.core.types import SkippedImage
 from batchclf.report.parts.markdown_text import code, prose
