@@ -100,6 +100,10 @@ class PartialError(BatchclfError):
     exit_code = 4
 
 
+EXIT_CODES = {"ok": 0, "gate failed": GateFailedError.exit_code, "partial": PartialError.exit_code}
+"""What the process ends with after a run that was published, by its status."""
+
+
 class DeadlineError(BatchclfError):
     """The deadline passed before there was anything to publish."""
 

@@ -5,10 +5,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from batchclf.core.progress import Advance
 from batchclf.errors import BatchclfError
+
+if TYPE_CHECKING:
+    from batchclf.core.progress import Advance
 
 
 class Console:
@@ -47,7 +49,7 @@ class Console:
             print(json.dumps(summary, ensure_ascii=True), flush=True)
 
     @contextmanager
-    def progress(self, what: str, total: int | None) -> Iterator[Advance]:
+    def progress(self, what: str, total: int | None) -> "Iterator[Advance]":
         """Show a bar on a terminal's standard error; nothing in cron, with `--quiet` or with `--json`."""
         if self.quiet or self.as_json or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             yield _no_bar

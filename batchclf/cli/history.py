@@ -238,7 +238,7 @@ def rebuild(args: argparse.Namespace, console: "Console") -> int:
 def _summary(run: "RunSummary") -> dict[str, Any]:
     import msgspec
 
-    from batchclf.core.gate.rules import run_state
+    from batchclf.core.records.run import run_state
 
     found: dict[str, Any] = msgspec.to_builtins(run)
     return {**found, "state": run_state(run.status, run.gates), "removed": run.pruned}

@@ -2,7 +2,6 @@
 
 from batchclf.cli.tables import say_facts, say_table
 from batchclf.core.estimate import Estimate, Interval
-from batchclf.core.gate.rules import run_state
 from batchclf.core.records.history import (
     METRICS,
     ClassValues,
@@ -13,7 +12,7 @@ from batchclf.core.records.history import (
     RunSummary,
 )
 from batchclf.core.records.history_diff import ClassPair, MetricPair, RunDifference
-from batchclf.core.records.run import GateResult
+from batchclf.core.records.run import GateResult, run_state
 from batchclf.core.text import (
     NOTHING,
     count,

@@ -5,15 +5,20 @@ import gc
 import os
 import sys
 import traceback
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from batchclf import __version__
-from batchclf.cli import data, evaluate, history, job, model, options, query, report, run, score, train
+from batchclf.cli import options
 from batchclf.errors import INTERRUPTED, WANT, BatchclfError, is_published
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
+
+VERBS = ("run", "train", "score", "evaluate", "report", "query", "history", "job", "model", "data")
+"""In the order in which `--help` lists them; each has the module of its name beside this one."""
 
 _NO_THREAD = "can't start new thread"  # Python's RuntimeError for that has no class of its own
 _CHECK_LIMITS = "raise the limits of the process, or give fewer --workers"
@@ -30,8 +35,8 @@ exit codes: 0 ok, 1 error, 2 usage, 3 gate failed, 4 partial, 5 nothing to score
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Make the whole parser; imports nothing heavy, so that --help is quick."""
+def build_parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
+    """Make the parser of some verbs, or of all; imports nothing heavy, so that --help is quick."""
     parser = argparse.ArgumentParser(
         prog="batchclf",
         description="Batch scoring and evaluation reports for image classifiers.",
@@ -39,9 +44,9 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"batchclf {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for verb in (run, train, score, evaluate, report, query, history, job, model, data):
-        verb.add(verbs, options.common())
+    parsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb in verbs:
+        import_module(f"batchclf.cli.{verb}").add(parsers, options.common())
     return parser
 
 
@@ -75,7 +80,9 @@ def _open_standard_streams() -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code (docs/commands.md, "Exit codes")."""
     arguments = sys.argv[1:] if argv is None else argv
-    args = build_parser().parse_args(arguments)
+    # Who names a verb does not wait for the modules of the others; without one, or with a wrong one, all are listed.
+    named = tuple(arguments[:1])
+    args = build_parser(named if set(named) & set(VERBS) else VERBS).parse_args(arguments)
     args.command = ["batchclf", *arguments]
     # Imported here: it loads json, which --help does not need.
     from batchclf.cli.console import Console

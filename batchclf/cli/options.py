@@ -4,7 +4,6 @@ import argparse
 from math import isfinite
 from pathlib import Path
 
-from batchclf.data.size_text import parse_size
 from batchclf.errors import UsageError
 
 
@@ -28,6 +27,8 @@ def seed(text: str) -> int:
 
 def size(text: str) -> tuple[int, int]:
     """Read height and width in pixels, such as 224x224."""
+    from batchclf.data.size_text import parse_size
+
     try:
         return parse_size(text)
     except UsageError as error:

@@ -121,7 +121,8 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
         for line in explain_time(record):
             console.say(line)
     tell_trouble(record, out, console)
-    console.result(run_summary(record, out))
+    if console.as_json:
+        console.result(run_summary(record, out))
     return run_exit_code(record)
 
 

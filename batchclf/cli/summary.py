@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchclf.core.records.run import RunRecord
-from batchclf.jobs.notify.problems import troubles, without_reference
-from batchclf.jobs.notify.summary import EXIT_CODES, night_summary, published_night
+from batchclf.errors import EXIT_CODES
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -25,6 +24,10 @@ def tell_trouble(record: RunRecord, folder: Path, console: "Console") -> None:
     Rules that passed only because there was nothing to hold them against are told, too. A hint that is the same for
     several lines stands below the last of them.
     """
+    if record.status == "ok" and not record.gates:
+        return
+    from batchclf.jobs.notify.problems import troubles, without_reference
+
     for line in without_reference(record.gates):
         console.warn(line)
     found = troubles(record, folder)
@@ -37,4 +40,6 @@ def tell_trouble(record: RunRecord, folder: Path, console: "Console") -> None:
 
 def run_summary(record: RunRecord, folder: Path) -> dict[str, Any]:
     """Tell what `--json` prints after `run` and `score`."""
+    from batchclf.jobs.notify.summary import night_summary, published_night
+
     return night_summary(published_night(record, folder))

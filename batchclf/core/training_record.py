@@ -73,3 +73,8 @@ class TrainingRecord:
     final: dict[str, Right] = field(default_factory=dict)
     temperature: TemperatureRecord | None = None
     variants: tuple[Variant, ...] = ()
+
+
+def temperature_of(training: TrainingRecord | None) -> float:
+    """Tell the temperature in a model's graph, 1 where there is none."""
+    return 1.0 if training is None or training.temperature is None else training.temperature.temperature

@@ -95,6 +95,14 @@ class Dataset:
         return {"train": self.train, "test": self.test}
 
 
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What a cache of scores knows of some images: `places`, (k,) int64, tells which, ascending; `rows` has k rows."""
+
+    places: NDArray[np.int64]
+    rows: NDArray[np.void]
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """One row of predictions.csv, as far as an evaluation needs it.
@@ -114,6 +122,10 @@ class Prediction:
     def correct(self) -> bool | None:
         """Whether label and prediction agree; None where the label is unknown."""
         return None if self.label is None else self.label == self.prediction
+
+
+SHOWN_IMAGES = 24
+"""So many images of a kind are worth looking at: the least sure ones, the surest errors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +163,11 @@ class PredictionRows:
             float(self.confidence[index]),
             float(self.margin[index]),
         )
+
+    def lowest(self, values: NDArray[np.float64], allowed: NDArray[np.int64]) -> list[Prediction]:
+        """Give the SHOWN_IMAGES `allowed` rows of lowest value, (n,) float64; ties go to the first row."""
+        chosen = allowed[np.argsort(values[allowed], kind="stable")[:SHOWN_IMAGES]]
+        return [self.row(index) for index in chosen.tolist()]
 
     def only(self, chosen: NDArray[np.bool_]) -> "PredictionRows":
         """Keep the rows where `chosen`, (n,) bool, is true."""

@@ -1,4 +1,4 @@
-"""Decode one image file into the pixels a model takes; training and scoring share this, so they cannot differ."""
+"""Decode one image file into the pixels a model takes, for training and scoring alike; and pixels to a PNG."""
 
 import io
 import os
@@ -152,3 +152,13 @@ def _refuse_unbounded_values(content: bytes) -> None:
     if stored is not None and stored.dtype.itemsize > 2:
         kind = stored.dtype.name
         raise UnreadableImageError(f"holds {kind} values, whose black and white are unknown; save 8 or 16 bits instead")
+
+
+def encode_png(image: NDArray[np.uint8]) -> bytes:
+    """Encode (height, width, 1 or 3) uint8, 3 channels in RGB order, as PNG; raises OSError where OpenCV refuses."""
+    if image.shape[2] == 3:
+        image = np.ascontiguousarray(image[..., ::-1])  # OpenCV takes blue first.
+    encoded, buffer = cv2.imencode(".png", image)
+    if not encoded:
+        raise OSError(f"an image of shape {image.shape} cannot be written as PNG")
+    return bytes(buffer)

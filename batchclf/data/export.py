@@ -4,12 +4,9 @@ import shutil
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from batchclf.core.types import Say, Split
 from batchclf.data.class_folders import folder_names, write_class_map
+from batchclf.data.decoding import encode_png
 from batchclf.errors import DataError
 
 
@@ -64,16 +61,6 @@ def _write(split: Split, class_names: tuple[str, ...], out: Path) -> None:
             file.write(encode_png(image))
     # Last, so that its presence tells a whole export from one that was killed.
     write_class_map(out, folders)
-
-
-def encode_png(image: NDArray[np.uint8]) -> bytes:
-    """Encode (height, width, 1 or 3) uint8, 3 channels in RGB order, as PNG; raises OSError where OpenCV refuses."""
-    if image.shape[2] == 3:
-        image = np.ascontiguousarray(image[..., ::-1])  # OpenCV takes blue first.
-    encoded, buffer = cv2.imencode(".png", image)
-    if not encoded:
-        raise OSError(f"an image of shape {image.shape} cannot be written as PNG")
-    return bytes(buffer)
 
 
 def _clear(out: Path, is_new: bool) -> None:

@@ -7,12 +7,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from batchclf.data.class_folders import folder_names, read_class_map
-from batchclf.data.label_table import LabelTable, read_label_table
 from batchclf.data.patterns import ignored_paths
 from batchclf.errors import DataError, ModelError
+
+if TYPE_CHECKING:
+    from batchclf.data.label_table import LabelTable
 
 LabelMode = Literal["auto", "folders", "none"]
 LABEL_MODES: tuple[LabelMode, ...] = ("auto", "folders", "none")
@@ -29,7 +30,7 @@ class LabelRule:
 
     by_folder: Mapping[str, str] | None
     sentence: str
-    table: LabelTable | None = None
+    table: "LabelTable | None" = None
 
     def label(self, path: str) -> str | None:
         """Give the class name of a relative path (a folder's ends in `/`); None where it is not known."""
@@ -64,6 +65,8 @@ def label_rule(
     Folders that .batchclfignore leaves out are not looked at.
     """
     if isinstance(labels, Path):
+        from batchclf.data.label_table import read_label_table
+
         table = read_label_table(labels, root, class_names)
         return LabelRule(None, f"labels of {len(table.by_path):,} files from {labels.name}", table)
     if labels == "none":
@@ -73,6 +76,8 @@ def label_rule(
         if labels == "folders":
             raise DataError(f"{root} has no class folders to take labels from", hint="use --labels none, or make them")
         return LabelRule(None, "no labels (there are no folders to take them from)")
+    from batchclf.data.class_folders import folder_names, read_class_map
+
     known = {name: name for name in class_names}
     known |= {folder: name for name, folder in folder_names(class_names).items()}
     known |= read_class_map(root) or {}

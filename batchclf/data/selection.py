@@ -7,12 +7,15 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
 from batchclf.data.discovery import HIDDEN, Found, discover, discover_listed
-from batchclf.data.label_table import LabelTable
 from batchclf.data.labels import LabelRule
 from batchclf.data.patterns import IGNORE_FILE, Matches, glob_paths, ignore_content, ignored_paths
+
+if TYPE_CHECKING:
+    from batchclf.data.label_table import LabelTable
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ def _sharded(found: Iterator[Found], shard: int, shards: int) -> Iterator[Found]
             yield ExcludedFile(_path(item), "in another shard")
 
 
-def _noted(found: Iterator[Found], table: LabelTable) -> Iterator[Found]:
+def _noted(found: Iterator[Found], table: "LabelTable") -> Iterator[Found]:
     table.unmet = set(table.by_path)
     for item in found:
         table.unmet.discard(_path(item))

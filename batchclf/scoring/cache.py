@@ -6,14 +6,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.images.facts import FACTS
-from batchclf.core.types import Say
+from batchclf.core.types import Known, Say
 
 FORMAT = 2
 """To be raised, too, whenever an image would get other facts."""
@@ -28,21 +27,6 @@ _AT_ONCE = 256
 def cache_key(parts: Mapping[str, str]) -> str:
     """Name what rows depend on beside the image: 32 hex digits over the format and all of `parts`."""
     return hashlib.blake2b(json.dumps([FORMAT, parts], sort_keys=True).encode(), digest_size=16).hexdigest()
-
-
-@dataclass(frozen=True, eq=False)
-class Known:
-    """What a cache knows of some images: `places`, (k,) int64, tells which, ascending; `rows` has k Scored rows."""
-
-    places: NDArray[np.int64]
-    rows: NDArray[np.void]
-
-
-def joined_known(parts: Sequence[Known]) -> Known | None:
-    """Join what is known of images that follow one another; None where there is nothing."""
-    if not any(len(part.places) for part in parts):
-        return None
-    return Known(np.concatenate([part.places for part in parts]), np.concatenate([part.rows for part in parts]))
 
 
 class ScoreCache:

@@ -2,16 +2,19 @@
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.types import Say
 from batchclf.errors import ModelError
-from batchclf.models.runtime.interface import Runtime
-from batchclf.models.runtime.precision import PrecisionCheck
 
-OpenRuntime = Callable[[], Runtime]
+if TYPE_CHECKING:
+    from batchclf.models.runtime.interface import Runtime
+    from batchclf.models.runtime.precision import PrecisionCheck
+
+OpenRuntime = Callable[[], "Runtime"]
 
 
 class ModelRun:
@@ -66,7 +69,7 @@ class ComparedRuntime:
     `check` takes what was found.
     """
 
-    def __init__(self, reduced: Runtime, open_reference: OpenRuntime, check: PrecisionCheck, images: int) -> None:
+    def __init__(self, reduced: "Runtime", open_reference: OpenRuntime, check: "PrecisionCheck", images: int) -> None:
         self._reduced = reduced
         self._open = open_reference
         self._reference: Runtime | None = None

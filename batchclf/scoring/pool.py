@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from batchclf.core.images.facts import FACTS
-from batchclf.core.types import Say
-from batchclf.scoring.cache import Known, ScoreCache, joined_known
+from batchclf.core.types import Known, Say
 from batchclf.scoring.decoder import Decoded, Decoder, DecodeSetup
-from batchclf.scoring.processes import WorkerProcesses
-from batchclf.scoring.worker import RemoteDecoder, WorkerDiedError
+from batchclf.scoring.processes import WorkerDiedError, WorkerProcesses
+
+if TYPE_CHECKING:
+    from batchclf.scoring.cache import ScoreCache
+    from batchclf.scoring.worker import RemoteDecoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +40,7 @@ class DecodePool:
         setup: DecodeSetup,
         workers: int,
         *,
-        cache: ScoreCache | None = None,
+        cache: "ScoreCache | None" = None,
         processes: WorkerProcesses | None = None,
         say: Say = lambda line: None,
     ) -> None:
@@ -82,7 +85,7 @@ class DecodePool:
             # Killed from outside, or by a file: one at a time tells which.
             return joined([self._decode_one(path) for path in paths])
 
-    def _decode_with(self, decoder: Decoder | RemoteDecoder, paths: Sequence[str]) -> Part:
+    def _decode_with(self, decoder: "Decoder | RemoteDecoder", paths: Sequence[str]) -> Part:
         if self._cache is None:
             return Part(decoder.decode(paths), None)
         read = decoder.read(paths)
@@ -120,22 +123,25 @@ class DecodePool:
         except WorkerDiedError:
             return Decoder(self._setup).read(paths).digests
 
-    def _decoder(self) -> Decoder | RemoteDecoder:
+    def _decoder(self) -> "Decoder | RemoteDecoder":
         """Give this thread's decoder; a process that died is replaced. Raises RuntimeError once the run ends."""
         if self._closed:
             raise RuntimeError("the run is ending")
         decoder: Decoder | RemoteDecoder | None = getattr(self._own, "decoder", None)
-        if isinstance(decoder, RemoteDecoder):
+        if isinstance(decoder, Decoder):
+            if not self._use_processes:
+                return decoder
+        elif decoder is not None:
             if not decoder.ended:
                 return decoder
             self.processes.end(decoder.process)
-        elif decoder is not None and not self._use_processes:
-            return decoder
         self._own.decoder = self._remote_decoder() if self._use_processes else Decoder(self._setup)
         own: Decoder | RemoteDecoder = self._own.decoder
         return own
 
-    def _remote_decoder(self) -> Decoder | RemoteDecoder:
+    def _remote_decoder(self) -> "Decoder | RemoteDecoder":
+        from batchclf.scoring.worker import RemoteDecoder
+
         try:
             return RemoteDecoder(self._setup, self.processes.take())
         except (OSError, WorkerDiedError) as error:
@@ -161,7 +167,14 @@ def joined(parts: Sequence[Part]) -> Part:
     images = np.concatenate([part.decoded.images for part in parts]) if parts else np.empty(0, np.uint8)
     facts = np.concatenate([part.decoded.facts for part in parts]) if parts else np.empty(0, FACTS)
     read, decode = (sum(getattr(part.decoded, name) for part in parts) for name in ("read", "decode"))
-    return Part(Decoded(digests, reasons, images, facts, read, decode), joined_known(known))
+    return Part(Decoded(digests, reasons, images, facts, read, decode), _joined_known(known))
+
+
+def _joined_known(parts: Sequence[Known]) -> Known | None:
+    """Join what is known of images that follow one another; None where there is nothing."""
+    if not any(len(part.places) for part in parts):
+        return None
+    return Known(np.concatenate([part.places for part in parts]), np.concatenate([part.rows for part in parts]))
 
 
 def folder_prefix(root: "os.PathLike[str]") -> str:

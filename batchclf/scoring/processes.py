@@ -15,6 +15,13 @@ PROCESSES_FROM = 4096
 _MAIN = "from batchclf.scoring.worker import main; main()"
 
 
+class WorkerDiedError(Exception):
+    """The process ended instead of answering."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"signal {-status}" if status < 0 else f"exit status {status}")
+
+
 class WorkerProcesses:
     """The decoding processes of a run, idle until they are taken; use as a context manager, which ends them all.
 

@@ -8,20 +8,22 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.images.facts import array_facts
-from batchclf.core.types import BatchScores, ExcludedFile, ImageRef, SkippedImage, Split
+from batchclf.core.types import BatchScores, ExcludedFile, ImageRef, Known, SkippedImage, Split
 from batchclf.data.discovery import Found
 from batchclf.scoring.batches import files_per_part
-from batchclf.scoring.cache import Known, ScoreCache
 from batchclf.scoring.decoder import content_digest, reason_digest
 from batchclf.scoring.model_run import ModelRun
 from batchclf.scoring.pool import DecodePool, Part, joined
 from batchclf.scoring.processes import PROCESSES_FROM
+
+if TYPE_CHECKING:
+    from batchclf.scoring.cache import ScoreCache
 
 BLOCKS_AHEAD = 2
 """Blocks that are decoded while the model runs on the one before; more where many workers need them."""
@@ -79,7 +81,7 @@ def score_blocks(
     pool: DecodePool,
     model: ModelRun,
     *,
-    cache: ScoreCache | None = None,
+    cache: "ScoreCache | None" = None,
     times: StreamTimes,
 ) -> Generator[Block, None, None]:
     """Score the files of each block, in order; the same blocks give the same result whatever the pool's workers.
@@ -125,7 +127,7 @@ def score_split(
     class_names: tuple[str, ...],
     batch_size: int,
     *,
-    cache: ScoreCache | None = None,
+    cache: "ScoreCache | None" = None,
     times: StreamTimes,
 ) -> Generator[Block, None, None]:
     """Score a split in memory, in path order, batch by batch."""
@@ -147,7 +149,7 @@ def score_split(
 
 
 def _score_block(
-    block: list[Found], parts: list[Part], model: ModelRun, cache: ScoreCache | None, times: StreamTimes
+    block: list[Found], parts: list[Part], model: ModelRun, cache: "ScoreCache | None", times: StreamTimes
 ) -> Block:
     refs = [item for item in block if isinstance(item, ImageRef)]
     whole = joined(parts)
@@ -182,7 +184,7 @@ def _scored(
     missing: NDArray[np.uint8],
     facts: NDArray[np.void],
     model: ModelRun,
-    cache: ScoreCache | None,
+    cache: "ScoreCache | None",
 ) -> tuple[NDArray[np.void], NDArray[np.float32]]:
     """Score what is missing, and put it and its facts between what is known; `digests` has one entry for each image."""
     scored = model.probabilities(missing) if len(missing) else None

@@ -14,13 +14,7 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from batchclf.scoring.decoder import Decoded, Decoder, DecodeSetup
-
-
-class WorkerDiedError(Exception):
-    """The process ended instead of answering."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(f"signal {-status}" if status < 0 else f"exit status {status}")
+from batchclf.scoring.processes import WorkerDiedError
 
 
 class RemoteDecoder:

@@ -14,9 +14,9 @@ from batchclf.core.images.statistics import (
     Histogram,
     bin_counts,
 )
-from batchclf.core.metrics.calibration import CALIBRATION_BINS, confidence_counts
+from batchclf.core.metrics.confidence_bins import CALIBRATION_BINS, confidence_counts
 from batchclf.core.types import Dataset
-from batchclf.models.onnx_graph.session import onnx_session
+from batchclf.models.onnx_session import onnx_session
 
 _AT_ONCE = 1024
 

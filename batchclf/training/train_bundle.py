@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from batchclf import atomic
 from batchclf.core.holdout import hold_out
-from batchclf.core.metrics.temperature import temperature_of
-from batchclf.core.training_record import Right, TemperatureRecord, TrainingRecord, Variant
+from batchclf.core.training_record import Right, TemperatureRecord, TrainingRecord, Variant, temperature_of
 from batchclf.core.types import Dataset, Say, Split
 from batchclf.errors import DataError, ModelError
 from batchclf.models.bundle import (

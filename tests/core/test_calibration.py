@@ -10,12 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
-from batchclf.core.metrics.calibration import (
-    CALIBRATION_BINS,
-    COVERAGE_THRESHOLDS,
-    CalibrationCounts,
-    confidence_counts,
-)
+from batchclf.core.metrics.calibration import CalibrationCounts
+from batchclf.core.metrics.confidence_bins import CALIBRATION_BINS, COVERAGE_THRESHOLDS, confidence_counts
 from batchclf.core.metrics.intervals import wilson
 
 # As they stand in predictions.csv: at most 7 digits; each threshold of the coverage curve is among them.

@@ -17,12 +17,13 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from batchclf.core.metrics.calibration import CALIBRATION_BINS
-from batchclf.core.metrics.evaluation import SHOWN_IMAGES, SHOWN_PAIRS, Tally
+from batchclf.core.metrics.confidence_bins import CALIBRATION_BINS
+from batchclf.core.metrics.evaluation import Tally
 from batchclf.core.metrics.intervals import wilson
+from batchclf.core.metrics.labelled import SHOWN_PAIRS
 from batchclf.core.metrics.probability_bins import ProbabilityBins
 from batchclf.core.metrics.top_k import TopHits
-from batchclf.core.types import Prediction
+from batchclf.core.types import SHOWN_IMAGES, Prediction
 
 
 def _value(labelled, name):

@@ -33,11 +33,11 @@ from batchclf.core.gate.judge import (
     missing,
     rule_name,
 )
-from batchclf.core.gate.rules import Rule, run_state
+from batchclf.core.gate.rules import Rule
 from batchclf.core.metrics.catalog import METRICS, find_metric
 from batchclf.core.metrics.gap import overfitting_gap
 from batchclf.core.metrics.intervals import difference, wilson
-from batchclf.core.records.run import GateResult
+from batchclf.core.records.run import GateResult, run_state
 
 
 def holding(rule, target="test", reference="the last good run (N)"):

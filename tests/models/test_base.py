@@ -9,7 +9,7 @@ import pytest
 from batchclf.errors import ModelError, UsageError
 from batchclf.models.onnx_graph.bundle_graph import INPUT, OUTPUT
 from batchclf.models.onnx_graph.export import write_graph
-from batchclf.models.onnx_graph.session import onnx_session
+from batchclf.models.onnx_session import onnx_session
 from batchclf.models.preprocessing import Preprocessing, prepare
 from batchclf.models.sources.import_model import import_model
 from batchclf.models.sources.infer_preprocessing import ImportOptions

@@ -14,7 +14,7 @@ from batchclf.models.bundle import ONNX_FILE, file_digests, load_bundle, write_i
 from batchclf.models.describe import as_dict, as_lines
 from batchclf.models.onnx_graph.bundle_graph import with_interface
 from batchclf.models.onnx_graph.export import write_graph
-from batchclf.models.onnx_graph.session import onnx_session
+from batchclf.models.onnx_session import onnx_session
 from batchclf.models.preprocessing import Preprocessing, prepare, to_probabilities
 from batchclf.models.runtime.open import open_runtime
 from batchclf.models.sources.keras import load_keras

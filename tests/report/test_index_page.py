@@ -9,9 +9,8 @@ from browser_checks import check_in_browser
 from report_cases import HOSTILE, read
 
 from batchclf.core.estimate import Estimate, Interval
-from batchclf.core.gate.rules import run_state
 from batchclf.core.records.history import FailedRun, JobHistory, RunSummary, UnreadRun
-from batchclf.core.records.run import GateResult
+from batchclf.core.records.run import GateResult, run_state
 from batchclf.core.text import percent
 from batchclf.report.charts.trends import TrendPoint, trend
 from batchclf.report.pages.index import index_view

@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from sklearn import metrics
 
 from batchclf.core.estimate import Estimate, Interval
-from batchclf.core.metrics.evaluation import ClassMetrics
+from batchclf.core.metrics.labelled import ClassMetrics
 from batchclf.core.metrics.ranking import ClassRanking
 from batchclf.report.sections.classes import classes_view, f1_interval
 

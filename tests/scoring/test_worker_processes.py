@@ -18,9 +18,9 @@ from batchclf.scoring import processes as processes_module
 from batchclf.scoring.decoder import Decoder
 from batchclf.scoring.model_run import ModelRun
 from batchclf.scoring.pool import DecodePool, folder_prefix
-from batchclf.scoring.processes import PROCESSES_FROM, WorkerProcesses, holds_many_files
+from batchclf.scoring.processes import PROCESSES_FROM, WorkerDiedError, WorkerProcesses, holds_many_files
 from batchclf.scoring.stream import StreamTimes, blocks_of, score_blocks
-from batchclf.scoring.worker import RemoteDecoder, WorkerDiedError
+from batchclf.scoring.worker import RemoteDecoder
 
 
 @pytest.fixture

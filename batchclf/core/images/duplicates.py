@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from batchclf.core.estimate import Estimate
-from batchclf.core.metrics.evaluation import LabelledMetrics
-from batchclf.core.metrics.gap import Gap
-from batchclf.core.metrics.intervals import difference, wilson
+
+if TYPE_CHECKING:
+    from batchclf.core.metrics.gap import Gap
+    from batchclf.core.metrics.labelled import LabelledMetrics
 
 SHOWN_PAIRS = 50
 EXACT, NEAR, UNCONFIRMED = "exact", "near", "unconfirmed"
@@ -86,7 +87,7 @@ class CopyRows:
 
 
 def summarise(
-    pieces: Iterable[CopyRows], split: str, images: int, test: LabelledMetrics | None, gap: Gap | None
+    pieces: Iterable[CopyRows], split: str, images: int, test: "LabelledMetrics | None", gap: "Gap | None"
 ) -> Duplicates:
     """Sum the rows of duplicates.csv up; `images` of `split` were looked at.
 
@@ -113,6 +114,8 @@ def summarise(
                 pairs.append(rows.pair(row))
     accuracy = gap_without = None
     if test is not None and gap is not None and test.total > labelled:
+        from batchclf.core.metrics.intervals import difference, wilson
+
         accuracy = wilson(test.correct - correct, test.total - labelled)
         gap_without = difference(gap.train, accuracy)
     return Duplicates(

@@ -6,15 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.estimate import Estimate
+from batchclf.core.metrics.confidence_bins import (
+    CALIBRATION_BINS,
+    COVERAGE_THRESHOLDS,
+    FINE_EDGES,
+    by_bin,
+    fine_bins,
+)
 from batchclf.core.metrics.intervals import wilson
-
-CALIBRATION_BINS = 20
-"""Bins of equal width over the confidence, for the reliability diagram, the histogram and the ECE."""
-
-COVERAGE_THRESHOLDS = 100
-"""Thresholds of the coverage curve: 0.00, 0.01, …, 0.99."""
-
-_FINE_EDGES = np.array([step / COVERAGE_THRESHOLDS for step in range(COVERAGE_THRESHOLDS)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class CalibrationCounts:
 
     def update(self, confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> None:
         """Add images by their (n,) confidence, 0 to 1, and whether they are right, (n,) bool."""
-        fine = _fine_bins(confidence)
+        fine = fine_bins(confidence)
         self.images += np.bincount(fine, minlength=COVERAGE_THRESHOLDS)
         self.correct += np.bincount(fine[correct], minlength=COVERAGE_THRESHOLDS)
         self.confidence += np.bincount(fine, confidence, COVERAGE_THRESHOLDS)
@@ -87,7 +86,7 @@ class CalibrationCounts:
         total = int(self.images.sum())
         if not total:
             raise ValueError("calibration needs at least one image")
-        images, correct = _by_bin(self.images), self.correct_by_bin()
+        images, correct = by_bin(self.images), self.correct_by_bin()
         confidence = self.confidence.reshape(CALIBRATION_BINS, -1).sum(axis=1)
         overconfidence = float(confidence.sum() - correct.sum()) / total
         return Calibration(
@@ -99,30 +98,15 @@ class CalibrationCounts:
 
     def correct_by_bin(self) -> NDArray[np.int64]:
         """Count the right ones in each of the 20 bins: (20,) int64."""
-        return _by_bin(self.correct)
+        return by_bin(self.correct)
 
     def _coverage(self, total: int) -> tuple[CoveragePoint, ...]:
         """Add up from the most confident bin on."""
         images, correct = (np.cumsum(counts[::-1])[::-1].tolist() for counts in (self.images, self.correct))
         return tuple(
             CoveragePoint(threshold, used, used / total, wilson(right, used) if used else None)
-            for threshold, used, right in zip(_FINE_EDGES.tolist(), images, correct, strict=True)
+            for threshold, used, right in zip(FINE_EDGES.tolist(), images, correct, strict=True)
         )
-
-
-def confidence_counts(confidence: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Count (n,) confidences, 0 to 1, in the 20 bins: (20,) int64."""
-    return _by_bin(np.bincount(_fine_bins(confidence), minlength=COVERAGE_THRESHOLDS))
-
-
-def _by_bin(fine: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.asarray(fine.reshape(CALIBRATION_BINS, -1).sum(axis=1))
-
-
-def _fine_bins(confidence: NDArray[np.float64]) -> NDArray[np.int64]:
-    # Compared with the edges themselves: as a product 0.29 * 100 is below 29, and 0.29 would count as below 0.29.
-    # (decision 059)
-    return np.searchsorted(_FINE_EDGES, confidence, side="right") - 1
 
 
 def _bin(number: int, images: int, correct: int, confidence: float) -> CalibrationBin:

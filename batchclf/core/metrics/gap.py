@@ -5,8 +5,8 @@ from math import hypot
 from typing import Literal
 
 from batchclf.core.estimate import Estimate, Interval
-from batchclf.core.metrics.evaluation import LabelledMetrics
 from batchclf.core.metrics.intervals import difference, wilson
+from batchclf.core.metrics.labelled import LabelledMetrics
 
 STRONG_GAP = 0.05
 """From this gap on (5 points of accuracy) overfitting is called strong."""

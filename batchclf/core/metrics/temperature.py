@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from batchclf.core.metrics.calibration import CalibrationBin, CalibrationCounts
 from batchclf.core.metrics.moments import Moments
 from batchclf.core.metrics.probability_counts import log_losses
-from batchclf.core.training_record import TrainingRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +63,3 @@ def untempered(probabilities: NDArray[np.float64], temperature: float) -> NDArra
     powers = (probabilities / np.where(highest > 0, highest, 1.0)) ** temperature
     total = powers.sum(axis=1, keepdims=True)
     return np.asarray(powers / np.where(total > 0, total, 1.0))
-
-
-def temperature_of(training: TrainingRecord | None) -> float:
-    """Tell the temperature in a model's graph, 1 where there is none."""
-    return 1.0 if training is None or training.temperature is None else training.temperature.temperature

@@ -1,16 +1,19 @@
 """Everything that a report is made from, whatever its format."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from batchclf.core.compare.result import Comparison
 from batchclf.core.images.drift import Drift
 from batchclf.core.images.duplicates import Duplicates
 from batchclf.core.images.statistics import ImageStatistics
 from batchclf.core.metrics.evaluation import Evaluation
-from batchclf.core.metrics.gap import Gap
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import RunRecord, main_of
 from batchclf.core.types import Prediction
+
+if TYPE_CHECKING:
+    from batchclf.core.compare.result import Comparison
+    from batchclf.core.metrics.gap import Gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +42,15 @@ class Findings:
 
     record: RunRecord
     evaluations: tuple[Evaluation, ...]
-    gap: Gap | None = None
+    gap: "Gap | None" = None
     duplicates: Duplicates | None = None
     statistics: tuple[ImageStatistics, ...] = ()
     drift: tuple[Drift, ...] = ()
     history: tuple[RunSummary, ...] = ()
-    change: Comparison | None = None
+    change: "Comparison | None" = None
     suspicions: LabelSuspicions | None = None
     drift_note: str = ""
-    flips: tuple[Comparison, ...] = ()
+    flips: "tuple[Comparison, ...]" = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError where there is no evaluation."""

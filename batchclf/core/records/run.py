@@ -112,6 +112,8 @@ class TargetRecord:
 
 GateKind = Literal["bound", "change", "alarm"]
 Outcome = Literal["passed", "failed", "uncertain", "missing"]
+LAST_GOOD = "last-good"
+"""What a rule is held `against` where it is not the name of a baseline; the link to that run has the same name."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,27 @@ class GateResult:
         if not self.certain:
             return "uncertain"
         return "passed" if self.passed else "failed"
+
+
+RunState = Literal["passed", "failed", "uncertain", "partial", "none"]
+"""How a run is judged: "uncertain" where there are too few images to tell, "none" where it has no gate."""
+
+
+def run_state(status: Status, gates: Sequence[GateResult]) -> RunState:
+    """Judge a run by its status and its gates. A rule that surely failed counts before one that is not certain.
+
+    A rule that could not be held is as certain as any other: it failed, or it waits for a first good run. Then the run
+    has passed, and its sentence says what could not be told.
+    """
+    if status == "partial":
+        return "partial"
+    if any(gate.certain and not gate.passed for gate in gates):
+        return "failed"
+    if not all(gate.certain for gate in gates):
+        return "uncertain"
+    if status != "ok":
+        return "failed"
+    return "passed" if gates else "none"
 
 
 def main_of(wanted: str, names: Sequence[str]) -> str:

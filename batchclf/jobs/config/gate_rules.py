@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from math import inf
 
 from batchclf.core.gate.judge import rule_name
-from batchclf.core.gate.rules import LAST_GOOD, Alarms, Gate, Rule
+from batchclf.core.gate.rules import Alarms, Gate, Rule
 from batchclf.core.metrics.catalog import EACH_CLASS, METRICS, RuleMetric, find_metric, nearest_metrics, top_rank
+from batchclf.core.records.run import LAST_GOOD
 from batchclf.errors import JobFileError
 from batchclf.jobs.config.spec import JobSpec, RuleSpec, main_target
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from batchclf.core.gate.rules import LAST_GOOD
+from batchclf.core.records.run import LAST_GOOD
 from batchclf.data.class_split import group_pattern
 from batchclf.data.labels import LABEL_MODES
 from batchclf.data.selection import Selection

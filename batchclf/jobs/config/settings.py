@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batchclf.core.types import ResizeMode, Split
 from batchclf.data.labels import LabelMode
 from batchclf.data.selection import EVERYTHING, Selection
 from batchclf.models.bundle import Bundle
-from batchclf.models.runtime.registry import Precision, RuntimeName
 from batchclf.scoring.batches import default_batch_size
 from batchclf.storage.predictions.write import Format
+
+if TYPE_CHECKING:
+    from batchclf.models.runtime.registry import Precision, RuntimeName
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +23,12 @@ class ScoreSettings:
     for the next run, None for no cache.
     """
 
-    runtime: RuntimeName
+    runtime: "RuntimeName"
     batch_size: int | None
     workers: int
     topk: int
     probabilities: bool
-    precision: Precision = "f32"
+    precision: "Precision" = "f32"
     resize: ResizeMode = "fast"
     cache: Path | None = None
     formats: tuple[Format, ...] = ("csv",)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,12 +10,14 @@ from batchclf.core.images.duplicates import EXACT, NEAR, UNCONFIRMED, CopyRows
 from batchclf.core.images.near_duplicates import SAME_CORRELATION, Pairs, Prints, Rows, exact_copies, look_alikes
 from batchclf.core.records.run import TargetRecord, main_of
 from batchclf.core.types import Split
-from batchclf.jobs.evaluate.near_duplicates import Look, correlations, look_at_files, look_at_splits
 from batchclf.storage.csv_files.cells import plain_text
 from batchclf.storage.csv_files.read import read_rows
 from batchclf.storage.images.duplicates import DUPLICATES_FILE, write_duplicates
 from batchclf.storage.predictions.read import read_header
 from batchclf.storage.run.directory import PREDICTIONS_FILE
+
+if TYPE_CHECKING:
+    from batchclf.jobs.evaluate.near_duplicates import Look
 
 COMPARED_IN_MEMORY = 5_000
 COMPARED_FILES = 300
@@ -53,17 +56,20 @@ def find_duplicates(
         exact = exact[0][:LISTED_COPIES], exact[1][:LISTED_COPIES]
     texts: Texts = {}
     roots = {target.split: Path(target.source) for target in targets if target.kind == "directory"}
-    if main in roots:
-        limit = min(COMPARED_FILES, max(50, len(copies) // 20))
-        look = look_at_files(lambda row: roots[texts[row][0]] / texts[row][1])
-    else:
-        limit = COMPARED_IN_MEMORY
-        look = look_at_splits(splits, {name: int(rows[0]) for name, rows in of_split.items()})
+    limit = min(COMPARED_FILES, max(50, len(copies) // 20)) if main in roots else COMPARED_IN_MEMORY
+
+    def look() -> "Look":
+        from batchclf.jobs.evaluate.near_duplicates import look_at_files, look_at_splits
+
+        if main in roots:
+            return look_at_files(lambda row: roots[texts[row][0]] / texts[row][1])
+        return look_at_splits(splits, {name: int(rows[0]) for name, rows in of_split.items()})
 
     def rows() -> Iterator[CopyRows]:
         if len(exact[0]) or len(alike[0]):
             yield from _exact_rows(folder / PREDICTIONS_FILE, exact, np.concatenate(alike), texts)
-            yield from _near_rows(alike, limit, look, texts)
+        if len(alike[0]):
+            yield from _near_rows(alike, limit, look(), texts)
 
     write_duplicates(folder / DUPLICATES_FILE, rows())
 
@@ -94,8 +100,10 @@ def _as_exact(copies: Texts, original_of: Mapping[int, int], texts: Texts) -> Co
     return _copy_rows(EXACT, originals, list(copies.values()), [float("nan")] * len(copies))
 
 
-def _near_rows(alike: Pairs, limit: int, look: Look, texts: Texts) -> Iterator[CopyRows]:
+def _near_rows(alike: Pairs, limit: int, look: "Look", texts: Texts) -> Iterator[CopyRows]:
     """Give those that look alike and are nearly the same, and those that were not compared; each copy once."""
+    from batchclf.jobs.evaluate.near_duplicates import correlations
+
     compared, rest = (alike[0][:limit], alike[1][:limit]), (alike[0][limit:], alike[1][limit:])
     found = correlations(compared, look)
     same, unseen = found >= SAME_CORRELATION, np.isnan(found)

@@ -2,27 +2,29 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from batchclf.core.compare.result import Comparison
 from batchclf.core.metrics.evaluation import Evaluation
-from batchclf.core.metrics.gap import Gap
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import RunRecord
 from batchclf.jobs.evaluate.image_checks import ImageFindings
-from batchclf.jobs.evaluate.label_issues import find_suspicions
 from batchclf.jobs.history.runs import earlier_runs
 from batchclf.storage.run.directory import PREDICTIONS_FILE
+
+if TYPE_CHECKING:
+    from batchclf.core.compare.result import Comparison
+    from batchclf.core.metrics.gap import Gap
 
 
 def gather(
     folder: Path,
     record: RunRecord,
     evaluations: list[Evaluation],
-    gap: Gap | None,
+    gap: "Gap | None",
     images: ImageFindings,
     history: tuple[RunSummary, ...],
-    flips: tuple[Comparison, ...],
+    flips: "tuple[Comparison, ...]",
 ) -> Findings:
     """Put together the findings of the run in `folder`.
 
@@ -43,6 +45,8 @@ def gather(
     main = findings.main
     suspicions = None
     if main.labelled is not None:
+        from batchclf.jobs.evaluate.label_issues import find_suspicions
+
         csv, names = folder / PREDICTIONS_FILE, tuple(record.model.class_names)
         suspicions = find_suspicions(csv, names, main.split, main.labelled.total)
     change = next((each for each in flips if each.split == main.split), None)

@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from batchclf.core.compare.pair_tally import PairTally
-from batchclf.core.compare.result import Comparison
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import RunRecord, main_of
 from batchclf.core.types import Say
 from batchclf.errors import BatchclfError
-from batchclf.jobs.evaluate.compare import check_classes, count, paired_answers
 from batchclf.storage.predictions.flips import FLIPS_FILE, FlipsWriter
-from batchclf.storage.predictions.pairs import UnsortedRowsError
 from batchclf.storage.run.directory import read_record
+
+if TYPE_CHECKING:
+    from batchclf.core.compare.pair_tally import PairTally
+    from batchclf.core.compare.result import Comparison
 
 
 def write_flips(
@@ -23,7 +24,7 @@ def write_flips(
     *,
     to: Path | None = None,
     say: Say = lambda line: None,
-) -> tuple[Comparison, ...]:
+) -> "tuple[Comparison, ...]":
     """Compare the run in `folder`, whose record need not be written yet, with the last one before it; write flips.csv
     into `folder`, or to the file `to`.
 
@@ -45,7 +46,12 @@ def write_flips(
             return ()
 
 
-def _against(last: Path, folder: Path, record: RunRecord, writer: FlipsWriter, say: Say) -> tuple[Comparison, ...]:
+def _against(last: Path, folder: Path, record: RunRecord, writer: FlipsWriter, say: Say) -> "tuple[Comparison, ...]":
+    # The comparison is a dozen modules, which a first run does without.
+    from batchclf.core.compare.pair_tally import PairTally
+    from batchclf.jobs.evaluate.compare import check_classes, count, paired_answers
+    from batchclf.storage.predictions.pairs import UnsortedRowsError
+
     earlier = read_record(last)
     check_classes(earlier, record)
     kinds = {(target.split, target.kind) for target in earlier.targets}
@@ -53,7 +59,7 @@ def _against(last: Path, folder: Path, record: RunRecord, writer: FlipsWriter, s
     names = tuple(record.model.class_names)
     main = main_of(record.main_target, splits or [""])
 
-    def tally(*, whole: bool) -> list[PairTally]:
+    def tally(*, whole: bool) -> "list[PairTally]":
         made = {split: PairTally(earlier.run_id, record.run_id, split, names) for split in splits}
         for pairs in paired_answers(last, folder, names, splits, whole=whole):
             count(made[pairs.split], pairs)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,14 @@ from batchclf.core.images.duplicates import Duplicates, summarise, with_all_copi
 from batchclf.core.images.near_duplicates import Prints, Rows, exact_copies
 from batchclf.core.images.statistics import Histogram, ImageRows, ImageStatistics, StatisticsTally
 from batchclf.core.metrics.evaluation import Evaluation
-from batchclf.core.metrics.gap import Gap
 from batchclf.core.records.run import TargetRecord, main_of
 from batchclf.core.types import Split
 from batchclf.jobs.evaluate.duplicates import LISTED_COPIES, find_duplicates
 from batchclf.storage.images.duplicates import DUPLICATES_FILE, read_duplicates
 from batchclf.storage.images.facts import IMAGES_FILE, read_image_rows
+
+if TYPE_CHECKING:
+    from batchclf.core.metrics.gap import Gap
 
 NO_FACTS = "The run was made by a batchclf that kept no facts of the images."
 NO_REFERENCE = (
@@ -83,7 +85,7 @@ def image_findings(
     look: ImageLook,
     reference: Reference | None,
     evaluations: Sequence[Evaluation],
-    gap: Gap | None,
+    gap: "Gap | None",
     main_target: str = "",
 ) -> ImageFindings:
     """Work out what the images of a run tell; `look` is what `look_at_images` gave.
@@ -120,7 +122,7 @@ class _PrintsTally:
         return {split: np.arange(ends[split] - count, ends[split]) for split, count in self._counts.items()}
 
 
-def _duplicates(folder: Path, evaluations: Sequence[Evaluation], gap: Gap | None, main: str) -> Duplicates | None:
+def _duplicates(folder: Path, evaluations: Sequence[Evaluation], gap: "Gap | None", main: str) -> Duplicates | None:
     if not (folder / DUPLICATES_FILE).is_file():
         return None
     of_split = {evaluation.split: evaluation for evaluation in evaluations}

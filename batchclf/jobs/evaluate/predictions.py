@@ -2,21 +2,24 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from batchclf.core.metrics.evaluation import Evaluation, Tally
-from batchclf.core.metrics.gap import Gap, overfitting_gap
-from batchclf.core.metrics.temperature import temperature_of
+from batchclf.core.training_record import temperature_of
 from batchclf.core.types import PredictionRows
 from batchclf.errors import PredictionsError, RunError
 from batchclf.storage.predictions.read import class_names_of, read_prediction_rows
 from batchclf.storage.run.directory import read_record
 
+if TYPE_CHECKING:
+    from batchclf.core.metrics.gap import Gap
+
 
 def evaluate_predictions(
     path: Path, class_names: tuple[str, ...] | None = None, temperature: float | None = None
-) -> tuple[list[Evaluation], Gap | None]:
+) -> "tuple[list[Evaluation], Gap | None]":
     """Read the CSV once, in pieces, and evaluate it; the gap is None unless both splits have labels.
 
     Without `class_names` the classes are found as `class_names_of` says. `temperature` is that of the model; without
@@ -36,7 +39,11 @@ def evaluate_predictions(
     evaluations = {split: tally.evaluation() for split, tally in tallies.items()}
     labelled = [evaluations[s].labelled if s in evaluations else None for s in ("train", "test")]
     train, test = labelled
-    gap = overfitting_gap(train, test) if train is not None and test is not None else None
+    gap = None
+    if train is not None and test is not None:
+        from batchclf.core.metrics.gap import overfitting_gap
+
+        gap = overfitting_gap(train, test)
     return list(evaluations.values()), gap
 
 

@@ -16,9 +16,9 @@ from batchclf.core.gate.judge import (
     missing,
     rule_name,
 )
-from batchclf.core.gate.rules import LAST_GOOD, Gate, Rule
+from batchclf.core.gate.rules import Gate, Rule
 from batchclf.core.metrics.catalog import EACH_CLASS, METRICS, find_metric
-from batchclf.core.records.run import GateResult, main_of
+from batchclf.core.records.run import LAST_GOOD, GateResult, main_of
 from batchclf.core.text import first_of
 from batchclf.errors import BatchclfError, RunError
 from batchclf.jobs.evaluate.compare import compare_runs

@@ -4,8 +4,8 @@ import difflib
 import os
 from pathlib import Path
 
-from batchclf.core.gate.rules import LAST_GOOD
 from batchclf.core.records.history import FailedRun, FileDigest, JobHistory, RunDetails, RunSummary
+from batchclf.core.records.run import LAST_GOOD
 from batchclf.errors import RunError
 from batchclf.jobs.history.runs import all_histories, job_history
 from batchclf.storage.csv_files.cells import utf8_text

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from batchclf.core.gate.rules import LAST_GOOD
 from batchclf.core.records.history import JobHistory
+from batchclf.core.records.run import LAST_GOOD
 from batchclf.core.types import Say
 from batchclf.errors import UsageError
 from batchclf.jobs.history.lookup import find_finished, find_job

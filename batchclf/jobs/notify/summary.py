@@ -11,15 +11,14 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from batchclf.core.records.run import GateKind, GateResult, Outcome, RunRecord, Status, TargetRecord
+from batchclf.core.records.run import GateKind, GateResult, Outcome, RunRecord, TargetRecord
 from batchclf.core.text import visible
 from batchclf.errors import (
+    EXIT_CODES,
     INTERRUPTED,
     AlreadyRunningError,
     DeadlineError,
-    GateFailedError,
     NothingToScoreError,
-    PartialError,
     RunError,
 )
 from batchclf.jobs.notify.problems import told_in_a_line
@@ -28,7 +27,6 @@ from batchclf.storage.run.directory import REPORT_FILE
 from batchclf.storage.run.metrics import read_metrics
 
 SUMMARY_FORMAT = 1
-EXIT_CODES: dict[Status, int] = {"ok": 0, "gate failed": GateFailedError.exit_code, "partial": PartialError.exit_code}
 NightStatus = Literal[
     "ok", "gate failed", "partial", "error", "deadline", "nothing to score", "already running", "interrupted"
 ]

@@ -1,14 +1,11 @@
 """Write a finished run's report anew, from what its run directory holds."""
 
-import importlib
-import threading
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from batchclf.core.compare.result import Comparison
-from batchclf.core.metrics.temperature import temperature_of
 from batchclf.core.records.run import RunRecord
+from batchclf.core.training_record import temperature_of
 from batchclf.core.types import Prediction, Say
 from batchclf.errors import BatchclfError
 from batchclf.jobs.evaluate.compare import compare_runs
@@ -21,17 +18,6 @@ from batchclf.jobs.report.thumbnails import Pictures, load_pictures
 from batchclf.jobs.report.write import Outs, write_comparison_formats, write_formats
 from batchclf.storage.predictions.flips import FLIPS_FILE
 from batchclf.storage.run.directory import PREDICTIONS_FILE, read_record
-
-
-def load_ahead() -> None:
-    """Begin to load what draws the report, in a thread: matplotlib takes as long as scoring thousands of images."""
-    threading.Thread(target=_load_drawing, daemon=True).start()
-
-
-def _load_drawing() -> None:
-    # What goes wrong here, such as too little memory for a library, is told where the report is drawn.
-    with suppress(ImportError, MemoryError, OSError):
-        importlib.import_module("batchclf.report.html.render")
 
 
 def report_again(folder: Path, outs: Outs, *, templates: Path | None = None, say: Say) -> RunRecord:

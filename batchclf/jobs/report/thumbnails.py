@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from batchclf.core.records.run import TargetRecord
 from batchclf.core.types import Prediction, Split
-from batchclf.data.decoding import decode, read_content
-from batchclf.data.export import encode_png
+from batchclf.data.decoding import decode, encode_png, read_content
 from batchclf.data.jpeg import jpeg_size
 from batchclf.data.resize import fit, reduction
 from batchclf.errors import UnreadableImageError

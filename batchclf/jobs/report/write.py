@@ -1,14 +1,16 @@
 """A report in the formats asked for: HTML for people, JSON for programs, Markdown for mail and chat."""
 
+import importlib
 import os
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 from batchclf import atomic
-from batchclf.core.compare.result import Comparison
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.run import RunRecord
 from batchclf.core.types import Prediction
@@ -16,10 +18,24 @@ from batchclf.jobs.report.thumbnails import Pictures
 from batchclf.storage.run.directory import REPORT_FILE, SKIPPED_FILE
 from batchclf.storage.run.skipped import read_skipped
 
+if TYPE_CHECKING:
+    from batchclf.core.compare.result import Comparison
+
 Format = Literal["html", "json", "md"]
 FORMATS: tuple[Format, ...] = ("html", "json", "md")
 Outs = Mapping[Format, Path]
 """The file of each format that is to be written."""
+
+
+def load_ahead() -> None:
+    """Begin to load what draws the report, in a thread: matplotlib takes as long as scoring thousands of images."""
+    threading.Thread(target=_load_drawing, daemon=True).start()
+
+
+def _load_drawing() -> None:
+    # What goes wrong here, such as too little memory for a library, is told where the report is drawn.
+    with suppress(ImportError, MemoryError, OSError):
+        importlib.import_module("batchclf.report.html.render")
 
 
 def write_formats(
@@ -70,7 +86,7 @@ def write_comparison_formats(
     outs: Outs,
     folders: tuple[Path, Path],
     records: tuple[RunRecord, RunRecord],
-    comparison: Comparison,
+    comparison: "Comparison",
     pictures: Callable[[], Pictures],
     *,
     templates: Path | None = None,

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batchclf import __version__
-from batchclf.core.progress import Watcher
 from batchclf.core.records.run import DatasetRecord, RunRecord
 from batchclf.core.types import Dataset, Say
 from batchclf.data.discovery import check_folder
@@ -12,7 +12,7 @@ from batchclf.data.labels import LabelRule, label_rule
 from batchclf.errors import ModelError
 from batchclf.jobs.config.limits import Budget
 from batchclf.jobs.config.settings import DirectoryTarget, ScoreSettings, SplitTarget
-from batchclf.jobs.report.rewrite import load_ahead
+from batchclf.jobs.report.write import load_ahead
 from batchclf.jobs.run.inputs import Publication, RunHead
 from batchclf.jobs.run.publish import finish
 from batchclf.jobs.run.run_log import Steps, logging_to
@@ -27,6 +27,9 @@ from batchclf.storage.run.journal import JournalHead
 from batchclf.storage.run.published import published_models
 from batchclf.storage.run.resume import resumable_run_directory
 
+if TYPE_CHECKING:
+    from batchclf.core.progress import Watcher
+
 
 @dataclass(frozen=True, eq=False)
 class SplitOf:
@@ -37,7 +40,7 @@ class SplitOf:
 
 
 def score_split_run(
-    what: SplitOf, bundle: Bundle, settings: ScoreSettings, out: Path, watcher: Watcher, command: list[str]
+    what: SplitOf, bundle: Bundle, settings: ScoreSettings, out: Path, watcher: "Watcher", command: list[str]
 ) -> RunRecord:
     """Score a split, evaluate and report into the run directory `out`, which must not be there yet.
 
@@ -63,7 +66,7 @@ def score_directory_run(
     settings: ScoreSettings,
     budget: Budget | None,
     out: Path,
-    watcher: Watcher,
+    watcher: "Watcher",
     command: list[str],
     *,
     resume: bool = False,

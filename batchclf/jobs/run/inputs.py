@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from batchclf.core.gate.rules import Gate
 from batchclf.core.records.run import DatasetRecord
 from batchclf.jobs.config.settings import ScoreSettings
 from batchclf.jobs.report.write import Format
 from batchclf.models.bundle import Bundle
+
+if TYPE_CHECKING:
+    from batchclf.core.gate.rules import Gate
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +38,7 @@ class Publication:
     """
 
     beside: Path
-    gate: Gate = field(default_factory=Gate)
+    gate: "Gate | None" = None
     baselines: Mapping[str, str | Path] = field(default_factory=dict)
     formats: tuple[Format, ...] = ("html",)
     templates: Path | None = None

@@ -4,18 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batchclf.core.metrics.evaluation import Evaluation
-from batchclf.core.metrics.gap import Gap
-from batchclf.core.metrics.temperature import temperature_of
 from batchclf.core.records.run import GateResult, RunRecord, Status, TargetRecord
+from batchclf.core.training_record import temperature_of
 from batchclf.core.types import Say, Split
 from batchclf.jobs.evaluate.findings import gather, runs_to_compare
 from batchclf.jobs.evaluate.flips import write_flips
 from batchclf.jobs.evaluate.image_checks import image_findings, look_at_images
 from batchclf.jobs.evaluate.predictions import evaluate_predictions
-from batchclf.jobs.gate.check_rules import hold_gate
-from batchclf.jobs.gate.current_run import CurrentRun
 from batchclf.jobs.report.thumbnails import load_pictures
 from batchclf.jobs.report.write import Outs, write_formats
 from batchclf.jobs.run.inputs import Publication, RunHead
@@ -26,6 +24,9 @@ from batchclf.storage.exports.junit import JUNIT_FILE, write_junit
 from batchclf.storage.predictions.data_dictionary import describe_columns, write_data_dictionary
 from batchclf.storage.run.directory import PREDICTIONS_FILE, write_record
 from batchclf.storage.run.metrics import write_metrics
+
+if TYPE_CHECKING:
+    from batchclf.core.metrics.gap import Gap
 
 
 def finish(
@@ -54,8 +55,13 @@ def finish(
     history = runs_to_compare(to.beside, record)
     with steps.step("compare"):
         flips = write_flips(folder, to.beside, record, history, say=say)
-        tonight = CurrentRun(folder, to.beside, record, evaluations, gap, images, history, to.baselines, flips)
-        gates = hold_gate(to.gate, tonight)
+        gates = []
+        if to.gate is not None:
+            from batchclf.jobs.gate.check_rules import hold_gate
+            from batchclf.jobs.gate.current_run import CurrentRun
+
+            tonight = CurrentRun(folder, to.beside, record, evaluations, gap, images, history, to.baselines, flips)
+            gates = hold_gate(to.gate, tonight)
     status, timings = _status(gates, scored), dict(steps.timings)
     record = replace(record, gates=gates, status=status, seconds=steps.seconds, timings=timings)
     write_junit(folder / JUNIT_FILE, record)
@@ -109,7 +115,7 @@ def _status(gates: Sequence[GateResult], scored: Sequence[TargetRecord]) -> Stat
     return "partial" if any(target.over_budget for target in scored) else "ok"
 
 
-def _tell(record: RunRecord, evaluations: Sequence[Evaluation], gap: Gap | None, say: Say) -> None:
+def _tell(record: RunRecord, evaluations: Sequence[Evaluation], gap: "Gap | None", say: Say) -> None:
     for evaluation in evaluations:
         if evaluation.labelled is not None:
             accuracy = evaluation.labelled.accuracy

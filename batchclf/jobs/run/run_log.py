@@ -6,9 +6,12 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from batchclf.core.progress import Advance, Watcher
 from batchclf.storage.run.directory import LOG_FILE, RunLog
+
+if TYPE_CHECKING:
+    from batchclf.core.progress import Advance, Watcher
 
 
 @dataclass
@@ -38,7 +41,7 @@ class Steps:
 class Logged:
     """A watcher whose lines also go to the run's log."""
 
-    watcher: Watcher
+    watcher: "Watcher"
     log: RunLog
 
     def say(self, line: str) -> None:
@@ -51,13 +54,13 @@ class Logged:
         self.log.write(line, level="warning")
         self.watcher.detail(line)
 
-    def progress(self, what: str, total: int | None) -> AbstractContextManager[Advance]:
+    def progress(self, what: str, total: int | None) -> "AbstractContextManager[Advance]":
         """Show progress; it is not logged."""
         return self.watcher.progress(what, total)
 
 
 @contextmanager
-def logging_to(folder: Path, target: Path, watcher: Watcher) -> Iterator[Logged]:
+def logging_to(folder: Path, target: Path, watcher: "Watcher") -> Iterator[Logged]:
     """Let all that is said go to the log in `folder`, which is to become `target`, too; so does what ends the block.
 
     An OSError that names no file, as that of a full disk, gets the target's name.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from batchclf.core.gate.rules import LAST_GOOD
 from batchclf.core.progress import Watcher
+from batchclf.core.records.run import LAST_GOOD
 from batchclf.core.types import Say
 from batchclf.errors import INTERRUPTED, AlreadyRunningError, BatchclfError, is_published
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline

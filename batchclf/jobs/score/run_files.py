@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from batchclf.core.progress import Watcher
 from batchclf.jobs.config.settings import ScoreSettings
 from batchclf.scoring.stream import Block
 from batchclf.storage.csv_files.cells import utf8_text
@@ -15,6 +15,9 @@ from batchclf.storage.predictions.write import PredictionFiles
 from batchclf.storage.run.directory import SKIPPED_FILE
 from batchclf.storage.run.journal import Journal, JournalEntry, JournalHead
 from batchclf.storage.run.skipped import SkippedWriter
+
+if TYPE_CHECKING:
+    from batchclf.core.progress import Watcher
 
 
 @dataclass
@@ -41,7 +44,7 @@ class Results:
         folder: Path,
         class_names: tuple[str, ...],
         settings: ScoreSettings,
-        watcher: Watcher,
+        watcher: "Watcher",
         *,
         head: JournalHead | None = None,
         kept: Sequence[JournalEntry] = (),

@@ -1,18 +1,23 @@
 """Which cache a run may use: one for each model, way of decoding and version of what computes."""
 
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from batchclf.core.types import Say
 from batchclf.data.decoding import DECODING_VERSION
 from batchclf.jobs.config.settings import ScoreSettings
 from batchclf.models.bundle import Bundle
-from batchclf.scoring.cache import ScoreCache, cache_key
+
+if TYPE_CHECKING:
+    from batchclf.scoring.cache import ScoreCache
 
 
-def open_cache(bundle: Bundle, settings: ScoreSettings, *, say: Say) -> ScoreCache | None:
+def open_cache(bundle: Bundle, settings: ScoreSettings, *, say: Say) -> "ScoreCache | None":
     """Open the cache that holds what this model gives under these settings; None where none is asked for."""
     if settings.cache is None:
         return None
+    from batchclf.scoring.cache import ScoreCache, cache_key
+
     key = cache_key(computed_with(bundle, settings))
     return ScoreCache(settings.cache, key, len(bundle.info.class_names), say=say)
 

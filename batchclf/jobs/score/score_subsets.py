@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from batchclf.core.progress import Watcher
 from batchclf.core.records.run import TargetRecord
 from batchclf.data.discovery import Found, check_folder
 from batchclf.data.labels import LabelRule, label_rule
@@ -18,9 +18,7 @@ from batchclf.jobs.score.run_files import Results
 from batchclf.jobs.score.score_cache import open_cache
 from batchclf.jobs.score.subset_run import IMAGE_HINT, Scorer, TargetRun
 from batchclf.models.bundle import Bundle
-from batchclf.models.runtime.interface import Runtime
 from batchclf.models.runtime.open import open_runtime
-from batchclf.models.runtime.precision import PrecisionCheck
 from batchclf.scoring.batches import files_per_block
 from batchclf.scoring.decoder import DecodeSetup
 from batchclf.scoring.model_run import ComparedRuntime, ModelRun
@@ -28,6 +26,10 @@ from batchclf.scoring.pool import DecodePool, folder_prefix
 from batchclf.scoring.processes import WorkerProcesses
 from batchclf.scoring.stream import StreamTimes, blocks_of, count_unchanged, score_blocks, score_split
 from batchclf.storage.run.journal import JournalEntry, JournalHead
+
+if TYPE_CHECKING:
+    from batchclf.core.progress import Watcher
+    from batchclf.models.runtime.interface import Runtime
 
 COMPARED_IMAGES = 250
 """Images of a directory that are also scored with float32 where less precision was asked for; of a split all are."""
@@ -38,7 +40,7 @@ def score_targets(
     bundle: Bundle,
     settings: ScoreSettings,
     folder: Path,
-    watcher: Watcher,
+    watcher: "Watcher",
     *,
     deadline: Deadline = NO_DEADLINE,
 ) -> list[TargetRecord]:
@@ -159,7 +161,7 @@ def score_directory(
     bundle: Bundle,
     settings: ScoreSettings,
     folder: Path,
-    watcher: Watcher,
+    watcher: "Watcher",
     *,
     head: JournalHead,
     kept: Sequence[JournalEntry] = (),
@@ -187,10 +189,14 @@ def score_directory(
     return record
 
 
-def _open(stack: ExitStack, bundle: Bundle, settings: ScoreSettings, watcher: Watcher, *, compared: int) -> Scorer:
-    check = PrecisionCheck() if settings.precision != "f32" else None
+def _open(stack: ExitStack, bundle: Bundle, settings: ScoreSettings, watcher: "Watcher", *, compared: int) -> Scorer:
+    check = None
+    if settings.precision != "f32":
+        from batchclf.models.runtime.precision import PrecisionCheck
 
-    def runtime() -> Runtime:
+        check = PrecisionCheck()
+
+    def runtime() -> "Runtime":
         if check is None:
             return open_runtime(bundle, settings.runtime)
         reduced = open_runtime(bundle, settings.runtime, precision=settings.precision)
@@ -222,7 +228,7 @@ def _check_split(target: SplitTarget, bundle: Bundle) -> None:
 
 
 def _still_kept(
-    kept: Sequence[JournalEntry], files: Iterator[list[Found]], pool: DecodePool, watcher: Watcher
+    kept: Sequence[JournalEntry], files: Iterator[list[Found]], pool: DecodePool, watcher: "Watcher"
 ) -> tuple[Sequence[JournalEntry], Iterator[list[Found]]]:
     """Find out which of the blocks that a killed run has written still hold, and the blocks to score after them."""
     if not kept:

@@ -4,17 +4,19 @@ import time
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from batchclf.core.progress import Watcher
 from batchclf.core.records.run import PrecisionRecord, TargetRecord
 from batchclf.errors import NothingToScoreError, RunError
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.score.run_files import Counts, Results
-from batchclf.models.runtime.precision import PrecisionCheck
-from batchclf.scoring.cache import ScoreCache
 from batchclf.scoring.model_run import ModelRun
 from batchclf.scoring.stream import Block, StreamTimes
+
+if TYPE_CHECKING:
+    from batchclf.core.progress import Watcher
+    from batchclf.models.runtime.precision import PrecisionCheck
+    from batchclf.scoring.cache import ScoreCache
 
 MOST_FOLDERS = 10_000
 """With more folders than that nobody means classes by them; they are not counted then."""
@@ -27,9 +29,9 @@ class Scorer:
     """What every target of a run is scored with; `check` compares with float32 where less precision was asked for."""
 
     model: ModelRun
-    cache: ScoreCache | None
-    watcher: Watcher
-    check: PrecisionCheck | None
+    cache: "ScoreCache | None"
+    watcher: "Watcher"
+    check: "PrecisionCheck | None"
 
 
 class TargetRun:
@@ -108,7 +110,7 @@ def _by_folder(counts: Counts) -> dict[str, int]:
     return dict(sorted(counts.folders.items())) if len(counts.folders) <= MOST_FOLDERS else {}
 
 
-def _account(record: TargetRecord, name: str, counts: Counts, watcher: Watcher, *, may_be_empty: bool) -> None:
+def _account(record: TargetRecord, name: str, counts: Counts, watcher: "Watcher", *, may_be_empty: bool) -> None:
     excluded = "; ".join(f"{count:,} {reason}" for reason, count in sorted(counts.excluded.items()))
     line = (
         f"{name}: found {record.found:,} = scored {record.scored:,} + skipped {record.skipped:,} "

@@ -10,7 +10,7 @@ from batchclf.errors import ModelError
 from batchclf.models.onnx_graph.batch import open_batch, takes_one_image
 from batchclf.models.onnx_graph.bundle_graph import INPUT, OUTPUT, with_interface
 from batchclf.models.onnx_graph.constants import widen_constants
-from batchclf.models.onnx_graph.session import DYNAMIC_BATCH, onnx_session
+from batchclf.models.onnx_session import DYNAMIC_BATCH, onnx_session
 from batchclf.models.preprocessing import Preprocessing, to_probabilities
 
 # Checked once, at training: a graph that is off by more is not written (decision 001)

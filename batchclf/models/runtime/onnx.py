@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from batchclf.errors import ModelError
 from batchclf.models.bundle import Bundle
-from batchclf.models.onnx_graph.session import onnx_session
+from batchclf.models.onnx_session import onnx_session
 from batchclf.models.runtime.memory_errors import is_out_of_memory
 
 

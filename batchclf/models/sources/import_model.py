@@ -29,7 +29,7 @@ from batchclf.models.bundle import (
 from batchclf.models.onnx_graph import read as onnx_graph
 from batchclf.models.onnx_graph.batch import one_image_at_a_time, takes_one_image
 from batchclf.models.onnx_graph.export import TOLERANCE, write_graph
-from batchclf.models.onnx_graph.session import DYNAMIC_BATCH
+from batchclf.models.onnx_session import DYNAMIC_BATCH
 from batchclf.models.preprocessing import Layout, Preprocessing, prepare, to_probabilities
 from batchclf.models.sources.infer_preprocessing import ImportOptions, settle_input, settle_output, settle_scale
 from batchclf.models.sources.interface import Original

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from batchclf.errors import ModelError
 from batchclf.models.onnx_graph import read as onnx_graph
-from batchclf.models.onnx_graph.session import DYNAMIC_BATCH, onnx_session
+from batchclf.models.onnx_session import DYNAMIC_BATCH, onnx_session
 from batchclf.models.sources.infer_preprocessing import ModelInput
 from batchclf.models.sources.interface import one_of_each
 

@@ -1,14 +1,13 @@
 """The figures on confidence: reliability diagram, accuracy against coverage, histograms."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
 from batchclf.core.estimate import Estimate
-from batchclf.core.metrics.calibration import CalibrationBin, CoveragePoint
 from batchclf.core.text import counted, percent
 from batchclf.report.charts.canvas import (
     INK,
@@ -28,6 +27,9 @@ from batchclf.report.charts.canvas import (
 from batchclf.report.sections.calibration import CalibrationView
 from batchclf.report.sections.images import HistogramPanel
 
+if TYPE_CHECKING:
+    from batchclf.core.metrics.calibration import CalibrationBin, CoveragePoint
+
 _HISTOGRAM = {"all": RIGHT, "right": RIGHT, "wrong": WRONG}
 _MARKED = (0.9, 0.99, 0.8, 0.5, 0.95)
 """The thresholds that are written at the curve, the most wanted first."""
@@ -41,7 +43,7 @@ _TEXT_ROOM = np.array([44.0, 16.0])
 """Width and height of the text at a mark, in pixels; no two may lie on each other."""
 
 
-def reliability(bins: Sequence[CalibrationBin], before: Sequence[CalibrationBin] = ()) -> str:
+def reliability(bins: "Sequence[CalibrationBin]", before: "Sequence[CalibrationBin]" = ()) -> str:
     """Draw accuracy (with interval) against mean confidence for each bin that has images, as inline SVG.
 
     `before` are the bins without the model's temperature, drawn as a light line beside those with it.
@@ -68,7 +70,7 @@ def reliability(bins: Sequence[CalibrationBin], before: Sequence[CalibrationBin]
     return chart.svg("Reliability diagram", _pairs(confidences, values) + told)
 
 
-def _filled(bins: Sequence[CalibrationBin]) -> tuple[list[float], list[Estimate]]:
+def _filled(bins: "Sequence[CalibrationBin]") -> tuple[list[float], list[Estimate]]:
     """Give mean confidence and accuracy of the bins that have images."""
     filled = [(each.confidence, each.accuracy) for each in bins if each.confidence is not None and each.accuracy]
     return [confidence for confidence, _ in filled], [accuracy for _, accuracy in filled]
@@ -79,7 +81,7 @@ def _pairs(confidences: Sequence[float], values: Sequence[float]) -> str:
     return "; ".join(f"{percent(confidence)} confidence, {percent(value)} right" for confidence, value in pairs) + "."
 
 
-def coverage(points: Sequence[CoveragePoint]) -> str:
+def coverage(points: "Sequence[CoveragePoint]") -> str:
     """Draw the accuracy (with interval) of the answers used against their share, one point a threshold."""
     known = [(point, point.accuracy) for point in points if point.accuracy is not None]
     shares = [point.coverage for point, _ in known]

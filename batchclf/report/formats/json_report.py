@@ -9,21 +9,30 @@ from typing import Any, Literal
 import msgspec
 
 from batchclf.core.compare.result import Comparison
-from batchclf.core.gate.rules import RunState
 from batchclf.core.images.drift import Drift
 from batchclf.core.images.duplicates import Duplicates
 from batchclf.core.images.statistics import ImageStatistics
 from batchclf.core.metrics.calibration import Calibration
 from batchclf.core.metrics.confusion import ConfusedPair
-from batchclf.core.metrics.evaluation import ClassMetrics, Evaluation
+from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.metrics.gap import Gap
+from batchclf.core.metrics.labelled import ClassMetrics
 from batchclf.core.metrics.overall import Metric
 from batchclf.core.metrics.ranking import ClassRanking
 from batchclf.core.metrics.temperature import WithoutTemperature
 from batchclf.core.records.findings import Findings, LabelSuspicions
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.regularisation import Regularisation, compare_variants
-from batchclf.core.records.run import DatasetRecord, GateKind, GateResult, Outcome, RunRecord, Status, TargetRecord
+from batchclf.core.records.run import (
+    DatasetRecord,
+    GateKind,
+    GateResult,
+    Outcome,
+    RunRecord,
+    RunState,
+    Status,
+    TargetRecord,
+)
 from batchclf.core.training_record import TrainingRecord
 from batchclf.core.types import ColorMode, Prediction, SkippedImage
 from batchclf.report.formats.json_values import json_values

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from batchclf.core.compare.result import Comparison, Flip, MetricChange
-from batchclf.core.gate.rules import RunState
-from batchclf.core.metrics.evaluation import LabelledMetrics
+from batchclf.core.metrics.labelled import LabelledMetrics
 from batchclf.core.records.findings import Findings
-from batchclf.core.records.run import RunRecord
-from batchclf.core.text import NOTHING, count, counted, percent, percent_interval, visible
+from batchclf.core.records.run import RunRecord, RunState
+from batchclf.core.text import NOTHING, count, counted, percent, percent_interval
 from batchclf.core.types import SkippedImage
+from batchclf.report.parts.markdown_text import code, prose
 from batchclf.report.parts.metric_words import (
     difference,
     difference_interval,
@@ -31,11 +31,7 @@ SHOWN_CLASSES = SHOWN_PAIRS = SHOWN_REASONS = 3
 SHOWN_FLIPS = 5
 SHOWN_LOST = 3
 SHOWN_TARGETS = 8
-LONGEST_NAME = 80
 LONGEST_REASON = 200
-
-_ESCAPES = {ord(character): f"\\x{ord(character):02x}" for character in "`@<|"}
-_MARKUP = {ord(character): f"\\{character}" for character in "\\*_[]#~>"}
 
 
 def report_markdown(findings: Findings, *, skipped: Iterable[SkippedImage], generated: datetime, folder: str) -> str:
@@ -83,24 +79,6 @@ def comparison_markdown(comparison: Comparison, second: RunRecord) -> str:
             shown = flips[:SHOWN_FLIPS]
             lines += ["", f"{title}, the surest {len(shown)} of {count(total)}:", "", *map(_flip, shown)]
     return "\n".join(lines) + "\n"
-
-
-def code(name: str, longest: int | None = LONGEST_NAME) -> str:
-    r"""Show a name from outside as a code span; what could end it, notify somebody or break a table is escaped.
-
-    Hidden characters and line breaks stand as in the page; a backtick, `@`, `<` and a pipe as `\x60`, `\x40`, `\x3c`
-    and `\x7c`: then no program that reads Markdown, however well, takes them for more than text.
-    """
-    shown = visible(name).strip() or " "
-    if longest is not None and len(shown) > longest:
-        shown = f"{shown[: longest // 2]}…{shown[-(longest // 2) :]}"
-    # Backslashes and longer fences are not understood by every Markdown reader (decision 076)
-    return f"`{shown.translate(_ESCAPES)}`"
-
-
-def prose(text: str) -> str:
-    """Show a sentence as plain text: nothing in it is markup, a link or a mention."""
-    return visible(text).translate(_MARKUP | _ESCAPES)
 
 
 def _subject(record: RunRecord) -> str:

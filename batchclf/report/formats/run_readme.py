@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from batchclf.core.records.run import RunRecord, Status, TargetRecord
 from batchclf.core.text import count, counted
-from batchclf.report.formats.markdown import code
+from batchclf.report.parts.markdown_text import code
 
 README_FILE = "README.md"
 SHOWN_CLASSES = 100

@@ -5,7 +5,6 @@ from typing import Any
 from batchclf.report.charts.calibration import calibration_figures, histogram_figure
 from batchclf.report.charts.data import data_figures
 from batchclf.report.charts.gap import gap_figures
-from batchclf.report.charts.ranking import ranking_figures
 from batchclf.report.sections.whole_report import ReportView
 
 
@@ -14,10 +13,18 @@ def figures(view: ReportView) -> dict[str, Any]:
     return {
         **gap_figures(view.gap),
         **calibration_figures(view.calibration),
-        **ranking_figures(view.ranking),
+        **_ranking_figures(view),
         **data_figures(view.data),
         "unlabelled": [
             histogram_figure(target.histogram, f"unlabelled-{number}")
             for number, target in enumerate(view.unlabelled, 1)
         ],
     }
+
+
+def _ranking_figures(view: ReportView) -> dict[str, Any]:
+    if view.ranking.missing:
+        return {}
+    from batchclf.report.charts.ranking import ranking_figures
+
+    return ranking_figures(view.ranking)

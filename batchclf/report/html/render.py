@@ -14,7 +14,6 @@ from batchclf.report.html.figures import figures
 from batchclf.report.html.size_budget import fitting, page_budget
 from batchclf.report.html.templates import Block, environment, list_blocks, template_error
 from batchclf.report.parts.pictures import Picture
-from batchclf.report.sections.confusion import script_data
 from batchclf.report.sections.whole_report import ReportView
 
 __all__ = ["Block", "list_blocks", "render", "render_page"]
@@ -38,12 +37,20 @@ def render(view: ReportView, templates: Path | None = None) -> str:
         {
             "view": view,
             "figures": figures(view),
-            "data": Markup(script_data(view.matrix)) if view.matrix else "",  # escaped for <script> there
+            "data": _cell_data(view),
         },
         budget=page_budget(view.class_count),
         pictures=view.pictures,
         templates=templates,
     )
+
+
+def _cell_data(view: ReportView) -> str:
+    if view.matrix is None:
+        return ""
+    from batchclf.report.sections.confusion import script_data
+
+    return Markup(script_data(view.matrix))  # escaped for <script> there
 
 
 def render_page(

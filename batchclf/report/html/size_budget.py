@@ -7,9 +7,6 @@ from math import log10
 from batchclf.core.records.findings import Findings
 from batchclf.core.types import Prediction
 from batchclf.report.parts.pictures import Picture
-from batchclf.report.sections.confusion import shown_examples
-from batchclf.report.sections.flips import compared_targets, flipped
-from batchclf.report.sections.subsets import further_directories
 
 SMALLEST, LARGEST = 1_500_000, 4_000_000
 """Bytes of a page of up to 10 and of 1,000 classes; between them it grows with the logarithm, as with each digit."""
@@ -24,18 +21,36 @@ def page_budget(classes: int) -> int:
 def wanted(findings: Findings) -> tuple[Prediction, ...]:
     """Name the images that the page would show, the most important first, each once."""
     labelled, suspicions = findings.main.labelled, findings.suspicions
-    changed = {each.split: flipped(each) for each in compared_targets(findings)}
+    changed = _changed(findings)
     groups: list[Iterable[Prediction]] = [changed.pop(findings.main.split, ())]
     if labelled:
         groups.append(labelled.worst_errors)
     groups += changed.values()
     if suspicions:
         groups.append(suspicions.shown)
-    groups += [each.labelled.worst_errors for each in further_directories(findings) if each.labelled]
+    groups += _further_errors(findings)
     if labelled:
+        from batchclf.report.sections.confusion import shown_examples
+
         groups.append(shown_examples(labelled))
     groups += [evaluation.least_confident for evaluation in findings.evaluations]
     return tuple({(row.split, row.path): row for row in chain.from_iterable(groups)}.values())
+
+
+def _changed(findings: Findings) -> dict[str, tuple[Prediction, ...]]:
+    if not findings.flips and findings.change is None:
+        return {}
+    from batchclf.report.sections.flips import compared_targets, flipped
+
+    return {each.split: flipped(each) for each in compared_targets(findings)}
+
+
+def _further_errors(findings: Findings) -> list[tuple[Prediction, ...]]:
+    if len(findings.evaluations) == 1:
+        return []
+    from batchclf.report.sections.subsets import further_directories
+
+    return [each.labelled.worst_errors for each in further_directories(findings) if each.labelled]
 
 
 def fitting(pictures: Sequence[Picture], room: int) -> tuple[Picture, ...]:

@@ -4,11 +4,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
-from batchclf.core.gate.rules import RunState, run_state
 from batchclf.core.records.history import FailedRun, JobHistory, RunSummary, UnreadRun
+from batchclf.core.records.run import RunState, run_state
 from batchclf.core.text import (
     NOTHING,
     age,
@@ -22,9 +22,11 @@ from batchclf.core.text import (
     points_interval,
     visible,
 )
-from batchclf.report.charts.trends import TrendPoint
 from batchclf.report.sections.gate import in_order
 from batchclf.report.sections.verdict import headline
+
+if TYPE_CHECKING:
+    from batchclf.report.charts.trends import TrendPoint
 
 MOST_RUNS = 400
 """So many runs of a job are listed; all further ones are counted."""
@@ -98,8 +100,8 @@ class JobView:
     folded: tuple[RunRow, ...]
     note: str
     has_sources: bool
-    accuracy: tuple[TrendPoint, ...]
-    gap: tuple[TrendPoint, ...]
+    accuracy: "tuple[TrendPoint, ...]"
+    gap: "tuple[TrendPoint, ...]"
 
 
 @dataclass(frozen=True)
@@ -217,13 +219,17 @@ def address(*parts: str) -> str:
     return "/".join(quote(os.fsencode(part), safe="") for part in parts)
 
 
-def _trend(runs: Sequence[RunSummary], name: Literal["accuracy", "gap"]) -> tuple[TrendPoint, ...]:
+def _trend(runs: Sequence[RunSummary], name: Literal["accuracy", "gap"]) -> "tuple[TrendPoint, ...]":
     found = []
     for run in runs[-MOST_RUNS:]:
         value = run.accuracy if name == "accuracy" else run.gap
         if value is not None and (time := _time(run.started)) > _NEVER:
-            found.append(TrendPoint(time, value.value, value.interval.low, value.interval.high, _is_bad(run)))
-    return tuple(found) if len(found) > 1 else ()
+            found.append((time, value.value, value.interval.low, value.interval.high, _is_bad(run)))
+    if len(found) < 2:
+        return ()
+    from batchclf.report.charts.trends import TrendPoint
+
+    return tuple(TrendPoint(*each) for each in found)
 
 
 def _cut(text: str) -> str:

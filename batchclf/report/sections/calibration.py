@@ -1,13 +1,16 @@
 """The part of the report on confidence: can it be trusted, and what is left where only sure answers are used."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from batchclf.core.metrics.calibration import Calibration, CalibrationBin, CoveragePoint
-from batchclf.core.metrics.evaluation import LabelledMetrics
-from batchclf.core.metrics.temperature import WithoutTemperature
 from batchclf.core.text import NOTHING, count, counted, decimal, percent, percent_interval, points
 from batchclf.core.training_record import TemperatureRecord, TrainingRecord
 from batchclf.report.sections.images import HistogramPanel
+
+if TYPE_CHECKING:
+    from batchclf.core.metrics.calibration import Calibration, CalibrationBin, CoveragePoint
+    from batchclf.core.metrics.labelled import LabelledMetrics
+    from batchclf.core.metrics.temperature import WithoutTemperature
 
 THRESHOLDS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 """Those of the coverage curve's thresholds that are shown in sight; all stand in the table behind the chart."""
@@ -39,7 +42,7 @@ class TemperatureView:
     sentence: str
     missing: str
     rows: tuple[TemperatureRow, ...]
-    bins: tuple[CalibrationBin, ...]
+    bins: "tuple[CalibrationBin, ...]"
 
 
 @dataclass(frozen=True)
@@ -78,16 +81,16 @@ class CalibrationView:
     missing: str
     sentence: str
     example: str
-    bins: tuple[CalibrationBin, ...]
+    bins: "tuple[CalibrationBin, ...]"
     bin_rows: tuple[BinRow, ...]
-    coverage: tuple[CoveragePoint, ...]
+    coverage: "tuple[CoveragePoint, ...]"
     few: tuple[CoverageRow, ...]
     steps: tuple[CoverageRow, ...]
     panels: tuple[HistogramPanel, ...]
     temperature: TemperatureView | None = None
 
 
-def calibration_view(labelled: LabelledMetrics | None, training: TrainingRecord | None = None) -> CalibrationView:
+def calibration_view(labelled: "LabelledMetrics | None", training: TrainingRecord | None = None) -> CalibrationView:
     """Show how the labelled images' confidence compares with how many of them are right.
 
     `training` tells the model's temperature, if it has one.
@@ -114,7 +117,7 @@ def calibration_view(labelled: LabelledMetrics | None, training: TrainingRecord 
     )
 
 
-def _sentence(found: Calibration, labelled: LabelledMetrics) -> str:
+def _sentence(found: "Calibration", labelled: "LabelledMetrics") -> str:
     accuracy = labelled.accuracy
     confidence = accuracy.value + found.overconfidence
     error = (
@@ -131,7 +134,7 @@ def _sentence(found: Calibration, labelled: LabelledMetrics) -> str:
     return f"{error}. The model is underconfident by {size} points: m{facts}."
 
 
-def _example(coverage: tuple[CoveragePoint, ...]) -> str:
+def _example(coverage: "tuple[CoveragePoint, ...]") -> str:
     point = next(each for each in coverage if each.threshold == EXAMPLE)
     lead = f"If only answers with a confidence of {EXAMPLE} and more are used"
     if point.accuracy is None:
@@ -142,7 +145,7 @@ def _example(coverage: tuple[CoveragePoint, ...]) -> str:
     )
 
 
-def _bin_row(each: CalibrationBin) -> BinRow:
+def _bin_row(each: "CalibrationBin") -> BinRow:
     known = each.accuracy is not None and each.confidence is not None
     return BinRow(
         confidence=f"{each.low:.2f} to {each.high:.2f}",
@@ -156,7 +159,7 @@ def _bin_row(each: CalibrationBin) -> BinRow:
     )
 
 
-def _coverage_row(point: CoveragePoint) -> CoverageRow:
+def _coverage_row(point: "CoveragePoint") -> CoverageRow:
     return CoverageRow(
         threshold=f"{point.threshold:.2f}",
         images=count(point.images),
@@ -166,13 +169,13 @@ def _coverage_row(point: CoveragePoint) -> CoverageRow:
     )
 
 
-def _changing(coverage: tuple[CoveragePoint, ...]) -> list[CoveragePoint]:
+def _changing(coverage: "tuple[CoveragePoint, ...]") -> "list[CoveragePoint]":
     """Leave out thresholds that leave the same images as the next higher one."""
     following = [*(point.images for point in coverage[1:]), -1]
     return [point for point, after in zip(coverage, following, strict=True) if point.images != after]
 
 
-def _panels(bins: tuple[CalibrationBin, ...]) -> tuple[HistogramPanel, ...]:
+def _panels(bins: "tuple[CalibrationBin, ...]") -> tuple[HistogramPanel, ...]:
     right = tuple(each.correct for each in bins)
     wrong = tuple(each.images - each.correct for each in bins)
     return tuple(
@@ -183,7 +186,7 @@ def _panels(bins: tuple[CalibrationBin, ...]) -> tuple[HistogramPanel, ...]:
 
 
 def temperature_view(
-    training: TrainingRecord | None, labelled: LabelledMetrics | None = None
+    training: TrainingRecord | None, labelled: "LabelledMetrics | None" = None
 ) -> TemperatureView | None:
     """Show the temperature on the labelled images of a run, and on the validation images when it was chosen.
 
@@ -221,7 +224,9 @@ def _temperature_sentence(record: TemperatureRecord) -> str:
     )
 
 
-def _scored(before: WithoutTemperature, after: Calibration, labelled: LabelledMetrics) -> tuple[TemperatureRow, ...]:
+def _scored(
+    before: "WithoutTemperature", after: "Calibration", labelled: "LabelledMetrics"
+) -> tuple[TemperatureRow, ...]:
     on = f"{counted(labelled.total, 'labelled image')} of this run"
     loss = labelled.metric("log_loss")
     return (

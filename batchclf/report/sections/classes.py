@@ -8,8 +8,8 @@ import numpy as np
 from batchclf.core.estimate import Estimate, Interval
 from batchclf.core.gate.evidence import Share
 from batchclf.core.metrics.confusion import ConfusionCounts
-from batchclf.core.metrics.evaluation import ClassMetrics, LabelledMetrics
 from batchclf.core.metrics.gap import Gap
+from batchclf.core.metrics.labelled import ClassMetrics, LabelledMetrics
 from batchclf.core.text import NOTHING, class_name, count, decimal, percent, percent_interval, points, points_interval
 from batchclf.report.parts.bar import Bar, bar
 

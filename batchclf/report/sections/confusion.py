@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from batchclf.core.metrics.class_order import most_confused, similarity_order
 from batchclf.core.metrics.confusion import ConfusionCounts
-from batchclf.core.metrics.evaluation import LabelledMetrics
+from batchclf.core.metrics.labelled import LabelledMetrics
 from batchclf.core.text import NOTHING, class_name, count, percent, visible
 from batchclf.core.types import Prediction
 from batchclf.report.parts.pictures import Picture, Pictures, heat_map

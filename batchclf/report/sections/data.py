@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from batchclf.core.images.drift import PREDICTED_CLASS, SURE_P, Drift
 from batchclf.core.images.statistics import SHOWN_SIZES, Histogram, ImageStatistics
-from batchclf.core.metrics.evaluation import LabelledMetrics
 from batchclf.core.records.findings import Findings
 from batchclf.core.text import NOTHING, class_name, count, counted, listed, percent, points, signed, visible
 from batchclf.report.sections.duplicates import CopiesView, copies_without_gap
+
+if TYPE_CHECKING:
+    from batchclf.core.metrics.labelled import LabelledMetrics
 
 MOST_BALANCE = 25
 """Up to so many classes are all shown; of more, the LARGEST with the most images and the SMALLEST with the fewest."""
@@ -162,7 +165,7 @@ def _main_first(findings: Findings) -> list[ImageStatistics]:
     return sorted((s for s in findings.statistics if s.images), key=lambda each: each.split != findings.main.split)
 
 
-def _balance(labelled: LabelledMetrics) -> BalanceView:
+def _balance(labelled: "LabelledMetrics") -> BalanceView:
     names = labelled.confusion.class_names
     true, predicted = labelled.confusion.support.tolist(), labelled.confusion.predicted.tolist()
     order, part = list(range(len(names))), ""

@@ -1,9 +1,9 @@
 """Images that occur more than once: those of test that are also in train hide a part of the gap."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from batchclf.core.images.duplicates import Duplicates
-from batchclf.core.metrics.gap import Gap
 from batchclf.core.text import (
     NOTHING,
     class_name,
@@ -15,6 +15,9 @@ from batchclf.core.text import (
     points_interval,
     visible,
 )
+
+if TYPE_CHECKING:
+    from batchclf.core.metrics.gap import Gap
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class CopiesView:
     part: str
 
 
-def copies_view(duplicates: Duplicates | None, gap: Gap) -> CopiesView:
+def copies_view(duplicates: Duplicates | None, gap: "Gap") -> CopiesView:
     """Show copies between train and test, and what accuracy and gap are without them."""
     if duplicates is None:
         sentence = "Whether test images are also in train was not checked in this run; a new run does it."
@@ -103,7 +106,7 @@ def _found(duplicates: Duplicates, fact: str, effect: str) -> CopiesView:
     )
 
 
-def _effect(duplicates: Duplicates, gap: Gap) -> str:
+def _effect(duplicates: Duplicates, gap: "Gap") -> str:
     accuracy, without = duplicates.accuracy_without, duplicates.gap_without
     if accuracy is None or without is None:
         return "Without them no labelled image is left, so there is no gap without them."

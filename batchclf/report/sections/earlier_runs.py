@@ -10,7 +10,7 @@ from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import Status
 from batchclf.core.text import NOTHING, count, moment, percent, percent_interval, points, points_interval, visible
-from batchclf.report.sections.flips import report_address
+from batchclf.report.parts.addresses import report_address
 
 SHOWN_NIGHTS = 30
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batchclf.core.metrics.confusion import ConfusedPair
-from batchclf.core.metrics.evaluation import LabelledMetrics
+from batchclf.core.metrics.labelled import LabelledMetrics
 from batchclf.core.records.findings import Findings, LabelSuspicions
 from batchclf.core.text import class_name, count, counted, percent
 from batchclf.report.parts.pictures import Pictures

@@ -3,17 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import quote
 
 from batchclf.core.compare.result import Comparison, Flip
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
 from batchclf.core.text import NOTHING, class_name, count, counted, moment, percent, visible
 from batchclf.core.types import Prediction
+from batchclf.report.parts.addresses import report_address
 from batchclf.report.parts.metric_words import p_words
 from batchclf.report.parts.pictures import Picture, Pictures
-
-REPORT_FILE = "report.html"
 
 
 @dataclass(frozen=True)
@@ -98,11 +96,6 @@ def flips_view(findings: Findings, names: Mapping[str, str], pictures: Pictures)
 def compared_targets(findings: Findings) -> tuple[Comparison, ...]:
     """Give the comparisons with the last run, the main target's first."""
     return findings.flips or ((findings.change,) if findings.change else ())
-
-
-def report_address(run: RunSummary) -> str:
-    """Write the address of the report of a run beside this one; empty where its folder or its page was removed."""
-    return f"../{quote(run.folder, errors='surrogateescape')}/{REPORT_FILE}" if REPORT_FILE in run.files else ""
 
 
 def flipped(comparison: Comparison) -> tuple[Prediction, ...]:

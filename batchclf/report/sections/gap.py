@@ -1,9 +1,9 @@
 """The part of the report on overfitting: train against test, overall and by class, and what bears on it."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from batchclf.core.estimate import Estimate
-from batchclf.core.metrics.gap import ClassGap, Gap, Overfitting
 from batchclf.core.records.findings import Findings
 from batchclf.core.text import (
     NOTHING,
@@ -17,19 +17,23 @@ from batchclf.core.text import (
     points_interval,
     signed,
 )
+from batchclf.core.training_record import TrainingRecord
 from batchclf.report.sections.duplicates import CopiesView, copies_view
 from batchclf.report.sections.earlier_runs import NightsView, nights_view
 from batchclf.report.sections.learning import LearningView, learning_of
-from batchclf.report.sections.regularisation import RegularisationView, regularisation_view
+
+if TYPE_CHECKING:
+    from batchclf.core.metrics.gap import ClassGap, Gap, Overfitting
+    from batchclf.report.sections.regularisation import RegularisationView
 
 SHOWN_DUMBBELLS = 25
-_HEADLINES: dict[Overfitting, str] = {
+_HEADLINES: "dict[Overfitting, str]" = {
     "no evidence": "No evidence of overfitting",
     "mild": "Mild overfitting",
     "strong": "Strong overfitting",
     "underfitting": "Underfitting",
 }
-_STATES: dict[Overfitting, str] = {
+_STATES: "dict[Overfitting, str]" = {
     "no evidence": "passed",
     "mild": "partial",
     "strong": "failed",
@@ -79,7 +83,7 @@ class GapView:
     rows: tuple[GapRow, ...]
     part: str
     learning: LearningView
-    regularisation: RegularisationView | None
+    regularisation: "RegularisationView | None"
     copies: CopiesView | None
     nights: NightsView
     held_out: str = ""
@@ -90,7 +94,7 @@ def gap_view(findings: Findings) -> GapView:
     gap = findings.gap
     model, nights = findings.record.model, nights_view(findings)
     learning = learning_of(model.history, model.training, model.settings)
-    variants = regularisation_view(model.training)
+    variants = _variants(model.training)
     if gap is None:
         return GapView(_why_missing(findings), "", "", "", (), "", (), (), "", learning, variants, None, nights)
     compared = sorted((c for c in gap.per_class if c.gap is not None), key=_by_gap)
@@ -113,6 +117,14 @@ def gap_view(findings: Findings) -> GapView:
     )
 
 
+def _variants(training: TrainingRecord | None) -> "RegularisationView | None":
+    if training is None or not training.variants:
+        return None
+    from batchclf.report.sections.regularisation import regularisation_view
+
+    return regularisation_view(training)
+
+
 def _held_out(findings: Findings) -> str:
     """Say where the validation images, which are no training images, were scored as part of the train split."""
     training = findings.record.model.training
@@ -127,7 +139,7 @@ def _held_out(findings: Findings) -> str:
     )
 
 
-def _by_gap(each: ClassGap) -> float:
+def _by_gap(each: "ClassGap") -> float:
     return -each.gap.value if each.gap else 0.0
 
 
@@ -144,7 +156,7 @@ def _share_row(name: str, train: Estimate | None, test: Estimate | None, gap: Es
     )
 
 
-def _loss_rows(gap: Gap) -> tuple[GapRow, ...]:
+def _loss_rows(gap: "Gap") -> tuple[GapRow, ...]:
     if gap.train_loss is None or gap.test_loss is None or gap.loss_gap is None:
         return ()
     train, test, loss = gap.train_loss, gap.test_loss, gap.loss_gap

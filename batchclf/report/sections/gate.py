@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from batchclf.core.gate.rules import LAST_GOOD
-from batchclf.core.records.run import GateResult, Outcome
+from batchclf.core.records.run import LAST_GOOD, GateResult, Outcome
 from batchclf.core.text import class_name, count, counted, visible
 
 SHOWN_RESULTS = 200

@@ -1,15 +1,19 @@
 """The numbers of a run: the few that matter large, all others in a table with intervals and a dummy beside them."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from batchclf.core.metrics.evaluation import Evaluation, LabelledMetrics
-from batchclf.core.metrics.gap import Gap
-from batchclf.core.metrics.overall import Metric
+from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.records.findings import Findings
 from batchclf.core.text import NOTHING, count, counted, decimal, percent, percent_interval, points, points_interval
 from batchclf.report.parts.bar import Bar, bar
 from batchclf.report.parts.metric_words import LOSSES, metric_interval, metric_value, metric_words
 from batchclf.report.parts.subset_words import measured, target_name
+
+if TYPE_CHECKING:
+    from batchclf.core.metrics.gap import Gap
+    from batchclf.core.metrics.labelled import LabelledMetrics
+    from batchclf.core.metrics.overall import Metric
 
 LEAST_OVERCONFIDENCE = 0.0005
 """Less is not worth a word: it is shown as 0.0 points."""
@@ -65,7 +69,7 @@ def numbers_view(findings: Findings) -> NumbersView:
     return NumbersView(_labelled_measures(findings, main.labelled), _rows(main.labelled), _notes(findings))
 
 
-def _labelled_measures(findings: Findings, labelled: LabelledMetrics) -> tuple[Measure, ...]:
+def _labelled_measures(findings: Findings, labelled: "LabelledMetrics") -> tuple[Measure, ...]:
     metrics = {metric.name: metric for metric in labelled.overall}
     accuracy, split = labelled.accuracy, findings.main.split
     right = f"{count(labelled.correct)} of {counted(labelled.total, 'image')} right"
@@ -89,21 +93,21 @@ def _labelled_measures(findings: Findings, labelled: LabelledMetrics) -> tuple[M
     return tuple(measures)
 
 
-def _gap_measure(gap: Gap | None) -> Measure:
+def _gap_measure(gap: "Gap | None") -> Measure:
     if gap is None:
         return Measure("Overfitting gap", NOTHING, "needs the train and the test split")
     value = f"{points(gap.gap.value)} points"
     return Measure("Overfitting gap", value, gap.overfitting, interval=points_interval(gap.gap))
 
 
-def _measure(name: str, metric: Metric | None) -> Measure:
+def _measure(name: str, metric: "Metric | None") -> Measure:
     if metric is None:
         return Measure(name, NOTHING, NEEDS_PROBABILITIES)
     interval = metric_interval(metric.name, metric.interval)
     return Measure(name, metric_value(metric.name, metric.value), _dummy(metric), interval)
 
 
-def _calibration_measure(labelled: LabelledMetrics) -> Measure:
+def _calibration_measure(labelled: "LabelledMetrics") -> Measure:
     calibration = labelled.calibration
     if calibration is None:
         return Measure("Calibration error", NOTHING, "not computed")
@@ -123,7 +127,7 @@ def _train_measure(findings: Findings) -> Measure:
     return Measure("Train accuracy", percent(accuracy.value), note, percent_interval(accuracy))
 
 
-def _rows(labelled: LabelledMetrics) -> tuple[MetricRow, ...]:
+def _rows(labelled: "LabelledMetrics") -> tuple[MetricRow, ...]:
     rows = [_row(metric) for metric in labelled.overall]
     there = {metric.name for metric in labelled.overall}
     missing = LOSSES if "log_loss" not in there else ()
@@ -131,7 +135,7 @@ def _rows(labelled: LabelledMetrics) -> tuple[MetricRow, ...]:
     return tuple(rows)
 
 
-def _row(metric: Metric) -> MetricRow:
+def _row(metric: "Metric") -> MetricRow:
     key, interval = metric.name, metric.interval
     name, meaning = metric_words(key)
     return MetricRow(
@@ -146,7 +150,7 @@ def _row(metric: Metric) -> MetricRow:
     )
 
 
-def _dummy(metric: Metric | None) -> str:
+def _dummy(metric: "Metric | None") -> str:
     return "" if metric is None or metric.baseline is None else f"dummy {metric_value(metric.name, metric.baseline)}"
 
 

@@ -1,10 +1,13 @@
 """The part of the report on rankings: ROC and precision-recall of each class against the rest."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from batchclf.core.metrics.evaluation import LabelledMetrics
-from batchclf.core.metrics.ranking import ClassRanking
 from batchclf.core.text import NOTHING, class_name, count
+
+if TYPE_CHECKING:
+    from batchclf.core.metrics.labelled import LabelledMetrics
+    from batchclf.core.metrics.ranking import ClassRanking
 
 # Nobody can follow thirty lines (decision 080)
 MOST_CURVES = 10
@@ -37,15 +40,15 @@ class RankingView:
     missing: str
     sentence: str
     worst: str
-    drawn: tuple[ClassRanking, ...]
+    drawn: "tuple[ClassRanking, ...]"
     names: tuple[str, ...]
-    others: tuple[ClassRanking, ...]
+    others: "tuple[ClassRanking, ...]"
     part: str
     rows: tuple[RankedRow, ...]
     rows_part: str
 
 
-def ranking_view(labelled: LabelledMetrics | None) -> RankingView:
+def ranking_view(labelled: "LabelledMetrics | None") -> RankingView:
     """Show how well each class's probability tells its images from the others, the worst class first."""
     missing = _why_missing(labelled)
     if labelled is None or labelled.ranking is None or missing:
@@ -72,7 +75,7 @@ def area_text(area: float | None) -> str:
     return NOTHING if area is None else f"{area:.4f}"
 
 
-def _why_missing(labelled: LabelledMetrics | None) -> str:
+def _why_missing(labelled: "LabelledMetrics | None") -> str:
     if labelled is None:
         return "Without labels nobody can tell how well a class is told from the others; score images with labels."
     if labelled.ranking is None:
@@ -82,7 +85,7 @@ def _why_missing(labelled: LabelledMetrics | None) -> str:
     return ""
 
 
-def _sentence(known: list[ClassRanking]) -> str:
+def _sentence(known: "list[ClassRanking]") -> str:
     """Say the means over the classes and the lowest area, whose class the page names after it."""
     mean = sum(each.auc.value for each in known if each.auc) / len(known)
     precisions = [each.average_precision for each in known if each.average_precision is not None]
@@ -94,7 +97,7 @@ def _sentence(known: list[ClassRanking]) -> str:
     )
 
 
-def _row(each: ClassRanking) -> RankedRow:
+def _row(each: "ClassRanking") -> RankedRow:
     interval = each.auc.interval if each.auc else None
     return RankedRow(
         name=class_name(each.name),

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from batchclf.core.metrics.evaluation import Evaluation, LabelledMetrics
+from batchclf.core.metrics.evaluation import Evaluation
+from batchclf.core.metrics.labelled import LabelledMetrics
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.run import RunRecord, TargetRecord
 from batchclf.core.text import NOTHING, class_name, count, counted, percent, percent_interval, visible

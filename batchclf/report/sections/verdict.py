@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from batchclf.core.compare.result import Comparison
-from batchclf.core.gate.rules import RunState, run_state
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
-from batchclf.core.records.run import GateResult, RunRecord
+from batchclf.core.records.run import GateResult, RunRecord, RunState, run_state
 from batchclf.core.text import age, count, counted, duration, moment, percent, percent_interval, points, visible
 from batchclf.report.parts.subset_words import measured, partial_words, target_names
 from batchclf.report.sections.gate import GateLine, gate_line, held_words, in_order, rules_and_alarms
+
+if TYPE_CHECKING:
+    from batchclf.core.compare.result import Comparison
 
 Direction = Literal["better", "worse", "same", "unknown"]
 UNKNOWN = "how many are right cannot be known without labels"
@@ -163,7 +164,7 @@ def _incomparable(last: RunSummary) -> str:
     return f"Not comparable image by image with the run of {_when(last)}{had}."
 
 
-def _difference(change: Comparison, than: str, same_images: bool) -> Change:
+def _difference(change: "Comparison", than: str, same_images: bool) -> Change:
     """Say how much better or worse this run is on the images that both have scored."""
     accuracy = next((metric for metric in change.metrics if metric.name == "accuracy"), None)
     if accuracy is None or change.p_value is None:

@@ -3,27 +3,30 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.records.findings import Findings
 from batchclf.core.text import counted, moment, percent, visible
 from batchclf.core.types import SkippedImage
-from batchclf.report.parts.pictures import Picture, album, pictures_in
+from batchclf.report.parts.pictures import Picture, Pictures, album, pictures_in
 from batchclf.report.parts.subset_words import measured, target_names, target_place
 from batchclf.report.sections.calibration import CalibrationView, calibration_view
-from batchclf.report.sections.classes import ClassesView, classes_view
-from batchclf.report.sections.confusion import MatrixView, matrix_view
 from batchclf.report.sections.data import DataView, data_view
-from batchclf.report.sections.errors import ErrorsView, errors_view
 from batchclf.report.sections.facts import FactsView, facts_view
-from batchclf.report.sections.flips import FlipsView, flips_view
 from batchclf.report.sections.gap import GapView, gap_view
 from batchclf.report.sections.gate import GateView, gate_view
 from batchclf.report.sections.images import SkippedView, UnlabelledView, skipped_view, unlabelled_view
 from batchclf.report.sections.metrics import NumbersView, numbers_view
 from batchclf.report.sections.ranking import RankingView, ranking_view
-from batchclf.report.sections.subsets import TargetsView, targets_view
 from batchclf.report.sections.verdict import Verdict, verdict_view
+
+if TYPE_CHECKING:
+    from batchclf.report.sections.classes import ClassesView
+    from batchclf.report.sections.confusion import MatrixView
+    from batchclf.report.sections.errors import ErrorsView
+    from batchclf.report.sections.flips import FlipsView
+    from batchclf.report.sections.subsets import TargetsView
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,12 @@ class ReportView:
     contents: tuple[Section, ...]
     numbers: NumbersView
     gate: GateView | None
-    targets: TargetsView | None
-    flips: FlipsView | None
+    targets: "TargetsView | None"
+    flips: "FlipsView | None"
     gap: GapView
-    matrix: MatrixView | None
-    classes: ClassesView | None
-    errors: ErrorsView | None
+    matrix: "MatrixView | None"
+    classes: "ClassesView | None"
+    errors: "ErrorsView | None"
     calibration: CalibrationView
     ranking: RankingView
     unlabelled: tuple[UnlabelledView, ...]
@@ -85,15 +88,13 @@ def build_view(
     names = target_names(record)
     places = {target.split: target_place(target) for target in record.targets}
     verdict = verdict_view(findings, generated)
-    labelled = main.labelled
-    matrix = matrix_view(labelled, shown) if labelled else None
-    errors = errors_view(findings, shown)
+    matrix, classes, errors = _labelled_sections(findings, shown)
     unlabelled = tuple(
         unlabelled_view(e, names.get(e.split, e.split or "directory"), places.get(e.split, ""), shown)
         for e in evaluations
         if e.total and (e.labelled is None or e.labelled.total < e.total)
     )
-    targets, flips = targets_view(findings, shown), flips_view(findings, names, shown)
+    targets, flips = _targets(findings, shown), _flips(findings, names, shown)
     gate = gate_view(record.gates, names)
     subject = record.dataset.name if record.dataset else names.get(main.split, "directory")
     return ReportView(
@@ -110,16 +111,45 @@ def build_view(
         flips=flips,
         gap=gap_view(findings),
         matrix=matrix,
-        classes=classes_view(labelled, findings.gap) if labelled else None,
+        classes=classes,
         errors=errors,
-        calibration=calibration_view(labelled, record.model.training),
-        ranking=ranking_view(labelled),
+        calibration=calibration_view(main.labelled, record.model.training),
+        ranking=ranking_view(main.labelled),
         unlabelled=unlabelled,
         data=data_view(findings, names),
         skipped=skipped_view(skipped),
         facts=facts_view(findings),
         pictures=pictures_in(flips, errors, targets, *(matrix.examples.values() if matrix else ()), unlabelled),
     )
+
+
+def _labelled_sections(
+    findings: Findings, pictures: Pictures
+) -> "tuple[MatrixView | None, ClassesView | None, ErrorsView | None]":
+    labelled = findings.main.labelled
+    if labelled is None:
+        return None, None, None
+    from batchclf.report.sections.classes import classes_view
+    from batchclf.report.sections.confusion import matrix_view
+    from batchclf.report.sections.errors import errors_view
+
+    return matrix_view(labelled, pictures), classes_view(labelled, findings.gap), errors_view(findings, pictures)
+
+
+def _targets(findings: Findings, pictures: Pictures) -> "TargetsView | None":
+    if len(findings.record.targets) == 1:
+        return None
+    from batchclf.report.sections.subsets import targets_view
+
+    return targets_view(findings, pictures)
+
+
+def _flips(findings: Findings, names: Mapping[str, str], pictures: Pictures) -> "FlipsView | None":
+    if not findings.flips and findings.change is None:
+        return None
+    from batchclf.report.sections.flips import flips_view
+
+    return flips_view(findings, names, pictures)
 
 
 def _short(main: Evaluation) -> str:
@@ -134,8 +164,8 @@ def _contents(
     unlabelled: bool,
     *,
     gate: GateView | None,
-    targets: TargetsView | None,
-    flips: FlipsView | None,
+    targets: "TargetsView | None",
+    flips: "FlipsView | None",
 ) -> tuple[Section, ...]:
     optional = ((targets, "targets", "Targets"), (flips, "flips", "Changes"), (gate, "gate", "Gate"))
     sections = [Section(anchor, title) for there, anchor, title in optional if there]

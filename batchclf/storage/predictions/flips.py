@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from batchclf.core.compare.pair_tally import Answers, find_flips
 from batchclf.storage.csv_files.cells import csv_cells
 from batchclf.storage.csv_files.vector_text import seven_digits, text_column, text_lines
+
+if TYPE_CHECKING:
+    from batchclf.core.compare.pair_tally import Answers
 
 FLIPS_FILE = "flips.csv"
 COLUMNS = [
@@ -48,8 +51,10 @@ class FlipsWriter:
         """Close the file."""
         self._file.close()
 
-    def write(self, split: str, first: Answers, second: Answers) -> None:
+    def write(self, split: str, first: "Answers", second: "Answers") -> None:
         """Append a row for each image with another answer; both are of the same images in the same order."""
+        from batchclf.core.compare.pair_tally import find_flips
+
         flipped = find_flips(first, second)
         kinds = flipped.lost + 2 * flipped.gained
         changed = np.flatnonzero(kinds.astype(bool) | flipped.other)

@@ -7,7 +7,6 @@ from typing import Literal, Protocol
 from batchclf.core.types import BatchScores
 from batchclf.storage.csv_files.append_file import ROWS, AppendFile, Positions
 from batchclf.storage.predictions.columns import PredictionColumns, PredictionLayout
-from batchclf.storage.predictions.parquet import ArrowFormat, check_pyarrow, cut_growing, finish_parquet
 from batchclf.storage.predictions.text import csv_format, jsonl_format
 
 Format = Literal["csv", "jsonl", "parquet"]
@@ -28,6 +27,8 @@ class _Growing(Protocol):
 def check_formats(formats: tuple[Format, ...]) -> None:
     """Raise RunError where a format needs a package that is not installed."""
     if "parquet" in formats:
+        from batchclf.storage.predictions.parquet import check_pyarrow
+
         check_pyarrow()
 
 
@@ -58,6 +59,8 @@ class PredictionFiles:
         if "jsonl" in formats:
             growing[JSONL_FILE] = jsonl_format(self._layout)
         if "parquet" in formats:
+            from batchclf.storage.predictions.parquet import ArrowFormat, cut_growing
+
             growing[GROWING_PARQUET_FILE] = ArrowFormat(self._layout)
             if resume_at is not None:
                 size = cut_growing(folder / GROWING_PARQUET_FILE, folder / PARQUET_FILE, self.rows)
@@ -100,6 +103,8 @@ class PredictionFiles:
         self._close()
         growing = self._folder / GROWING_PARQUET_FILE
         if any(file.path == growing for file, _ in self._files):
+            from batchclf.storage.predictions.parquet import finish_parquet
+
             finish_parquet(growing, self._folder / PARQUET_FILE, self.rows)
 
     def _close(self) -> None:

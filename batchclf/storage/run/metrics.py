@@ -7,20 +7,22 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from batchclf import atomic
 from batchclf.core.estimate import Estimate
 from batchclf.core.metrics.evaluation import Evaluation
-from batchclf.core.metrics.gap import Gap
-from batchclf.core.metrics.overall import Metric
-from batchclf.core.metrics.ranking import ClassRanking
-from batchclf.core.metrics.temperature import WithoutTemperature
 from batchclf.errors import RunError
 from batchclf.storage.csv_files.cells import plain_text, safe_cell
 from batchclf.storage.run.directory import PREDICTIONS_FILE
+
+if TYPE_CHECKING:
+    from batchclf.core.metrics.gap import Gap
+    from batchclf.core.metrics.overall import Metric
+    from batchclf.core.metrics.ranking import ClassRanking
+    from batchclf.core.metrics.temperature import WithoutTemperature
 
 METRICS_FORMAT = 2
 FILES = ("metrics.json", "per_class.csv", "confusion.csv")
@@ -30,7 +32,7 @@ class _Format(msgspec.Struct):
     format: int
 
 
-def write_metrics(folder: Path, evaluations: Sequence[Evaluation], gap: Gap | None) -> None:
+def write_metrics(folder: Path, evaluations: Sequence[Evaluation], gap: "Gap | None") -> None:
     """Write the three files into an existing folder, each in one step. Raises OSError.
 
     Without labels per_class.csv holds only the counts of predictions and confusion.csv only its header.
@@ -41,7 +43,7 @@ def write_metrics(folder: Path, evaluations: Sequence[Evaluation], gap: Gap | No
     atomic.write_text(folder / "confusion.csv", _confusion_csv(evaluations))
 
 
-def metrics_dict(evaluations: Sequence[Evaluation], gap: Gap | None) -> dict[str, Any]:
+def metrics_dict(evaluations: Sequence[Evaluation], gap: "Gap | None") -> dict[str, Any]:
     """Turn evaluations into plain JSON values; shares are 0 to 1, what cannot be known is null."""
     return {
         "format": METRICS_FORMAT,
@@ -132,19 +134,19 @@ def _split_dict(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _without_temperature(found: WithoutTemperature | None) -> dict[str, float] | None:
+def _without_temperature(found: "WithoutTemperature | None") -> dict[str, float] | None:
     if found is None:
         return None
     names = ("temperature", "log_loss", "ece", "overconfidence")
     return {name: getattr(found, name) for name in names}
 
 
-def _metric(metric: Metric) -> dict[str, float | None]:
+def _metric(metric: "Metric") -> dict[str, float | None]:
     low, high = (None, None) if metric.interval is None else (metric.interval.low, metric.interval.high)
     return {"value": metric.value, "low": low, "high": high, "baseline": metric.baseline}
 
 
-def _gap_dict(gap: Gap) -> dict[str, Any]:
+def _gap_dict(gap: "Gap") -> dict[str, Any]:
     return {
         "train_accuracy": _estimate(gap.train),
         "test_accuracy": _estimate(gap.test),
@@ -163,7 +165,7 @@ def _estimate(estimate: Estimate | None) -> dict[str, float] | None:
     return {"value": estimate.value, "low": estimate.interval.low, "high": estimate.interval.high}
 
 
-def _per_class_csv(evaluations: Sequence[Evaluation], gap: Gap | None) -> str:
+def _per_class_csv(evaluations: Sequence[Evaluation], gap: "Gap | None") -> str:
     header = ["split", "class", "support", "predicted", "correct"]
     header += [f"{name}{end}" for name in ("recall", "precision") for end in ("", "_low", "_high")]
     header += ["f1", "gap", "gap_low", "gap_high", "auc", "auc_low", "auc_high", "average_precision"]
@@ -194,7 +196,7 @@ def _confusion_csv(evaluations: Sequence[Evaluation]) -> str:
     return _csv(["split", "label", *(f"predicted:{name}" for name in names)], rows)
 
 
-def _ranking_cells(ranking: ClassRanking | None) -> list[Any]:
+def _ranking_cells(ranking: "ClassRanking | None") -> list[Any]:
     if ranking is None:
         return [""] * 4
     precision = ranking.average_precision

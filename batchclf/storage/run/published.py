@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from batchclf import atomic
-from batchclf.core.gate.rules import LAST_GOOD
+from batchclf.core.records.run import LAST_GOOD
 
 LATEST, MODEL, CACHE = "latest", "model", "cache"
 INDEX_FILE, HISTORY_FILE = "index.html", "history.sqlite"

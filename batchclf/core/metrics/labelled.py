@@ -1,0 +1,181 @@
+"""What the predictions of images whose true class is known are worth: all metrics, and the errors to look at."""
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf.core.estimate import Estimate
+from batchclf.core.metrics.calibration import Calibration, CalibrationCounts
+from batchclf.core.metrics.confusion import ConfusedPair, ConfusionCounts
+from batchclf.core.metrics.examples import CellExamples
+from batchclf.core.metrics.intervals import wilson
+from batchclf.core.metrics.overall import Metric, overall_metrics
+from batchclf.core.metrics.probability_counts import ProbabilityCounts
+from batchclf.core.metrics.ranking import ClassRanking
+from batchclf.core.metrics.temperature import UntemperedCounts, WithoutTemperature
+from batchclf.core.metrics.top_k import TopHits
+from batchclf.core.types import SHOWN_IMAGES, Prediction, PredictionRows
+
+SHOWN_PAIRS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMetrics:
+    """One class. `recall` is the class's accuracy; None where a value has nothing to rest on.
+
+    `support` counts images whose true class this is, `predicted` labelled images predicted as it.
+    """
+
+    name: str
+    support: int
+    predicted: int
+    correct: int
+    recall: Estimate | None
+    precision: Estimate | None
+    f1: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledMetrics:
+    """What can be known only where true classes are known.
+
+    `overall` are the metrics of all classes together, `metric` finds one of them. `worst_errors` are the wrong
+    predictions of the highest confidence. `ranking` is None where the file has no probability columns. `examples` has
+    the images of each cell (true class, predicted class) of the confusion matrix, the most confident first: at most 6
+    a cell, 2 where there are more than 100 classes. `without_temperature` is None where the model has no temperature
+    and where the file has no probability columns.
+    """
+
+    total: int
+    correct: int
+    accuracy: Estimate
+    confusion: ConfusionCounts
+    per_class: tuple[ClassMetrics, ...]
+    confused_pairs: tuple[ConfusedPair, ...]
+    worst_errors: tuple[Prediction, ...]
+    overall: tuple[Metric, ...] = ()
+    calibration: Calibration | None = None
+    without_temperature: WithoutTemperature | None = None
+    ranking: tuple[ClassRanking, ...] | None = None
+    examples: Mapping[tuple[int, int], tuple[Prediction, ...]] = field(default_factory=dict)
+
+    def metric(self, name: str) -> Metric | None:
+        """Find an overall metric by its name; None where there is none (no probability columns, for one)."""
+        return next((metric for metric in self.overall if metric.name == name), None)
+
+
+@dataclass(eq=False)
+class LabelledTally:
+    """Takes the rows of one split that have labels, as `Tally` does; that one hands them on.
+
+    `temperature` is the one that the model divided its logits by, above 0.
+    """
+
+    split: str
+    class_names: tuple[str, ...]
+    temperature: float
+    confusion: ConfusionCounts = field(init=False)
+    hits: TopHits = field(default_factory=TopHits)
+    calibration: CalibrationCounts = field(default_factory=CalibrationCounts)
+    probabilities: ProbabilityCounts | None = field(init=False)
+    untempered: UntemperedCounts | None = field(init=False)
+    examples: CellExamples = field(init=False)
+    worst_errors: list[Prediction] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Start the counts at zero."""
+        self.confusion = ConfusionCounts.empty(self.class_names)
+        self.probabilities = ProbabilityCounts(self.class_names)
+        self.untempered = UntemperedCounts(self.temperature) if self.temperature != 1 else None
+        self.examples = CellExamples(self.split, self.class_names)
+
+    def update(self, rows: PredictionRows, known: NDArray[np.int64]) -> None:
+        """Add rows, sorted by path; `known` are the indices of those with a label, at least one."""
+        labels, predictions = rows.labels[known], rows.predictions[known]
+        correct = labels == predictions
+        self.confusion.update(labels, predictions)
+        self.hits.update(labels, rows.ranked[known])
+        self.calibration.update(rows.confidence[known], correct)
+        if rows.probabilities is None:
+            self.forget_probabilities()
+        elif self.probabilities is not None:
+            of_known = rows.probabilities[known]
+            self.probabilities.update(labels, of_known)
+            if self.untempered is not None:
+                self.untempered.update(labels, predictions, of_known)
+        self.examples.update(rows)
+        wrong = rows.lowest(-rows.confidence, known[~correct])
+        self.worst_errors = heapq.nsmallest(SHOWN_IMAGES, self.worst_errors + wrong, _by_error)
+
+    def forget_probabilities(self) -> None:
+        """Do without what needs the probabilities of all rows: some have none."""
+        self.probabilities = self.untempered = None
+
+    def merge(self, other: "LabelledTally") -> None:
+        """Add what another tally of the same split, classes and temperature has counted."""
+        self.confusion.merge(other.confusion)
+        self.hits.merge(other.hits)
+        self.calibration.merge(other.calibration)
+        if self.probabilities is None or other.probabilities is None:
+            self.forget_probabilities()
+        else:
+            self.probabilities.merge(other.probabilities)
+        if self.untempered is not None and other.untempered is not None:
+            self.untempered.merge(other.untempered)
+        self.examples.merge(other.examples)
+        wrong = self.worst_errors + other.worst_errors
+        self.worst_errors = heapq.nsmallest(SHOWN_IMAGES, wrong, _by_error)
+
+    def metrics(self) -> LabelledMetrics | None:
+        """Compute the metrics of what has been counted so far; None where nothing was."""
+        confusion = self.confusion.copy()
+        total, correct = int(confusion.counts.sum()), int(confusion.correct.sum())
+        if not total or self.hits.counts is None:
+            return None
+        scores = self.probabilities
+        losses = (None, None) if scores is None else (scores.log_loss, scores.brier)
+        return LabelledMetrics(
+            total=total,
+            correct=correct,
+            accuracy=wilson(correct, total),
+            confusion=confusion,
+            per_class=class_metrics(confusion),
+            confused_pairs=confusion.confused_pairs(SHOWN_PAIRS),
+            worst_errors=tuple(self.worst_errors),
+            overall=overall_metrics(confusion, self.hits.counts, *losses),
+            calibration=self.calibration.calibration(),
+            without_temperature=None if self.untempered is None else self.untempered.result(),
+            ranking=None if scores is None else scores.ranking.ranking(),
+            examples=self.examples.by_cell(),
+        )
+
+
+def class_metrics(confusion: ConfusionCounts) -> tuple[ClassMetrics, ...]:
+    """Compute support, recall, precision and F1 of each class, with Wilson intervals for the proportions."""
+    metrics = []
+    for name, support, predicted, correct in zip(
+        confusion.class_names,
+        confusion.support.tolist(),
+        confusion.predicted.tolist(),
+        confusion.correct.tolist(),
+        strict=True,
+    ):
+        metrics.append(
+            ClassMetrics(
+                name=name,
+                support=support,
+                predicted=predicted,
+                correct=correct,
+                recall=wilson(correct, support) if support else None,
+                precision=wilson(correct, predicted) if predicted else None,
+                f1=2 * correct / (support + predicted) if support + predicted else None,
+            )
+        )
+    return tuple(metrics)
+
+
+def _by_error(row: Prediction) -> tuple[float, str]:
+    return -row.confidence, row.path
