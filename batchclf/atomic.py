@@ -109,10 +109,10 @@ def replace_folder(new: Path, target: Path) -> None:
         old.unlink()
 
 
-def point_link(link: Path, target_name: str) -> None:
-    """Make the symbolic link `link` point to `target_name` in the same folder, in one step. Raises OSError."""
+def point_link(link: Path, subset_name: str) -> None:
+    """Make the symbolic link `link` point to `subset_name` in the same folder, in one step. Raises OSError."""
     partial = beside(link)
-    partial.symlink_to(target_name)
+    partial.symlink_to(subset_name)
     try:
         partial.replace(link)
     except OSError:

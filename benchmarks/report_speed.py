@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.records.run import ModelRecord, RunRecord, TargetRecord
+from batchclf.core.records.run import ModelRecord, RunRecord, SubsetRecord
 from batchclf.core.types import BatchScores, ImageRef
 from batchclf.jobs.evaluate.predictions import evaluate_predictions
 from batchclf.storage.predictions.write import PredictionFiles
@@ -153,7 +153,7 @@ def _record(folder: Path, names: tuple[str, ...], case: Case) -> RunRecord:
         history={"loss": epochs, "accuracy": [1 - loss / 2 for loss in epochs]},
     )  # fmt: skip
     targets = [
-        TargetRecord(split, "directory", str(folder / "images" / split), "the class folders", n, n, 0, 0, 1.0)
+        SubsetRecord(split, "directory", str(folder / "images" / split), "the class folders", n, n, 0, 0, 1.0)
         for split, n in case.images.items()
     ]
     return RunRecord(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from PIL import Image
 
-from batchclf.core.records.run import DatasetRecord, GateResult, ModelRecord, RunRecord, TargetRecord
+from batchclf.core.records.run import DatasetRecord, GateResult, ModelRecord, RunRecord, SubsetRecord
 from batchclf.jobs.evaluate.predictions import evaluate_predictions
 from batchclf.storage.csv_files.cells import safe_cell
 from batchclf.storage.images.facts import COLUMNS as IMAGES_COLUMNS
@@ -69,7 +69,7 @@ def write_images(folder, images):
             writer.writerow([row["path"], row["split"], 28, 28, "grayscale", "100.00", "20.00", "0" * 32, digest])
 
 
-def run_record(run_id, names, targets, **changes):
+def run_record(run_id, names, subsets, **changes):
     model = ModelRecord(
         path="/srv/models/m",
         digest=changes.pop("digest", "0123456789abcdef" * 4),
@@ -95,7 +95,7 @@ def run_record(run_id, names, targets, **changes):
         topk=1,
         probabilities=True,
         model=model,
-        targets=targets,
+        subsets=subsets,
         dataset=DatasetRecord("photos", "a test", 100, 100),
         timings={"score": 1.0},
         versions={"batchclf": "0.1.0"},
@@ -110,11 +110,11 @@ def write_run(folder, rows, *, names=NAMES, skipped=(), kind="split", source="ph
     splits = list(dict.fromkeys(row["split"] for row in rows))
     with (folder / "skipped.csv").open("w", newline="", encoding="utf-8") as handle:
         csv.writer(handle).writerows([SKIPPED_COLUMNS, *([path, splits[0], "", reason] for path, reason in skipped)])
-    targets = []
+    subsets = []
     for split in splits:
         scored, lost = sum(row["split"] == split for row in rows), len(skipped) if split == splits[0] else 0
-        targets.append(TargetRecord(split, kind, source, "folders", scored + lost, scored, lost, 0, seconds=0.5))
-    record = run_record(folder.name, names, targets, **changes)
+        subsets.append(SubsetRecord(split, kind, source, "folders", scored + lost, scored, lost, 0, seconds=0.5))
+    record = run_record(folder.name, names, subsets, **changes)
     write_record(folder, record)
     if metrics:
         evaluations, gap = evaluate_predictions(folder / "predictions.csv", tuple(names))

@@ -199,7 +199,7 @@ Pass = Callable[[World, date], list[Said]]
 
 def usual(world: World, day: date) -> list[Said]:
     """Let a night pass as cron does."""
-    return [world.batchclf(*world.night(day))]
+    return [world.batchclf(*world.run_date(day))]
 
 
 @dataclass(frozen=True)
@@ -316,7 +316,7 @@ def deploy_worse(world: World, day: date) -> None:
 def killed(world: World, day: date) -> list[Said]:
     """Kill the run in the midst of its work; somebody starts it again."""
     before = (world.reports / "latest").resolve()
-    process = world.start(*world.night(day))
+    process = world.start(*world.run_date(day))
     while process.poll() is None and not list(world.reports.glob(".*.partial/predictions.csv")):
         time.sleep(0.005)
     process.kill()
@@ -331,19 +331,19 @@ def killed(world: World, day: date) -> list[Said]:
 def full_disk(world: World, day: date) -> list[Said]:
     """Let the system refuse longer files; then somebody makes room and starts it again."""
     before = (world.reports / "latest").resolve()
-    refused = world.batchclf(*world.night(day), limit=4096)
+    refused = world.batchclf(*world.run_date(day), limit=4096)
     assert (world.reports / "latest").resolve() == before, "the failed run has moved `latest`"
     return [refused, *usual(world, day)]
 
 
 def overlap(world: World, day: date) -> list[Said]:
     """Start the job a second time while it runs."""
-    first = world.start(*world.night(day))
+    first = world.start(*world.run_date(day))
     while first.poll() is None and not list(world.reports.glob(".*.partial")):
         time.sleep(0.005)
     # It holds the lock now, and is kept from ending before the second has looked.
     first.send_signal(signal.SIGSTOP)
-    second = world.batchclf(*world.night(day))
+    second = world.batchclf(*world.run_date(day))
     first.send_signal(signal.SIGCONT)
     out, err = first.communicate()
     return [second, Said(first.returncode, out, err, 0.0)]

@@ -82,10 +82,10 @@ def test_the_index_lists_every_decision():
 
 def test_links_between_decisions_lead_somewhere():
     for name in DECISIONS:
-        for target in re.findall(r"\]\(([^)\s]+)\)", prose(read(f"docs/decisions/{name}"))):
-            path, _, anchor = target.partition("#")
-            assert (FOLDER / path).is_file(), f"{name}: {target}"
-            assert not anchor or anchor in anchors((FOLDER / path).read_text(encoding="utf-8")), f"{name}: {target}"
+        for subset in re.findall(r"\]\(([^)\s]+)\)", prose(read(f"docs/decisions/{name}"))):
+            path, _, anchor = subset.partition("#")
+            assert (FOLDER / path).is_file(), f"{name}: {subset}"
+            assert not anchor or anchor in anchors((FOLDER / path).read_text(encoding="utf-8")), f"{name}: {subset}"
 
 
 def test_decisions_that_comments_name_are_there():

@@ -18,15 +18,15 @@ def test_anchors_are_made_as_on_github():
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_and_anchors_lead_somewhere(document):
-    for target in links(read(document)):
-        if re.match(r"[a-z]+:", target):
+    for subset in links(read(document)):
+        if re.match(r"[a-z]+:", subset):
             continue
-        path, _, anchor = target.partition("#")
+        path, _, anchor = subset.partition("#")
         found = (ROOT / document).parent / path if path else ROOT / document
-        assert found.exists(), target
-        assert found.resolve().is_relative_to(ROOT), target
+        assert found.exists(), subset
+        assert found.resolve().is_relative_to(ROOT), subset
         if anchor:
-            assert anchor in anchors(found.read_text(encoding="utf-8")), target
+            assert anchor in anchors(found.read_text(encoding="utf-8")), subset
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -51,7 +51,7 @@ def test_readme_is_short_and_leads_to_every_page():
     pages = [path for path in PAGES if PurePosixPath(path).name != "README.md"]
     assert pages
     for index, start in (("README.md", "docs/"), ("docs/README.md", "")):
-        named = {target.partition("#")[0] for target in links(read(index))}
+        named = {subset.partition("#")[0] for subset in links(read(index))}
         assert {start + PurePosixPath(page).name for page in pages} <= named, index
 
 

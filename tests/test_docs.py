@@ -23,7 +23,7 @@ from batchclf import __version__, errors
 from batchclf.cli import main as cli_main
 from batchclf.cli.options import common
 from batchclf.cli.summary import EXIT_CODES
-from batchclf.core.gate.alarms import AGAINST_LAST_NIGHT, NO_IMAGES, ONE_CLASS
+from batchclf.core.gate.alarms import AGAINST_LAST_RUN, NO_IMAGES, ONE_CLASS
 from batchclf.core.images.drift import SURE_P
 from batchclf.core.images.near_duplicates import MOST_BITS, SAME_CORRELATION, WINDOW
 from batchclf.core.metrics.catalog import METRICS
@@ -31,7 +31,7 @@ from batchclf.core.metrics.gap import STRONG_GAP
 from batchclf.core.metrics.probability_counts import LOWEST_PROBABILITY
 from batchclf.jobs.config.load import load_job
 from batchclf.jobs.config.spec import AlarmName, AlarmSpec, JobSpec
-from batchclf.jobs.evaluate.duplicates import COMPARED_FILES, COMPARED_IN_MEMORY, LISTED_COPIES
+from batchclf.jobs.evaluate.duplicates import COMPARED_FILES, COMPARED_IN_MEMORY, LISTED_DUPLICATES
 from batchclf.jobs.run.train_model import TRAINING_PAGE
 from batchclf.models.bundle import INFO_FILE, KERAS_FILE, ONNX_FILE
 from batchclf.report.formats.run_readme import FILES, run_readme
@@ -234,7 +234,7 @@ def test_alarms_are_those_of_the_program():
     text = section(JOBS_PAGE, "Alarms")
     alarms = AlarmSpec()
     assert sorted(first_column(text)) == sorted(get_args(AlarmName))
-    assert set(get_args(AlarmName)) == {NO_IMAGES, ONE_CLASS, *AGAINST_LAST_NIGHT}
+    assert set(get_args(AlarmName)) == {NO_IMAGES, ONE_CLASS, *AGAINST_LAST_RUN}
     assert alarms.count_fell_by == 0.5
     assert "`count_fell_by` (half)" in text
     assert f"`one_class` ({alarms.one_class:.0%})" in text
@@ -271,7 +271,7 @@ def test_columns_of_the_prediction_csv():
     assert first_column(section(RUN_PAGE, "flips.csv (format 1)")) == FLIPS_COLUMNS
     duplicates = section(RUN_PAGE, "duplicates.csv (format 1)")
     assert first_column(duplicates) == DUPLICATES_COLUMNS
-    counts = (f"{count:,}" for count in (COMPARED_IN_MEMORY, COMPARED_FILES, LISTED_COPIES))
+    counts = (f"{count:,}" for count in (COMPARED_IN_MEMORY, COMPARED_FILES, LISTED_DUPLICATES))
     for bound in (MOST_BITS, f"{WINDOW:.0f} levels", SAME_CORRELATION, *counts):
         assert f" {bound}" in duplicates
 
@@ -355,7 +355,7 @@ def tour(tmp_path_factory):
     (folder / "jobs").mkdir()
     of_fashion = tomllib.loads((ROOT / "jobs" / "fashion-mnist.toml").read_text(encoding="utf-8"))["gate"]
     assert list(of_fashion) == ["min_test_accuracy", "max_gap", "rules"]
-    rule = {"metric": "accuracy", "target": "test", "against": "last-good", "max_drop": 0.01}
+    rule = {"metric": "accuracy", "subset": "test", "against": "last-good", "max_drop": 0.01}
     assert of_fashion["rules"] == [rule]
     job = '[data]\ndataset = "digits"\n[gate]\nmin_test_accuracy = 0.1\nmax_gap = 0.9\n[[gate.rules]]\n'
     job += "".join(f"{key} = {json.dumps(value)}\n" for key, value in rule.items())

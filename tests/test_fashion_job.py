@@ -63,14 +63,14 @@ def test_the_tutorials_numbers(job):
     assert "overfitting" in gap["sentence"]
     # The third is held against the last good run, of which there is none yet.
     assert [each["outcome"] for each in result["gates"]] == ["passed", "passed", "missing"]
-    assert result["targets"]["test"] == {
+    assert result["subsets"]["test"] == {
         "found": 10_000,
         "scored": 10_000,
         "skipped": 0,
         "excluded": 0,
         "complete": True,
     }
-    assert result["targets"]["train"] == {
+    assert result["subsets"]["train"] == {
         "found": 60_000,
         "scored": 60_000,
         "skipped": 0,
@@ -124,7 +124,7 @@ def test_plain_score_of_exported_images_gives_the_same_answers(job, fashion):
     assert done.returncode == 0, done.stderr
     assert "using the newest published model" in done.stderr
     scored = json.loads(done.stdout)
-    assert scored["targets"][str(folder / "photos")]["scored"] == 10_000
+    assert scored["subsets"][str(folder / "photos")]["scored"] == 10_000
     assert scored["metrics"]["splits"][""]["correct"] == result["metrics"]["splits"]["test"]["correct"]
     table = pd.read_csv(folder / scored["files"]["predictions.csv"], keep_default_na=False)
     assert set(table["label"]) == set(fashion.class_names)

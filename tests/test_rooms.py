@@ -158,17 +158,17 @@ def package(repo_root):
 def arrows(package):
     """Module → the modules of the package that it imports anywhere in its file."""
 
-    def target(name):
+    def subset(name):
         while name not in package:
             name = name.rpartition(".")[0]
         return package[name]
 
     return {
         module: {
-            target(name)
+            subset(name)
             for node in module.nodes()
             for name in imported(node)
-            if name.split(".")[0] == "batchclf" and target(name) is not module
+            if name.split(".")[0] == "batchclf" and subset(name) is not module
         }
         for module in package.values()
     }

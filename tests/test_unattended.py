@@ -63,7 +63,7 @@ def runs(job):
 
 
 def nights(job):
-    return [read_record(run).night for run in runs(job)]
+    return [read_record(run).run_date for run in runs(job)]
 
 
 def silent(done):
@@ -182,7 +182,7 @@ def test_a_run_over_midnight_belongs_to_the_day_on_which_it_began(job, at, tmp_p
     assert process.returncode == 0
     (run,) = runs(job)
     record = read_record(run)
-    assert (record.night, record.run_id[:11]) == ("2026-11-25", "20261125T23")
+    assert (record.run_date, record.run_id[:11]) == ("2026-11-25", "20261125T23")
     times = [json.loads(line)["time"] for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     assert times[-1].startswith("2026-11-26T00:1")
     assert times == sorted(times)

@@ -87,20 +87,20 @@ def explain_time(record: "RunRecord") -> list[str]:
     for step, seconds in record.timings.items():
         lines.append(f"{step:<12}{seconds:9.2f}")
         if step == "score":
-            lines += [_explained(name, record) for name in record.targets[0].timings]
+            lines += [_explained(name, record) for name in record.subsets[0].timings]
     whole = record.seconds + record.timings.get("report", 0.0)
     other = max(0.0, whole - sum(record.timings.values()))
     return [*lines, f"{'other':<12}{other:9.2f}", f"{'whole run':<12}{whole:9.2f}"]
 
 
 def _explained(name: str, record: "RunRecord") -> str:
-    seconds = sum(target.timings[name] for target in record.targets)
-    images = sum(target.scored + target.skipped for target in record.targets)
+    seconds = sum(subset.timings[name] for subset in record.subsets)
+    images = sum(subset.scored + subset.skipped for subset in record.subsets)
     notes = {
-        "list": f"walking through {sum(target.found for target in record.targets):,} files",
+        "list": f"walking through {sum(subset.found for subset in record.subsets):,} files",
         "read": "reading files, added up over the workers",
         "decode": f"decoding and resizing {images:,} images, added up over the workers",
-        "model": f"{sum(target.scored - target.cached for target in record.targets):,} images",
+        "model": f"{sum(subset.scored - subset.cached for subset in record.subsets):,} images",
         "write": "writing the predictions",
     }
     return f"  {name:<10}{seconds:9.2f}  {notes[name]}"

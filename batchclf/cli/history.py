@@ -64,7 +64,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         "--format",
         choices=FORMATS,
         default="csv",
-        help="csv and parquet: a row for each target of a run; json: all that is kept (default: csv)",
+        help="csv and parquet: a row for each subset of a run; json: all that is kept (default: csv)",
     )
     pruned = action("prune", prune_runs, "remove the old runs of a job; their numbers stay in the history")
     pruned.add_argument("job", metavar="JOB", help="name of a job, or its job file, whose baselines stay then")

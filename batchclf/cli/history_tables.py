@@ -63,7 +63,7 @@ def say_runs(say: Say, job: JobHistory) -> None:
     every.sort(key=lambda run: (read_time(run.started), run.run_id), reverse=True)
     say_table(
         say,
-        ["run", "night", "state", "accuracy", "95% interval", "gap", "images", "skipped", "took", ""],
+        ["run", "run_date", "state", "accuracy", "95% interval", "gap", "images", "skipped", "took", ""],
         [_run_row(run) if isinstance(run, RunSummary) else _failed_row(run) for run in every],
         right=(3, 5, 6, 7, 8),
     )
@@ -75,7 +75,7 @@ def say_failed(say: Say, job: str, run: FailedRun) -> None:
     """Tell all that is known of a run that failed."""
     facts = {
         "run": f"{run.run_id} of {job}",
-        "night": run.night,
+        "run_date": run.run_date,
         "started": _moment(run.started),
         "state": _state(run),
         "exit code": "" if run.exit_code is None else str(run.exit_code),
@@ -90,16 +90,16 @@ def say_run(say: Say, job: str, details: RunDetails, place: str) -> None:
     run = details.summary
     say_facts(say, {"run": f"{run.run_id} of {job}", **_facts(details), "folder": place or _REMOVED})
     say("")
-    header = ["target", "found", "scored", "skipped", "excluded", "complete", "source"]
+    header = ["subset", "found", "scored", "skipped", "excluded", "complete", "source"]
     rows = []
-    for target in details.targets:
-        counts = [count(getattr(target, name)) for name in ("found", "scored", "skipped", "excluded")]
-        rows.append([_split(target.split), *counts, "yes" if target.complete else "no", target.source])
+    for subset in details.subsets:
+        counts = [count(getattr(subset, name)) for name in ("found", "scored", "skipped", "excluded")]
+        rows.append([_split(subset.split), *counts, "yes" if subset.complete else "no", subset.source])
     say_table(say, header, rows, right=(1, 2, 3, 4))
     if details.metrics:
         say("")
         rows = [_metric_row(each) for each in sorted(details.metrics, key=lambda each: _place(each, run.split))]
-        say_table(say, ["target", "metric", "value", "95% interval", "dummy"], rows, right=(2, 4))
+        say_table(say, ["subset", "metric", "value", "95% interval", "baseline"], rows, right=(2, 4))
     if run.gates:
         say("")
         say_table(say, ["gate", "rule"], [[gate.outcome, gate.sentence] for gate in run.gates])
@@ -108,7 +108,7 @@ def say_run(say: Say, job: str, details: RunDetails, place: str) -> None:
     if classes:
         say("")
         rows = [_class_row(each) for each in classes[:SHOWN_CLASSES]]
-        say_table(say, ["target", "class", "images", "recall", "95% interval", "precision", "F1"], rows, (2, 3, 5, 6))
+        say_table(say, ["subset", "class", "images", "recall", "95% interval", "precision", "F1"], rows, (2, 3, 5, 6))
         _say_rest(say, len(classes), "the lowest F1")
 
 
@@ -126,20 +126,20 @@ def say_difference(say: Say, found: RunDifference) -> None:
             [_split(pair.split), pair.name, _value(pair.first), _value(pair.second), _moved(pair.name, pair.difference)]
             for pair in sorted(found.metrics, key=lambda each: _place(each, found.second.summary.split))
         ]
-        say_table(say, ["target", "metric", "first", "second", "difference"], rows, right=(2, 3, 4))
+        say_table(say, ["subset", "metric", "first", "second", "difference"], rows, right=(2, 3, 4))
     if found.gates:
         say("")
         rows = []
         for pair in found.gates:
             rule = pair.either
-            where = " ".join(filter(None, (rule.target, rule.class_name, rule.against and f"against {rule.against}")))
+            where = " ".join(filter(None, (rule.subset, rule.class_name, rule.against and f"against {rule.against}")))
             values = [_gate_cell(pair.first), _gate_cell(pair.second)]
             rows.append([rule.name, where, *values, NOTHING if pair.difference is None else signed(pair.difference, 4)])
         say_table(say, ["gate", "of", "first", "second", "difference"], rows, right=(4,))
     moved = [pair for pair in found.classes if pair.size >= 0]
     if moved:
         say("")
-        header = ["target", "class", "recall", "", "difference", "F1", "", "difference"]
+        header = ["subset", "class", "recall", "", "difference", "F1", "", "difference"]
         say_table(say, header, [_pair_row(pair) for pair in moved[:SHOWN_CLASSES]], right=(2, 3, 4, 5, 6, 7))
         _say_rest(say, len(moved), "the largest changes")
 
@@ -148,7 +148,7 @@ _REMOVED = "removed; only the history has it"
 
 
 def _place(metric: MetricValue | MetricPair, main: str) -> tuple[bool, str, int, str]:
-    """Order metrics: the main target first, and in each as the report shows them."""
+    """Order metrics: the main subset first, and in each as the report shows them."""
     known = METRICS.index(metric.name) if metric.name in METRICS else len(METRICS)
     return metric.split != main, metric.split, known, metric.name
 
@@ -173,7 +173,7 @@ def _moment(text: str) -> str:
 def _facts(details: RunDetails) -> dict[str, str]:
     run = details.summary
     return {
-        "night": run.night,
+        "run_date": run.run_date,
         "started": _moment(run.started),
         "took": duration(run.seconds),
         "state": _state(run) if details.complete else f"{_state(run)}; not everything was scored",
@@ -190,7 +190,7 @@ def _run_row(run: RunSummary) -> list[str]:
     notes += [] if run.job else list(run.sources)
     return [
         run.folder,
-        run.night or run.started[:10],
+        run.run_date or run.started[:10],
         _state(run),
         percent(run.accuracy.value) if run.accuracy else NOTHING,
         percent_interval(run.accuracy) if run.accuracy else "",
@@ -204,7 +204,7 @@ def _run_row(run: RunSummary) -> list[str]:
 
 def _failed_row(run: FailedRun) -> list[str]:
     note = run.message.partition("\n")[0] or "the log tells no error"
-    return [run.run_id, run.night or run.started[:10], _state(run), *[""] * 6, note]
+    return [run.run_id, run.run_date or run.started[:10], _state(run), *[""] * 6, note]
 
 
 def _metric_row(metric: MetricValue) -> list[str]:

@@ -70,7 +70,7 @@ def _add_install(actions: Any, common: argparse.ArgumentParser) -> None:
         "install",
         parents=[common],
         help="have a job run every night: by cron, systemd or GitHub Actions",
-        description="Have a job run every night, with this Python and absolute paths.",
+        description="Have a job run every run_date, with this Python and absolute paths.",
     )
     install.add_argument("job", type=Path, metavar="JOB.toml", help="job file")
     by = install.add_mutually_exclusive_group(required=True)
@@ -101,7 +101,7 @@ def _check(args: argparse.Namespace, console: "Console") -> int:
     console.result(
         {
             "job": None if job is None else job.name,
-            "night": None if job is None else job.night.isoformat(),
+            "run_date": None if job is None else job.run_date.isoformat(),
             "checks": [dataclasses.asdict(check) for check in checks],
             "errors": count["error"],
             "warnings": count["warning"],

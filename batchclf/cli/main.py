@@ -35,9 +35,22 @@ exit codes: 0 ok, 1 error, 2 usage, 3 gate failed, 4 partial, 5 nothing to score
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """Names the new name of an option that was renamed."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2 and the usage."""
+        from batchclf.core.renames import OPTIONS
+
+        words = {word.partition("=")[0] for word in message.split()}
+        super().error(
+            "; ".join([message, *(f"{old} is called {new} now" for old, new in OPTIONS.items() if old in words)])
+        )
+
+
 def build_parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
     """Make the parser of some verbs, or of all; imports nothing heavy, so that --help is quick."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="batchclf",
         description="Batch scoring and evaluation reports for image classifiers.",
         epilog=EXAMPLES,

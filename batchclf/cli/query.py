@@ -31,7 +31,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         "query",
         parents=[common],
         help="ask a run's files with SQL",
-        description="Answer a SQL query (DuckDB's dialect) over the predictions of a run directory and its other CSVs. "
+        description="QueryResult a SQL query (DuckDB's dialect) over the predictions of a run directory and its other CSVs. "
         "It only reads. Needs: pip install 'batchclf[query]'",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -47,10 +47,10 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 
 def handle(args: argparse.Namespace, console: "Console") -> int:
-    """Answer the query."""
+    """QueryResult the query."""
     from batchclf.cli.query_output import json_rows, print_rows, write_rows
     from batchclf.errors import UsageError
-    from batchclf.jobs.query.sql import answered
+    from batchclf.jobs.query.sql import run_query
 
     out: Path | None = args.out
     if console.as_json and args.format and out is None:
@@ -60,16 +60,16 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     suffix = "" if out is None else out.suffix.lower().lstrip(".")
     form = args.format or (suffix if suffix in FORMATS else "table")
     limit = args.rows or (SHOWN_ROWS if form == "table" and not console.as_json else None)
-    with answered(args.run, args.sql) as answer:
-        summary: dict[str, Any] = {"columns": answer.columns, "types": answer.types}
+    with run_query(args.run, args.sql) as result:
+        summary: dict[str, Any] = {"columns": result.columns, "types": result.types}
         if out is not None:
-            written, more = write_rows(out, answer, form, limit)
+            written, more = write_rows(out, result, form, limit)
             console.say(f"wrote {written:,} rows to {out}{_more(more)}")
             summary |= {"out": str(out), "written": written}
         elif console.as_json:
-            summary["rows"], more = json_rows(answer, limit)
+            summary["rows"], more = json_rows(result, limit)
         else:
-            _, more = print_rows(answer, form, limit)
+            _, more = print_rows(result, form, limit)
             if more:
                 console.say(_more(more).removeprefix("; "))
     console.result({**summary, "more": more, "exit_code": 0})

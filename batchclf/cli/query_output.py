@@ -16,7 +16,7 @@ from batchclf import atomic
 from batchclf.cli.console import encodable, escaped
 from batchclf.cli.tables import aligned
 from batchclf.errors import QueryError
-from batchclf.jobs.query.sql import Answer
+from batchclf.jobs.query.sql import QueryResult
 from batchclf.storage.csv_files.cells import safe_cell
 
 WIDEST = 60
@@ -25,10 +25,10 @@ WIDEST = 60
 _NUMBER_TYPES = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL.*")
 
 
-def print_rows(answer: Answer, form: str, limit: int | None) -> tuple[int, int]:
+def print_rows(result: QueryResult, form: str, limit: int | None) -> tuple[int, int]:
     """Print at most `limit` rows on standard output, as UTF-8 unless it is a table; counts those and the others."""
-    counted = _Counted(answer, limit)
-    for line in _lines(answer, form, counted):
+    counted = _Counted(result, limit)
+    for line in _lines(result, form, counted):
         if form == "table":
             sys.stdout.write(encodable(line))
         else:
@@ -38,27 +38,27 @@ def print_rows(answer: Answer, form: str, limit: int | None) -> tuple[int, int]:
     return counted.count()
 
 
-def write_rows(out: Path, answer: Answer, form: str, limit: int | None) -> tuple[int, int]:
+def write_rows(out: Path, result: QueryResult, form: str, limit: int | None) -> tuple[int, int]:
     """Write at most `limit` rows into a file in UTF-8, in one step; counts those and the others. Raises OSError."""
-    counted = _Counted(answer, limit)
+    counted = _Counted(result, limit)
     out.parent.mkdir(parents=True, exist_ok=True)
     with atomic.new_file(out) as handle:
-        for line in _lines(answer, form, counted):
+        for line in _lines(result, form, counted):
             handle.write(line.encode())
     return counted.count()
 
 
-def json_rows(answer: Answer, limit: int | None) -> tuple[list[list[Any]], int]:
+def json_rows(result: QueryResult, limit: int | None) -> tuple[list[list[Any]], int]:
     """Give at most `limit` rows as plain JSON values; counts the others."""
-    counted = _Counted(answer, limit)
+    counted = _Counted(result, limit)
     return [list(map(_plain, row)) for row in counted], counted.count()[1]
 
 
 class _Counted:
     """The first rows of an answer; counts them, and then those that are left."""
 
-    def __init__(self, answer: Answer, limit: int | None) -> None:
-        self._rows = answer.rows
+    def __init__(self, result: QueryResult, limit: int | None) -> None:
+        self._rows = result.rows
         self._limit = limit
         self._given = 0
 
@@ -71,17 +71,17 @@ class _Counted:
         return self._given, sum(1 for _ in self._rows)
 
 
-def _lines(answer: Answer, form: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+def _lines(result: QueryResult, form: str, rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     if form == "csv":
-        return _csv(answer, rows)
-    return _jsonl(answer, rows) if form == "jsonl" else _table(answer, rows)
+        return _csv(result, rows)
+    return _jsonl(result, rows) if form == "jsonl" else _table(result, rows)
 
 
-def _csv(answer: Answer, rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+def _csv(result: QueryResult, rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
     """Write RFC 4180, with the `'` before texts that a spreadsheet would run."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(map(safe_cell, answer.columns))
+    writer.writerow(map(safe_cell, result.columns))
     for row in rows:
         yield _taken(text)
         # A negative number is no formula.
@@ -96,17 +96,17 @@ def _taken(text: io.StringIO) -> str:
     return lines
 
 
-def _jsonl(answer: Answer, rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
-    doubled = [name for name in answer.columns if answer.columns.count(name) > 1]
+def _jsonl(result: QueryResult, rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+    doubled = [name for name in result.columns if result.columns.count(name) > 1]
     if doubled:
         raise QueryError(f"two columns are called {doubled[0]}", hint="give one another name: … AS name")
     for row in rows:
-        yield json.dumps(dict(zip(answer.columns, map(_plain, row), strict=True)), ensure_ascii=False) + "\n"
+        yield json.dumps(dict(zip(result.columns, map(_plain, row), strict=True)), ensure_ascii=False) + "\n"
 
 
-def _table(answer: Answer, rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
-    shown = [list(map(_shown, answer.columns)), *([_shown(_text(value, short=True)) for value in row] for row in rows)]
-    right = [place for place, kind in enumerate(answer.types) if _NUMBER_TYPES.fullmatch(kind)]
+def _table(result: QueryResult, rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+    shown = [list(map(_shown, result.columns)), *([_shown(_text(value, short=True)) for value in row] for row in rows)]
+    right = [place for place, kind in enumerate(result.types) if _NUMBER_TYPES.fullmatch(kind)]
     lines, widths = aligned(shown, right)
     rule = "  ".join("-" * width for width in widths)
     return iter([f"{line}\n" for line in (lines[0], rule, *lines[1:])])

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
     from batchclf.jobs.config.load import Job
-    from batchclf.jobs.notify.summary import NightOutcome
+    from batchclf.jobs.notify.summary import RunOutcome
 
 EXAMPLES = """\
 examples:
   batchclf run jobs/fashion-mnist.toml
   batchclf run jobs/fashion-mnist.toml --dry-run
   batchclf run jobs/fashion-mnist.toml --quiet            for cron: mails only trouble
-  batchclf run jobs/incoming.toml --date 2026-11-24       a night that is made good later
+  batchclf run jobs/incoming.toml --date 2026-11-24       a missed run, made up for
 """
 
 
@@ -46,7 +46,7 @@ def add_date(parser: argparse.ArgumentParser) -> None:
         "--date",
         type=_day,
         metavar="YYYY-MM-DD",
-        help="the night that date placeholders of the job file stand for (default: today)",
+        help="the run date that date placeholders of the job file stand for (default: today)",
     )
 
 
@@ -67,26 +67,26 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     if args.dry_run:
         return _dry_run(job, console)
     from batchclf.cli.summary import tell_trouble
-    from batchclf.jobs.notify.summary import night_summary
-    from batchclf.jobs.run.scheduled import run_night
+    from batchclf.jobs.notify.summary import outcome_summary
+    from batchclf.jobs.run.scheduled import run_scheduled
     from batchclf.storage.run.directory import REPORT_FILE
     from batchclf.storage.run.published import INDEX_FILE, LATEST
 
-    def failed(outcome: "NightOutcome") -> None:
-        console.summary = night_summary(outcome)
+    def failed(outcome: "RunOutcome") -> None:
+        console.summary = outcome_summary(outcome)
 
-    night = run_night(job, console, args.command, Deadline(limit or job.deadline), on_failure=failed)
-    record, folder = night.outcome.record, night.outcome.folder
+    run = run_scheduled(job, console, args.command, Deadline(limit or job.deadline), on_failure=failed)
+    record, folder = run.outcome.record, run.outcome.folder
     assert record is not None
     assert folder is not None
     console.say(f"{record.status} after {record.seconds:.1f} s")
     console.say(f"report: {folder / REPORT_FILE} (also {job.folder / LATEST / REPORT_FILE})")
     console.say(f"all runs: {job.reports / INDEX_FILE}")
     tell_trouble(record, folder, console)
-    for trouble in night.troubles:
+    for trouble in run.troubles:
         console.trouble(trouble)
-    console.result({**night_summary(night.outcome), "exit_code": night.exit_code})
-    return night.exit_code
+    console.result({**outcome_summary(run.outcome), "exit_code": run.exit_code})
+    return run.exit_code
 
 
 def _dry_run(job: "Job", console: "Console") -> int:
@@ -100,12 +100,12 @@ def _dry_run(job: "Job", console: "Console") -> int:
     rules = len(job.gate.rules)
     bounds = [f"{key} {value}" for key, value in _bounds(job).items()]
     bounds += [f"{rules} rule{'s' if rules > 1 else ''}"] if rules else []
-    targets = [f"the {name} split" for name in job.splits] + [f"{n} ({t.root})" for n, t in job.directories.items()]
+    subsets = [f"the {name} split" for name in job.splits] + [f"{n} ({t.root})" for n, t in job.directories.items()]
     plan = {
-        "job": f"{job.name}, night of {job.night}",
+        "job": f"{job.name}, run date {job.run_date}",
         "data": (spec.data.dataset or str(job.directory)) if spec.data else "none",
         "model": f"{_training(job)} into {job.bundle} ({why})" if trains else f"load {job.bundle}",
-        "score": " and ".join(targets) + f" with {spec.scoring.runtime}",
+        "score": " and ".join(subsets) + f" with {spec.scoring.runtime}",
         "gate": ", ".join(bounds) or "none",
         "publish": f"{job.folder}",
     }

@@ -76,7 +76,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
 
 
 def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProcesses") -> int:
-    from batchclf.cli.selection import directory_target, refuse_with_split
+    from batchclf.cli.selection import directory_subset, refuse_with_split
     from batchclf.cli.summary import run_exit_code, run_summary, tell_trouble
     from batchclf.errors import TargetTakenError
     from batchclf.jobs.config.limits import parse_budget
@@ -85,7 +85,7 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
     from batchclf.storage.run.published import new_run_id, publish_latest
 
     budget = None if args.max_skipped is None else parse_budget(args.max_skipped)
-    directory = None if args.directory is None else directory_target(args)
+    directory = None if args.directory is None else directory_subset(args)
     if directory is None:
         refuse_with_split(args)
     bundle = choose_bundle(args.model, args.reports, say=console.say)

@@ -12,7 +12,7 @@ from batchclf.cli.options import positive, seed
 if TYPE_CHECKING:
     from batchclf.data.labels import LabelMode
     from batchclf.data.selection import Selection
-    from batchclf.jobs.config.settings import DirectoryTarget
+    from batchclf.jobs.config.settings import DirectorySubset
 
 
 def add_labels(parser: argparse.ArgumentParser) -> None:
@@ -49,17 +49,17 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--follow-symlinks", action="store_true", help="follow symbolic links to folders and out of DIR")
 
 
-def directory_target(args: argparse.Namespace) -> "DirectoryTarget":
-    """Make the target of `args.directory`; reads the list of files.
+def directory_subset(args: argparse.Namespace) -> "DirectorySubset":
+    """Make the subset of `args.directory`; reads the list of files.
 
     Raises UsageError for options that do not go together, a glob that is none, a list that leads out of the folder
     and --labels that are neither a mode nor a file, DataError for a folder or a list that cannot be read.
     """
     from batchclf.data.discovery import check_folder
-    from batchclf.jobs.config.settings import DirectoryTarget
+    from batchclf.jobs.config.settings import DirectorySubset
 
     check_folder(args.directory)
-    return DirectoryTarget(args.directory, _labels(args.labels), _selection(args))
+    return DirectorySubset(args.directory, _labels(args.labels), _selection(args))
 
 
 def refuse_with_split(args: argparse.Namespace) -> None:

@@ -40,6 +40,6 @@ def tell_trouble(record: RunRecord, folder: Path, console: "Console") -> None:
 
 def run_summary(record: RunRecord, folder: Path) -> dict[str, Any]:
     """Tell what `--json` prints after `run` and `score`."""
-    from batchclf.jobs.notify.summary import night_summary, published_night
+    from batchclf.jobs.notify.summary import outcome_summary, published_outcome
 
-    return night_summary(published_night(record, folder))
+    return outcome_summary(published_outcome(record, folder))

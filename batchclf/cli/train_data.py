@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from batchclf.core.types import Dataset
     from batchclf.training.finetune.base import Base
 
-_OF_FOLDERS = ("test_share", "group_by", "input_size", "color", "store")
+_OF_FOLDERS = ("test_size", "group_by", "input_size", "color", "store")
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     add_data_dir(parser)
     folders = parser.add_argument_group("class folders", "how the folders of --data become a data set")
     folders.add_argument(
-        "--test-share",
+        "--test-size",
         type=_share,
         metavar="SHARE",
         help="part of each class that is test, chosen by --seed (0.2; not used where there are train/ and test/)",
@@ -78,7 +78,7 @@ def load_training_data(args: argparse.Namespace, console: "Console", base: "Base
         args.data,
         say=console.say,
         progress=console.progress,
-        test_share=args.test_share,
+        test_size=args.test_size,
         group=args.group_by,
         seed=args.seed,
         size=args.input_size or (base.input_shape[:2] if base else None),

@@ -23,19 +23,19 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--batch-size", type=positive, metavar="N", help="images a step")
     group.add_argument("--seed", type=seed, default=0, metavar="N", help="of all randomness (default: 0)")
     group.add_argument(
-        "--validation",
+        "--validation-split",
         type=_number(0, 1),
         metavar="SHARE",
         help="share of the training images held out, in each class; only they choose anything (0: none)",
     )
     group.add_argument("--learning-rate", type=_number(0), metavar="RATE", help="learning rate of the optimizer")
     group.add_argument(
-        "--schedule",
+        "--learning-rate-schedule",
         choices=("constant", "cosine"),
         help="the learning rate over the steps; cosine: up over a fifth of them, then down to 0",
     )
     group.add_argument(
-        "--early-stopping",
+        "--patience",
         type=_whole,
         metavar="N",
         help="end after N epochs without a lower validation loss, keep the weights of the best (0: never)",
@@ -74,12 +74,12 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         help=f"change training images at random ({kinds}; or none; slashes between those of several members)",
     )
     against.add_argument(
-        "--average-mirrored",
+        "--flip-tta",
         action=argparse.BooleanOptionalAction,
         help="let the model average its logits for an image and its mirror image, which takes twice as long",
     )
     against.add_argument(
-        "--members",
+        "--ensemble-size",
         type=positive,
         metavar="N",
         help="train N networks of the recipe side by side, and let the model average their logits",
@@ -132,16 +132,16 @@ def train_settings(args: argparse.Namespace, base: "Base | None") -> TrainSettin
         epochs=args.epochs,
         batch_size=args.batch_size,
         seed=args.seed,
-        validation=args.validation,
+        validation_split=args.validation_split,
         learning_rate=args.learning_rate,
-        schedule=args.schedule,
-        early_stopping=args.early_stopping,
+        learning_rate_schedule=args.learning_rate_schedule,
+        patience=args.patience,
         dropout=args.dropout,
         weight_decay=args.weight_decay,
         label_smoothing=args.label_smoothing,
         augment=args.augment,
-        average_mirrored=args.average_mirrored,
-        members=args.members,
+        flip_tta=args.flip_tta,
+        ensemble_size=args.ensemble_size,
         class_weights=args.class_weights,
         compare_regularisation=args.compare_regularisation,
         checkpoint_every=args.checkpoint_every,

@@ -27,7 +27,7 @@ def load_class_folders(
     root: Path,
     *,
     say: Say,
-    test_share: float | None = None,
+    test_size: float | None = None,
     group: str | None = None,
     seed: int = 0,
     size: tuple[int, int] | None = None,
@@ -40,11 +40,11 @@ def load_class_folders(
 ) -> Dataset:
     """Load `root/train/CLASS/*` and `root/test/CLASS/*`, or `root/CLASS/*` of which a part of each class is test.
 
-    `test_share`, 0.2 unless given, is the part of each class that is test; which images is drawn by `seed` from their
+    `test_size`, 0.2 unless given, is the part of each class that is test; which images is drawn by `seed` from their
     paths alone, as `core.holdout.hold_out` tells, so it does not matter which of them can be read. `group` is a regular
     expression searched in the path below the folder with the class folders: images with the same text in its first
     parentheses (of the whole match without any) stay together, see `class_split.grouped`. Where there are train/ and
-    test/ `test_share` is not used, and groups with images in both are said in a warning.
+    test/ `test_size` is not used, and groups with images in both are said in a warning.
 
     `size` (height, width) and `color_mode` are found out by `input_size.settle_input` unless given; `class_names` fixes
     the classes and their order (those of a loaded model). `resize` says how large images shrink; scoring should do the
@@ -73,10 +73,10 @@ def load_class_folders(
         train, test = as_learnt
         how = "train is what the model has learnt from"
     elif len(listed) > 1:
-        train, test = _as_they_are(listed, group, test_share, say)
+        train, test = _as_they_are(listed, group, test_size, say)
         how = "train/ and test/ as they are"
     else:
-        share = TEST_SHARE if test_share is None else test_share
+        share = TEST_SHARE if test_size is None else test_size
         train, test = split_by_chance(listed[0], names, share=share, seed=seed, group=group, say=say)
         how = _how(share, seed, group)
     to_learn = names if as_learnt is None else ()
@@ -120,10 +120,10 @@ def _check_names(root: Path, names: tuple[str, ...], in_folders: set[str]) -> No
         )
 
 
-def _as_they_are(listed: list[Part], group: str | None, test_share: float | None, say: Say) -> tuple[Part, Part]:
+def _as_they_are(listed: list[Part], group: str | None, test_size: float | None, say: Say) -> tuple[Part, Part]:
     """Take train and test as the folders have them, groups numbered across both."""
-    if test_share is not None:
-        say(f"the test share {test_share:g} is not used, since there are the folders train/ and test/")
+    if test_size is not None:
+        say(f"the test share {test_size:g} is not used, since there are the folders train/ and test/")
     train, test = grouped(listed, group, say)
     warn_of_groups_on_both_sides(train, test, say)
     return train, test

@@ -5,17 +5,19 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from batchclf import atomic
 from batchclf.core.images.drift import Reference
+from batchclf.core.renames import RenameError, renew_model
 from batchclf.core.training_record import TrainingRecord
 from batchclf.core.types import ColorMode
 from batchclf.errors import ModelError, UsageError
 from batchclf.models.preprocessing import Preprocessing
 
-BUNDLE_FORMAT = 2
+BUNDLE_FORMAT = 3
 KERAS_FILE, ONNX_FILE, INFO_FILE = "model.keras", "model.onnx", "model.json"
 LEARNT_FILE = "learnt.json"
 """The paths of the images that a model was trained on, where chance has chosen them."""
@@ -161,21 +163,24 @@ def load_bundle(path: Path) -> Bundle:
 
 def _decode(path: Path, content: bytes) -> BundleInfo:
     try:
-        version = msgspec.json.decode(content, type=dict).get("format")
+        values = msgspec.json.decode(content, type=dict[str, Any])
+        version = values.get("format")
         if version is None:
             raise ModelError(
                 f"{path} is not a bundle's: it has no key 'format'", hint="train or import the model again"
             )
-        if version != BUNDLE_FORMAT:
+        if version not in (2, BUNDLE_FORMAT):
             newer = isinstance(version, int) and version > BUNDLE_FORMAT
             raise ModelError(
-                f"{path} has bundle format {version}; this batchclf reads format {BUNDLE_FORMAT}",
+                f"{path} has bundle format {version}; this batchclf reads formats 2 and {BUNDLE_FORMAT}",
                 hint="update batchclf"
                 if newer
                 else "train the model again with this batchclf (a job does with retrain = true), or import it again",
             )
-        info = msgspec.json.decode(content, type=BundleInfo)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        if version == 2:
+            values = {**renew_model(values), "format": BUNDLE_FORMAT}
+        info = msgspec.convert(values, BundleInfo)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RenameError) as error:
         raise ModelError(f"{path} is damaged: {error}", hint=_AGAIN) from error
     for name in (ONNX_FILE, info.original):
         if name is not None and not any(file == name or file.startswith(f"{name}/") for file in info.files):

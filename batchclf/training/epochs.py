@@ -107,7 +107,7 @@ class _Fit:
             self._restore(self._state, None)
         elif self._checkpoint.keeps_end:
             self._save(None)
-        kept = course.best_epoch if self._plan.early_stopping else course.epoch
+        kept = course.best_epoch if self._plan.patience else course.epoch
         if kept != course.epoch:
             for variable, value in zip(self._model.variables, course.best, strict=True):
                 variable.assign(value)
@@ -167,7 +167,7 @@ class _Fit:
 
     def _judge(self, val_loss: float) -> None:
         """Keep the weights where early stopping may want them back, and end where it is time."""
-        course, patience = self._course, self._plan.early_stopping
+        course, patience = self._course, self._plan.patience
         if not patience:
             return
         losses = course.history["val_loss"]
@@ -198,7 +198,7 @@ def make_optimizer(plan: Plan, learning_rate: float, steps: int) -> Any:
     import keras
 
     rate: Any = learning_rate
-    if plan.schedule == "cosine":
+    if plan.learning_rate_schedule == "cosine":
         warm_up = steps // 5
         rate = keras.optimizers.schedules.CosineDecay(
             learning_rate / 25, max(1, steps - warm_up), warmup_target=learning_rate, warmup_steps=warm_up

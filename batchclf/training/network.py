@@ -31,7 +31,7 @@ def fine_tuning(base: Base) -> Recipe:
     def build(input_shape: tuple[int, int, int], classes: int) -> Any:
         return build_on(base, input_shape, classes)[0]
 
-    return Recipe(build, epochs=10, batch_size=32, description=f"fine-tune {base.name}", validation=0.1)
+    return Recipe(build, epochs=10, batch_size=32, description=f"fine-tune {base.name}", validation_split=0.1)
 
 
 def build_network(
@@ -51,14 +51,14 @@ def build_network(
     if base is not None:
         model, backbone = build_on(base, input_shape, classes, dropout=plan.dropout)
         return Network(model, (model,), backbone)
-    built = [build_checked(recipe, input_shape, classes, plan.recipe) for _ in range(plan.members)]
-    if len({id(model) for model in built}) < plan.members:
+    built = [build_checked(recipe, input_shape, classes, plan.recipe) for _ in range(plan.ensemble_size)]
+    if len({id(model) for model in built}) < plan.ensemble_size:
         raise ModelError(
-            f"the recipe {plan.recipe} gives the same model again; each of the {plan.members} members needs its own",
-            hint="build the model anew in each call, or set members = 1 (--members 1)",
+            f"the recipe {plan.recipe} gives the same model again; each of the {plan.ensemble_size} members needs its own",
+            hint="build the model anew in each call, or set ensemble_size = 1 (--ensemble-size 1)",
         )
     members = [with_dropout(model, plan.dropout) for model in built] if plan.dropout else built
-    return Network(members[0] if plan.members == 1 else average_members(members, input_shape), tuple(members))
+    return Network(members[0] if plan.ensemble_size == 1 else average_members(members, input_shape), tuple(members))
 
 
 def average_members(members: list[Any], input_shape: tuple[int, int, int]) -> Any:
@@ -76,7 +76,7 @@ def average_members(members: list[Any], input_shape: tuple[int, int, int]) -> An
     return keras.Model(image, logits, name="mean_of_members")
 
 
-def average_mirrored(model: Any, input_shape: tuple[int, int, int]) -> Any:
+def flip_tta(model: Any, input_shape: tuple[int, int, int]) -> Any:
     """Give a Keras model whose logits are the mean of those that `model` gives for an image and for its mirror image.
 
     It takes (n, *input_shape) uint8 images, shares its layers with `model`, and takes twice as long. A network that was

@@ -20,11 +20,11 @@ DEFAULT_RECIPE = "mlp"
 class TrainSettings:
     """What a recipe is run with; None takes the recipe's own value. The names are the options of `batchclf train`.
 
-    `recipe` is a name of `RECIPES` or `module:function`, which is looked for in `recipe_folder` first. `validation` is
-    the share of the training images that are held out, 0 to below 1. `early_stopping` is after how many epochs
+    `recipe` is a name of `RECIPES` or `module:function`, which is looked for in `recipe_folder` first. `validation_split` is
+    the share of the training images that are held out, 0 to below 1. `patience` is after how many epochs
     without a lower validation loss it ends, 0 never. `class_weights` "balanced" lets each class count alike.
-    With `average_mirrored` the model averages its logits for each image and its mirror image; a recipe's own True needs
-    "flip" in `augment`. It also averages those of its `members`, networks that the recipe builds. With
+    With `flip_tta` the model averages its logits for each image and its mirror image; a recipe's own True needs
+    "flip" in `augment`. It also averages those of `ensemble_size` networks that the recipe builds. With
     `compare_regularisation` the plan is also trained with each remedy against overfitting. A checkpoint is written when
     `checkpoint_every` seconds have passed since the last one.
 
@@ -35,15 +35,15 @@ class TrainSettings:
     epochs: int | None = None
     batch_size: int | None = None
     seed: int = 0
-    validation: float | None = None
+    validation_split: float | None = None
     learning_rate: float | None = None
-    schedule: Schedule | None = None
-    early_stopping: int | None = None
+    learning_rate_schedule: Schedule | None = None
+    patience: int | None = None
     dropout: float | None = None
     weight_decay: float | None = None
     label_smoothing: float | None = None
-    average_mirrored: bool | None = None
-    members: int | None = None
+    flip_tta: bool | None = None
+    ensemble_size: int | None = None
     augment: str | None = None
     class_weights: ClassWeights = "none"
     recipe_folder: Path | None = None
@@ -70,17 +70,17 @@ class Plan:
     epochs: int
     batch_size: int
     seed: int
-    validation: float
+    validation_split: float
     optimizer: Optimizer
     learning_rate: float
-    schedule: Schedule
-    early_stopping: int
+    learning_rate_schedule: Schedule
+    patience: int
     dropout: float
     weight_decay: float
     label_smoothing: float
     augmentation: Augmentation
-    average_mirrored: bool
-    members: int
+    flip_tta: bool
+    ensemble_size: int
     class_weights: ClassWeights
     xla: bool
     base: BaseFacts | None = None
@@ -93,17 +93,17 @@ class Plan:
             "epochs": self.epochs,
             "batch_size": self.batch_size,
             "seed": self.seed,
-            "validation": self.validation,
+            "validation_split": self.validation_split,
             "optimizer": self.optimizer,
             "learning_rate": self.learning_rate,
-            "schedule": self.schedule,
-            "early_stopping": self.early_stopping,
+            "learning_rate_schedule": self.learning_rate_schedule,
+            "patience": self.patience,
             "dropout": self.dropout,
             "weight_decay": self.weight_decay,
             "label_smoothing": self.label_smoothing,
             "augment": str(self.augmentation),
-            "average_mirrored": self.average_mirrored,
-            "members": self.members,
+            "flip_tta": self.flip_tta,
+            "ensemble_size": self.ensemble_size,
             "class_weights": self.class_weights,
         }
 
@@ -111,27 +111,27 @@ class Plan:
 def make_plan(recipe: Recipe, settings: TrainSettings) -> Plan:
     """Fill in the recipe's own values. Raises UsageError for values that no training can have."""
     augment = settings.augment
-    members = int(_chosen(settings.members, recipe.members))
+    ensemble_size = int(_chosen(settings.ensemble_size, recipe.ensemble_size))
     augmentation = parse_augmentation(recipe.augment if augment is None else augment)
     if augment is None:  # a recipe's own, for as many of its members as are wanted
-        augmentation = Augmentation(augmentation.of_members[:members])
+        augmentation = Augmentation(augmentation.of_members[:ensemble_size])
     epochs = settings.epochs or recipe.epochs
     plan = Plan(
         recipe=FINE_TUNE if settings.base else settings.recipe,
         epochs=epochs,
         batch_size=settings.batch_size or recipe.batch_size,
         seed=settings.seed,
-        validation=_chosen(settings.validation, recipe.validation),
+        validation_split=_chosen(settings.validation_split, recipe.validation_split),
         optimizer=recipe.optimizer,
         learning_rate=_chosen(settings.learning_rate, recipe.learning_rate),
-        schedule=settings.schedule or recipe.schedule,
-        early_stopping=int(_chosen(settings.early_stopping, recipe.early_stopping)),
+        learning_rate_schedule=settings.learning_rate_schedule or recipe.learning_rate_schedule,
+        patience=int(_chosen(settings.patience, recipe.patience)),
         dropout=_chosen(settings.dropout, 0.0),
         weight_decay=_chosen(settings.weight_decay, recipe.weight_decay),
         label_smoothing=_chosen(settings.label_smoothing, recipe.label_smoothing),
         augmentation=augmentation,
-        average_mirrored=_averaged(recipe, settings, augmentation),
-        members=members,
+        flip_tta=_averaged(recipe, settings, augmentation),
+        ensemble_size=ensemble_size,
         class_weights=settings.class_weights,
         xla=recipe.xla,
         base=_base_facts(settings, epochs),
@@ -149,8 +149,8 @@ def _base_facts(settings: TrainSettings, epochs: int) -> BaseFacts | None:
 
 def _averaged(recipe: Recipe, settings: TrainSettings, augmentation: Augmentation) -> bool:
     """A recipe's own average needs mirrored training images: who leaves those out may have letters or digits."""
-    asked = settings.average_mirrored
-    return recipe.average_mirrored and augmentation.all_have("flip") if asked is None else asked
+    asked = settings.flip_tta
+    return recipe.flip_tta and augmentation.all_have("flip") if asked is None else asked
 
 
 def _chosen(asked: float | None, own: float) -> float:
@@ -158,7 +158,11 @@ def _chosen(asked: float | None, own: float) -> float:
 
 
 def _check(plan: Plan) -> None:
-    below_one = {"validation": plan.validation, "dropout": plan.dropout, "label_smoothing": plan.label_smoothing}
+    below_one = {
+        "validation_split": plan.validation_split,
+        "dropout": plan.dropout,
+        "label_smoothing": plan.label_smoothing,
+    }
     for name, value in below_one.items():
         if not 0 <= value < 1:
             raise UsageError(f"{name} is {value}", hint="give a number from 0 to below 1")
@@ -166,23 +170,23 @@ def _check(plan: Plan) -> None:
         raise UsageError(f"learning_rate is {plan.learning_rate}", hint="give a number above 0, such as 0.001")
     if not 0 <= plan.weight_decay < float("inf"):
         raise UsageError(f"weight_decay is {plan.weight_decay}", hint="give a number from 0 on, such as 0.01")
-    if plan.members < 1:
-        raise UsageError(f"members is {plan.members}", hint="give a whole number from 1 on")
-    if plan.members > 1 and plan.base is not None:
+    if plan.ensemble_size < 1:
+        raise UsageError(f"ensemble_size is {plan.ensemble_size}", hint="give a whole number from 1 on")
+    if plan.ensemble_size > 1 and plan.base is not None:
         raise UsageError(
             "members are the networks that a recipe builds; a base that is fine-tuned has one",
-            hint="leave members (--members) away, or the base",
+            hint="leave ensemble_size (--ensemble-size) away, or the base",
         )
     different = len(plan.augmentation.of_members)
-    if different > plan.members:
-        there = "a base has one" if plan.base is not None else f"members is {plan.members}"
-        more = "" if plan.base is not None else f"give members = {different} (--members {different}), or "
+    if different > plan.ensemble_size:
+        there = "a base has one" if plan.base is not None else f"ensemble_size is {plan.ensemble_size}"
+        more = "" if plan.base is not None else f"give ensemble_size = {different} (--ensemble-size {different}), or "
         raise UsageError(
             f"augment '{plan.augmentation}' is for {different} members; {there}",
             hint=f"{more}give fewer kinds with slashes between them",
         )
-    if plan.early_stopping and not plan.validation:
+    if plan.patience and not plan.validation_split:
         raise UsageError(
             "early stopping needs validation images, which are split from train; the test images choose nothing",
-            hint="give validation = 0.1 (--validation 0.1), or early_stopping = 0",
+            hint="give validation_split = 0.1 (--validation-split 0.1), or patience = 0",
         )

@@ -28,17 +28,17 @@ def remedies(plan: Plan) -> tuple[Remedy, ...]:
 
     A remedy that the plan has already is left out.
     """
-    as_it_is = replace(plan, validation=plan.validation or VALIDATION)
+    as_it_is = replace(plan, validation_split=plan.validation_split or VALIDATION)
     augmentation = Augmentation((("flip", "shift"),))
-    held_out = "" if plan.validation else f" --validation {as_it_is.validation:g}"
+    held_out = "" if plan.validation_split else f" --validation-split {as_it_is.validation_split:g}"
     changes: dict[str, tuple[Plan, str]] = {}
     if not plan.dropout:
         changes["dropout"] = replace(as_it_is, dropout=_DROPOUT), f"--dropout {_DROPOUT}"
     if not plan.weight_decay:
         decay = _WEIGHT_DECAY[plan.optimizer]
         changes["weight decay"] = replace(as_it_is, weight_decay=decay), f"--weight-decay {decay}"
-    if not plan.early_stopping:
-        changes["early stopping"] = replace(as_it_is, early_stopping=_PATIENCE), f"--early-stopping {_PATIENCE}"
+    if not plan.patience:
+        changes["early stopping"] = replace(as_it_is, patience=_PATIENCE), f"--patience {_PATIENCE}"
     if plan.augmentation == Augmentation():
         changes["augmentation"] = replace(as_it_is, augmentation=augmentation), f"--augment {augmentation}"
     return (

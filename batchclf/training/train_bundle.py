@@ -36,7 +36,7 @@ from batchclf.models.preprocessing import Preprocessing, prepare
 from batchclf.models.sources.keras import load_keras, tensorflow_or_error
 from batchclf.training.checkpoint import Checkpoint, checkpoint_path, versions_key
 from batchclf.training.epochs import Phase, Trained, Watch, fit
-from batchclf.training.network import Network, average_mirrored, build_network, fine_tuning
+from batchclf.training.network import Network, build_network, fine_tuning, flip_tta
 from batchclf.training.plan import Plan, TrainSettings, make_plan
 from batchclf.training.recipes.builtin import Recipe
 from batchclf.training.recipes.custom import find_recipe
@@ -150,9 +150,9 @@ class _Training:
         self._checkpoints.append(checkpoint)
         fitted = fit(network, train, held or _all(dataset.test), plan, _phases(plan, network), checkpoint, self._watch)
         measurement = fitted.measurement
-        if plan.average_mirrored:
-            model = average_mirrored(model, shape)
-            measurement = Measurement(model, shape, plan.members)
+        if plan.flip_tta:
+            model = flip_tta(model, shape)
+            measurement = Measurement(model, shape, plan.ensemble_size)
         return _Outcome(model, self._record(train, held, plan, fitted, measurement), fitted.history)
 
     @contextmanager
@@ -221,13 +221,13 @@ def _phases(plan: Plan, network: Network) -> tuple[Phase, ...]:
 def _held_out(dataset: Dataset, plan: Plan) -> tuple[Samples, Samples | None]:
     """Split validation images from train, in each class by its share; None where the plan holds out none."""
     split = dataset.train
-    if not plan.validation:
+    if not plan.validation_split:
         return _all(split), None
-    held = hold_out(split.labels, plan.validation, plan.seed, split.groups)
+    held = hold_out(split.labels, plan.validation_split, plan.seed, split.groups)
     if not held.any():
         raise DataError(
             f"the {len(held)} training images of {dataset.name} leave none for validation",
-            hint="give more images, or validation = 0 (--validation 0)",
+            hint="give more images, or validation_split = 0 (--validation-split 0)",
         )
     train, validation = (np.flatnonzero(chosen) for chosen in (~held, held))
     return Samples(split.images, split.labels, train), Samples(split.images, split.labels, validation)
@@ -276,8 +276,8 @@ def _write(out: Path, trained: _Outcome, plan: Plan, dataset: Dataset, fingerpri
         )
         kept = load_keras(folder / KERAS_FILE)
         sample = dataset.test.images[:CHECKED_IMAGES]
-        answers = kept.run(prepare(sample, steps))
-        difference = write_graph(kept.graph(steps.model_shape), steps, folder / ONNX_FILE, sample, answers)
+        outputs = kept.run(prepare(sample, steps))
+        difference = write_graph(kept.graph(steps.model_shape), steps, folder / ONNX_FILE, sample, outputs)
         info = BundleInfo(
             format=BUNDLE_FORMAT,
             class_names=dataset.class_names,

@@ -100,7 +100,7 @@ def test_a_job_caches_unless_told_not_to(cli, scored, job_reports, tmp_path):
         scored.clear()
         code, summary, _ = cli.json("run", job)
         assert (code, sum(scored)) == (0, expected)
-    assert sum(target["scored"] for target in summary["targets"].values()) == 1797
+    assert sum(subset["scored"] for subset in summary["subsets"].values()) == 1797
     job.write_text(job.read_text() + "[scoring]\ncache = false\n")
     assert cli("run", job)[0] == 0
     assert sum(scored) == 1797

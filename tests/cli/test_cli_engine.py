@@ -68,9 +68,9 @@ def test_the_time_is_explained_and_kept(cli, photos, digits_bundle, tmp_path):
     assert steps == [*of_score, "evaluate", "images", "compare", "report", "other", "whole"]
     assert "walking through 121 files" in table
     record = read_record(tmp_path / "run")
-    assert set(record.targets[0].timings) == {"list", "read", "decode", "model", "write"}
-    assert all(seconds >= 0 for seconds in record.targets[0].timings.values())
-    assert record.targets[0].timings["decode"] > 0
+    assert set(record.subsets[0].timings) == {"list", "read", "decode", "model", "write"}
+    assert all(seconds >= 0 for seconds in record.subsets[0].timings.values())
+    assert record.subsets[0].timings["decode"] > 0
     assert sum(record.timings.values()) <= record.seconds + record.timings["report"] + 0.01
     assert "where the time went" not in cli("score", photos, "--model", digits_bundle, "--out", "other")[1]
 
@@ -150,12 +150,12 @@ def test_less_precision_says_how_many_classes_changed(cli, photos, digits_bundle
     largest = (less[probabilities] - full[probabilities]).abs().to_numpy().max()
     record = read_record(tmp_path / "bf16")
     assert record.precision == "bf16"
-    check = record.targets[0].precision
+    check = record.subsets[0].precision
     assert (check.images, check.changed) == (355, changed)
     assert check.largest == pytest.approx(largest, abs=1e-6)
     assert f"precision: on 355 images compared, probabilities differ from float32's by up to {check.largest:.1e}" in out
     # A cache of full precision is not used for less, and the other way round.
     assert cli("score", photos, "--model", digits_bundle, "--cache", "--out", "one")[0] == 0
     assert cli("score", photos, "--model", digits_bundle, "--cache", "--precision", "bf16", "--out", "two")[0] == 0
-    assert read_record(tmp_path / "two").targets[0].cached == 0
+    assert read_record(tmp_path / "two").subsets[0].cached == 0
     assert cli("score", photos, "--precision", "bf16", "--runtime", "tensorflow", "--model", digits_bundle)[0] == 2

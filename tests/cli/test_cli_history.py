@@ -23,7 +23,7 @@ def reports(tmp_path):
     write_nights(folder / "nightly", 3)
     rows = drawn(NAMES, 40, seed=1, skill=0.6) + drawn(NAMES, 40, seed=2, skill=0.9, split="train")
     bad = {"gates": [missed_gate()], "status": "gate failed", "started": "2026-03-02T12:00:00+00:00"}
-    write_run(folder / "nightly" / "20260302T120000Z", rows, night="2026-03-02", **bad)
+    write_run(folder / "nightly" / "20260302T120000Z", rows, run_date="2026-03-02", **bad)
     log = folder / "nightly" / "failed-20260302T180000Z.log.jsonl"
     log.write_text('{"time": "2026-03-02T18:00:00+00:00", "level": "error", "message": "no disk"}\n')
     write_nights(folder / "=other", 1)
@@ -92,7 +92,7 @@ def test_show_with_and_without_the_folder(cli, reports):
     assert after == before.replace(folder, "removed; only the history has it")
     again = cli.json("history", "show", "nightly", ALL[2])[1]
     assert (again["folder"], values["folder"]) == (None, folder)
-    for key in ("targets", "metrics", "classes", "digests", "command", "model"):
+    for key in ("subsets", "metrics", "classes", "digests", "command", "model"):
         assert again[key] == values[key], key
     assert {each["name"] for each in again["digests"]} >= {"run.json", "predictions.csv"}
     assert cli("history", "show", "nightly")[1].splitlines()[0].endswith(f"{ALL[3]} of nightly")

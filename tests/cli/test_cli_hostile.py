@@ -77,7 +77,7 @@ def test_a_folder_whose_name_is_not_utf_8_is_scored(digits_bundle, photos):
     done = _score(digits_bundle, folder)
     assert done.returncode == 0, done.stderr
     record = json.loads((folder.parent / "run" / "run.json").read_bytes())
-    assert record["targets"][0]["source"].endswith("ph\\udcffotos")
+    assert record["subsets"][0]["source"].endswith("ph\\udcffotos")
     assert pd.read_csv(folder.parent / "run" / "skipped.csv").path.tolist() == ["\\udcfe.png"]
 
 

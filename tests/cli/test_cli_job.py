@@ -51,7 +51,7 @@ class TestCheck:
     def test_as_json(self, cli, job):
         job.write_text(GOOD + "[scoring.directories.new]\npath = 'in/{date}'\n")
         code, result, _ = cli.json("job", "check", job, "--date", "2026-11-25")
-        assert (code, result["job"], result["night"]) == (0, "night", "2026-11-25")
+        assert (code, result["job"], result["run_date"]) == (0, "run_date", "2026-11-25")
         assert (result["errors"], result["warnings"], result["exit_code"]) == (0, 1, 0)
         (found,) = [each for each in result["checks"] if each["state"] == "warning"]
         assert (found["topic"], found["line"], found["key"]) == ("directory new", 6, "scoring.directories.new.path")
@@ -215,7 +215,7 @@ class TestGithub:
         code, result, _ = cli.json("job", "install", job, "--github")
         file = repository / ".github" / "workflows" / "batchclf-night.yml"
         assert (code, result["files"]) == (0, [str(file)])
-        steps = yaml.safe_load(file.read_text())["jobs"]["night"]["steps"]
+        steps = yaml.safe_load(file.read_text())["jobs"]["run_date"]["steps"]
         assert {"JOB": "night.toml"} in [step.get("env") for step in steps]
         assert "python -m pip install -r requirements.txt" in [step.get("run") for step in steps]
         assert cli("job", "install", job, "--github")[0] == 0

@@ -46,8 +46,8 @@ def test_job_publishes_a_whole_run(job_reports):
     record = json.loads((latest / "run.json").read_text())
     assert record["status"] == "ok"
     assert record["model"]["trained_in_this_run"] is True
-    assert [target["split"] for target in record["targets"]] == ["test", "train"]
-    assert all(t["found"] == t["scored"] + t["skipped"] + t["excluded"] for t in record["targets"])
+    assert [subset["split"] for subset in record["subsets"]] == ["test", "train"]
+    assert all(t["found"] == t["scored"] + t["skipped"] + t["excluded"] for t in record["subsets"])
     hidden = [path.name for path in (job_reports / "digits").iterdir() if path.name.endswith(".partial")]
     assert hidden == []
 

@@ -32,7 +32,7 @@ def test_score_a_folder(cli, photos, job_reports):
     code, result, _ = cli.json("score", photos, "--reports", job_reports)
     assert code == 0
     counts = {"found": 359, "scored": 355, "skipped": 1, "excluded": 3}
-    assert result["targets"][str(photos)] == {**counts, "complete": True}
+    assert result["subsets"][str(photos)] == {**counts, "complete": True}
     table = rows(result["files"]["predictions.csv"])
     assert list(table["path"]) == sorted(table["path"])
     assert (table["label"] == table["path"].str.split("/").str[0]).all()

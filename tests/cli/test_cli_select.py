@@ -34,7 +34,7 @@ def score(cli, photos, digits_bundle):
         code, result, err = cli.json("score", photos, "--model", digits_bundle, *options)
         assert code == 0, err
         rows = pd.read_csv(result["files"]["predictions.csv"], dtype=str, keep_default_na=False)
-        counts = result["targets"][str(photos)]
+        counts = result["subsets"][str(photos)]
         assert counts["found"] == counts["scored"] + counts["skipped"] + counts["excluded"]
         assert counts["scored"] == len(rows)
         paths = list(rows["path"])

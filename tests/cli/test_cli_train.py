@@ -29,7 +29,9 @@ def shades(tmp_path_factory):
 
 def test_what_it_says_and_writes(cli, tmp_path):
     out = tmp_path / "model"
-    code, said, err = cli("train", "--dataset", "digits", "--recipe", "mlp", "--out", out, "--validation", 0.2, *SHORT)
+    code, said, err = cli(
+        "train", "--dataset", "digits", "--recipe", "mlp", "--out", out, "--validation-split", 0.2, *SHORT
+    )
     assert (code, err) == (0, "")
     lines = said.splitlines()
     record = load_bundle(out).info.training
@@ -77,7 +79,7 @@ def test_the_comparison_is_told_in_a_table_with_what_to_do(cli, tmp_path, digits
         assert row.endswith(variant.options)
     assert "validation" in said.splitlines()[at + 6]
     page = (tmp_path / "model" / "training.html").read_text(encoding="utf-8")
-    assert "--weight-decay 0.1 --validation 0.1" in page
+    assert "--weight-decay 0.1 --validation-split 0.1" in page
 
 
 # Fine-tuning
@@ -126,7 +128,7 @@ def test_images_are_read_as_large_as_the_base_wants_them(cli, tmp_path, shades, 
         (("--base", "nowhere.keras"), "there is no base at nowhere.keras", "give a .keras or .h5 file"),
         (("--recipe", "mpl"), "there is no recipe 'mpl'", "mlp"),
         (("--recipe", "mlp", "--augment", "turn"), "there is no augmentation 'turn'", "flip, shift, erase"),
-        (("--recipe", "mlp", "--early-stopping", 3), "early stopping needs validation images", "--validation 0.1"),
+        (("--recipe", "mlp", "--patience", 3), "early stopping needs validation images", "--validation-split 0.1"),
     ],
 )
 def test_what_does_not_go_together_is_told_before_anything_is_read(cli, tmp_path, options, message, hint):
@@ -139,7 +141,7 @@ def test_what_does_not_go_together_is_told_before_anything_is_read(cli, tmp_path
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--validation", "1"), ("--dropout", "-0.1"), ("--learning-rate", "fast"), ("--early-stopping", "1.5")],
+    [("--validation-split", "1"), ("--dropout", "-0.1"), ("--learning-rate", "fast"), ("--patience", "1.5")],
 )
 def test_numbers_out_of_range_are_told(cli, tmp_path, option, value):
     code, _, err = cli("train", "--dataset", "digits", "--recipe", "mlp", "--out", tmp_path / "m", option, value)

@@ -39,7 +39,7 @@ def test_disk_and_memory_give_the_same_model(cli, photos, tmp_path):
 
 
 def test_size_colour_share_and_groups(cli, photos, tmp_path):
-    options = ("--input-size", "6x5", "--color", "grayscale", "--test-share", "0.25", "--group-by", "(p[0-9]+)_")
+    options = ("--input-size", "6x5", "--color", "grayscale", "--test-size", "0.25", "--group-by", "(p[0-9]+)_")
     code, out, err = cli(*TRAIN, *options, "--out", "model")
     assert code == 0, err
     said = out + err
@@ -54,7 +54,7 @@ def test_options_of_class_folders_do_not_go_with_a_data_set_by_name(cli):
     code, _, err = cli(*TRAIN[:-2], "--dataset", "digits", "--store", "auto", "--group-by", "x", "--out", "model")
     assert code == 2
     assert "--group-by, --store: for class folders only, not with --dataset" in err
-    for option, value in (("--test-share", "0.3"), ("--input-size", "8x8"), ("--color", "rgb")):
+    for option, value in (("--test-size", "0.3"), ("--input-size", "8x8"), ("--color", "rgb")):
         code, _, err = cli(*TRAIN[:-2], "--dataset", "digits", option, value, "--out", "model")
         assert (code, f"{option}: for class folders only" in err) == (2, True)
 
@@ -67,9 +67,9 @@ def test_a_data_dir_does_not_go_with_class_folders(cli, photos):
 @pytest.mark.parametrize(
     ("option", "value", "told"),
     [
-        ("--test-share", "1", "'1' is not a number above 0 and below 1"),
-        ("--test-share", "fifth", "'fifth' is not a number above 0 and below 1"),
-        ("--test-share", "nan", "'nan' is not a number above 0 and below 1"),
+        ("--test-size", "1", "'1' is not a number above 0 and below 1"),
+        ("--test-size", "fifth", "'fifth' is not a number above 0 and below 1"),
+        ("--test-size", "nan", "'nan' is not a number above 0 and below 1"),
         ("--input-size", "0x4", "'0x4' is not a height and a width such as 224x224"),
         ("--input-size", "28", "'28' is not a height and a width"),
         ("--group-by", "(p", "at character 1: missing )"),

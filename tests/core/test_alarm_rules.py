@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
 from batchclf.core.gate.alarms import (
-    AnswerCounts,
-    DirectoryNight,
+    DirectoryRun,
+    PredictedCounts,
     class_folders,
     fewer_images,
     fisher_greater,
@@ -27,7 +27,7 @@ def night(
 ):
     folders = {"cat": 60, "dog": 40} if folders is None else folders
     by_folder = labels.startswith("labels from the")
-    return DirectoryNight("incoming", f"run-{date}", date, scored, skipped, folders, labels, by_folder, **others)
+    return DirectoryRun("incoming", f"run-{date}", date, scored, skipped, folders, labels, by_folder, **others)
 
 
 LAST = night("2026-11-24")
@@ -73,7 +73,7 @@ def test_nothing_scored():
 
 def test_results_say_what_they_are_about():
     found = same_images(night(content="1-a"), night("2026-11-24", content="1-a"))
-    assert (found.name, found.kind, found.target) == ("same-images[incoming]", "alarm", "incoming")
+    assert (found.name, found.kind, found.subset) == ("same-images[incoming]", "alarm", "incoming")
     assert (found.against, found.outcome) == ("run-2026-11-24", "failed")
     assert "incoming holds the very same 100 images as on 2026-11-24 (run run-2026-11-24)" in found.sentence
     assert same_images(night(content="1-a"), night("2026-11-24", content="1-b")).passed
@@ -141,7 +141,7 @@ def test_many_folders_are_not_all_named():
 
 
 def held(now, before, share=0.95):
-    return one_class(night(), now, AnswerCounts(before, "last night"), share)
+    return one_class(night(), now, PredictedCounts(before, "last night"), share)
 
 
 def test_one_class_takes_nearly_all():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn import metrics as sk
 
-from batchclf.core.compare.pair_tally import Answers, PairTally
+from batchclf.core.compare.pair_tally import PairTally, RunPredictions
 from batchclf.core.compare.paired_tests import mcnemar_exact, paired_difference
 from batchclf.core.compare.result import SHOWN_FLIPS
 
@@ -16,7 +16,7 @@ COUNTS = st.integers(0, 60)
 
 def answers(labels, predictions, *, confidence=None, probabilities=None, paths=None):
     n = len(labels)
-    return Answers(
+    return RunPredictions(
         tuple(paths or (f"{i:05d}" for i in range(n))),
         np.asarray(labels, np.int64),
         np.asarray(predictions, np.int64),
@@ -106,12 +106,16 @@ def test_metrics_and_counts_are_those_of_scikit_learn(pair, pieces):
     labels, first, second = map(np.array, (labels, first, second))
     right = first == labels, second == labels
     assert found.both_right == (right[0] & right[1]).sum()
-    assert found.only_first_right == (right[0] & ~right[1]).sum() == sum(each.lost for each in found.per_class)
-    assert found.only_second_right == (~right[0] & right[1]).sum() == sum(each.gained for each in found.per_class)
+    assert (
+        found.only_first_right == (right[0] & ~right[1]).sum() == sum(each.negative_flips for each in found.per_class)
+    )
+    assert (
+        found.only_second_right == (~right[0] & right[1]).sum() == sum(each.positive_flips for each in found.per_class)
+    )
     assert found.both_wrong == (~right[0] & ~right[1]).sum()
     assert found.changed == (first != second).sum()
     if found.changed <= SHOWN_FLIPS:
-        assert found.changed == len(found.lost) + len(found.gained) + len(found.other)
+        assert found.changed == len(found.negative_flips) + len(found.positive_flips) + len(found.other)
     for each in found.metrics:
         assert each.difference == pytest.approx(each.second - each.first)
         assert each.interval.low <= each.interval.high
@@ -181,10 +185,14 @@ def test_flips_are_the_surest_of_the_second_run_and_ties_go_by_path():
     labels = [0] * 60
     confidence = np.r_[np.linspace(0.5, 0.79, 30), np.full(30, 0.8)]
     found = compare(2, labels, [0] * 60, [1] * 60, confidence=confidence)
-    assert [flip.path for flip in found.lost] == [f"{i:05d}" for i in range(30, 54)]
-    assert not found.gained
+    assert [flip.path for flip in found.negative_flips] == [f"{i:05d}" for i in range(30, 54)]
+    assert not found.positive_flips
     assert not found.other
-    assert (found.lost[0].label, found.lost[0].first_prediction, found.lost[0].second_prediction) == ("c0", "c0", "c1")
+    assert (
+        found.negative_flips[0].label,
+        found.negative_flips[0].first_prediction,
+        found.negative_flips[0].second_prediction,
+    ) == ("c0", "c0", "c1")
 
 
 def test_other_labels_are_counted_and_not_judged():

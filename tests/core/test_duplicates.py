@@ -7,7 +7,7 @@ from core_cases import evaluate, predicted_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchclf.core.images.duplicates import SHOWN_PAIRS, CopyRows, summarise
+from batchclf.core.images.duplicates import SHOWN_PAIRS, DuplicateRows, summarise
 from batchclf.core.metrics.gap import overfitting_gap
 from batchclf.core.metrics.intervals import difference, wilson
 
@@ -18,7 +18,7 @@ COPY = st.tuples(*map(st.sampled_from, (KINDS, LABELS, LABELS[1:], LABELS)))
 def _rows(copies):
     kinds, labels, predictions, others = zip(*copies, strict=True) if copies else ((),) * 4
     numbers = range(len(copies))
-    return CopyRows(
+    return DuplicateRows(
         kinds,
         ["test"] * len(copies),
         [f"test/{number:05d}" for number in numbers],

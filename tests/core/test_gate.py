@@ -40,8 +40,8 @@ from batchclf.core.metrics.intervals import difference, wilson
 from batchclf.core.records.run import GateResult, run_state
 
 
-def holding(rule, target="test", reference="the last good run (N)"):
-    return Holding(rule, find_metric(rule.metric), rule_name(rule, target), target, reference)
+def holding(rule, subset="test", reference="the last good run (N)"):
+    return Holding(rule, find_metric(rule.metric), rule_name(rule, subset), subset, reference)
 
 
 def metrics(correct, total):
@@ -217,7 +217,7 @@ class TestChanges:
             change.interval.high - change.interval.low
             for change in (share_change(*shares, pairs), share_change(*shares, None))
         ]
-        # Answers that go together tell more; those that do not, less.
+        # RunPredictions that go together tell more; those that do not, less.
         together = both * neither - lost * gained > n / 2
         assert widths[0] <= widths[1] + 1e-12 if together else widths[0] >= widths[1] - 1e-12
 

@@ -101,10 +101,10 @@ def test_the_split_is_the_one_it_always_was(tmp_path):
 
 def test_the_test_share_can_be_asked_for(tmp_path):
     _fill(tmp_path, {"a": 20, "b": 8}, size=(2, 2))
-    dataset, _ = _load(tmp_path, test_share=0.375)
+    dataset, _ = _load(tmp_path, test_size=0.375)
     assert np.bincount(dataset.test.labels).tolist() == [round(0.375 * 20), 3]
     assert "split 62.5:37.5 in each class, seed 0" in dataset.origin
-    assert len(_load(tmp_path, test_share=0.99)[0].train.paths) == 2
+    assert len(_load(tmp_path, test_size=0.99)[0].train.paths) == 2
 
 
 def test_the_split_does_not_depend_on_which_images_can_be_read(tmp_path):
@@ -128,7 +128,7 @@ def test_a_class_without_test_images_is_said(tmp_path):
 def test_a_test_share_beside_train_and_test_folders_is_not_used(tmp_path):
     for split in ("train", "test"):
         _fill(tmp_path / split, {"a": 2, "b": 2}, size=(2, 2))
-    dataset, said = _load(tmp_path, test_share=0.5)
+    dataset, said = _load(tmp_path, test_size=0.5)
     assert said[0] == "the test share 0.5 is not used, since there are the folders train/ and test/"
     assert len(dataset.train.paths) == 4
 

@@ -13,7 +13,7 @@ from run_cases import NAMES, drawn, write_run
 from batchclf.core.records.run import GateResult
 from batchclf.jobs.config.spec import NotifySpec
 from batchclf.jobs.notify.send import notify
-from batchclf.jobs.notify.summary import failed_night, published_night
+from batchclf.jobs.notify.summary import failed_outcome, published_outcome
 
 STARTED = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
 PASSED = GateResult("min_test_accuracy", 0.9, 0.8, True, "test accuracy 90.00% reaches the least allowed 80.00%")
@@ -23,10 +23,10 @@ FAILED = GateResult(
     0.8,
     False,
     "cat is right on 70.00%, below 80.00%",
-    target="test",
+    subset="test",
     class_name="cat",
 )
-DOUBTFUL = GateResult("macro_f1[test]", 0.81, 0.8, True, "macro F1 is 0.81, 12 images", certain=False, target="test")
+DOUBTFUL = GateResult("macro_f1[test]", 0.81, 0.8, True, "macro F1 is 0.81, 12 images", certain=False, subset="test")
 DOUBTED = GateResult("gap", 0.07, 0.06, False, "the gap is 7 points, 12 images", certain=False)
 FIRST = GateResult(
     "accuracy against last-good",
@@ -38,19 +38,19 @@ FIRST = GateResult(
     kind="change",
     against="last-good",
 )
-LOST = replace(FIRST, name="accuracy against golden", passed=False, sentence="there is no golden", against="golden")
+NEGATIVE = replace(FIRST, name="accuracy against golden", passed=False, sentence="there is no golden", against="golden")
 
 
 def night(folder, *, n=40, skipped=(), **changes):
     """A published run with both splits."""
     rows = drawn(NAMES, n, seed=1, skill=0.8) + drawn(NAMES, n, seed=2, skill=0.9, split="train")
-    changes = {"night": "2026-03-01", **changes}
-    return published_night(write_run(folder, rows, skipped=skipped, **changes), folder)
+    changes = {"run_date": "2026-03-01", **changes}
+    return published_outcome(write_run(folder, rows, skipped=skipped, **changes), folder)
 
 
 def lost_night(code=1, message="the disk is full", hint="make room"):
     """A night that published nothing."""
-    return failed_night("nightly", "2026-03-01", code, message, hint, STARTED, 3.25)
+    return failed_outcome("nightly", "2026-03-01", code, message, hint, STARTED, 3.25)
 
 
 class Telling:
@@ -78,7 +78,7 @@ def script(path, text):
 
 
 class Server:
-    """Answers each connection by the next of its `answers`, the last one again and again; keeps what it is sent.
+    """RunPredictions each connection by the next of its `answers`, the last one again and again; keeps what it is sent.
 
     An answer is raw bytes, or a function of the connection; None hangs until the server is closed.
     """

@@ -51,7 +51,7 @@ class Nights:
         """Run the night of a day of November: the record; the alarms that did not pass, by name."""
         self.record, self.run_folder = run_job(load_job(self.job, date(2026, 11, day)), Watching(), ["batchclf", "run"])
         self.results = {result.name: result for result in self.record.gates}
-        assert all(result.kind == "alarm" and result.target == "incoming" for result in self.record.gates)
+        assert all(result.kind == "alarm" and result.subset == "incoming" for result in self.record.gates)
         return {name.removesuffix("[incoming]") for name, result in self.results.items() if not result.passed}
 
     def sentence(self, alarm):
@@ -245,7 +245,7 @@ def tonight(nights, record):
 
 
 def cut_short(record):
-    return replace(record, targets=[replace(record.targets[0], complete=False)])
+    return replace(record, subsets=[replace(record.subsets[0], complete=False)])
 
 
 def test_what_the_deadline_cut_off_has_no_alarms(second):
@@ -290,14 +290,14 @@ def test_what_cannot_be_read_is_an_alarm(second, damage, alarms, why):
 
 
 def test_content_does_not_depend_on_names_and_order(second):
-    content = second.record.targets[0].content
-    assert read_record(second.run_folder).targets[0].content == content
+    content = second.record.subsets[0].content
+    assert read_record(second.run_folder).subsets[0].content == content
     assert content_of(second.run_folder) == {"incoming": content}
     assert content.startswith("60-")
     second.clear()
     second.put(reversed(range(60)), by_class=False)
     second.write(second.base, 'path = "incoming"\nlabels = "none"')
     second.run(2)
-    assert second.record.targets[0].content == content
+    assert second.record.subsets[0].content == content
     (second.run_folder / "images.csv").unlink()
     assert content_of(second.run_folder) == {}

@@ -22,7 +22,7 @@ GROUP = "(p[0-9]{1,2})_"
 DATA = f"""\
 [data]
 directory = "photos"
-test_share = 0.25
+test_size = 0.25
 group_by = "{GROUP}"
 input_size = "6x5"
 color = "grayscale"
@@ -192,7 +192,7 @@ def test_a_test_share_beside_train_and_test_is_warned_of(again):
     (again / "photos").rename(again / "both" / "test")
     job = write_job(again, DATA.replace('"photos"', '"both"'))
     (warning,) = (each for each in check_job(job)[1] if each.state == "warning")
-    assert (warning.key, warning.line) == ("data.test_share", 3)
+    assert (warning.key, warning.line) == ("data.test_size", 3)
     said = []
     load_data(load_job(job), said.append)
     assert any("the test share 0.25 is not used" in line for line in said)
@@ -203,8 +203,8 @@ def test_a_test_share_beside_train_and_test_is_warned_of(again):
     ("line", "told"),
     [
         ("group_by = '(p'", "data.group_by: the group expression '(p' is not a regular expression of Python"),
-        ("test_share = 0", "data.test_share: a number > 0.0 is expected, not 0"),
-        ("test_share = 1.0", "data.test_share: a number < 1.0 is expected, not 1.0"),
+        ("test_size = 0", "data.test_size: a number > 0.0 is expected, not 0"),
+        ("test_size = 1.0", "data.test_size: a number < 1.0 is expected, not 1.0"),
         ("input_size = '28'", "data.input_size: a height and a width such as 224x224 is expected, not '28'"),
         ("color = 'bgr'", "data.color: 'bgr' is none of the values that it takes"),
         ("store = 'ram'", "data.store: 'ram' is none of the values that it takes"),
@@ -219,7 +219,7 @@ def test_wrong_values_are_told_with_their_line(tmp_path, line, told):
     assert [(each.state, each.line) for each in check_job(job)[1]] == [("error", 3)]
 
 
-@pytest.mark.parametrize("line", ["group_by = 'x'", "test_share = 0.5", "input_size = '8x8'", "store = 'disk'"])
+@pytest.mark.parametrize("line", ["group_by = 'x'", "test_size = 0.5", "input_size = '8x8'", "store = 'disk'"])
 def test_keys_of_class_folders_do_not_go_with_a_data_set_by_name(tmp_path, line):
     job = write_job(tmp_path, f"[data]\ndataset = 'digits'\n{line}\n")
     with pytest.raises(JobFileError, match="is about class folders, not about a data set by name") as caught:

@@ -17,19 +17,19 @@ from notify_cases import (
 )
 
 from batchclf.jobs.notify.commands import Command, run_command
-from batchclf.jobs.notify.summary import night_summary
+from batchclf.jobs.notify.summary import outcome_summary
 
 
 def test_a_command_gets_the_summary_and_variables(good, bad, tmp_path):
     run = script(tmp_path / "tell.sh", "cat > got.json; env | grep ^BATCHCLF_[JNSER] | sort > got.env; pwd > got.pwd")
     tell = Telling(tmp_path, on_success=[run, "a b", "$HOME;*"], on_failure=["false"])
     assert tell(good) == []
-    assert json.loads((tmp_path / "got.json").read_text()) == night_summary(good)
+    assert json.loads((tmp_path / "got.json").read_text()) == outcome_summary(good)
     assert (tmp_path / "got.pwd").read_text().strip() == str(tmp_path)
     assert (tmp_path / "got.env").read_text().splitlines() == [
         "BATCHCLF_EXIT_CODE=0",
         "BATCHCLF_JOB=nightly",
-        "BATCHCLF_NIGHT=2026-03-01",
+        "BATCHCLF_RUN_DATE=2026-03-01",
         f"BATCHCLF_REPORT={good.folder / 'report.html'}",
         f"BATCHCLF_RUN={good.folder}",
         "BATCHCLF_STATUS=ok",
@@ -54,7 +54,7 @@ def test_the_mail_of_the_page(bad, tmp_path, monkeypatch):
     assert Telling(tmp_path, on_failure=[script(tmp_path / "mail.sh", mail), "a@example.org"])(bad) == []
     headers, body = (tmp_path / "sent").read_text().split("\n\n", 1)
     assert headers.splitlines()[:2] == ["To: a@example.org", "Subject: batchclf, nightly: gate failed"]
-    assert body.splitlines() == [night_summary(bad)["text"], night_summary(bad)["hint"]]
+    assert body.splitlines() == [outcome_summary(bad)["text"], outcome_summary(bad)["hint"]]
 
 
 def test_every_bad_night_is_a_failure(bad, tmp_path):

@@ -37,7 +37,7 @@ def test_counts_are_those_of_a_join_in_pandas(tmp_path):
     assert found.only_second_right == (~right[0] & right[1]).sum()
     assert found.changed == (both["prediction_a"] != both["prediction_b"]).sum()
     surest = both[right[0] & ~right[1]].sort_values(["confidence_b", "path"], ascending=[False, True])
-    assert [flip.path for flip in found.lost] == list(surest.index[:24])
+    assert [flip.path for flip in found.negative_flips] == list(surest.index[:24])
     assert (found.first_run, found.second_run, found.split) == ("first", "second", "test")
 
 
@@ -89,7 +89,7 @@ def test_only_images_of_the_same_content_are_matched(tmp_path_factory, first, se
     assert found.only_first_right == found.changed == len(common) + 1
     assert found.only_first == len(first.keys() - second.keys())
     assert found.only_second == len(second.keys() - first.keys())
-    assert {flip.path for flip in found.lost} <= {f"{number:02}.png" for number in {*common, 99}}
+    assert {flip.path for flip in found.negative_flips} <= {f"{number:02}.png" for number in {*common, 99}}
 
 
 def with_images(folders, *contents):
@@ -187,8 +187,8 @@ def test_hostile_names_and_paths(tmp_path):
     other = rows_of(names, [0, 1, 2, 0, 1, 2], [1, 1, 2, 0, 1, 0], paths=paths)
     folders = pair(tmp_path, rows, other, first={"names": names}, second={"names": names})
     found = compare_runs(*folders)
-    assert (found.images, found.only_first, len(found.lost)) == (6, 0, 2)
-    assert {flip.label for flip in found.lost} == {names[0], names[2]}
+    assert (found.images, found.only_first, len(found.negative_flips)) == (6, 0, 2)
+    assert {flip.label for flip in found.negative_flips} == {names[0], names[2]}
 
 
 def test_other_classes_are_refused_and_named(tmp_path):
@@ -226,9 +226,9 @@ def test_a_run_that_has_no_record_yet(tmp_path):
     rows = drawn(NAMES, 30, seed=1, skill=0.7)
     folders = pair(tmp_path, rows, drawn(NAMES, 30, seed=2, skill=0.7))
     expected = compare_runs(*folders)
-    targets = [target for target in _record(folders[1]).targets]
+    subsets = [subset for subset in _record(folders[1]).subsets]
     (folders[1] / "run.json").unlink()
-    assert compare_runs(*folders, record=run_record("second", NAMES, targets)) == expected
+    assert compare_runs(*folders, record=run_record("second", NAMES, subsets)) == expected
 
 
 def _record(folder):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from run_cases import NAMES, drawn, rows_of, write_images, write_run
 
-from batchclf.core.records.run import TargetRecord
+from batchclf.core.records.run import SubsetRecord
 from batchclf.jobs.evaluate.compare import compare_runs
 from batchclf.jobs.evaluate.flips import write_flips
 from batchclf.jobs.history.runs import earlier_runs
@@ -47,7 +47,7 @@ def expected(tmp_path):
     known = both["label"] == both["label_earlier"]
     kinds = np.select(
         [known & (both["label"] == both["prediction_earlier"]), known & (both["label"] == both["prediction"])],
-        ["lost", "gained"],
+        ["negative", "positive"],
         "changed",
     )
     both = both.assign(
@@ -64,14 +64,14 @@ def test_flips_are_those_of_a_join_in_pandas(tmp_path):
     record = nights(tmp_path, first, second)
     found, rows, said = flips(tmp_path, record)
     assert rows.astype(str).equals(expected(tmp_path).astype(str))
-    assert {"lost", "gained", "changed"} == set(rows["kind"])
+    assert {"negative", "positive", "changed"} == set(rows["kind"])
     assert [each.split for each in found] == ["test", "train"]
     for each in found:
         assert each == compare_runs(tmp_path / "a", tmp_path / "b", each.split, record=record)
         of_split = rows[rows["split"] == each.split]
         assert len(of_split) == each.changed
-        assert (of_split["kind"] == "lost").sum() == each.only_first_right
-        assert (of_split["kind"] == "gained").sum() == each.only_second_right
+        assert (of_split["kind"] == "negative").sum() == each.only_first_right
+        assert (of_split["kind"] == "positive").sum() == each.only_second_right
     assert said == []
 
 
@@ -84,7 +84,7 @@ def test_cells_are_those_of_predictions_csv(tmp_path):
     second = rows_of(names, [0, 1, 2, 0, 1, 2], [1, 0, 0, 1, 2, 1], paths=paths, confidence=confidence[::-1])
     record = nights(tmp_path, first, second, first={"names": names}, second={"names": names})
     _, rows, _ = flips(tmp_path, record)
-    assert list(rows["kind"]) == ["lost"] * 6
+    assert list(rows["kind"]) == ["negative"] * 6
     rows = pd.read_csv(tmp_path / "b" / "flips.csv", keep_default_na=False, dtype=str)
     assert rows.equals(expected(tmp_path))
     assert (tmp_path / "b" / "flips.csv").read_bytes().count(b"\r\n") == 7
@@ -117,14 +117,14 @@ def test_the_last_run_that_is_still_there_counts(tmp_path):
 
 
 def test_targets_that_both_have_scored(tmp_path):
-    """A target of another kind, or of one run only, is left out; the main one comes first."""
+    """A subset of another kind, or of one run only, is left out; the main one comes first."""
     of = {split: drawn(NAMES, 30, seed=5, skill=0.6, split=split) for split in ("apples", "pears", "test", "train")}
     first = of["apples"] + of["pears"] + of["test"]
     second = [*drawn(NAMES, 30, seed=6, skill=0.6, split="apples"), *drawn(NAMES, 30, seed=6, skill=0.6, split="pears")]
     second += [*drawn(NAMES, 30, seed=6, skill=0.6), *of["train"]]
     record = nights(tmp_path, first, second)
-    targets = [replace(each, kind="directory") if each.split == "pears" else each for each in record.targets]
-    found, rows, _ = flips(tmp_path, replace(record, targets=targets))
+    subsets = [replace(each, kind="directory") if each.split == "pears" else each for each in record.subsets]
+    found, rows, _ = flips(tmp_path, replace(record, subsets=subsets))
     assert [each.split for each in found] == ["test", "apples"]
     assert list(dict.fromkeys(rows["split"])) == ["apples", "test"]
 
@@ -186,7 +186,7 @@ def test_rows_in_another_order(tmp_path):
     one = flips(tmp_path / "sorted", record)
     order = np.random.default_rng(0).permutation(180)
     record = nights(tmp_path / "turned", [first[i] for i in order], second)
-    other = flips(tmp_path / "turned", replace(record, targets=read_record(tmp_path / "turned" / "a").targets))
+    other = flips(tmp_path / "turned", replace(record, subsets=read_record(tmp_path / "turned" / "a").subsets))
     assert one[0] == other[0]
     assert one[1].equals(other[1])
 
@@ -195,8 +195,8 @@ def test_a_target_without_any_image_tonight(tmp_path):
     """An empty directory has a record but no rows."""
     both = {split: drawn(NAMES, 30, seed=5, skill=0.6, split=split) for split in ("apples", "pears")}
     record = nights(tmp_path, both["apples"] + both["pears"], both["pears"])
-    empty = TargetRecord("apples", "split", "photos", "none", 0, 0, 0, 0, seconds=0.1)
-    found, _, _ = flips(tmp_path, replace(record, targets=[empty, *record.targets]))
+    empty = SubsetRecord("apples", "split", "photos", "none", 0, 0, 0, 0, seconds=0.1)
+    found, _, _ = flips(tmp_path, replace(record, subsets=[empty, *record.subsets]))
     assert [each.split for each in found] == ["pears"]
 
 

@@ -84,7 +84,7 @@ class TestValues:
         for name, result in zip(names, results, strict=True):
             expected = split[name]["value"] if isinstance(split[name], dict) else split[name]
             assert (result.name, result.value) == (f"{name}[test]", expected)
-            assert (result.passed, result.target, result.kind) == (True, "test", "bound")
+            assert (result.passed, result.subset, result.kind) == (True, "test", "bound")
 
     def test_per_class_metrics_are_those_of_per_class_csv(self, job):
         night = write_night(job, 0, drawn(NAMES, 90, seed=1, skill=0.6))
@@ -116,7 +116,7 @@ class TestValues:
     def test_the_gap_needs_no_target(self, job):
         rows = right_on(90, 80) + right_on(90, 90, split="train")
         (result,) = held(tonight(write_night(job, 0, rows)), Rule("gap", maximum=0.05))
-        assert (result.name, result.target) == ("gap", "")
+        assert (result.name, result.subset) == ("gap", "")
         assert result.value == pytest.approx(10 / 90)
 
     def test_drift_is_that_of_the_images(self, job):
@@ -259,15 +259,15 @@ class TestLastGood:
 
     def test_what_changed_is_counted_on_the_same_images(self, job):
         night = tonight(two_nights(job, right_on(500, 450), right_on(500, 400)))
-        changed, lost = held(night, against("changed_share", maximum=0.02), against("lost_share", maximum=0.2))
+        changed, lost = held(night, against("changed_share", maximum=0.02), against("negative_flip_rate", maximum=0.2))
         assert (changed.outcome, changed.value, changed.kind) == ("failed", 0.1, "change")
         assert (lost.outcome, lost.value) == ("passed", 0.1)
-        assert lost.name == "lost_share[test] against last-good"
+        assert lost.name == "negative_flip_rate[test] against last-good"
 
     def test_what_changed_can_be_told_without_labels(self, job):
         rows = [dict(row, label="", correct="") for row in right_on(100, 90)]
         night = tonight(two_nights(job, rows, rows))
-        changed, lost = held(night, against("changed_share", maximum=0.0), against("lost_share", maximum=0.0))
+        changed, lost = held(night, against("changed_share", maximum=0.0), against("negative_flip_rate", maximum=0.0))
         assert changed.outcome == "passed"
         assert (lost.outcome, lost.passed) == ("missing", True)
         assert "give labels" in lost.sentence
@@ -278,13 +278,13 @@ class TestLastGood:
         assert (result.outcome, result.passed) == ("missing", True)
         assert "no image in common" in result.sentence
 
-    @pytest.mark.parametrize("damage", ["metrics.json", "run folder", "classes", "data set", "target"])
+    @pytest.mark.parametrize("damage", ["metrics.json", "run folder", "classes", "data set", "subset"])
     def test_a_last_good_run_that_cannot_be_compared_is_told_and_the_job_can_go_on(self, job, damage):
         first, changes = right_on(90, 90), {}
         if damage == "classes":
             changes = {"names": ("a", "b", "c")}
             first = right_on(90, 90, names=("a", "b", "c"))
-        elif damage == "target":
+        elif damage == "subset":
             first = right_on(90, 90, split="shop")
         elif damage == "data set":
             changes = {"source": "digits"}

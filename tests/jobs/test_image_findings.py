@@ -15,12 +15,12 @@ from batchclf.core.metrics.intervals import difference, wilson
 from batchclf.core.types import Split
 from batchclf.data.labels import label_rule
 from batchclf.errors import RunError
-from batchclf.jobs.config.settings import DirectoryTarget, ScoreSettings, SplitTarget
+from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
 from batchclf.jobs.evaluate import duplicates
 from batchclf.jobs.evaluate import image_checks as image_findings_module
 from batchclf.jobs.evaluate.image_checks import NO_FACTS, NO_REFERENCE, ONLY_TRAIN, image_findings, look_at_images
 from batchclf.jobs.evaluate.predictions import evaluate_predictions
-from batchclf.jobs.score.score_subsets import score_directory, score_targets
+from batchclf.jobs.score.score_subsets import score_directory, score_subsets
 from batchclf.models.bundle import load_bundle
 from batchclf.storage.run.journal import JournalHead
 
@@ -35,12 +35,12 @@ def bundle(digits_bundle):
 class Run:
     """A run directory, scored but without a report."""
 
-    def __init__(self, folder, bundle, targets):
-        self.folder, self.reference, self.targets = folder, bundle.info.reference, targets
+    def __init__(self, folder, bundle, subsets):
+        self.folder, self.reference, self.subsets = folder, bundle.info.reference, subsets
         self.evaluations, self.gap = evaluate_predictions(folder / "predictions.csv", bundle.info.class_names)
 
     def findings(self, splits=None):
-        statistics = look_at_images(self.folder, self.targets, splits)
+        statistics = look_at_images(self.folder, self.subsets, splits)
         return image_findings(self.folder, statistics, self.reference, self.evaluations, self.gap)
 
     def copies(self):
@@ -49,15 +49,15 @@ class Run:
 
 
 def _score_splits(folder, bundle, digits, *splits):
-    targets = {split.name: SplitTarget("digits", digits.class_names, split) for split in splits}
-    return Run(folder, bundle, score_targets(targets, bundle, SETTINGS, folder, Watching()))
+    subsets = {split.name: SplitSubset("digits", digits.class_names, split) for split in splits}
+    return Run(folder, bundle, score_subsets(subsets, bundle, SETTINGS, folder, Watching()))
 
 
 def _score_folder(root, folder, bundle, labels="auto"):
     folder.mkdir()
     rule = label_rule(root, labels, bundle.info.class_names)
-    target = DirectoryTarget(root, labels)
-    record = score_directory(target, rule, bundle, SETTINGS, folder, Watching(), head=JournalHead("x", {}))
+    subset = DirectorySubset(root, labels)
+    record = score_directory(subset, rule, bundle, SETTINGS, folder, Watching(), head=JournalHead("x", {}))
     return Run(folder, bundle, [record])
 
 
@@ -164,7 +164,7 @@ def test_images_that_come_again_in_a_folder(tmp_path, bundle, digits):
 
 def test_of_many_copies_the_first_are_listed_and_all_are_counted(tmp_path, bundle, digits, monkeypatch):
     for module in (duplicates, image_findings_module):
-        monkeypatch.setattr(module, "LISTED_COPIES", 7)
+        monkeypatch.setattr(module, "LISTED_DUPLICATES", 7)
     images = np.concatenate([digits.test.images[:10]] * 3)
     run = _score_folder(_write(tmp_path / "photos", images, [0] * 30), tmp_path / "run", bundle)
     found = run.findings(dict).duplicates

@@ -208,7 +208,7 @@ def test_rules_that_name_no_class_of_the_model(check, photos):
 
 def test_baselines(check, photos):
     base = photos.parent
-    run = base / "reports" / "night" / "20261101T010203Z"
+    run = base / "reports" / "run_date" / "20261101T010203Z"
     run.mkdir(parents=True)
     metrics = {"format": 2, "splits": {"shop": {"predicted": dict.fromkeys(DIGITS, 1)}}, "gap": None}
     (run / "metrics.json").write_text(json.dumps(metrics))

@@ -214,20 +214,20 @@ def test_whatever_stands_in_it_loads_or_is_refused_in_our_words(tmp_path, lines)
 def test_defaults_and_paths_are_relative_to_the_file(tmp_path):
     (tmp_path / "jobs").mkdir()
     job = load(tmp_path / "jobs", DATA)
-    assert job.name == "night"
-    assert job.folder == tmp_path / "reports" / "night"
-    assert job.bundle == tmp_path / "reports" / "night" / "model"
+    assert job.name == "run_date"
+    assert job.folder == tmp_path / "reports" / "run_date"
+    assert job.bundle == tmp_path / "reports" / "run_date" / "model"
     assert job.splits == ["test", "train"]
     assert (job.directories, job.budgets, job.baselines, job.deadline) == ({}, {}, {}, None)
     assert job.gate == Gate(alarms=Alarms())
-    assert job.night == date.today()
+    assert job.run_date == date.today()
     job = load(tmp_path / "jobs", "name = 'n'\n[data]\ndirectory = '../photos'\n[model]\nbundle = 'm'\n")
     assert (job.directory, job.bundle) == (tmp_path / "photos", tmp_path / "jobs" / "m")
     assert job.folder == tmp_path / "reports" / "n"
 
 
 EVERYTHING = """
-name = "night"
+name = "run_date"
 deadline = "1h30m"
 [model]
 bundle = "models/{date:%Y}"
@@ -247,7 +247,7 @@ best = "20261101T010203Z"
 golden = "golden/metrics.json"
 [[gate.rules]]
 metric = "recall"
-target = "shop"
+subset = "shop"
 class = "*"
 against = "golden"
 max_drop = 0.02
@@ -270,8 +270,8 @@ junit = "junit.xml"
 
 
 def test_a_job_of_folders_with_every_table(tmp_path):
-    job = load(tmp_path, EVERYTHING, night=date(2026, 11, 25), environment={"TOKEN": "t{date}"})
-    assert (job.night, job.splits, job.deadline) == (date(2026, 11, 25), [], 5400)
+    job = load(tmp_path, EVERYTHING, run_date=date(2026, 11, 25), environment={"TOKEN": "t{date}"})
+    assert (job.run_date, job.splits, job.deadline) == (date(2026, 11, 25), [], 5400)
     assert job.bundle == tmp_path / "models" / "2026"
     assert list(job.directories) == ["shop", "zoo"]
     shop, zoo = job.directories.values()

@@ -44,17 +44,17 @@ KEYS = """
 epochs = 2
 batch_size = 64
 seed = 4
-validation = 0.2
+validation_split = 0.2
 learning_rate = 0.002
-schedule = "cosine"
-early_stopping = 2
+learning_rate_schedule = "cosine"
+patience = 2
 class_weights = "balanced"
 dropout = 0.1
 weight_decay = 0.01
 label_smoothing = 0.05
 augment = "shift"
-average_mirrored = true
-members = 2
+flip_tta = true
+ensemble_size = 2
 """
 
 
@@ -68,15 +68,15 @@ def test_every_key_reaches_the_training_and_the_report(job_of):
         "validation": 0.2,
         "optimizer": "adam",
         "learning_rate": 0.002,
-        "schedule": "cosine",
-        "early_stopping": 2,
+        "learning_rate_schedule": "cosine",
+        "patience": 2,
         "class_weights": "balanced",
         "dropout": 0.1,
         "weight_decay": 0.01,
         "label_smoothing": 0.05,
         "augment": "shift",
-        "average_mirrored": True,
-        "members": 2,
+        "flip_tta": True,
+        "ensemble_size": 2,
     }
     training = read_record(run).model.training
     assert training == load_bundle(job_of(KEYS).bundle).info.training
@@ -142,7 +142,7 @@ def test_a_job_fine_tunes_a_base(job_of, digits_bundle, tmp_path):
         ('recipe = "mlp"\nbase = "x.keras"', 4, "model.recipe and model.base do not go together"),
         ("frozen_epochs = 2", 4, "model.frozen_epochs goes with model.base only"),
         ('augment = "turn"', 4, "there is no augmentation 'turn'"),
-        ("early_stopping = 3\nvalidation = 0.0", 4, "model.early_stopping needs validation images"),
+        ("patience = 3\nvalidation = 0.0", 4, "model.patience needs validation images"),
         ("dropout = 1.0", 4, "model.dropout"),
         ('class_weights = "even"', 4, "model.class_weights"),
     ],

@@ -12,7 +12,7 @@ from notify_cases import (
     DOUBTFUL,
     FAILED,
     FIRST,
-    LOST,
+    NEGATIVE,
     PASSED,
     Telling,
     answer,
@@ -23,7 +23,7 @@ from notify_cases import (
     serving,
 )
 
-from batchclf.jobs.notify.summary import night_summary
+from batchclf.jobs.notify.summary import outcome_summary
 from batchclf.storage.exports.junit import THE_RUN
 
 junitparser = pytest.importorskip("junitparser")
@@ -73,14 +73,14 @@ def test_the_page_lists_the_gauges(good, tmp_path):
 
 
 def test_gauges_of_gates(tmp_path):
-    gates = [PASSED, FAILED, DOUBTFUL, DOUBTED, replace(FIRST, target="test"), LOST, replace(PASSED, passed=False)]
+    gates = [PASSED, FAILED, DOUBTFUL, DOUBTED, replace(FIRST, subset="test"), NEGATIVE, replace(PASSED, passed=False)]
     path = tmp_path / "nightly.prom"
     assert Telling(tmp_path, prometheus=path)(night(tmp_path / "r", gates=gates, status="gate failed")) == []
     found = gauges(path)
     assert found["gate_passed", FAILED.name, "test", "cat"] == 0
     assert (found["gate_passed", "macro_f1[test]", "test"], found["gate_certain", "macro_f1[test]", "test"]) == (1, 0)
     assert (found["gate_passed", "gap"], found["gate_certain", "gap"]) == (0, 0)
-    assert (found["gate_passed", FIRST.name, "test"], found["gate_passed", LOST.name]) == (1, 0)
+    assert (found["gate_passed", FIRST.name, "test"], found["gate_passed", NEGATIVE.name]) == (1, 0)
     # Two rules of one name: the one that failed must not go unseen.
     assert found["gate_passed", "min_test_accuracy"] == 0
     assert found["last_run_exit_code",] == 3
@@ -145,7 +145,7 @@ def test_the_webhook_is_told_of_failures_and_on_request_of_all(good, bad, tmp_pa
         good = replace(good, started=bad.started + timedelta(days=1))
         assert Telling(tmp_path, webhook=server.address(), webhook_on="always")(good) == []
     bodies = [json.loads(body) for _, _, body in server.requests]
-    assert bodies == [night_summary(bad), night_summary(good)]
+    assert bodies == [outcome_summary(bad), outcome_summary(good)]
     keys = {headers["idempotency-key"] for _, headers, _ in server.requests}
     assert len(keys) == 2
     assert tell.lines == [f"told http://127.0.0.1:{server.port} (answer 200)"]

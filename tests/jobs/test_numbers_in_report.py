@@ -325,13 +325,13 @@ def test_each_cell_of_the_matrix_has_its_surest_images(splits, page):
 
 def test_accounting(run, splits, tables):
     record = json.loads((run / "run.json").read_text())
-    assert [target["split"] for target in record["targets"]] == sorted(splits)
-    for target, row in zip(record["targets"], tables["targets"][1:], strict=True):
-        part, _ = splits[target["split"]]
-        assert target["found"] == target["scored"] + target["skipped"] + target["excluded"] == len(part)
+    assert [subset["split"] for subset in record["subsets"]] == sorted(splits)
+    for subset, row in zip(record["subsets"], tables["subsets"][1:], strict=True):
+        part, _ = splits[subset["split"]]
+        assert subset["found"] == subset["scored"] + subset["skipped"] + subset["excluded"] == len(part)
         accuracy = wilson((part["label"] == part["prediction"]).sum(), len(part))
         assert row[:6] == [
-            f"{target['split']} split",
+            f"{subset['split']} split",
             f"{len(part):,}",
             f"{len(part):,}",
             "0",

@@ -112,11 +112,11 @@ def test_failures_are_kept_with_what_only_the_process_knew(job):
     folder, _ = job
     log = folder / "failed-20260309T023000Z.log.jsonl"
     log.write_text('{"time": "2026-03-09T02:30:00+00:00", "level": "error", "message": "DataError: it was empty"}\n')
-    told = {"exit_code": 5, "night": "2026-03-08", "message": "it was empty"}
+    told = {"exit_code": 5, "run_date": "2026-03-08", "message": "it was empty"}
     record_failure(folder.parent, "nightly", log, **told)
     record_missing(folder)
     (there,) = job_history(folder).failed
-    assert (there.log, there.exit_code, there.night) == (log.name, 5, "2026-03-08")
+    assert (there.log, there.exit_code, there.run_date) == (log.name, 5, "2026-03-08")
     assert there.message == "it was empty"
     log.unlink()
     (gone,) = job_history(folder).failed
@@ -282,7 +282,7 @@ def _rows(path):
     """The tables without the numbers of the runs, which depend on their order."""
     found = {}
     with reading(path) as connection:
-        for table in ("targets", "metrics", "class_metrics", "gates", "digests"):
+        for table in ("subsets", "metrics", "class_metrics", "gates", "digests"):
             sql = f"SELECT runs.job, runs.folder, child.* FROM {table} AS child JOIN runs ON runs.id = child.run"
             found[table] = sorted(repr(row[:2] + row[3:]) for row in connection.execute(sql))
         found["runs"] = sorted(repr(row[1:]) for row in connection.execute("SELECT * FROM runs"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batchclf.core.records.run import TargetRecord
+from batchclf.core.records.run import SubsetRecord
 from batchclf.core.types import Prediction, Split
 from batchclf.jobs.report.thumbnails import LONGEST_SIDE, load_pictures
 
@@ -16,7 +16,7 @@ def wanted(*paths, split=""):
 
 
 def of_folder(folder):
-    return [TargetRecord("", "directory", str(folder), "none", 1, 1, 0, 0, 1.0)]
+    return [SubsetRecord("", "directory", str(folder), "none", 1, 1, 0, 0, 1.0)]
 
 
 def opened(content):

@@ -11,8 +11,8 @@ from batchclf.jobs.config.placeholders import Surroundings, expand, variables
 NIGHT = date(2027, 1, 1)
 
 
-def expanded(text, night=NIGHT, **environment):
-    return expand(text, Surroundings(night, environment))
+def expanded(text, run_date=NIGHT, **environment):
+    return expand(text, Surroundings(run_date, environment))
 
 
 @pytest.mark.parametrize(

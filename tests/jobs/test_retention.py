@@ -145,10 +145,10 @@ def test_nothing_is_removed_that_cannot_be_kept_in_the_history(job):
 def test_one_that_cannot_be_removed_is_said_and_costs_nothing_else(job, monkeypatch):
     rename = Path.rename
 
-    def refuse(path, target):
+    def refuse(path, subset):
         if path.name == names(2)[0]:
             raise PermissionError(13, "Permission denied")
-        return rename(path, target)
+        return rename(path, subset)
 
     monkeypatch.setattr(Path, "rename", refuse)
     removed, said = keep(job, runs=3)

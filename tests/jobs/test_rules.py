@@ -29,9 +29,9 @@ def rule(**keys):
         ({"metric": "top1_accuracy", "min": 0.5}, 4, ["no metric 'top1_accuracy'", "did you mean 'accuracy'?"]),
         ({"metric": "", "min": 0.5}, 4, ["gate.rules[0].metric"]),
         ({"metric": "zzz", "min": 0.5}, 4, ["The metrics are: accuracy, balanced_accuracy"]),
-        ({"metric": "accuracy", "min": 0.5, "target": "tset"}, 6, ["'tset' is not scored", "test, train"]),
-        ({"metric": "gap", "max": 0.5, "target": "test"}, 6, ["train minus test", "remove target"]),
-        ({"metric": "drift", "max": 0, "target": "train"}, 6, ["drift is looked for in test only"]),
+        ({"metric": "accuracy", "min": 0.5, "subset": "tset"}, 6, ["'tset' is not scored", "test, train"]),
+        ({"metric": "gap", "max": 0.5, "subset": "test"}, 6, ["train minus test", "remove subset"]),
+        ({"metric": "drift", "max": 0, "subset": "train"}, 6, ["drift is looked for in test only"]),
         ({"metric": "recall", "min": 0.5}, 4, ["names none", 'class = "*"']),
         ({"metric": "accuracy", "class": "3", "min": 0.5}, 5, ["not one of a class", "recall, precision, f1"]),
         ({"metric": "accuracy"}, 3, ["has no bound", "add min or max"]),
@@ -40,8 +40,12 @@ def rule(**keys):
         ({"metric": "accuracy", "max_drop": 0.1}, 5, ["against is missing", 'against = "last-good"']),
         ({"metric": "accuracy", "max_rise": 0.1, "min": 0.2}, 5, ["against is missing"]),
         ({"metric": "accuracy", "against": "last-good", "min": 0.1}, 6, ["bounds the value, not the change"]),
-        ({"metric": "lost_share", "max": 0.1}, 4, ["compares two runs", 'against = "last-good"']),
-        ({"metric": "lost_share", "against": "last-good", "max_rise": 0.1}, 6, ["is itself a change", "use max"]),
+        ({"metric": "negative_flip_rate", "max": 0.1}, 4, ["compares two runs", 'against = "last-good"']),
+        (
+            {"metric": "negative_flip_rate", "against": "last-good", "max_rise": 0.1},
+            6,
+            ["is itself a change", "use max"],
+        ),
         ({"metric": "accuracy", "against": "gold", "max_drop": 0.1}, 5, ["'gold' is neither", "last-good, golden"]),
         ({"metric": "psi", "against": "last-good", "max_rise": 0.1}, 5, ["already a comparison", "max"]),
         ({"metric": "accuracy", "min": 0.9, "max": 0.8}, 5, ["min 0.9 is above max 0.8"]),
@@ -83,7 +87,7 @@ def test_every_wrong_rule_is_told(tmp_path):
     path = tmp_path / "night.toml"
     path.write_text(
         DATA + rule(metric="f1", min=0.5) + rule(metric="accuracy", min=0.5) + rule(metric="x", min=0.5)
-        + rule(metric="accuracy", target="test", max=0.9)
+        + rule(metric="accuracy", subset="test", max=0.9)
     )  # fmt: skip
     problems = read_job(path).problems
     assert [each.line for each in problems] == [4, 10, 12]
@@ -95,7 +99,7 @@ def test_rules_become_what_the_gate_holds(tmp_path):
     job = load(
         tmp_path,
         DATA
-        + rule(metric="accuracy", target="train", min=0.5, max=1.0, min_support=30)
+        + rule(metric="accuracy", subset="train", min=0.5, max=1.0, min_support=30)
         + rule(metric="recall", class_="*", min=0.2)
         + rule(metric="recall", class_="3", against="last-good", max_drop=0.02)
         + rule(metric="changed_share", against="golden", max=0.01, when_uncertain="fail")

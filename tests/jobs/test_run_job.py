@@ -20,7 +20,7 @@ from batchclf.jobs.run import publish as finish
 from batchclf.jobs.run import scheduled as night
 from batchclf.jobs.run import train_model as training
 from batchclf.jobs.run.job_run import run_job
-from batchclf.jobs.run.scheduled import run_night
+from batchclf.jobs.run.scheduled import run_scheduled
 from batchclf.models.bundle import load_bundle
 from batchclf.storage.run.directory import read_record
 from batchclf.storage.run.job_lock import job_lock
@@ -33,7 +33,7 @@ RUN_FILES = {
 COMMAND = ["batchclf", "run", "night.toml"]
 
 
-def write_job(folder, text, name="night"):
+def write_job(folder, text, name="run_date"):
     path = folder / f"{name}.toml"
     path.write_text(text + '\n[publish]\nreports = "reports"\n')
     return load_job(path)
@@ -75,11 +75,11 @@ def test_a_whole_run_is_published(trained):
 def test_the_record_says_how_it_came_about(trained):
     _, record, run, _ = trained
     assert read_record(run) == record
-    assert (record.job, record.command, record.status) == ("night", COMMAND, "ok")
+    assert (record.job, record.command, record.status) == ("run_date", COMMAND, "ok")
     assert record.model.trained_in_this_run
     assert record.model.settings.items() >= {"epochs": 2, "batch_size": 32, "seed": 5}.items()
     assert [len(values) for values in record.model.history.values()] == [2] * 4
-    assert [(t.split, t.kind, t.source, t.found, t.scored) for t in record.targets] == [
+    assert [(t.split, t.kind, t.source, t.found, t.scored) for t in record.subsets] == [
         ("test", "split", "digits", 355, 355),
         ("train", "split", "digits", 1442, 1442),
     ]
@@ -133,7 +133,7 @@ def test_a_failed_gate_is_a_status_and_the_run_is_published(tmp_path, digits_bun
     [
         (runner, "load_dataset"),
         (runner, "load_bundle"),
-        (runner, "score_targets"),
+        (runner, "score_subsets"),
         (finish, "evaluate_predictions"),
         (finish, "write_metrics"),
         (finish, "write_record"),
@@ -169,7 +169,7 @@ def test_what_is_no_fault_of_ours_is_logged_without_a_traceback(loading, monkeyp
     def fail(*arguments, **settings):
         raise error
 
-    monkeypatch.setattr(runner, "score_targets", fail)
+    monkeypatch.setattr(runner, "score_subsets", fail)
     with pytest.raises(type(error)):
         run_job(job, Watching(), COMMAND)
     (log,) = job.folder.glob("failed-*.log.jsonl")
@@ -219,14 +219,14 @@ class TestLock:
     def test_the_second_is_refused_and_told_of_the_first(self, loading, holder):
         job, before = loading
         with pytest.raises(AlreadyRunningError) as caught:
-            run_night(job, Watching(), COMMAND)
+            run_scheduled(job, Watching(), COMMAND)
         assert f"process {holder.pid} since 2" in caught.value.message
         assert re.search(r"for (< 0.01|\d+\.\d|\d+) s; lock ", caught.value.message)
         assert str(job.folder) in caught.value.message
         assert listing(job.folder) == sorted([before.name, "last-good", "latest"])
         holder.communicate("")
         assert holder.returncode == 0
-        assert run_night(job, Watching(), COMMAND).outcome.status == "ok"
+        assert run_scheduled(job, Watching(), COMMAND).outcome.status == "ok"
         assert not (job.folder / ".lock.holder").exists()
 
     def test_a_killed_holder_holds_no_lock(self, loading, holder):
@@ -252,8 +252,8 @@ def test_a_job_over_class_folders(tmp_path, digits, digits_bundle):
     export_split(few, digits.class_names, photos, say=lambda line: None)
     job = write_job(tmp_path, '[data]\ndirectory = "photos"\n[model]\nepochs = 1')
     first, run = run_job(job, Watching(), COMMAND)
-    assert sum(target.scored for target in first.targets) == 120
-    assert {target.source for target in first.targets} == {str(photos)}
+    assert sum(subset.scored for subset in first.subsets) == 120
+    assert {subset.source for subset in first.subsets} == {str(photos)}
     second, _ = run_job(job, Watching(), COMMAND)
     assert second.model.digest == first.model.digest
     page = (run / "report.html").read_text()
@@ -280,12 +280,12 @@ def test_interrupted_after_publishing(loading, monkeypatch):
     monkeypatch.setattr(night, "record_run", interrupted)
     outcomes = []
     with pytest.raises(KeyboardInterrupt) as caught:
-        run_night(job, Watching(), COMMAND, on_failure=outcomes.append)
+        run_scheduled(job, Watching(), COMMAND, on_failure=outcomes.append)
     newest = (job.folder / "latest").resolve()
     assert read_record(newest).status == "ok"
     assert caught.value.__notes__ == [f"the run was published all the same: {newest}"]
     assert outcomes[0].message == f"interrupted; the run was published all the same: {newest}"
     monkeypatch.undo()
-    again = run_night(job, Watching(), COMMAND)
+    again = run_scheduled(job, Watching(), COMMAND)
     assert job_history(job.folder).failed == ()
     assert [run.folder for run in job_history(job.folder).runs][-2:] == [newest.name, again.outcome.folder.name]

@@ -28,7 +28,7 @@ HOSTILE = "a b%c$d'e\"f\\g\\%h;&(i)*?[j]#k~é{date}"
 
 
 def entry(**changes):
-    given = {"name": "night", "job": BASE / "jobs" / "night.toml", "python": BASE / ".venv" / "bin" / "python"}
+    given = {"name": "run_date", "job": BASE / "jobs" / "night.toml", "python": BASE / ".venv" / "bin" / "python"}
     return Entry(**{**given, "hour": 3, "minute": 5, **changes})
 
 
@@ -183,7 +183,10 @@ class TestWorkflow:
             python_version="3.11",
         )
         read = yaml.safe_load(text)
-        assert read[True] == {"schedule": [{"cron": "5 3 * * *"}], "workflow_dispatch": None}  # YAML 1.1's `on`
+        assert read[True] == {
+            "learning_rate_schedule": [{"cron": "5 3 * * *"}],
+            "workflow_dispatch": None,
+        }  # YAML 1.1's `on`
         (job,) = read["jobs"].values()
         assert job["timeout-minutes"] == {None: 330, 3600.0: 90, 86400.0: 330}[deadline]
         steps = {step.get("name", step.get("uses")): step for step in job["steps"]}

@@ -15,11 +15,11 @@ from batchclf.data.export import export_split
 from batchclf.data.labels import label_rule
 from batchclf.errors import DataError, ModelError, NothingToScoreError, RunError
 from batchclf.jobs.config.limits import Budget
-from batchclf.jobs.config.settings import DirectoryTarget, ScoreSettings, SplitTarget
+from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
 from batchclf.jobs.report.rewrite import report_again
 from batchclf.jobs.run.folder_run import SplitOf, choose_bundle, score_directory_run, score_split_run
 from batchclf.jobs.score import score_subsets as score
-from batchclf.jobs.score.score_subsets import score_directory, score_targets
+from batchclf.jobs.score.score_subsets import score_directory, score_subsets
 from batchclf.models.bundle import load_bundle
 from batchclf.storage.run.directory import read_record
 from batchclf.storage.run.journal import JournalHead
@@ -55,7 +55,7 @@ def photos(tmp_path, digits, first_hundred):
 def score_folder(root, labels, bundle, folder, watching):
     rule = label_rule(root, labels, bundle.info.class_names)
     head = JournalHead("here", {})
-    return score_directory(DirectoryTarget(root, labels), rule, bundle, SETTINGS, folder, watching, head=head)
+    return score_directory(DirectorySubset(root, labels), rule, bundle, SETTINGS, folder, watching, head=head)
 
 
 def table_of(path):
@@ -83,8 +83,8 @@ def test_a_folder_is_accounted_for(tmp_path, photos, bundle, digits, first_hundr
     assert sum(watching.steps.values()) == 106
     # The same images from memory get the same probabilities: what is read back are the same pixels.
     (tmp_path / "split").mkdir()
-    score_targets(
-        {"test": SplitTarget("digits", digits.class_names, first_hundred)},
+    score_subsets(
+        {"test": SplitSubset("digits", digits.class_names, first_hundred)},
         bundle,
         SETTINGS,
         tmp_path / "split",
@@ -120,8 +120,8 @@ def test_a_folder_that_is_no_class_leaves_auto_without_labels(tmp_path, photos, 
 
 def test_topk_is_cut_to_the_classes(tmp_path, bundle, digits, first_hundred):
     settings = ScoreSettings("onnx", 64, 1, 99, False)
-    target = SplitTarget("digits", digits.class_names, first_hundred)
-    score_targets({"test": target}, bundle, settings, tmp_path, Watching())
+    subset = SplitSubset("digits", digits.class_names, first_hundred)
+    score_subsets({"test": subset}, bundle, settings, tmp_path, Watching())
     with (tmp_path / "predictions.csv").open(newline="") as handle:
         header = next(csv.reader(handle))
     assert header[-1] == "top10_confidence"
@@ -147,16 +147,16 @@ def test_nothing_to_score(tmp_path, bundle, content):
 
 
 def test_another_data_set_is_refused(tmp_path, bundle, digits, first_hundred):
-    other = SplitTarget("clothes", (*digits.class_names[:-1], "coat"), first_hundred)
+    other = SplitSubset("clothes", (*digits.class_names[:-1], "coat"), first_hundred)
     with pytest.raises(ModelError, match="coat"):
-        score_targets({"test": other}, bundle, SETTINGS, tmp_path, Watching())
+        score_subsets({"test": other}, bundle, SETTINGS, tmp_path, Watching())
     images = np.zeros((3, 9, 9, 1), np.uint8)
-    larger = SplitTarget("larger", digits.class_names, Split("test", images, np.zeros(3, np.int64), ("a", "b", "c")))
+    larger = SplitSubset("larger", digits.class_names, Split("test", images, np.zeros(3, np.int64), ("a", "b", "c")))
     with pytest.raises(ModelError, match=r"takes images of \(8, 8, 1\).*\(9, 9, 1\)"):
-        score_targets({"test": larger}, bundle, SETTINGS, tmp_path, Watching())
+        score_subsets({"test": larger}, bundle, SETTINGS, tmp_path, Watching())
     with pytest.raises(DataError, match="there is no folder"):
         score_directory_run(
-            DirectoryTarget(tmp_path / "none", "auto"), bundle, SETTINGS, None, tmp_path / "run", Watching(), []
+            DirectorySubset(tmp_path / "none", "auto"), bundle, SETTINGS, None, tmp_path / "run", Watching(), []
         )
     assert list(tmp_path.iterdir()) == []
 
@@ -176,7 +176,7 @@ def test_a_file_that_gets_lost_fails_the_run(tmp_path, photos, bundle, monkeypat
 def test_run_over_a_folder_and_its_report_once_the_images_are_gone(tmp_path, photos, bundle):
     run = tmp_path / "run"
     record = score_directory_run(
-        DirectoryTarget(photos, "auto"), bundle, SETTINGS, None, run, Watching(), ["batchclf", "score"]
+        DirectorySubset(photos, "auto"), bundle, SETTINGS, None, run, Watching(), ["batchclf", "score"]
     )
     assert record == read_record(run)
     assert (record.status, record.run_id, record.job, record.dataset) == ("ok", "run", None, None)
@@ -196,7 +196,7 @@ def test_images_without_a_label_among_labelled_ones_have_pictures_too(tmp_path, 
     for number, path in enumerate(sorted((photos / "5").glob("*.png"))[:3]):
         path.rename(photos / f"loose{number}.png")
     run = tmp_path / "run"
-    score_directory_run(DirectoryTarget(photos, "auto"), bundle, SETTINGS, None, run, Watching(), ["batchclf", "score"])
+    score_directory_run(DirectorySubset(photos, "auto"), bundle, SETTINGS, None, run, Watching(), ["batchclf", "score"])
     page = (run / "report.html").read_text()
     assert "3 of 100 images have no label" in page
     assert 'class="picture absent"' not in page
@@ -204,8 +204,8 @@ def test_images_without_a_label_among_labelled_ones_have_pictures_too(tmp_path, 
 
 @pytest.mark.parametrize(("allowed", "status"), [(Budget(number=2), "partial"), (Budget(number=3), "ok")])
 def test_the_error_budget_sets_the_status(tmp_path, photos, bundle, allowed, status):
-    target = DirectoryTarget(photos, "auto")
-    record = score_directory_run(target, bundle, SETTINGS, allowed, tmp_path / "run", Watching(), ["batchclf", "score"])
+    subset = DirectorySubset(photos, "auto")
+    record = score_directory_run(subset, bundle, SETTINGS, allowed, tmp_path / "run", Watching(), ["batchclf", "score"])
     assert record.status == read_record(tmp_path / "run").status == status
 
 
@@ -218,7 +218,7 @@ def test_a_run_directory_that_is_there_is_refused(tmp_path, bundle, digits):
 
 def test_a_run_of_one_split_has_no_gap(tmp_path, bundle, digits):
     record = score_split_run(SplitOf(digits, "train"), bundle, SETTINGS, tmp_path / "run", Watching(), ["batchclf"])
-    assert [target.split for target in record.targets] == ["train"]
+    assert [subset.split for subset in record.subsets] == ["train"]
     assert (record.dataset.train_images, record.dataset.test_images) == (1442, 355)
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["gap"] is None
     assert "Only the train split was scored" in (tmp_path / "run" / "report.html").read_text()

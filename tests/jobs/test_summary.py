@@ -9,7 +9,7 @@ from notify_cases import (
     DOUBTFUL,
     FAILED,
     FIRST,
-    LOST,
+    NEGATIVE,
     PASSED,
     documented,
     lost_night,
@@ -19,15 +19,15 @@ from run_cases import NAMES, rows_of, write_run
 
 from batchclf.cli.console import Console
 from batchclf.cli.summary import tell_trouble
-from batchclf.core.records.run import TargetRecord
-from batchclf.jobs.notify.summary import night_summary, published_night, summary_schema
+from batchclf.core.records.run import SubsetRecord
+from batchclf.jobs.notify.summary import outcome_summary, published_outcome, summary_schema
 
 jsonschema = pytest.importorskip("jsonschema")
 
 
 def checked(outcome):
     """The summary, valid by the schema in the repository, and JSON by the strictest reading."""
-    summary = night_summary(outcome)
+    summary = outcome_summary(outcome)
     jsonschema.Draft202012Validator(summary_schema()).validate(summary)
     assert json.loads(json.dumps(summary, allow_nan=False, ensure_ascii=False).encode()) == summary
     return summary
@@ -40,10 +40,10 @@ def test_schema_in_the_repository_is_that_of_the_types(repo_root):
 
 def test_the_page_lists_its_keys(good):
     text, keys = documented("The summary")
-    assert keys == list(night_summary(good))
-    statuses = summary_schema()["$defs"]["NightSummary"]["properties"]["status"]["enum"]
+    assert keys == list(outcome_summary(good))
+    statuses = summary_schema()["$defs"]["SummaryDocument"]["properties"]["status"]["enum"]
     assert all(f"`{status}`" in text for status in statuses)
-    gate = night_summary(good)["gates"][0]
+    gate = outcome_summary(good)["gates"][0]
     assert all(f"`{key}`" in text for key in gate)
 
 
@@ -51,7 +51,7 @@ def test_a_good_night_in_one_object(good):
     summary = checked(good)
     metrics = json.loads((good.folder / "metrics.json").read_text())
     assert summary["format"] == 1
-    assert (summary["job"], summary["night"]) == ("nightly", "2026-03-01")
+    assert (summary["job"], summary["run_date"]) == ("nightly", "2026-03-01")
     assert (summary["status"], summary["exit_code"], summary["error"], summary["message"]) == ("ok", 0, None, "")
     assert summary["run"] == str(good.folder)
     assert summary["report"] == str(good.folder / "report.html")
@@ -60,13 +60,13 @@ def test_a_good_night_in_one_object(good):
     assert summary["headline"]["test"]["accuracy"] == accuracy
     assert summary["headline"]["train"]["ece"] == metrics["splits"]["train"]["ece"]
     assert summary["gap"] == metrics["gap"]["gap"]
-    assert summary["targets"]["test"] == {"found": 40, "scored": 40, "skipped": 0, "excluded": 0, "complete": True}
+    assert summary["subsets"]["test"] == {"found": 40, "scored": 40, "skipped": 0, "excluded": 0, "complete": True}
     assert summary["files"].keys() == {path.name for path in good.folder.iterdir()}
     assert summary["gates"] == [
         {
             "name": "min_test_accuracy",
             "kind": "bound",
-            "target": "",
+            "subset": "",
             "class": "",
             "against": "",
             "value": 0.9,
@@ -105,16 +105,16 @@ def test_a_night_that_published_nothing(code, status):
     assert summary["error"] == summary["message"] == "the disk is full"
     assert summary["hint"] == "make room"
     assert (summary["run"], summary["report"], summary["metrics"], summary["gap"]) == (None,) * 4
-    assert summary["targets"] == summary["files"] == summary["headline"] == {}
+    assert summary["subsets"] == summary["files"] == summary["headline"] == {}
     assert summary["text"] == f"nightly, night of 2026-03-01: {status}: the disk is full"
 
 
 def test_a_directory_goes_by_its_path_and_a_run_without_a_job_has_none(tmp_path):
     rows = rows_of(NAMES, [None, None], [0, 1], split="")
     record = write_run(tmp_path / "d", rows, kind="directory", source="/srv/photos", job=None)
-    summary = checked(published_night(record, tmp_path / "d"))
-    assert (summary["job"], summary["night"]) == (None, None)
-    assert summary["targets"].keys() == summary["headline"].keys() == {"/srv/photos"}
+    summary = checked(published_outcome(record, tmp_path / "d"))
+    assert (summary["job"], summary["run_date"]) == (None, None)
+    assert summary["subsets"].keys() == summary["headline"].keys() == {"/srv/photos"}
     assert summary["headline"]["/srv/photos"]["accuracy"] is None
     assert summary["text"] == "score: ok"
 
@@ -150,11 +150,11 @@ def test_a_good_night_says_nothing(tmp_path, capsys):
 
 
 def test_failed_rules_are_told_line_by_line_with_where_to_look(tmp_path, capsys):
-    outcome = night(tmp_path / "r", gates=[FAILED, PASSED, DOUBTED, LOST], status="gate failed")
+    outcome = night(tmp_path / "r", gates=[FAILED, PASSED, DOUBTED, NEGATIVE], status="gate failed")
     assert told(outcome, capsys) == [
         f"batchclf: error: gate failed: {FAILED.sentence}",
         f"batchclf: error: gate failed: not enough evidence: {DOUBTED.sentence}",
-        f"batchclf: error: gate failed: {LOST.sentence}",
+        f"batchclf: error: gate failed: {NEGATIVE.sentence}",
         f"  hint: read {outcome.folder / 'report.html'}",
     ]
 
@@ -173,8 +173,8 @@ def test_many_failed_rules_do_not_fill_the_mail(tmp_path, capsys):
 
 def test_skipped_images_over_the_budget(tmp_path, capsys):
     outcome = night(tmp_path / "r", skipped=[("a.png", "damaged")] * 2, status="partial")
-    targets = [replace(target, over_budget=target.skipped > 0) for target in outcome.record.targets]
-    outcome = replace(outcome, record=replace(outcome.record, targets=targets))
+    subsets = [replace(subset, over_budget=subset.skipped > 0) for subset in outcome.record.subsets]
+    outcome = replace(outcome, record=replace(outcome.record, subsets=subsets))
     assert told(outcome, capsys) == [
         "batchclf: error: partial: 2 of 42 images of the test split were skipped, more than the budget allows",
         f"  hint: see why in {outcome.folder / 'skipped.csv'}",
@@ -183,12 +183,12 @@ def test_skipped_images_over_the_budget(tmp_path, capsys):
 
 def test_a_deadline_is_told_for_each_target_whatever_the_status(tmp_path, capsys):
     outcome = night(tmp_path / "r", gates=[FAILED], status="gate failed")
-    targets = [
-        TargetRecord("incoming", "directory", "/srv/in", "folders", 12, 10, 2, 0, 1.0, complete=False),
-        TargetRecord("later", "directory", "/srv/later", "folders", 0, 0, 0, 0, 1.0, complete=False),
-        TargetRecord("test", "split", "digits", "set", 40, 40, 0, 0, 1.0),
+    subsets = [
+        SubsetRecord("incoming", "directory", "/srv/in", "folders", 12, 10, 2, 0, 1.0, complete=False),
+        SubsetRecord("later", "directory", "/srv/later", "folders", 0, 0, 0, 0, 1.0, complete=False),
+        SubsetRecord("test", "split", "digits", "set", 40, 40, 0, 0, 1.0),
     ]
-    lines = told(replace(outcome, record=replace(outcome.record, targets=targets)), capsys)
+    lines = told(replace(outcome, record=replace(outcome.record, subsets=subsets)), capsys)
     assert lines[2] == (
         "batchclf: error: partial: the deadline passed: of incoming only the first 12 images were scored"
     )

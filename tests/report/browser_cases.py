@@ -8,7 +8,7 @@ from report_cases import (
     GENERATED,
     HOSTILE,
     both_splits,
-    directory_target,
+    directory_subset,
     evaluate,
     pictures_of,
     png,
@@ -20,7 +20,7 @@ from training_cases import VARIANTS, tempered, trained_record, training
 
 from batchclf.core.images.drift import drift_of_classes, drift_of_values
 from batchclf.core.images.statistics import Histogram, ImageStatistics
-from batchclf.core.records.findings import Findings, LabelSuspicions
+from batchclf.core.records.findings import Findings, LabelIssues
 from batchclf.core.records.run import GateResult
 from batchclf.core.types import ImageRef, SkippedImage
 from batchclf.report.html.size_budget import wanted
@@ -54,8 +54,8 @@ def looked_at(names, test):
         drift_of_values("brightness", "test", "the 60,000 training images", light, dark),
         drift_of_classes("test", "the answers in training", now, [100] * len(names), names),
     )
-    suspicions = LabelSuspicions(20, test.labelled.worst_errors, "confident learning", "")
-    return {"statistics": statistics, "drift": drift, "suspicions": suspicions}
+    label_issues = LabelIssues(20, test.labelled.worst_errors, "confident learning", "")
+    return {"statistics": statistics, "drift": drift, "label_issues": label_issues}
 
 
 def labelled():
@@ -79,7 +79,7 @@ def trained():
 def unlabelled():
     evaluation = evaluate(sample(FASHION, 60, "", labelled=0.0), "")
     skipped = [SkippedImage(ImageRef(f"{i}.png", None), "cut off") for i in range(60)]
-    run = record(targets=[directory_target(60, 60)], dataset=None, status="partial")
+    run = record(subsets=[directory_subset(60, 60)], dataset=None, status="partial")
     return view_of(run, [evaluation], pictures=pictures_of(evaluation), skipped=skipped)
 
 

@@ -1,4 +1,4 @@
-"""Nights of a job with several targets: an earlier run to compare with, rules and alarms, a deadline."""
+"""Nights of a job with several subsets: an earlier run to compare with, rules and alarms, a deadline."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 from report_cases import (
     FASHION,
     Sample,
-    directory_target,
+    directory_subset,
     evaluate,
     image_bytes,
     record,
@@ -14,7 +14,7 @@ from report_cases import (
     split_target,
 )
 
-from batchclf.core.compare.pair_tally import Answers, PairTally
+from batchclf.core.compare.pair_tally import PairTally, RunPredictions
 from batchclf.core.metrics.gap import overfitting_gap
 from batchclf.core.metrics.intervals import wilson
 from batchclf.core.records.findings import Findings
@@ -32,7 +32,7 @@ GATES = [
         bound=0.5,
         passed=False,
         sentence="recall of Shirt on the test split 41.00% is below the least allowed 50.00%",
-        target="test",
+        subset="test",
         class_name="Shirt",
     ),
     GateResult(
@@ -43,7 +43,7 @@ GATES = [
         sentence="accuracy on archive is 2.0 points below the last good run; 90 images are not enough to tell",
         certain=False,
         kind="change",
-        target="archive",
+        subset="archive",
         against="last-good",
     ),
     GateResult(
@@ -53,12 +53,12 @@ GATES = [
         passed=False,
         sentence="there is no ECE of inbox: its images have no labels",
         missing=True,
-        target="inbox",
+        subset="inbox",
     ),
     *(
-        GateResult(name, None, None, True, f"nothing to report on {target}", kind="alarm", target=target)
+        GateResult(name, None, None, True, f"nothing to report on {subset}", kind="alarm", subset=subset)
         for name in ("no-images", "no-new-images", "same-images", "class-folders")
-        for target in ("archive", "inbox")
+        for subset in ("archive", "inbox")
     ),
     GateResult(
         name="fewer-images",
@@ -67,7 +67,7 @@ GATES = [
         passed=False,
         sentence="inbox has 60 images; the last night it had 200",
         kind="alarm",
-        target="inbox",
+        subset="inbox",
     ),
 ]
 
@@ -92,7 +92,7 @@ def summary(**changes) -> RunSummary:
         "gates": (),
         "files": ("report.html",),
         "job": "nightly",
-        "night": "2026-02-28",
+        "run_date": "2026-02-28",
     }
     return RunSummary(**(values | changes))
 
@@ -106,8 +106,8 @@ def compare(of: Sample, split, *, share=0.1, seed=0, names=FASHION, gone=0, new=
     other = np.where(random.random(len(rows)) < share, guess, other)
     tally = PairTally(LAST_RUN, record().run_id, split, names, only_first=gone, only_second=new, replaced=replaced)
     tally.update(
-        Answers(rows.paths, rows.labels, other, random.uniform(0.4, 1, len(rows)), None),
-        Answers(rows.paths, rows.labels, rows.predictions, rows.confidence, None),
+        RunPredictions(rows.paths, rows.labels, other, random.uniform(0.4, 1, len(rows)), None),
+        RunPredictions(rows.paths, rows.labels, rows.predictions, rows.confidence, None),
     )
     return tally.comparison()
 
@@ -122,25 +122,25 @@ def night(names=FASHION, *, deadline=False, directories=("archive", "inbox"), **
         "train": sample(names, 600, "train", seed=2, skill=1.6),
     }
     evaluations = {split: evaluate(of, split) for split, of in samples.items()}
-    targets = [
-        directory_target(90, 2, f"/srv/{archive}/2026-02", archive, "folders of the first level"),
-        directory_target(0, 0, "/srv/empty", "empty", "no labels"),
-        directory_target(60, 0, f"/srv/{inbox}/2026-03-01", inbox),
+    subsets = [
+        directory_subset(90, 2, f"/srv/{archive}/2026-02", archive, "folders of the first level"),
+        directory_subset(0, 0, "/srv/empty", "empty", "no labels"),
+        directory_subset(60, 0, f"/srv/{inbox}/2026-03-01", inbox),
         split_target("test", 600),
         split_target("train", 600),
     ]
     if deadline:
         evaluations.pop("train")
-        targets[3:] = [replace(targets[3], complete=False), replace(targets[4], scored=0, found=0, complete=False)]
+        subsets[3:] = [replace(subsets[3], complete=False), replace(subsets[4], scored=0, found=0, complete=False)]
     test, train = evaluations["test"], evaluations.get("train")
     comparisons = [
         compare(samples["test"], "test", names=names),
         compare(samples[archive], archive, share=0.3, seed=1, names=names, gone=4, new=11),
         compare(samples[inbox], inbox, share=0.3, seed=2, names=names, new=7, replaced=3),
     ]
-    values = {"gates": GATES, "status": "partial" if deadline else "gate failed", "night": "2026-02-28"}
+    values = {"gates": GATES, "status": "partial" if deadline else "gate failed", "run_date": "2026-02-28"}
     return Findings(
-        record(names, targets=targets, **(values | changes)),
+        record(names, subsets=subsets, **(values | changes)),
         tuple(evaluations.values()),
         overfitting_gap(train.labelled, test.labelled) if train else None,
         history=(summary(),),
@@ -161,6 +161,6 @@ def pictures(findings):
 def single_directory(names=FASHION) -> Findings:
     """A night of one directory of its own name, with no labels."""
     of = sample(names, 60, "inbox", labelled=0.0)
-    run = record(names, targets=[directory_target(60, 0, "/srv/inbox/2026-03-01", "inbox")], dataset=None)
+    run = record(names, subsets=[directory_subset(60, 0, "/srv/inbox/2026-03-01", "inbox")], dataset=None)
     same = compare(of, "inbox", share=0.2, names=names)
     return Findings(run, (evaluate(of, "inbox"),), history=(summary(split="inbox"),), change=same, flips=(same,))

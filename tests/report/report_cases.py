@@ -12,7 +12,7 @@ from PIL import Image
 from batchclf.core.metrics.evaluation import Evaluation, Tally
 from batchclf.core.metrics.gap import overfitting_gap
 from batchclf.core.records.findings import Findings
-from batchclf.core.records.run import DatasetRecord, ModelRecord, RunRecord, TargetRecord
+from batchclf.core.records.run import DatasetRecord, ModelRecord, RunRecord, SubsetRecord
 from batchclf.core.types import PredictionRows
 from batchclf.data.fashion_mnist import CLASS_NAMES as FASHION
 from batchclf.report.html.render import render
@@ -91,7 +91,7 @@ def evaluate(of: Sample, split="test") -> Evaluation:
     return tally.evaluation()
 
 
-def record(names=FASHION, targets=None, **changes) -> RunRecord:
+def record(names=FASHION, subsets=None, **changes) -> RunRecord:
     model = ModelRecord(
         path="models/fashion",
         digest="0123456789abcdef" * 4,
@@ -118,7 +118,7 @@ def record(names=FASHION, targets=None, **changes) -> RunRecord:
         "topk": 3,
         "probabilities": True,
         "model": model,
-        "targets": targets or [split_target("test", 1000)],
+        "subsets": subsets or [split_target("test", 1000)],
         "dataset": DatasetRecord("fashion-mnist", "files of the test", 60000, 10000),
         "timings": {"train": 74.2, "score test": 0.5},
         "versions": {"batchclf": "0.1.0", "numpy": "2.4.6"},
@@ -129,11 +129,11 @@ def record(names=FASHION, targets=None, **changes) -> RunRecord:
 def split_target(split, scored, skipped=0, excluded=0, found=None):
     found = scored + skipped + excluded if found is None else found
     labels = "the data set's labels"
-    return TargetRecord(split, "split", "fashion-mnist", labels, found, scored, skipped, excluded, seconds=0.5)
+    return SubsetRecord(split, "split", "fashion-mnist", labels, found, scored, skipped, excluded, seconds=0.5)
 
 
-def directory_target(scored, skipped=0, source="/srv/inbox", name="", labels="none: folder names are not classes"):
-    return TargetRecord(name, "directory", source, labels, scored + skipped, scored, skipped, 0, seconds=2.0)
+def directory_subset(scored, skipped=0, source="/srv/inbox", name="", labels="none: folder names are not classes"):
+    return SubsetRecord(name, "directory", source, labels, scored + skipped, scored, skipped, 0, seconds=2.0)
 
 
 def png(height=28, width=28, value=128) -> bytes:
@@ -152,7 +152,7 @@ def pictures_of(*evaluations):
 
 
 def view_of(run, evaluations, gap=None, *, pictures=None, skipped=(), generated=GENERATED, **others):
-    """A view; `others` are further findings: history, change, suspicions, …"""
+    """A view; `others` are further findings: history, change, label_issues, …"""
     findings = Findings(run, tuple(evaluations), gap, **others)
     return build_view(findings, pictures=pictures or {}, skipped=skipped, generated=generated)
 

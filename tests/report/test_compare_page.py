@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from browser_checks import check_in_browser
-from report_cases import GENERATED, HOSTILE, directory_target, png, read, record, split_target
+from report_cases import GENERATED, HOSTILE, directory_subset, png, read, record, split_target
 
-from batchclf.core.compare.pair_tally import Answers, PairTally
+from batchclf.core.compare.pair_tally import PairTally, RunPredictions
 from batchclf.report.pages.comparison import compare_view
 from batchclf.report.pages.render import render_comparison
 from batchclf.report.parts.metric_words import difference, metric_value, metric_words
@@ -19,7 +19,7 @@ def comparison(names=NAMES, n=200, *, skill=(0.6, 0.8), labelled=True, seed=0):
     random = np.random.default_rng(seed)
     labels = random.integers(0, len(names), n)
     sides = [
-        Answers(
+        RunPredictions(
             tuple(f"{i:04d} {names[labels[i]]}.png" for i in range(n)),
             labels if labelled else np.full(n, -1),
             np.where(random.random(n) < share, labels, random.integers(0, len(names), n)),
@@ -84,31 +84,31 @@ def test_better_and_worse_only_where_the_interval_leaves_out_zero():
 
 def test_flips_come_with_their_pictures():
     found = comparison()
-    pictures = {("test", flip.path): png(value=i) for i, flip in enumerate(found.lost)}
+    pictures = {("test", flip.path): png(value=i) for i, flip in enumerate(found.negative_flips)}
     page = page_of(found, pictures=pictures)
-    assert f"{found.only_first_right} images, right in the first run" in page.sections["lost"]
-    assert page.html.count('href="data:image/png;base64,') == len(found.lost) > 0
-    assert page.sections["gained"].count("no picture") == len(found.gained)
+    assert f"{found.only_first_right} images, right in the first run" in page.sections["negative"]
+    assert page.html.count('href="data:image/png;base64,') == len(found.negative_flips) > 0
+    assert page.sections["positive"].count("no picture") == len(found.positive_flips)
 
 
 def test_what_limits_the_comparison_is_said():
     found = replace(comparison(), only_first=3, only_second=1, relabelled=2)
-    here, there = directory_target(200, source="/srv/a"), directory_target(200, source="/srv/b")
-    records = (record(NAMES, targets=[here], dataset=None), record(NAMES, targets=[there], dataset=None))
+    here, there = directory_subset(200, source="/srv/a"), directory_subset(200, source="/srv/b")
+    records = (record(NAMES, subsets=[here], dataset=None), record(NAMES, subsets=[there], dataset=None))
     page = page_of(replace(found, split=""), records=records)
     assert "3 are only in the first, 1 only in the second" in page.text
     assert "2 images have another label" in page.text
     assert "The runs scored different sources, /srv/a and /srv/b" in page.text
     assert (
-        page_of(comparison(), records=(record(NAMES, targets=[split_target("test", 200)]),) * 2).text.count("sources")
+        page_of(comparison(), records=(record(NAMES, subsets=[split_target("test", 200)]),) * 2).text.count("sources")
         == 0
     )
 
 
 def test_a_partial_run_is_told_and_the_target_named():
-    directories = [directory_target(50, name="inbox"), directory_target(20, name="other")]
+    directories = [directory_subset(50, name="inbox"), directory_subset(20, name="other")]
     cut = [replace(directories[0], complete=False), directories[1]]
-    records = (record(NAMES, targets=directories, status="partial"), record(NAMES, targets=cut, status="partial"))
+    records = (record(NAMES, subsets=directories, status="partial"), record(NAMES, subsets=cut, status="partial"))
     page = page_of(replace(comparison(labelled=False), split="inbox", replaced=4), records=records)
     assert "The first run is only partial. More images were skipped than allowed: only 70 of 70 images" in page.text
     assert "The second run is only partial. The deadline passed: inbox was cut after 50 images." in page.text
@@ -142,7 +142,7 @@ def test_a_thousand_classes_stay_within_the_budget():
     names = tuple(f"class number {i}" for i in range(1_000))
     found = comparison(names, 20_000)
     noise = np.random.default_rng(0)
-    flips = (*found.lost, *found.gained, *found.other)
+    flips = (*found.negative_flips, *found.positive_flips, *found.other)
     pictures = {("test", flip.path): _noisy_png(noise) for flip in flips}
     page = page_of(found, names, pictures=pictures)
     assert len(page.html.encode()) <= 4_000_000
@@ -160,7 +160,9 @@ def _noisy_png(random):
 
 
 PAGES = {
-    "labelled": lambda: view_of(comparison(), pictures={("test", each.path): png() for each in comparison().lost}),
+    "labelled": lambda: view_of(
+        comparison(), pictures={("test", each.path): png() for each in comparison().negative_flips}
+    ),
     "hostile": lambda: view_of(comparison(HOSTILE), HOSTILE),
     "unlabelled": lambda: view_of(comparison(labelled=False)),
 }

@@ -10,7 +10,7 @@ from report_cases import (
     GENERATED,
     HOSTILE,
     both_splits,
-    directory_target,
+    directory_subset,
     evaluate,
     record,
     sample,
@@ -60,7 +60,7 @@ def test_a_labelled_run_is_valid(schema, names):
 
 def test_an_unlabelled_run_and_values_that_are_none(schema):
     evaluation = evaluate(sample(FASHION, 40, "", labelled=0.0), "")
-    run = record(targets=[directory_target(40)], dataset=None, job=None, history={"loss": [0.5, float("nan")]})
+    run = record(subsets=[directory_subset(40)], dataset=None, job=None, history={"loss": [0.5, float("nan")]})
     values = checked(Findings(run, (evaluation,)), schema)
     assert values["splits"][0]["labelled"] is None
     assert values["run"]["model"]["history"] == {"loss": [0.5, None]}
@@ -75,13 +75,13 @@ def test_a_night_of_several_targets(schema, deadline):
     verdict, run = values["verdict"], values["run"]
     assert [gate["outcome"] for gate in verdict["gates"][:5]] == ["failed"] * 3 + ["missing", "uncertain"]
     missing = verdict["gates"][3]
-    assert (missing["passed"], missing["value"], missing["bound"], missing["target"]) == (False, None, 0.05, "inbox")
+    assert (missing["passed"], missing["value"], missing["bound"], missing["subset"]) == (False, None, 0.05, "inbox")
     assert len(verdict["gates"]) == 14
     assert (verdict["partial"] is None) == (not deadline)
-    assert run["night"] == "2026-02-28"
-    assert [target["complete"] for target in run["targets"]] == [True] * 3 + [not deadline] * 2
+    assert run["run_date"] == "2026-02-28"
+    assert [subset["complete"] for subset in run["subsets"]] == [True] * 3 + [not deadline] * 2
     assert [each["split"] for each in values["flips"]] == ["test", "archive", "inbox"]
-    assert values["history"][0]["night"] == "2026-02-28"
+    assert values["history"][0]["run_date"] == "2026-02-28"
 
 
 def test_one_image(schema):

@@ -25,8 +25,8 @@ def estimate(value):
     return Estimate(value, Interval(value - 0.01, value + 0.01), 500)
 
 
-def summary(night=0, *, value=0.9, **changes):
-    started = BEGIN + timedelta(days=night)
+def summary(day=0, *, value=0.9, **changes):
+    started = BEGIN + timedelta(days=day)
     values = {
         "run_id": f"{started:%Y%m%dT%H%M%SZ}",
         "folder": f"{started:%Y%m%dT%H%M%SZ}",
@@ -47,7 +47,7 @@ def summary(night=0, *, value=0.9, **changes):
         "sources": ("photos",),
         "files": ("report.html", "predictions.csv", "metrics.json"),
         "job": "nightly",
-        "night": f"{started:%Y-%m-%d}",
+        "run_date": f"{started:%Y-%m-%d}",
     }
     return RunSummary(**(values | changes))
 
@@ -134,7 +134,7 @@ def test_what_needs_a_look_is_told():
 
 
 def test_removed_runs_have_no_link_and_other_nights_are_told():
-    runs = [summary(0, files=()), replace(summary(1), night="2026-03-01"), replace(summary(2), night="")]
+    runs = [summary(0, files=()), replace(summary(1), run_date="2026-03-01"), replace(summary(2), run_date="")]
     page = page_of(history(runs=runs))
     rows = page.tables["runs"][1:]
     assert ["files removed" in row[6] for row in rows] == [False, False, True]

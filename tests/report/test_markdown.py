@@ -5,7 +5,7 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 from nightly_cases import night
-from report_cases import FASHION, GENERATED, HOSTILE, both_splits, directory_target, evaluate, record, sample, view_of
+from report_cases import FASHION, GENERATED, HOSTILE, both_splits, directory_subset, evaluate, record, sample, view_of
 
 from batchclf.core.compare.result import Comparison, Flip, MetricChange
 from batchclf.core.estimate import Interval
@@ -78,20 +78,20 @@ def test_a_night_of_several_targets():
         "- Not enough evidence (counts as passed)",
     ]
     assert "Rules and alarms: 9 alarms, 5 rules in all, 9 passed." in lines
-    lost = findings.flips[0].lost[0]
+    lost = findings.flips[0].negative_flips[0]
     assert (
         f"Right in the last run, wrong now: `{lost.path}` (`{lost.first_prediction}` → `{lost.second_prediction}`)"
         in text
     )
-    assert "- Target `inbox`: 60 scored, 0 skipped, no labels" in lines
-    assert "- Target `empty`: 0 scored, 0 skipped, no image" in lines
+    assert "- Subset `inbox`: 60 scored, 0 skipped, no labels" in lines
+    assert "- Subset `empty`: 0 scored, 0 skipped, no image" in lines
 
 
 def test_a_partial_run_says_so():
     text = report_markdown(night(deadline=True), skipped=(), generated=GENERATED, folder="x")
     assert text.startswith("# ⚠️ Partial result, gate failed: 1 alarm, 3 rules · `nightly`")
     assert "**Partial result.** The deadline passed: 600 of 10,000 images of the test split were scored" in text
-    assert "- Target `train split`: 0 scored, 0 skipped, not begun" in text
+    assert "- Subset `train split`: 0 scored, 0 skipped, not begun" in text
 
 
 def test_hostile_names_are_only_text():
@@ -116,7 +116,7 @@ def test_each_name_is_one_code_span(name):
 
 def test_a_run_without_labels():
     evaluation = evaluate(sample(FASHION, 40, "", labelled=0.0), "")
-    run = record(targets=[directory_target(40)], dataset=None, job=None)
+    run = record(subsets=[directory_subset(40)], dataset=None, job=None)
     text = report_markdown(Findings(run, (evaluation,)), skipped=(), generated=GENERATED, folder="x")
     assert "cannot be known without labels" in text
     assert "`/srv/inbox`" in text

@@ -13,7 +13,7 @@ from PIL import Image
 from report_cases import FASHION, HOSTILE, evaluate, image_bytes, page_of, png, record, sample, view_of
 
 from batchclf.core.metrics.gap import overfitting_gap
-from batchclf.core.records.findings import Findings, LabelSuspicions
+from batchclf.core.records.findings import Findings, LabelIssues
 from batchclf.core.types import Prediction
 from batchclf.report.html.render import render
 from batchclf.report.html.size_budget import LARGEST, SMALLEST, fitting, page_budget, wanted
@@ -70,8 +70,8 @@ def test_worst_errors_are_wanted_first_and_least_confident_last():
     cell = Prediction("test/cell", "test", "Coat", "Shirt", 0.9, 0.8)
     coat, shirt = FASHION.index("Coat"), FASHION.index("Shirt")
     labelled = replace(evaluation.labelled, examples={(coat, shirt): (cell,)})
-    suspicions = LabelSuspicions(1, (suspect, labelled.worst_errors[0]), "", "")
-    findings = Findings(record(), (replace(evaluation, labelled=labelled),), suspicions=suspicions)
+    label_issues = LabelIssues(1, (suspect, labelled.worst_errors[0]), "", "")
+    findings = Findings(record(), (replace(evaluation, labelled=labelled),), label_issues=label_issues)
     paths = [row.path for row in wanted(findings)]
     errors, least = ([row.path for row in rows] for rows in (labelled.worst_errors, evaluation.least_confident))
     assert len(paths) == len(set(paths))

@@ -14,7 +14,7 @@ from report_cases import (
     FASHION,
     HOSTILE,
     both_splits,
-    directory_target,
+    directory_subset,
     evaluate,
     of_probabilities,
     page_of,
@@ -55,7 +55,7 @@ def hostile_page():
         job=HOSTILE[0],
         command=["batchclf", *HOSTILE],
         gates=[GateResult(HOSTILE[1], 0.5, 0.6, False, HOSTILE[0])],
-        targets=[split_target("test", 120), directory_target(30, source="/" + "/".join(HOSTILE))],
+        subsets=[split_target("test", 120), directory_subset(30, source="/" + "/".join(HOSTILE))],
         versions={HOSTILE[0]: HOSTILE[1]},
     )
     skipped = [SkippedImage(ImageRef(name, name), name) for name in HOSTILE]
@@ -68,7 +68,7 @@ PAGES = {
     "two": lambda: page_of(record(names(2)), [evaluate(sample(names(2), 50))]),
     "hundred": lambda: page_of(record(names(100)), *both_splits(names(100), 2000)[1:]),
     "unlabelled": lambda: page_of(
-        record(targets=[directory_target(40)], dataset=None),
+        record(subsets=[directory_subset(40)], dataset=None),
         [evaluate(sample(FASHION, 40, "", labelled=0.0), "")],
     ),
     "partially labelled": lambda: page_of(record(), [evaluate(sample(FASHION, 90, labelled=0.4))]),
@@ -243,9 +243,9 @@ def test_skipped_files_end_with_the_number_left_out():
 
 
 def test_unsound_accounting_is_alarming():
-    run = record(targets=[split_target("test", 10, found=12)])
+    run = record(subsets=[split_target("test", 10, found=12)])
     page = page_of(run, [evaluate(sample(FASHION, 10))])
-    assert page.tables["targets"][1][0] == "test split does not add up"
+    assert page.tables["subsets"][1][0] == "test split does not add up"
 
 
 def test_same_view_gives_the_same_page():

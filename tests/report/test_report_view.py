@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from report_cases import (
     FASHION,
     both_splits,
-    directory_target,
+    directory_subset,
     evaluate,
     of_probabilities,
     record,
@@ -32,7 +32,7 @@ def sections(view):
 
 
 def test_train_only_is_called_train_and_warned_about():
-    view = view_of(record(targets=[split_target("train", 80)]), [evaluate(sample(FASHION, 80, "train"), "train")])
+    view = view_of(record(subsets=[split_target("train", 80)]), [evaluate(sample(FASHION, 80, "train"), "train")])
     assert "Train accuracy" in measures(view)
     assert "Test accuracy" not in measures(view)
     assert "trained on" in view.numbers.notes[0]
@@ -47,7 +47,7 @@ def test_test_split_is_the_main_one_in_any_order():
 
 def test_unlabelled_shows_what_is_known_and_nothing_else():
     of = sample(FASHION, 90, "", labelled=0.0)
-    run = record(targets=[directory_target(90)], dataset=None, job=None)
+    run = record(subsets=[directory_subset(90)], dataset=None, job=None)
     view = view_of(run, [evaluate(of, "")])
     assert view.classes is None
     assert not view.errors
@@ -75,10 +75,10 @@ def test_partially_labelled_rests_on_the_labelled_and_says_so():
 
 def test_unlabelled_directory_beside_a_labelled_test_split():
     evaluations = [evaluate(sample(FASHION, 50)), evaluate(sample(FASHION, 20, "", labelled=0.0), "")]
-    view = view_of(record(targets=[split_target("test", 50), directory_target(20)]), evaluations)
+    view = view_of(record(subsets=[split_target("test", 50), directory_subset(20)]), evaluations)
     assert view.classes is not None
-    assert [target.split for target in view.unlabelled] == ["/srv/inbox"]
-    assert [target.accuracy == "–" for target in view.facts.targets] == [False, True]
+    assert [subset.split for subset in view.unlabelled] == ["/srv/inbox"]
+    assert [subset.accuracy == "–" for subset in view.facts.subsets] == [False, True]
 
 
 @pytest.mark.parametrize("shift, accuracy", [(0, "100.0%"), (1, "0.0%")])
@@ -99,7 +99,7 @@ def test_a_report_needs_an_evaluation():
 def test_nothing_scored_is_said_plainly():
     empty = evaluate(sample(FASHION, 0, ""), "")
     skipped = [SkippedImage(ImageRef("a.png", None), "cut off")]
-    run = record(status="partial", targets=[directory_target(0, skipped=1)], dataset=None)
+    run = record(status="partial", subsets=[directory_subset(0, skipped=1)], dataset=None)
     view = view_of(run, [empty], skipped=skipped)
     assert view.verdict.reason == "No image could be scored."
     assert view.verdict.partial.endswith("only 0 of 1 image could be scored.")
@@ -114,8 +114,8 @@ def test_skipped_files_are_cut_at_fifty():
 
 
 def test_accounting_that_does_not_add_up_is_marked():
-    targets = [split_target("test", 10, 2, 3), split_target("train", 10, found=11)]
-    rows = view_of(record(targets=targets), [evaluate(sample(FASHION, 10))]).facts.targets
+    subsets = [split_target("test", 10, 2, 3), split_target("train", 10, found=11)]
+    rows = view_of(record(subsets=subsets), [evaluate(sample(FASHION, 10))]).facts.subsets
     assert [(row.found, row.adds_up) for row in rows] == [("15", True), ("11", False)]
 
 

@@ -64,7 +64,7 @@ def test_of_a_training_that_is_not_known_the_curves_are_left():
 
 
 def test_what_was_measured_without_the_average_over_mirrored_images_is_told():
-    alone, averaged = (read(html_of(settings={"average_mirrored": each})) for each in (False, True))
+    alone, averaged = (read(html_of(settings={"flip_tta": each})) for each in (False, True))
     assert "of the epoch that was kept, without mirror images" in averaged.text
     assert "All points are without mirror images" in averaged.sections["learning"]
     assert "without mirror images" not in alone.text

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_cases import FASHION, HOSTILE, directory_target, evaluate, of_probabilities, page_of, record, sample
+from report_cases import FASHION, HOSTILE, directory_subset, evaluate, of_probabilities, page_of, record, sample
 from sklearn import metrics
 
 from batchclf.report.sections.calibration import calibration_view
@@ -110,7 +110,7 @@ def test_tables_stand_behind_the_charts():
 
 
 def test_without_labels_it_says_so_and_how_to_get_them():
-    run = record(targets=[directory_target(90)], dataset=None)
+    run = record(subsets=[directory_subset(90)], dataset=None)
     page = page_of(run, [evaluate(sample(FASHION, 90, "", labelled=0.0), "")])
     assert "cannot be known without labels; label a sample" in page.sections["calibration"]
     assert 'id="reliability-title"' not in page.html

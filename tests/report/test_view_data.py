@@ -9,7 +9,7 @@ from report_cases import (
     FASHION,
     HOSTILE,
     both_splits,
-    directory_target,
+    directory_subset,
     evaluate,
     of_probabilities,
     page_of,
@@ -174,7 +174,7 @@ def test_brightness_and_contrast_stand_beside_the_reference_where_there_is_one()
 def test_copies_within_a_directory_are_shown_with_the_images():
     pair = DuplicatePair("near", "", "a.png", "x", "", "b.png", "y")
     found = replace(NOTHING_FOUND, exact=2, near=1, contradicting=1, pairs=(pair,))
-    run = record(targets=[directory_target(100)], dataset=None, job=None)
+    run = record(subsets=[directory_subset(100)], dataset=None, job=None)
     evaluation = evaluate(sample(FASHION, 100, ""), "")
     page = page_of(run, [evaluation], duplicates=found)
     text = page.sections["data"]

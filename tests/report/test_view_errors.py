@@ -5,7 +5,7 @@ import pytest
 from report_cases import FASHION, HOSTILE, evaluate, of_probabilities, page_of, png, record, sample, view_of
 from sklearn import metrics
 
-from batchclf.core.records.findings import Findings, LabelSuspicions
+from batchclf.core.records.findings import Findings, LabelIssues
 from batchclf.core.text import visible
 from batchclf.report.html.size_budget import wanted
 
@@ -18,8 +18,8 @@ def errors(evaluation=EVALUATION, **findings):
     return view_of(record(), [evaluation], **findings).errors
 
 
-def suspicions(images, shown, method="by cleanlab", missing=""):
-    return LabelSuspicions(images, tuple(shown), method, missing)
+def label_issues(images, shown, method="by cleanlab", missing=""):
+    return LabelIssues(images, tuple(shown), method, missing)
 
 
 def all_of(shift):
@@ -74,7 +74,7 @@ def test_all_right_has_no_pair_and_all_wrong_has_all():
 
 
 def test_suspicions_are_said_to_be_suspicions():
-    view = errors(suspicions=suspicions(31, WORST)).suspicions
+    view = errors(label_issues=label_issues(31, WORST)).label_issues
     assert view.sentence.startswith("31 of 900 labels (3.4%) are suspected to be wrong; these are the 24 most suspect.")
     assert "no proof" in view.sentence
     assert view.method == "by cleanlab"
@@ -85,14 +85,17 @@ def test_suspicions_are_said_to_be_suspicions():
     "found, words",
     [
         (None, "not looked for in this run."),
-        (suspicions(0, ()), "None of 900 labels is suspected to be wrong."),
-        (suspicions(1, WORST[:1]), "1 of 900 labels (0.1%) is suspected to be wrong. A suspicion"),
-        (suspicions(0, (), "", "needs the package cleanlab: pip install x"), "not looked for: this needs the package"),
-        (suspicions(0, (), "", "7 images are too many"), "were not looked for: 7 images are too many."),
+        (label_issues(0, ()), "None of 900 labels is suspected to be wrong."),
+        (label_issues(1, WORST[:1]), "1 of 900 labels (0.1%) is suspected to be wrong. A suspicion"),
+        (
+            label_issues(0, (), "", "needs the package cleanlab: pip install x"),
+            "not looked for: this needs the package",
+        ),
+        (label_issues(0, (), "", "7 images are too many"), "were not looked for: 7 images are too many."),
     ],
 )
 def test_without_suspicions_the_page_says_why(found, words):
-    page = page_of(record(), [EVALUATION], suspicions=found)
+    page = page_of(record(), [EVALUATION], label_issues=found)
     assert words in page.sections["errors"]
 
 
@@ -104,13 +107,13 @@ def test_the_least_confident_are_shown_once_where_some_images_have_no_label():
 
 
 def test_every_image_shown_is_among_the_wanted_ones():
-    found = suspicions(3, WORST[:3])
-    view = view_of(record(), [EVALUATION], suspicions=found)
-    pictures = {(row.split, row.path): png() for row in wanted(Findings(record(), (EVALUATION,), suspicions=found))}
-    shown = view_of(record(), [EVALUATION], suspicions=found, pictures=pictures).errors
+    found = label_issues(3, WORST[:3])
+    view = view_of(record(), [EVALUATION], label_issues=found)
+    pictures = {(row.split, row.path): png() for row in wanted(Findings(record(), (EVALUATION,), label_issues=found))}
+    shown = view_of(record(), [EVALUATION], label_issues=found, pictures=pictures).errors
     every = (
         *shown.worst,
-        *shown.suspicions.shown,
+        *shown.label_issues.shown,
         *shown.least_confident,
         *(s for p in shown.pairs for s in p.examples),
     )

@@ -39,7 +39,7 @@ def test_the_counts_are_those_of_the_comparisons():
             map(str, (found.only_second, found.only_first, found.replaced))
         )
         known = (str(found.only_first_right), str(found.only_second_right)) if found.labelled else ("–", "–")
-        assert (row.lost, row.gained) == known
+        assert (row.negative_flips, row.positive_flips) == known
     changed, images = (sum(getattr(each, name) for each in findings.flips) for name in ("changed", "images"))
     assert view.flips.sentence.startswith(f"{changed} of {images} images that both runs scored got another answer: ")
     assert view.flips.with_replaced
@@ -48,17 +48,17 @@ def test_the_counts_are_those_of_the_comparisons():
 
 def test_the_test_is_mcnemars():
     found = night().flips[0]
-    (target, *_) = view_of(night()).flips.targets
+    (subset, *_) = view_of(night()).flips.subsets
     p_value = p_words(mcnemar_exact(found.only_first_right, found.only_second_right))
-    assert f"{found.only_first_right} lost, {found.only_second_right} gained" in target.test
-    assert f"come up with {p_value} (McNemar's exact test)" in target.test
+    assert f"{found.only_first_right} lost, {found.only_second_right} gained" in subset.test
+    assert f"come up with {p_value} (McNemar's exact test)" in subset.test
 
 
 def test_lost_images_come_first_with_both_answers():
     findings = night()
-    first = view_of(findings).flips.targets[0]
+    first = view_of(findings).flips.subsets[0]
     assert [gallery.title for gallery in first.galleries] == ["Lost", "Gained", "Other changes"]
-    lost = findings.flips[0].lost
+    lost = findings.flips[0].negative_flips
     for shot, flip in zip(first.galleries[0].shots, lost, strict=True):
         assert (shot.path, shot.label) == (flip.path, flip.first_prediction)
         assert shot.first == f"{flip.first_prediction} {flip.first_confidence:.1%}"
@@ -71,9 +71,9 @@ def test_lost_images_come_first_with_both_answers():
 
 def test_without_labels_the_changed_answers_are_shown():
     view = view_of(single_directory())
-    (target,) = view.flips.targets
-    assert target.test == ""
-    assert [gallery.title for gallery in target.galleries] == ["Changed answers"]
+    (subset,) = view.flips.subsets
+    assert subset.test == ""
+    assert [gallery.title for gallery in subset.galleries] == ["Changed answers"]
     assert ":" not in view.flips.sentence.split(" answer")[1]
 
 
@@ -95,14 +95,14 @@ def test_the_same_answers_are_said_plainly():
     evaluations = tuple(night().evaluations)
     view = view_of(Findings(record(), evaluations, history=(summary(),), flips=(same,)))
     assert view.flips.sentence == "All 50 images that both runs scored got the same answer."
-    assert view.flips.targets == ()
+    assert view.flips.subsets == ()
 
 
 def test_other_labels_are_told():
     found = night()
     moved = replace(found.flips[0], relabelled=2)
     view = view_of(replace(found, flips=(moved,)))
-    assert view.flips.targets[0].notes == ("2 images with another label than last time: neither lost nor gained.",)
+    assert view.flips.subsets[0].notes == ("2 images with another label than last time: neither lost nor gained.",)
 
 
 def test_hostile_names_are_only_text():

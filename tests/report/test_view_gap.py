@@ -11,7 +11,7 @@ from report_cases import (
     FASHION,
     HOSTILE,
     both_splits,
-    directory_target,
+    directory_subset,
     evaluate,
     of_probabilities,
     page_of,
@@ -292,7 +292,7 @@ def test_the_last_thirty_nights_are_shown():
 def test_nights_of_a_directory_show_accuracy_alone():
     inbox = evaluate(sample(FASHION, 90, ""), "")
     bare = {"train_accuracy": None, "gap": None, "overfitting": None, "split": ""}
-    page_record = record(targets=[directory_target(90)], dataset=None)
+    page_record = record(subsets=[directory_subset(90)], dataset=None)
     nights = view_of(page_record, [inbox], history=(run(1, **bare),)).gap.nights
     assert (nights.train, nights.gap) == ((), ())
     assert nights.sentence.startswith("Over these 2 runs accuracy went from 85.0%")

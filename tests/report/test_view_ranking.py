@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_cases import FASHION, HOSTILE, directory_target, evaluate, page_of, record, sample
+from report_cases import FASHION, HOSTILE, directory_subset, evaluate, page_of, record, sample
 from sklearn import metrics
 
 from batchclf.core.text import class_name
@@ -93,7 +93,7 @@ def test_what_cannot_be_known_says_how_to_get_it():
     assert "score images with labels" in ranking_view(None).missing
     for names, n in ((("only",), 9), (FASHION, 1)):
         assert "All labelled images are of one class" in ranking_view(evaluate(sample(names, n)).labelled).missing
-    run = record(targets=[directory_target(90)], dataset=None)
+    run = record(subsets=[directory_subset(90)], dataset=None)
     page = page_of(run, [evaluate(sample(FASHION, 90, "", labelled=0.0), "")])
     assert "Without labels" in page.sections["ranking"]
     assert 'id="roc-title"' not in page.html

@@ -78,7 +78,7 @@ def test_which_images_chose_what(changes, stops_early, sentence, chosen):
 
 
 def test_the_average_over_mirrored_images_is_told_beside_the_curves():
-    views = [learning_view(history(), training(), averages_mirrored=each) for each in (True, False)]
+    views = [learning_view(history(), training(), has_flip_tta=each) for each in (True, False)]
     assert views[0].chosen == (
         f"{views[1].chosen} All points are without mirror images; the model averages its logits for each image and "
         "its mirror image, and is measured so everywhere else."
@@ -86,7 +86,7 @@ def test_the_average_over_mirrored_images_is_told_beside_the_curves():
 
 
 def test_how_many_networks_are_averaged_is_told_beside_the_curves():
-    views = [learning_view(history(), training(), members=members) for members in (3, 1)]
+    views = [learning_view(history(), training(), ensemble_size=members) for members in (3, 1)]
     assert views[0].chosen == (
         f"{views[1].chosen} The model averages the logits of 3 networks that were trained side by side; the train loss "
         "is the mean of theirs, all other points are of the averaged logits."

@@ -8,7 +8,7 @@ from report_cases import (
     FASHION,
     GENERATED,
     HOSTILE,
-    directory_target,
+    directory_subset,
     evaluate,
     record,
     sample,
@@ -26,7 +26,7 @@ MET = GateResult("accuracy", 0.9, 0.8, True, "Test accuracy 90.0% is at least 80
 MISSED = GateResult("gap", 0.07, 0.05, False, "The gap of 7.0 points is above 5.0 points.")
 JUST_MET, JUST_MISSED = replace(MET, certain=False), replace(MISSED, certain=False)
 QUIET = GateResult("same-images", None, None, True, "The images are others than last night.", kind="alarm")
-ALARM = GateResult("fewer-images", 40, 100, False, "inbox has 40 images, last night 100.", kind="alarm", target="inbox")
+ALARM = GateResult("fewer-images", 40, 100, False, "inbox has 40 images, last night 100.", kind="alarm", subset="inbox")
 ABSENT = GateResult("ece", None, 0.05, False, "There is no ECE without labels.", missing=True)
 WAITING = GateResult(
     "accuracy", None, None, True, "No earlier good run.", missing=True, kind="change", against="last-good"
@@ -65,8 +65,8 @@ UNCHANGED = Comparison(
     changed=0,
     p_value=1.0,
     metrics=(MetricChange("accuracy", 0.8, 0.8, 0.0, Interval(0.0, 0.0)),),
-    lost=(),
-    gained=(),
+    negative_flips=(),
+    positive_flips=(),
     other=(),
     sentence="",
 )
@@ -130,7 +130,7 @@ SKIPPED = "More images were skipped than allowed: only 50 of 53 images could be 
 )
 def test_verdict_says_status_reason_and_accuracy(status, gates, state, headline, words):
     evaluation = evaluate(sample(FASHION, 50))
-    run = record(status=status, gates=gates, targets=[split_target("test", 50, skipped=3)])
+    run = record(status=status, gates=gates, subsets=[split_target("test", 50, skipped=3)])
     view = view_of(run, [evaluation])
     verdict = view.verdict
     assert (verdict.state, verdict.headline) == (state, headline)
@@ -153,22 +153,22 @@ def test_verdict_says_status_reason_and_accuracy(status, gates, state, headline,
         (
             [(f"d{number}", 0) for number in range(8)],
             f"The deadline passed: {', '.join(f'd{number} was not begun' for number in range(5))} and "
-            "3 further targets cut, too.",
+            "3 further subsets cut, too.",
         ),
     ],
 )
 def test_what_the_deadline_cut_is_named(cut, words):
-    targets = [
+    subsets = [
         replace(split_target(name, scored), complete=False)
         if name in ("test", "train")
-        else replace(directory_target(scored, name=name), complete=False)
+        else replace(directory_subset(scored, name=name), complete=False)
         for name, scored in cut
     ]
-    verdict = verdict_of(run={"status": "partial", "targets": targets})
+    verdict = verdict_of(run={"status": "partial", "subsets": subsets})
     assert verdict.partial == words
     assert verdict.headline == "Partial result"
-    lossy = [*targets, replace(split_target("archive", 5, skipped=2), kind="directory")]
-    assert verdict_of(run={"status": "partial", "targets": lossy}).partial == f"{words} 2 images could not be read."
+    lossy = [*subsets, replace(split_target("archive", 5, skipped=2), kind="directory")]
+    assert verdict_of(run={"status": "partial", "subsets": lossy}).partial == f"{words} 2 images could not be read."
 
 
 @pytest.mark.parametrize(
@@ -190,10 +190,10 @@ def test_each_rule_and_alarm_says_how_it_went(gate, state, word, effect):
 
 
 def test_a_line_of_the_gate_says_what_it_is_about():
-    targets = [split_target("test", 50), directory_target(5, name="inbox")]
-    each = replace(MISSED, name="recall[test, *] against baseline", class_name="*", target="test", against="baseline")
+    subsets = [split_target("test", 50), directory_subset(5, name="inbox")]
+    each = replace(MISSED, name="recall[test, *] against baseline", class_name="*", subset="test", against="baseline")
     one = replace(each, name="recall[test, Coat] against last-good", class_name="Coat", against="last-good")
-    run = record(status="gate failed", targets=targets, gates=[each, one, ALARM])
+    run = record(status="gate failed", subsets=subsets, gates=[each, one, ALARM])
     alarm, first, second = view_of(run, [evaluate(sample(FASHION, 50))]).gate.lines
     assert (alarm.kind, alarm.name, alarm.place, alarm.group) == ("alarm", "fewer-images", "inbox", "")
     assert (first.kind, first.name, first.place, first.group) == ("rule", "recall", "test split", "each class")
@@ -202,8 +202,8 @@ def test_a_line_of_the_gate_says_what_it_is_about():
 
 
 def test_of_several_targets_the_change_names_its_own():
-    targets = [split_target("test", 50), directory_target(5, name="inbox")]
-    change = verdict_of(history=(LAST,), change=UNCHANGED, run={"targets": targets}).change
+    subsets = [split_target("test", 50), directory_subset(5, name="inbox")]
+    change = verdict_of(history=(LAST,), change=UNCHANGED, run={"subsets": subsets}).change
     assert change.sentence.startswith("Test split: same model, same images, same answers as in the run of")
 
 
@@ -226,8 +226,8 @@ def test_a_rule_for_each_of_a_thousand_classes_is_cut():
 
 
 def test_the_night_is_told_where_it_is_not_the_date():
-    assert verdict_of(run={"night": "2026-03-01"}).night == ""
-    assert verdict_of(run={"night": "2026-02-28"}).night == "2026-02-28"
+    assert verdict_of(run={"run_date": "2026-03-01"}).run_date == ""
+    assert verdict_of(run={"run_date": "2026-02-28"}).run_date == "2026-02-28"
 
 
 def test_old_numbers_are_told_from_fresh_ones():

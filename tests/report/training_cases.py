@@ -16,14 +16,14 @@ SETTINGS = {
     "validation": 0.1,
     "optimizer": "adam",
     "learning_rate": 0.001,
-    "schedule": "cosine",
-    "early_stopping": 5,
+    "learning_rate_schedule": "cosine",
+    "patience": 5,
     "dropout": 0.0,
     "weight_decay": 0.0,
     "label_smoothing": 0.0,
     "augment": "",
-    "average_mirrored": False,
-    "members": 1,
+    "flip_tta": False,
+    "ensemble_size": 1,
     "class_weights": "none",
 }
 TEMPERATURE = TemperatureRecord(1.62, 6000, (0.4123, 0.3456), (0.0512, 0.0101))
@@ -40,7 +40,7 @@ VARIANTS = (
     variant("as it is", "", 0.9412, 0.8853, 0.8801),
     variant("dropout", "--dropout 0.3", 0.9188, 0.8897, 0.8822, epochs=40, kept_epoch=40, seconds=190.2),
     variant("weight decay", "--weight-decay 0.01", 0.9298, 0.8871, 0.8817),
-    variant("early stopping", "--early-stopping 3", 0.9203, 0.8847, 0.8799),
+    variant("early stopping", "--patience 3", 0.9203, 0.8847, 0.8799),
     variant("augmentation", "--augment shift=2,flip", 0.8999, 0.8812, 0.8870, seconds=411.0),
 )
 

@@ -4,7 +4,7 @@ import numpy as np
 from prediction_cases import write
 from run_cases import run_record
 
-from batchclf.core.records.run import TargetRecord
+from batchclf.core.records.run import SubsetRecord
 from batchclf.core.types import BatchScores, ImageRef
 from batchclf.jobs.run.publish import write_hand_over
 
@@ -46,9 +46,9 @@ def write_run(
     refs = tuple(ImageRef(f"{name}/1.png", None if number in unlabelled else name) for number, name in enumerate(names))
     options = {"topk": topk, "probabilities": probabilities}
     write(folder, names, [BatchScores(refs, matrix)], formats=formats, split=split, **options)
-    target = TargetRecord(split, "directory", "/srv/photos", "folders", len(refs), len(refs), 0, 0, seconds=0.5)
+    subset = SubsetRecord(split, "directory", "/srv/photos", "folders", len(refs), len(refs), 0, 0, seconds=0.5)
     record = run_record(
-        changes.pop("run_id", "20260301T023000Z"), names, [target], **options, formats=list(formats), **changes
+        changes.pop("run_id", "20260301T023000Z"), names, [subset], **options, formats=list(formats), **changes
     )
     write_hand_over(folder, record)
     return record

@@ -31,7 +31,7 @@ CREATE TABLE runs (
     batchclf TEXT NOT NULL,
     UNIQUE (job, folder)
 );
-CREATE TABLE targets (
+CREATE TABLE subsets (
     run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
     position INTEGER NOT NULL,
     split TEXT NOT NULL,
@@ -87,7 +87,7 @@ CREATE TABLE gates (
     position INTEGER NOT NULL,
     name TEXT NOT NULL,
     kind TEXT NOT NULL,
-    target TEXT NOT NULL,
+    subset TEXT NOT NULL,
     class TEXT NOT NULL,
     against TEXT NOT NULL,
     value REAL,
@@ -120,7 +120,7 @@ CREATE TABLE failures (
 INSERT INTO runs VALUES (1, 'nightly', '20260102T030405Z', '20260102T030405Z', 'nightly', '2026-01-02',
     '2026-01-02T03:04:05+00:00', 2.5, 'gate failed', 1, 'test', NULL, 'digits', '/srv/m', 'abc', '["batchclf"]',
     '0.1.0');
-INSERT INTO targets VALUES (1, 0, 'test', 'split', 'digits', 'labels', 9, 8, 1, 0, 0.5, 1, '', '{}');
+INSERT INTO subsets VALUES (1, 0, 'test', 'split', 'digits', 'labels', 9, 8, 1, 0, 0.5, 1, '', '{}');
 INSERT INTO metrics VALUES (1, 'test', 'accuracy', 0.5, 0.25, 0.75, 0.1, 8);
 INSERT INTO gates VALUES (1, 0, 'min', 'bound', 'test', '', '', 0.5, 0.9, 0, 1, 0, 'failed', 'it''s low');
 INSERT INTO failures VALUES (1, 'nightly', 'failed-x.log.jsonl', 'x', '2026-01-03', '2026-01-03', 'no disk', 1);
@@ -131,7 +131,7 @@ def failed_run(tmp_path):
     """The folder of a run of test and train, with a gate that failed."""
     folder = tmp_path / "reports" / "nightly" / "20260301T023000Z"
     rows = drawn(NAMES, 60, seed=1, skill=0.8) + drawn(NAMES, 60, seed=2, skill=0.9, split="train")
-    write_run(folder, rows, gates=[missed_gate()], status="gate failed", night="2026-03-01")
+    write_run(folder, rows, gates=[missed_gate()], status="gate failed", run_date="2026-03-01")
     return folder
 
 

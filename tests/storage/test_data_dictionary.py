@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from prediction_cases import scored, write
 from run_cases import run_record
 
-from batchclf.core.records.run import TargetRecord
+from batchclf.core.records.run import SubsetRecord
 from batchclf.core.types import BatchScores, ImageRef
 from batchclf.storage.predictions.data_dictionary import write_data_dictionary
 
@@ -29,8 +29,8 @@ def rows_of(folder):
         return list(csv.DictReader(handle, strict=True))
 
 
-def target(split, count):
-    return TargetRecord(split, "directory", "/srv/photos", "folders", count, count, 0, 0, seconds=0.1)
+def subset(split, count):
+    return SubsetRecord(split, "directory", "/srv/photos", "folders", count, count, 0, 0, seconds=0.1)
 
 
 def as_json_schema(schema):
@@ -75,7 +75,7 @@ def test_every_row_keeps_what_the_dictionary_says(tmp_path_factory, case):
     names, batches, options = case
     folder = write(tmp_path_factory.mktemp("run"), names, batches, formats=("csv",), **options)
     count = sum(len(batch.refs) for batch in batches)
-    write_data_dictionary(folder, run_record("a", names, [target("test", count)], **options))
+    write_data_dictionary(folder, run_record("a", names, [subset("test", count)], **options))
     schema = check(folder)
     assert schema["classes"] == list(names)
     cells = {field["name"]: field["constraints"].get("enum") for field in schema["fields"]}
@@ -152,7 +152,7 @@ def test_columns_have_one_order_and_one_type_in_every_format(tmp_path, case, pro
     refs = tuple(ImageRef(f"{i}.png", None if label is None else names[label]) for i, label in enumerate(labels))
     options = {"topk": 2, "probabilities": probabilities}
     folder = write(tmp_path / "run", names, [BatchScores(refs, matrix)], **options)
-    write_data_dictionary(folder, run_record("a", names, [target("test", len(refs))], **options))
+    write_data_dictionary(folder, run_record("a", names, [subset("test", len(refs))], **options))
     expected = {**STABLE, **dict.fromkeys((f"prob:{name}" for name in names if probabilities), "number")}
     assert {field["name"]: field["type"] for field in schema_of(folder)["fields"]} == expected
     assert list(rows_of(folder)[0]) == list(expected)

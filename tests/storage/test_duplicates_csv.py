@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchclf.core.images.duplicates import CopyRows
+from batchclf.core.images.duplicates import DuplicateRows
 from batchclf.errors import PredictionsError, RunError
 from batchclf.storage.csv_files import read as csv_read
 from batchclf.storage.csv_files.cells import plain_text
@@ -29,7 +29,7 @@ def test_what_was_written_is_read_by_pandas_and_by_us(tmp_path_factory, rows, cu
     for start in range(0, len(rows), cut):
         *texts, correlations = zip(*rows[start : start + cut], strict=True)
         values = [float("nan") if value is None else value for value in correlations]
-        pieces.append(CopyRows(*texts, values))
+        pieces.append(DuplicateRows(*texts, values))
     write_duplicates(path, pieces)
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     assert list(table.columns) == COLUMNS
@@ -55,7 +55,9 @@ def test_what_was_written_is_read_by_pandas_and_by_us(tmp_path_factory, rows, cu
 )
 def test_damage_is_told(tmp_path, change, named):
     path = tmp_path / "duplicates.csv"
-    rows = CopyRows(*[[text, text] for text in ("exact", "test", "p", "a", "a", "train", "q", "a")], [np.nan, 0.999])
+    rows = DuplicateRows(
+        *[[text, text] for text in ("exact", "test", "p", "a", "a", "train", "q", "a")], [np.nan, 0.999]
+    )
     write_duplicates(path, [rows])
     path.write_text(change(path.read_text()))
     with pytest.raises(RunError, match=named):

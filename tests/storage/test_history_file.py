@@ -83,7 +83,7 @@ def test_removing_a_run_removes_all_that_belongs_to_it(path, run):
     record(path, run)
     with writing(path) as connection:
         connection.execute("DELETE FROM runs")
-    for table in ("targets", "metrics", "class_metrics", "gates", "digests"):
+    for table in ("subsets", "metrics", "class_metrics", "gates", "digests"):
         assert query(path, f"SELECT count(*) FROM {table}") == [(0,)]
     check(path, full=True)
 
@@ -184,7 +184,7 @@ def test_damage_that_is_met_while_reading_is_told(path, run):
 
     def read_all():
         with reading(path) as connection:
-            for table in ("targets", "metrics", "class_metrics", "gates", "digests"):
+            for table in ("subsets", "metrics", "class_metrics", "gates", "digests"):
                 connection.execute(f"SELECT * FROM {table}").fetchall()
 
     with pytest.raises(HistoryError, match="damaged"):
@@ -206,7 +206,7 @@ def test_a_file_of_version_1_is_brought_to_the_newest(path, to_write):
     _version_1(path)
     with (writing if to_write else reading)(path) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (NEWEST,)
-        assert connection.execute("SELECT night, accuracy, low FROM accuracy_by_night").fetchall() == [
+        assert connection.execute("SELECT night, accuracy, low FROM accuracy_by_run_date").fetchall() == [
             ("2026-01-02", 0.5, 0.25)
         ]
         (summary,) = get_summaries(connection, "nightly")

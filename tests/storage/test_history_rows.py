@@ -18,7 +18,7 @@ from batchclf.core.records.history import (
     RunDetails,
     RunSummary,
 )
-from batchclf.core.records.run import GateResult, TargetRecord
+from batchclf.core.records.run import GateResult, SubsetRecord
 from batchclf.storage.history.database import reading, writing
 from batchclf.storage.history.rows import get_details, get_digests, get_summaries, put_failure, put_run
 from batchclf.storage.run.details import read_details
@@ -66,18 +66,18 @@ def test_the_views_of_analysts(path, run):
     record(path, run)
     details = read_details(run)
     accuracy = details.summary.accuracy
-    assert query(path, "SELECT night, accuracy, low, high, images FROM accuracy_by_night WHERE split = 'test'") == [
+    assert query(path, "SELECT night, accuracy, low, high, images FROM accuracy_by_run_date WHERE split = 'test'") == [
         ("2026-03-01", accuracy.value, accuracy.interval.low, accuracy.interval.high, 60)
     ]
-    assert query(path, "SELECT gap FROM gap_by_night") == [(details.summary.gap.value,)]
-    assert query(path, "SELECT count(*) FROM metrics_by_night") == [(len(details.metrics),)]
-    assert query(path, "SELECT class, support FROM classes_by_night WHERE split = 'train' ORDER BY class") == [
+    assert query(path, "SELECT gap FROM gap_by_run_date") == [(details.summary.gap.value,)]
+    assert query(path, "SELECT count(*) FROM metrics_by_run_date") == [(len(details.metrics),)]
+    assert query(path, "SELECT class, support FROM classes_by_run_date WHERE split = 'train' ORDER BY class") == [
         (each.class_name, each.support) for each in details.classes if each.split == "train"
     ]
-    assert query(path, "SELECT name, outcome, value FROM gates_by_night") == [("min_test_accuracy", "failed", 0.7)]
+    assert query(path, "SELECT name, outcome, value FROM gates_by_run_date") == [("min_test_accuracy", "failed", 0.7)]
     with writing(path) as connection:
         put_failure(connection, "nightly", FailedRun("x", "failed-x.log.jsonl", "2026-03-02T01:00:00+00:00", "no disk"))
-    assert query(path, "SELECT night, what, message FROM bad_nights ORDER BY night") == [
+    assert query(path, "SELECT night, what, message FROM bad_runs ORDER BY night") == [
         ("2026-03-01", "gate failed", missed_gate().sentence),
         ("2026-03-02", "failed", "no disk"),
     ]
@@ -102,7 +102,7 @@ GATES = st.builds(
     TEXT,
 )
 TARGETS = st.builds(
-    TargetRecord,
+    SubsetRecord,
     TEXT,
     st.sampled_from(["split", "directory"]),
     TEXT,
@@ -125,10 +125,10 @@ CLASS = st.builds(
 @st.composite
 def runs(draw):
     """All that may be known of a run; its summary is what follows from that."""
-    targets = draw(st.lists(TARGETS, min_size=1, max_size=3, unique_by=lambda each: each.split))
+    subsets = draw(st.lists(TARGETS, min_size=1, max_size=3, unique_by=lambda each: each.split))
     metrics = draw(st.lists(METRIC, max_size=4, unique_by=lambda each: (each.split, each.name)))
     classes = draw(st.lists(CLASS, max_size=4, unique_by=lambda each: (each.split, each.class_name)))
-    split = targets[0].split
+    split = subsets[0].split
     summary = RunSummary(
         run_id=draw(TEXT),
         folder=draw(TEXT),
@@ -136,8 +136,8 @@ def runs(draw):
         seconds=draw(NUMBER),
         status=draw(st.sampled_from(["ok", "gate failed", "partial"])),
         split=split,
-        images=targets[0].scored,
-        skipped=sum(each.skipped for each in targets),
+        images=subsets[0].scored,
+        skipped=sum(each.skipped for each in subsets),
         accuracy=None,
         train_accuracy=None,
         gap=None,
@@ -146,9 +146,9 @@ def runs(draw):
         ece=None,
         model_digest=draw(TEXT),
         gates=tuple(draw(st.lists(GATES, max_size=3))),
-        sources=tuple(dict.fromkeys(each.source for each in targets)),
+        sources=tuple(dict.fromkeys(each.source for each in subsets)),
         job=draw(st.none() | TEXT),
-        night=draw(TEXT),
+        run_date=draw(TEXT),
     )
     return RunDetails(
         summary,
@@ -157,7 +157,7 @@ def runs(draw):
         draw(TEXT),
         tuple(draw(st.lists(TEXT, max_size=3))),
         draw(TEXT),
-        tuple(targets),
+        tuple(subsets),
         tuple(sorted(metrics, key=lambda each: (each.split, each.name))),
         tuple(sorted(classes, key=lambda each: (each.split, each.class_name))),
     )

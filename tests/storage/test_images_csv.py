@@ -100,7 +100,7 @@ def test_writing_goes_on_where_it_was(tmp_path):
     path = _write(tmp_path / "images.csv", paths[:5], facts[:5])
     with ImageFactsWriter(path, resume_at={"rows": 5, "images.csv": path.stat().st_size}) as writer:
         position = writer.positions()
-        writer.write([ImageRef("lost", None)] * 2, facts[:2], _digests(2), "test")
+        writer.write([ImageRef("negative", None)] * 2, facts[:2], _digests(2), "test")
     with ImageFactsWriter(path, resume_at=position) as writer:
         writer.write([ImageRef(p, None) for p in paths[5:]], facts[5:], _digests(9)[5:], "test")
         assert writer.rows == 9

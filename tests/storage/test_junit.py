@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_cases import run_record
 
-from batchclf.core.records.run import GateResult, TargetRecord
+from batchclf.core.records.run import GateResult, SubsetRecord
 from batchclf.storage.exports.junit import THE_RUN, write_junit, write_junit_error, xml_text
 
 junitparser = pytest.importorskip("junitparser")
 
-TARGET = TargetRecord("test", "split", "digits", "of the data set", 100, 97, 3, 0, seconds=1.0)
+TARGET = SubsetRecord("test", "split", "digits", "of the data set", 100, 97, 3, 0, seconds=1.0)
 STARTED = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
 # What Jenkins' schema for JUnit (xunit plugin, junit-10.xsd) allows: attributes that must be, and others that may be.
 ATTRIBUTES = {
@@ -44,7 +44,9 @@ def gate(name="accuracy", *, passed=True, sentence="it is as it is", **more):
 
 
 def written(path, gates=(), **changes):
-    write_junit(path, replace(run_record("r1", ("a", "b"), [TARGET], night="2026-03-01"), gates=list(gates), **changes))
+    write_junit(
+        path, replace(run_record("r1", ("a", "b"), [TARGET], run_date="2026-03-01"), gates=list(gates), **changes)
+    )
     return checked(path)
 
 
@@ -89,7 +91,7 @@ def test_a_good_night_is_a_case_for_each_rule_and_one_for_the_run(tmp_path):
     ]
     assert suite.get("name") == "nightly 2026-03-01"
     properties = {each.get("name"): each.get("value") for each in suite.iter("property")}
-    assert properties == {"night": "2026-03-01", "run": "r1", "status": "ok", "report": "report.html"}
+    assert properties == {"run_date": "2026-03-01", "run": "r1", "status": "ok", "report": "report.html"}
     assert suite.get("timestamp") == "2026-03-01T02:30:00"
     assert float(suite.get("time")) == 12.5
 
@@ -120,8 +122,8 @@ def test_no_two_cases_have_the_same_name(tmp_path):
 
 
 def test_a_partial_run_is_a_failure_of_the_run(tmp_path):
-    targets = [TARGET, replace(TARGET, split="train", complete=False)]
-    written(tmp_path / "j.xml", status="partial", targets=targets)
+    subsets = [TARGET, replace(TARGET, split="train", complete=False)]
+    written(tmp_path / "j.xml", status="partial", subsets=subsets)
     assert outcomes(tmp_path / "j.xml")[0][1:3] == (
         "failure",
         "partial: test: 97 scored, 3 skipped, train: 97 scored, 3 skipped, ended by the deadline",
@@ -131,14 +133,14 @@ def test_a_partial_run_is_a_failure_of_the_run(tmp_path):
 def test_a_night_that_published_nothing_is_an_error(tmp_path):
     path = tmp_path / "j.xml"
     write_junit_error(
-        path, job="nightly", night="2026-03-01", started=STARTED, seconds=3, message="no disk", hint="make room"
+        path, job="nightly", run_date="2026-03-01", started=STARTED, seconds=3, message="no disk", hint="make room"
     )
     checked(path)
     assert outcomes(path) == [(THE_RUN, "error", "no disk", "no disk\nmake room")]
 
 
 def test_a_run_without_a_job_or_a_gate(tmp_path):
-    suite = written(tmp_path / "j.xml", job=None, night="")
+    suite = written(tmp_path / "j.xml", job=None, run_date="")
     assert suite.get("name") == "score"
     assert [each[:2] for each in outcomes(tmp_path / "j.xml")] == [(THE_RUN, "passed")]
 

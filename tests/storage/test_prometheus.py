@@ -24,7 +24,7 @@ def families(text):
 def test_the_format():
     gauges = [
         Gauge(
-            "batchclf_accuracy", "Share of the images.\nTwo \\ lines.", {(("job", 'a "b"'), ("target", "test")): 0.5}
+            "batchclf_accuracy", "Share of the images.\nTwo \\ lines.", {(("job", 'a "b"'), ("subset", "test")): 0.5}
         ),
         Gauge("batchclf_nothing", "No sample.", {}),
         Gauge("batchclf_plain", "No label.", {(): 3.0}),
@@ -32,7 +32,7 @@ def test_the_format():
     assert gauges_text(gauges) == (
         "# HELP batchclf_accuracy Share of the images.\\nTwo \\\\ lines.\n"
         "# TYPE batchclf_accuracy gauge\n"
-        'batchclf_accuracy{job="a \\"b\\"",target="test"} 0.5\n'
+        'batchclf_accuracy{job="a \\"b\\"",subset="test"} 0.5\n'
         "# HELP batchclf_plain No label.\n"
         "# TYPE batchclf_plain gauge\n"
         "batchclf_plain 3\n"
@@ -41,14 +41,14 @@ def test_the_format():
 
 @given(st.dictionaries(st.tuples(TEXTS, TEXTS), NUMBERS, max_size=4), TEXTS)
 def test_prometheus_reads_the_same(samples, text):
-    gauge = Gauge("batchclf_x", text, {(("job", job), ("target", target)): v for (job, target), v in samples.items()})
+    gauge = Gauge("batchclf_x", text, {(("job", job), ("subset", subset)): v for (job, subset), v in samples.items()})
     found = families(gauges_text([gauge, gauge]) if not samples else gauges_text([gauge]))
     if not samples:
         assert found == {}
         return
     family = found["batchclf_x"]
     assert family.type == "gauge"
-    read = {(sample.labels["job"], sample.labels["target"]): sample.value for sample in family.samples}
+    read = {(sample.labels["job"], sample.labels["subset"]): sample.value for sample in family.samples}
     assert read.keys() == samples.keys()
     assert all(value == read[key] or (math.isnan(value) and math.isnan(read[key])) for key, value in samples.items())
 

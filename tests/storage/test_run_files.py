@@ -12,7 +12,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from batchclf.core.records.run import RUN_FORMAT, ModelRecord, RunRecord, TargetRecord
+from batchclf.core.records.run import RUN_FORMAT, ModelRecord, RunRecord, SubsetRecord
 from batchclf.core.types import BatchScores, ImageRef, SkippedImage
 from batchclf.errors import BatchclfError, RunError
 from batchclf.jobs.evaluate.predictions import evaluate_predictions
@@ -50,7 +50,7 @@ def record():
         topk=2,
         probabilities=False,
         model=model,
-        targets=[TargetRecord("test", "split", "digits", "labels", 5, 4, 1, 0, 0.1)],
+        targets=[SubsetRecord("test", "split", "digits", "labels", 5, 4, 1, 0, 0.1)],
     )
 
 

@@ -1,4 +1,4 @@
-"""How often each true class got which pair of answers: all that two runs' metrics depend on, probabilities aside."""
+"""How often each true class got which pair of predictions: all that two runs' metrics depend on, probabilities aside."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ _Margins = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 @dataclass(eq=False)
 class JointCounts:
-    """Counts images by (true class, first answer, second answer); memory grows with the cells that occur."""
+    """Counts images by (true class, first prediction, second prediction); memory grows with the cells that occur."""
 
     classes: int
     _codes: list[NDArray[np.int64]] = field(default_factory=list)
@@ -51,7 +51,7 @@ class JointCounts:
 
 @dataclass(frozen=True, eq=False)
 class JointCells:
-    """The cells that occur, (m,) int64 each: true class, first answer, second answer, and how many images."""
+    """The cells that occur, (m,) int64 each: true class, first prediction, second prediction, and how many images."""
 
     classes: int
     labels: NDArray[np.int64]
@@ -72,7 +72,7 @@ class JointCells:
         """Compute the metrics that need no probabilities, in the order of `Metric`; needs at least one image.
 
         The intervals are percentiles of a paired bootstrap (Efron and Tibshirani 1993, chapter 13): images are drawn
-        anew, each with both answers, so what makes an image hard for both does not widen them. Where the cells are very
+        anew, each with both predictions, so what makes an image hard for both does not widen them. Where the cells are very
         many they come from the delta method, with the difference of an image's influences on both runs. That of the
         accuracy, which the weighted recall is as well, is in closed form.
         """
@@ -93,17 +93,17 @@ class JointCells:
 
     def _by_influence(self, values: Mapping[str, tuple[float, float]]) -> dict[str, Interval]:
         found = []
-        for answers in (self.first, self.second):
-            correct, support, predicted = (margin[0] for margin in self._margins(self.counts[None], answers))
-            found.append(influences(correct, support, predicted, self.labels, answers))
+        for predictions in (self.first, self.second):
+            correct, support, predicted = (margin[0] for margin in self._margins(self.counts[None], predictions))
+            found.append(influences(correct, support, predicted, self.labels, predictions))
         of_first, of_second = found
         return {
             name: delta_interval(second - first, of_second[name] - of_first[name], self.counts)
             for name, (first, second) in values.items()
         }
 
-    def _margins(self, counts: NDArray[np.int64], answers: NDArray[np.int64]) -> _Margins:
+    def _margins(self, counts: NDArray[np.int64], predictions: NDArray[np.int64]) -> _Margins:
         """Add up a run's diagonal, support and predictions, for each of (draws, m) counts: (draws, classes) each."""
-        correct = class_sums(counts * (answers == self.labels), self.labels, self.classes)
-        support, predicted = (class_sums(counts, group, self.classes) for group in (self.labels, answers))
+        correct = class_sums(counts * (predictions == self.labels), self.labels, self.classes)
+        support, predicted = (class_sums(counts, group, self.classes) for group in (self.labels, predictions))
         return correct, support, predicted

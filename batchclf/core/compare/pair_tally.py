@@ -17,7 +17,7 @@ from batchclf.core.metrics.probability_counts import LOWEST_PROBABILITY
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Answers:
+class RunPredictions:
     """A run's answers to some images, one entry an image.
 
     `labels` and `predictions` are (n,) int64 class indices, -1 where a label is unknown; `confidence` is (n,) float64;
@@ -33,7 +33,7 @@ class Answers:
     digests: NDArray[np.uint64] | None = None
 
     @classmethod
-    def joined(cls, parts: Sequence["Answers"]) -> "Answers":
+    def joined(cls, parts: Sequence["RunPredictions"]) -> "RunPredictions":
         """Put parts, at least one, behind each other."""
         probabilities = [part.probabilities for part in parts if part.probabilities is not None]
         digests = [part.digests for part in parts if part.digests is not None]
@@ -50,46 +50,48 @@ class Answers:
         """Count the images."""
         return len(self.paths)
 
-    def part(self, begin: int, end: int) -> "Answers":
+    def part(self, begin: int, end: int) -> "RunPredictions":
         """Keep the images from `begin` up to `end`."""
         return self._take(self.paths[begin:end], slice(begin, end))
 
-    def only(self, chosen: NDArray[np.bool_]) -> "Answers":
+    def only(self, chosen: NDArray[np.bool_]) -> "RunPredictions":
         """Keep the images where `chosen`, (n,) bool, is true."""
         return self._take(tuple(compress(self.paths, chosen.tolist())), chosen)
 
-    def by_path(self) -> "Answers":
+    def by_path(self) -> "RunPredictions":
         """Sort by path; of images with the same path the first is kept."""
         first = {path: row for row, path in reversed(list(enumerate(self.paths)))}
         order = sorted(first)
         return self._take(tuple(order), np.array([first[path] for path in order], np.int64))
 
-    def _take(self, paths: tuple[str, ...], rows: Any) -> "Answers":
+    def _take(self, paths: tuple[str, ...], rows: Any) -> "RunPredictions":
         probabilities = None if self.probabilities is None else self.probabilities[rows]
         digests = None if self.digests is None else self.digests[rows]
-        return Answers(paths, self.labels[rows], self.predictions[rows], self.confidence[rows], probabilities, digests)
+        return RunPredictions(
+            paths, self.labels[rows], self.predictions[rows], self.confidence[rows], probabilities, digests
+        )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Flipped:
     """Which of n images have another answer in the second run: (n,) bool each, with no image in two of them.
 
-    `lost` were right in the first run, `gained` are right in the second; `other` were right in neither, or have no
+    `negative_flips` were right in the first run, `positive_flips` are right in the second; `other` were right in neither, or have no
     label, or not the same one in both. `labels` are (n,) int64, -1 but for those of the same label in both.
     """
 
     labels: NDArray[np.int64]
-    lost: NDArray[np.bool_]
-    gained: NDArray[np.bool_]
+    negative_flips: NDArray[np.bool_]
+    positive_flips: NDArray[np.bool_]
     other: NDArray[np.bool_]
 
 
-def find_flips(first: Answers, second: Answers) -> Flipped:
+def find_flips(first: RunPredictions, second: RunPredictions) -> Flipped:
     """Compare the answers to the same images in the same order."""
     labels = np.where(first.labels == second.labels, first.labels, -1)
     changed = first.predictions != second.predictions
-    lost, gained = changed & (first.predictions == labels), changed & (second.predictions == labels)
-    return Flipped(labels, lost, gained, changed & ~lost & ~gained)
+    negative, positive = changed & (first.predictions == labels), changed & (second.predictions == labels)
+    return Flipped(labels, negative, positive, changed & ~negative & ~positive)
 
 
 @dataclass(slots=True)
@@ -129,14 +131,14 @@ class PairTally:
     replaced: int = 0
     changed: int = 0
     _counts: JointCounts = field(init=False)
-    _flips: dict[str, list[Flip]] = field(default_factory=lambda: {"lost": [], "gained": [], "other": []})
+    _flips: dict[str, list[Flip]] = field(default_factory=lambda: {"negative": [], "positive": [], "other": []})
     _losses: tuple[_Loss, ...] = field(default_factory=lambda: (_Loss("log_loss"), _Loss("brier")))
 
     def __post_init__(self) -> None:
         """Start the counts at zero."""
         self._counts = JointCounts(len(self.class_names))
 
-    def update(self, first: Answers, second: Answers) -> None:
+    def update(self, first: RunPredictions, second: RunPredictions) -> None:
         """Add answers to the same images in the same order; both have the tally's classes."""
         if not len(first):
             return
@@ -145,7 +147,11 @@ class PairTally:
         flipped = find_flips(first, second)
         labels, known = flipped.labels, flipped.labels >= 0
         self._counts.update(labels[known], first.predictions[known], second.predictions[known])
-        for kind, chosen in (("lost", flipped.lost), ("gained", flipped.gained), ("other", flipped.other)):
+        for kind, chosen in (
+            ("negative", flipped.negative_flips),
+            ("positive", flipped.positive_flips),
+            ("other", flipped.other),
+        ):
             rows = np.flatnonzero(chosen)
             self.changed += len(rows)
             self._keep(kind, first, second, labels, rows)
@@ -176,8 +182,8 @@ class PairTally:
             changed=self.changed,
             p_value=p_value,
             metrics=metrics,
-            lost=tuple(self._flips["lost"]),
-            gained=tuple(self._flips["gained"]),
+            negative_flips=tuple(self._flips["negative"]),
+            positive_flips=tuple(self._flips["positive"]),
             other=tuple(self._flips["other"]),
             sentence=self._sentence(metrics, p_value, per_class),
             per_class=per_class,
@@ -187,8 +193,8 @@ class PairTally:
     def _keep(
         self,
         kind: str,
-        first: Answers,
-        second: Answers,
+        first: RunPredictions,
+        second: RunPredictions,
         labels: NDArray[np.int64],
         rows: NDArray[np.int64],
     ) -> None:
@@ -209,17 +215,19 @@ class PairTally:
         kept = sorted(self._flips[kind] + found, key=lambda flip: (-flip.second_confidence, flip.path))
         self._flips[kind] = kept[:SHOWN_FLIPS]
 
-    def _add_losses(self, first: Answers, second: Answers, labels: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+    def _add_losses(
+        self, first: RunPredictions, second: RunPredictions, labels: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> None:
         """Add both losses of the labelled rows, as scikit-learn's log_loss and brier_score_loss define them."""
         if first.probabilities is None or second.probabilities is None:
             self._losses = ()
         if not self._losses or first.probabilities is None or second.probabilities is None:
             return
         log_loss, brier = self._losses
-        answers = [probabilities[rows] for probabilities in (first.probabilities, second.probabilities)]
-        true = [of_run[np.arange(len(rows)), labels[rows]] for of_run in answers]
+        given_to = [probabilities[rows] for probabilities in (first.probabilities, second.probabilities)]
+        true = [of_run[np.arange(len(rows)), labels[rows]] for of_run in given_to]
         log_loss.add(*(-np.log(np.clip(given, LOWEST_PROBABILITY, 1.0)) for given in true))
-        brier.add(*((of_run**2).sum(axis=1) - 2 * given + 1 for of_run, given in zip(answers, true, strict=True)))
+        brier.add(*((of_run**2).sum(axis=1) - 2 * given + 1 for of_run, given in zip(given_to, true, strict=True)))
 
     def _metrics(self, cells: JointCells) -> tuple[MetricChange, ...]:
         losses = [loss.change() for loss in self._losses]
@@ -229,13 +237,13 @@ class PairTally:
 
     def _per_class(self, by_class: tuple[NDArray[np.int64], ...]) -> tuple[ClassChange, ...]:
         changes = []
-        for name, both, lost, gained, neither in zip(
+        for name, both, negative, positive, neither in zip(
             self.class_names, *(counts.tolist() for counts in by_class), strict=True
         ):
-            if images := both + lost + gained + neither:
-                first, second = wilson(both + lost, images), wilson(both + gained, images)
-                difference = paired_difference(both, lost, gained, neither)
-                changes.append(ClassChange(name, images, first, second, difference, lost, gained))
+            if images := both + negative + positive + neither:
+                first, second = wilson(both + negative, images), wilson(both + positive, images)
+                difference = paired_difference(both, negative, positive, neither)
+                changes.append(ClassChange(name, images, first, second, difference, negative, positive))
         return tuple(sorted(changes, key=lambda change: -abs(change.difference.value)))
 
     def _sentence(
@@ -251,7 +259,7 @@ class PairTally:
         facts = f"The first run is right on {accuracy.first:.1%} of the images, the second on {accuracy.second:.1%}"
         size = f"{100 * abs(accuracy.difference):.1f}"
         if not size.strip("0."):
-            flips = sum(each.lost + each.gained for each in per_class)
+            flips = sum(each.negative_flips + each.positive_flips for each in per_class)
             return f"{facts}: neither is better{f', though {flips:,} images flipped' if flips else ''}."
         direction = "better" if accuracy.difference > 0 else "worse"
         chance = "this is more than chance" if p_value < CHANCE else "this can be chance"

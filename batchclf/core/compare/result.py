@@ -26,8 +26,8 @@ class MetricChange:
 class ClassChange:
     """One class on the `images` of it that both runs scored.
 
-    `first` and `second` are its recalls; `difference` is second minus first with its paired interval. `lost` counts
-    its images that only the first run got right, `gained` those that only the second did.
+    `first` and `second` are its recalls; `difference` is second minus first with its paired interval. `negative_flips` counts
+    its images that only the first run got right, `positive_flips` those that only the second did.
     """
 
     name: str
@@ -35,8 +35,8 @@ class ClassChange:
     first: Estimate
     second: Estimate
     difference: Estimate
-    lost: int
-    gained: int
+    negative_flips: int
+    positive_flips: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ class Comparison:
     `images` is their number, `labelled` of them have the same label in both runs and are what right and wrong is about;
     `relabelled` have another label. `only_first` and `only_second` count images that the other run lacks, `replaced`
     those whose path holds another content in the second run: they are left out. `changed` counts other predictions.
-    `p_value` is that of McNemar's exact test (McNemar 1947), 1.0 where no image flipped, None without labels. `lost`
-    are flips from right to wrong, `gained` from wrong to right, `other` all further changes (unlabelled, or wrong in
+    `p_value` is that of McNemar's exact test (McNemar 1947), 1.0 where no image flipped, None without labels. `negative_flips`
+    are flips from right to wrong, `positive_flips` from wrong to right, `other` all further changes (unlabelled, or wrong in
     both); each the most confident of the second run first, at most 24. `per_class` has the classes with images, the
     largest change of recall first.
     """
@@ -79,8 +79,8 @@ class Comparison:
     changed: int
     p_value: float | None
     metrics: tuple[MetricChange, ...]
-    lost: tuple[Flip, ...]
-    gained: tuple[Flip, ...]
+    negative_flips: tuple[Flip, ...]
+    positive_flips: tuple[Flip, ...]
     other: tuple[Flip, ...]
     sentence: str
     per_class: tuple[ClassChange, ...] = ()

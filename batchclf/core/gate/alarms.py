@@ -12,17 +12,17 @@ from batchclf.core.text import counted, first_of
 
 NO_IMAGES, NO_NEW_IMAGES, SAME_IMAGES = "no-images", "no-new-images", "same-images"
 FEWER_IMAGES, CLASS_FOLDERS, ONE_CLASS = "fewer-images", "class-folders", "one-class"
-AGAINST_LAST_NIGHT = (SAME_IMAGES, NO_NEW_IMAGES, FEWER_IMAGES, CLASS_FOLDERS)
+AGAINST_LAST_RUN = (SAME_IMAGES, NO_NEW_IMAGES, FEWER_IMAGES, CLASS_FOLDERS)
 """The alarms that cannot be held without an earlier night."""
 
 NAMES_IN_SENTENCE = 5
 
 
 @dataclass(frozen=True, slots=True)
-class DirectoryNight:
-    """What is known of one directory on one night.
+class DirectoryRun:
+    """What is known of one directory in one run.
 
-    `name` is the directory's in the job, `run_id` and `night` (YYYY-MM-DD) tell the run. `folders` counts images by
+    `name` is the directory's in the job, `run_id` and `run_date` (YYYY-MM-DD) identify the run. `folders` counts images by
     their first folder, those at the top under ""; it is empty where they were not counted. `labels` says in words where
     labels came from; `by_folder` is whether that was from the folders. `content` is a `ContentDigest` text, `source`
     the directory's path.
@@ -30,7 +30,7 @@ class DirectoryNight:
 
     name: str
     run_id: str
-    night: str
+    run_date: str
     scored: int
     skipped: int
     folders: Mapping[str, int]
@@ -41,120 +41,120 @@ class DirectoryNight:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerCounts:
+class PredictedCounts:
     """How many images were given each class, and in words which or when."""
 
     counts: Mapping[str, int]
     when: str
 
 
-def no_images(tonight: DirectoryNight) -> GateResult:
+def no_images(current: DirectoryRun) -> GateResult:
     """Hold that there was something to score."""
-    if tonight.scored:
-        return _result(NO_IMAGES, tonight, True, f"{_images(tonight.scored)} of {tonight.name} scored")
-    if tonight.skipped:
-        why = f"{_images(tonight.skipped)} could not be read; skipped.csv has the reasons"
+    if current.scored:
+        return _result(NO_IMAGES, current, True, f"{_images(current.scored)} of {current.name} scored")
+    if current.skipped:
+        why = f"{_images(current.skipped)} could not be read; skipped.csv has the reasons"
     else:
         # Where the folder is not there or cannot be listed, that is said in place of where labels come from.
-        listed = tonight.labels.startswith(("labels", "no labels"))
-        why = f"{f'there was none in {tonight.source}' if listed else tonight.labels}; look whether they arrive there"
-    return _result(NO_IMAGES, tonight, False, f"no image of {tonight.name} was scored: {why}")
+        listed = current.labels.startswith(("labels", "no labels"))
+        why = f"{f'there was none in {current.source}' if listed else current.labels}; look whether they arrive there"
+    return _result(NO_IMAGES, current, False, f"no image of {current.name} was scored: {why}")
 
 
-def same_images(tonight: DirectoryNight, last: DirectoryNight) -> GateResult:
+def same_images(current: DirectoryRun, last: DirectoryRun) -> GateResult:
     """Hold that the content of the images is not, as a whole and whatever their names, that of the last night."""
-    if tonight.content != last.content:
-        sentence = f"{tonight.name} holds other images than on {_when(last)}"
-        return _result(SAME_IMAGES, tonight, True, sentence, last=last)
+    if current.content != last.content:
+        sentence = f"{current.name} holds other images than on {_when(last)}"
+        return _result(SAME_IMAGES, current, True, sentence, last=last)
     sentence = (
-        f"{tonight.name} holds the very same {_images(tonight.scored)} as on {_when(last)}; look whether new ones "
+        f"{current.name} holds the very same {_images(current.scored)} as on {_when(last)}; look whether new ones "
         "arrive, or set fixed = true for a directory that is meant to stay as it is"
     )
-    return _result(SAME_IMAGES, tonight, False, sentence, last=last)
+    return _result(SAME_IMAGES, current, False, sentence, last=last)
 
 
-def no_new_images(tonight: DirectoryNight, last: DirectoryNight, new: int) -> GateResult:
+def no_new_images(current: DirectoryRun, last: DirectoryRun, new: int) -> GateResult:
     """Hold that some of the images, `new` of them, were not there on the last night under any name."""
-    share = new / tonight.scored
+    share = new / current.scored
     if new:
-        sentence = f"of {_images(tonight.scored)} of {tonight.name} {new:,} are new since {_when(last)}"
-        return _result(NO_NEW_IMAGES, tonight, True, sentence, value=share, last=last)
+        sentence = f"of {_images(current.scored)} of {current.name} {new:,} are new since {_when(last)}"
+        return _result(NO_NEW_IMAGES, current, True, sentence, value=share, last=last)
     sentence = (
-        f"none of {_images(tonight.scored)} of {tonight.name} is new since {_when(last)}; look whether new ones "
+        f"none of {_images(current.scored)} of {current.name} is new since {_when(last)}; look whether new ones "
         "arrive, or set fixed = true for a directory that gets none"
     )
-    return _result(NO_NEW_IMAGES, tonight, False, sentence, value=share, last=last)
+    return _result(NO_NEW_IMAGES, current, False, sentence, value=share, last=last)
 
 
-def fewer_images(tonight: DirectoryNight, last: DirectoryNight, fell_by: float) -> GateResult:
+def fewer_images(current: DirectoryRun, last: DirectoryRun, fell_by: float) -> GateResult:
     """Hold that the number of scored images is not less by a share of `fell_by` (0 to 1) or more."""
-    share = max(0.0, 1 - tonight.scored / last.scored)
+    share = max(0.0, 1 - current.scored / last.scored)
     passed = share == 0 or share < fell_by
-    skipped = f" ({tonight.skipped:,} more could not be read)" if tonight.skipped else ""
-    sentence = f"{_images(tonight.scored)} of {tonight.name} scored{skipped}, {last.scored:,} on {_when(last)}"
+    skipped = f" ({current.skipped:,} more could not be read)" if current.skipped else ""
+    sentence = f"{_images(current.scored)} of {current.name} scored{skipped}, {last.scored:,} on {_when(last)}"
     if not passed:
         sentence += f": {share:.1%} fewer; look whether all have arrived"
-    return _result(FEWER_IMAGES, tonight, passed, sentence, value=share, bound=fell_by, last=last)
+    return _result(FEWER_IMAGES, current, passed, sentence, value=share, bound=fell_by, last=last)
 
 
-def class_folders(tonight: DirectoryNight, last: DirectoryNight) -> GateResult | None:
+def class_folders(current: DirectoryRun, last: DirectoryRun) -> GateResult | None:
     """Hold that images lie in the same class folders as on the last night.
 
     None where neither night took labels from folders, or where the folders of one were not counted.
     """
-    if not tonight.by_folder and not last.by_folder:
+    if not current.by_folder and not last.by_folder:
         return None
-    lost_labels = last.by_folder and not tonight.by_folder
-    counted = bool(tonight.folders and last.folders)
+    lost_labels = last.by_folder and not current.by_folder
+    counted = bool(current.folders and last.folders)
     if not counted and not lost_labels:
         return None
-    here, there = (_class_counts(each) if counted else {} for each in (tonight, last))
+    here, there = (_class_counts(each) if counted else {} for each in (current, last))
     gone = {name: images for name, images in there.items() if name not in here}
     new = {name: images for name, images in here.items() if name not in there}
     parts = [f"{words}: {_listed(found)}" for words, found in (("gone", gone), ("new", new)) if found]
     if lost_labels:
-        parts.append(f"labels came from the folders then, tonight there are {tonight.labels}")
+        parts.append(f"labels came from the folders then, tonight there are {current.labels}")
     if not parts:
-        sentence = f"the {len(here):,} class folders of {tonight.name} are those of {_when(last)}"
-        return _result(CLASS_FOLDERS, tonight, True, sentence, last=last)
-    sentence = f"the class folders of {tonight.name} are not those of {_when(last)}: {'; '.join(parts)}"
-    return _result(CLASS_FOLDERS, tonight, False, sentence, last=last)
+        sentence = f"the {len(here):,} class folders of {current.name} are those of {_when(last)}"
+        return _result(CLASS_FOLDERS, current, True, sentence, last=last)
+    sentence = f"the class folders of {current.name} are not those of {_when(last)}: {'; '.join(parts)}"
+    return _result(CLASS_FOLDERS, current, False, sentence, last=last)
 
 
 def one_class(
-    tonight: DirectoryNight,
-    answers: Mapping[str, int],
-    before: AnswerCounts,
+    current: DirectoryRun,
+    predicted: Mapping[str, int],
+    before: PredictedCounts,
     share: float,
-    last: DirectoryNight | None = None,
+    last: DirectoryRun | None = None,
 ) -> GateResult | None:
-    """Hold that not one class has at least `share` of the `answers`, unless it had about as many before.
+    """Hold that not one class has at least `share` of the `predicted`, unless it had about as many before.
 
     It had clearly less where all other classes together had at least twice tonight's share, and chance alone would not
     make such a difference: the p value of Fisher's exact test (one-sided) is below 0.01. So a folder that always holds
     one class raises no alarm. None where there are no answers on one side.
     """
-    total, of_before = sum(answers.values()), sum(before.counts.values())
+    total, of_before = sum(predicted.values()), sum(before.counts.values())
     if not total or not of_before:
         return None
-    name, most = max(answers.items(), key=lambda item: item[1])
+    name, most = max(predicted.items(), key=lambda item: item[1])
     then = before.counts.get(name, 0)
     others, others_before = 1 - most / total, 1 - then / of_before
     value, earlier = most / total, then / of_before
-    facts = f"{value:.1%} of the answers for {tonight.name} are '{name}' ({most:,} of {total:,})"
+    facts = f"{value:.1%} of the answers for {current.name} are '{name}' ({most:,} of {total:,})"
     facts += f", {earlier:.1%} {before.when}"
     # Large and beyond chance: a folder may rightly hold one class only (decision 102)
     clearly = others_before > 0 and others <= others_before / 2
     passed = value < share or not clearly or fisher_greater(most, total, then, of_before) >= SURE_P
     if not passed:
         facts += "; look at the newest images, and whether the model or what prepares the images has changed"
-    return _result(ONE_CLASS, tonight, passed, facts, value=value, bound=share, last=last)
+    return _result(ONE_CLASS, current, passed, facts, value=value, bound=share, last=last)
 
 
-def cannot_tell(alarm: str, tonight: DirectoryNight, why: str, last: DirectoryNight | None = None) -> GateResult:
+def cannot_tell(alarm: str, current: DirectoryRun, why: str, last: DirectoryRun | None = None) -> GateResult:
     """Raise an alarm that cannot be held because something cannot be read: silence would say that all is well."""
-    sentence = f"whether {tonight.name} has the alarm {alarm} cannot be told: {why}"
-    return _result(alarm, tonight, False, sentence, last=last, missing=True)
+    sentence = f"whether {current.name} has the alarm {alarm} cannot be told: {why}"
+    return _result(alarm, current, False, sentence, last=last, missing=True)
 
 
 def fisher_greater(hits: int, n: int, other_hits: int, other_n: int) -> float:
@@ -175,16 +175,16 @@ def _log_choose(n: int, k: int) -> float:
     return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
 
 
-def _class_counts(night: DirectoryNight) -> dict[str, int]:
-    return {name: images for name, images in night.folders.items() if name}
+def _class_counts(run: DirectoryRun) -> dict[str, int]:
+    return {name: images for name, images in run.folders.items() if name}
 
 
 def _images(count: int) -> str:
     return counted(count, "image")
 
 
-def _when(last: DirectoryNight) -> str:
-    return f"{last.night} (run {last.run_id})"
+def _when(last: DirectoryRun) -> str:
+    return f"{last.run_date} (run {last.run_id})"
 
 
 def _listed(folders: Mapping[str, int]) -> str:
@@ -193,23 +193,23 @@ def _listed(folders: Mapping[str, int]) -> str:
 
 def _result(
     alarm: str,
-    tonight: DirectoryNight,
+    current: DirectoryRun,
     passed: bool,
     sentence: str,
     *,
     value: float | None = None,
     bound: float | None = None,
-    last: DirectoryNight | None = None,
+    last: DirectoryRun | None = None,
     missing: bool = False,
 ) -> GateResult:
     return GateResult(
-        name=f"{alarm}[{tonight.name}]",
+        name=f"{alarm}[{current.name}]",
         value=value,
         bound=bound,
         passed=passed,
         sentence=sentence,
         missing=missing,
         kind="alarm",
-        target=tonight.name,
+        subset=current.name,
         against=last.run_id if last else "",
     )

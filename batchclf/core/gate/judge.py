@@ -14,7 +14,7 @@ SHOWN_CLASSES = 5
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A rule with what it is about: its metric, the target's name ("" for the whole run), what it is held against.
+    """A rule with what it is about: its metric, the subset's name ("" for the whole run), what it is held against.
 
     `name` is the same every night. `against` is the name of the reference, `reference` says which run or file that is
     tonight.
@@ -23,7 +23,7 @@ class Holding:
     rule: Rule
     metric: RuleMetric
     name: str
-    target: str = ""
+    subset: str = ""
     reference: str = ""
 
     @property
@@ -34,13 +34,13 @@ class Holding:
     @property
     def subject(self) -> str:
         """Name the metric in a sentence: `test accuracy`, `test recall of Shirt`."""
-        words = f"{self.target} {self.metric.words}" if self.target else self.metric.words
+        words = f"{self.subset} {self.metric.words}" if self.subset else self.metric.words
         return words if self.rule.class_name in (None, EACH_CLASS) else f"{words} of {self.rule.class_name}"
 
 
-def rule_name(rule: Rule, target: str) -> str:
+def rule_name(rule: Rule, subset: str) -> str:
     """Name a rule by what it is about, the same every night: `recall[test, Shirt] against last-good`."""
-    about = ", ".join(part for part in (target, rule.class_name) if part)
+    about = ", ".join(part for part in (subset, rule.class_name) if part)
     name = f"{rule.metric}[{about}]" if about else rule.metric
     return name if rule.against is None else f"{name} against {rule.against}"
 
@@ -217,7 +217,7 @@ def _result(
         certain=certain,
         missing=missing,
         kind=held.kind,
-        target=held.target,
+        subset=held.subset,
         class_name=rule.class_name or "",
         against=rule.against or "",
     )

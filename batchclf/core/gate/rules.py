@@ -8,16 +8,16 @@ WhenUncertain = Literal["value", "pass", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One metric of one target held against bounds, or against an earlier run; None is no bound.
+    """One metric of one subset held against bounds, or against an earlier run; None is no bound.
 
-    `target` None is the split or directory that the report is about. `class_name` is a class or "*" for each. `against`
+    `subset` None is the split or directory that the report is about. `class_name` is a class or "*" for each. `against`
     is LAST_GOOD or the name of a baseline; `max_drop` and `max_rise` are how far the value may be below and above the
     reference's. Fewer than `min_support` images are not enough evidence. `when_uncertain` says what not enough evidence
     does to the run: "value" lets the value alone decide.
     """
 
     metric: str
-    target: str | None = None
+    subset: str | None = None
     class_name: str | None = None
     minimum: float | None = None
     maximum: float | None = None

@@ -38,7 +38,7 @@ class ContentDigest:
 
     @property
     def text(self) -> str:
-        """The number of images and 16 hexadecimal digits, as `TargetRecord.content` has it."""
+        """The number of images and 16 hexadecimal digits, as `SubsetRecord.content` has it."""
         return f"{self.images}-{self.total:016x}"
 
     def _add(self, total: int) -> None:

@@ -36,7 +36,7 @@ class Duplicates:
     """What was found. `checked` says in words what was compared with what: a phrase without a full stop.
 
     `exact` and `near` count the images of `split` that have such a copy in train (of any other kind of run: an earlier
-    one within the target); an image with both counts as exact. `pairs` are the first of them, at most 50, contradicting
+    one within the subset); an image with both counts as exact. `pairs` are the first of them, at most 50, contradicting
     labels first. `accuracy_without` and `gap_without` are test accuracy and train-test gap with those images left out;
     None where there is no gap.
     """
@@ -53,7 +53,7 @@ class Duplicates:
 
 
 @dataclass(frozen=True, eq=False)
-class CopyRows:
+class DuplicateRows:
     """Some rows of duplicates.csv: a copy and its original in each; a label is "" where unknown.
 
     `predictions` are those for the copies; `correlations` tell how alike the pixels are, nan where unknown.
@@ -87,7 +87,7 @@ class CopyRows:
 
 
 def summarise(
-    pieces: Iterable[CopyRows], split: str, images: int, test: "LabelledMetrics | None", gap: "Gap | None"
+    pieces: Iterable[DuplicateRows], split: str, images: int, test: "LabelledMetrics | None", gap: "Gap | None"
 ) -> Duplicates:
     """Sum the rows of duplicates.csv up; `images` of `split` were looked at.
 
@@ -131,7 +131,7 @@ def summarise(
     )
 
 
-def with_all_copies(found: Duplicates, exact: int) -> Duplicates:
+def with_all_exact(found: Duplicates, exact: int) -> Duplicates:
     """Set the number of exact copies where duplicates.csv lists only the first of them."""
     return replace(found, exact=exact, checked=f"{found.checked}; of the exact copies {found.exact:,} are listed")
 

@@ -51,36 +51,36 @@ class Prints:
         return len(self.brightness)
 
 
-def exact_copies(prints: Prints, copies: Rows, originals: Rows | None = None) -> Pairs:
-    """Find those of `copies` whose digest one of `originals` has, too, each with the first such one.
+def exact_duplicates(prints: Prints, candidates: Rows, originals: Rows | None = None) -> Pairs:
+    """Find those of `candidates` whose digest one of `originals` has, too, each with the first such one.
 
-    Both are ascending rows of `prints`. Without `originals` an image is a copy of the first one among `copies`.
+    Both are ascending rows of `prints`. Without `originals` an image is a copy of the first one among `candidates`.
     """
-    originals = copies if originals is None else originals
+    originals = candidates if originals is None else originals
     order = originals[np.argsort(prints.digest[originals], kind="stable")]
     if not len(order):
         return order, order
-    wanted = prints.digest[copies]
+    wanted = prints.digest[candidates]
     places = np.searchsorted(prints.digest[order], wanted)
     first = order[np.minimum(places, len(order) - 1)]
-    same = (prints.digest[first] == wanted) & (first != copies)
-    return first[same], copies[same]
+    same = (prints.digest[first] == wanted) & (first != candidates)
+    return first[same], candidates[same]
 
 
-def look_alikes(prints: Prints, copies: Rows, originals: Rows | None = None) -> Pairs:
+def near_duplicates(prints: Prints, candidates: Rows, originals: Rows | None = None) -> Pairs:
     """Find pairs whose hash, brightness and contrast are nearly the same, the most alike first, up to MOST_CANDIDATES.
 
-    Both are ascending rows of `prints`. Without `originals` an image may be a copy of any one before it among `copies`.
+    Both are ascending rows of `prints`. Without `originals` an image may be a copy of any one before it among `candidates`.
     Images with an empty hash, such as plain ones, are left out. The time grows little faster than the number of images:
     where there are too many alike, only those of the nearest brightness are compared.
     """
-    copies = copies[prints.dhash[copies].any(axis=1)]
+    candidates = candidates[prints.dhash[candidates].any(axis=1)]
     if originals is not None:
         originals = originals[prints.dhash[originals].any(axis=1)]
     found = np.empty(0, np.int64)
-    most = int(np.clip(_MOST_COMPARED // (_BANDS * max(1, len(copies))), 8, 1024))
+    most = int(np.clip(_MOST_COMPARED // (_BANDS * max(1, len(candidates))), 8, 1024))
     for band in range(_BANDS):
-        for first, second in _neighbours(prints, copies, originals, band, most):
+        for first, second in _neighbours(prints, candidates, originals, band, most):
             bits = _different_bits(prints, first, second)
             alike = bits <= MOST_BITS
             first, second, bits = first[alike], second[alike], bits[alike]
@@ -95,22 +95,22 @@ def look_alikes(prints: Prints, copies: Rows, originals: Rows | None = None) -> 
     return first, second
 
 
-def _neighbours(prints: Prints, copies: Rows, originals: Rows | None, band: int, most: int) -> Iterator[Pairs]:
+def _neighbours(prints: Prints, candidates: Rows, originals: Rows | None, band: int, most: int) -> Iterator[Pairs]:
     """Give the pairs that agree in a band and nearly in brightness; of each copy with `most` originals at most."""
-    wanted, copies = _sorted_by_key(prints, copies, band)
+    wanted, candidates = _sorted_by_key(prints, candidates, band)
     reach = np.uint64(round(100 * WINDOW))
     if originals is None:
         # Each pair once: an image with those that follow it in the order of the keys.
-        keys, others, start = wanted, copies, np.arange(1, len(copies) + 1)
+        keys, others, start = wanted, candidates, np.arange(1, len(candidates) + 1)
     else:
         keys, others = _sorted_by_key(prints, originals, band)
         start = np.searchsorted(keys, wanted - reach)
         start = np.maximum(start, np.searchsorted(keys, wanted) - most // 2)
     counts = np.minimum(np.searchsorted(keys, wanted + reach, side="right") - start, most)
     step = max(1, _AT_ONCE // most)
-    for at in range(0, len(copies), step):
+    for at in range(0, len(candidates), step):
         some = counts[at : at + step]
-        second = np.repeat(copies[at : at + step], some)
+        second = np.repeat(candidates[at : at + step], some)
         within = np.arange(len(second)) - np.repeat(np.cumsum(some) - some, some)
         first = others[np.repeat(start[at : at + step], some) + within]
         yield (first, second) if originals is not None else (np.minimum(first, second), np.maximum(first, second))

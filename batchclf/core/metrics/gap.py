@@ -84,8 +84,8 @@ def gap_of_counts(train: tuple[int, int], test: tuple[int, int]) -> Estimate:
 
 def _skill(train: LabelledMetrics) -> float:
     """How far the model is on the way from the dummy to all right, on the images it was trained on; 1 at the end."""
-    dummy = max(each.support for each in train.per_class) / train.total
-    return (train.accuracy.value - dummy) / (1 - dummy) if dummy < 1 else 1.0
+    baseline = max(each.support for each in train.per_class) / train.total
+    return (train.accuracy.value - baseline) / (1 - baseline) if baseline < 1 else 1.0
 
 
 def _loss(metrics: LabelledMetrics) -> Estimate | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelSuspicions:
+class LabelIssues:
     """`images` of the labelled ones are suspected, `shown` are the most suspect, at most 24; `method` names how.
 
     `missing` says why nothing could be looked for (the extra is not installed, no probability columns, too many rows);
@@ -35,9 +35,9 @@ class Findings:
     """One run, evaluated.
 
     `history` are the earlier runs of the same job, oldest first; `change` compares the main split with that of the last
-    of them, None where that cannot be. `statistics` has one entry a split whose images were looked at. `suspicions` is
+    of them, None where that cannot be. `statistics` has one entry a split whose images were looked at. `label_issues` is
     None where the main split has no labels. `drift_note` says why there is no `drift`, if that is known. `flips` has a
-    comparison with the last run for each target that both have scored, the main one's first.
+    comparison with the last run for each subset that both have scored, the main one's first.
     """
 
     record: RunRecord
@@ -48,7 +48,7 @@ class Findings:
     drift: tuple[Drift, ...] = ()
     history: tuple[RunSummary, ...] = ()
     change: "Comparison | None" = None
-    suspicions: LabelSuspicions | None = None
+    label_issues: LabelIssues | None = None
     drift_note: str = ""
     flips: "tuple[Comparison, ...]" = ()
 
@@ -60,5 +60,5 @@ class Findings:
     @property
     def main(self) -> Evaluation:
         """The evaluation that the report is about, see `main_of`."""
-        name = main_of(self.record.main_target, [each.split for each in self.evaluations])
+        name = main_of(self.record.main_subset, [each.split for each in self.evaluations])
         return next(each for each in self.evaluations if each.split == name)

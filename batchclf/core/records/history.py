@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from batchclf.core.estimate import Estimate
-from batchclf.core.records.run import GateResult, Status, TargetRecord
+from batchclf.core.records.run import GateResult, Status, SubsetRecord
 
 METRICS = (
     "accuracy",
@@ -34,8 +34,8 @@ class RunSummary:
     `folder` is the name of its folder beside the others. `split` is the one reported on ("test", or "" for a
     directory); `accuracy` is None where it has no labels, `gap` (train minus test) where there is none. Times are
     ISO 8601 with offset. `sources` are the data sets or directories that were scored, `files` the names of what
-    lies in the folder (none where its folder was removed); `job` is None for a run of `score`. `night` is the date of
-    the job's night, YYYY-MM-DD, or empty. `good` tells whether its status is "ok".
+    lies in the folder (none where its folder was removed); `job` is None for a run of `score`. `run_date` is the date of
+    the job's run_date, YYYY-MM-DD, or empty. `good` tells whether its status is "ok".
     """
 
     run_id: str
@@ -57,7 +57,7 @@ class RunSummary:
     sources: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     job: str | None = None
-    night: str = ""
+    run_date: str = ""
 
     @property
     def good(self) -> bool:
@@ -116,7 +116,7 @@ class ClassValues:
 class RunDetails:
     """All that the history keeps of a run but the digests of its files.
 
-    `model` is the bundle's path, `dataset` the data set's name, `batchclf` the version that ran. `targets` are those of
+    `model` is the bundle's path, `dataset` the data set's name, `batchclf` the version that ran. `subsets` are those of
     run.json without `cached`, `precision` and `timings`. Metrics and classes are sorted by split and name.
     """
 
@@ -126,7 +126,7 @@ class RunDetails:
     model: str
     command: tuple[str, ...]
     batchclf: str
-    targets: tuple[TargetRecord, ...]
+    subsets: tuple[SubsetRecord, ...]
     metrics: tuple[MetricValue, ...]
     classes: tuple[ClassValues, ...]
 
@@ -152,7 +152,7 @@ class FailedRun:
     log: str
     started: str
     message: str
-    night: str = ""
+    run_date: str = ""
     exit_code: int | None = None
 
 

@@ -114,7 +114,7 @@ def _numbered(gates: Sequence[GateResult]) -> dict[tuple[str | int, ...], GateRe
     found: dict[tuple[str | int, ...], GateResult] = {}
     for gate in gates:
         number = 0
-        while (key := (gate.kind, gate.name, gate.target, gate.class_name, gate.against, number)) in found:
+        while (key := (gate.kind, gate.name, gate.subset, gate.class_name, gate.against, number)) in found:
             number += 1
         found[key] = gate
     return found

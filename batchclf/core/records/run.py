@@ -8,7 +8,7 @@ from batchclf.core.images.drift import Reference
 from batchclf.core.training_record import TrainingRecord
 from batchclf.core.types import ColorMode
 
-RUN_FORMAT = 1
+RUN_FORMAT = 2
 Status = Literal["ok", "gate failed", "partial"]
 
 
@@ -16,11 +16,11 @@ Status = Literal["ok", "gate failed", "partial"]
 class SplitRecord:
     """What class folders were split by, so that a later report can split them again.
 
-    `test_share` of each class is test (0 to 1), None for the usual 0.2; `group_by` is the regular expression that found
+    `test_size` of each class is test (0 to 1), None for the usual 0.2; `group_by` is the regular expression that found
     the groups in the paths, None for none; `seed` drew the test images. Folders train/ and test/ are taken as they are.
     """
 
-    test_share: float | None
+    test_size: float | None
     group_by: str | None
     seed: int
 
@@ -78,7 +78,7 @@ class PrecisionRecord:
 
 
 @dataclass(frozen=True)
-class TargetRecord:
+class SubsetRecord:
     """One thing that was scored: a split of the data set or a directory.
 
     found = scored + skipped + excluded. `source` is the data set's name or the directory's absolute path;
@@ -126,7 +126,7 @@ class GateResult:
     no earlier run can be there yet.
 
     `kind` is "bound" for a value, "change" for a difference to the run or file `against`, "alarm" for what would go
-    unseen. `target` is the split or directory ("" for all of them), `class_name` the class, "" for all.
+    unseen. `subset` is the split or directory ("" for all of them), `class_name` the class, "" for all.
     """
 
     name: str
@@ -137,7 +137,7 @@ class GateResult:
     certain: bool = True
     missing: bool = False
     kind: GateKind = "bound"
-    target: str = ""
+    subset: str = ""
     class_name: str = ""
     against: str = ""
 
@@ -186,8 +186,8 @@ def main_of(wanted: str, names: Sequence[str]) -> str:
 class RunRecord:
     """One run. Times are ISO 8601 with offset, durations in seconds.
 
-    `timings` names the steps in order. `seconds` is the whole run up to the report, which shows it. `night` is the date
-    (YYYY-MM-DD) that the job file's placeholders stood for, empty for a run without a job. `main_target` is the split
+    `timings` names the steps in order. `seconds` is the whole run up to the report, which shows it. `run_date` is the date
+    (YYYY-MM-DD) that the job file's placeholders stood for, empty for a run without a job. `main_subset` is the split
     or directory that the report is about, see `main_of`.
     """
 
@@ -202,7 +202,7 @@ class RunRecord:
     topk: int
     probabilities: bool
     model: ModelRecord
-    targets: list[TargetRecord]
+    subsets: list[SubsetRecord]
     precision: str = "f32"
     resize: str = "fast"
     formats: list[str] = field(default_factory=lambda: ["csv"])
@@ -210,6 +210,6 @@ class RunRecord:
     gates: list[GateResult] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
-    night: str = ""
-    main_target: str = ""
+    run_date: str = ""
+    main_subset: str = ""
     format: int = RUN_FORMAT

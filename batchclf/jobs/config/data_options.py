@@ -17,12 +17,12 @@ def split_record(job: Job) -> SplitRecord | None:
     data = job.spec.data
     if data is None or data.directory is None:
         return None
-    return SplitRecord(data.test_share, data.group_by, job.spec.model.seed)
+    return SplitRecord(data.test_size, data.group_by, job.spec.model.seed)
 
 
 def split_options(split: SplitRecord) -> dict[str, Any]:
     """Give the arguments of `load_class_folders` that split class folders so."""
-    return {"test_share": split.test_share, "group": split.group_by, "seed": split.seed}
+    return {"test_size": split.test_size, "group": split.group_by, "seed": split.seed}
 
 
 def input_options(data: DataSpec, base: Base | None) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from batchclf.core.gate.judge import rule_name
 from batchclf.core.gate.rules import Alarms, Gate, Rule
 from batchclf.core.metrics.catalog import EACH_CLASS, METRICS, RuleMetric, find_metric, nearest_metrics, top_rank
 from batchclf.core.records.run import LAST_GOOD
+from batchclf.core.renames import RULE_METRICS
 from batchclf.errors import JobFileError
-from batchclf.jobs.config.spec import JobSpec, RuleSpec, main_target
+from batchclf.jobs.config.spec import JobSpec, RuleSpec, main_subset
 
 Wrong = Callable[[tuple[str | int, ...], str, str], JobFileError]
 """Makes the error for a key of the job file, what is wrong with it, and what to do."""
@@ -34,7 +35,7 @@ def _rule(spec: RuleSpec) -> Rule:
     by_value = spec.against is None and spec.class_name != EACH_CLASS
     return Rule(
         spec.metric,
-        spec.target,
+        spec.subset,
         spec.class_name,
         spec.min,
         spec.max,
@@ -46,17 +47,17 @@ def _rule(spec: RuleSpec) -> Rule:
     )
 
 
-def wrong_rules(spec: JobSpec, targets: set[str], wrong: Wrong) -> Iterator[JobFileError]:
+def wrong_rules(spec: JobSpec, subsets: set[str], wrong: Wrong) -> Iterator[JobFileError]:
     """Yield what `wrong` makes for each rule that cannot be held, or that says the same as an earlier one.
 
-    `targets` are the splits and directories that the job scores.
+    `subsets` are the splits and directories that the job scores.
     """
-    main = main_target(spec)
+    main = main_subset(spec)
     seen: dict[str, int] = {}
     for number, rule in enumerate(spec.gate.rules):
-        mistake = _mistake(rule, spec, targets, main)
+        mistake = _mistake(rule, spec, subsets, main)
         if mistake is None:
-            name = rule_name(_rule(rule), "" if rule.metric == "gap" else rule.target or main)
+            name = rule_name(_rule(rule), "" if rule.metric == "gap" else rule.subset or main)
             if (first := seen.setdefault(name, number)) != number:
                 what = f"it is about {name}, as rule {first + 1} is"
                 mistake = "", what, "put all bounds into one of the two, and remove the other"
@@ -66,32 +67,34 @@ def wrong_rules(spec: JobSpec, targets: set[str], wrong: Wrong) -> Iterator[JobF
             yield wrong((*place, key) if key else place, f"gate rule {number + 1}: {what}", hint)
 
 
-def _mistake(rule: RuleSpec, spec: JobSpec, targets: set[str], main: str) -> _Mistake | None:
+def _mistake(rule: RuleSpec, spec: JobSpec, subsets: set[str], main: str) -> _Mistake | None:
     """Tell what is wrong with a rule by itself; None where nothing is."""
     metric = find_metric(rule.metric)
     if metric is None:
         nearest = nearest_metrics(rule.metric)
         known = ", ".join(METRICS)
         hint = f"did you mean '{nearest[0]}'? " if nearest else ""
+        if rule.metric in RULE_METRICS:
+            hint = f"it is called '{RULE_METRICS[rule.metric]}' now. "
         return "metric", f"there is no metric '{rule.metric}'", f"{hint}The metrics are: {known}, topK_accuracy"
     return (
-        _wrong_place(rule, metric, targets, main)
+        _wrong_place(rule, metric, subsets, main)
         or _wrong_reference(rule, metric, spec)
         or _wrong_kind(rule, metric)
         or _wrong_bounds(rule, metric)
-        or _never(metric, spec, targets, main)
+        or _never(metric, spec, subsets, main)
     )
 
 
-def _wrong_place(rule: RuleSpec, metric: RuleMetric, targets: set[str], main: str) -> _Mistake | None:
-    """Tell what is wrong with its target and class."""
-    if rule.target is not None and rule.target not in targets:
-        scored = ", ".join(sorted(targets))
-        return "target", f"'{rule.target}' is not scored by this job", f"choose one of: {scored}"
-    if metric.source == "gap" and rule.target is not None:
-        return "target", "the gap is train minus test, so it has no target", "remove target"
-    if metric.source == "drift" and rule.target not in (None, main):
-        return "target", f"drift is looked for in {main} only", "remove target"
+def _wrong_place(rule: RuleSpec, metric: RuleMetric, subsets: set[str], main: str) -> _Mistake | None:
+    """Tell what is wrong with its subset and class."""
+    if rule.subset is not None and rule.subset not in subsets:
+        scored = ", ".join(sorted(subsets))
+        return "subset", f"'{rule.subset}' is not scored by this job", f"choose one of: {scored}"
+    if metric.source == "gap" and rule.subset is not None:
+        return "subset", "the gap is train minus test, so it has no subset", "remove subset"
+    if metric.source == "drift" and rule.subset not in (None, main):
+        return "subset", f"drift is looked for in {main} only", "remove subset"
     if metric.per_class and rule.class_name is None:
         hint = f'write: class = "{EACH_CLASS}" for each class, or a class\'s name'
         return "metric", f"{metric.name} is one of a class, and the rule names none", hint
@@ -162,9 +165,9 @@ def _wrong_reference(rule: RuleSpec, metric: RuleMetric, spec: JobSpec) -> _Mist
     return None
 
 
-def _never(metric: RuleMetric, spec: JobSpec, targets: set[str], main: str) -> _Mistake | None:
+def _never(metric: RuleMetric, spec: JobSpec, subsets: set[str], main: str) -> _Mistake | None:
     """Tell why it could never be held."""
-    if metric.source == "gap" and not {"test", "train"} <= targets:
+    if metric.source == "gap" and not {"test", "train"} <= subsets:
         return "metric", "the gap needs both splits scored", 'write: splits = ["test", "train"] in [scoring]'
     if metric.source == "drift" and main == "train":
         return "metric", "drift is not looked for in the training images", "have the test split or a folder scored"

@@ -23,7 +23,7 @@ EXPLAINED: dict[str, tuple[str, str]] = {
         "Where the files of a named data set lie; looked for in the usual places unless given.",
         '"../data"',
     ),
-    "data.test_share": (
+    "data.test_size": (
         "The part of each class that is test, above 0 and below 1; not used where there are train/ and test/.",
         "0.2",
     ),
@@ -47,16 +47,16 @@ EXPLAINED: dict[str, tuple[str, str]] = {
     "model.epochs": ("Passes over the training images; the recipe's own number unless given.", "10"),
     "model.batch_size": ("Images a training step; the recipe's own number unless given.", "32"),
     "model.seed": ("Of all randomness.", "0"),
-    "model.validation": (
+    "model.validation_split": (
         "Share of the training images held out, in each class; only they choose anything.",
         "0.1",
     ),
     "model.learning_rate": ("The learning rate of the recipe's optimizer; the recipe's own unless given.", "0.001"),
-    "model.schedule": (
+    "model.learning_rate_schedule": (
         'The learning rate over the steps, "constant" or "cosine"; the recipe\'s own unless given.',
         '"cosine"',
     ),
-    "model.early_stopping": (
+    "model.patience": (
         "Ends after so many epochs without a lower validation loss, and keeps the best weights; 0 never.",
         "5",
     ),
@@ -68,11 +68,11 @@ EXPLAINED: dict[str, tuple[str, str]] = {
         'Changes training images at random: "flip,shift,erase", some or "none"; with slashes each member its own.',
         '"flip,shift"',
     ),
-    "model.average_mirrored": (
+    "model.flip_tta": (
         "The model averages its logits for an image and its mirror image; the recipe's own unless given.",
         "false",
     ),
-    "model.members": (
+    "model.ensemble_size": (
         "Networks trained side by side, whose logits the model averages; the recipe's own unless given.",
         "2",
     ),
@@ -123,7 +123,7 @@ EXPLAINED: dict[str, tuple[str, str]] = {
     "scoring.directories.NAME.glob": ("Only files that match, as in a gitignore file; [] is every image.", "[]"),
     "scoring.directories.NAME.follow_symlinks": ("Follow symbolic links to folders and out of the folder.", "false"),
     "scoring.directories.NAME.max_skipped": ("The run is partial where more images cannot be read; N or P%.", '"1%"'),
-    "scoring.directories.NAME.fixed": ("true: it holds the same images every night, so that is no alarm.", "false"),
+    "scoring.directories.NAME.fixed": ("true: it holds the same images every run_date, so that is no alarm.", "false"),
     "baselines.NAME": (
         "A run by a name of its own: a run id of this job, or the path of a run directory or metrics.json.",
         '"../baselines/metrics.json"',
@@ -134,7 +134,7 @@ EXPLAINED: dict[str, tuple[str, str]] = {
         "What is held against a bound: a number of metrics.json, a count of images, drift, what changed.",
         '"macro_f1"',
     ),
-    "gate.rules.target": (
+    "gate.rules.subset": (
         "The split or directory that it is measured on; the report's main one unless given.",
         '"test"',
     ),
@@ -157,7 +157,7 @@ EXPLAINED: dict[str, tuple[str, str]] = {
     "gate.alarms.count_fell_by": ("An alarm where this share of last night's images is missing.", "0.5"),
     "gate.alarms.one_class": ("An alarm where one class takes this share of the answers.", "0.95"),
     "publish.reports": ("The reports folder; runs go to REPORTS/NAME/RUN_ID.", '"../reports"'),
-    "report.target": (
+    "report.subset": (
         "What the report is about; the test split unless given, else the first directory that may have labels.",
         '"test"',
     ),
@@ -182,7 +182,7 @@ EXPLAINED: dict[str, tuple[str, str]] = {
 """Dotted key → what it means, and a value to show: the default wherever there is one."""
 
 RULES = (
-    ("macro_f1", ("target", "min", "max", "min_support", "when_uncertain")),
+    ("macro_f1", ("subset", "min", "max", "min_support", "when_uncertain")),
     ("recall", ("class", "against", "max_drop", "max_rise")),
 )
 """The metrics and further keys of two rules that show all of them: one bounds a value, one a change."""

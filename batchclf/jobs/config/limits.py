@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from batchclf.core.records.run import TargetRecord
+from batchclf.core.records.run import SubsetRecord
 from batchclf.errors import UsageError
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -43,9 +43,9 @@ class Budget:
     number: int | None = None
     share: Fraction | None = None
 
-    def held(self, target: TargetRecord) -> TargetRecord:
-        """Note in a target's record whether more of its images were skipped than allowed."""
-        return replace(target, over_budget=self.exceeded(target.skipped, target.scored + target.skipped))
+    def held(self, subset: SubsetRecord) -> SubsetRecord:
+        """Note in a subset's record whether more of its images were skipped than allowed."""
+        return replace(subset, over_budget=self.exceeded(subset.skipped, subset.scored + subset.skipped))
 
     def exceeded(self, skipped: int, images: int) -> bool:
         """Whether more of the `images` (scored and skipped) were skipped than allowed."""

@@ -20,8 +20,8 @@ from batchclf.errors import JobFileError, UsageError
 from batchclf.jobs.config.gate_rules import gate_of, wrong_rules
 from batchclf.jobs.config.limits import parse_budget, parse_duration
 from batchclf.jobs.config.placeholders import Surroundings, expand
-from batchclf.jobs.config.settings import DirectoryTarget
-from batchclf.jobs.config.spec import DataSpec, DirectorySpec, JobSpec, ModelSpec, main_target, splits_of
+from batchclf.jobs.config.settings import DirectorySubset
+from batchclf.jobs.config.spec import DataSpec, DirectorySpec, JobSpec, ModelSpec, main_subset, splits_of
 from batchclf.jobs.config.toml_lines import JobText, Keys, dotted
 from batchclf.jobs.config.validate import wrong_content
 from batchclf.storage.run.published import CACHE, HISTORY_FILE, INDEX_FILE, MODEL
@@ -37,23 +37,23 @@ COMMANDS = {("notify", "on_success"), ("notify", "on_failure")}
 _OF_BASE = ("application", "frozen_epochs", "scale", "mean", "std", "channel_order")
 """Keys of [model] that go with base."""
 
-_OF_FOLDERS = ("test_share", "group_by", "input_size", "color")
+_OF_FOLDERS = ("test_size", "group_by", "input_size", "color")
 """Keys of [data] that are about class folders; store has a default."""
 
 
 class Job:
     """A checked job file with its paths made absolute.
 
-    `night` is the date that its placeholders stand for. `directories` are the folders to score, by name; `budgets` say
-    how many images of each may be skipped. `baselines` are run ids or absolute paths by name. `main_target` is the
+    `run_date` is the date that its placeholders stand for. `directories` are the folders to score, by name; `budgets` say
+    how many images of each may be skipped. `baselines` are run ids or absolute paths by name. `main_subset` is the
     split or folder that the report is about.
     """
 
-    def __init__(self, path: Path, spec: JobSpec, night: date) -> None:
+    def __init__(self, path: Path, spec: JobSpec, run_date: date) -> None:
         base = path.resolve().parent
         self.path = path
         self.spec = spec
-        self.night = night
+        self.run_date = run_date
         self.name = spec.name or path.stem
         self.reports = (base / spec.publish.reports).resolve()
         self.folder = self.reports / self.name
@@ -63,7 +63,7 @@ class Job:
         self.base = (base / spec.model.base).resolve() if spec.model.base else None
         self.data_dir = (base / data.data_dir).resolve() if data and data.data_dir else None
         self.splits = splits_of(spec)
-        self.directories = {name: _target(base, each) for name, each in sorted(spec.scoring.directories.items())}
+        self.directories = {name: _subset(base, each) for name, each in sorted(spec.scoring.directories.items())}
         self.budgets = {
             name: parse_budget(each.max_skipped)
             for name, each in spec.scoring.directories.items()
@@ -74,14 +74,14 @@ class Job:
         self.prometheus = (base / spec.notify.prometheus).resolve() if spec.notify.prometheus else None
         self.junit = (base / spec.notify.junit).resolve() if spec.notify.junit else None
         self.gate = gate_of(spec)
-        self.main_target = main_target(spec)
+        self.main_subset = main_subset(spec)
         self.deadline = None if spec.deadline is None else parse_duration(spec.deadline)
 
 
-def _target(base: Path, spec: DirectorySpec) -> DirectoryTarget:
+def _subset(base: Path, spec: DirectorySpec) -> DirectorySubset:
     labels = next((mode for mode in LABEL_MODES if mode == spec.labels), None) or (base / spec.labels).resolve()
     selection = Selection(globs=tuple(spec.glob), follow_symlinks=spec.follow_symlinks)
-    return DirectoryTarget((base / spec.path).resolve(), labels, selection)
+    return DirectorySubset((base / spec.path).resolve(), labels, selection)
 
 
 def _baseline(base: Path, text: str) -> str | Path:
@@ -108,22 +108,22 @@ class ReadJob:
         return self.job
 
 
-def load_job(path: Path, night: date | None = None, environment: Mapping[str, str] | None = None) -> Job:
+def load_job(path: Path, run_date: date | None = None, environment: Mapping[str, str] | None = None) -> Job:
     """Read a job file; raises JobFileError that names the line, the key, what was expected and the nearest key.
 
-    `night` is what date placeholders stand for, today unless given; `environment` the process' own.
+    `run_date` is what date placeholders stand for, today unless given; `environment` the process' own.
     """
-    return read_job(path, night, environment).checked()
+    return read_job(path, run_date, environment).checked()
 
 
-def read_job(path: Path, night: date | None = None, environment: Mapping[str, str] | None = None) -> ReadJob:
+def read_job(path: Path, run_date: date | None = None, environment: Mapping[str, str] | None = None) -> ReadJob:
     """Read a job file and gather all that is wrong with its keys and values; arguments as for `load_job`.
 
     Raises JobFileError where the file cannot be read or is not TOML.
     """
     raw, text = _parse(path)
-    night = night or date.today()
-    surroundings = Surroundings(night, os.environ if environment is None else environment)
+    run_date = run_date or date.today()
+    surroundings = Surroundings(run_date, os.environ if environment is None else environment)
     problems: list[JobFileError] = []
     content = _expanded(raw, surroundings, text, (), problems)
     told = {problem.key for problem in problems}
@@ -134,7 +134,7 @@ def read_job(path: Path, night: date | None = None, environment: Mapping[str, st
     if problems := list(_wrong_together(spec, text)):
         return ReadJob(None, tuple(problems), text, raw)
     try:
-        return ReadJob(Job(path, spec, night), (), text, raw)
+        return ReadJob(Job(path, spec, run_date), (), text, raw)
     except RuntimeError as error:  # Path.resolve, of symbolic links that lead to each other
         raise text.error((), f"one of its paths cannot be followed: {error}", "correct the symbolic link") from error
 
@@ -214,15 +214,15 @@ def _wrong_together(spec: JobSpec, text: JobText) -> Iterator[JobFileError]:
             'add "test" to splits in [scoring]',
         )
     yield from _wrong_directories(spec, text)
-    targets = [*splits_of(spec), *spec.scoring.directories]
-    if spec.report.target is not None and spec.report.target not in targets:
+    subsets = [*splits_of(spec), *spec.scoring.directories]
+    if spec.report.subset is not None and spec.report.subset not in subsets:
         yield text.error(
-            ("report", "target"),
-            f"report.target: '{spec.report.target}' is not scored",
-            f"choose one of: {', '.join(targets)}",
+            ("report", "subset"),
+            f"report.subset: '{spec.report.subset}' is not scored",
+            f"choose one of: {', '.join(subsets)}",
         )
     yield from _wrong_texts(spec, text)
-    yield from wrong_rules(spec, set(targets), text.error)
+    yield from wrong_rules(spec, set(subsets), text.error)
 
 
 def _wrong_data(spec: JobSpec, text: JobText) -> Iterator[JobFileError]:
@@ -261,11 +261,11 @@ def _wrong_model(model: ModelSpec, text: JobText) -> Iterator[JobFileError]:
             yield text.error(("model", key), f"model.{key} goes with model.base only", "remove it, or give the base")
     if model.augment is not None:
         yield from _wrong_text(parse_augmentation, model.augment, text, ("model", "augment"))
-    if model.early_stopping and model.validation == 0:
+    if model.patience and model.validation_split == 0:
         yield text.error(
-            ("model", "early_stopping"),
-            "model.early_stopping needs validation images, which are split from train",
-            "write for example: validation = 0.1",
+            ("model", "patience"),
+            "model.patience needs validation images, which are split from train",
+            "write for example: validation_split = 0.1",
         )
 
 

@@ -18,7 +18,7 @@ DAYS = {"date": 0, "yesterday": -1}
 class Surroundings:
     """What placeholders stand for: the date of the night and the environment's variables."""
 
-    night: date
+    run_date: date
     environment: Mapping[str, str]
 
 
@@ -26,7 +26,7 @@ def expand(text: str, of: Surroundings) -> str:
     """Put in what each placeholder stands for.
 
     `${NAME}` is an environment variable, `${NAME:-text}` one with a default where it is not set or empty.
-    `{date:%Y/%m}` is the night in strftime's format, `{date}` as YYYY-MM-DD, `{yesterday}` the day before. `$${`, `{{`
+    `{date:%Y/%m}` is the run date in strftime's format, `{date}` as YYYY-MM-DD, `{yesterday}` the day before. `$${`, `{{`
     and `}}` stand for `${`, `{` and `}`. Raises ValueError, in words for whoever wrote the text, where one cannot be
     understood.
     """
@@ -45,7 +45,7 @@ def variables(text: str, *, needed: bool = False) -> set[str]:
 
 
 def is_dated(text: str) -> bool:
-    """Whether a text holds a placeholder of the night, so that it becomes another one every day."""
+    """Whether a text holds a placeholder of the run_date, so that it becomes another one every day."""
     return any(found[3] in DAYS and not found[1] for found in _PLACEHOLDER.finditer(text))
 
 
@@ -69,9 +69,9 @@ def _value(found: re.Match[str], of: Surroundings) -> str:
     if not re.fullmatch(f"({_DATE_CODES.pattern})*", layout or "", re.DOTALL):
         raise ValueError(f"'{found[0]}' has a code that no date has; there are %Y, %m, %d, %j, %G, %V, %a, %b and more")
     try:
-        return (of.night + timedelta(days=DAYS[day])).strftime(layout or "%Y-%m-%d")
+        return (of.run_date + timedelta(days=DAYS[day])).strftime(layout or "%Y-%m-%d")
     except OverflowError:
-        raise ValueError(f"'{found[0]}': there is no day before {of.night}") from None
+        raise ValueError(f"'{found[0]}': there is no day before {of.run_date}") from None
 
 
 def _variable(text: str, environment: Mapping[str, str]) -> str:

@@ -39,7 +39,7 @@ class ScoreSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class SplitTarget:
+class SplitSubset:
     """A split of a data set in memory."""
 
     dataset: str
@@ -48,7 +48,7 @@ class SplitTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class DirectoryTarget:
+class DirectorySubset:
     """A folder tree of images; `labels` may be the path of a CSV, `selection` says which files are scored."""
 
     root: Path

@@ -44,7 +44,7 @@ class DataSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dataset: Literal["fashion-mnist", "digits"] | None = None
     directory: PathText | None = None
     data_dir: PathText | None = None
-    test_share: InnerShare | None = None
+    test_size: InnerShare | None = None
     group_by: Text | None = None
     input_size: SizeText | None = None
     color: ColorMode | None = None
@@ -62,17 +62,17 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     epochs: Positive | None = None
     batch_size: Positive | None = None
     seed: Seed = 0
-    validation: Below1 | None = None
+    validation_split: Below1 | None = None
     learning_rate: Annotated[float, Meta(gt=0)] | None = None
-    schedule: Schedule | None = None
-    early_stopping: Annotated[int, Meta(ge=0)] | None = None
+    learning_rate_schedule: Schedule | None = None
+    patience: Annotated[int, Meta(ge=0)] | None = None
     class_weights: ClassWeights = "none"
     dropout: Below1 | None = None
     weight_decay: NotNegative | None = None
     label_smoothing: Below1 | None = None
     augment: Text | None = None
-    average_mirrored: bool | None = None
-    members: Positive | None = None
+    flip_tta: bool | None = None
+    ensemble_size: Positive | None = None
     compare_regularisation: bool = False
     checkpoint_every: NotNegative = CHECKPOINT_SECONDS
     base: PathText | None = None
@@ -89,7 +89,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class DirectorySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[scoring.directories.NAME]: a folder of images to score; the keys are the options of `batchclf score DIR`.
 
-    `fixed` says that it is meant to hold the same images every night, so that nobody need be told.
+    `fixed` says that it is meant to hold the same images every run_date, so that nobody need be told.
     """
 
     path: PathText
@@ -120,14 +120,14 @@ class ScoringSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RuleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[[gate.rules]]: one metric of one target held against bounds, or against an earlier run.
+    """[[gate.rules]]: one metric of one subset held against bounds, or against an earlier run.
 
     `class_name` (key `class`) is a class, or `*` for each; `against` is `last-good` or a name of [baselines].
     `max_drop` and `max_rise` are how far the value may be below and above that of the reference.
     """
 
     metric: Text
-    target: Text | None = None
+    subset: Text | None = None
     class_name: Text | None = msgspec.field(default=None, name="class")
     min: float | None = None
     max: float | None = None
@@ -170,10 +170,10 @@ class PublishSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ReportSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[report]: which forms of the report the run directory holds; a folder of templates of one's own.
 
-    `target` is the split or directory that the report is about, see `main_target`.
+    `subset` is the split or directory that the report is about, see `main_subset`.
     """
 
-    target: Text | None = None
+    subset: Text | None = None
     format: list[ReportFormat] = msgspec.field(default_factory=lambda: ["html"])
     templates: PathText | None = None
 
@@ -227,9 +227,9 @@ def splits_of(spec: JobSpec) -> list[SplitName]:
     return ["test", "train"] if spec.data else []
 
 
-def main_target(spec: JobSpec) -> str:
+def main_subset(spec: JobSpec) -> str:
     """Name what a job is about: what [report] says, the test split, or the first directory that may have labels."""
     directories = spec.scoring.directories
     labelled = sorted(name for name, each in directories.items() if each.labels != "none")
     others = sorted({*directories, *splits_of(spec)}.difference(labelled))
-    return main_of(spec.report.target or "", [*labelled, *others] or [""])
+    return main_of(spec.report.subset or "", [*labelled, *others] or [""])

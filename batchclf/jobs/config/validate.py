@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
+from batchclf.core.renames import JOB_KEYS
 from batchclf.data.size_text import SIZE
 from batchclf.errors import JobFileError
 from batchclf.jobs.config.spec import NAME, NO_NUL
@@ -45,11 +46,12 @@ def wrong_content(content: dict[str, Any], kind: Any, text: JobText, keys: Keys 
 
 def _unknown(key: str, known: list[str], text: JobText, keys: Keys) -> JobFileError:
     where = f"[{dotted(keys)}]" if keys else "the top level"
+    renamed = JOB_KEYS.get(".".join([*(each for each in keys if isinstance(each, str)), key]))
     nearest = difflib.get_close_matches(key, known, 1, 0.5)
     return text.error(
         (*keys, key),
         f"{where} has no key '{key}'; it takes: {', '.join(known)}",
-        f"did you mean '{nearest[0]}'?" if nearest else "remove it",
+        f"it is called '{renamed}' now" if renamed else f"did you mean '{nearest[0]}'?" if nearest else "remove it",
     )
 
 

@@ -10,7 +10,7 @@ from batchclf.core.records.run import RunRecord
 from batchclf.core.text import first_of
 from batchclf.errors import ComparisonError
 from batchclf.storage.images.facts import IMAGES_FILE
-from batchclf.storage.predictions.pairs import PairedAnswers, UnsortedRowsError, read_alone, read_pairs
+from batchclf.storage.predictions.pairs import PairedPredictions, UnsortedRowsError, read_alone, read_pairs
 from batchclf.storage.run.directory import PREDICTIONS_FILE, read_record
 
 NAMES_IN_MESSAGE = 5
@@ -32,7 +32,7 @@ def compare_runs(first: Path, second: Path, split: str | None = None, *, record:
 
     def tally(*, whole: bool) -> PairTally:
         made = PairTally(of_first.run_id, of_second.run_id, split, names)
-        for pairs in paired_answers(first, second, names, {split}, whole=whole):
+        for pairs in paired_predictions(first, second, names, {split}, whole=whole):
             count(made, pairs)
         return made
 
@@ -50,9 +50,9 @@ def compare_runs(first: Path, second: Path, split: str | None = None, *, record:
     return found.comparison()
 
 
-def paired_answers(
+def paired_predictions(
     first: Path, second: Path, class_names: tuple[str, ...], splits: Collection[str], *, whole: bool = False
-) -> Iterator[PairedAnswers]:
+) -> Iterator[PairedPredictions]:
     """Give the answers of two run directories to the images of some splits that both have, piece by piece.
 
     Images are matched by path, and by content unless an images.csv is missing. Files that are the same to the byte are
@@ -65,7 +65,7 @@ def paired_answers(
     return read_pairs(files, class_names, splits, images=None if by_path else images, whole=whole)
 
 
-def count(tally: PairTally, pairs: PairedAnswers) -> None:
+def count(tally: PairTally, pairs: PairedPredictions) -> None:
     """Add what was read of the tally's split."""
     tally.update(pairs.first, pairs.second)
     tally.only_first += pairs.only_first
@@ -88,7 +88,7 @@ def check_classes(first: RunRecord, second: RunRecord) -> None:
 
 def common_split(first: RunRecord, second: RunRecord) -> str:
     """Choose what to compare: test, else the first directory that both have, else train; raises ComparisonError."""
-    splits = [{target.split for target in record.targets} for record in (first, second)]
+    splits = [{subset.split for subset in record.subsets} for record in (first, second)]
     both = splits[0] & splits[1]
     for split in ("test", *sorted(both - {"test", "train"}), "train"):
         if split in both:

@@ -6,9 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from batchclf.core.images.duplicates import EXACT, NEAR, UNCONFIRMED, CopyRows
-from batchclf.core.images.near_duplicates import SAME_CORRELATION, Pairs, Prints, Rows, exact_copies, look_alikes
-from batchclf.core.records.run import TargetRecord, main_of
+from batchclf.core.images.duplicates import EXACT, NEAR, UNCONFIRMED, DuplicateRows
+from batchclf.core.images.near_duplicates import (
+    SAME_CORRELATION,
+    Pairs,
+    Prints,
+    Rows,
+    exact_duplicates,
+    near_duplicates,
+)
+from batchclf.core.records.run import SubsetRecord, main_of
 from batchclf.core.types import Split
 from batchclf.storage.csv_files.cells import plain_text
 from batchclf.storage.csv_files.read import read_rows
@@ -23,7 +30,7 @@ COMPARED_IN_MEMORY = 5_000
 COMPARED_FILES = 300
 """Pairs whose pixels are compared; of files also no more than a twentieth of their number, or 50."""
 
-LISTED_COPIES = 10_000
+LISTED_DUPLICATES = 10_000
 """Exact copies that are listed where no gap depends on them: most of a million images may be copies."""
 
 _AT_ONCE = 5_000
@@ -36,27 +43,27 @@ def find_duplicates(
     folder: Path,
     prints: Prints,
     of_split: Mapping[str, Rows],
-    targets: Sequence[TargetRecord],
+    subsets: Sequence[SubsetRecord],
     splits: Callable[[], Mapping[str, Split]],
-    main_target: str = "",
+    main_subset: str = "",
 ) -> None:
     """Write duplicates.csv: test images that are in train, too, where both were scored, else images that come again
-    within the target that the report is about.
+    within the subset that the report is about.
 
     `of_split` has the rows of images.csv of each split, ascending and without gaps. `splits` is called only where
     images of a split look alike. Raises PredictionsError where predictions.csv is damaged, OSError where the disk
     refuses.
     """
-    main = main_of(main_target, list(of_split))
-    copies, originals = of_split[main], of_split["train"] if main == "test" and "train" in of_split else None
-    exact = exact_copies(prints, copies, originals)
+    main = main_of(main_subset, list(of_split))
+    candidates, originals = of_split[main], of_split["train"] if main == "test" and "train" in of_split else None
+    exact = exact_duplicates(prints, candidates, originals)
     # Of images that are the same one stands for all.
-    alike = look_alikes(prints, np.setdiff1d(copies, exact[1], assume_unique=True), originals)
+    alike = near_duplicates(prints, np.setdiff1d(candidates, exact[1], assume_unique=True), originals)
     if originals is None:
-        exact = exact[0][:LISTED_COPIES], exact[1][:LISTED_COPIES]
+        exact = exact[0][:LISTED_DUPLICATES], exact[1][:LISTED_DUPLICATES]
     texts: Texts = {}
-    roots = {target.split: Path(target.source) for target in targets if target.kind == "directory"}
-    limit = min(COMPARED_FILES, max(50, len(copies) // 20)) if main in roots else COMPARED_IN_MEMORY
+    roots = {subset.split: Path(subset.source) for subset in subsets if subset.kind == "directory"}
+    limit = min(COMPARED_FILES, max(50, len(candidates) // 20)) if main in roots else COMPARED_IN_MEMORY
 
     def look() -> "Look":
         from batchclf.jobs.evaluate.near_duplicates import look_at_files, look_at_splits
@@ -65,7 +72,7 @@ def find_duplicates(
             return look_at_files(lambda row: roots[texts[row][0]] / texts[row][1])
         return look_at_splits(splits, {name: int(rows[0]) for name, rows in of_split.items()})
 
-    def rows() -> Iterator[CopyRows]:
+    def rows() -> Iterator[DuplicateRows]:
         if len(exact[0]) or len(alike[0]):
             yield from _exact_rows(folder / PREDICTIONS_FILE, exact, np.concatenate(alike), texts)
         if len(alike[0]):
@@ -74,7 +81,7 @@ def find_duplicates(
     write_duplicates(folder / DUPLICATES_FILE, rows())
 
 
-def _exact_rows(path: Path, exact: Pairs, wanted: Rows, texts: Texts) -> Iterator[CopyRows]:
+def _exact_rows(path: Path, exact: Pairs, wanted: Rows, texts: Texts) -> Iterator[DuplicateRows]:
     """Give the exact copies, in order; put the texts of their originals, and of `wanted`, into `texts`.
 
     The texts of the copies themselves are kept no longer than they are needed.
@@ -95,12 +102,12 @@ def _exact_rows(path: Path, exact: Pairs, wanted: Rows, texts: Texts) -> Iterato
     yield _as_exact(waiting, original_of, texts)
 
 
-def _as_exact(copies: Texts, original_of: Mapping[int, int], texts: Texts) -> CopyRows:
-    originals = [texts[original_of[row]] for row in copies]
-    return _copy_rows(EXACT, originals, list(copies.values()), [float("nan")] * len(copies))
+def _as_exact(duplicates: Texts, original_of: Mapping[int, int], texts: Texts) -> DuplicateRows:
+    originals = [texts[original_of[row]] for row in duplicates]
+    return _duplicate_rows(EXACT, originals, list(duplicates.values()), [float("nan")] * len(duplicates))
 
 
-def _near_rows(alike: Pairs, limit: int, look: "Look", texts: Texts) -> Iterator[CopyRows]:
+def _near_rows(alike: Pairs, limit: int, look: "Look", texts: Texts) -> Iterator[DuplicateRows]:
     """Give those that look alike and are nearly the same, and those that were not compared; each copy once."""
     from batchclf.jobs.evaluate.near_duplicates import correlations
 
@@ -114,18 +121,20 @@ def _near_rows(alike: Pairs, limit: int, look: "Look", texts: Texts) -> Iterator
     new = ~np.isin(left[1], near[1])
     unconfirmed = left[0][new], left[1][new], np.full(new.sum(), np.nan)
     for kind, (first, second, values) in ((NEAR, near), (UNCONFIRMED, unconfirmed)):
-        copies, places = np.unique(second, return_index=True)
-        yield _copy_rows(
+        duplicates, places = np.unique(second, return_index=True)
+        yield _duplicate_rows(
             kind,
             [texts[row] for row in first[places].tolist()],
-            [texts[row] for row in copies.tolist()],
+            [texts[row] for row in duplicates.tolist()],
             values[places].tolist(),
         )
 
 
-def _copy_rows(
-    kind: str, originals: Sequence[tuple[str, ...]], copies: Sequence[tuple[str, ...]], values: Sequence[float]
-) -> CopyRows:
-    splits, paths, labels, predictions = zip(*copies, strict=True) if copies else ((),) * 4
-    of_splits, of_paths, of_labels, _ = zip(*originals, strict=True) if copies else ((),) * 4
-    return CopyRows([kind] * len(copies), splits, paths, labels, predictions, of_splits, of_paths, of_labels, values)
+def _duplicate_rows(
+    kind: str, originals: Sequence[tuple[str, ...]], duplicates: Sequence[tuple[str, ...]], values: Sequence[float]
+) -> DuplicateRows:
+    splits, paths, labels, predictions = zip(*duplicates, strict=True) if duplicates else ((),) * 4
+    of_splits, of_paths, of_labels, _ = zip(*originals, strict=True) if duplicates else ((),) * 4
+    return DuplicateRows(
+        [kind] * len(duplicates), splits, paths, labels, predictions, of_splits, of_paths, of_labels, values
+    )

@@ -43,14 +43,14 @@ def gather(
         flips=flips,
     )
     main = findings.main
-    suspicions = None
+    label_issues = None
     if main.labelled is not None:
-        from batchclf.jobs.evaluate.label_issues import find_suspicions
+        from batchclf.jobs.evaluate.label_issues import find_label_issues
 
         csv, names = folder / PREDICTIONS_FILE, tuple(record.model.class_names)
-        suspicions = find_suspicions(csv, names, main.split, main.labelled.total)
+        label_issues = find_label_issues(csv, names, main.split, main.labelled.total)
     change = next((each for each in flips if each.split == main.split), None)
-    return replace(findings, change=change, suspicions=suspicions)
+    return replace(findings, change=change, label_issues=label_issues)
 
 
 def runs_to_compare(beside: Path, record: RunRecord) -> tuple[RunSummary, ...]:
@@ -58,6 +58,6 @@ def runs_to_compare(beside: Path, record: RunRecord) -> tuple[RunSummary, ...]:
 
     These are the runs of the same job or, without a job, those that scored the same. Never raises.
     """
-    sources = tuple(target.source for target in record.targets)
+    sources = tuple(subset.source for subset in record.subsets)
     runs = earlier_runs(beside, record.run_id)
     return tuple(run for run in runs if run.job == record.job and (record.job or run.sources == sources))

@@ -1,4 +1,4 @@
-"""What has changed since the run before: flips.csv, and a comparison for each target."""
+"""What has changed since the run before: flips.csv, and a comparison for each subset."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,9 +29,9 @@ def write_flips(
     into `folder`, or to the file `to`.
 
     `history` are the earlier runs of the same job, oldest first, in `beside`; the last one whose folder is still there
-    counts, whatever its status. Each target that both have scored is compared, and the one that the report is about
-    comes first; targets without an image in common have no comparison. flips.csv has a row for each image with another
-    answer, by target and path; without an earlier run, or where that cannot be read or has other classes, only its
+    counts, whatever its status. Each subset that both have scored is compared, and the one that the report is about
+    comes first; subsets without an image in common have no comparison. flips.csv has a row for each image with another
+    answer, by subset and path; without an earlier run, or where that cannot be read or has other classes, only its
     header, and `say` is told why. Raises OSError where the disk refuses.
     """
     with FlipsWriter(to or folder / FLIPS_FILE, record.model.class_names) as writer:
@@ -49,19 +49,19 @@ def write_flips(
 def _against(last: Path, folder: Path, record: RunRecord, writer: FlipsWriter, say: Say) -> "tuple[Comparison, ...]":
     # The comparison is a dozen modules, which a first run does without.
     from batchclf.core.compare.pair_tally import PairTally
-    from batchclf.jobs.evaluate.compare import check_classes, count, paired_answers
+    from batchclf.jobs.evaluate.compare import check_classes, count, paired_predictions
     from batchclf.storage.predictions.pairs import UnsortedRowsError
 
     earlier = read_record(last)
     check_classes(earlier, record)
-    kinds = {(target.split, target.kind) for target in earlier.targets}
-    splits = [target.split for target in record.targets if (target.split, target.kind) in kinds]
+    kinds = {(subset.split, subset.kind) for subset in earlier.subsets}
+    splits = [subset.split for subset in record.subsets if (subset.split, subset.kind) in kinds]
     names = tuple(record.model.class_names)
-    main = main_of(record.main_target, splits or [""])
+    main = main_of(record.main_subset, splits or [""])
 
     def tally(*, whole: bool) -> "list[PairTally]":
         made = {split: PairTally(earlier.run_id, record.run_id, split, names) for split in splits}
-        for pairs in paired_answers(last, folder, names, splits, whole=whole):
+        for pairs in paired_predictions(last, folder, names, splits, whole=whole):
             count(made[pairs.split], pairs)
             writer.write(pairs.split, pairs.first, pairs.second)
         return sorted(made.values(), key=lambda each: (each.split != main, each.split))

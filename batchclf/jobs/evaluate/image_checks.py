@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from batchclf.core.images.content_digest import ContentDigest
 from batchclf.core.images.drift import Drift, Reference, drift_of_classes, drift_of_values
-from batchclf.core.images.duplicates import Duplicates, summarise, with_all_copies
-from batchclf.core.images.near_duplicates import Prints, Rows, exact_copies
+from batchclf.core.images.duplicates import Duplicates, summarise, with_all_exact
+from batchclf.core.images.near_duplicates import Prints, Rows, exact_duplicates
 from batchclf.core.images.statistics import Histogram, ImageRows, ImageStatistics, StatisticsTally
 from batchclf.core.metrics.evaluation import Evaluation
-from batchclf.core.records.run import TargetRecord, main_of
+from batchclf.core.records.run import SubsetRecord, main_of
 from batchclf.core.types import Split
-from batchclf.jobs.evaluate.duplicates import LISTED_COPIES, find_duplicates
+from batchclf.jobs.evaluate.duplicates import LISTED_DUPLICATES, find_duplicates
 from batchclf.storage.images.duplicates import DUPLICATES_FILE, read_duplicates
 from batchclf.storage.images.facts import IMAGES_FILE, read_image_rows
 
@@ -45,7 +45,7 @@ class ImageFindings:
 
 @dataclass(frozen=True, eq=False)
 class ImageLook:
-    """What one pass over images.csv tells: the statistics of each target, the content of each directory by its name."""
+    """What one pass over images.csv tells: the statistics of each subset, the content of each directory by its name."""
 
     statistics: tuple[ImageStatistics, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict)
@@ -53,9 +53,9 @@ class ImageLook:
 
 def look_at_images(
     folder: Path,
-    targets: Sequence[TargetRecord],
+    subsets: Sequence[SubsetRecord],
     splits: Callable[[], Mapping[str, Split]] | None = None,
-    main_target: str = "",
+    main_subset: str = "",
 ) -> ImageLook:
     """Read images.csv of a run; nothing is told where there is none. It may go on beside the evaluation of the run.
 
@@ -66,7 +66,7 @@ def look_at_images(
     if not (folder / IMAGES_FILE).is_file():
         return ImageLook()
     tallies: dict[str, StatisticsTally] = {}
-    contents = {target.split: ContentDigest() for target in targets if target.kind == "directory"}
+    contents = {subset.split: ContentDigest() for subset in subsets if subset.kind == "directory"}
     prints = _PrintsTally()
     for rows in read_image_rows(folder / IMAGES_FILE):
         tallies.setdefault(rows.split, StatisticsTally(rows.split)).update(rows)
@@ -75,7 +75,7 @@ def look_at_images(
         if splits is not None:
             prints.update(rows)
     if splits is not None and tallies:
-        find_duplicates(folder, prints.prints(), prints.of_split(), targets, splits, main_target)
+        find_duplicates(folder, prints.prints(), prints.of_split(), subsets, splits, main_subset)
     known = {split: digest.text for split, digest in contents.items() if digest.images}
     return ImageLook(tuple(tally.statistics() for tally in tallies.values()), known)
 
@@ -86,7 +86,7 @@ def image_findings(
     reference: Reference | None,
     evaluations: Sequence[Evaluation],
     gap: "Gap | None",
-    main_target: str = "",
+    main_subset: str = "",
 ) -> ImageFindings:
     """Work out what the images of a run tell; `look` is what `look_at_images` gave.
 
@@ -94,7 +94,7 @@ def image_findings(
     """
     if not look.statistics:
         return ImageFindings()
-    main = main_of(main_target, [each.split for each in evaluations])
+    main = main_of(main_subset, [each.split for each in evaluations])
     drift, note = _drift(look.statistics, evaluations, reference, main)
     return ImageFindings(look.statistics, _duplicates(folder, evaluations, gap, main), drift, note)
 
@@ -127,20 +127,20 @@ def _duplicates(folder: Path, evaluations: Sequence[Evaluation], gap: "Gap | Non
         return None
     of_split = {evaluation.split: evaluation for evaluation in evaluations}
     against_train = main == "test" and "train" in of_split
-    target = of_split[main]
+    subset = of_split[main]
     found = summarise(
         read_duplicates(folder / DUPLICATES_FILE),
-        target.split,
-        target.total,
-        target.labelled if against_train else None,
+        subset.split,
+        subset.total,
+        subset.labelled if against_train else None,
         gap,
     )
-    if against_train or found.exact < LISTED_COPIES:
+    if against_train or found.exact < LISTED_DUPLICATES:
         return found
     prints = _PrintsTally()
     for rows in read_image_rows(folder / IMAGES_FILE):
         prints.update(rows)
-    return with_all_copies(found, len(exact_copies(prints.prints(), prints.of_split()[target.split])[0]))
+    return with_all_exact(found, len(exact_duplicates(prints.prints(), prints.of_split()[subset.split])[0]))
 
 
 def _drift(
@@ -156,13 +156,13 @@ def _drift(
         known = _of_reference(reference, known)
     if known is None:
         return (), NO_REFERENCE
-    scored, scored_answers = images[name], answers[name]
+    scored, of_scored = images[name], answers[name]
     found = (
         drift_of_values("brightness", name, known.images, scored.brightness, known.brightness),
         drift_of_values("contrast", name, known.images, scored.contrast, known.contrast),
-        drift_of_values("confidence", name, known.answers, _confidence(scored_answers), known.confidence),
+        drift_of_values("confidence", name, known.answers, _confidence(of_scored), known.confidence),
         drift_of_classes(
-            name, known.answers, scored_answers.predicted_counts.tolist(), known.predicted, scored_answers.class_names
+            name, known.answers, of_scored.predicted_counts.tolist(), known.predicted, of_scored.class_names
         ),
     )
     return tuple(drift for drift in found if drift is not None), ""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.records.findings import LabelSuspicions
+from batchclf.core.records.findings import LabelIssues
 from batchclf.core.types import Prediction, PredictionRows
 from batchclf.storage.predictions.read import read_prediction_rows
 
@@ -22,7 +22,7 @@ METHOD = (
 )
 
 
-def find_suspicions(predictions: Path, class_names: tuple[str, ...], split: str, images: int) -> LabelSuspicions:
+def find_label_issues(predictions: Path, class_names: tuple[str, ...], split: str, images: int) -> LabelIssues:
     """Find the labelled images of one split whose labels the model's probabilities speak against.
 
     `images` is the number of rows of the split. They should be images that the model was not trained on. Reads the
@@ -58,7 +58,7 @@ def find_suspicions(predictions: Path, class_names: tuple[str, ...], split: str,
     for suspect in suspects[:SHOWN].tolist():
         place = int(np.searchsorted(ends, suspect, side="right"))
         shown.append(rows[place].row(suspect - int(ends[place]) + len(rows[place])))
-    return LabelSuspicions(len(suspects), tuple(shown), METHOD, "")
+    return LabelIssues(len(suspects), tuple(shown), METHOD, "")
 
 
 def _suspects(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -74,5 +74,5 @@ def _suspects(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> 
     return np.asarray(found, np.int64)
 
 
-def _missing(why: str) -> LabelSuspicions:
-    return LabelSuspicions(0, (), "", why)
+def _missing(why: str) -> LabelIssues:
+    return LabelIssues(0, (), "", why)

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from batchclf.core.gate.alarms import (
-    AGAINST_LAST_NIGHT,
+    AGAINST_LAST_RUN,
     CLASS_FOLDERS,
     FEWER_IMAGES,
     NO_IMAGES,
     NO_NEW_IMAGES,
     ONE_CLASS,
     SAME_IMAGES,
-    AnswerCounts,
-    DirectoryNight,
+    DirectoryRun,
+    PredictedCounts,
     cannot_tell,
     class_folders,
     fewer_images,
@@ -26,7 +26,7 @@ from batchclf.core.gate.alarms import (
 )
 from batchclf.core.gate.rules import Alarms
 from batchclf.core.images.content_digest import ContentDigest
-from batchclf.core.records.run import GateResult, RunRecord, TargetRecord
+from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord
 from batchclf.data.labels import are_from_folders
 from batchclf.errors import BatchclfError, RunError
 from batchclf.jobs.gate.current_run import CurrentRun
@@ -37,7 +37,7 @@ from batchclf.storage.run.metrics import read_metrics
 
 
 def content_of(folder: Path) -> dict[str, str]:
-    """Digest the content of the images of each target in a run directory, as `TargetRecord.content` has it.
+    """Digest the content of the images of each subset in a run directory, as `SubsetRecord.content` has it.
 
     The digest depends neither on their order nor on their names. Empty where the run has no images.csv; raises RunError
     where that is damaged.
@@ -50,7 +50,7 @@ def content_of(folder: Path) -> dict[str, str]:
     return {split: digest.text for split, digest in found.items()}
 
 
-def raise_alarms(alarms: Alarms, tonight: CurrentRun) -> list[GateResult]:
+def raise_alarms(alarms: Alarms, current: CurrentRun) -> list[GateResult]:
     """Hold each alarm that is not off for each directory of the job; those that pass are among the results.
 
     Splits of a data set are the same every night and have no alarms. A directory that the deadline has cut off has none
@@ -61,11 +61,11 @@ def raise_alarms(alarms: Alarms, tonight: CurrentRun) -> list[GateResult]:
     alarms against it have no result. What cannot be read is an alarm, since silence would say that all is well; nothing
     is raised.
     """
-    nights = _Nights(tonight)
+    earlier = _EarlierRuns(current)
     results: list[GateResult] = []
-    for target in tonight.record.targets:
-        if target.kind == "directory" and target.complete:
-            results += _Watch(alarms, tonight, target, nights).results()
+    for subset in current.record.subsets:
+        if subset.kind == "directory" and subset.complete:
+            results += _Watch(alarms, current, subset, earlier).results()
     return results
 
 
@@ -75,14 +75,14 @@ class _Last:
 
     folder: Path
     record: RunRecord
-    night: DirectoryNight
+    run: DirectoryRun
 
 
 @dataclass(eq=False)
-class _Nights:
+class _EarlierRuns:
     """The earlier runs of the job, read as far back as is needed."""
 
-    tonight: CurrentRun
+    current: CurrentRun
     _records: dict[str, RunRecord] = field(default_factory=dict)
 
     def last(self, name: str, *, good: bool) -> _Last | None:
@@ -93,18 +93,18 @@ class _Nights:
         return (self._newest(name, good=True) if good else None) or self._newest(name, good=False)
 
     def _newest(self, name: str, *, good: bool) -> _Last | None:
-        earlier = [run for run in self.tonight.history if "" < run.night < self.tonight.record.night]
+        earlier = [run for run in self.current.history if "" < run.run_date < self.current.record.run_date]
         # Of the runs of one night the last one, which comes last in the history, counts; the order is kept by `sorted`.
-        for run in reversed(sorted(earlier, key=lambda each: each.night)):
-            folder = self.tonight.beside / run.folder
+        for run in reversed(sorted(earlier, key=lambda each: each.run_date)):
+            folder = self.current.beside / run.folder
             if (good and not run.good) or not folder.is_dir():
                 continue
             if run.folder not in self._records:
                 self._records[run.folder] = read_record(folder)
             record = self._records[run.folder]
-            target = next((each for each in record.targets if each.split == name), None)
-            if target is not None and target.kind == "directory" and target.complete and target.scored:
-                return _Last(folder, record, _night(target, record))
+            subset = next((each for each in record.subsets if each.split == name), None)
+            if subset is not None and subset.kind == "directory" and subset.complete and subset.scored:
+                return _Last(folder, record, _directory_run(subset, record))
         return None
 
 
@@ -113,17 +113,17 @@ class _Watch:
     """Holds the alarms of one directory."""
 
     alarms: Alarms
-    tonight: CurrentRun
-    target: TargetRecord
-    nights: _Nights
+    current: CurrentRun
+    subset: SubsetRecord
+    earlier: _EarlierRuns
 
     def results(self) -> Iterator[GateResult]:
-        now = _night(self.target, self.tonight.record)
+        now = _directory_run(self.subset, self.current.record)
         if NO_IMAGES not in self.alarms.off:
             yield no_images(now)
         if not now.scored:
             return
-        wanted = [alarm for alarm in (*AGAINST_LAST_NIGHT, ONE_CLASS) if alarm not in self.alarms.off]
+        wanted = [alarm for alarm in (*AGAINST_LAST_RUN, ONE_CLASS) if alarm not in self.alarms.off]
         if now.name in self.alarms.fixed:
             wanted = [alarm for alarm in wanted if alarm not in (SAME_IMAGES, NO_NEW_IMAGES)]
         same = False
@@ -133,55 +133,55 @@ class _Watch:
             last = None
             try:
                 # What is wrong one night must not be the measure of the next one.
-                last = self.nights.last(now.name, good=alarm not in (SAME_IMAGES, NO_NEW_IMAGES))
+                last = self.earlier.last(now.name, good=alarm not in (SAME_IMAGES, NO_NEW_IMAGES))
                 result = self._held(alarm, now, last)
             except (BatchclfError, OSError) as error:
                 why = error.message if isinstance(error, BatchclfError) else str(error)
-                result = cannot_tell(alarm, now, why, last.night if last else None)
+                result = cannot_tell(alarm, now, why, last.run if last else None)
             if result is not None:
                 same = same or (alarm == SAME_IMAGES and result.outcome == "failed")
                 yield result
 
-    def _held(self, alarm: str, now: DirectoryNight, last: _Last | None) -> GateResult | None:
+    def _held(self, alarm: str, now: DirectoryRun, last: _Last | None) -> GateResult | None:
         if alarm == ONE_CLASS:
             return self._one_class(now, last)
         if last is None:
             return None
         if alarm == SAME_IMAGES:
-            return same_images(_content_known(now, self.tonight.folder), _content_known(last.night, last.folder))
+            return same_images(_content_known(now, self.current.folder), _content_known(last.run, last.folder))
         if alarm == NO_NEW_IMAGES:
-            return no_new_images(now, last.night, _count_new(now.name, self.tonight.folder, last.folder))
+            return no_new_images(now, last.run, _count_new(now.name, self.current.folder, last.folder))
         if alarm == FEWER_IMAGES:
-            return fewer_images(now, last.night, self.alarms.count_fell_by)
+            return fewer_images(now, last.run, self.alarms.count_fell_by)
         assert alarm == CLASS_FOLDERS, alarm
-        return class_folders(now, last.night)
+        return class_folders(now, last.run)
 
-    def _one_class(self, now: DirectoryNight, last: _Last | None) -> GateResult | None:
-        of_tonight = next((each for each in self.tonight.evaluations if each.split == now.name), None)
-        before = _answers_of(last) if last else _reference(self.tonight.record)
+    def _one_class(self, now: DirectoryRun, last: _Last | None) -> GateResult | None:
+        of_tonight = next((each for each in self.current.evaluations if each.split == now.name), None)
+        before = _predicted_counts(last) if last else _reference(self.current.record)
         if of_tonight is None or before is None:
             return None
         counts = dict(zip(of_tonight.class_names, of_tonight.predicted_counts.tolist(), strict=True))
-        return one_class(now, counts, before, self.alarms.one_class, last.night if last else None)
+        return one_class(now, counts, before, self.alarms.one_class, last.run if last else None)
 
 
-def _night(target: TargetRecord, record: RunRecord) -> DirectoryNight:
-    return DirectoryNight(
-        target.split,
+def _directory_run(subset: SubsetRecord, record: RunRecord) -> DirectoryRun:
+    return DirectoryRun(
+        subset.split,
         record.run_id,
-        record.night,
-        target.scored,
-        target.skipped,
+        record.run_date,
+        subset.scored,
+        subset.skipped,
         # As they stand in run.json, so that those of two nights can be compared.
-        {utf8_text(name): images for name, images in target.folders.items()},
-        utf8_text(target.labels),
-        are_from_folders(target.labels),
-        target.content,
-        utf8_text(target.source),
+        {utf8_text(name): images for name, images in subset.folders.items()},
+        utf8_text(subset.labels),
+        are_from_folders(subset.labels),
+        subset.content,
+        utf8_text(subset.source),
     )
 
 
-def _content_known(night: DirectoryNight, folder: Path) -> DirectoryNight:
+def _content_known(night: DirectoryRun, folder: Path) -> DirectoryRun:
     return night if night.content else replace(night, content=_known(content_of(folder), night.name, folder))
 
 
@@ -192,7 +192,7 @@ def _known(contents: dict[str, str], name: str, folder: Path) -> str:
 
 
 def _count_new(name: str, folder: Path, of_last: Path) -> int:
-    """Count the images of a target whose content is not in the same target of another run directory."""
+    """Count the images of a subset whose content is not in the same subset of another run directory."""
     known = np.sort(np.concatenate([np.empty(0, np.uint64), *_digests(of_last, name)]))
     new = 0
     for digests in _digests(folder, name):
@@ -202,7 +202,7 @@ def _count_new(name: str, folder: Path, of_last: Path) -> int:
 
 
 def _digests(folder: Path, name: str) -> Iterator[Digests]:
-    """Give the digests of a target; raises RunError where images.csv is damaged or has none of it."""
+    """Give the digests of a subset; raises RunError where images.csv is damaged or has none of it."""
     found = False
     for rows in read_image_rows(folder / IMAGES_FILE):
         if rows.split == name:
@@ -212,18 +212,18 @@ def _digests(folder: Path, name: str) -> Iterator[Digests]:
         raise RunError(f"{folder} tells nothing of the content of the images: {IMAGES_FILE} lacks them")
 
 
-def _answers_of(last: _Last) -> AnswerCounts:
+def _predicted_counts(last: _Last) -> PredictedCounts:
     """Read how often each class was answered; raises RunError where metrics.json does not tell."""
-    split = read_metrics(last.folder)["splits"].get(last.night.name, {})
+    split = read_metrics(last.folder)["splits"].get(last.run.name, {})
     counts = split.get("predicted")
     if not isinstance(counts, dict) or not all(isinstance(count, int) for count in counts.values()):
-        raise RunError(f"the metrics.json of {last.folder} tells nothing of the answers for {last.night.name}")
-    return AnswerCounts(counts, f"on {last.night.night} (run {last.night.run_id})")
+        raise RunError(f"the metrics.json of {last.folder} tells nothing of the answers for {last.run.name}")
+    return PredictedCounts(counts, f"on {last.run.run_date} (run {last.run.run_id})")
 
 
-def _reference(record: RunRecord) -> AnswerCounts | None:
+def _reference(record: RunRecord) -> PredictedCounts | None:
     known = record.model.reference
     if known is None:
         return None
     counts = dict(zip(record.model.class_names, known.predicted, strict=True))
-    return AnswerCounts(counts, f"for the {known.held_out:,} test images when the model was trained")
+    return PredictedCounts(counts, f"for the {known.held_out:,} test images when the model was trained")

@@ -39,15 +39,15 @@ from batchclf.jobs.gate.measured import (
 NAMES_IN_SENTENCE = 3
 
 
-def hold_gate(gate: Gate, tonight: CurrentRun) -> list[GateResult]:
+def hold_gate(gate: Gate, current: CurrentRun) -> list[GateResult]:
     """Hold a run against all rules of its gate, the short forms first, and raise the alarms.
 
     It never raises for what is missing: such a rule fails, or says that no earlier run can be there yet.
     """
-    held = _Held(tonight)
+    held = _Held(current)
     results = [held.hold(rule, name) for name, rule in _short_forms(gate)]
     results += [held.hold(rule) for rule in gate.rules]
-    return results if gate.alarms is None else [*results, *raise_alarms(gate.alarms, tonight)]
+    return results if gate.alarms is None else [*results, *raise_alarms(gate.alarms, current)]
 
 
 def _short_forms(gate: Gate) -> list[tuple[str, Rule]]:
@@ -79,24 +79,24 @@ class _Reference:
 class _Held:
     """Holds rules one by one; reads each reference, and compares with it, once."""
 
-    tonight: CurrentRun
+    current: CurrentRun
     _now: Reading = field(init=False)
     _main: str = field(init=False)
     _read: dict[Path, Reading | BatchclfError] = field(default_factory=dict)
     _compared: dict[tuple[Path, str], Comparison | BatchclfError] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        of = self.tonight
+        of = self.current
         self._now = reading_of(of.folder, of.record, of.evaluations, of.gap)
-        self._main = main_of(of.record.main_target, [target.split for target in of.record.targets] or [""])
+        self._main = main_of(of.record.main_subset, [subset.split for subset in of.record.subsets] or [""])
 
     def hold(self, rule: Rule, name: str = "") -> GateResult:
-        """Hold one rule; its target is the run's main one unless it names another. `name` is one of its own."""
+        """Hold one rule; its subset is the run's main one unless it names another. `name` is one of its own."""
         metric = find_metric(rule.metric)
         if metric is None:
             raise ValueError(f"there is no metric '{rule.metric}'")
-        target = "" if metric.source == "gap" else self._main if rule.target is None else rule.target
-        held = Holding(rule, metric, name or rule_name(rule, target), target)
+        subset = "" if metric.source == "gap" else self._main if rule.subset is None else rule.subset
+        held = Holding(rule, metric, name or rule_name(rule, subset), subset)
         try:
             return self._value(held) if rule.against is None else self._change(held)
         except NotThereError as error:
@@ -105,15 +105,15 @@ class _Held:
             return missing(held, str(error), passed=error.allowed)
 
     def _value(self, held: Holding) -> GateResult:
-        name, metric, target = held.rule.class_name, held.metric, held.target
+        name, metric, subset = held.rule.class_name, held.metric, held.subset
         if metric.per_class and name == EACH_CLASS:
-            return hold_each_value(held, read_class_shares(self._now, metric, target))
+            return hold_each_value(held, read_class_shares(self._now, metric, subset))
         if metric.per_class:
-            return hold_value(held, _of_share(read_class_share(self._now, metric, target, name or "")))
+            return hold_value(held, _of_share(read_class_share(self._now, metric, subset, name or "")))
         if metric.source == "drift":
-            n = read_measure(self._now, METRICS["images"], target).n
-            return hold_value(held, read_drift(self.tonight.images, metric, target, n))
-        return hold_value(held, read_measure(self._now, metric, target))
+            n = read_measure(self._now, METRICS["images"], subset).n
+            return hold_value(held, read_drift(self.current.images, metric, subset, n))
+        return hold_value(held, read_measure(self._now, metric, subset))
 
     def _change(self, held: Holding) -> GateResult:
         """Hold against a reference, once tonight's own value is there."""
@@ -122,16 +122,16 @@ class _Held:
         name = held.rule.class_name
         measure: Callable[[Reading], Measure | Share | dict[str, Share | None]]
         if held.metric.per_class and name == EACH_CLASS:
-            measure = partial(read_class_shares, metric=held.metric, target=held.target)
+            measure = partial(read_class_shares, metric=held.metric, subset=held.subset)
         elif held.metric.per_class:
-            measure = partial(read_class_share, metric=held.metric, target=held.target, name=name or "")
+            measure = partial(read_class_share, metric=held.metric, subset=held.subset, name=name or "")
         else:
-            measure = partial(read_measure, metric=held.metric, target=held.target)
+            measure = partial(read_measure, metric=held.metric, subset=held.subset)
         now = measure(self._now)
         reference = self._reference(held, measure)
         before = measure(reference.reading)
         held = replace(held, reference=reference.words)
-        comparison = self._comparison_if_any(reference.reading, held.target)
+        comparison = self._comparison_if_any(reference.reading, held.subset)
         if isinstance(now, dict) and isinstance(before, dict):
             return hold_each_change(held, _each(held, before, now, comparison))
         if isinstance(now, Share) and isinstance(before, Share):
@@ -145,7 +145,7 @@ class _Held:
         self, held: Holding, before: Measure, now: Measure, reference: _Reference, comparison: Comparison | None
     ) -> Change:
         if held.metric.name == "accuracy":
-            shares = read_accuracy(reference.reading, held.target), read_accuracy(self._now, held.target)
+            shares = read_accuracy(reference.reading, held.subset), read_accuracy(self._now, held.subset)
             if shares[0] is not None and shares[1] is not None:
                 return share_change(shares[0], shares[1], None if comparison is None else _pairs(comparison))
         if comparison is None:
@@ -155,19 +155,19 @@ class _Held:
 
     def _of_pairs(self, held: Holding) -> GateResult:
         """Hold what only the images tell that both runs scored."""
-        target, share = held.target, Share(0, 1)
-        read_measure(self._now, METRICS["images"], target)
+        subset, share = held.subset, Share(0, 1)
+        read_measure(self._now, METRICS["images"], subset)
 
         def measure(reading: Reading) -> None:
             nonlocal share
-            found = self._comparison(reading, target)
+            found = self._comparison(reading, subset)
             counts = (
                 (found.changed, found.images)
                 if held.metric.name == "changed_share"
                 else (found.only_first_right, found.labelled)
             )
             if not counts[1]:
-                raise NotThereError(f"no image of {target} has the same label in both runs: give labels")
+                raise NotThereError(f"no image of {subset} has the same label in both runs: give labels")
             share = Share(*counts)
 
         reference = self._reference(held, measure)
@@ -183,13 +183,13 @@ class _Held:
         if held.rule.against == LAST_GOOD:
             return self._last_good(held, measure)
         name = held.rule.against or ""
-        where = self.tonight.baselines.get(name)
+        where = self.current.baselines.get(name)
         if where is None:
             raise _NoReferenceError(f"[baselines] does not name '{name}': add it there")
-        path = self.tonight.beside / where if isinstance(where, str) else where
+        path = self.current.beside / where if isinstance(where, str) else where
         words = f"the baseline {name}"
         try:
-            reading = self._usable(path, held.target)
+            reading = self._usable(path, held.subset)
             measure(reading)
         except (NotThereError, BatchclfError) as error:
             raise _NoReferenceError(f"{words}: {_told(error)}") from error
@@ -197,11 +197,11 @@ class _Held:
 
     def _last_good(self, held: Holding, measure: Callable[[Reading], object]) -> _Reference:
         first = ""
-        for run in reversed(self.tonight.history):
+        for run in reversed(self.current.history):
             if not run.good:
                 continue
             try:
-                reading = self._usable(self.tonight.beside / run.folder, held.target)
+                reading = self._usable(self.current.beside / run.folder, held.subset)
                 measure(reading)
                 return _Reference(f"the last good run ({run.run_id})", reading)
             except (NotThereError, BatchclfError) as error:
@@ -209,7 +209,7 @@ class _Held:
         why = first or "there is no earlier good run yet"
         raise _NoReferenceError(f"{why}; tonight's run can be the first to compare with", allowed=True)
 
-    def _usable(self, path: Path, target: str) -> Reading:
+    def _usable(self, path: Path, subset: str) -> Reading:
         """Read a reference, once; raises BatchclfError, or NotThereError where it is of other classes or data."""
         if path not in self._read:
             try:
@@ -229,8 +229,8 @@ class _Held:
             sides = (("only it has", there - here), ("only tonight's model has", here - there))
             raise NotThereError("it has other classes: " + "; ".join(f"{w} {_some(n)}" for w, n in sides if n))
         sources = [
-            next((of.source for of in record.targets if of.split == target), "")
-            for record in (found.record, self.tonight.record)
+            next((of.source for of in record.subsets if of.split == subset), "")
+            for record in (found.record, self.current.record)
             if record is not None
         ]
         # A folder may have another name every night; a data set's name is always the same.
@@ -238,29 +238,29 @@ class _Held:
             raise NotThereError(f"it scored another data set, {sources[0]} instead of {sources[1]}")
         return found
 
-    def _comparison(self, reading: Reading, target: str) -> Comparison:
+    def _comparison(self, reading: Reading, subset: str) -> Comparison:
         """Compare tonight's answers with those of a reference, once; raises NotThereError or BatchclfError."""
         folder = reading.folder
         if folder is None:
             raise NotThereError("it does not tell what each image was predicted as: name a run directory")
-        if (folder, target) not in self._compared:
-            of = self.tonight
-            made = (each for each in of.flips if each.split == target and folder == of.beside / each.first_run)
+        if (folder, subset) not in self._compared:
+            of = self.current
+            made = (each for each in of.flips if each.split == subset and folder == of.beside / each.first_run)
             try:
-                found = next(made, None) or compare_runs(folder, of.folder, target, record=of.record)
-                self._compared[folder, target] = found
+                found = next(made, None) or compare_runs(folder, of.folder, subset, record=of.record)
+                self._compared[folder, subset] = found
             except BatchclfError as error:
-                self._compared[folder, target] = error
+                self._compared[folder, subset] = error
             except OSError as error:
-                self._compared[folder, target] = _unreadable(folder, error)
-        known = self._compared[folder, target]
+                self._compared[folder, subset] = _unreadable(folder, error)
+        known = self._compared[folder, subset]
         if isinstance(known, BatchclfError):
             raise known
         return known
 
-    def _comparison_if_any(self, reading: Reading, target: str) -> Comparison | None:
+    def _comparison_if_any(self, reading: Reading, subset: str) -> Comparison | None:
         try:
-            return self._comparison(reading, target)
+            return self._comparison(reading, subset)
         except (NotThereError, BatchclfError):
             return None
 
@@ -289,8 +289,13 @@ def _pairs(comparison: Comparison) -> Pairs:
 def _class_pairs(comparison: Comparison | None) -> dict[str, Pairs]:
     pairs = {}
     for each in comparison.per_class if comparison is not None else ():
-        both = round(each.first.value * each.images) - each.lost
-        pairs[each.name] = Pairs(both, each.lost, each.gained, each.images - both - each.lost - each.gained)
+        both = round(each.first.value * each.images) - each.negative_flips
+        pairs[each.name] = Pairs(
+            both,
+            each.negative_flips,
+            each.positive_flips,
+            each.images - both - each.negative_flips - each.positive_flips,
+        )
     return pairs
 
 

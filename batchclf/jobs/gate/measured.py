@@ -83,20 +83,20 @@ def read_reading(path: Path) -> Reading:
     return Reading(metrics, classes, record, folder if record is not None else None)
 
 
-def read_measure(of: Reading, metric: RuleMetric, target: str) -> Measure:
+def read_measure(of: Reading, metric: RuleMetric, subset: str) -> Measure:
     """Read a metric that is neither one of a class, nor of drift, nor of two runs; raises NotThereError."""
     if metric.source == "gap":
         return _gap(of)
     if metric.name in ("skipped", "skipped_share"):
-        return _skipped(of, metric, target)
-    split = _split(of, target)
+        return _skipped(of, metric, subset)
+    split = _split(of, subset)
     images = _whole(split.get("images"))
     if metric.name == "images":
         return Measure(images, images)
     if metric.name == "mean_confidence":
         n, found = images, split.get(metric.name)
     else:
-        n, found = _labelled(split, target), split.get(metric.name)
+        n, found = _labelled(split, subset), split.get(metric.name)
     if isinstance(found, dict):
         low, high = found.get("low"), found.get("high")
         interval = None if low is None or high is None else Interval(low, high)
@@ -108,24 +108,24 @@ def read_measure(of: Reading, metric: RuleMetric, target: str) -> Measure:
     return Measure(found, n, interval)
 
 
-def read_accuracy(of: Reading, target: str) -> Share | None:
-    """Read the counts behind the accuracy of a target; None where there are none."""
-    split = of.metrics.splits.get(target, {})
+def read_accuracy(of: Reading, subset: str) -> Share | None:
+    """Read the counts behind the accuracy of a subset; None where there are none."""
+    split = of.metrics.splits.get(subset, {})
     hits, n = _whole(split.get("correct")), _whole(split.get("labelled"))
     return Share(hits, n) if 0 <= hits <= n and n else None
 
 
-def read_class_shares(of: Reading, metric: RuleMetric, target: str) -> dict[str, Share | None]:
+def read_class_shares(of: Reading, metric: RuleMetric, subset: str) -> dict[str, Share | None]:
     """Read a metric of every class, in order; None for a class that it cannot be told of. Raises NotThereError."""
-    _labelled(_split(of, target), target)
-    if of.classes is None or target not in of.classes:
+    _labelled(_split(of, subset), subset)
+    if of.classes is None or subset not in of.classes:
         raise NotThereError(f"metrics of classes need {CLASSES_FILE}: put it beside {METRICS_FILE}")
-    return {name: _share(metric, counts) for name, counts in of.classes[target].items()}
+    return {name: _share(metric, counts) for name, counts in of.classes[subset].items()}
 
 
-def read_class_share(of: Reading, metric: RuleMetric, target: str, name: str) -> Share:
+def read_class_share(of: Reading, metric: RuleMetric, subset: str, name: str) -> Share:
     """Read a metric of one class; raises NotThereError."""
-    shares = read_class_shares(of, metric, target)
+    shares = read_class_shares(of, metric, subset)
     if name not in shares:
         nearest = difflib.get_close_matches(name, shares, 1, 0.5)
         what = f"did you mean '{nearest[0]}'?" if nearest else "correct the rule"
@@ -133,13 +133,13 @@ def read_class_share(of: Reading, metric: RuleMetric, target: str, name: str) ->
     share = shares[name]
     if share is None:
         why = "the class is never predicted" if metric.name == "precision" else "the class has no image"
-        raise NotThereError(f"{why} in {target}: give images of it, or remove the rule")
+        raise NotThereError(f"{why} in {subset}: give images of it, or remove the rule")
     return share
 
 
-def read_drift(images: ImageFindings, metric: RuleMetric, target: str, n: int) -> Measure:
-    """Count the quantities of a target that have drifted, or find the largest PSI; raises NotThereError."""
-    found = [drift for drift in images.drift if drift.split == target]
+def read_drift(images: ImageFindings, metric: RuleMetric, subset: str, n: int) -> Measure:
+    """Count the quantities of a subset that have drifted, or find the largest PSI; raises NotThereError."""
+    found = [drift for drift in images.drift if drift.split == subset]
     if not found:
         other = f"drift is told of {images.drift[0].split} only" if images.drift else "no drift was looked for"
         raise NotThereError((images.drift_note or other).rstrip("."))
@@ -148,18 +148,18 @@ def read_drift(images: ImageFindings, metric: RuleMetric, target: str, n: int) -
     return Measure(sum(drift.drifted for drift in found), n)
 
 
-def _split(of: Reading, target: str) -> dict[str, float | _Values | None]:
-    split = of.metrics.splits.get(target)
+def _split(of: Reading, subset: str) -> dict[str, float | _Values | None]:
+    split = of.metrics.splits.get(subset)
     if split is None:
         scored = ", ".join(of.metrics.splits) or "nothing"
-        raise NotThereError(f"no image of {target} was scored (only {scored}): look whether its images are there")
+        raise NotThereError(f"no image of {subset} was scored (only {scored}): look whether its images are there")
     return split
 
 
-def _labelled(split: Mapping[str, Any], target: str) -> int:
+def _labelled(split: Mapping[str, Any], subset: str) -> int:
     if n := _whole(split.get("labelled")):
         return n
-    raise NotThereError(f"no image of {target} has a label: give labels, or remove the rule")
+    raise NotThereError(f"no image of {subset} has a label: give labels, or remove the rule")
 
 
 def _gap(of: Reading) -> Measure:
@@ -171,17 +171,17 @@ def _gap(of: Reading) -> Measure:
     return Measure(value, n, Interval(low, high))
 
 
-def _skipped(of: Reading, metric: RuleMetric, target: str) -> Measure:
+def _skipped(of: Reading, metric: RuleMetric, subset: str) -> Measure:
     if of.record is None:
         raise NotThereError(f"{METRICS_FILE} does not tell what was skipped: name the run directory instead")
-    record = next((each for each in of.record.targets if each.split == target), None)
+    record = next((each for each in of.record.subsets if each.split == subset), None)
     if record is None:
-        raise NotThereError(f"{target} was not scored")
+        raise NotThereError(f"{subset} was not scored")
     n = record.scored + record.skipped
     if metric.name == "skipped":
         return Measure(record.skipped, n)
     if not n:
-        raise NotThereError(f"{target} has no image: look whether its images are there")
+        raise NotThereError(f"{subset} has no image: look whether its images are there")
     return Measure(record.skipped / n, n)
 
 

@@ -16,12 +16,12 @@ from batchclf.jobs.history.lookup import details_of
 from batchclf.storage.csv_files.cells import safe_cell, utf8_values
 
 ExportFormat = Literal["csv", "json", "parquet"]
-EXPORT_FORMAT = 1
+EXPORT_FORMAT = 2
 
 _BARE = METRICS[METRICS.index("ece") :]
 
 COLUMNS: dict[str, type] = {
-    **dict.fromkeys(("job", "run", "night", "started", "status"), str),
+    **dict.fromkeys(("job", "run", "run_date", "started", "status"), str),
     **dict.fromkeys(("complete", "removed"), bool),
     "seconds": float,
     **dict.fromkeys(("split", "kind", "source"), str),
@@ -32,7 +32,7 @@ COLUMNS: dict[str, type] = {
     **dict.fromkeys(("gates_passed", "gates_failed", "gates_uncertain", "gates_missing"), int),
     **dict.fromkeys(("model_digest", "dataset", "batchclf"), str),
 }
-"""The columns of the table in their order: one row for each target of each run."""
+"""The columns of the table in their order: one row for each subset of each run."""
 
 
 def export_history(reports: Path, jobs: Iterable[JobHistory], form: ExportFormat, out: Path) -> int:
@@ -68,7 +68,7 @@ def _rows(job: str, details: RunDetails) -> Iterator[dict[str, Any]]:
     of_run = {
         "job": job,
         "run": summary.folder,
-        "night": summary.night,
+        "run_date": summary.run_date,
         "started": summary.started,
         "status": summary.status,
         "complete": details.complete,
@@ -79,15 +79,15 @@ def _rows(job: str, details: RunDetails) -> Iterator[dict[str, Any]]:
         "dataset": details.dataset,
         "batchclf": details.batchclf,
     }
-    for target in details.targets:
-        metrics = {each.name: each for each in details.metrics if each.split == target.split}
-        counts = {name: getattr(target, name) for name in ("found", "scored", "skipped", "excluded")}
+    for subset in details.subsets:
+        metrics = {each.name: each for each in details.metrics if each.split == subset.split}
+        counts = {name: getattr(subset, name) for name in ("found", "scored", "skipped", "excluded")}
         accuracy = metrics.get("accuracy")
         yield {
             **of_run,
-            "split": target.split,
-            "kind": target.kind,
-            "source": target.source,
+            "split": subset.split,
+            "kind": subset.kind,
+            "source": subset.source,
             **counts,
             "labelled": accuracy.images if accuracy else 0,
             **_metric_cells(metrics),

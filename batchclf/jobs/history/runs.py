@@ -116,7 +116,7 @@ def record_missing(job_folder: Path, reports: Path | None = None) -> list[Unread
 
 
 def record_failure(
-    reports: Path, job: str, log: Path, *, exit_code: int | None = None, night: str = "", message: str = ""
+    reports: Path, job: str, log: Path, *, exit_code: int | None = None, run_date: str = "", message: str = ""
 ) -> None:
     """Write a run of a job that published nothing into the history; without `message` the last error of its log.
 
@@ -135,7 +135,7 @@ def record_failure(
     failed = replace(
         failed,
         started=failed.started or ("" if time == NEVER else time.isoformat()),
-        night=night,
+        run_date=run_date,
         exit_code=exit_code,
         message=message or failed.message,
     )
@@ -234,7 +234,7 @@ def _with_recorded(failed: FailedRun, recorded: FailedRun | None) -> FailedRun:
         return failed
     return replace(
         failed,
-        night=recorded.night,
+        run_date=recorded.run_date,
         exit_code=recorded.exit_code,
         started=failed.started or recorded.started,
         message=recorded.message or failed.message,

@@ -1,4 +1,4 @@
-"""`on_success` and `on_failure`: a command that is run after a night, with the summary on its standard input."""
+"""`on_success` and `on_failure`: a command that is run after a run_date, with the summary on its standard input."""
 
 import os
 import shlex

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from batchclf.core.records.run import GateResult, RunRecord, TargetRecord
+from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord
 from batchclf.errors import BatchclfError, GateFailedError, PartialError
 from batchclf.storage.run.directory import REPORT_FILE, SKIPPED_FILE
 
@@ -17,7 +17,7 @@ _IN_A_LINE = 3
 def troubles(record: RunRecord, folder: Path) -> list[BatchclfError]:
     """Tell why a run is not ok, an error for each line, each with where to look; none where it is ok.
 
-    A gate that failed for want of evidence or of a value says so. A target that the deadline ended is told whatever
+    A gate that failed for want of evidence or of a value says so. A subset that the deadline ended is told whatever
     the status.
     """
     found: list[BatchclfError] = []
@@ -63,28 +63,28 @@ def _more(rules: int) -> str:
 
 def _partial(record: RunRecord, folder: Path) -> Iterator[tuple[str, str]]:
     """Each reason for which a run is partial, and where to look."""
-    ended = [each for each in record.targets if not each.complete]
+    ended = [each for each in record.subsets if not each.complete]
     for each in ended:
         yield f"the deadline passed: {_until_then(each)}", f"read {folder / REPORT_FILE}, or give a later deadline"
-    over = [each for each in record.targets if each.over_budget]
+    over = [each for each in record.subsets if each.over_budget]
     if not over:
         return
-    if len(record.targets) == 1:
+    if len(record.subsets) == 1:
         counts = f"{_of(over[0])} images were skipped"
     else:
         counts = f"{', '.join(f'{_of(each)} images of {_name(each)}' for each in over)} were skipped"
     yield f"{counts}, more than the budget allows", f"see why in {folder / SKIPPED_FILE}"
 
 
-def _until_then(target: TargetRecord) -> str:
-    if not target.scored + target.skipped:
-        return f"no image of {_name(target)} was scored"
-    return f"of {_name(target)} only the first {target.scored + target.skipped:,} images were scored"
+def _until_then(subset: SubsetRecord) -> str:
+    if not subset.scored + subset.skipped:
+        return f"no image of {_name(subset)} was scored"
+    return f"of {_name(subset)} only the first {subset.scored + subset.skipped:,} images were scored"
 
 
-def _of(target: TargetRecord) -> str:
-    return f"{target.skipped:,} of {target.skipped + target.scored:,}"
+def _of(subset: SubsetRecord) -> str:
+    return f"{subset.skipped:,} of {subset.skipped + subset.scored:,}"
 
 
-def _name(target: TargetRecord) -> str:
-    return f"the {target.split} split" if target.kind == "split" else target.split or target.source
+def _name(subset: SubsetRecord) -> str:
+    return f"the {subset.split} split" if subset.kind == "split" else subset.split or subset.source

@@ -7,7 +7,7 @@ from typing import Any
 
 from batchclf.core.records.run import RunRecord
 from batchclf.errors import NotifyError, RunError
-from batchclf.jobs.notify.summary import NightOutcome
+from batchclf.jobs.notify.summary import RunOutcome
 from batchclf.storage.exports.prometheus import SUFFIX, Gauge, read_sample, write_gauges
 from batchclf.storage.run.directory import read_record
 
@@ -18,10 +18,10 @@ LAST_SUCCESS = "batchclf_last_success_timestamp_seconds"
 _Labels = tuple[tuple[str, str], ...]
 
 
-def write_night_gauges(
-    path: Path, outcome: NightOutcome, summary: Mapping[str, Any], last_good: Path | None = None
+def write_run_gauges(
+    path: Path, outcome: RunOutcome, summary: Mapping[str, Any], last_good: Path | None = None
 ) -> None:
-    """Write the .prom file of a night, whose `summary` is that of `night_summary`.
+    """Write the .prom file of a run_date, whose `summary` is that of `outcome_summary`.
 
     After a bad night the time of the last success is taken over from the file that it replaces, else from the run
     directory `last_good`. Raises NotifyError where the file's name or folder will not do, OSError where it cannot be
@@ -40,11 +40,11 @@ def write_night_gauges(
     labels = ((JOB_LABEL, outcome.job),)
     ended = round(outcome.started.timestamp() + outcome.seconds, 3)
     success = ended if outcome.exit_code == 0 else read_sample(path, LAST_SUCCESS, labels) or _end_of(last_good)
-    write_gauges(path, night_gauges(labels, outcome, summary, ended, success))
+    write_gauges(path, run_gauges(labels, outcome, summary, ended, success))
 
 
-def night_gauges(
-    labels: _Labels, outcome: NightOutcome, summary: Mapping[str, Any], ended: float, success: float | None
+def run_gauges(
+    labels: _Labels, outcome: RunOutcome, summary: Mapping[str, Any], ended: float, success: float | None
 ) -> list[Gauge]:
     """Tell a night as gauges. `ended` and `success`, the last success, are seconds since 1970; shares are 0 to 1."""
     gauges = [
@@ -54,24 +54,24 @@ def night_gauges(
         Gauge("batchclf_last_run_duration_seconds", "How long the last run took.", _sample(outcome.seconds, labels)),
     ]
 
-    def by_target(name: str, text: str, of: Callable[[Mapping[str, Any], Mapping[str, Any]], float | None]) -> None:
+    def by_subset(name: str, text: str, of: Callable[[Mapping[str, Any], Mapping[str, Any]], float | None]) -> None:
         samples = {}
-        for target, counts in summary["targets"].items():
-            value = of(counts, summary["headline"][target])
+        for subset, counts in summary["subsets"].items():
+            value = of(counts, summary["headline"][subset])
             if value is not None:
-                samples[(*labels, ("target", target))] = float(value)
+                samples[(*labels, ("subset", subset))] = float(value)
         gauges.append(Gauge(name, text, samples))
 
-    by_target("batchclf_images_found", "Files found by the last run.", lambda counts, _: counts["found"])
-    by_target("batchclf_images_scored", "Images scored by the last run.", lambda counts, _: counts["scored"])
-    by_target("batchclf_images_skipped", "Images that could not be read.", lambda counts, _: counts["skipped"])
-    by_target("batchclf_images_excluded", "Files that were not to be scored.", lambda counts, _: counts["excluded"])
-    by_target(
-        "batchclf_target_complete", "0 where the deadline ended the scoring.", lambda counts, _: counts["complete"]
+    by_subset("batchclf_images_found", "Files found by the last run.", lambda counts, _: counts["found"])
+    by_subset("batchclf_images_scored", "Images scored by the last run.", lambda counts, _: counts["scored"])
+    by_subset("batchclf_images_skipped", "Images that could not be read.", lambda counts, _: counts["skipped"])
+    by_subset("batchclf_images_excluded", "Files that were not to be scored.", lambda counts, _: counts["excluded"])
+    by_subset(
+        "batchclf_subset_complete", "0 where the deadline ended the scoring.", lambda counts, _: counts["complete"]
     )
-    by_target("batchclf_accuracy", "Share of the labelled images predicted right.", lambda _, of: _of(of["accuracy"]))
-    by_target("batchclf_macro_f1", "Mean F1 over the classes.", lambda _, of: _of(of["macro_f1"]))
-    by_target("batchclf_ece", "Expected calibration error.", lambda _, of: of["ece"])
+    by_subset("batchclf_accuracy", "Share of the labelled images predicted right.", lambda _, of: _of(of["accuracy"]))
+    by_subset("batchclf_macro_f1", "Mean F1 over the classes.", lambda _, of: _of(of["macro_f1"]))
+    by_subset("batchclf_ece", "Expected calibration error.", lambda _, of: of["ece"])
     gauges.append(Gauge("batchclf_gap", "Train minus test accuracy.", _sample(_of(summary["gap"]), labels)))
     return [*gauges, *_gate_gauges(labels, outcome.record)]
 
@@ -81,7 +81,7 @@ def _gate_gauges(labels: _Labels, record: RunRecord | None) -> list[Gauge]:
     certain: dict[_Labels, float] = {}
     for each in record.gates if record else ():
         # Not what it is held against: of an alarm that is the last run, so every night would begin a new series.
-        pairs = {"gate": each.name, "target": each.target, "class": each.class_name}
+        pairs = {"gate": each.name, "subset": each.subset, "class": each.class_name}
         key = (*labels, *((name, value) for name, value in pairs.items() if value))
         # A series may be there once only: of two rules with the same names, one that fails must not go unseen.
         passed[key] = min(float(each.passed), passed.get(key, 1.0))

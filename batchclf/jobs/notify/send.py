@@ -10,8 +10,8 @@ from batchclf.core.types import Say
 from batchclf.errors import BatchclfError, NotifyError
 from batchclf.jobs.config.spec import NotifySpec
 from batchclf.jobs.notify.commands import Command, run_command
-from batchclf.jobs.notify.prometheus import write_night_gauges
-from batchclf.jobs.notify.summary import NightOutcome, night_summary
+from batchclf.jobs.notify.prometheus import write_run_gauges
+from batchclf.jobs.notify.summary import RunOutcome, outcome_summary
 from batchclf.jobs.notify.webhook import REAL, Pace, post
 from batchclf.storage.exports.junit import write_junit, write_junit_error
 from batchclf.storage.run.directory import REPORT_FILE
@@ -19,7 +19,7 @@ from batchclf.storage.run.directory import REPORT_FILE
 
 def notify(
     spec: NotifySpec,
-    outcome: NightOutcome,
+    outcome: RunOutcome,
     *,
     prometheus: Path | None,
     junit: Path | None,
@@ -39,7 +39,7 @@ def notify(
     wanted = (prometheus, junit, command, spec.webhook)
     if all(each is None for each in wanted):
         return []
-    summary = night_summary(outcome)
+    summary = outcome_summary(outcome)
     content = json.dumps(summary, ensure_ascii=False, allow_nan=False).encode()
     errors: list[BatchclfError] = []
 
@@ -57,7 +57,7 @@ def notify(
 
     # The surest first, the slowest last (decision 090)
     if prometheus is not None:
-        tell(f"notify.prometheus: {prometheus}", lambda: write_night_gauges(prometheus, outcome, summary, last_good))
+        tell(f"notify.prometheus: {prometheus}", lambda: write_run_gauges(prometheus, outcome, summary, last_good))
     if junit is not None:
         tell(f"notify.junit: {junit}", lambda: _write_junit(junit, outcome, summary))
     if command is not None:
@@ -72,7 +72,7 @@ def notify(
     return errors
 
 
-def _write_junit(path: Path, outcome: NightOutcome, summary: Mapping[str, Any]) -> None:
+def _write_junit(path: Path, outcome: RunOutcome, summary: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if outcome.record is not None:
         write_junit(path, outcome.record, report=summary["report"])
@@ -80,7 +80,7 @@ def _write_junit(path: Path, outcome: NightOutcome, summary: Mapping[str, Any]) 
     write_junit_error(
         path,
         job=outcome.job,
-        night=outcome.night,
+        run_date=outcome.run_date,
         started=outcome.started,
         seconds=outcome.seconds,
         message=f"{summary['status']}: {outcome.message}",
@@ -88,12 +88,12 @@ def _write_junit(path: Path, outcome: NightOutcome, summary: Mapping[str, Any]) 
     )
 
 
-def _variables(outcome: NightOutcome, summary: Mapping[str, Any]) -> dict[str, str]:
+def _variables(outcome: RunOutcome, summary: Mapping[str, Any]) -> dict[str, str]:
     """Tell commands what shell scripts need most; what there is none of is empty."""
     run = outcome.folder
     return {
         "BATCHCLF_JOB": outcome.job,
-        "BATCHCLF_NIGHT": outcome.night,
+        "BATCHCLF_RUN_DATE": outcome.run_date,
         "BATCHCLF_STATUS": summary["status"],
         "BATCHCLF_EXIT_CODE": str(outcome.exit_code),
         "BATCHCLF_RUN": "" if run is None else str(run),
@@ -101,6 +101,6 @@ def _variables(outcome: NightOutcome, summary: Mapping[str, Any]) -> dict[str, s
     }
 
 
-def _key(outcome: NightOutcome) -> str:
+def _key(outcome: RunOutcome) -> str:
     """The same for the same night: a receiver knows a repeat by it."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"batchclf:{outcome.job}:{outcome.started.isoformat()}"))

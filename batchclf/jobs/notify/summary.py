@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from batchclf.core.records.run import GateKind, GateResult, Outcome, RunRecord, TargetRecord
+from batchclf.core.records.run import GateKind, GateResult, Outcome, RunRecord, SubsetRecord
 from batchclf.core.text import visible
 from batchclf.errors import (
     EXIT_CODES,
@@ -26,34 +26,34 @@ from batchclf.report.formats.json_values import json_values
 from batchclf.storage.run.directory import REPORT_FILE
 from batchclf.storage.run.metrics import read_metrics
 
-SUMMARY_FORMAT = 1
-NightStatus = Literal[
+SUMMARY_FORMAT = 2
+OutcomeStatus = Literal[
     "ok", "gate failed", "partial", "error", "deadline", "nothing to score", "already running", "interrupted"
 ]
 """A published run's status, or how a night ended that published nothing."""
 
-_ENDED: dict[int, NightStatus] = {
+_ENDED: dict[int, OutcomeStatus] = {
     DeadlineError.exit_code: "deadline",
     NothingToScoreError.exit_code: "nothing to score",
     AlreadyRunningError.exit_code: "already running",
     INTERRUPTED: "interrupted",
 }
-_STATUSES = {status: status for status in get_args(NightStatus)}
+_STATUSES = {status: status for status in get_args(OutcomeStatus)}
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _CALLS = str.maketrans({c: f"\\x{ord(c):02x}" for c in "<>&@`"})
 """What chat programs take for a mention, a link or code."""
 
 
 @dataclass(frozen=True)
-class NightOutcome:
-    """How a night ended: of a job, or of a single `score`, whose `job` and `night` are empty.
+class RunOutcome:
+    """How a night ended: of a job, or of a single `score`, whose `job` and `run_date` are empty.
 
-    `status` is a NightStatus. `message` and `hint` tell what ended a night that published nothing; of a published run,
+    `status` is a OutcomeStatus. `message` and `hint` tell what ended a night that published nothing; of a published run,
     which has `folder` and `record`, they follow from the record where they are empty. `started` is an aware time.
     """
 
     job: str
-    night: str
+    run_date: str
     exit_code: int
     status: str
     message: str
@@ -73,14 +73,14 @@ class Value(msgspec.Struct, frozen=True):
 
 
 class Headline(msgspec.Struct, frozen=True):
-    """The metrics of one target that people ask for first."""
+    """The metrics of one subset that people ask for first."""
 
     accuracy: Value | None
     macro_f1: Value | None
     ece: float | None
 
 
-class TargetPart(msgspec.Struct, frozen=True):
+class SubsetPart(msgspec.Struct, frozen=True):
     """What was scored: found = scored + skipped + excluded; `complete` is false where the deadline ended it."""
 
     found: int
@@ -91,11 +91,11 @@ class TargetPart(msgspec.Struct, frozen=True):
 
 
 class GatePart(msgspec.Struct, frozen=True):
-    """One result of the gate; `target`, `class` and `against` are empty where it is about none. Shares are 0 to 1."""
+    """One result of the gate; `subset`, `class` and `against` are empty where it is about none. Shares are 0 to 1."""
 
     name: str
     kind: GateKind
-    target: str
+    subset: str
     class_name: str = msgspec.field(name="class")
     against: str
     value: float | None
@@ -105,18 +105,18 @@ class GatePart(msgspec.Struct, frozen=True):
     sentence: str
 
 
-class NightSummary(msgspec.Struct, frozen=True):
+class SummaryDocument(msgspec.Struct, frozen=True):
     """One night. Shares are 0 to 1, times ISO 8601 with offset, durations in seconds; what is not known is null.
 
     `status` is "ok" on a good night. `error` is there where nothing was published; all that the run would tell is null
-    or empty then. `text` tells the night in one line, for people. `targets` and `headline` are by split, or by
+    or empty then. `text` tells the night in one line, for people. `subsets` and `headline` are by split, or by
     directory. `metrics` is the run's metrics.json; `files` are the paths of the run's files by name.
     """
 
     format: int
     job: str | None
-    night: str | None
-    status: NightStatus
+    run_date: str | None
+    status: OutcomeStatus
     exit_code: int
     text: str
     message: str
@@ -127,7 +127,7 @@ class NightSummary(msgspec.Struct, frozen=True):
     run: str | None
     report: str | None
     trained: bool | None
-    targets: dict[str, TargetPart]
+    subsets: dict[str, SubsetPart]
     headline: dict[str, Headline]
     gap: Value | None
     gates: list[GatePart]
@@ -135,11 +135,11 @@ class NightSummary(msgspec.Struct, frozen=True):
     files: dict[str, str]
 
 
-def published_night(record: RunRecord, folder: Path) -> NightOutcome:
+def published_outcome(record: RunRecord, folder: Path) -> RunOutcome:
     """Tell how a run ended that was published in `folder`."""
-    return NightOutcome(
+    return RunOutcome(
         record.job or "",
-        record.night,
+        record.run_date,
         EXIT_CODES[record.status],
         record.status,
         "",
@@ -151,15 +151,15 @@ def published_night(record: RunRecord, folder: Path) -> NightOutcome:
     )
 
 
-def failed_night(
-    job: str, night: str, exit_code: int, message: str, hint: str, started: datetime, seconds: float
-) -> NightOutcome:
+def failed_outcome(
+    job: str, run_date: str, exit_code: int, message: str, hint: str, started: datetime, seconds: float
+) -> RunOutcome:
     """Tell how a night ended that published nothing; its status follows from the exit code, which is not 0."""
     status = _ENDED.get(exit_code, "error")
-    return NightOutcome(job, night, exit_code, status, message, hint, started, seconds, None, None)
+    return RunOutcome(job, run_date, exit_code, status, message, hint, started, seconds, None, None)
 
 
-def night_summary(outcome: NightOutcome) -> dict[str, Any]:
+def outcome_summary(outcome: RunOutcome) -> dict[str, Any]:
     """Put a night into one JSON object: plain values, texts in UTF-8, no number that is none.
 
     A published run whose metrics.json cannot be read has no `metrics`.
@@ -169,13 +169,13 @@ def night_summary(outcome: NightOutcome) -> dict[str, Any]:
     if record and folder and not message:
         message, hint = told_in_a_line(record, folder)
     metrics = None if folder is None else _metrics(folder)
-    targets = record.targets if record else []
-    headline = {_name(target): _headline(metrics, target.split) for target in targets}
+    subsets = record.subsets if record else []
+    headline = {_name(subset): _headline(metrics, subset.split) for subset in subsets}
     gap = metrics and metrics.get("gap")
-    summary = NightSummary(
+    summary = SummaryDocument(
         format=SUMMARY_FORMAT,
         job=outcome.job or None,
-        night=outcome.night or None,
+        run_date=outcome.run_date or None,
         status=_STATUSES.get(outcome.status, "error"),
         exit_code=outcome.exit_code,
         text=_text(outcome, message, headline),
@@ -187,9 +187,9 @@ def night_summary(outcome: NightOutcome) -> dict[str, Any]:
         run=None if folder is None else str(folder),
         report=None if folder is None else str(folder / REPORT_FILE),
         trained=record.model.trained_in_this_run if record else None,
-        targets={
-            _name(each): TargetPart(each.found, each.scored, each.skipped, each.excluded, each.complete)
-            for each in targets
+        subsets={
+            _name(each): SubsetPart(each.found, each.scored, each.skipped, each.excluded, each.complete)
+            for each in subsets
         },
         headline=headline,
         gap=_value(gap["gap"]) if gap else None,
@@ -203,7 +203,7 @@ def night_summary(outcome: NightOutcome) -> dict[str, Any]:
 
 def summary_schema() -> dict[str, Any]:
     """Make the JSON schema of the summary."""
-    (reference,), parts = msgspec.json.schema_components([NightSummary])
+    (reference,), parts = msgspec.json.schema_components([SummaryDocument])
     return {
         "$schema": _DIALECT,
         "title": "the summary of a night of batchclf",
@@ -212,8 +212,8 @@ def summary_schema() -> dict[str, Any]:
     }
 
 
-def _name(target: TargetRecord) -> str:
-    return target.split or target.source
+def _name(subset: SubsetRecord) -> str:
+    return subset.split or subset.source
 
 
 def _metrics(folder: Path) -> dict[str, Any] | None:
@@ -236,7 +236,7 @@ def _gate(of: GateResult) -> GatePart:
     return GatePart(
         name=of.name,
         kind=of.kind,
-        target=of.target,
+        subset=of.subset,
         class_name=of.class_name,
         against=of.against,
         value=of.value,
@@ -254,8 +254,8 @@ def _files(folder: Path) -> dict[str, str]:
         return {}
 
 
-def _text(outcome: NightOutcome, message: str, headline: Mapping[str, Headline]) -> str:
-    of = f"{outcome.job or 'score'}, night of {outcome.night}" if outcome.night else outcome.job or "score"
+def _text(outcome: RunOutcome, message: str, headline: Mapping[str, Headline]) -> str:
+    of = f"{outcome.job or 'score'}, night of {outcome.run_date}" if outcome.run_date else outcome.job or "score"
     what = message
     if not what:
         shown = ((name, each.accuracy) for name, each in headline.items() if each.accuracy)

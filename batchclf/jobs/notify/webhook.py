@@ -38,7 +38,7 @@ REAL = Pace()
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _Response:
     """The head of an answer: its code, the seconds to wait and the host to go to that it asks for."""
 
     code: int
@@ -56,7 +56,7 @@ class _AgainError(Exception):
 
 
 def post(address: str, body: bytes, *, key: str, timeout: float, pace: Pace = REAL) -> str:
-    """Post JSON; returns where it went and with which answer, in words that hold no secret of the address.
+    """Post JSON; returns where it went and with which response, in words that hold no secret of the address.
 
     Connection errors, 429 and 5xx are tried again after 1, 2, 4, ... seconds, each moved at random by up to half, or
     after what `Retry-After` asks for, until `timeout` seconds are over. `key` goes along as Idempotency-Key, the same
@@ -103,7 +103,7 @@ def _try(url: "Url", where: str, body: bytes, key: str, limit: float) -> int:
 
     It waits in a thread, since neither the look-up of a name nor an answer that trickles in can be given a time limit.
     """
-    done: SimpleQueue[_Answer | BaseException] = SimpleQueue()
+    done: SimpleQueue[_Response | BaseException] = SimpleQueue()
 
     def send() -> None:
         try:
@@ -114,27 +114,27 @@ def _try(url: "Url", where: str, body: bytes, key: str, limit: float) -> int:
     # Neither a name look-up nor a response that trickles in can be given a time limit (decision 091)
     threading.Thread(target=send, daemon=True).start()
     try:
-        answer = done.get(timeout=limit)
+        response = done.get(timeout=limit)
     except Empty:
         raise _AgainError(f"no answer within {limit:.3g} s") from None
-    if isinstance(answer, BaseException):
-        raise answer
-    code = answer.code
+    if isinstance(response, BaseException):
+        raise response
+    code = response.code
     if code in range(200, 300):
         return code
     # Its text is not told: many a server puts the address into it.
     if code in (_TOO_MANY, *_FAULTS):
-        raise _AgainError(f"it answers {code}", answer.wait)
+        raise _AgainError(f"it answers {code}", response.wait)
     if code in range(300, 400):
         raise NotifyError(
-            f"the webhook {where} answers {code}, a redirect to {answer.leads_to or 'nowhere'}",
+            f"the webhook {where} answers {code}, a redirect to {response.leads_to or 'nowhere'}",
             hint="redirects are not followed: write the address that it leads to in notify.webhook",
         )
     raise NotifyError(f"the webhook {where} answers {code}", hint="check the address in notify.webhook")
 
 
-def _send(url: "Url", where: str, body: bytes, key: str, limit: float) -> _Answer:
-    """Send the request and read the head of the answer."""
+def _send(url: "Url", where: str, body: bytes, key: str, limit: float) -> _Response:
+    """Send the request and read the head of the response."""
     from urllib3.exceptions import HTTPError
     from urllib3.util import Timeout, make_headers
 
@@ -143,7 +143,7 @@ def _send(url: "Url", where: str, body: bytes, key: str, limit: float) -> _Answe
         headers |= make_headers(basic_auth=unquote(url.auth))
     try:
         with _pool(url) as pool:
-            answer = pool.request(
+            response = pool.request(
                 "POST",
                 url._replace(auth=None, fragment=None).url,
                 body=body,
@@ -154,14 +154,16 @@ def _send(url: "Url", where: str, body: bytes, key: str, limit: float) -> _Answe
                 redirect=False,
                 preload_content=False,
             )
-            answer.close()
+            response.close()
     except HTTPError as error:
         raise _trouble(error, where, limit) from None
     except Exception as error:  # whatever it is, its text may hold the address
         raise NotifyError(
             f"the webhook {where} cannot be posted to: {type(error).__name__}", hint="check notify.webhook"
         ) from None
-    return _Answer(answer.status, _asked_wait(answer.headers.get("Retry-After")), _host(answer.headers.get("Location")))
+    return _Response(
+        response.status, _asked_wait(response.headers.get("Retry-After")), _host(response.headers.get("Location"))
+    )
 
 
 def _pool(url: "Url") -> "PoolManager":

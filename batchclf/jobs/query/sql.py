@@ -35,7 +35,7 @@ _READ_ONLY = "a query is one SELECT over the tables of the run; it reads no othe
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class QueryResult:
     """What a query gives: names and DuckDB's types of its columns; the rows come as they are asked for."""
 
     columns: list[str]
@@ -44,8 +44,8 @@ class Answer:
 
 
 @contextmanager
-def answered(run: Path, sql: str) -> Iterator[Answer]:
-    """Answer a query over a run directory; use as a context manager, which the rows are read within.
+def run_query(run: Path, sql: str) -> Iterator[QueryResult]:
+    """QueryResult a query over a run directory; use as a context manager, which the rows are read within.
 
     The tables are those of `storage/run_tables.py` whose files are there. `predictions` is read from
     predictions.parquet where there is one, else from predictions.csv. Texts have no `'` in front, an empty cell is
@@ -196,7 +196,7 @@ def _check_statement(database: _Database, sql: str, tables: Mapping[str, _Source
         raise QueryError(f"the query is {what}; one SELECT is expected", hint=_READ_ONLY)
 
 
-def _run(database: _Database, sql: str, tables: Mapping[str, _Source]) -> Answer:
+def _run(database: _Database, sql: str, tables: Mapping[str, _Source]) -> QueryResult:
     import duckdb
 
     try:
@@ -205,7 +205,7 @@ def _run(database: _Database, sql: str, tables: Mapping[str, _Source]) -> Answer
         raise _query_error(error, tables) from error
     described = database.connection.description or []
     types = [str(column[1]) for column in described]
-    return Answer([column[0] for column in described], types, _rows(database, types, tables))
+    return QueryResult([column[0] for column in described], types, _rows(database, types, tables))
 
 
 def _rows(database: _Database, types: Sequence[str], tables: Mapping[str, _Source]) -> Iterator[tuple[Any, ...]]:

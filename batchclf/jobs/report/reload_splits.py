@@ -17,7 +17,7 @@ def splits_again(record: RunRecord, say: Say) -> Mapping[str, Split]:
 
     Raises StopIteration where the run has scored no split.
     """
-    source = next(target.source for target in record.targets if target.kind == "split")
+    source = next(subset.source for subset in record.subsets if subset.kind == "split")
     try:
         if source in DATASET_NAMES:
             return load_dataset(source, data_dir=None, say=say).splits

@@ -31,8 +31,8 @@ def report_again(folder: Path, outs: Outs, *, templates: Path | None = None, say
     names, temperature = tuple(record.model.class_names), temperature_of(record.model.training)
     evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, names, temperature)
     try:
-        look = look_at_images(folder, record.targets)
-        reference, main = record.model.reference, record.main_target
+        look = look_at_images(folder, record.subsets)
+        reference, main = record.model.reference, record.main_subset
         images = image_findings(folder, look, reference, evaluations, gap, main)
     except BatchclfError as error:
         say(f"the report goes without what the images look like: {error.message}")
@@ -46,7 +46,7 @@ def report_again(folder: Path, outs: Outs, *, templates: Path | None = None, say
         outs,
         folder,
         findings,
-        lambda shown: load_pictures(shown, record.targets, lambda: splits_again(record, say)),
+        lambda shown: load_pictures(shown, record.subsets, lambda: splits_again(record, say)),
         templates=templates,
     )
     return record
@@ -72,11 +72,11 @@ def report_comparison(first: Path, second: Path, outs: Outs, *, say: Say, templa
 
 
 def _pictures(comparison: Comparison, record: RunRecord, say: Say) -> Pictures:
-    flips = (*comparison.lost, *comparison.gained, *comparison.other)
+    flips = (*comparison.negative_flips, *comparison.positive_flips, *comparison.other)
     wanted = [
         Prediction(
             flip.path, comparison.split, flip.label, flip.second_prediction, flip.second_confidence, float("nan")
         )
         for flip in flips
     ]
-    return load_pictures(wanted, record.targets, lambda: splits_again(record, say))
+    return load_pictures(wanted, record.subsets, lambda: splits_again(record, say))

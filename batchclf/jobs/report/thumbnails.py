@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.records.run import TargetRecord
+from batchclf.core.records.run import SubsetRecord
 from batchclf.core.types import Prediction, Split
 from batchclf.data.decoding import decode, encode_png, read_content
 from batchclf.data.jpeg import jpeg_size
@@ -28,7 +28,7 @@ Pictures = dict[tuple[str, str], bytes]
 
 def load_pictures(
     wanted: Iterable[Prediction],
-    targets: Sequence[TargetRecord],
+    subsets: Sequence[SubsetRecord],
     splits: Callable[[], Mapping[str, Split]],
 ) -> Pictures:
     """Find the wanted images, by (split, path); those not there any more are left out.
@@ -36,7 +36,7 @@ def load_pictures(
     `splits` is called only where a picture of a split is wanted. Longest side at most 96 pixels.
     """
     keys = dict.fromkeys((row.split, row.path) for row in wanted)
-    directories = {t.split: Path(t.source) for t in targets if t.kind == "directory"}
+    directories = {t.split: Path(t.source) for t in subsets if t.kind == "directory"}
     files = [key for key in keys if key[0] in directories]
     of_splits = {key for key in keys if key[0] not in directories}
     with ThreadPoolExecutor(READERS, "pictures") as pool:

@@ -11,13 +11,13 @@ from batchclf.data.discovery import check_folder
 from batchclf.data.labels import LabelRule, label_rule
 from batchclf.errors import ModelError
 from batchclf.jobs.config.limits import Budget
-from batchclf.jobs.config.settings import DirectoryTarget, ScoreSettings, SplitTarget
+from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
 from batchclf.jobs.report.write import load_ahead
 from batchclf.jobs.run.inputs import Publication, RunHead
 from batchclf.jobs.run.publish import finish
 from batchclf.jobs.run.run_log import Steps, logging_to
 from batchclf.jobs.score.score_cache import computed_with
-from batchclf.jobs.score.score_subsets import score_directory, score_targets
+from batchclf.jobs.score.score_subsets import score_directory, score_subsets
 from batchclf.models.bundle import Bundle, load_bundle
 from batchclf.scoring.processes import WorkerProcesses
 from batchclf.storage.csv_files.cells import utf8_text
@@ -53,15 +53,15 @@ def score_split_run(
     with new_run_directory(out) as folder, logging_to(folder, out, watcher) as logged:
         _say_model(bundle, logged.say)
         with steps.step("score"):
-            target = SplitTarget(dataset.name, dataset.class_names, split)
-            scored = score_targets({what.name: target}, bundle, settings, folder, logged)
+            subset = SplitSubset(dataset.name, dataset.class_names, split)
+            scored = score_subsets({what.name: subset}, bundle, settings, folder, logged)
         of_data = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
         head = RunHead(out.name, None, command, bundle, False, settings, of_data)
         return finish(folder, head, scored, steps, logged.say, {what.name: split}, Publication(out.parent))
 
 
 def score_directory_run(
-    target: DirectoryTarget,
+    subset: DirectorySubset,
     bundle: Bundle,
     settings: ScoreSettings,
     budget: Budget | None,
@@ -80,11 +80,11 @@ def score_directory_run(
     """
     check_formats(settings.formats)
     steps = Steps()
-    check_folder(target.root)
+    check_folder(subset.root)
     rule = label_rule(
-        target.root, target.labels, bundle.info.class_names, follow_symlinks=target.selection.follow_symlinks
+        subset.root, subset.labels, bundle.info.class_names, follow_symlinks=subset.selection.follow_symlinks
     )
-    journal = _journal_head(target, rule, bundle, settings)
+    journal = _journal_head(subset, rule, bundle, settings)
     with (
         resumable_run_directory(out, journal, resume=resume, say=watcher.say) as run,
         logging_to(run.folder, out, watcher) as logged,
@@ -93,7 +93,7 @@ def score_directory_run(
         load_ahead()
         with steps.step("score"):
             scored = score_directory(
-                target,
+                subset,
                 rule,
                 bundle,
                 settings,
@@ -140,7 +140,7 @@ def choose_bundle(model: Path | None, reports: Path, *, say: Say) -> Bundle:
     return newest
 
 
-def _journal_head(target: DirectoryTarget, rule: LabelRule, bundle: Bundle, settings: ScoreSettings) -> JournalHead:
+def _journal_head(subset: DirectorySubset, rule: LabelRule, bundle: Bundle, settings: ScoreSettings) -> JournalHead:
     """Name all that the rows depend on beside the images; the number of workers and the cache change nothing."""
     parts = {
         **computed_with(bundle, settings),
@@ -149,10 +149,10 @@ def _journal_head(target: DirectoryTarget, rule: LabelRule, bundle: Bundle, sett
         "choice of probability columns": str(settings.probabilities),
         "list of formats": ",".join(settings.formats),
         "source of labels": rule.fingerprint(),
-        "choice of files": target.selection.fingerprint(target.root),
+        "choice of files": subset.selection.fingerprint(subset.root),
         "version of batchclf": __version__,
     }
-    return JournalHead(utf8_text(str(target.root.resolve())), parts)
+    return JournalHead(utf8_text(str(subset.root.resolve())), parts)
 
 
 def _say_model(bundle: Bundle, say: Say) -> None:

@@ -25,8 +25,8 @@ class RunHead:
     trained: bool
     settings: ScoreSettings
     dataset: DatasetRecord | None
-    night: str = ""
-    main_target: str = ""
+    run_date: str = ""
+    main_subset: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,12 +14,12 @@ from batchclf.errors import note_published
 from batchclf.jobs.config.data_options import input_not_used, input_options, split_options, split_record, will_train
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job
-from batchclf.jobs.config.settings import DirectoryTarget, ScoreSettings, SplitTarget
+from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
 from batchclf.jobs.run.inputs import Publication, RunHead
 from batchclf.jobs.run.publish import finish
 from batchclf.jobs.run.run_log import Steps, logging_to
 from batchclf.jobs.run.train_model import open_job_base, settings_of, train_with_progress
-from batchclf.jobs.score.score_subsets import score_targets
+from batchclf.jobs.score.score_subsets import score_subsets
 from batchclf.models.bundle import Bundle, load_bundle
 from batchclf.storage.predictions.write import check_formats
 from batchclf.storage.run.directory import new_run_directory
@@ -90,8 +90,8 @@ def _fill(
         bundle = _bundle(job, base, dataset if trains else None, watcher, deadline)
     settings = _settings(job)
     with steps.step("score"):
-        targets = _targets(job, dataset)
-        scored = score_targets(targets, bundle, settings, folder, watcher, deadline=deadline)
+        subsets = _subsets(job, dataset)
+        scored = score_subsets(subsets, bundle, settings, folder, watcher, deadline=deadline)
         scored = [job.budgets[each.split].held(each) if each.split in job.budgets else each for each in scored]
     of_data = (
         None
@@ -100,7 +100,9 @@ def _fill(
             dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images), split_record(job)
         )
     )
-    head = RunHead(run_id, job.name, command, bundle, trains, settings, of_data, job.night.isoformat(), job.main_target)
+    head = RunHead(
+        run_id, job.name, command, bundle, trains, settings, of_data, job.run_date.isoformat(), job.main_subset
+    )
     to = Publication(
         job.folder,
         job.gate,
@@ -124,13 +126,13 @@ def _bundle(job: Job, base: Base | None, dataset: Dataset | None, watcher: Watch
     return train_with_progress(dataset, settings, job.bundle, watcher, deadline)
 
 
-def _targets(job: Job, dataset: Dataset | None) -> dict[str, SplitTarget | DirectoryTarget]:
-    targets: dict[str, SplitTarget | DirectoryTarget] = {**job.directories}
+def _subsets(job: Job, dataset: Dataset | None) -> dict[str, SplitSubset | DirectorySubset]:
+    subsets: dict[str, SplitSubset | DirectorySubset] = {**job.directories}
     if dataset is not None:
         source = dataset.name if job.directory is None else str(job.directory)
         for name in job.splits:
-            targets[name] = SplitTarget(source, dataset.class_names, dataset.splits[name])
-    return targets
+            subsets[name] = SplitSubset(source, dataset.class_names, dataset.splits[name])
+    return subsets
 
 
 def _settings(job: Job) -> ScoreSettings:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchclf.core.metrics.evaluation import Evaluation
-from batchclf.core.records.run import GateResult, RunRecord, Status, TargetRecord
+from batchclf.core.records.run import GateResult, RunRecord, Status, SubsetRecord
 from batchclf.core.training_record import temperature_of
 from batchclf.core.types import Say, Split
 from batchclf.jobs.evaluate.findings import gather, runs_to_compare
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def finish(
     folder: Path,
     head: RunHead,
-    scored: list[TargetRecord],
+    scored: list[SubsetRecord],
     steps: Steps,
     say: Say,
     splits: Mapping[str, Split],
@@ -47,10 +47,10 @@ def finish(
         # From the file, not from memory: anyone can compute the same numbers again (decision 007)
         evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, model.class_names, temperature)
     with steps.step("images"):
-        look = look_at_images(folder, scored, lambda: splits, head.main_target)
-        images = image_findings(folder, look, model.reference, evaluations, gap, head.main_target)
+        look = look_at_images(folder, scored, lambda: splits, head.main_subset)
+        images = image_findings(folder, look, model.reference, evaluations, gap, head.main_subset)
     write_metrics(folder, evaluations, gap)
-    scored = [replace(target, content=look.contents.get(target.split, "")) for target in scored]
+    scored = [replace(subset, content=look.contents.get(subset.split, "")) for subset in scored]
     record = _record(head, scored, steps)
     history = runs_to_compare(to.beside, record)
     with steps.step("compare"):
@@ -60,15 +60,15 @@ def finish(
             from batchclf.jobs.gate.check_rules import hold_gate
             from batchclf.jobs.gate.current_run import CurrentRun
 
-            tonight = CurrentRun(folder, to.beside, record, evaluations, gap, images, history, to.baselines, flips)
-            gates = hold_gate(to.gate, tonight)
+            current = CurrentRun(folder, to.beside, record, evaluations, gap, images, history, to.baselines, flips)
+            gates = hold_gate(to.gate, current)
     status, timings = _status(gates, scored), dict(steps.timings)
     record = replace(record, gates=gates, status=status, seconds=steps.seconds, timings=timings)
     write_junit(folder / JUNIT_FILE, record)
     with steps.step("report"):
         findings = gather(folder, record, evaluations, gap, images, history, flips)
         report: Outs = {each: folder / f"report.{each}" for each in to.formats}
-        pictures = partial(load_pictures, targets=scored, splits=lambda: splits)
+        pictures = partial(load_pictures, subsets=scored, splits=lambda: splits)
         published = to.beside / head.run_id
         write_formats(report, folder, findings, pictures, templates=to.templates, published=published)
     record = replace(record, timings=dict(steps.timings))
@@ -78,7 +78,7 @@ def finish(
     return record
 
 
-def _record(head: RunHead, scored: list[TargetRecord], steps: Steps) -> RunRecord:
+def _record(head: RunHead, scored: list[SubsetRecord], steps: Steps) -> RunRecord:
     """Put down the run as far as it is known before its gate is held."""
     settings = head.settings
     return RunRecord(
@@ -96,23 +96,23 @@ def _record(head: RunHead, scored: list[TargetRecord], steps: Steps) -> RunRecor
         topk=min(settings.topk, len(head.bundle.info.class_names)),
         probabilities=settings.probabilities,
         model=model_record(head.bundle, trained=head.trained),
-        targets=scored,
+        subsets=scored,
         dataset=head.dataset,
         timings=dict(steps.timings),
         versions=versions(settings),
-        night=head.night,
-        main_target=head.main_target,
+        run_date=head.run_date,
+        main_subset=head.main_subset,
     )
 
 
-def _status(gates: Sequence[GateResult], scored: Sequence[TargetRecord]) -> Status:
+def _status(gates: Sequence[GateResult], scored: Sequence[SubsetRecord]) -> Status:
     """Judge the run; what the deadline cut short is partial, whatever the gate says of that part."""
     # Before the gate, which has seen only a part (decision 098)
-    if not all(target.complete for target in scored):
+    if not all(subset.complete for subset in scored):
         return "partial"
     if not all(result.passed for result in gates):
         return "gate failed"
-    return "partial" if any(target.over_budget for target in scored) else "ok"
+    return "partial" if any(subset.over_budget for subset in scored) else "ok"
 
 
 def _tell(record: RunRecord, evaluations: Sequence[Evaluation], gap: "Gap | None", say: Say) -> None:

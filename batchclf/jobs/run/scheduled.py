@@ -16,7 +16,7 @@ from batchclf.jobs.config.load import Job
 from batchclf.jobs.history.retention import apply_retention
 from batchclf.jobs.history.runs import record_failure, record_run
 from batchclf.jobs.notify.send import notify
-from batchclf.jobs.notify.summary import NightOutcome, failed_night, published_night
+from batchclf.jobs.notify.summary import RunOutcome, failed_outcome, published_outcome
 from batchclf.jobs.report.index import renew_index
 from batchclf.jobs.run.job_run import noted_as_published, run_job
 from batchclf.jobs.run.run_log import Logged
@@ -26,10 +26,10 @@ from batchclf.storage.run.published import new_run_id
 
 
 @dataclass(frozen=True, eq=False)
-class Night:
+class ScheduledRun:
     """What came of a night that has published a run; `troubles` are what went wrong after that."""
 
-    outcome: NightOutcome
+    outcome: RunOutcome
     troubles: tuple[BatchclfError, ...]
 
     @property
@@ -39,14 +39,14 @@ class Night:
         return self.outcome.exit_code or (1 if self.troubles else 0)
 
 
-def run_night(
+def run_scheduled(
     job: Job,
     watcher: Watcher,
     command: list[str],
     deadline: Deadline = NO_DEADLINE,
     *,
-    on_failure: Callable[[NightOutcome], None] = lambda outcome: None,
-) -> Night:
+    on_failure: Callable[[RunOutcome], None] = lambda outcome: None,
+) -> ScheduledRun:
     """Run a job, keep its history, remove old runs, write the page of all runs, and tell whoever is to be told.
 
     Raises AlreadyRunningError while another run of the job goes on, and what `run_job` raises; those who are to be
@@ -63,21 +63,21 @@ def run_night(
     except BaseException as error:
         code, message, hint = _told(error)
         seconds = round(time.monotonic() - clock, 3)
-        ended = failed_night(job.name, job.night.isoformat(), code, message, hint, started, seconds)
+        ended = failed_outcome(job.name, job.run_date.isoformat(), code, message, hint, started, seconds)
         on_failure(ended)
         log = None
         if not isinstance(error, AlreadyRunningError) and not is_published(error):
             log = max(_logs(job.folder) - before, default=failed_log(job.folder / new_run_id(job.folder)))
             with suppress(BatchclfError):  # what ended the run is told first
-                record_failure(job.reports, job.name, log, exit_code=code, night=ended.night, message=message)
+                record_failure(job.reports, job.name, log, exit_code=code, run_date=ended.run_date, message=message)
         if not isinstance(error, AlreadyRunningError | KeyboardInterrupt):  # who interrupts does not wait for the page
             renew_index(job.reports, say=watcher.say)
         for trouble in _tell(job, ended, watcher, log):
             error.add_note(trouble.message)
         raise
     renew_index(job.reports, say=watcher.say)
-    ended = published_night(record, folder)
-    return Night(ended, (*troubles, *_tell(job, ended, watcher, folder / LOG_FILE)))
+    ended = published_outcome(record, folder)
+    return ScheduledRun(ended, (*troubles, *_tell(job, ended, watcher, folder / LOG_FILE)))
 
 
 def _keep(job: Job, folder: Path, watcher: Watcher) -> list[BatchclfError]:
@@ -103,7 +103,7 @@ def _bury_killed(job: Job, watcher: Watcher) -> None:
         watcher.say(f"what a killed run has left in {job.folder} stays there: {why}")
 
 
-def _tell(job: Job, outcome: NightOutcome, watcher: Watcher, log: Path | None) -> list[BatchclfError]:
+def _tell(job: Job, outcome: RunOutcome, watcher: Watcher, log: Path | None) -> list[BatchclfError]:
     """Tell a night; what is said of that goes into its log, too. A run beside another leaves that one's files alone."""
     overlaps = outcome.status == "already running"
     with _logged(watcher, log) as say:

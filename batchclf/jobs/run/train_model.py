@@ -30,16 +30,16 @@ def settings_of(job: Job, base: Base | None) -> TrainSettings:
         epochs=model.epochs,
         batch_size=model.batch_size,
         seed=model.seed,
-        validation=model.validation,
+        validation_split=model.validation_split,
         learning_rate=model.learning_rate,
-        schedule=model.schedule,
-        early_stopping=model.early_stopping,
+        learning_rate_schedule=model.learning_rate_schedule,
+        patience=model.patience,
         dropout=model.dropout,
         weight_decay=model.weight_decay,
         label_smoothing=model.label_smoothing,
         augment=model.augment,
-        average_mirrored=model.average_mirrored,
-        members=model.members,
+        flip_tta=model.flip_tta,
+        ensemble_size=model.ensemble_size,
         class_weights=model.class_weights,
         compare_regularisation=model.compare_regularisation,
         recipe_folder=job.path.resolve().parent,
@@ -80,7 +80,7 @@ def train_with_progress(
     if settings.compare_regularisation:
         compared = remedies(plan)
         plan, trainings = compared[0].plan, len(compared)
-    images = round(len(dataset.train.images) * (1 - plan.validation)) * plan.epochs * trainings
+    images = round(len(dataset.train.images) * (1 - plan.validation_split)) * plan.epochs * trainings
     with watcher.progress(f"training {plan.recipe}, images", images) as advance:
         follower = _Follower(plan, watcher, advance, deadline)
         bundle = train(
@@ -102,7 +102,7 @@ class _Follower:
     epoch: int = field(default=1)
 
     def on_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
-        held = "validation" if self.plan.validation else "test"
+        held = "validation" if self.plan.validation_split else "test"
         self.watcher.say(
             f"epoch {epoch}: loss {metrics['loss']:.4f}, accuracy {metrics['accuracy']:.4f}; "
             f"{held} loss {metrics['val_loss']:.4f}, accuracy {metrics['val_accuracy']:.4f}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Counts:
-    """What came of the files of one target so far; `excluded` counts by reason, `folders` images by first folder."""
+    """What came of the files of one subset so far; `excluded` counts by reason, `folders` images by first folder."""
 
     found: int = 0
     scored: int = 0
@@ -84,7 +84,7 @@ class Results:
         if self._journal is not None:
             self._journal.__exit__(kind, error, trace)
 
-    def next_target(self) -> None:
+    def next_subset(self) -> None:
         """Count from zero again."""
         self.counts = Counts()
 
@@ -113,7 +113,7 @@ class Results:
             )
 
     def finish(self) -> None:
-        """Make the files whole after the last block of the last target."""
+        """Make the files whole after the last block of the last subset."""
         self._predictions.finish()
 
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchclf.core.records.run import TargetRecord
+from batchclf.core.records.run import SubsetRecord
 from batchclf.data.discovery import Found, check_folder
 from batchclf.data.labels import LabelRule, label_rule
 from batchclf.data.selection import select
 from batchclf.errors import DataError, DeadlineError, ModelError, NothingToScoreError
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
-from batchclf.jobs.config.settings import DirectoryTarget, ScoreSettings, SplitTarget
+from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
 from batchclf.jobs.score.run_files import Results
 from batchclf.jobs.score.score_cache import open_cache
-from batchclf.jobs.score.subset_run import IMAGE_HINT, Scorer, TargetRun
+from batchclf.jobs.score.subset_run import IMAGE_HINT, Scorer, SubsetRun
 from batchclf.models.bundle import Bundle
 from batchclf.models.runtime.open import open_runtime
 from batchclf.scoring.batches import files_per_block
@@ -35,23 +35,23 @@ COMPARED_IMAGES = 250
 """Images of a directory that are also scored with float32 where less precision was asked for; of a split all are."""
 
 
-def score_targets(
-    targets: Mapping[str, SplitTarget | DirectoryTarget],
+def score_subsets(
+    subsets: Mapping[str, SplitSubset | DirectorySubset],
     bundle: Bundle,
     settings: ScoreSettings,
     folder: Path,
     watcher: "Watcher",
     *,
     deadline: Deadline = NO_DEADLINE,
-) -> list[TargetRecord]:
+) -> list[SubsetRecord]:
     """Score splits and directories by their names, in the order of these, and write their rows into `folder`.
 
     A directory that is not there or holds no image has a record with nothing scored. Once the deadline has passed the
-    target under way and those after it are left incomplete. Raises ModelError where a split's classes or shape are not
-    the model's, NothingToScoreError where no target has an image that can be read, and DeadlineError where the deadline
+    subset under way and those after it are left incomplete. Raises ModelError where a split's classes or shape are not
+    the model's, NothingToScoreError where no subset has an image that can be read, and DeadlineError where the deadline
     has passed before the first.
     """
-    splits = [target for target in targets.values() if isinstance(target, SplitTarget)]
+    splits = [subset for subset in subsets.values() if isinstance(subset, SplitSubset)]
     for split in splits:
         _check_split(split, bundle)
     records = []
@@ -60,10 +60,10 @@ def score_targets(
         compared = sum(len(each.split.images) for each in splits) or COMPARED_IMAGES
         scorer = _open(stack, bundle, settings, watcher, compared=compared)
         results = stack.enter_context(Results(folder, bundle.info.class_names, settings, watcher))
-        for name, each in sorted(targets.items()):
-            results.next_target()
+        for name, each in sorted(subsets.items()):
+            results.next_subset()
             scoring = _Scoring(scorer, results, bundle, settings, deadline)
-            if isinstance(each, SplitTarget):
+            if isinstance(each, SplitSubset):
                 records.append(_split_record(name, each, scoring))
             else:
                 records.append(_directory_record(name, each, scoring))
@@ -79,7 +79,7 @@ def score_targets(
     return records
 
 
-def _nothing(record: TargetRecord) -> str:
+def _nothing(record: SubsetRecord) -> str:
     if not record.found:
         return (
             f"{record.split}: {record.source} has no files" if record.labels.startswith("no labels") else record.labels
@@ -89,7 +89,7 @@ def _nothing(record: TargetRecord) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Scoring:
-    """What it takes to score one of several targets."""
+    """What it takes to score one of several subsets."""
 
     scorer: Scorer
     results: Results
@@ -98,35 +98,35 @@ class _Scoring:
     deadline: Deadline
 
 
-def _split_record(name: str, target: SplitTarget, of: _Scoring) -> TargetRecord:
+def _split_record(name: str, subset: SplitSubset, of: _Scoring) -> SubsetRecord:
     scorer, info = of.scorer, of.bundle.info
-    run = TargetRun(scorer, of.results, name, f"the {name} split", deadline=of.deadline)
+    run = SubsetRun(scorer, of.results, name, f"the {name} split", deadline=of.deadline)
     scorer.watcher.say(f"scoring {run.name}: labels of the data set")
     block = files_per_block(scorer.model.batch_size, info.input_shape)
-    blocks = score_split(target.split, scorer.model, info.class_names, block, cache=scorer.cache, times=run.times)
-    run.write(blocks, len(target.split.images))
-    return run.record("split", target.dataset, "labels of the data set", may_be_empty=not run.complete)
+    blocks = score_split(subset.split, scorer.model, info.class_names, block, cache=scorer.cache, times=run.times)
+    run.write(blocks, len(subset.split.images))
+    return run.record("split", subset.dataset, "labels of the data set", may_be_empty=not run.complete)
 
 
-def _directory_record(name: str, target: DirectoryTarget, of: _Scoring) -> TargetRecord:
+def _directory_record(name: str, subset: DirectorySubset, of: _Scoring) -> SubsetRecord:
     """Score a directory of a job."""
-    scorer, info, source = of.scorer, of.bundle.info, str(target.root)
-    run = TargetRun(scorer, of.results, name, f"{name} ({source})", deadline=of.deadline)
+    scorer, info, source = of.scorer, of.bundle.info, str(subset.root)
+    run = SubsetRun(scorer, of.results, name, f"{name} ({source})", deadline=of.deadline)
     try:
-        check_folder(target.root)
+        check_folder(subset.root)
     except DataError as error:
         scorer.watcher.say(f"{run.name}: nothing to score: {error.message}")
         return run.record("directory", source, error.message, may_be_empty=True)
-    follow = target.selection.follow_symlinks
-    rule = label_rule(target.root, target.labels, info.class_names, follow_symlinks=follow)
+    follow = subset.selection.follow_symlinks
+    rule = label_rule(subset.root, subset.labels, info.class_names, follow_symlinks=follow)
     scorer.watcher.say(f"scoring {run.name}: {rule.sentence}")
-    with _pool(target, of.bundle, of.settings, scorer) as pool:
-        _write_files(run, _files(target, rule, of.bundle, scorer, run.times), pool, rule, scorer)
+    with _pool(subset, of.bundle, of.settings, scorer) as pool:
+        _write_files(run, _files(subset, rule, of.bundle, scorer, run.times), pool, rule, scorer)
     return run.record("directory", source, rule.sentence, may_be_empty=True)
 
 
 def _pool(
-    target: DirectoryTarget,
+    subset: DirectorySubset,
     bundle: Bundle,
     settings: ScoreSettings,
     scorer: Scorer,
@@ -134,20 +134,20 @@ def _pool(
 ) -> DecodePool:
     """Open what decodes the images of a directory."""
     info = bundle.info
-    setup = DecodeSetup(folder_prefix(target.root), info.input_shape, info.color_mode, settings.resize)
+    setup = DecodeSetup(folder_prefix(subset.root), info.input_shape, info.color_mode, settings.resize)
     return DecodePool(setup, settings.workers, cache=scorer.cache, processes=processes, say=scorer.watcher.say)
 
 
 def _files(
-    target: DirectoryTarget, rule: LabelRule, bundle: Bundle, scorer: Scorer, times: StreamTimes
+    subset: DirectorySubset, rule: LabelRule, bundle: Bundle, scorer: Scorer, times: StreamTimes
 ) -> Iterator[list[Found]]:
     """List the files of a directory, block by block."""
     block = files_per_block(scorer.model.batch_size, bundle.info.input_shape)
-    return blocks_of(select(target.root, rule, target.selection), block, times)
+    return blocks_of(select(subset.root, rule, subset.selection), block, times)
 
 
 def _write_files(
-    run: TargetRun, files: Iterator[list[Found]], pool: DecodePool, rule: LabelRule, scorer: Scorer
+    run: SubsetRun, files: Iterator[list[Found]], pool: DecodePool, rule: LabelRule, scorer: Scorer
 ) -> None:
     """Score files and write their rows; say which labels have found no file."""
     run.write(score_blocks(files, pool, scorer.model, cache=scorer.cache, times=run.times), None)
@@ -156,7 +156,7 @@ def _write_files(
 
 
 def score_directory(
-    target: DirectoryTarget,
+    subset: DirectorySubset,
     rule: LabelRule,
     bundle: Bundle,
     settings: ScoreSettings,
@@ -166,23 +166,23 @@ def score_directory(
     head: JournalHead,
     kept: Sequence[JournalEntry] = (),
     processes: WorkerProcesses | None = None,
-) -> TargetRecord:
+) -> SubsetRecord:
     """Score the images under a folder and write their rows into `folder`, with a journal so that it can be resumed.
 
     `kept` is what a killed run has written there: what has not changed since stays, all after that is scored.
     `processes` may have been started before. Raises NothingToScoreError where there is no image that can be read,
     RunError where found = scored + skipped + excluded does not hold.
     """
-    source = str(target.root.resolve())
+    source = str(subset.root.resolve())
     watcher.say(f"scoring {source}: {rule.sentence}")
     with ExitStack() as stack:
         scorer = _open(stack, bundle, settings, watcher, compared=COMPARED_IMAGES)
-        pool = stack.enter_context(_pool(target, bundle, settings, scorer, processes))
+        pool = stack.enter_context(_pool(subset, bundle, settings, scorer, processes))
         times = StreamTimes()
-        kept, files = _still_kept(kept, _files(target, rule, bundle, scorer, times), pool, watcher)
+        kept, files = _still_kept(kept, _files(subset, rule, bundle, scorer, times), pool, watcher)
         names = bundle.info.class_names
         results = stack.enter_context(Results(folder, names, settings, watcher, head=head, kept=kept))
-        run = TargetRun(scorer, results, "", source, times)
+        run = SubsetRun(scorer, results, "", source, times)
         _write_files(run, files, pool, rule, scorer)
         record = run.record("directory", source, rule.sentence)
         results.finish()
@@ -211,18 +211,18 @@ def _open(stack: ExitStack, bundle: Bundle, settings: ScoreSettings, watcher: "W
     return Scorer(model, cache, watcher, check)
 
 
-def _check_split(target: SplitTarget, bundle: Bundle) -> None:
+def _check_split(subset: SplitSubset, bundle: Bundle) -> None:
     names, shape = bundle.info.class_names, bundle.info.input_shape
-    if target.class_names != names:
+    if subset.class_names != names:
         raise ModelError(
             f"the model {bundle.path} has the classes {', '.join(names)}; "
-            f"{target.dataset} has {', '.join(target.class_names)}",
+            f"{subset.dataset} has {', '.join(subset.class_names)}",
             hint="give a model that was trained on this data set, or train one",
         )
-    if target.split.images.shape[1:] != shape:
+    if subset.split.images.shape[1:] != shape:
         raise ModelError(
-            f"the model {bundle.path} takes images of {shape}; those of {target.dataset} are "
-            f"{target.split.images.shape[1:]} (height, width, channels)",
+            f"the model {bundle.path} takes images of {shape}; those of {subset.dataset} are "
+            f"{subset.split.images.shape[1:]} (height, width, channels)",
             hint="give a model that was trained on this data set, or train one",
         )
 

@@ -1,4 +1,4 @@
-"""Score one target into the files of a run directory, and account for every image."""
+"""Score one subset into the files of a run directory, and account for every image."""
 
 import time
 from collections.abc import Generator
@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
-from batchclf.core.records.run import PrecisionRecord, TargetRecord
+from batchclf.core.records.run import PrecisionRecord, SubsetRecord
 from batchclf.errors import NothingToScoreError, RunError
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.score.run_files import Counts, Results
@@ -26,7 +26,7 @@ IMAGE_HINT = "images are files that end in .png, .jpg, .jpeg, .bmp, .gif, .webp,
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """What every target of a run is scored with; `check` compares with float32 where less precision was asked for."""
+    """What every subset of a run is scored with; `check` compares with float32 where less precision was asked for."""
 
     model: ModelRun
     cache: "ScoreCache | None"
@@ -34,8 +34,8 @@ class Scorer:
     check: "PrecisionCheck | None"
 
 
-class TargetRun:
-    """The scoring of one target: writes its blocks, and says what came of them."""
+class SubsetRun:
+    """The scoring of one subset: writes its blocks, and says what came of them."""
 
     def __init__(
         self,
@@ -80,11 +80,11 @@ class TargetRun:
 
     def record(
         self, kind: Literal["split", "directory"], source: str, labels: str, *, may_be_empty: bool = False
-    ) -> TargetRecord:
+    ) -> SubsetRecord:
         """Account for every file; raises RunError, and NothingToScoreError unless it may be empty."""
         counts, times, check = self._results.counts, self.times, self._scorer.check
         times.model = self._scorer.model.seconds - self._model_before
-        record = TargetRecord(
+        record = SubsetRecord(
             split=self._split,
             kind=kind,
             source=source,
@@ -110,7 +110,7 @@ def _by_folder(counts: Counts) -> dict[str, int]:
     return dict(sorted(counts.folders.items())) if len(counts.folders) <= MOST_FOLDERS else {}
 
 
-def _account(record: TargetRecord, name: str, counts: Counts, watcher: "Watcher", *, may_be_empty: bool) -> None:
+def _account(record: SubsetRecord, name: str, counts: Counts, watcher: "Watcher", *, may_be_empty: bool) -> None:
     excluded = "; ".join(f"{count:,} {reason}" for reason, count in sorted(counts.excluded.items()))
     line = (
         f"{name}: found {record.found:,} = scored {record.scored:,} + skipped {record.skipped:,} "

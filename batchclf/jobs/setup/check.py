@@ -48,13 +48,13 @@ class Check:
     line: int | None = None
 
 
-def check_job(path: Path, night: date | None = None) -> tuple[Job | None, list[Check]]:
+def check_job(path: Path, run_date: date | None = None) -> tuple[Job | None, list[Check]]:
     """Check a job file and what it names; trains, scores, fetches and writes nothing.
 
-    The job is None where the file itself is wrong; then nothing else can be looked at. `night` is as for `load_job`.
+    The job is None where the file itself is wrong; then nothing else can be looked at. `run_date` is as for `load_job`.
     """
     try:
-        read = read_job(path, night)
+        read = read_job(path, run_date)
     except JobFileError as error:
         return None, [_of_file(error)]
     if read.job is None:
@@ -64,7 +64,7 @@ def check_job(path: Path, night: date | None = None) -> tuple[Job | None, list[C
 
 def _look(job: Job, raw: dict[str, Any]) -> Iterator[Found]:
     scored = ", ".join([*job.splits, *job.directories])
-    yield Found("job file", "ok", f"the job {job.name} scores {scored}; night of {job.night}")
+    yield Found("job file", "ok", f"the job {job.name} scores {scored}; run date {job.run_date}")
     if names := sorted({name for text in texts_of(raw) for name in variables(text)}):
         yield Found("environment", "ok", f"placeholders take {', '.join(names)}")
     yield from check_packages(job)
@@ -94,7 +94,7 @@ def _located(found: Found, text: JobText) -> Check:
 
 
 def _rules(job: Job, classes: Sequence[str] | None) -> Iterator[Found]:
-    """Check the classes that rules name; metrics, targets and baselines were checked when the file was read."""
+    """Check the classes that rules name; metrics, subsets and baselines were checked when the file was read."""
     rules = job.gate.rules
     wrong = False
     for number, rule in enumerate(rules):

@@ -19,7 +19,7 @@ from batchclf.errors import BatchclfError, DataError
 from batchclf.jobs.config.data_options import input_not_used, will_train
 from batchclf.jobs.config.load import Job
 from batchclf.jobs.config.placeholders import is_dated
-from batchclf.jobs.config.settings import DirectoryTarget
+from batchclf.jobs.config.settings import DirectorySubset
 from batchclf.jobs.config.toml_lines import Keys
 from batchclf.models.bundle import load_bundle
 from batchclf.models.runtime.open import open_runtime
@@ -134,7 +134,7 @@ def check_data(job: Job, classes: tuple[str, ...] | None) -> tuple[tuple[str, ..
     if data is None:
         return None, []
     if data.dataset is None:
-        names, found = _class_folders(job.directory or Path(), data.test_share)
+        names, found = _class_folders(job.directory or Path(), data.test_size)
         keys: Keys = ("data", "directory")
     else:
         names, found = _data_set(job, data.dataset)
@@ -174,7 +174,7 @@ def _offline() -> Iterator[None]:
             os.environ[OFFLINE_VARIABLE] = before
 
 
-def _class_folders(root: Path, test_share: float | None) -> tuple[tuple[str, ...] | None, list[Found]]:
+def _class_folders(root: Path, test_size: float | None) -> tuple[tuple[str, ...] | None, list[Found]]:
     keys: Keys = ("data", "directory")
     try:
         check_folder(root)
@@ -191,9 +191,9 @@ def _class_folders(root: Path, test_share: float | None) -> tuple[tuple[str, ...
         hint = "lay the images out as CLASS/*.png, or as train/CLASS/*.png and test/CLASS/*.png"
         return None, [Found("data", "error", what, keys, hint)]
     found = [Found("data", "ok", f"{root}: {len(names)} class folders")]
-    if len(bases) > 1 and test_share is not None:
-        what = f"data.test_share is not used, since there are train/ and test/ in {root}"
-        found.append(Found("data", "warning", what, ("data", "test_share"), "take the key away"))
+    if len(bases) > 1 and test_size is not None:
+        what = f"data.test_size is not used, since there are train/ and test/ in {root}"
+        found.append(Found("data", "warning", what, ("data", "test_size"), "take the key away"))
     return names, found
 
 
@@ -208,20 +208,20 @@ def check_directories(job: Job, classes: tuple[str, ...] | None, raw: dict[str, 
 
     `classes` are those of the model or, before it is trained, of the data; `raw` is the job file with its placeholders.
     """
-    for name, target in job.directories.items():
+    for name, subset in job.directories.items():
         topic, keys = f"directory {name}", ("scoring", "directories", name)
-        if is_dated(raw["scoring"]["directories"][name]["path"]) and not os.path.lexists(target.root):
-            what = f"the folder of this night is not there yet: {target.root}"
+        if is_dated(raw["scoring"]["directories"][name]["path"]) and not os.path.lexists(subset.root):
+            what = f"the folder of this night is not there yet: {subset.root}"
             hint = "it must be there when the job runs; otherwise the alarm no-images is raised"
             yield Found(topic, "warning", what, (*keys, "path"), hint)
             continue
         try:
-            check_folder(target.root)
+            check_folder(subset.root)
         except DataError as error:
             yield of_error(topic, error, (*keys, "path"))
             continue
         try:
-            yield _directory(topic, keys, target, classes)
+            yield _directory(topic, keys, subset, classes)
         except BatchclfError as error:
             yield of_error(topic, error, (*keys, "labels"))
         except OSError as error:
@@ -229,16 +229,16 @@ def check_directories(job: Job, classes: tuple[str, ...] | None, raw: dict[str, 
             yield Found(topic, "error", what, (*keys, "path"), "correct its rights")
 
 
-def _directory(topic: str, keys: Keys, target: DirectoryTarget, classes: tuple[str, ...] | None) -> Found:
+def _directory(topic: str, keys: Keys, subset: DirectorySubset, classes: tuple[str, ...] | None) -> Found:
     """Look for one image and for labels; raises what `label_rule` and `select` do."""
-    chosen = target.selection
+    chosen = subset.selection
     if classes is None:
         rule = LabelRule(None, "labels are not known before the model is")
     else:
-        rule = label_rule(target.root, target.labels, classes, follow_symlinks=chosen.follow_symlinks)
-    if any(isinstance(each, ImageRef) for each in select(target.root, LabelRule(None, ""), chosen)):
-        return Found(topic, "ok", f"{target.root}: {rule.sentence}")
-    what = f"{target.root} holds no image that would be scored"
+        rule = label_rule(subset.root, subset.labels, classes, follow_symlinks=chosen.follow_symlinks)
+    if any(isinstance(each, ImageRef) for each in select(subset.root, LabelRule(None, ""), chosen)):
+        return Found(topic, "ok", f"{subset.root}: {rule.sentence}")
+    what = f"{subset.root} holds no image that would be scored"
     return Found(topic, "warning", what, (*keys, "path"), "put images there, or correct glob")
 
 

@@ -139,7 +139,7 @@ def service_unit(entry: Entry) -> str:
 
 
 def timer_unit(entry: Entry) -> str:
-    """Write the timer: every night, later where the machine was off, at a slightly different time on each machine."""
+    """Write the timer: every run_date, later where the machine was off, at a slightly different time on each machine."""
     # A run that began after midnight would be that of the next night.
     delay = min(_DELAY_MINUTES, 23 * 60 + 59 - (entry.hour * 60 + entry.minute))
     lines = [
@@ -190,7 +190,7 @@ def workflow(entry: Entry, *, job: str, reports: str, install: str, python_versi
 # Written by: batchclf job install {shlex.quote(job)} --github
 name: {json.dumps(f"batchclf {entry.name}")}
 on:
-  schedule:
+  learning_rate_schedule:
     - cron: "{entry.minute} {entry.hour} * * *" # in UTC
   workflow_dispatch:
 permissions:

@@ -22,26 +22,26 @@ def write_graph(
     steps: Preprocessing,
     path: Path,
     images: NDArray[np.uint8],
-    answers: NDArray[np.floating],
+    outputs: NDArray[np.floating],
     *,
     tolerance: float = TOLERANCE,
 ) -> float:
     """Write the graph from uint8 images to probabilities, and check it.
 
-    `model` is the ModelProto of the model itself, which is changed; `answers` is what the model itself gives for
+    `model` is the ModelProto of the model itself, which is changed; `outputs` is what the model itself gives for
     `images`, (n, height, width, channels) uint8, after the reference steps: (n, units), or with more axes of size 1.
     Returns the largest difference of a probability. Raises ModelError where it exceeds `tolerance`, or the most
     probable class is another although the first two are further apart than that.
     """
     if takes_one_image(model):
         open_batch(model)
-    graph = with_interface(model, steps, answers.ndim)
+    graph = with_interface(model, steps, outputs.ndim)
     widen_constants(graph)
     try:
         path.write_bytes(graph.SerializeToString())
     except ValueError as error:  # protobuf's limit of 2 GiB
         raise ModelError(f"the model is too large for one ONNX file: {error}", hint="models below 2 GiB fit") from error
-    expected = to_probabilities(answers.reshape(len(answers), -1), steps.output, steps.temperature)
+    expected = to_probabilities(outputs.reshape(len(outputs), -1), steps.output, steps.temperature)
     return _difference(_scores(path, images), expected, tolerance)
 
 
@@ -76,7 +76,7 @@ def _difference(actual: NDArray[np.float32], expected: NDArray[np.float32], tole
     other = int((clear & (actual.argmax(axis=1) != expected.argmax(axis=1))).sum())
     if other or not difference <= tolerance:
         raise ModelError(
-            f"the ONNX graph does not give the model's answers: on {len(actual)} sample images probabilities differ by "
+            f"the ONNX graph does not give the model's outputs: on {len(actual)} sample images probabilities differ by "
             f"up to {difference:.1e} (at most {tolerance:.0e} is allowed), and {other} have another class",
             hint="no bundle was written; another opset or TensorFlow version may help, or report this model",
         )

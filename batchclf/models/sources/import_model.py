@@ -68,12 +68,12 @@ def import_model(
     if read_sample is not None:
         real, real_labels = read_sample(steps.input_shape, steps.color_mode)
         images, labels = np.concatenate([images, real]), np.concatenate([labels, real_labels])
-    answers = original.run(prepare(images, steps))
-    units = answers.reshape(len(answers), -1)
+    outputs = original.run(prepare(images, steps))
+    units = outputs.reshape(len(outputs), -1)
     steps = replace(steps, output=settle_output(units, onnx_graph.last_operation(graph.graph), options, say))
     _tell_accuracy(units, labels, steps, say)
     with atomic.new_folder(out) as folder:
-        difference = _write_graph(graph, steps, folder / ONNX_FILE, images, answers, say)
+        difference = _write_graph(graph, steps, folder / ONNX_FILE, images, outputs, say)
         if original.kept is not None:
             _copy(path, folder / original.kept)
         info = BundleInfo(
@@ -130,17 +130,17 @@ def _steps(original: Original, options: ImportOptions, say: Say) -> tuple[Prepro
 
 
 def _write_graph(
-    graph: Any, steps: Preprocessing, path: Path, images: NDArray[np.uint8], answers: NDArray[np.floating], say: Say
+    graph: Any, steps: Preprocessing, path: Path, images: NDArray[np.uint8], outputs: NDArray[np.floating], say: Say
 ) -> float:
     """Write the graph; one for a single image that cannot be opened for a batch is run on each image in turn."""
     tolerance = HALF_TOLERANCE if onnx_graph.computes_in_half(graph.graph) else IMPORT_TOLERANCE
     single = one_image_at_a_time(graph) if takes_one_image(graph) else None
     try:
-        return write_graph(graph, steps, path, images, answers, tolerance=tolerance)
+        return write_graph(graph, steps, path, images, outputs, tolerance=tolerance)
     except ModelError:
         if single is None:
             raise
-    rows = answers.reshape(len(answers), -1)
+    rows = outputs.reshape(len(outputs), -1)
     difference = write_graph(single, steps, path, images, rows, tolerance=tolerance)
     say(f"note: the model takes one image at a time, which is slower; {DYNAMIC_BATCH}")
     return difference

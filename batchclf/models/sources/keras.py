@@ -67,8 +67,8 @@ class TensorflowModel:
                 f"the model cannot answer for inputs of shape {inputs.shape}: {error}",
                 hint="check --input-size, --color and --layout",
             ) from error
-        answers: NDArray[np.floating] = outputs.numpy()
-        return answers
+        result: NDArray[np.floating] = outputs.numpy()
+        return result
 
     def graph(self, shape: tuple[int, ...]) -> Any:
         """Give the ONNX model that takes images of this shape, the same for the same weights, byte for byte.
@@ -102,10 +102,10 @@ class TensorflowModel:
             signature = [tf.TensorSpec((None, *shape), self.input.dtype, name="input")]
 
             @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
-            def answer(inputs: Any) -> dict[str, Any]:
+            def output(inputs: Any) -> dict[str, Any]:
                 return {"output": tf.identity(self._call(inputs))}
 
-            self._functions[shape] = answer
+            self._functions[shape] = output
         return self._functions[shape]
 
 
@@ -186,11 +186,11 @@ def keras_model(path: Path, model: Any) -> TensorflowModel:
         structure = getattr(model, "input", None)
         if isinstance(structure, dict):
             values = {next(iter(structure)): values}
-        answer = model(values, training=False)
+        output = model(values, training=False)
         # A model with one output may give it in a list or dictionary.
-        while isinstance(answer, list | tuple | dict):
-            answer = next(iter(answer.values() if isinstance(answer, dict) else answer))
-        return answer
+        while isinstance(output, list | tuple | dict):
+            output = next(iter(output.values() if isinstance(output, dict) else output))
+        return output
 
     return TensorflowModel("Keras model", kept, call, source, int(model.count_params()))
 

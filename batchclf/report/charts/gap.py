@@ -1,4 +1,4 @@
-"""The figures on overfitting: learning curves, train against test by class, the gap over the nights."""
+"""The figures on overfitting: learning curves, train against test by class, the gap over the runs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from batchclf.report.charts.canvas import (
     text_width,
     value_range,
 )
-from batchclf.report.sections.earlier_runs import NightsView
+from batchclf.report.sections.earlier_runs import EarlierRunsView
 from batchclf.report.sections.gap import GapView
 from batchclf.report.sections.learning import LearningView
 
@@ -103,11 +103,11 @@ def dumbbell(rows: Sequence[tuple[str, float, float]]) -> str:
     return chart.svg("Recall on train and on test by class", "; ".join(pairs) + ".")
 
 
-def nights_accuracy(days: Sequence[str], train: Sequence[Estimate | None], test: Sequence[Estimate | None]) -> str:
+def runs_accuracy(days: Sequence[str], train: Sequence[Estimate | None], test: Sequence[Estimate | None]) -> str:
     """Draw the accuracies of some runs, the oldest first, with their intervals; None where one is not known."""
-    chart = Chart("nights-accuracy", 240)
+    chart = Chart("runs-accuracy", 240)
     series = [(word, runs) for word, runs in (("Train", train), ("Test", test)) if any(runs)]
-    plane = _nights(chart, days, _ends([each for _, runs in series for each in runs]), 0.005)
+    plane = _by_run(chart, days, _ends([each for _, runs in series for each in runs]), 0.005)
     plane.y_ticks(percent_ticks(*plane.y))
     for word, runs in series:
         _course_of_runs(plane, _KEYS[word], runs)
@@ -116,10 +116,10 @@ def nights_accuracy(days: Sequence[str], train: Sequence[Estimate | None], test:
     return chart.svg("Accuracy by run", " ".join(facts))
 
 
-def nights_gap(days: Sequence[str], gaps: Sequence[Estimate | None]) -> str:
+def runs_gap(days: Sequence[str], gaps: Sequence[Estimate | None]) -> str:
     """Draw the train-test gaps of some runs, the oldest first, with their intervals; None where there is none."""
-    chart = Chart("nights-gap", 240)
-    plane = _nights(chart, days, [0.0, *_ends(gaps)], 0.01)
+    chart = Chart("runs-gap", 240)
+    plane = _by_run(chart, days, [0.0, *_ends(gaps)], 0.01)
     plane.y_ticks([(value, points(value)) for value in nice_ticks(*plane.y)])
     plane.line(plane.x, [0, 0], MUTED, width=1.4)
     _course_of_runs(plane, Key("Gap", TRAIN, "s"), gaps)
@@ -136,7 +136,7 @@ def _ends(runs: Sequence[Estimate | None]) -> list[float]:
     return [end for each in runs if each for end in (each.interval.low, each.interval.high)]
 
 
-def _nights(chart: Chart, days: Sequence[str], ends: Sequence[float], least: float) -> Plane:
+def _by_run(chart: Chart, days: Sequence[str], ends: Sequence[float], least: float) -> Plane:
     """Lay out runs side by side, and write the days of some of them."""
     plane = Plane(chart, (50, 42, WIDTH - 12, 206), (-0.5, len(days) - 0.5), value_range(ends, least=least))
     # So many days fit beside one another.
@@ -177,7 +177,7 @@ def gap_figures(gap: GapView) -> dict[str, Any]:
     return {
         "dumbbell": markup(dumbbell(rows)) if rows else None,
         "curves": learning_curves(gap.learning),
-        "nights": _runs_figures(gap.nights),
+        "earlier_runs": _runs_figures(gap.earlier_runs),
     }
 
 
@@ -194,10 +194,10 @@ def learning_curves(learning: LearningView) -> list[Markup]:
     ]
 
 
-def _runs_figures(nights: NightsView) -> list[dict[str, Any]]:
+def _runs_figures(runs: EarlierRunsView) -> list[dict[str, Any]]:
     charts = []
-    if nights.gap:
-        charts.append(("Gap by run, in points", nights_gap(nights.days, nights.gap)))
-    if any(nights.test):
-        charts.append(("Accuracy by run", nights_accuracy(nights.days, nights.train, nights.test)))
+    if runs.gap:
+        charts.append(("Gap by run, in points", runs_gap(runs.days, runs.gap)))
+    if any(runs.test):
+        charts.append(("Accuracy by run", runs_accuracy(runs.days, runs.train, runs.test)))
     return [{"caption": f"{caption}, with 95% intervals", "svg": markup(svg)} for caption, svg in charts]

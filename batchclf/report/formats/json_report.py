@@ -20,7 +20,7 @@ from batchclf.core.metrics.labelled import ClassMetrics
 from batchclf.core.metrics.overall import Metric
 from batchclf.core.metrics.ranking import ClassRanking
 from batchclf.core.metrics.temperature import WithoutTemperature
-from batchclf.core.records.findings import Findings, LabelSuspicions
+from batchclf.core.records.findings import Findings, LabelIssues
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.regularisation import Regularisation, compare_variants
 from batchclf.core.records.run import (
@@ -31,7 +31,7 @@ from batchclf.core.records.run import (
     RunRecord,
     RunState,
     Status,
-    TargetRecord,
+    SubsetRecord,
 )
 from batchclf.core.training_record import TrainingRecord
 from batchclf.core.types import ColorMode, Prediction, SkippedImage
@@ -39,7 +39,7 @@ from batchclf.report.formats.json_values import json_values
 from batchclf.report.sections.gate import in_order
 from batchclf.report.sections.verdict import Direction, verdict_view
 
-DOCUMENT_FORMAT = 1
+DOCUMENT_FORMAT = 2
 CURVE_DECIMALS = 5
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -48,7 +48,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 class GatePart:
     """One rule or alarm of the gate, `value` held against `bound`; both null where there was nothing to hold.
 
-    `outcome` tells what came of it, `passed` decides on the run's status whatever the evidence. `target` and
+    `outcome` tells what came of it, `passed` decides on the run's status whatever the evidence. `subset` and
     `class_name` are empty where it is about all of them; `against` is what a change is held against.
     """
 
@@ -56,7 +56,7 @@ class GatePart:
     passed: bool
     kind: GateKind
     name: str
-    target: str
+    subset: str
     class_name: str
     against: str
     value: float | None
@@ -108,7 +108,7 @@ class ModelPart:
 class RunPart:
     """How the run came about. Times are ISO 8601 with offset, durations in seconds.
 
-    `night` is the date of the job's night, YYYY-MM-DD, or empty.
+    `run_date` is the date of the job's run_date, YYYY-MM-DD, or empty.
     """
 
     run_id: str
@@ -116,14 +116,14 @@ class RunPart:
     command: list[str]
     status: Status
     started: str
-    night: str
+    run_date: str
     seconds: float
     runtime: str
     precision: str
     resize: str
     batch_size: int
     model: ModelPart
-    targets: list[TargetRecord]
+    subsets: list[SubsetRecord]
     dataset: DatasetRecord | None
     timings: dict[str, float]
     versions: dict[str, str]
@@ -177,7 +177,7 @@ class ReportDocument:
     """The report of one run. Shares are 0 to 1, differences of shares -1 to 1; what cannot be known is null.
 
     `main` is the split or directory that the verdict is about. `history` has the earlier runs of the job, oldest first.
-    `flips` compares each target with the last of them, `change` the main one.
+    `flips` compares each subset with the last of them, `change` the main one.
     """
 
     generated: str
@@ -190,7 +190,7 @@ class ReportDocument:
     duplicates: Duplicates | None
     statistics: list[ImageStatistics]
     drift: list[Drift]
-    suspicions: LabelSuspicions | None
+    label_issues: LabelIssues | None
     skipped: list[SkippedReason]
     history: list[RunSummary]
     change: Comparison | None
@@ -235,7 +235,7 @@ def report_document(findings: Findings, *, skipped: Iterable[SkippedImage], gene
         duplicates=findings.duplicates,
         statistics=list(findings.statistics),
         drift=list(findings.drift),
-        suspicions=findings.suspicions,
+        label_issues=findings.label_issues,
         skipped=[SkippedReason(reason, count) for reason, count in reasons.most_common()],
         history=list(findings.history),
         change=findings.change,
@@ -276,7 +276,7 @@ def _run(record: RunRecord) -> RunPart:
         command=record.command,
         status=record.status,
         started=record.started,
-        night=record.night,
+        run_date=record.run_date,
         seconds=record.seconds,
         runtime=record.runtime,
         precision=record.precision,
@@ -298,7 +298,7 @@ def _run(record: RunRecord) -> RunPart:
             training=model.training,
             regularisation=compare_variants(model.training.variants) if model.training else None,
         ),
-        targets=record.targets,
+        subsets=record.subsets,
         dataset=record.dataset,
         timings=record.timings,
         versions=record.versions,
@@ -311,7 +311,7 @@ def _gate(gate: GateResult) -> GatePart:
         passed=gate.passed,
         kind=gate.kind,
         name=gate.name,
-        target=gate.target,
+        subset=gate.subset,
         class_name=gate.class_name,
         against=gate.against,
         value=gate.value,

@@ -19,18 +19,18 @@ from batchclf.report.parts.metric_words import (
     metric_words,
     p_words,
 )
-from batchclf.report.sections.flips import compared_targets
+from batchclf.report.sections.flips import compared_subsets
 from batchclf.report.sections.gate import GateLine
 from batchclf.report.sections.regularisation import regularisation_view
-from batchclf.report.sections.subsets import targets_view
+from batchclf.report.sections.subsets import subsets_view
 from batchclf.report.sections.verdict import verdict_view
 
 MARKS: dict[RunState, str] = {"passed": "✅", "failed": "❌", "uncertain": "❔", "partial": "⚠️", "none": "▫️"}
 KEY_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "mcc")
 SHOWN_CLASSES = SHOWN_PAIRS = SHOWN_REASONS = 3
 SHOWN_FLIPS = 5
-SHOWN_LOST = 3
-SHOWN_TARGETS = 8
+SHOWN_NEGATIVE = 3
+SHOWN_SUBSETS = 8
 LONGEST_REASON = 200
 
 
@@ -57,7 +57,7 @@ def report_markdown(findings: Findings, *, skipped: Iterable[SkippedImage], gene
         lines += _weakest(labelled)
     lines += _temperature(findings)
     lines += _changed(findings)
-    lines += _targets(findings)
+    lines += _subsets(findings)
     old = f", {verdict.old} before this was written" if verdict.old else ""
     lines += [f"- Skipped: {_skipped(skipped)}", "", f"{verdict.when}{old}. Files: {code(folder, longest=None)}"]
     return "\n".join(lines) + "\n"
@@ -72,8 +72,8 @@ def comparison_markdown(comparison: Comparison, second: RunRecord) -> str:
         lines += [_change(each) for each in comparison.metrics if each.name in KEY_METRICS]
         lines += ["", _flips(comparison)]
     for title, flips, total in (
-        ("Lost", comparison.lost, comparison.only_first_right),
-        ("Gained", comparison.gained, comparison.only_second_right),
+        ("Negative flips", comparison.negative_flips, comparison.only_first_right),
+        ("Positive flips", comparison.positive_flips, comparison.only_second_right),
     ):
         if flips:
             shown = flips[:SHOWN_FLIPS]
@@ -82,7 +82,7 @@ def comparison_markdown(comparison: Comparison, second: RunRecord) -> str:
 
 
 def _subject(record: RunRecord) -> str:
-    sources = record.dataset.name if record.dataset else ", ".join(target.source for target in record.targets)
+    sources = record.dataset.name if record.dataset else ", ".join(subset.source for subset in record.subsets)
     return code(record.job or sources)
 
 
@@ -92,36 +92,36 @@ def _gate(gate: GateLine) -> str:
 
 def _changed(findings: Findings) -> list[str]:
     """Name what was lost since the last run; nothing where nothing was."""
-    lost = [(each, flip) for each in compared_targets(findings) for flip in each.lost]
-    if not lost:
+    negative = [(each, flip) for each in compared_subsets(findings) for flip in each.negative_flips]
+    if not negative:
         return []
-    total = sum(each.only_first_right for each in compared_targets(findings))
+    total = sum(each.only_first_right for each in compared_subsets(findings))
     named = ", ".join(
         f"{code(flip.path)} ({code(flip.first_prediction)} → {code(flip.second_prediction)})"
-        for _, flip in lost[:SHOWN_LOST]
+        for _, flip in negative[:SHOWN_NEGATIVE]
     )
-    more = f" and {count(total - SHOWN_LOST)} more" if total > SHOWN_LOST else ""
+    more = f" and {count(total - SHOWN_NEGATIVE)} more" if total > SHOWN_NEGATIVE else ""
     return [f"- Right in the last run, wrong now: {named}{more}"]
 
 
-def _targets(findings: Findings) -> list[str]:
-    """Sum up each target where there are more than the page is about."""
-    view = targets_view(findings, {})
+def _subsets(findings: Findings) -> list[str]:
+    """Sum up each subset where there are more than the page is about."""
+    view = subsets_view(findings, {})
     if view is None:
         return []
     lines = []
-    for row in view.rows[:SHOWN_TARGETS]:
+    for row in view.rows[:SHOWN_SUBSETS]:
         accuracy = f"accuracy {row.accuracy} ({row.accuracy_interval})" if row.accuracy_interval else row.accuracy
         accuracy = "" if accuracy == NOTHING else accuracy
         state = "" if row.state == "complete" else row.state
         facts = filter(None, (f"{row.scored} scored", f"{row.skipped} skipped", accuracy, state))
-        lines.append(f"- Target {code(row.name)}: {', '.join(facts)}")
+        lines.append(f"- Subset {code(row.name)}: {', '.join(facts)}")
     more = len(view.rows) - len(lines)
-    return [*lines, f"- {count(more)} more targets"] if more else lines
+    return [*lines, f"- {count(more)} more subsets"] if more else lines
 
 
 def _metrics(labelled: LabelledMetrics) -> list[str]:
-    lines = ["| Metric | Value | 95% interval | Dummy |", "|---|--:|--:|--:|"]
+    lines = ["| Metric | Value | 95% interval | Baseline |", "|---|--:|--:|--:|"]
     for metric in filter(None, map(labelled.metric, KEY_METRICS)):
         baseline = NOTHING if metric.baseline is None else metric_value(metric.name, metric.baseline)
         lines.append(

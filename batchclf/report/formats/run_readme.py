@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from batchclf.core.records.run import RunRecord, Status, TargetRecord
+from batchclf.core.records.run import RunRecord, Status, SubsetRecord
 from batchclf.core.text import count, counted
 from batchclf.report.parts.markdown_text import code
 
@@ -156,13 +156,13 @@ def _facts(record: RunRecord) -> list[str]:
     return [
         f"- Run: {code(record.run_id)}{job}, begun {code(record.started)}. {_STATUS[record.status]}",
         f"- Model: {code(model.path, longest=None)}, recipe {code(model.recipe)}, trained on {code(model.trained_on)}",
-        *map(_target, record.targets),
+        *map(_subset, record.subsets),
     ]
 
 
-def _target(target: TargetRecord) -> str:
-    name = f" ({code(target.split)})" if target.split else ""
+def _subset(subset: SubsetRecord) -> str:
+    name = f" ({code(subset.split)})" if subset.split else ""
     return (
-        f"- Images: {code(target.source, longest=None)}{name}: {count(target.scored)} scored, "
-        f"{count(target.skipped)} could not be read, {count(target.excluded)} left out"
+        f"- Images: {code(subset.source, longest=None)}{name}: {count(subset.scored)} scored, "
+        f"{count(subset.skipped)} could not be read, {count(subset.excluded)} left out"
     )

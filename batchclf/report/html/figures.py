@@ -16,8 +16,8 @@ def figures(view: ReportView) -> dict[str, Any]:
         **_ranking_figures(view),
         **data_figures(view.data),
         "unlabelled": [
-            histogram_figure(target.histogram, f"unlabelled-{number}")
-            for number, target in enumerate(view.unlabelled, 1)
+            histogram_figure(subset.histogram, f"unlabelled-{number}")
+            for number, subset in enumerate(view.unlabelled, 1)
         ],
     }
 

@@ -20,14 +20,14 @@ def page_budget(classes: int) -> int:
 
 def wanted(findings: Findings) -> tuple[Prediction, ...]:
     """Name the images that the page would show, the most important first, each once."""
-    labelled, suspicions = findings.main.labelled, findings.suspicions
+    labelled, label_issues = findings.main.labelled, findings.label_issues
     changed = _changed(findings)
     groups: list[Iterable[Prediction]] = [changed.pop(findings.main.split, ())]
     if labelled:
         groups.append(labelled.worst_errors)
     groups += changed.values()
-    if suspicions:
-        groups.append(suspicions.shown)
+    if label_issues:
+        groups.append(label_issues.shown)
     groups += _further_errors(findings)
     if labelled:
         from batchclf.report.sections.confusion import shown_examples
@@ -40,9 +40,9 @@ def wanted(findings: Findings) -> tuple[Prediction, ...]:
 def _changed(findings: Findings) -> dict[str, tuple[Prediction, ...]]:
     if not findings.flips and findings.change is None:
         return {}
-    from batchclf.report.sections.flips import compared_targets, flipped
+    from batchclf.report.sections.flips import compared_subsets, flipped
 
-    return {each.split: flipped(each) for each in compared_targets(findings)}
+    return {each.split: flipped(each) for each in compared_subsets(findings)}
 
 
 def _further_errors(findings: Findings) -> list[tuple[Prediction, ...]]:

@@ -22,7 +22,7 @@ from batchclf.core.text import (
 )
 from batchclf.report.parts.metric_words import LOSSES, difference, difference_interval, metric_value, metric_words
 from batchclf.report.parts.pictures import Picture, album, pictures_in
-from batchclf.report.parts.subset_words import is_cut, partial_words, target_names
+from batchclf.report.parts.subset_words import is_cut, partial_words, subset_names
 from batchclf.report.sections.flips import FlipGallery, flip_galleries, flip_test
 
 State = Literal["passed", "failed", "uncertain", "none"]
@@ -61,8 +61,8 @@ class ClassChangeRow:
     second: str
     difference: str
     interval: str
-    lost: str
-    gained: str
+    negative_flips: str
+    positive_flips: str
     bar: ChangeBar
     direction: Direction
 
@@ -149,10 +149,10 @@ def compare_view(
 
 def _subject(comparison: Comparison, second: RunRecord) -> str:
     """Name the job and what of it is compared."""
-    name = target_names(second).get(comparison.split, "")
+    name = subset_names(second).get(comparison.split, "")
     if not second.job:
         return visible(second.dataset.name) if second.dataset else name
-    return f"{visible(second.job)} · {name}" if len(second.targets) > 1 and name else visible(second.job)
+    return f"{visible(second.job)} · {name}" if len(second.subsets) > 1 and name else visible(second.job)
 
 
 def _verdict(comparison: Comparison) -> tuple[State, str]:
@@ -187,7 +187,7 @@ def _notes(comparison: Comparison, first: RunRecord, second: RunRecord) -> tuple
             f"{counted(comparison.replaced, 'image')} left out, whose path holds another content in the second run."
         )
     sources = [
-        {target.source for target in record.targets if target.split == comparison.split} for record in (first, second)
+        {subset.source for subset in record.subsets if subset.split == comparison.split} for record in (first, second)
     ]
     if sources[0] != sources[1]:
         here, there = (visible(", ".join(sorted(each))) for each in sources)
@@ -228,8 +228,8 @@ def _class_rows(changes: tuple[ClassChange, ...]) -> tuple[ClassChangeRow, ...]:
             second=percent(each.second.value),
             difference=points(each.difference.value),
             interval=points_interval(each.difference),
-            lost=count(each.lost),
-            gained=count(each.gained),
+            negative_flips=count(each.negative_flips),
+            positive_flips=count(each.positive_flips),
             bar=_bar(each.difference.value / widest, each.difference.interval, widest),
             direction=_direction(each.difference.interval),
         )
@@ -254,11 +254,11 @@ def _facts_of(record: RunRecord) -> list[tuple[str, str]]:
         ("Run", visible(record.run_id)),
         ("Started", moment(datetime.fromisoformat(record.started))),
         ("Took", duration(record.seconds)),
-        ("Night", visible(record.night) or NOTHING),
+        ("Night", visible(record.run_date) or NOTHING),
         ("Status", f"{record.status}, cut by the deadline" if is_cut(record) else record.status),
-        ("Sources", visible(", ".join(dict.fromkeys(target.source for target in record.targets)))),
-        ("Scored", count(sum(target.scored for target in record.targets))),
-        ("Skipped", count(sum(target.skipped for target in record.targets))),
+        ("Sources", visible(", ".join(dict.fromkeys(subset.source for subset in record.subsets)))),
+        ("Scored", count(sum(subset.scored for subset in record.subsets))),
+        ("Skipped", count(sum(subset.skipped for subset in record.subsets))),
         ("Model", visible(model.path)),
         ("Digest of the model", model.digest[:16]),
         ("Made", visible(model.created)),

@@ -59,7 +59,7 @@ class Link:
 class RunRow:
     """One night. `message` says what was wrong, empty where nothing was; numbers are empty where there are none.
 
-    `bad` where it counts as trouble, `last_good` on the newest run that later ones are held against. `night` is empty
+    `bad` where it counts as trouble, `last_good` on the newest run that later ones are held against. `run_date` is empty
     where it is the date of `time`. `removed` where only its numbers are left.
     """
 
@@ -70,7 +70,7 @@ class RunRow:
     name: str
     report: str
     message: str
-    night: str = ""
+    run_date: str = ""
     last_good: bool = False
     removed: bool = False
     accuracy: str = ""
@@ -174,7 +174,7 @@ def _run_row(job: str, run: RunSummary, changed: bool) -> RunRow:
         name=visible(run.folder),
         report=address(job, run.folder, "report.html") if has_report else "",
         message=_cut(_message(run)),
-        night=visible(run.night) if run.night != run.started[:10] else "",
+        run_date=visible(run.run_date) if run.run_date != run.started[:10] else "",
         removed=not run.files,
         accuracy=percent(run.accuracy.value) if run.accuracy else NOTHING,
         accuracy_interval=percent_interval(run.accuracy) if run.accuracy else "",

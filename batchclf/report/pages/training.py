@@ -123,7 +123,7 @@ def _measures(model: TrainedModel) -> tuple[Measure, ...]:
     measures.append(Measure("Epochs", count(training.epochs), planned))
     loss = _at(model.history, "val_loss", training.kept_epoch)
     if loss is not None:
-        alone = ", without mirror images" if model.settings.get("average_mirrored") else ""
+        alone = ", without mirror images" if model.settings.get("flip_tta") else ""
         measures.append(
             Measure(f"{training.measured_on.capitalize()} loss", decimal(loss), f"of the epoch that was kept{alone}")
         )

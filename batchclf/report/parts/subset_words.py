@@ -1,25 +1,25 @@
-"""What was scored, in words: the names of targets, and why a run is only partial."""
+"""What was scored, in words: the names of subsets, and why a run is only partial."""
 
-from batchclf.core.records.run import RunRecord, TargetRecord
+from batchclf.core.records.run import RunRecord, SubsetRecord
 from batchclf.core.text import counted, listed, visible
 
 SHOWN_CUT = 5
-"""So many targets that the deadline cut are named."""
+"""So many subsets that the deadline cut are named."""
 
 
-def target_name(target: TargetRecord) -> str:
-    """Name a target for a reader: its split, the name that a job gives its directory, or the directory's path."""
-    return f"{target.split} split" if target.kind == "split" else visible(target.split or target.source)
+def subset_name(subset: SubsetRecord) -> str:
+    """Name a subset for a reader: its split, the name that a job gives its directory, or the directory's path."""
+    return f"{subset.split} split" if subset.kind == "split" else visible(subset.split or subset.source)
 
 
-def target_place(target: TargetRecord) -> str:
+def subset_place(subset: SubsetRecord) -> str:
     """Give the path of a directory that has a name; empty for all else."""
-    return visible(target.source) if target.kind == "directory" and target.split else ""
+    return visible(subset.source) if subset.kind == "directory" and subset.split else ""
 
 
-def target_names(record: RunRecord) -> dict[str, str]:
-    """Name all targets of a run, by split."""
-    return {target.split: target_name(target) for target in record.targets}
+def subset_names(record: RunRecord) -> dict[str, str]:
+    """Name all subsets of a run, by split."""
+    return {subset.split: subset_name(subset) for subset in record.subsets}
 
 
 def measured(split: str) -> str:
@@ -30,16 +30,16 @@ def measured(split: str) -> str:
 
 def is_cut(record: RunRecord) -> bool:
     """Tell whether the deadline ended the scoring."""
-    return not all(target.complete for target in record.targets)
+    return not all(subset.complete for subset in record.subsets)
 
 
 def partial_words(record: RunRecord) -> str:
     """Say in a sentence or two why a run is only partial; empty for a whole one.
 
-    The deadline cut some of its targets, or more images were skipped than allowed. How many images a directory would
+    The deadline cut some of its subsets, or more images were skipped than allowed. How many images a directory would
     have had is not known.
     """
-    scored, lost = (sum(getattr(target, name) for target in record.targets) for name in ("scored", "skipped"))
+    scored, lost = (sum(getattr(subset, name) for subset in record.subsets) for name in ("scored", "skipped"))
     if is_cut(record):
         unread = f" {counted(lost, 'image')} could not be read." if lost else ""
         return f"The deadline passed: {listed(_cut(record))}.{unread}"
@@ -50,17 +50,17 @@ def partial_words(record: RunRecord) -> str:
 
 
 def _cut(record: RunRecord) -> list[str]:
-    cut = [target for target in record.targets if not target.complete]
-    words = [_how_far(target, record) for target in cut[:SHOWN_CUT]]
+    cut = [subset for subset in record.subsets if not subset.complete]
+    words = [_how_far(subset, record) for subset in cut[:SHOWN_CUT]]
     more = len(cut) - len(words)
-    return [*words, f"{counted(more, 'further target')} cut, too"] if more else words
+    return [*words, f"{counted(more, 'further subset')} cut, too"] if more else words
 
 
-def _how_far(target: TargetRecord, record: RunRecord) -> str:
-    name = f"the {target_name(target)}" if target.kind == "split" else target_name(target)
-    if not target.found:
+def _how_far(subset: SubsetRecord, record: RunRecord) -> str:
+    name = f"the {subset_name(subset)}" if subset.kind == "split" else subset_name(subset)
+    if not subset.found:
         return f"{name} was not begun"
-    if target.kind == "split" and record.dataset is not None:
-        of = record.dataset.test_images if target.split == "test" else record.dataset.train_images
-        return f"{target.scored:,} of {counted(of, 'image')} of {name} were scored"
-    return f"{name} was cut after {counted(target.scored, 'image')}"
+    if subset.kind == "split" and record.dataset is not None:
+        of = record.dataset.test_images if subset.split == "test" else record.dataset.train_images
+        return f"{subset.scored:,} of {counted(of, 'image')} of {name} were scored"
+    return f"{name} was cut after {counted(subset.scored, 'image')}"

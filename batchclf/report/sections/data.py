@@ -8,7 +8,7 @@ from batchclf.core.images.drift import PREDICTED_CLASS, SURE_P, Drift
 from batchclf.core.images.statistics import SHOWN_SIZES, Histogram, ImageStatistics
 from batchclf.core.records.findings import Findings
 from batchclf.core.text import NOTHING, class_name, count, counted, listed, percent, points, signed, visible
-from batchclf.report.sections.duplicates import CopiesView, copies_without_gap
+from batchclf.report.sections.duplicates import DuplicatesView, duplicates_without_gap
 
 if TYPE_CHECKING:
     from batchclf.core.metrics.labelled import LabelledMetrics
@@ -128,7 +128,7 @@ class DriftView:
 
 @dataclass(frozen=True)
 class DataView:
-    """`missing` says why nothing is known of the images. `balance` is None without labels, `copies` where copies are
+    """`missing` says why nothing is known of the images. `balance` is None without labels, `duplicates` where duplicates are
     shown with the gap or were not looked for.
     """
 
@@ -137,23 +137,23 @@ class DataView:
     looks: LooksView
     spreads: tuple[SpreadView, ...]
     drift: DriftView
-    copies: CopiesView | None
+    duplicates: DuplicatesView | None
 
 
 def data_view(findings: Findings, names: Mapping[str, str]) -> DataView:
-    """Show the data of a run; `names` has what its targets are called, by split."""
+    """Show the data of a run; `names` has what its subsets are called, by split."""
     main, statistics = findings.main, _main_first(findings)
-    duplicates, copies = findings.duplicates, None
-    if duplicates is not None and findings.gap is None:
+    found, duplicates = findings.duplicates, None
+    if found is not None and findings.gap is None:
         in_train = {"test", "train"} <= {evaluation.split for evaluation in findings.evaluations}
-        copies = copies_without_gap(duplicates, _name(duplicates.split, names), in_train=in_train)
+        duplicates = duplicates_without_gap(found, _name(found.split, names), in_train=in_train)
     return DataView(
         missing="" if statistics else _NOT_KEPT,
         balance=_balance(main.labelled) if main.labelled else None,
         looks=_looks(statistics, names),
         spreads=_spreads(statistics, findings.drift),
         drift=_drift(findings),
-        copies=copies,
+        duplicates=duplicates,
     )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class CopyRow:
+class DuplicateRow:
     """One pair of images; `contradicting` where their labels differ."""
 
     kind: str
@@ -33,7 +33,7 @@ class CopyRow:
 
 
 @dataclass(frozen=True)
-class CopiesView:
+class DuplicatesView:
     """What was found, in sentences, and the first pairs; `part` says that there are more, `found` whether any."""
 
     found: bool
@@ -41,57 +41,57 @@ class CopiesView:
     effect: str
     contradicting: str
     checked: str
-    rows: tuple[CopyRow, ...]
+    rows: tuple[DuplicateRow, ...]
     part: str
 
 
-def copies_view(duplicates: Duplicates | None, gap: "Gap") -> CopiesView:
+def duplicates_view(duplicates: Duplicates | None, gap: "Gap") -> DuplicatesView:
     """Show copies between train and test, and what accuracy and gap are without them."""
     if duplicates is None:
         sentence = "Whether test images are also in train was not checked in this run; a new run does it."
-        return CopiesView(False, sentence, "", "", "", (), "")
-    copies = duplicates.exact + duplicates.near
+        return DuplicatesView(False, sentence, "", "", "", (), "")
+    found = duplicates.exact + duplicates.near
     split = visible(duplicates.split)
-    if not copies:
+    if not found:
         sentence = f"None of the {counted(duplicates.images, 'image')} of {split} that were checked is also in train."
-        return CopiesView(False, sentence, "", "", visible(duplicates.checked), (), "")
-    are = "is" if copies == 1 else "are"
+        return DuplicatesView(False, sentence, "", "", visible(duplicates.checked), (), "")
+    are = "is" if found == 1 else "are"
     return _found(duplicates, f"{_how_many(duplicates, split)} {are} also in train", _effect(duplicates, gap))
 
 
-def copies_without_gap(duplicates: Duplicates, name: str, *, in_train: bool) -> CopiesView:
+def duplicates_without_gap(duplicates: Duplicates, name: str, *, in_train: bool) -> DuplicatesView:
     """Show copies where there is no gap that they could hide.
 
-    `name` is what the target is called; it was held against train (`in_train`) or its images against one another.
+    `name` is what the subset is called; it was held against train (`in_train`) or its images against one another.
     """
-    copies = duplicates.exact + duplicates.near
-    if not copies:
+    found = duplicates.exact + duplicates.near
+    if not found:
         twice = "is also in train" if in_train else "occurs twice"
         sentence = f"None of the {counted(duplicates.images, 'image')} of {name} that were checked {twice}."
-        return CopiesView(False, sentence, "", "", visible(duplicates.checked), (), "")
+        return DuplicatesView(False, sentence, "", "", visible(duplicates.checked), (), "")
     if in_train:
-        words = "is also in train" if copies == 1 else "are also in train"
+        words = "is also in train" if found == 1 else "are also in train"
     else:
-        words = "is a copy of another one there" if copies == 1 else "are copies of others there"
+        words = "is a copy of another one there" if found == 1 else "are copies of others there"
     return _found(duplicates, f"{_how_many(duplicates, name)} {words}", "")
 
 
 def _how_many(duplicates: Duplicates, name: str) -> str:
-    copies = duplicates.exact + duplicates.near
-    return f"{count(copies)} of {counted(duplicates.images, 'image')} of {name} ({percent(copies / duplicates.images)})"
+    found = duplicates.exact + duplicates.near
+    return f"{count(found)} of {counted(duplicates.images, 'image')} of {name} ({percent(found / duplicates.images)})"
 
 
-def _found(duplicates: Duplicates, fact: str, effect: str) -> CopiesView:
+def _found(duplicates: Duplicates, fact: str, effect: str) -> DuplicatesView:
     kinds = [f"{count(n)} {word}" for n, word in ((duplicates.exact, "exactly"), (duplicates.near, "nearly")) if n]
-    copies, shown = duplicates.exact + duplicates.near, len(duplicates.pairs)
-    return CopiesView(
+    found, shown = duplicates.exact + duplicates.near, len(duplicates.pairs)
+    return DuplicatesView(
         found=True,
         sentence=f"{fact}: {' and '.join(kinds)}.",
         effect=effect,
         contradicting=_contradicting(duplicates.contradicting),
         checked=visible(duplicates.checked),
         rows=tuple(
-            CopyRow(
+            DuplicateRow(
                 kind="the same" if pair.kind == "exact" else "nearly the same",
                 first=visible(pair.first_path),
                 first_label=_label(pair.first_label),
@@ -102,7 +102,7 @@ def _found(duplicates: Duplicates, fact: str, effect: str) -> CopiesView:
             )
             for pair in duplicates.pairs
         ),
-        part=f"showing {shown} of {count(copies)}" if shown < copies else "",
+        part=f"showing {shown} of {count(found)}" if shown < found else "",
     )
 
 

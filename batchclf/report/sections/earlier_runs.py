@@ -12,12 +12,12 @@ from batchclf.core.records.run import Status
 from batchclf.core.text import NOTHING, count, moment, percent, percent_interval, points, points_interval, visible
 from batchclf.report.parts.addresses import report_address
 
-SHOWN_NIGHTS = 30
+SHOWN_RUNS = 30
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @dataclass(frozen=True)
-class NightRow:
+class EarlierRunRow:
     """One run; `address` is that of its report beside this one, empty for this run and where there is none any more.
 
     `status` is empty where the run was good.
@@ -37,7 +37,7 @@ class NightRow:
 
 
 @dataclass(frozen=True)
-class NightsView:
+class EarlierRunsView:
     """`missing` says why nothing is shown. Days and estimates go from the oldest run to this one, `rows` back.
 
     `train` and `gap` are empty where no run has them.
@@ -49,12 +49,12 @@ class NightsView:
     train: tuple[Estimate | None, ...]
     test: tuple[Estimate | None, ...]
     gap: tuple[Estimate | None, ...]
-    rows: tuple[NightRow, ...]
+    rows: tuple[EarlierRunRow, ...]
     part: str
 
 
 @dataclass(frozen=True)
-class _Night:
+class _Run:
     started: str
     address: str
     status: Status
@@ -64,26 +64,26 @@ class _Night:
     level: str
 
 
-def nights_view(findings: Findings) -> NightsView:
+def earlier_runs_view(findings: Findings) -> EarlierRunsView:
     """Show the last runs of the job, this one included, or say why there are none to show."""
     main = findings.main.split
-    nights = [_earlier(run) for run in findings.history if run.split == main]
-    nights = [night for night in nights if night.test or night.gap]
-    if not nights:
-        return NightsView(_why_missing(findings), "", (), (), (), (), (), "")
+    runs = [_earlier(run) for run in findings.history if run.split == main]
+    runs = [run for run in runs if run.test or run.gap]
+    if not runs:
+        return EarlierRunsView(_why_missing(findings), "", (), (), (), (), (), "")
     this = _this(findings)
-    nights.append(this)
-    shown = nights[-SHOWN_NIGHTS:]
-    train, test, gap = (tuple(getattr(night, name) for night in shown) for name in ("train", "test", "gap"))
-    return NightsView(
+    runs.append(this)
+    shown = runs[-SHOWN_RUNS:]
+    train, test, gap = (tuple(getattr(run, name) for run in shown) for name in ("train", "test", "gap"))
+    return EarlierRunsView(
         missing="",
         sentence=_sentence(test, gap),
-        days=tuple(_day(night.started) for night in shown),
+        days=tuple(_day(run.started) for run in shown),
         train=train if any(train) else (),
         test=test,
         gap=gap if any(gap) else (),
-        rows=tuple(_row(night, this=night is this) for night in reversed(shown)),
-        part=f"the last {len(shown)} of {count(len(nights))} runs" if len(shown) < len(nights) else "",
+        rows=tuple(_row(run, this=run is this) for run in reversed(shown)),
+        part=f"the last {len(shown)} of {count(len(runs))} runs" if len(shown) < len(runs) else "",
     )
 
 
@@ -95,8 +95,8 @@ def _why_missing(findings: Findings) -> str:
     return "This is the first run of this job; from the second on its gap and accuracy are followed here."
 
 
-def _earlier(run: RunSummary) -> _Night:
-    return _Night(
+def _earlier(run: RunSummary) -> _Run:
+    return _Run(
         started=run.started,
         address=report_address(run),
         status=run.status,
@@ -107,11 +107,11 @@ def _earlier(run: RunSummary) -> _Night:
     )
 
 
-def _this(findings: Findings) -> _Night:
+def _this(findings: Findings) -> _Run:
     labelled = {each.split: each.labelled for each in findings.evaluations}
     train = labelled.get("train") if findings.main.split == "test" else None
     main, gap = findings.main.labelled, findings.gap
-    return _Night(
+    return _Run(
         started=findings.record.started,
         address="",
         status=findings.record.status,
@@ -135,19 +135,19 @@ def _day(started: str) -> str:
     return f"{time.day} {_MONTHS[time.month - 1]}"
 
 
-def _row(night: _Night, *, this: bool) -> NightRow:
-    return NightRow(
-        when=moment(datetime.fromisoformat(night.started)),
-        address=night.address,
+def _row(run: _Run, *, this: bool) -> EarlierRunRow:
+    return EarlierRunRow(
+        when=moment(datetime.fromisoformat(run.started)),
+        address=run.address,
         this=this,
-        status="" if night.status == "ok" else night.status,
-        train=percent(night.train.value) if night.train else NOTHING,
-        train_interval=percent_interval(night.train) if night.train else "",
-        test=percent(night.test.value) if night.test else NOTHING,
-        test_interval=percent_interval(night.test) if night.test else "",
-        gap=points(night.gap.value) if night.gap else NOTHING,
-        gap_interval=points_interval(night.gap) if night.gap else "",
-        level=night.level,
+        status="" if run.status == "ok" else run.status,
+        train=percent(run.train.value) if run.train else NOTHING,
+        train_interval=percent_interval(run.train) if run.train else "",
+        test=percent(run.test.value) if run.test else NOTHING,
+        test_interval=percent_interval(run.test) if run.test else "",
+        gap=points(run.gap.value) if run.gap else NOTHING,
+        gap_interval=points_interval(run.gap) if run.gap else "",
+        level=run.level,
     )
 
 

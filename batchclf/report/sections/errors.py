@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from batchclf.core.metrics.confusion import ConfusedPair
 from batchclf.core.metrics.labelled import LabelledMetrics
-from batchclf.core.records.findings import Findings, LabelSuspicions
+from batchclf.core.records.findings import Findings, LabelIssues
 from batchclf.core.text import class_name, count, counted, percent
 from batchclf.report.parts.pictures import Pictures
 from batchclf.report.sections.images import Shot, shots
@@ -26,7 +26,7 @@ class PairView:
 
 
 @dataclass(frozen=True)
-class SuspicionsView:
+class LabelIssuesView:
     """Labels that are probably wrong; `sentence` says why none can be shown where there is none."""
 
     sentence: str
@@ -45,7 +45,7 @@ class ErrorsView:
     worst: tuple[Shot, ...]
     pairs: tuple[PairView, ...]
     pairs_part: str
-    suspicions: SuspicionsView
+    label_issues: LabelIssuesView
     least_confident: tuple[Shot, ...]
 
 
@@ -60,7 +60,7 @@ def errors_view(findings: Findings, pictures: Pictures) -> ErrorsView | None:
         worst=shots(labelled.worst_errors, pictures),
         pairs=tuple(_pair(pair, labelled, pictures) for pair in labelled.confused_pairs),
         pairs_part=_part(labelled),
-        suspicions=_suspicions(findings.suspicions, labelled.total, pictures),
+        label_issues=_label_issues(findings.label_issues, labelled.total, pictures),
         least_confident=shots(main.least_confident, pictures) if labelled.total == main.total else (),
     )
 
@@ -101,18 +101,18 @@ def _part(labelled: LabelledMetrics) -> str:
     return f"Showing the {len(pairs)} largest of {counted(there, 'pair')}; they hold {percent(held)} of all errors."
 
 
-def _suspicions(found: LabelSuspicions | None, labelled: int, pictures: Pictures) -> SuspicionsView:
+def _label_issues(found: LabelIssues | None, labelled: int, pictures: Pictures) -> LabelIssuesView:
     if found is None:
-        return SuspicionsView("Labels that are probably wrong were not looked for in this run.", "", ())
+        return LabelIssuesView("Labels that are probably wrong were not looked for in this run.", "", ())
     if found.missing:
         why = f"this {found.missing}" if found.missing.startswith("needs") else found.missing
-        return SuspicionsView(f"Labels that are probably wrong were not looked for: {why}.", "", ())
+        return LabelIssuesView(f"Labels that are probably wrong were not looked for: {why}.", "", ())
     if not found.images:
-        return SuspicionsView(f"None of {counted(labelled, 'label')} is suspected to be wrong.", found.method, ())
-    return SuspicionsView(_suspected(found, labelled), found.method, shots(found.shown, pictures))
+        return LabelIssuesView(f"None of {counted(labelled, 'label')} is suspected to be wrong.", found.method, ())
+    return LabelIssuesView(_suspected(found, labelled), found.method, shots(found.shown, pictures))
 
 
-def _suspected(found: LabelSuspicions, labelled: int) -> str:
+def _suspected(found: LabelIssues, labelled: int) -> str:
     of = f"{count(found.images)} of {counted(labelled, 'label')} ({percent(found.images / labelled)})"
     are = "is" if found.images == 1 else "are"
     shown = _shown(found.shown, found.images)

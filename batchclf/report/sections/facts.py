@@ -7,10 +7,10 @@ from datetime import datetime
 
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.records.findings import Findings
-from batchclf.core.records.run import ModelRecord, RunRecord, TargetRecord
+from batchclf.core.records.run import ModelRecord, RunRecord, SubsetRecord
 from batchclf.core.text import NOTHING, count, counted, duration, moment, percent, percent_interval, visible
 from batchclf.core.training_record import TrainingRecord
-from batchclf.report.parts.subset_words import is_cut, target_name, target_place
+from batchclf.report.parts.subset_words import is_cut, subset_name, subset_place
 
 SHOWN_CLASS_NAMES = 20
 MANY_SETTINGS = 4
@@ -40,8 +40,8 @@ class FactGroup:
 
 
 @dataclass(frozen=True)
-class TargetRow:
-    """The row accounting of one target; `adds_up` where found = scored + skipped + excluded.
+class SubsetRow:
+    """The row accounting of one subset; `adds_up` where found = scored + skipped + excluded.
 
     `place` is the path of a directory that has a name; not `complete` where the deadline cut it.
     """
@@ -74,7 +74,7 @@ class FactsView:
     """Everything needed to know where the numbers come from."""
 
     groups: tuple[FactGroup, ...]
-    targets: tuple[TargetRow, ...]
+    subsets: tuple[SubsetRow, ...]
     files: tuple[File, ...]
 
 
@@ -84,7 +84,7 @@ def facts_view(findings: Findings) -> FactsView:
     by_split = {evaluation.split: evaluation for evaluation in findings.evaluations}
     return FactsView(
         groups=(_data(record), _model(record.model), _run(record)),
-        targets=tuple(_target(target, by_split.get(target.split)) for target in record.targets),
+        subsets=tuple(_subset(subset, by_split.get(subset.split)) for subset in record.subsets),
         files=_files(findings),
     )
 
@@ -103,8 +103,8 @@ def _data(record: RunRecord) -> FactGroup:
             Fact("Train split", counted(record.dataset.train_images, "image")),
             Fact("Test split", counted(record.dataset.test_images, "image")),
         ]
-    directories = [target for target in record.targets if target.kind == "directory"]
-    facts += [Fact(_directory(target), visible(target.source), code=True) for target in directories]
+    directories = [subset for subset in record.subsets if subset.kind == "directory"]
+    facts += [Fact(_directory(subset), visible(subset.source), code=True) for subset in directories]
     resized = f", larger ones shrunk by the {visible(record.resize)} way" if directories else ""
     facts += [
         Fact(
@@ -116,8 +116,8 @@ def _data(record: RunRecord) -> FactGroup:
     return FactGroup("Data", tuple(facts))
 
 
-def _directory(target: TargetRecord) -> str:
-    return f"Directory {visible(target.split)}" if target.split else "Directory"
+def _directory(subset: SubsetRecord) -> str:
+    return f"Directory {visible(subset.split)}" if subset.split else "Directory"
 
 
 def _model(model: ModelRecord) -> FactGroup:
@@ -180,22 +180,22 @@ def _run(record: RunRecord) -> FactGroup:
     facts = [
         Fact("Run", visible(record.run_id), code=True),
         Fact("Job", visible(record.job) if record.job else "none, started by hand"),
-        Fact("Night", visible(record.night)),
+        Fact("Night", visible(record.run_date)),
         Fact("Status", f"{record.status}, cut by the deadline" if is_cut(record) else record.status),
         Fact("Command", visible(shlex.join(record.command)), code=True),
         Fact("Started", shown_moment(record.started)),
         Fact("Duration", duration(record.seconds)),
         Fact("Timings", timings),
         Fact("Runtime", f"{visible(record.runtime)}, batches of {counted(record.batch_size, 'image')}"),
-        Fact("Precision", "; ".join(_precision(target, record) for target in record.targets if target.precision)),
+        Fact("Precision", "; ".join(_precision(subset, record) for subset in record.subsets if subset.precision)),
         Fact("From the cache", _cached(record)),
         Fact("Versions", versions),
     ]
     return FactGroup("Run", tuple(fact for fact in facts if fact.value))
 
 
-def _precision(target: TargetRecord, record: RunRecord) -> str:
-    check = target.precision
+def _precision(subset: SubsetRecord, record: RunRecord) -> str:
+    check = subset.precision
     if check is None or not check.images:
         return f"{visible(record.precision)}, not compared with f32: all images came from the cache"
     return (
@@ -205,7 +205,7 @@ def _precision(target: TargetRecord, record: RunRecord) -> str:
 
 
 def _cached(record: RunRecord) -> str:
-    cached = sum(target.cached for target in record.targets)
+    cached = sum(subset.cached for subset in record.subsets)
     return f"{counted(cached, 'image')}, scored by an earlier run with this model" if cached else ""
 
 
@@ -217,23 +217,23 @@ def shown_moment(iso: str) -> str:
         return visible(iso)
 
 
-def _target(target: TargetRecord, evaluation: Evaluation | None) -> TargetRow:
+def _subset(subset: SubsetRecord, evaluation: Evaluation | None) -> SubsetRow:
     labelled = evaluation.labelled if evaluation else None
-    fast = target.seconds > 0 and target.scored > 0
-    return TargetRow(
-        name=target_name(target),
-        place=target_place(target),
-        labels=visible(target.labels),
-        found=count(target.found),
-        scored=count(target.scored),
-        skipped=count(target.skipped),
-        excluded=count(target.excluded),
-        adds_up=target.found == target.scored + target.skipped + target.excluded,
-        complete=target.complete,
+    fast = subset.seconds > 0 and subset.scored > 0
+    return SubsetRow(
+        name=subset_name(subset),
+        place=subset_place(subset),
+        labels=visible(subset.labels),
+        found=count(subset.found),
+        scored=count(subset.scored),
+        skipped=count(subset.skipped),
+        excluded=count(subset.excluded),
+        adds_up=subset.found == subset.scored + subset.skipped + subset.excluded,
+        complete=subset.complete,
         accuracy=percent(labelled.accuracy.value) if labelled else NOTHING,
         accuracy_interval=percent_interval(labelled.accuracy) if labelled else "",
-        seconds=duration(target.seconds),
-        rate=f"{round(target.scored / target.seconds):,} images/s" if fast else "",
+        seconds=duration(subset.seconds),
+        rate=f"{round(subset.scored / subset.seconds):,} images/s" if fast else "",
     )
 
 
@@ -241,7 +241,7 @@ def _files(findings: Findings) -> tuple[File, ...]:
     formats = findings.record.formats
     others = [File(f"predictions.{name}", "the same rows, exact") for name in formats if name != "csv"]
     images = (File("images.csv", "size, mode and brightness of each image"),) if findings.statistics else ()
-    copies = (File("duplicates.csv", "images that occur twice"),) if findings.duplicates else ()
+    duplicates = (File("duplicates.csv", "images that occur twice"),) if findings.duplicates else ()
     flips = (File(FLIPS_FILE, "answers that changed since the last run"),) if findings.flips else ()
     metrics = (
         File("per_class.csv", "metrics of each class"),
@@ -252,7 +252,7 @@ def _files(findings: Findings) -> tuple[File, ...]:
         *others,
         *(metrics if any(evaluation.labelled for evaluation in findings.evaluations) else ()),
         *images,
-        *copies,
+        *duplicates,
         *flips,
         File("metrics.json", "all numbers"),
         File("skipped.csv", "files not scored, with reasons"),

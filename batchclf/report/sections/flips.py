@@ -1,4 +1,4 @@
-"""What has changed since the last run, image by image: counts by target, McNemar's test, the images themselves."""
+"""What has changed since the last run, image by image: counts by subset, McNemar's test, the images themselves."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,21 +37,21 @@ class FlipGallery:
 
 @dataclass(frozen=True)
 class FlipRow:
-    """One target in numbers; – where there is none to tell."""
+    """One subset in numbers; – where there is none to tell."""
 
     name: str
     images: str
     changed: str
-    lost: str
-    gained: str
+    negative_flips: str
+    positive_flips: str
     replaced: str
     new: str
     gone: str
 
 
 @dataclass(frozen=True)
-class FlipTarget:
-    """One target's images; `test` is McNemar's, empty without labels; `notes` say what does not count."""
+class FlipSubset:
+    """One subset's images; `test` is McNemar's, empty without labels; `notes` say what does not count."""
 
     name: str
     test: str
@@ -63,7 +63,7 @@ class FlipTarget:
 class FlipsView:
     """`than` names the last run, `address` is that of its report, empty where there is none.
 
-    `targets` are those with something to say; `with_replaced` where images were replaced; `file`
+    `subsets` are those with something to say; `with_replaced` where images were replaced; `file`
     where flips.csv has them all.
     """
 
@@ -72,13 +72,13 @@ class FlipsView:
     address: str
     rows: tuple[FlipRow, ...]
     with_replaced: bool
-    targets: tuple[FlipTarget, ...]
+    subsets: tuple[FlipSubset, ...]
     file: bool
 
 
 def flips_view(findings: Findings, names: Mapping[str, str], pictures: Pictures) -> FlipsView | None:
     """Show what has changed on the images that both runs scored; None where there is no run to compare with."""
-    compared = compared_targets(findings)
+    compared = compared_subsets(findings)
     if not compared:
         return None
     last = next((run for run in findings.history if run.run_id == compared[0].first_run), None)
@@ -88,13 +88,13 @@ def flips_view(findings: Findings, names: Mapping[str, str], pictures: Pictures)
         address=report_address(last) if last else "",
         rows=tuple(_row(each, names) for each in compared),
         with_replaced=any(each.replaced for each in compared),
-        targets=tuple(_target(each, names, pictures) for each in compared if _worth_showing(each)),
+        subsets=tuple(_subset(each, names, pictures) for each in compared if _worth_showing(each)),
         file=bool(findings.flips),
     )
 
 
-def compared_targets(findings: Findings) -> tuple[Comparison, ...]:
-    """Give the comparisons with the last run, the main target's first."""
+def compared_subsets(findings: Findings) -> tuple[Comparison, ...]:
+    """Give the comparisons with the last run, the main subset's first."""
     return findings.flips or ((findings.change,) if findings.change else ())
 
 
@@ -103,20 +103,20 @@ def flipped(comparison: Comparison) -> tuple[Prediction, ...]:
     split, unknown = comparison.split, float("nan")
     return tuple(
         Prediction(each.path, split, each.label, each.second_prediction, each.second_confidence, unknown)
-        for each in (*comparison.lost, *comparison.gained, *comparison.other)
+        for each in (*comparison.negative_flips, *comparison.positive_flips, *comparison.other)
     )
 
 
 def flips_sentence(compared: Sequence[Comparison]) -> str:
-    """Say in a sentence what has changed over all targets."""
-    images, changed, lost, gained = (
+    """Say in a sentence what has changed over all subsets."""
+    images, changed, negative, positive = (
         sum(getattr(each, name) for each in compared)
         for name in ("images", "changed", "only_first_right", "only_second_right")
     )
     if not changed:
         return f"All {counted(images, 'image')} that both runs scored got the same answer."
     known = any(each.labelled for each in compared)
-    right = f": {count(lost)} from right to wrong, {count(gained)} from wrong to right" if known else ""
+    right = f": {count(negative)} from right to wrong, {count(positive)} from wrong to right" if known else ""
     got = "image that both runs scored" if images == 1 else "images that both runs scored"
     return f"{count(changed)} of {count(images)} {got} got another answer{right}."
 
@@ -137,16 +137,16 @@ def flip_test(comparison: Comparison) -> str:
 
 def flip_galleries(comparison: Comparison, pictures: Pictures, first: str, second: str) -> tuple[FlipGallery, ...]:
     """Show the images that changed, what was lost first; `first` and `second` are what the runs are called."""
-    lost, gained = comparison.only_first_right, comparison.only_second_right
+    negative, positive = comparison.only_first_right, comparison.only_second_right
     kinds = (
-        ("lost", "Lost", f"right in {first}, wrong in {second}", comparison.lost, lost),
-        ("gained", "Gained", f"wrong in {first}, right in {second}", comparison.gained, gained),
+        ("negative", "Negative flips", f"right in {first}, wrong in {second}", comparison.negative_flips, negative),
+        ("positive", "Positive flips", f"wrong in {first}, right in {second}", comparison.positive_flips, positive),
         (
             "other",
             "Other changes" if comparison.labelled else "Changed answers",
             _other(comparison),
             comparison.other,
-            comparison.changed - lost - gained,
+            comparison.changed - negative - positive,
         ),
     )
     galleries = []
@@ -188,8 +188,8 @@ def _row(comparison: Comparison, names: Mapping[str, str]) -> FlipRow:
         name=visible(names.get(comparison.split, comparison.split)),
         images=count(comparison.images),
         changed=count(comparison.changed),
-        lost=count(comparison.only_first_right) if known else NOTHING,
-        gained=count(comparison.only_second_right) if known else NOTHING,
+        negative_flips=count(comparison.only_first_right) if known else NOTHING,
+        positive_flips=count(comparison.only_second_right) if known else NOTHING,
         replaced=count(comparison.replaced),
         new=count(comparison.only_second),
         gone=count(comparison.only_first),
@@ -200,13 +200,13 @@ def _worth_showing(comparison: Comparison) -> bool:
     return bool(comparison.changed or comparison.relabelled)
 
 
-def _target(comparison: Comparison, names: Mapping[str, str], pictures: Pictures) -> FlipTarget:
+def _subset(comparison: Comparison, names: Mapping[str, str], pictures: Pictures) -> FlipSubset:
     notes = []
     if comparison.relabelled:
         notes.append(
             f"{counted(comparison.relabelled, 'image')} with another label than last time: neither lost nor gained."
         )
-    return FlipTarget(
+    return FlipSubset(
         name=visible(names.get(comparison.split, comparison.split)),
         test=flip_test(comparison),
         notes=tuple(notes),

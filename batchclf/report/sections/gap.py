@@ -18,8 +18,8 @@ from batchclf.core.text import (
     signed,
 )
 from batchclf.core.training_record import TrainingRecord
-from batchclf.report.sections.duplicates import CopiesView, copies_view
-from batchclf.report.sections.earlier_runs import NightsView, nights_view
+from batchclf.report.sections.duplicates import DuplicatesView, duplicates_view
+from batchclf.report.sections.earlier_runs import EarlierRunsView, earlier_runs_view
 from batchclf.report.sections.learning import LearningView, learning_of
 
 if TYPE_CHECKING:
@@ -84,19 +84,19 @@ class GapView:
     part: str
     learning: LearningView
     regularisation: "RegularisationView | None"
-    copies: CopiesView | None
-    nights: NightsView
+    duplicates: DuplicatesView | None
+    earlier_runs: EarlierRunsView
     held_out: str = ""
 
 
 def gap_view(findings: Findings) -> GapView:
     """Show the gap, or why there is none, with learning curves, copies between the splits and earlier runs."""
     gap = findings.gap
-    model, nights = findings.record.model, nights_view(findings)
+    model, earlier_runs = findings.record.model, earlier_runs_view(findings)
     learning = learning_of(model.history, model.training, model.settings)
     variants = _variants(model.training)
     if gap is None:
-        return GapView(_why_missing(findings), "", "", "", (), "", (), (), "", learning, variants, None, nights)
+        return GapView(_why_missing(findings), "", "", "", (), "", (), (), "", learning, variants, None, earlier_runs)
     compared = sorted((c for c in gap.per_class if c.gap is not None), key=_by_gap)
     shown = compared[:SHOWN_DUMBBELLS]
     return GapView(
@@ -111,8 +111,8 @@ def gap_view(findings: Findings) -> GapView:
         part=f"the {len(shown)} largest gaps of {count(len(compared))} classes" if len(shown) < len(compared) else "",
         learning=learning,
         regularisation=variants,
-        copies=copies_view(findings.duplicates, gap),
-        nights=nights,
+        duplicates=duplicates_view(findings.duplicates, gap),
+        earlier_runs=earlier_runs,
         held_out=_held_out(findings),
     )
 
@@ -185,17 +185,17 @@ def _why_no_loss(findings: Findings) -> str:
 
 
 def _why_missing(findings: Findings) -> str:
-    targets = {target.split: target for target in findings.record.targets}
-    directories = {name for name, target in targets.items() if target.kind == "directory"}
+    subsets = {subset.split: subset for subset in findings.record.subsets}
+    directories = {name for name, subset in subsets.items() if subset.kind == "directory"}
     splits = {each.split: each for each in findings.evaluations if each.split not in directories}
     other = {"test": "train", "train": "test"}
     scored = [split for split in other if split in splits]
-    absent = targets.keys() & other.keys() - splits.keys() - directories
-    cut = " and the ".join(sorted(split for split in absent if not targets[split].complete))
+    absent = subsets.keys() & other.keys() - splits.keys() - directories
+    cut = " and the ".join(sorted(split for split in absent if not subsets[split].complete))
     if cut:
         return f"The deadline passed before an image of the {cut} split was scored, so there is no gap to tell."
     if not scored:
-        what = "a directory" if len(findings.record.targets) == 1 else "directories"
+        what = "a directory" if len(findings.record.subsets) == 1 else "directories"
         return (
             "The gap compares a model's accuracy on the images it was trained on with its accuracy on new "
             f"ones. This run scored {what}; a job with both splits of a data set shows the gap."

@@ -19,7 +19,7 @@ _ORDER: dict[Outcome, int] = {"failed": 0, "missing": 1, "uncertain": 2, "passed
 @dataclass(frozen=True)
 class GateLine:
     """One rule or alarm: `word` says in a word or two how it went, `effect` what that does to the run where it is not
-    plain; `state` colours it. `place` is the target, `group` the class or classes; both may be empty.
+    plain; `state` colours it. `place` is the subset, `group` the class or classes; both may be empty.
     """
 
     state: Outcome
@@ -45,7 +45,7 @@ class GateView:
 
 
 def gate_view(gates: Sequence[GateResult], names: Mapping[str, str]) -> GateView | None:
-    """Show all rules and alarms, what failed first; `names` has what the targets are called. None without a gate."""
+    """Show all rules and alarms, what failed first; `names` has what the subsets are called. None without a gate."""
     if not gates:
         return None
     open_ones, passed = _apart(gates)
@@ -89,7 +89,7 @@ def gate_line(gate: GateResult, names: Mapping[str, str]) -> GateLine:
         effect="" if outcome in ("passed", "failed") else f"counts as {'passed' if gate.passed else 'failed'}",
         kind="alarm" if alarm else "rule",
         name=visible(gate.name.partition("[")[0]).replace("_", " "),
-        place=visible(names.get(gate.target, gate.target)) if gate.target else "",
+        place=visible(names.get(gate.subset, gate.subset)) if gate.subset else "",
         group=_group(gate.class_name),
         against="" if alarm else _against(gate.against),
         sentence=visible(gate.sentence),

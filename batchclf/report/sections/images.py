@@ -62,7 +62,7 @@ class ConfidenceRow:
 class UnlabelledView:
     """What can be shown of images that have no label; `note` says how many those are.
 
-    `split` is what the target is called, `place` where it is, empty where the name says it. `predicted` are the most
+    `split` is what the subset is called, `place` where it is, empty where the name says it. `predicted` are the most
     frequent classes, `predicted_part` says of how many; `bins` are those of `histogram`.
     """
 
@@ -141,9 +141,9 @@ def predicted_rows(evaluation: Evaluation, most: int) -> tuple[tuple[PredictedRo
 
 
 def unlabelled_view(evaluation: Evaluation, name: str, place: str, pictures: Pictures) -> UnlabelledView:
-    """Show the predictions of a target of which some or all images have no label.
+    """Show the predictions of a subset of which some or all images have no label.
 
-    `name` is what the target is called, `place` where it is, empty where the name says it.
+    `name` is what the subset is called, `place` where it is, empty where the name says it.
     """
     known = evaluation.labelled.total if evaluation.labelled else 0
     total = evaluation.total

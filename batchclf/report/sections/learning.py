@@ -62,14 +62,14 @@ def learning_view(
     training: TrainingRecord | None = None,
     *,
     stops_early: bool = False,
-    averages_mirrored: bool = False,
-    members: int = 1,
+    has_flip_tta: bool = False,
+    ensemble_size: int = 1,
 ) -> LearningView:
     """Show a model's training history; values that are not finite are shown as missing.
 
     Without `training`, as in models of old, the `val_*` metrics are those of the test split. `stops_early` tells that
-    the validation loss could have ended the training, `averages_mirrored` that the model averages its logits for each
-    image and its mirror image, which the network that was trained did not. `members` is how many networks it averages.
+    the validation loss could have ended the training, `has_flip_tta` that the model averages its logits for each
+    image and its mirror image, which the network that was trained did not. `ensemble_size` is how many networks it averages.
     """
     held: Held = "test" if training is None else training.measured_on
     curves = _curves(history)
@@ -103,7 +103,7 @@ def learning_view(
         best=best if epochs > 1 else None,
         kept=kept,
         sentence=_sentence(epochs, best, losses, held, training),
-        chosen=_chosen(training, stops_early) + _averaged(members, mirrored=averages_mirrored),
+        chosen=_chosen(training, stops_early) + _averaged(ensemble_size, mirrored=has_flip_tta),
         columns=tuple(name for name, _, _ in series),
         rows=rows,
         part=f"showing {len(rows)} of {count(epochs)} epochs" if len(rows) < epochs else "",
@@ -119,17 +119,17 @@ def learning_of(
     return learning_view(
         history,
         training,
-        stops_early=bool(settings.get("early_stopping")),
-        averages_mirrored=bool(settings.get("average_mirrored")),
-        members=int(settings.get("members", 1)),
+        stops_early=bool(settings.get("patience")),
+        has_flip_tta=bool(settings.get("flip_tta")),
+        ensemble_size=int(settings.get("ensemble_size", 1)),
     )
 
 
-def _averaged(members: int, *, mirrored: bool) -> str:
+def _averaged(ensemble_size: int, *, mirrored: bool) -> str:
     sentence = ""
-    if members > 1:
+    if ensemble_size > 1:
         sentence = (
-            f" The model averages the logits of {members} networks that were trained side by side; the train loss is "
+            f" The model averages the logits of {ensemble_size} networks that were trained side by side; the train loss is "
             "the mean of theirs, all other points are of the averaged logits."
         )
     return sentence + (_MIRRORED if mirrored else "")

@@ -8,7 +8,7 @@ from batchclf.core.records.findings import Findings
 from batchclf.core.text import NOTHING, count, counted, decimal, percent, percent_interval, points, points_interval
 from batchclf.report.parts.bar import Bar, bar
 from batchclf.report.parts.metric_words import LOSSES, metric_interval, metric_value, metric_words
-from batchclf.report.parts.subset_words import measured, target_name
+from batchclf.report.parts.subset_words import measured, subset_name
 
 if TYPE_CHECKING:
     from batchclf.core.metrics.gap import Gap
@@ -54,7 +54,7 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class NumbersView:
-    """`rows` is empty where the main target has no labels; `notes` say what the numbers rest on."""
+    """`rows` is empty where the main subset has no labels; `notes` say what the numbers rest on."""
 
     measures: tuple[Measure, ...]
     rows: tuple[MetricRow, ...]
@@ -73,12 +73,12 @@ def _labelled_measures(findings: Findings, labelled: "LabelledMetrics") -> tuple
     metrics = {metric.name: metric for metric in labelled.overall}
     accuracy, split = labelled.accuracy, findings.main.split
     right = f"{count(labelled.correct)} of {counted(labelled.total, 'image')} right"
-    dummy = _dummy(metrics.get("accuracy"))
+    baseline = _baseline(metrics.get("accuracy"))
     measures = [
         Measure(
             measured(split),
             percent(accuracy.value),
-            f"{right}, {dummy}" if dummy else right,
+            f"{right}, {baseline}" if baseline else right,
             interval=f"95% interval {percent_interval(accuracy)}",
             main=True,
         ),
@@ -104,7 +104,7 @@ def _measure(name: str, metric: "Metric | None") -> Measure:
     if metric is None:
         return Measure(name, NOTHING, NEEDS_PROBABILITIES)
     interval = metric_interval(metric.name, metric.interval)
-    return Measure(name, metric_value(metric.name, metric.value), _dummy(metric), interval)
+    return Measure(name, metric_value(metric.name, metric.value), _baseline(metric), interval)
 
 
 def _calibration_measure(labelled: "LabelledMetrics") -> Measure:
@@ -150,8 +150,8 @@ def _row(metric: "Metric") -> MetricRow:
     )
 
 
-def _dummy(metric: "Metric | None") -> str:
-    return "" if metric is None or metric.baseline is None else f"dummy {metric_value(metric.name, metric.baseline)}"
+def _baseline(metric: "Metric | None") -> str:
+    return "" if metric is None or metric.baseline is None else f"baseline {metric_value(metric.name, metric.baseline)}"
 
 
 def _unlabelled_measures(main: Evaluation) -> tuple[Measure, ...]:
@@ -168,9 +168,9 @@ def _unlabelled_measures(main: Evaluation) -> tuple[Measure, ...]:
 def _notes(findings: Findings) -> tuple[str, ...]:
     notes, main = [], findings.main
     labelled = main.labelled
-    target = next((each for each in findings.record.targets if each.split == main.split), None)
-    if target is not None and not target.complete:
-        name = f"the {target_name(target)}" if target.kind == "split" else target_name(target)
+    subset = next((each for each in findings.record.subsets if each.split == main.split), None)
+    if subset is not None and not subset.complete:
+        name = f"the {subset_name(subset)}" if subset.kind == "split" else subset_name(subset)
         notes.append(f"The deadline cut {name}: these numbers rest on the {counted(main.total, 'image')} until then.")
     if labelled and labelled.total < main.total:
         notes.append(

@@ -1,4 +1,4 @@
-"""Every target of a run of several: what came of each, and what there is to see in each further directory."""
+"""Every subset of a run of several: what came of each, and what there is to see in each further directory."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.metrics.labelled import LabelledMetrics
 from batchclf.core.records.findings import Findings
-from batchclf.core.records.run import RunRecord, TargetRecord
+from batchclf.core.records.run import RunRecord, SubsetRecord
 from batchclf.core.text import NOTHING, class_name, count, counted, percent, percent_interval, visible
 from batchclf.report.parts.pictures import Pictures
-from batchclf.report.parts.subset_words import target_name, target_place
+from batchclf.report.parts.subset_words import subset_name, subset_place
 from batchclf.report.sections.images import PredictedRow, Shot, predicted_rows, shots
 
 SHOWN_PREDICTED = 25
 
 
 @dataclass(frozen=True)
-class TargetSummary:
-    """One target; `anchor` is where the page shows more of it, empty where it does not.
+class SubsetSummary:
+    """One subset; `anchor` is where the page shows more of it, empty where it does not.
 
     `state` says how far it was scored, `alarm` where that is not to the end. `main` is what the page is about.
     """
@@ -39,7 +39,7 @@ class TargetSummary:
 
 
 @dataclass(frozen=True)
-class TargetDetail:
+class SubsetDetail:
     """A further directory that has labels; `worst` are its errors, the surest first."""
 
     anchor: str
@@ -52,42 +52,42 @@ class TargetDetail:
 
 
 @dataclass(frozen=True)
-class TargetsView:
-    """All targets, the main one first, and more of those that the rest of the page does not show."""
+class SubsetsView:
+    """All subsets, the main one first, and more of those that the rest of the page does not show."""
 
-    rows: tuple[TargetSummary, ...]
-    details: tuple[TargetDetail, ...]
+    rows: tuple[SubsetSummary, ...]
+    details: tuple[SubsetDetail, ...]
 
 
-def targets_view(findings: Findings, pictures: Pictures) -> TargetsView | None:
-    """Show the targets of a run that has more than the splits of a data set or one directory; else None."""
+def subsets_view(findings: Findings, pictures: Pictures) -> SubsetsView | None:
+    """Show the subsets of a run that has more than the splits of a data set or one directory; else None."""
     record = findings.record
     if not has_several(record):
         return None
     of_split = {evaluation.split: evaluation for evaluation in findings.evaluations}
-    anchors = {target.split: f"target-{number}" for number, target in enumerate(record.targets, 1)}
+    anchors = {subset.split: f"subset-{number}" for number, subset in enumerate(record.subsets, 1)}
     further = {each.split for each in further_directories(findings)}
     main = findings.main.split
-    ordered = sorted(record.targets, key=lambda target: target.split != main)
-    return TargetsView(
+    ordered = sorted(record.subsets, key=lambda subset: subset.split != main)
+    return SubsetsView(
         rows=tuple(
-            _row(target, of_split.get(target.split), _anchor(target, of_split, anchors, further), target.split == main)
-            for target in ordered
+            _row(subset, of_split.get(subset.split), _anchor(subset, of_split, anchors, further), subset.split == main)
+            for subset in ordered
         ),
         details=tuple(
-            _detail(target, of_split[target.split], anchors, pictures) for target in ordered if target.split in further
+            _detail(subset, of_split[subset.split], anchors, pictures) for subset in ordered if subset.split in further
         ),
     )
 
 
 def has_several(record: RunRecord) -> bool:
-    """Tell whether a run has more targets than the splits of a data set or a single directory."""
-    return len(record.targets) > 1 and any(target.kind == "directory" for target in record.targets)
+    """Tell whether a run has more subsets than the splits of a data set or a single directory."""
+    return len(record.subsets) > 1 and any(subset.kind == "directory" for subset in record.subsets)
 
 
 def further_directories(findings: Findings) -> tuple[Evaluation, ...]:
     """Give the evaluations of the directories with labels that the page is not about anyway."""
-    directories = {target.split for target in findings.record.targets if target.kind == "directory"}
+    directories = {subset.split for subset in findings.record.subsets if subset.kind == "directory"}
     main = findings.main.split
     return tuple(
         each for each in findings.evaluations if each.labelled and each.split in directories and each.split != main
@@ -95,40 +95,40 @@ def further_directories(findings: Findings) -> tuple[Evaluation, ...]:
 
 
 def _anchor(
-    target: TargetRecord, of_split: Mapping[str, Evaluation], anchors: Mapping[str, str], further: set[str]
+    subset: SubsetRecord, of_split: Mapping[str, Evaluation], anchors: Mapping[str, str], further: set[str]
 ) -> str:
-    if target.split in further:
-        return anchors[target.split]
-    evaluation = of_split.get(target.split)
+    if subset.split in further:
+        return anchors[subset.split]
+    evaluation = of_split.get(subset.split)
     return "unlabelled" if evaluation and evaluation.total and evaluation.labelled is None else ""
 
 
-def _row(target: TargetRecord, evaluation: Evaluation | None, anchor: str, main: bool) -> TargetSummary:
+def _row(subset: SubsetRecord, evaluation: Evaluation | None, anchor: str, main: bool) -> SubsetSummary:
     labelled = evaluation.labelled if evaluation else None
-    state = _state(target)
+    state = _state(subset)
     predicted, share = _most_frequent(evaluation)
-    return TargetSummary(
-        name=target_name(target),
-        place=target_place(target),
+    return SubsetSummary(
+        name=subset_name(subset),
+        place=subset_place(subset),
         anchor=anchor,
         main=main,
         state=state,
         alarm=state != "complete",
-        found=count(target.found),
-        scored=count(target.scored),
-        skipped=count(target.skipped),
-        labels=visible(target.labels),
-        accuracy=percent(labelled.accuracy.value) if labelled else "no labels" if target.scored else NOTHING,
+        found=count(subset.found),
+        scored=count(subset.scored),
+        skipped=count(subset.skipped),
+        labels=visible(subset.labels),
+        accuracy=percent(labelled.accuracy.value) if labelled else "no labels" if subset.scored else NOTHING,
         accuracy_interval=_interval(labelled, evaluation.total) if labelled and evaluation else "",
         predicted=predicted,
         predicted_share=share,
     )
 
 
-def _state(target: TargetRecord) -> str:
-    if not target.complete:
-        return "cut by the deadline" if target.found else "not begun"
-    return "complete" if target.scored else "no image"
+def _state(subset: SubsetRecord) -> str:
+    if not subset.complete:
+        return "cut by the deadline" if subset.found else "not begun"
+    return "complete" if subset.scored else "no image"
 
 
 def _interval(labelled: LabelledMetrics, total: int) -> str:
@@ -145,14 +145,14 @@ def _most_frequent(evaluation: Evaluation | None) -> tuple[str, str]:
 
 
 def _detail(
-    target: TargetRecord, evaluation: Evaluation, anchors: Mapping[str, str], pictures: Pictures
-) -> TargetDetail:
+    subset: SubsetRecord, evaluation: Evaluation, anchors: Mapping[str, str], pictures: Pictures
+) -> SubsetDetail:
     rows, part = predicted_rows(evaluation, SHOWN_PREDICTED)
     labelled = evaluation.labelled
-    return TargetDetail(
-        anchor=anchors[target.split],
-        name=target_name(target),
-        place=target_place(target),
+    return SubsetDetail(
+        anchor=anchors[subset.split],
+        name=subset_name(subset),
+        place=subset_place(subset),
         sentence=_sentence(labelled) if labelled else "",
         predicted=rows,
         predicted_part=part,

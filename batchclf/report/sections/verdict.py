@@ -10,7 +10,7 @@ from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import GateResult, RunRecord, RunState, run_state
 from batchclf.core.text import age, count, counted, duration, moment, percent, percent_interval, points, visible
-from batchclf.report.parts.subset_words import measured, partial_words, target_names
+from batchclf.report.parts.subset_words import measured, partial_words, subset_names
 from batchclf.report.sections.gate import GateLine, gate_line, held_words, in_order, rules_and_alarms
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Verdict:
     """`started` is ISO 8601 with offset; `old` is the age of the numbers when the page was written, empty below 1 h.
 
     `partial` says why the run is only partial, empty for a whole one. `gates` are what needs a look and, where they are
-    few, the others; `more_gates` counts those that are not there. `night` is empty where it is the date of `started`.
+    few, the others; `more_gates` counts those that are not there. `run_date` is empty where it is the date of `started`.
     `change` is None for a run that belongs to no job.
     """
 
@@ -52,7 +52,7 @@ class Verdict:
     change: Change | None
     started: str
     when: str
-    night: str
+    run_date: str
     old: str
 
 
@@ -73,7 +73,7 @@ def verdict_view(findings: Findings, generated: datetime) -> Verdict:
         change=_of_main(_change(findings), findings),
         started=started.isoformat(),
         when=f"Run of {moment(started)}, took {duration(record.seconds)}",
-        night=record.night if record.night != record.started[:10] else "",
+        run_date=record.run_date if record.run_date != record.started[:10] else "",
         old=age(since),
     )
 
@@ -96,7 +96,7 @@ def headline(state: RunState, gates: Sequence[GateResult]) -> str:
 
 def _gate_lines(record: RunRecord) -> tuple[tuple[GateLine, ...], str]:
     """Choose what stands in the verdict: all where they are few, else what did not pass; and count the rest."""
-    ordered, names = in_order(record.gates), target_names(record)
+    ordered, names = in_order(record.gates), subset_names(record)
     if len(ordered) > SHOWN_GATES:
         ordered = [gate for gate in ordered if gate.outcome != "passed"][:SHOWN_GATES]
     rest = len(record.gates) - len(ordered)
@@ -131,9 +131,9 @@ def _score(main: Evaluation) -> str:
 
 
 def _of_main(change: Change | None, findings: Findings) -> Change | None:
-    """Say what the change is about where it is one of several targets."""
-    name = target_names(findings.record).get(findings.main.split, "")
-    if change is None or findings.change is None or len(findings.record.targets) == 1 or not name:
+    """Say what the change is about where it is one of several subsets."""
+    name = subset_names(findings.record).get(findings.main.split, "")
+    if change is None or findings.change is None or len(findings.record.subsets) == 1 or not name:
         return change
     return replace(change, sentence=f"{name[0].upper()}{name[1:]}: {change.sentence[0].lower()}{change.sentence[1:]}")
 

@@ -10,7 +10,7 @@ from batchclf.core.records.findings import Findings
 from batchclf.core.text import counted, moment, percent, visible
 from batchclf.core.types import SkippedImage
 from batchclf.report.parts.pictures import Picture, Pictures, album, pictures_in
-from batchclf.report.parts.subset_words import measured, target_names, target_place
+from batchclf.report.parts.subset_words import measured, subset_names, subset_place
 from batchclf.report.sections.calibration import CalibrationView, calibration_view
 from batchclf.report.sections.data import DataView, data_view
 from batchclf.report.sections.facts import FactsView, facts_view
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from batchclf.report.sections.confusion import MatrixView
     from batchclf.report.sections.errors import ErrorsView
     from batchclf.report.sections.flips import FlipsView
-    from batchclf.report.sections.subsets import TargetsView
+    from batchclf.report.sections.subsets import SubsetsView
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Section:
 
 @dataclass(frozen=True)
 class ReportView:
-    """The whole page. `matrix`, `classes` and `errors` are None where the main target has no labels.
+    """The whole page. `matrix`, `classes` and `errors` are None where the main subset has no labels.
 
-    `gate` is None for a run without one, `targets` where the page shows all there is anyway, `flips` where there is no
+    `gate` is None for a run without one, `subsets` where the page shows all there is anyway, `flips` where there is no
     earlier run to compare with. `pictures` are all that the page refers to, the most important first; `class_count` is
     the number of classes.
     """
@@ -55,7 +55,7 @@ class ReportView:
     contents: tuple[Section, ...]
     numbers: NumbersView
     gate: GateView | None
-    targets: "TargetsView | None"
+    subsets: "SubsetsView | None"
     flips: "FlipsView | None"
     gap: GapView
     matrix: "MatrixView | None"
@@ -85,8 +85,8 @@ def build_view(
     """
     record, evaluations, main = findings.record, findings.evaluations, findings.main
     shown = album(pictures)
-    names = target_names(record)
-    places = {target.split: target_place(target) for target in record.targets}
+    names = subset_names(record)
+    places = {subset.split: subset_place(subset) for subset in record.subsets}
     verdict = verdict_view(findings, generated)
     matrix, classes, errors = _labelled_sections(findings, shown)
     unlabelled = tuple(
@@ -94,7 +94,7 @@ def build_view(
         for e in evaluations
         if e.total and (e.labelled is None or e.labelled.total < e.total)
     )
-    targets, flips = _targets(findings, shown), _flips(findings, names, shown)
+    subsets, flips = _subsets(findings, shown), _flips(findings, names, shown)
     gate = gate_view(record.gates, names)
     subject = record.dataset.name if record.dataset else names.get(main.split, "directory")
     return ReportView(
@@ -104,10 +104,10 @@ def build_view(
         generated=moment(generated),
         class_count=len(main.class_names),
         verdict=verdict,
-        contents=_contents(matrix is not None, bool(unlabelled), gate=gate, targets=targets, flips=flips),
+        contents=_contents(matrix is not None, bool(unlabelled), gate=gate, subsets=subsets, flips=flips),
         numbers=numbers_view(findings),
         gate=gate,
-        targets=targets,
+        subsets=subsets,
         flips=flips,
         gap=gap_view(findings),
         matrix=matrix,
@@ -119,7 +119,7 @@ def build_view(
         data=data_view(findings, names),
         skipped=skipped_view(skipped),
         facts=facts_view(findings),
-        pictures=pictures_in(flips, errors, targets, *(matrix.examples.values() if matrix else ()), unlabelled),
+        pictures=pictures_in(flips, errors, subsets, *(matrix.examples.values() if matrix else ()), unlabelled),
     )
 
 
@@ -136,12 +136,12 @@ def _labelled_sections(
     return matrix_view(labelled, pictures), classes_view(labelled, findings.gap), errors_view(findings, pictures)
 
 
-def _targets(findings: Findings, pictures: Pictures) -> "TargetsView | None":
-    if len(findings.record.targets) == 1:
+def _subsets(findings: Findings, pictures: Pictures) -> "SubsetsView | None":
+    if len(findings.record.subsets) == 1:
         return None
-    from batchclf.report.sections.subsets import targets_view
+    from batchclf.report.sections.subsets import subsets_view
 
-    return targets_view(findings, pictures)
+    return subsets_view(findings, pictures)
 
 
 def _flips(findings: Findings, names: Mapping[str, str], pictures: Pictures) -> "FlipsView | None":
@@ -164,10 +164,10 @@ def _contents(
     unlabelled: bool,
     *,
     gate: GateView | None,
-    targets: "TargetsView | None",
+    subsets: "SubsetsView | None",
     flips: "FlipsView | None",
 ) -> tuple[Section, ...]:
-    optional = ((targets, "targets", "Targets"), (flips, "flips", "Changes"), (gate, "gate", "Gate"))
+    optional = ((subsets, "subsets", "Subsets"), (flips, "flips", "Changes"), (gate, "gate", "Gate"))
     sections = [Section(anchor, title) for there, anchor, title in optional if there]
     sections.append(Section("gap", "Overfitting gap"))
     if labelled:

@@ -1,4 +1,4 @@
-"""junit.xml: the gate of a night as test cases, as Jenkins, GitLab and GitHub's reporters read them."""
+"""junit.xml: the gate of a run_date as test cases, as Jenkins, GitLab and GitHub's reporters read them."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -25,8 +25,8 @@ def write_junit(path: Path, record: RunRecord, *, report: str = REPORT_FILE) -> 
     A result that did not pass is a failure; one that passed for want of evidence, or of anything to compare with, is
     skipped. `report` says where the report is, seen from the file. Raises OSError.
     """
-    suite = _suite(record.job or "score", record.night, record.started, record.seconds)
-    _properties(suite, {"night": record.night, "run": record.run_id, "status": record.status, "report": report})
+    suite = _suite(record.job or "score", record.run_date, record.started, record.seconds)
+    _properties(suite, {"run_date": record.run_date, "run": record.run_id, "status": record.status, "report": report})
     _add_run(suite, record)
     names: Counter[str] = Counter()
     for result in record.gates:
@@ -38,14 +38,14 @@ def write_junit(path: Path, record: RunRecord, *, report: str = REPORT_FILE) -> 
 
 
 def write_junit_error(
-    path: Path, *, job: str, night: str, started: datetime, seconds: float, message: str, hint: str
+    path: Path, *, job: str, run_date: str, started: datetime, seconds: float, message: str, hint: str
 ) -> None:
-    """Write the JUnit XML of a night that ended before there was anything to publish: one case, with an error.
+    """Write the JUnit XML of a run_date that ended before there was anything to publish: one case, with an error.
 
     `started` is an aware time. Raises OSError.
     """
-    suite = _suite(job, night, started.isoformat(), seconds)
-    _properties(suite, {"night": night, "status": "error"})
+    suite = _suite(job, run_date, started.isoformat(), seconds)
+    _properties(suite, {"run_date": run_date, "status": "error"})
     _outcome(_case(suite, THE_RUN, seconds), "error", "error", message, hint)
     _write(path, suite)
 
@@ -55,10 +55,10 @@ def xml_text(text: str) -> str:
     return _NOT_XML.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
-def _suite(job: str, night: str, started: str, seconds: float) -> ET.Element:
+def _suite(job: str, run_date: str, started: str, seconds: float) -> ET.Element:
     # Ant's schema, which some readers hold to, has times without a zone.
     timestamp = datetime.fromisoformat(started).astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
-    name = f"{job} {night}" if night else job
+    name = f"{job} {run_date}" if run_date else job
     return ET.Element(
         "testsuite", name=xml_text(name), package=xml_text(job), timestamp=timestamp, time=f"{seconds:.3f}"
     )
@@ -88,9 +88,9 @@ def _add_run(suite: ET.Element, record: RunRecord) -> None:
     case = _case(suite, THE_RUN, record.seconds)
     if record.status == "partial":
         counts = ", ".join(
-            f"{target.split or target.source}: {target.scored:,} scored, {target.skipped:,} skipped"
-            + ("" if target.complete else ", ended by the deadline")
-            for target in record.targets
+            f"{subset.split or subset.source}: {subset.scored:,} scored, {subset.skipped:,} skipped"
+            + ("" if subset.complete else ", ended by the deadline")
+            for subset in record.subsets
         )
         _outcome(case, "failure", "partial", f"partial: {counts}")
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from batchclf.core.estimate import Estimate, Interval
 from batchclf.core.records.history import ClassValues, FailedRun, FileDigest, MetricValue, RunDetails, RunSummary
-from batchclf.core.records.run import GateResult, TargetRecord
+from batchclf.core.records.run import GateResult, SubsetRecord
 from batchclf.storage.csv_files.cells import utf8_text
 
 _RUN_COLUMNS = (
     "run_id",
     "job_name",
-    "night",
+    "run_date",
     "started",
     "seconds",
     "status",
@@ -29,10 +29,10 @@ _RUN_COLUMNS = (
     "batchclf",
 )
 _CLASS_COLUMNS = [field.name.replace("class_name", "class") for field in fields(ClassValues)]
-_CHILDREN = ("targets", "metrics", "class_metrics", "gates", "digests")
+_CHILDREN = ("subsets", "metrics", "class_metrics", "gates", "digests")
 
 _SUMMARIES = """
-SELECT r.id, r.folder, r.run_id, r.job_name, r.night, r.started, r.seconds, r.status, r.main_split, r.overfitting,
+SELECT r.id, r.folder, r.run_id, r.job_name, r.run_date, r.started, r.seconds, r.status, r.main_split, r.overfitting,
     r.model_digest, m.value AS f1, e.value AS ece,
     a.value AS accuracy, a.low AS accuracy_low, a.high AS accuracy_high, a.images AS accuracy_images,
     t.value AS train, t.low AS train_low, t.high AS train_high, t.images AS train_images,
@@ -54,7 +54,7 @@ def put_run(connection: sqlite3.Connection, job: str, details: RunDetails, diges
     values: tuple[Any, ...] = (
         summary.run_id,
         summary.job,
-        summary.night,
+        summary.run_date,
         summary.started,
         summary.seconds,
         summary.status,
@@ -78,7 +78,7 @@ def put_run(connection: sqlite3.Connection, job: str, details: RunDetails, diges
         connection.execute(f"UPDATE runs SET {names} WHERE id = ?", (*values, run))
         for table in _CHILDREN:
             connection.execute(f"DELETE FROM {table} WHERE run = ?", (run,))
-    _insert(connection, "targets", [(run, i, *_target_row(each)) for i, each in enumerate(details.targets)])
+    _insert(connection, "subsets", [(run, i, *_subset_row(each)) for i, each in enumerate(details.subsets)])
     _insert(connection, "metrics", [(run, *astuple(each)) for each in details.metrics])
     _insert(connection, "class_metrics", [(run, *astuple(each)) for each in details.classes])
     _insert(connection, "gates", [(run, i, *_gate_row(each)) for i, each in enumerate(summary.gates)])
@@ -86,12 +86,13 @@ def put_run(connection: sqlite3.Connection, job: str, details: RunDetails, diges
 
 
 def put_failure(connection: sqlite3.Connection, job: str, failed: FailedRun) -> None:
-    """Write a failed run of a job; of one that is known, night and exit code stay where they are not told again."""
-    texts = (job, failed.log, failed.run_id, failed.night, failed.started, failed.message)
+    """Write a failed run of a job; of one that is known, run date and exit code stay unless they are given again."""
+    texts = (job, failed.log, failed.run_id, failed.run_date, failed.started, failed.message)
     connection.execute(
-        "INSERT INTO failures (job, log, run_id, night, started, message, exit_code) VALUES (?, ?, ?, ?, ?, ?, ?) "
+        "INSERT INTO failures (job, log, run_id, run_date, started, message, exit_code) VALUES (?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (job, log) DO UPDATE SET run_id = excluded.run_id, started = excluded.started, "
-        "message = excluded.message, night = CASE excluded.night WHEN '' THEN night ELSE excluded.night END, "
+        "message = excluded.message, "
+        "run_date = CASE excluded.run_date WHEN '' THEN run_date ELSE excluded.run_date END, "
         "exit_code = coalesce(excluded.exit_code, exit_code)",
         (*map(utf8_text, texts), failed.exit_code),
     )
@@ -121,8 +122,8 @@ def get_summaries(connection: sqlite3.Connection, job: str, without: Collection[
     if not wanted:
         return []
     gates = _by_run(connection, "gates", job)
-    targets = _by_run(connection, "targets", job)
-    return [_summary(row, gates.get(row["id"], ()), targets.get(row["id"], ())) for row in wanted]
+    subsets = _by_run(connection, "subsets", job)
+    return [_summary(row, gates.get(row["id"], ()), subsets.get(row["id"], ())) for row in wanted]
 
 
 def get_details(connection: sqlite3.Connection, job: str, summary: RunSummary) -> RunDetails | None:
@@ -139,7 +140,7 @@ def get_details(connection: sqlite3.Connection, job: str, summary: RunSummary) -
     )
     columns = ", ".join(_CLASS_COLUMNS)
     classes = connection.execute(f"SELECT {columns} FROM class_metrics WHERE run = ? ORDER BY split, class", (run,))
-    targets = connection.execute("SELECT * FROM targets WHERE run = ? ORDER BY position", (run,))
+    subsets = connection.execute("SELECT * FROM subsets WHERE run = ? ORDER BY position", (run,))
     return RunDetails(
         summary=summary,
         complete=bool(complete),
@@ -147,7 +148,7 @@ def get_details(connection: sqlite3.Connection, job: str, summary: RunSummary) -
         model=model,
         command=tuple(json.loads(command)),
         batchclf=version,
-        targets=tuple(_target(row[2:]) for row in targets),
+        subsets=tuple(_subset(row[2:]) for row in subsets),
         metrics=tuple(MetricValue(*row) for row in metrics),
         classes=tuple(ClassValues(*row) for row in classes),
     )
@@ -163,7 +164,7 @@ def get_digests(connection: sqlite3.Connection, job: str, folder: str) -> list[F
 
 def get_failures(connection: sqlite3.Connection, job: str) -> Iterator[FailedRun]:
     """Give the failed runs of a job."""
-    query = "SELECT run_id, log, started, message, night, exit_code FROM failures WHERE job = ?"
+    query = "SELECT run_id, log, started, message, run_date, exit_code FROM failures WHERE job = ?"
     for row in connection.execute(query, (utf8_text(job),)):
         yield FailedRun(*row)
 
@@ -180,8 +181,8 @@ def _by_run(connection: sqlite3.Connection, table: str, job: str) -> dict[int, l
     }
 
 
-def _summary(row: dict[str, Any], gates: Sequence[tuple[Any, ...]], targets: Sequence[tuple[Any, ...]]) -> RunSummary:
-    of = [_target(each[2:]) for each in targets]
+def _summary(row: dict[str, Any], gates: Sequence[tuple[Any, ...]], subsets: Sequence[tuple[Any, ...]]) -> RunSummary:
+    of = [_subset(each[2:]) for each in subsets]
     return RunSummary(
         run_id=row["run_id"],
         folder=row["folder"],
@@ -189,8 +190,8 @@ def _summary(row: dict[str, Any], gates: Sequence[tuple[Any, ...]], targets: Seq
         seconds=row["seconds"],
         status=row["status"],
         split=row["main_split"],
-        images=sum(target.scored for target in of if target.split == row["main_split"]),
-        skipped=sum(target.skipped for target in of),
+        images=sum(subset.scored for subset in of if subset.split == row["main_split"]),
+        skipped=sum(subset.skipped for subset in of),
         accuracy=_estimate(row, "accuracy"),
         train_accuracy=_estimate(row, "train"),
         gap=_estimate(row, "gap"),
@@ -199,9 +200,9 @@ def _summary(row: dict[str, Any], gates: Sequence[tuple[Any, ...]], targets: Seq
         ece=row["ece"],
         model_digest=row["model_digest"],
         gates=tuple(_gate(each[2:]) for each in gates),
-        sources=tuple(dict.fromkeys(target.source for target in of)),
+        sources=tuple(dict.fromkeys(subset.source for subset in of)),
         job=row["job_name"],
-        night=row["night"],
+        run_date=row["run_date"],
     )
 
 
@@ -212,27 +213,27 @@ def _estimate(row: dict[str, Any], name: str) -> Estimate | None:
     return Estimate(value, Interval(low, high), row[f"{name}_images"])
 
 
-def _target_row(target: TargetRecord) -> tuple[Any, ...]:
+def _subset_row(subset: SubsetRecord) -> tuple[Any, ...]:
     return (
-        target.split,
-        target.kind,
-        target.source,
-        target.labels,
-        target.found,
-        target.scored,
-        target.skipped,
-        target.excluded,
-        target.seconds,
-        target.complete,
-        target.content,
-        _json(target.folders),
+        subset.split,
+        subset.kind,
+        subset.source,
+        subset.labels,
+        subset.found,
+        subset.scored,
+        subset.skipped,
+        subset.excluded,
+        subset.seconds,
+        subset.complete,
+        subset.content,
+        _json(subset.folders),
     )
 
 
-def _target(row: Sequence[Any]) -> TargetRecord:
+def _subset(row: Sequence[Any]) -> SubsetRecord:
     split, kind, source, labels, *numbers, complete, content, folders = row
     found, scored, skipped, excluded, seconds = numbers
-    return TargetRecord(
+    return SubsetRecord(
         split,
         kind,
         source,
@@ -252,7 +253,7 @@ def _gate_row(gate: GateResult) -> tuple[Any, ...]:
     return (
         gate.name,
         gate.kind,
-        gate.target,
+        gate.subset,
         gate.class_name,
         gate.against,
         gate.value,
@@ -266,10 +267,10 @@ def _gate_row(gate: GateResult) -> tuple[Any, ...]:
 
 
 def _gate(row: Sequence[Any]) -> GateResult:
-    name, kind, target, class_name, against, value, bound, passed, certain, missing, _, sentence = row
+    name, kind, subset, class_name, against, value, bound, passed, certain, missing, _, sentence = row
     flags = {"passed": bool(passed), "certain": bool(certain), "missing": bool(missing)}
     return GateResult(
-        name, value, bound, sentence=sentence, kind=kind, target=target, class_name=class_name, against=against, **flags
+        name, value, bound, sentence=sentence, kind=kind, subset=subset, class_name=class_name, against=against, **flags
     )
 
 

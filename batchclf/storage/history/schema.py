@@ -143,7 +143,52 @@ CREATE VIEW bad_nights AS
     FROM failures;
 """
 
-MIGRATIONS = (_TABLES, _VIEWS)
+_RENAMES = """
+DROP VIEW bad_nights;
+DROP VIEW gates_by_night;
+DROP VIEW classes_by_night;
+DROP VIEW gap_by_night;
+DROP VIEW accuracy_by_night;
+DROP VIEW metrics_by_night;
+DROP VIEW nights;
+ALTER TABLE targets RENAME TO subsets;
+ALTER TABLE runs RENAME COLUMN night TO run_date;
+ALTER TABLE failures RENAME COLUMN night TO run_date;
+ALTER TABLE gates RENAME COLUMN target TO subset;
+UPDATE gates SET name = 'negative_flip_rate' || substr(name, length('lost_share') + 1)
+    WHERE name = 'lost_share' OR name LIKE 'lost!_share[%' ESCAPE '!';
+CREATE VIEW run_dates AS
+    SELECT id AS run, job, CASE run_date WHEN '' THEN substr(started, 1, 10) ELSE run_date END AS run_date, folder,
+        started, seconds, status, complete, main_split
+    FROM runs;
+CREATE VIEW metrics_by_run_date AS
+    SELECT job, run_date, folder, status, split, name, value, low, high, baseline, images
+    FROM run_dates JOIN metrics USING (run);
+CREATE VIEW accuracy_by_run_date AS
+    SELECT job, run_date, folder, status, split, value AS accuracy, low, high, baseline, images
+    FROM metrics_by_run_date WHERE name = 'accuracy';
+CREATE VIEW gap_by_run_date AS
+    SELECT job, run_date, folder, status, value AS gap, low, high, images
+    FROM metrics_by_run_date WHERE name = 'gap';
+CREATE VIEW classes_by_run_date AS
+    SELECT job, run_date, folder, status, split, class, support, predicted, correct, recall, recall_low, recall_high,
+        precision, precision_low, precision_high, f1
+    FROM run_dates JOIN class_metrics USING (run);
+CREATE VIEW gates_by_run_date AS
+    SELECT job, run_date, folder, status, kind, name, subset, class, against, value, bound, outcome, passed, sentence
+    FROM run_dates JOIN gates USING (run);
+CREATE VIEW bad_runs AS
+    SELECT job, run_date, started, folder AS name, status AS what,
+        coalesce((SELECT group_concat(sentence, '; ') FROM gates WHERE gates.run = run_dates.run AND NOT passed), '')
+            AS message
+    FROM run_dates WHERE status <> 'ok'
+    UNION ALL
+    SELECT job, CASE run_date WHEN '' THEN substr(started, 1, 10) ELSE run_date END, started, log, 'failed', message
+    FROM failures;
+"""
+"""Today's names; core/renames.py has the pairs."""
+
+MIGRATIONS = (_TABLES, _VIEWS, _RENAMES)
 """Step n leads from version n to n + 1; a step that was published is never changed again."""
 
 NEWEST = len(MIGRATIONS)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from batchclf.core.images.duplicates import EXACT, NEAR, UNCONFIRMED, CopyRows
+from batchclf.core.images.duplicates import EXACT, NEAR, UNCONFIRMED, DuplicateRows
 from batchclf.errors import BatchclfError, RunError
 from batchclf.storage.csv_files.cells import csv_cells, plain_text
 from batchclf.storage.csv_files.read import read_cells
@@ -26,7 +26,7 @@ COLUMNS = [
 ]
 
 
-def write_duplicates(path: Path, pieces: Iterable[CopyRows]) -> None:
+def write_duplicates(path: Path, pieces: Iterable[DuplicateRows]) -> None:
     """Write duplicates.csv. Raises OSError."""
     with path.open("wb") as handle:
         handle.write(",".join(COLUMNS).encode() + b"\r\n")
@@ -35,7 +35,7 @@ def write_duplicates(path: Path, pieces: Iterable[CopyRows]) -> None:
                 handle.write(_lines(rows))
 
 
-def read_duplicates(path: Path) -> Iterator[CopyRows]:
+def read_duplicates(path: Path) -> Iterator[DuplicateRows]:
     """Read duplicates.csv in pieces; raises RunError where it is damaged."""
     try:
         with path.open(encoding="utf-8", newline="") as handle:
@@ -46,7 +46,7 @@ def read_duplicates(path: Path) -> Iterator[CopyRows]:
             if unknown:
                 raise ValueError(f"there is no kind '{min(unknown)}'")
             texts = {name: list(map(plain_text, cells[name])) for name in COLUMNS[:-1]}
-            yield CopyRows(
+            yield DuplicateRows(
                 texts["kind"],
                 texts["split"],
                 texts["path"],
@@ -63,7 +63,7 @@ def read_duplicates(path: Path) -> Iterator[CopyRows]:
         raise RunError(f"{path} is damaged: {error}", hint="score again") from error
 
 
-def _lines(rows: CopyRows) -> bytearray:
+def _lines(rows: DuplicateRows) -> bytearray:
     texts = (
         rows.kinds,
         rows.splits,

@@ -95,7 +95,7 @@ def data_dictionary(record: RunRecord) -> dict[str, Any]:
     Texts stand in `enum` as in the CSV, so with the `'` that guards a cell; `classes` has the names without it.
     """
     classes = record.model.class_names
-    splits = list(dict.fromkeys(target.split for target in record.targets))
+    splits = list(dict.fromkeys(subset.split for subset in record.subsets))
     several = "" not in splits
     allowed = {"split": [safe_cell(split) for split in splits]} if several else {}
     cells = [safe_cell(name) for name in classes]
@@ -107,7 +107,7 @@ def data_dictionary(record: RunRecord) -> dict[str, Any]:
         "format": PREDICTIONS_FORMAT,
         "encoding": "utf-8",
         "dialect": {"delimiter": ",", "lineTerminator": "\r\n", "quoteChar": '"', "doubleQuote": True, "header": True},
-        "rows": sum(target.scored for target in record.targets),
+        "rows": sum(subset.scored for subset in record.subsets),
         "classes": [utf8_text(name) for name in classes],
         "fieldsMatch": "exact",
         "fields": [

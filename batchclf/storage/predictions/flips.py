@@ -11,7 +11,7 @@ from batchclf.storage.csv_files.cells import csv_cells
 from batchclf.storage.csv_files.vector_text import seven_digits, text_column, text_lines
 
 if TYPE_CHECKING:
-    from batchclf.core.compare.pair_tally import Answers
+    from batchclf.core.compare.pair_tally import RunPredictions
 
 FLIPS_FILE = "flips.csv"
 COLUMNS = [
@@ -24,9 +24,9 @@ COLUMNS = [
     "prediction",
     "confidence",
 ]
-LOST, GAINED, CHANGED = "lost", "gained", "changed"
+NEGATIVE, POSITIVE, CHANGED = "negative", "positive", "changed"
 _HEADER = ",".join(COLUMNS).encode() + b"\r\n"
-_KINDS = text_column([CHANGED.encode(), LOST.encode(), GAINED.encode()])
+_KINDS = text_column([CHANGED.encode(), NEGATIVE.encode(), POSITIVE.encode()])
 
 
 class FlipsWriter:
@@ -51,12 +51,12 @@ class FlipsWriter:
         """Close the file."""
         self._file.close()
 
-    def write(self, split: str, first: "Answers", second: "Answers") -> None:
+    def write(self, split: str, first: "RunPredictions", second: "RunPredictions") -> None:
         """Append a row for each image with another answer; both are of the same images in the same order."""
         from batchclf.core.compare.pair_tally import find_flips
 
         flipped = find_flips(first, second)
-        kinds = flipped.lost + 2 * flipped.gained
+        kinds = flipped.negative_flips + 2 * flipped.positive_flips
         changed = np.flatnonzero(kinds.astype(bool) | flipped.other)
         if not len(changed):
             return
@@ -71,12 +71,12 @@ class FlipsWriter:
                     self._names[second.labels[changed]],
                     *(
                         part
-                        for answers in (first, second)
+                        for side in (first, second)
                         for part in (
                             b",",
-                            self._names[answers.predictions[changed]],
+                            self._names[side.predictions[changed]],
                             b",",
-                            seven_digits(answers.confidence[changed].astype(np.float32)),
+                            seven_digits(side.confidence[changed].astype(np.float32)),
                         )
                     ),
                     b"\r\n",

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.compare.pair_tally import Answers
+from batchclf.core.compare.pair_tally import RunPredictions
 from batchclf.errors import RunError
 from batchclf.storage.csv_files.cells import plain_text
 from batchclf.storage.csv_files.read import read_cells
@@ -27,16 +27,16 @@ class UnsortedRowsError(Exception):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class PairedAnswers:
-    """Answers to the same images of a split in the same order.
+class PairedPredictions:
+    """RunPredictions to the same images of a split in the same order.
 
     `only_first` and `only_second` count the images between them that only one of the runs has, `replaced` those of the
     same path but with another content.
     """
 
     split: str
-    first: Answers
-    second: Answers
+    first: RunPredictions
+    second: RunPredictions
     only_first: int = 0
     only_second: int = 0
     replaced: int = 0
@@ -45,7 +45,7 @@ class PairedAnswers:
 @dataclass(frozen=True, eq=False, slots=True)
 class _Piece:
     split: str
-    answers: Answers
+    side: RunPredictions
 
 
 def read_pairs(
@@ -55,7 +55,7 @@ def read_pairs(
     *,
     images: tuple[Path, Path] | None = None,
     whole: bool = False,
-) -> Iterator[PairedAnswers]:
+) -> Iterator[PairedPredictions]:
     """Match the rows of some splits by path, in pieces of at most some thousand rows of one split each.
 
     With `images`, the images.csv of both runs, only rows whose images have the same content are matched. Raises
@@ -65,19 +65,19 @@ def read_pairs(
     """
     probabilities = all(has_probabilities(path, class_names) for path in files)
     sides = [
-        _answers(path, class_names, splits, probabilities, None if images is None else images[number])
+        _pieces(path, class_names, splits, probabilities, None if images is None else images[number])
         for number, path in enumerate(files)
     ]
     return _merged(*(_whole(pieces) if whole else _checked(pieces) for pieces in sides))
 
 
-def read_alone(path: Path, class_names: tuple[str, ...], splits: Collection[str]) -> Iterator[PairedAnswers]:
+def read_alone(path: Path, class_names: tuple[str, ...], splits: Collection[str]) -> Iterator[PairedPredictions]:
     """Pair the rows of some splits with themselves, as those of two files that are the same.
 
     Raises PredictionsError.
     """
-    for piece in _answers(path, class_names, splits, has_probabilities(path, class_names), None):
-        yield PairedAnswers(piece.split, piece.answers, piece.answers)
+    for piece in _pieces(path, class_names, splits, has_probabilities(path, class_names), None):
+        yield PairedPredictions(piece.split, piece.side, piece.side)
 
 
 def has_probabilities(path: Path, class_names: tuple[str, ...]) -> bool:
@@ -89,7 +89,7 @@ def has_probabilities(path: Path, class_names: tuple[str, ...]) -> bool:
     return columns >= {PROBABILITY + name for name in class_names} and path.stat().st_size <= LARGEST_WITH_PROBABILITIES
 
 
-def _answers(
+def _pieces(
     path: Path, names: tuple[str, ...], wanted: Collection[str], probabilities: bool, images: Path | None
 ) -> Iterator[_Piece]:
     """Read the rows of some splits; pieces without any of them are only taken apart into cells."""
@@ -106,7 +106,7 @@ def _answers(
         if not any(split in wanted for split in set(splits)):
             continue
         paths = cells["path"]
-        answers = Answers(
+        side = RunPredictions(
             tuple(map(plain_text, paths) if "'" in "".join(paths) else paths),
             class_indices(path, cells, "label", names, first),
             class_indices(path, cells, "prediction", names, first),
@@ -114,19 +114,19 @@ def _answers(
             np.column_stack([shares(path, cells, name, first) for name in of_classes]) if of_classes else None,
             digests,
         )
-        yield from (piece for piece in _of_each_split(splits, answers) if piece.split in wanted)
+        yield from (piece for piece in _of_each_split(splits, side) if piece.split in wanted)
     if contents is not None:
         contents.check_end()
 
 
-def _of_each_split(splits: list[str], answers: Answers) -> Iterator[_Piece]:
+def _of_each_split(splits: list[str], side: RunPredictions) -> Iterator[_Piece]:
     if splits.count(splits[0]) == len(splits):
-        yield _Piece(splits[0], answers)
+        yield _Piece(splits[0], side)
         return
     start = 0
     for split, rows in groupby(splits):
         end = start + sum(1 for _ in rows)
-        yield _Piece(split, answers.part(start, end))
+        yield _Piece(split, side.part(start, end))
         start = end
 
 
@@ -166,7 +166,7 @@ class _Contents:
 def _checked(pieces: Iterator[_Piece]) -> Iterator[_Piece]:
     last: tuple[str, str] | None = None
     for piece in pieces:
-        paths = piece.answers.paths
+        paths = piece.side.paths
         if (last is not None and (piece.split, paths[0]) <= last) or not all(map(lt, paths, paths[1:])):
             raise UnsortedRowsError
         last = piece.split, paths[-1]
@@ -176,10 +176,10 @@ def _checked(pieces: Iterator[_Piece]) -> Iterator[_Piece]:
 def _whole(pieces: Iterator[_Piece]) -> Iterator[_Piece]:
     in_order = sorted(pieces, key=attrgetter("split"))
     for split, parts in groupby(in_order, key=attrgetter("split")):
-        yield _Piece(split, Answers.joined([part.answers for part in parts]).by_path())
+        yield _Piece(split, RunPredictions.joined([part.side for part in parts]).by_path())
 
 
-def _merged(first: Iterator[_Piece], second: Iterator[_Piece]) -> Iterator[PairedAnswers]:
+def _merged(first: Iterator[_Piece], second: Iterator[_Piece]) -> Iterator[PairedPredictions]:
     """Walk through both by split and path; each step uses up a piece of one side at least."""
     left, right = next(first, None), next(second, None)
     while left is not None and right is not None:
@@ -190,7 +190,7 @@ def _merged(first: Iterator[_Piece], second: Iterator[_Piece]) -> Iterator[Paire
             yield _alone(right, first=False)
             right = next(second, None)
         else:
-            here, there = left.answers, right.answers
+            here, there = left.side, right.side
             end = min(here.paths[-1], there.paths[-1])
             up_to, and_to = bisect_right(here.paths, end), bisect_right(there.paths, end)
             yield _matched(left.split, here.part(0, up_to), there.part(0, and_to))
@@ -201,16 +201,16 @@ def _merged(first: Iterator[_Piece], second: Iterator[_Piece]) -> Iterator[Paire
 
 
 def _from(piece: _Piece, begin: int) -> _Piece | None:
-    rest = len(piece.answers)
-    return _Piece(piece.split, piece.answers.part(begin, rest)) if begin < rest else None
+    rest = len(piece.side)
+    return _Piece(piece.split, piece.side.part(begin, rest)) if begin < rest else None
 
 
-def _alone(piece: _Piece, *, first: bool) -> PairedAnswers:
-    none, images = piece.answers.part(0, 0), len(piece.answers)
-    return PairedAnswers(piece.split, none, none, only_first=images * first, only_second=images * (not first))
+def _alone(piece: _Piece, *, first: bool) -> PairedPredictions:
+    none, images = piece.side.part(0, 0), len(piece.side)
+    return PairedPredictions(piece.split, none, none, only_first=images * first, only_second=images * (not first))
 
 
-def _matched(split: str, left: Answers, right: Answers) -> PairedAnswers:
+def _matched(split: str, left: RunPredictions, right: RunPredictions) -> PairedPredictions:
     here, there = left, right
     if left.paths != right.paths:
         # Both are sorted, so what they have in common comes in the same order.
@@ -222,8 +222,8 @@ def _matched(split: str, left: Answers, right: Answers) -> PairedAnswers:
         replaced = paths - int(same.sum())
         if replaced:
             here, there = here.only(same), there.only(same)
-    return PairedAnswers(split, here, there, len(left) - paths, len(right) - paths, replaced)
+    return PairedPredictions(split, here, there, len(left) - paths, len(right) - paths, replaced)
 
 
-def _within(side: Answers, other: Answers) -> NDArray[np.bool_]:
+def _within(side: RunPredictions, other: RunPredictions) -> NDArray[np.bool_]:
     return np.fromiter(map(set(other.paths).__contains__, side.paths), np.bool_, len(side))

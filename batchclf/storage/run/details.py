@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 
 from batchclf.core.records.history import ClassValues, FileDigest, MetricValue, RunDetails
-from batchclf.core.records.run import TargetRecord
+from batchclf.core.records.run import SubsetRecord
 from batchclf.storage.csv_files.cells import plain_text, utf8_text
 from batchclf.storage.run.directory import LOG_FILE, RECORD_FILE
 from batchclf.storage.run.metrics import FILES
+from batchclf.storage.run.run_json import decode_run
 from batchclf.storage.run.summaries import read_summary
 
 _RENEWED = ("report.", "comparison.", LOG_FILE)
@@ -36,7 +37,7 @@ class _Name(msgspec.Struct):
 
 class _Run(msgspec.Struct):
     model: _Path
-    targets: list[TargetRecord]
+    subsets: list[SubsetRecord]
     command: list[str] = []
     dataset: _Name | None = None
     versions: dict[str, str] = {}
@@ -48,15 +49,16 @@ def read_details(folder: Path) -> RunDetails:
     Raises RunError where run.json is missing, damaged or of another format, OSError where the folder goes meanwhile.
     """
     summary = read_summary(folder)
-    run = msgspec.json.decode((folder / RECORD_FILE).read_bytes(), type=_Run)
+    path = folder / RECORD_FILE
+    run = decode_run(path.read_bytes(), path, _Run)
     return RunDetails(
         summary=summary,
-        complete=all(target.complete for target in run.targets),
+        complete=all(subset.complete for subset in run.subsets),
         dataset=run.dataset.name if run.dataset else None,
         model=run.model.path,
         command=tuple(run.command),
         batchclf=run.versions.get("batchclf", ""),
-        targets=tuple(replace(target, cached=0, precision=None, timings={}) for target in run.targets),
+        subsets=tuple(replace(subset, cached=0, precision=None, timings={}) for subset in run.subsets),
         metrics=tuple(sorted(_metrics(folder / FILES[0]), key=lambda each: (each.split, each.name))),
         classes=tuple(sorted(_classes(folder / FILES[1]), key=lambda each: (each.split, each.class_name))),
     )

@@ -11,9 +11,10 @@ from pathlib import Path
 import msgspec
 
 from batchclf import atomic
-from batchclf.core.records.run import RUN_FORMAT, RunRecord
+from batchclf.core.records.run import RunRecord
 from batchclf.errors import BatchclfError, RunError
 from batchclf.storage.csv_files.cells import utf8_values
+from batchclf.storage.run.run_json import decode_run
 
 RECORD_FILE, PREDICTIONS_FILE, SKIPPED_FILE = "run.json", "predictions.csv", "skipped.csv"
 REPORT_FILE, LOG_FILE = "report.html", "log.jsonl"
@@ -120,13 +121,6 @@ def read_record(folder: Path) -> RunRecord:
             hint="give a folder that `batchclf run` or `batchclf score` made",
         ) from error
     try:
-        version = msgspec.json.decode(content, type=dict).get("format")
-        if version != RUN_FORMAT:
-            newer = isinstance(version, int) and version > RUN_FORMAT
-            raise RunError(
-                f"{path} has format {version}; this batchclf reads format {RUN_FORMAT}",
-                hint="update batchclf" if newer else "score again with this batchclf",
-            )
-        return msgspec.json.decode(content, type=RunRecord)
+        return decode_run(content, path, RunRecord)
     except msgspec.MsgspecError as error:
         raise RunError(f"{path} is damaged: {error}", hint="score again") from error

@@ -2,24 +2,22 @@
 
 import json
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from batchclf.core.estimate import Estimate, Interval
 from batchclf.core.records.history import FailedRun, RunSummary
-from batchclf.core.records.run import RUN_FORMAT, GateResult, Status, main_of
+from batchclf.core.records.run import GateResult, Status, main_of
 from batchclf.errors import RunError
 from batchclf.storage.run.directory import FAILED_PREFIX, FAILED_SUFFIX, RECORD_FILE
 from batchclf.storage.run.metrics import FILES
+from batchclf.storage.run.run_json import decode_run
 
 _TAIL = 65_536
 """Bytes of a log's end in which its last error is looked for."""
 
-_Decoded = TypeVar("_Decoded")
 
-
-class _Target(msgspec.Struct):
+class _Subset(msgspec.Struct):
     split: str
     source: str
     scored: int
@@ -36,12 +34,11 @@ class _Run(msgspec.Struct):
     seconds: float
     status: Status
     model: _Model
-    targets: list[_Target]
+    subsets: list[_Subset]
     gates: list[GateResult] = []
     job: str | None = None
-    main_target: str = ""
-    night: str = ""
-    format: int = 0
+    main_subset: str = ""
+    run_date: str = ""
 
 
 class _Value(msgspec.Struct):
@@ -75,13 +72,11 @@ def read_summary(folder: Path) -> RunSummary:
     """
     path = folder / RECORD_FILE
     try:
-        run = _decoded(path, _Run)
+        run = decode_run(path.read_bytes(), path, _Run)
     except (OSError, msgspec.MsgspecError) as error:
         raise RunError(f"{path} cannot be read: {_reason(error)}", hint="score again") from error
-    if run.format != RUN_FORMAT:
-        raise RunError(f"{path} has format {run.format}, not {RUN_FORMAT}", hint="score again with this batchclf")
     try:
-        metrics = _decoded(folder / FILES[0], _Metrics)
+        metrics = msgspec.json.decode((folder / FILES[0]).read_bytes(), type=_Metrics)
     except (OSError, msgspec.MsgspecError):
         metrics = _Metrics()
     return _summary(folder, run, metrics)
@@ -101,8 +96,8 @@ def read_failed(log: Path) -> FailedRun:
 
 
 def _summary(folder: Path, run: _Run, metrics: _Metrics) -> RunSummary:
-    splits = [target.split for target in run.targets] or [""]
-    split = main_of(run.main_target, splits)
+    splits = [subset.split for subset in run.subsets] or [""]
+    split = main_of(run.main_subset, splits)
     main, train = metrics.splits.get(split, _Split()), metrics.splits.get("train", _Split())
     gap, f1 = metrics.gap, main.macro_f1
     return RunSummary(
@@ -112,8 +107,8 @@ def _summary(folder: Path, run: _Run, metrics: _Metrics) -> RunSummary:
         seconds=run.seconds,
         status=run.status,
         split=split,
-        images=sum(target.scored for target in run.targets if target.split == split),
-        skipped=sum(target.skipped for target in run.targets),
+        images=sum(subset.scored for subset in run.subsets if subset.split == split),
+        skipped=sum(subset.skipped for subset in run.subsets),
         accuracy=_estimate(main.accuracy, main.labelled),
         train_accuracy=_estimate(train.accuracy, train.labelled),
         gap=_estimate(gap.gap, min(main.labelled, train.labelled)) if gap else None,
@@ -122,10 +117,10 @@ def _summary(folder: Path, run: _Run, metrics: _Metrics) -> RunSummary:
         ece=main.ece,
         model_digest=run.model.digest,
         gates=tuple(run.gates),
-        sources=tuple(dict.fromkeys(target.source for target in run.targets)),
+        sources=tuple(dict.fromkeys(subset.source for subset in run.subsets)),
         files=tuple(sorted(each.name for each in folder.iterdir())),
         job=run.job,
-        night=run.night,
+        run_date=run.run_date,
     )
 
 
@@ -133,10 +128,6 @@ def _estimate(value: _Value | None, n: int) -> Estimate | None:
     if value is None or value.low is None or value.high is None:
         return None
     return Estimate(value.value, Interval(value.low, value.high), n)
-
-
-def _decoded(path: Path, kind: type[_Decoded]) -> _Decoded:
-    return msgspec.json.decode(path.read_bytes(), type=kind)
 
 
 def _entry(line: bytes) -> dict[str, str]:

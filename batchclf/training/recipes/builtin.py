@@ -20,12 +20,12 @@ class Recipe:
 
     The model takes (n, height, width, channels) uint8 images as they are on disk, scales them itself, and gives
     (n, classes) float32 logits. The other values are what is done unless something else is asked for: the `optimizer`,
-    its `learning_rate` and the `schedule` of that, `weight_decay` by the learning rate in each step (Loshchilov 2019:
+    its `learning_rate` and the `learning_rate_schedule` of that, `weight_decay` by the learning rate in each step (Loshchilov 2019:
     AdamW, SGDW; not of biases and normalisation), `label_smoothing`, how images are changed (`augment`, as the option
     has it: "flip,shift", or "flip,shift/flip,erase" for two members), whether the model averages its logits for an
-    image and its mirror image (`average_mirrored`, where `augment` has "flip"), of how many `members` it averages them,
-    networks that are built and trained side by side, the share of the training images held out for `validation`, and
-    after how many epochs without a lower validation loss `early_stopping` ends, 0 never. `xla` lets XLA compile the
+    image and its mirror image (`flip_tta`, where `augment` has "flip"), of how many `ensemble_size` it averages them,
+    networks that are built and trained side by side, the share of the training images held out (`validation_split`), and
+    after how many epochs without a lower validation loss `patience` ends, 0 never. `xla` lets XLA compile the
     steps, which makes dense networks faster and convolutions, on a processor, many times slower.
     """
 
@@ -35,14 +35,14 @@ class Recipe:
     description: str
     optimizer: Optimizer = "adam"
     learning_rate: float = 0.001
-    schedule: Schedule = "constant"
+    learning_rate_schedule: Schedule = "constant"
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     augment: str = "none"
-    average_mirrored: bool = False
-    members: int = 1
-    validation: float = 0.0
-    early_stopping: int = 0
+    flip_tta: bool = False
+    ensemble_size: int = 1
+    validation_split: float = 0.0
+    patience: int = 0
     xla: bool = False
 
 
@@ -122,11 +122,11 @@ RECIPES = {
         batch_size=64,
         description="small convolutional network, minutes on 2 cores",
         learning_rate=0.003,
-        schedule="cosine",
+        learning_rate_schedule="cosine",
         weight_decay=0.05,
         augment="flip",
-        average_mirrored=True,
-        validation=0.05,
+        flip_tta=True,
+        validation_split=0.05,
     ),
     # Two networks whose images are changed differently: measured against larger and single ones (decision 123)
     "cnn-large": Recipe(
@@ -136,12 +136,12 @@ RECIPES = {
         description="mean of two larger networks, most of an hour on 2 cores",
         optimizer="sgd",
         learning_rate=0.1,
-        schedule="cosine",
+        learning_rate_schedule="cosine",
         weight_decay=0.005,
         label_smoothing=0.1,
         augment="flip,erase/flip,shift",
-        average_mirrored=True,
-        members=2,
-        validation=0.05,
+        flip_tta=True,
+        ensemble_size=2,
+        validation_split=0.05,
     ),
 }

@@ -9,7 +9,7 @@ import numpy as np
 from batchclf.errors import ModelError
 from batchclf.models.onnx_graph.read import last_operation
 from batchclf.models.sources.keras import keras_model
-from batchclf.training.recipes.user_code import is_own, told
+from batchclf.training.recipes.user_code import is_custom, told
 
 _ENDS = {"softmax": "Softmax", "sigmoid": "Sigmoid"}
 """Activations that make probabilities of logits, with the operations of ONNX."""
@@ -23,13 +23,13 @@ def check_model(model: Any, input_shape: tuple[int, int, int], classes: int, rec
     model is instead.
     """
     _check_kind(model, recipe_name)
-    _check_answers(model, input_shape, classes, recipe_name)
+    _check_output(model, input_shape, classes, recipe_name)
     if not model.trainable_variables:
         raise ModelError(f"the model of the recipe {recipe_name} has no weights to train", hint="add a Dense layer")
     _check_kept(model, recipe_name)
     end = _last_activation(model)
     # Rather by the graph: in it stands, too, what is no layer.
-    if is_own(recipe_name) and end not in _ENDS:
+    if is_custom(recipe_name) and end not in _ENDS:
         operation = last_operation(_graph(model, input_shape, recipe_name))
         end = next((name for name, each in _ENDS.items() if each == operation), "")
     if end in _ENDS:
@@ -63,16 +63,16 @@ def _check_kind(model: Any, name: str) -> None:
         )
 
 
-def _check_answers(model: Any, input_shape: tuple[int, int, int], classes: int, name: str) -> None:
+def _check_output(model: Any, input_shape: tuple[int, int, int], classes: int, name: str) -> None:
     try:
-        answers = model(np.zeros((2, *input_shape), np.uint8), training=False)
+        outputs = model(np.zeros((2, *input_shape), np.uint8), training=False)
     except Exception as error:  # whatever layers raise on a shape that does not fit
         raise ModelError(
             f"the model of the recipe {name} cannot answer for black images of {input_shape}: {told(error)}",
             hint="begin it with keras.Input(input_shape), for uint8 pixels from 0 to 255",
         ) from error
-    shape = tuple(getattr(answers, "shape", ()))
-    dtype = str(getattr(getattr(answers, "dtype", None), "name", type(answers).__name__))
+    shape = tuple(getattr(outputs, "shape", ()))
+    dtype = str(getattr(getattr(outputs, "dtype", None), "name", type(outputs).__name__))
     if shape != (2, classes) or "float" not in dtype:
         raise ModelError(
             f"the model of the recipe {name} gives {dtype} of shape {shape} for 2 images; float32 of shape "

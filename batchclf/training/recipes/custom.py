@@ -3,6 +3,7 @@
 import functools
 import importlib
 import inspect
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,18 +13,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
 
+from batchclf.core.renames import TRAINING
 from batchclf.errors import BatchclfError, ModelError, UsageError
 from batchclf.models.runtime.memory_errors import is_out_of_memory
 from batchclf.training.recipes import builtin as recipes
 from batchclf.training.recipes.builtin import Optimizer, Recipe
-from batchclf.training.recipes.user_code import importable, is_own, told
+from batchclf.training.recipes.user_code import importable, is_custom, told
 
 _EXAMPLE = "nets:small for the function small of nets.py"
 
 
 def check_name(name: str) -> None:
     """Raise UsageError unless this is the name of a recipe, or could be; imports nothing."""
-    if name in recipes.RECIPES or is_own(name):
+    if name in recipes.RECIPES or is_custom(name):
         return
     known = f"choose one of: {', '.join(recipes.RECIPES)}, or name a function of your own as module:function"
     if ":" in name:
@@ -102,11 +104,12 @@ def _import(module_name: str, name: str, places: list[Path]) -> ModuleType:
 
 
 def _failed(module_name: str, name: str, error: BaseException) -> ModelError:
-    missing = error.name if isinstance(error, ModuleNotFoundError) else None
-    return ModelError(
-        f"the module '{module_name}' of the recipe {name} cannot be imported: {told(error)}",
-        hint=f"install {missing}, or leave its import away" if missing else "correct that line",
-    )
+    hint = "correct that line"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        hint = f"install {error.name}, or leave its import away"
+    elif found := re.search(r"Recipe.*unexpected keyword argument '(\w+)'", str(error)):
+        hint = f"{found[1]} is called {TRAINING[found[1]]} now" if found[1] in TRAINING else hint
+    return ModelError(f"the module '{module_name}' of the recipe {name} cannot be imported: {told(error)}", hint=hint)
 
 
 def _check_free(module_name: str, places: list[Path]) -> None:

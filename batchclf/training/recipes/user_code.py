@@ -15,7 +15,7 @@ _LONGEST = 300  # characters of a message; Keras lists all arguments of a layer 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _LIBRARIES = {"keras", "tensorflow"}
 _OURS = Path(__file__).resolve().parents[2]
-_OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+_CUSTOM = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 @contextmanager
@@ -61,6 +61,6 @@ def _place(error: BaseException) -> str:
     return f"{found[0].filename}, line {found[0].lineno}" if found else ""
 
 
-def is_own(name: str) -> bool:
+def is_custom(name: str) -> bool:
     """Whether a recipe's name is one of the user's own, `module:function`, rather than one of batchclf's."""
-    return name not in recipes.RECIPES and _OWN.fullmatch(name) is not None
+    return name not in recipes.RECIPES and _CUSTOM.fullmatch(name) is not None

@@ -46,14 +46,14 @@ def _by_keras(dataset, epochs, batch_size, optimizer, loss, *, one_hot=False, sa
     model = RECIPES["mlp"].build(dataset.train.images.shape[1:], len(dataset.class_names))
     model.compile(optimizer, loss)
     labels = dataset.train.labels
-    targets = np.eye(len(dataset.class_names), dtype=np.float32)[labels] if one_hot else labels
+    subsets = np.eye(len(dataset.class_names), dtype=np.float32)[labels] if one_hot else labels
     orders = np.random.default_rng(3)
     for _ in range(epochs):
         order = orders.permutation(len(labels))
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
             weights = None if sample_weight is None else sample_weight[labels[batch]]
-            model.train_on_batch(dataset.train.images[batch], targets[batch], sample_weight=weights)
+            model.train_on_batch(dataset.train.images[batch], subsets[batch], sample_weight=weights)
     return model.get_weights()
 
 
@@ -68,7 +68,7 @@ def test_optimizer_weight_decay_and_schedule_are_those_of_keras(digits, tmp_path
 
     monkeypatch.setitem(RECIPES, "mlp", replace(RECIPES["mlp"], optimizer=name))
     dataset = _few(digits)
-    bundle = _train(dataset, tmp_path / "out", weight_decay=0.5, schedule="cosine", learning_rate=0.01)
+    bundle = _train(dataset, tmp_path / "out", weight_decay=0.5, learning_rate_schedule="cosine", learning_rate=0.01)
     steps = 2 * 12  # of 180 images in batches of 16
     rate = keras.optimizers.schedules.CosineDecay(0.01 / 25, steps - 4, warmup_target=0.01, warmup_steps=4)
     if name == "adam":
@@ -148,7 +148,7 @@ def test_early_stopping_keeps_the_weights_of_the_lowest_validation_loss(digits, 
     """The same training, ended by hand after that epoch, is the oracle."""
     dataset = _few(digits)
     settings = {"validation": 0.2, "learning_rate": 0.1}
-    bundle = _train(dataset, tmp_path / "early", epochs=30, early_stopping=2, **settings)
+    bundle = _train(dataset, tmp_path / "early", epochs=30, patience=2, **settings)
     record, losses = bundle.info.training, bundle.info.history["val_loss"]
     assert record.epochs == len(losses) < record.planned_epochs == 30
     assert record.kept_epoch == 1 + int(np.argmin(losses)) == record.epochs - 2
@@ -159,7 +159,7 @@ def test_early_stopping_keeps_the_weights_of_the_lowest_validation_loss(digits, 
 
 def test_validation_images_come_from_train_and_the_test_images_choose_nothing(digits, tmp_path):
     dataset = _few(digits)
-    settings = {"validation": 0.25, "early_stopping": 1, "epochs": 4, "learning_rate": 0.02}
+    settings = {"validation": 0.25, "patience": 1, "epochs": 4, "learning_rate": 0.02}
     bundle = _train(dataset, tmp_path / "one", **settings)
     dark = replace(dataset, test=replace(dataset.test, images=np.zeros_like(dataset.test.images)))
     other = _train(dark, tmp_path / "other", **settings)
@@ -174,7 +174,7 @@ def test_validation_images_come_from_train_and_the_test_images_choose_nothing(di
 
 def test_the_numbers_at_the_end_are_those_of_the_model(digits, tmp_path):
     dataset = _few(digits)
-    bundle = _train(dataset, tmp_path / "out", validation=0.25)
+    bundle = _train(dataset, tmp_path / "out", validation_split=0.25)
     final = bundle.info.training.final
     answers = open_runtime(bundle, "onnx").probabilities
     for name, split in dataset.splits.items():
@@ -191,9 +191,11 @@ def test_groups_are_not_divided_between_train_and_validation(digits, tmp_path):
     dataset = _few(digits)
     one_group = replace(dataset, train=replace(dataset.train, groups=np.zeros(180, np.int64)))
     with pytest.raises(DataError, match="the 180 training images of few digits leave none for validation"):
-        _train(one_group, tmp_path / "out", validation=0.25)
+        _train(one_group, tmp_path / "out", validation_split=0.25)
     bundle = _train(
-        replace(dataset, train=replace(dataset.train, groups=np.arange(180) // 30)), tmp_path / "out", validation=0.3
+        replace(dataset, train=replace(dataset.train, groups=np.arange(180) // 30)),
+        tmp_path / "out",
+        validation_split=0.3,
     )
     assert bundle.info.training.validation_images % 30 == 0
 
@@ -201,7 +203,7 @@ def test_groups_are_not_divided_between_train_and_validation(digits, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"early_stopping": 2}, "early stopping needs validation images"),
+        ({"patience": 2}, "early stopping needs validation images"),
         ({"validation": 1.0}, "validation is 1.0"),
         ({"dropout": -0.1}, "dropout is -0.1"),
         ({"label_smoothing": 2}, "label_smoothing is 2"),
@@ -229,11 +231,11 @@ def test_each_remedy_is_compared_and_can_be_trained_by_its_options(digits, tmp_p
     assert {each.validation.images for each in variants} == {18}
     assert {(each.train.images, each.test.images) for each in variants} == {(162, 60)}
     assert len({(each.train.correct, each.validation.correct, each.test.correct) for each in variants}) > 1
-    as_it_is = _train(dataset, tmp_path / "plain", validation=0.1)
+    as_it_is = _train(dataset, tmp_path / "plain", validation_split=0.1)
     for one, other in zip(_weights(bundle), _weights(as_it_is), strict=True):
         np.testing.assert_array_equal(one, other)
-    augmented = _train(dataset, tmp_path / "augmented", validation=0.1, augment="flip,shift")
-    assert variants[-1].options == "--augment flip,shift --validation 0.1"
+    augmented = _train(dataset, tmp_path / "augmented", validation_split=0.1, augment="flip,shift")
+    assert variants[-1].options == "--augment flip,shift --validation-split 0.1"
     assert augmented.info.training.final["test"] == variants[-1].test
     assert augmented.info.training.final["train"] == variants[-1].train
     assert [line for line in said if "training mlp with" in line]

@@ -7,8 +7,8 @@ import pytest
 
 import batchclf
 from batchclf.core.types import BatchScores, ImageRef
-from batchclf.jobs.evaluate import label_issues as suspicions
-from batchclf.jobs.evaluate.label_issues import SHOWN, find_suspicions
+from batchclf.jobs.evaluate import label_issues as label_issues
+from batchclf.jobs.evaluate.label_issues import SHOWN, find_label_issues
 from batchclf.storage.predictions.write import PredictionFiles
 from batchclf.storage.run.directory import PREDICTIONS_FILE
 
@@ -52,7 +52,7 @@ pytestmark = pytest.mark.usefixtures("_cleanlab")
 
 def test_swapped_labels_are_suspected_and_right_ones_are_not(swapped):
     path, wrong = swapped
-    found = find_suspicions(path, NAMES, "test", 300)
+    found = find_label_issues(path, NAMES, "test", 300)
     assert len(found.shown) == SHOWN <= found.images <= len(wrong)
     assert {row.path for row in found.shown} <= wrong
     for row in found.shown:
@@ -65,68 +65,68 @@ def test_swapped_labels_are_suspected_and_right_ones_are_not(swapped):
 
 def test_the_most_suspect_comes_first(swapped):
     path, _ = swapped
-    shown = find_suspicions(path, NAMES, "test", 300).shown
+    shown = find_label_issues(path, NAMES, "test", 300).shown
     rows = batchclf.read_predictions(path).set_index("path")
     of_label = [rows.loc[row.path, f"prob:{row.label}"] for row in shown]
     assert of_label == sorted(of_label)
 
 
 def test_right_labels_are_not_suspected(tmp_path):
-    found = find_suspicions(write(tmp_path / "run", right_labels(90)), NAMES, "test", 90)
+    found = find_label_issues(write(tmp_path / "run", right_labels(90)), NAMES, "test", 90)
     assert (found.images, found.shown, found.missing) == (0, (), "")
 
 
 def test_only_labelled_rows_of_the_split_are_looked_at(tmp_path, swapped):
     path, _ = swapped
-    assert find_suspicions(path, NAMES, "train", 300).missing == "needs labels"
+    assert find_label_issues(path, NAMES, "train", 300).missing == "needs labels"
     unlabelled = write(tmp_path / "none", [None] * 9)
-    assert find_suspicions(unlabelled, NAMES, "test", 9).missing == "needs labels"
+    assert find_label_issues(unlabelled, NAMES, "test", 9).missing == "needs labels"
     half = [label if i % 2 else None for i, label in enumerate(right_labels(60))]
-    assert find_suspicions(write(tmp_path / "half", half), NAMES, "test", 60).images == 0
+    assert find_label_issues(write(tmp_path / "half", half), NAMES, "test", 60).images == 0
 
 
 @pytest.mark.parametrize("label", NAMES)
 def test_one_class_alone_cannot_be_judged(tmp_path, label):
     path = write(tmp_path / "run", [label] * 6)
-    assert find_suspicions(path, NAMES, "test", 6).missing == "needs images of at least two classes"
+    assert find_label_issues(path, NAMES, "test", 6).missing == "needs images of at least two classes"
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_few_images_do_no_harm(tmp_path, count):
-    assert find_suspicions(write(tmp_path / "run", right_labels(count)), NAMES, "test", count).images == 0
+    assert find_label_issues(write(tmp_path / "run", right_labels(count)), NAMES, "test", count).images == 0
 
 
 def test_a_class_without_images_does_no_harm(tmp_path):
     labels = [name if name != "dog" else "cat" for name in right_labels(90)]
-    found = find_suspicions(write(tmp_path / "run", labels), NAMES, "test", 90)
+    found = find_label_issues(write(tmp_path / "run", labels), NAMES, "test", 90)
     assert found.missing == ""
     assert all(row.prediction == "dog" for row in found.shown)
 
 
 def test_it_is_quiet(swapped, capfd):
-    find_suspicions(swapped[0], NAMES, "test", 300)
+    find_label_issues(swapped[0], NAMES, "test", 300)
     assert capfd.readouterr() == ("", "")
 
 
 def test_without_probability_columns_it_says_so(tmp_path):
     path = write(tmp_path / "run", right_labels(9), probabilities=False)
-    found = find_suspicions(path, NAMES, "test", 9)
+    found = find_label_issues(path, NAMES, "test", 9)
     assert (found.images, found.shown) == (0, ())
     assert "--probabilities" in found.missing
 
 
 def test_too_many_probabilities_are_not_read(tmp_path):
-    found = find_suspicions(tmp_path / "not there.csv", NAMES, "test", 7_000_000)
+    found = find_label_issues(tmp_path / "not there.csv", NAMES, "test", 7_000_000)
     assert "at most 20,000,000 probabilities" in found.missing
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setattr(suspicions, "find_spec", lambda name: None)
-    found = find_suspicions(tmp_path / "not read.csv", NAMES, "test", 10)
+    monkeypatch.setattr(label_issues, "find_spec", lambda name: None)
+    found = find_label_issues(tmp_path / "not read.csv", NAMES, "test", 10)
     assert (found.images, found.shown) == (0, ())
     assert "pip install 'batchclf[labels]'" in found.missing
 
 
 def test_whatever_cleanlab_trips_over_does_not_cost_the_report(swapped, monkeypatch):
     monkeypatch.setitem(sys.modules, "cleanlab.filter", None)
-    assert "cleanlab failed on these rows" in find_suspicions(swapped[0], NAMES, "test", 300).missing
+    assert "cleanlab failed on these rows" in find_label_issues(swapped[0], NAMES, "test", 300).missing

@@ -22,8 +22,8 @@ if find_spec("tensorflow") is None:
 @pytest.fixture(scope="module")
 def mirrored(digits, tmp_path_factory):
     """Three members, each averaged over mirrored images as well."""
-    folder = tmp_path_factory.mktemp("members")
-    return trained(digits, folder / "model", members=3, augment="flip", average_mirrored=True, validation=0.2)
+    folder = tmp_path_factory.mktemp("ensemble_size")
+    return trained(digits, folder / "model", ensemble_size=3, augment="flip", flip_tta=True, validation_split=0.2)
 
 
 def _members(model):
@@ -54,7 +54,7 @@ def test_each_runtime_averages_and_what_is_measured_is_the_mean(digits, mirrored
         answers = open_runtime(mirrored, name).probabilities(images)
         np.testing.assert_allclose(answers, softmax(of_mean / record.temperature.temperature, axis=1), atol=1e-5)
     assert record.final["test"].correct == (of_mean.argmax(axis=1) == digits.test.labels).sum()
-    assert mirrored.info.settings["members"] == 3
+    assert mirrored.info.settings["ensemble_size"] == 3
     assert mirrored.info.parameters == 3 * ((64 + 1) * 128 + (128 + 1) * 10)
 
 
@@ -63,7 +63,7 @@ def test_each_member_is_trained_as_keras_trains_it_alone(digits, tmp_path, augme
     """Their starts are drawn one after the other; the batches are the same for all, changed for each by itself."""
     import keras
 
-    bundle = trained(digits, tmp_path / "model", members=2, batch_size=32, augment=augmentation)
+    bundle = trained(digits, tmp_path / "model", ensemble_size=2, batch_size=32, augment=augmentation)
     train, test = digits.train, digits.test
     keras.utils.set_random_seed(3)
     alone = [RECIPES["mlp"].build(train.images.shape[1:], 10) for _ in range(2)]
@@ -89,7 +89,7 @@ def test_each_member_is_trained_as_keras_trains_it_alone(digits, tmp_path, augme
 
 
 def test_the_same_seed_gives_the_same_members_also_from_a_checkpoint(digits, tmp_path):
-    settings = {"members": 2, "recipe": "mlp", "epochs": 1, "dropout": 0.3, "augment": "flip"}
+    settings = {"ensemble_size": 2, "recipe": "mlp", "epochs": 1, "dropout": 0.3, "augment": "flip"}
     whole = trained(digits, tmp_path / "whole", **settings)
 
     class Killed(BaseException):
@@ -126,17 +126,17 @@ def test_fine_tuning_begins_with_the_features_of_all_members(digits, mirrored):
 
 
 def test_dropout_comes_into_each_member(digits, tmp_path):
-    bundle = trained(digits, tmp_path / "model", members=2, dropout=0.5, epochs=1)
+    bundle = trained(digits, tmp_path / "model", ensemble_size=2, dropout=0.5, epochs=1)
     kinds = [type(member.layers[-2]).__name__ for member in _members(keras_model(bundle))]
     assert kinds == ["Dropout", "Dropout"]
 
 
 def test_members_are_counted_from_one_and_not_for_a_base(digits, mirrored):
     with pytest.raises(UsageError, match="members is 0"):
-        recipe_and_plan(TrainSettings(members=0))
+        recipe_and_plan(TrainSettings(ensemble_size=0))
     base = open_base(BaseOptions(mirrored.path), say=lambda line: None)
     with pytest.raises(UsageError, match="a base that is fine-tuned has one"):
-        recipe_and_plan(TrainSettings(base=base, members=2))
+        recipe_and_plan(TrainSettings(base=base, ensemble_size=2))
     assert recipe_and_plan(TrainSettings(base=base))[1].members == 1
 
 
@@ -144,37 +144,37 @@ def test_members_are_counted_from_one_and_not_for_a_base(digits, mirrored):
     ("settings", "augmentation", "mirrored"),
     [
         ({}, "flip,shift/flip", True),
-        ({"members": 1}, "flip,shift", True),
-        ({"members": 3}, "flip,shift/flip", True),
+        ({"ensemble_size": 1}, "flip,shift", True),
+        ({"ensemble_size": 3}, "flip,shift/flip", True),
         ({"augment": "flip/shift"}, "flip/shift", False),  # one member may have letters or digits
         ({"augment": "flip"}, "flip", True),
     ],
 )
 def test_what_the_images_of_members_are_changed_by(monkeypatch, settings, augmentation, mirrored):
-    monkeypatch.setitem(RECIPES, "pair", replace(RECIPES["cnn"], members=2, augment="flip,shift/flip"))
+    monkeypatch.setitem(RECIPES, "pair", replace(RECIPES["cnn"], ensemble_size=2, augment="flip,shift/flip"))
     plan = recipe_and_plan(TrainSettings(recipe="pair", **settings))[1]
-    assert (plan.as_settings()["augment"], plan.average_mirrored) == (augmentation, mirrored)
+    assert (plan.as_settings()["augment"], plan.flip_tta) == (augmentation, mirrored)
 
 
 def test_kinds_for_more_members_than_there_are(mirrored):
     with pytest.raises(UsageError, match="is for 2 members; members is 1") as caught:
         recipe_and_plan(TrainSettings(augment="flip,shift/flip"))
-    assert "--members 2" in caught.value.hint
+    assert "--ensemble-size 2" in caught.value.hint
     base = open_base(BaseOptions(mirrored.path), say=lambda line: None)
     with pytest.raises(UsageError, match="is for 2 members; a base") as caught:
         recipe_and_plan(TrainSettings(base=base, augment="flip,shift/flip"))
-    assert "--members" not in caught.value.hint
+    assert "--ensemble-size" not in caught.value.hint
 
 
 def test_members_that_are_the_same_network(digits, tmp_path, monkeypatch):
     network = RECIPES["mlp"].build((8, 8, 1), 10)
     monkeypatch.setitem(RECIPES, "once", replace(RECIPES["mlp"], build=lambda input_shape, classes: network))
     with pytest.raises(ModelError, match="once gives the same model again; each of the 2 members"):
-        trained(digits, tmp_path / "model", recipe="once", members=2)
+        trained(digits, tmp_path / "model", recipe="once", ensemble_size=2)
 
 
 def test_a_recipe_may_have_members_of_its_own_also_in_colour(tmp_path, monkeypatch):
-    monkeypatch.setitem(RECIPES, "pair", replace(RECIPES["cnn"], members=2))
+    monkeypatch.setitem(RECIPES, "pair", replace(RECIPES["cnn"], ensemble_size=2))
     dataset = coloured_noise()
     bundle = trained(dataset, tmp_path / "pair", recipe="pair", epochs=1)
     assert [member.name for member in _members(keras_model(bundle))] == ["cnn_1", "cnn_2"]

@@ -61,8 +61,8 @@ EVERYTHING = {
     "batch_size": 4,
     "seed": 5,
     "validation": 0.2,
-    "early_stopping": 1,
-    "schedule": "cosine",
+    "patience": 1,
+    "learning_rate_schedule": "cosine",
     "dropout": 0.3,
     "weight_decay": 0.1,
     "augment": "flip,shift,erase",
@@ -208,7 +208,18 @@ def test_a_full_disk_is_named_and_the_last_checkpoint_stays(digits, tmp_path, be
 @pytest.mark.slow
 def test_killed_by_the_system_and_started_again(digits, tmp_path):
     """The command line: kill -9 as soon as there is a checkpoint, then the same command again."""
-    options = ["--epochs", "60", "--dropout", "0.2", "--validation", "0.1", "--seed", "4", "--checkpoint-every", "0.01"]
+    options = [
+        "--epochs",
+        "60",
+        "--dropout",
+        "0.2",
+        "--validation-split",
+        "0.1",
+        "--seed",
+        "4",
+        "--checkpoint-every",
+        "0.01",
+    ]
     start = [sys.executable, "-m", "batchclf", "train", "--dataset", "digits", "--recipe", "mlp", "--json"]
     command, checkpoint = [*start, *options, "--out", str(tmp_path / "killed")], tmp_path / ".killed.checkpoint"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -223,7 +234,7 @@ def test_killed_by_the_system_and_started_again(digits, tmp_path):
     assert "going on with the training" in done.stderr
     assert json.loads(done.stdout)["training"]["epochs"] == 60
     assert not checkpoint.exists()
-    settings = TrainSettings(epochs=60, dropout=0.2, validation=0.1, seed=4)
+    settings = TrainSettings(epochs=60, dropout=0.2, validation_split=0.1, seed=4)
     out = tmp_path / "whole"
     whole = train(digits, settings, out, say=lambda line: None, on_epoch=lambda epoch, metrics: None)
     killed = load_bundle(tmp_path / "killed")

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchclf.core.images.near_duplicates import MOST_BITS, MOST_CANDIDATES, WINDOW, Prints, exact_copies, look_alikes
+from batchclf.core.images.near_duplicates import (
+    MOST_BITS,
+    MOST_CANDIDATES,
+    WINDOW,
+    Prints,
+    exact_duplicates,
+    near_duplicates,
+)
 
 
 def _prints(digests, hashes=None, brightness=None, contrast=None):
@@ -28,12 +35,12 @@ def test_exact_copies_are_those_of_pandas(digests, share):
     prints = _prints(digests)
     table = pd.Series(digests, dtype=object)
     firsts = table.groupby(table).transform(lambda group: group.index[0])
-    originals, copies = exact_copies(prints, np.arange(len(digests)))
+    originals, copies = exact_duplicates(prints, np.arange(len(digests)))
     assert copies.tolist() == table.index[table.duplicated()].tolist()
     assert originals.tolist() == firsts[copies].tolist()
 
     test, train = _split(len(digests), share)
-    originals, copies = exact_copies(prints, test, train)
+    originals, copies = exact_duplicates(prints, test, train)
     expected = {row: next((i for i in train.tolist() if digests[i] == digests[row]), None) for row in test.tolist()}
     assert dict(zip(copies.tolist(), originals.tolist(), strict=True)) == {
         row: first for row, first in expected.items() if first is not None
@@ -67,7 +74,7 @@ def _hashed(draw):
 @given(_hashed(), st.floats(0, 1))
 def test_look_alikes_are_those_of_comparing_all_with_all(prints, share):
     count = len(prints)
-    found = {tuple(pair) for pair in np.stack(look_alikes(prints, np.arange(count)), axis=1).tolist()}
+    found = {tuple(pair) for pair in np.stack(near_duplicates(prints, np.arange(count)), axis=1).tolist()}
     # Rounding decides at the very edge of the window.
     edge = {
         (first, second)
@@ -79,7 +86,7 @@ def test_look_alikes_are_those_of_comparing_all_with_all(prints, share):
     assert found - edge == expected - edge
 
     test, train = _split(count, share)
-    across = {tuple(pair) for pair in np.stack(look_alikes(prints, test, train), axis=1).tolist()}
+    across = {tuple(pair) for pair in np.stack(near_duplicates(prints, test, train), axis=1).tolist()}
     expected = {(a, b) for a in train.tolist() for b in test.tolist() if _alike(prints, a, b)}
     swapped = edge | {(b, a) for a, b in edge}
     assert across - swapped == expected - swapped
@@ -88,7 +95,7 @@ def test_look_alikes_are_those_of_comparing_all_with_all(prints, share):
 def test_the_most_alike_come_first():
     hashes = [(255, 255), (255, 254), (255, 255), (255, 252)]
     prints = _prints(range(4), hashes, [100, 100, 101, 100])
-    first, second = look_alikes(prints, np.arange(4))
+    first, second = near_duplicates(prints, np.arange(4))
     distance = np.bitwise_count(prints.dhash[first] ^ prints.dhash[second]).sum(axis=1) + np.abs(
         prints.brightness[first] - prints.brightness[second]
     )
@@ -100,16 +107,16 @@ def test_many_that_are_all_alike_do_not_blow_up(hash_of_all):
     count = 60_000
     rng = np.random.default_rng(0)
     prints = _prints(np.arange(count), np.full((count, 2), hash_of_all), rng.uniform(90, 110, count))
-    first, _ = look_alikes(prints, np.arange(count))
+    first, _ = near_duplicates(prints, np.arange(count))
     assert len(first) == (MOST_CANDIDATES if hash_of_all else 0)
-    first, _ = look_alikes(prints, np.arange(1000), np.arange(1000, count))
+    first, _ = near_duplicates(prints, np.arange(1000), np.arange(1000, count))
     assert len(first) == (MOST_CANDIDATES if hash_of_all else 0)
 
 
 def test_nothing_is_found_among_nothing():
     prints = _prints([1, 1], [(1, 1), (1, 1)])
     nothing, one = np.empty(0, np.int64), np.array([0])
-    for search in (exact_copies, look_alikes):
+    for search in (exact_duplicates, near_duplicates):
         assert len(search(prints, nothing)[0]) == 0
         assert len(search(prints, one)[0]) == 0
         assert len(search(prints, one, nothing)[0]) == 0

@@ -1,11 +1,11 @@
-"""A run of several targets: each in the table, and more of the directories that the page is not about."""
+"""A run of several subsets: each in the table, and more of the directories that the page is not about."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from nightly_cases import night, single_directory
-from report_cases import FASHION, GENERATED, HOSTILE, both_splits, directory_target, evaluate, read, record, sample
+from report_cases import FASHION, GENERATED, HOSTILE, both_splits, directory_subset, evaluate, read, record, sample
 from sklearn import metrics
 
 from batchclf.core.records.findings import Findings
@@ -25,12 +25,12 @@ def page_of(findings):
 
 def test_the_usual_pages_have_no_such_section():
     _, evaluations, gap = both_splits()
-    assert view_of(Findings(record(), tuple(evaluations), gap)).targets is None
-    assert view_of(single_directory()).targets is None
+    assert view_of(Findings(record(), tuple(evaluations), gap)).subsets is None
+    assert view_of(single_directory()).subsets is None
 
 
 def test_each_target_has_a_row_with_what_came_of_it():
-    rows = {row.name: row for row in view_of(night()).targets.rows}
+    rows = {row.name: row for row in view_of(night()).subsets.rows}
     assert list(rows) == ["test split", "archive", "empty", "inbox", "train split"]
     archive = sample(FASHION, 90, "archive", seed=3, skill=1.2)
     accuracy = metrics.accuracy_score(archive.labels, archive.predictions)
@@ -49,17 +49,17 @@ def test_each_target_has_a_row_with_what_came_of_it():
 
 def test_the_links_lead_to_more_of_each_directory():
     page = page_of(night())
-    rows = {row.name: row for row in view_of(night()).targets.rows}
+    rows = {row.name: row for row in view_of(night()).subsets.rows}
     assert rows["inbox"].anchor == "unlabelled"
     assert rows["test split"].anchor == rows["train split"].anchor == ""
     assert page.values("id").count(rows["archive"].anchor) == 1
-    assert "archive" in page.sections["targets"]
+    assert "archive" in page.sections["subsets"]
     assert "None of the 60 images has a label" in page.sections["unlabelled"]
 
 
 def test_a_further_directory_shows_its_errors_and_answers():
     findings = night()
-    (detail,) = view_of(findings).targets.details
+    (detail,) = view_of(findings).subsets.details
     archive = sample(FASHION, 90, "archive", seed=3, skill=1.2)
     wrong = archive.predictions != archive.labels
     assert f"{wrong.sum()} images were predicted wrong" in detail.sentence
@@ -74,8 +74,8 @@ def test_a_further_directory_shows_its_errors_and_answers():
 def test_all_right_is_said():
     of = sample(FASHION, 20, "archive", skill=1000.0)
     evaluations = (evaluate(sample(FASHION, 20)), evaluate(of, "archive"))
-    targets = [directory_target(20, 0, "/srv/archive", "archive"), record().targets[0]]
-    (detail,) = view_of(Findings(record(targets=targets), evaluations)).targets.details
+    subsets = [directory_subset(20, 0, "/srv/archive", "archive"), record().subsets[0]]
+    (detail,) = view_of(Findings(record(subsets=subsets), evaluations)).subsets.details
     assert detail.sentence.endswith("every one was predicted right.")
     assert detail.worst == ()
 
@@ -83,10 +83,10 @@ def test_all_right_is_said():
 def test_what_the_deadline_cut_is_marked_everywhere():
     view = view_of(night(deadline=True, gates=[]))
     assert view.title.startswith("Partial result · ")
-    states = {row.name: row.state for row in view.targets.rows}
+    states = {row.name: row.state for row in view.subsets.rows}
     assert states["test split"] == "cut by the deadline"
     assert states["train split"] == "not begun"
-    assert [target.complete for target in view.facts.targets] == [True, True, True, False, False]
+    assert [subset.complete for subset in view.facts.subsets] == [True, True, True, False, False]
     assert view.verdict.partial.startswith(
         "The deadline passed: 600 of 10,000 images of the test split were scored and"
     )
@@ -99,12 +99,12 @@ def test_what_the_deadline_cut_is_marked_everywhere():
 def test_a_page_about_a_named_directory_uses_its_name(main):
     findings = night()
     (evaluation,) = (each for each in findings.evaluations if each.split == main)
-    targets = [target for target in findings.record.targets if target.split == main]
-    alone = Findings(replace(findings.record, targets=targets, dataset=None, gates=[]), (evaluation,))
+    subsets = [subset for subset in findings.record.subsets if subset.split == main]
+    alone = Findings(replace(findings.record, subsets=subsets, dataset=None, gates=[]), (evaluation,))
     view = view_of(alone)
     assert view.subject == f"nightly · {main}"
-    assert view.facts.targets[0].name == main
-    assert view.facts.targets[0].place == targets[0].source
+    assert view.facts.subsets[0].name == main
+    assert view.facts.subsets[0].place == subsets[0].source
     assert ("Accuracy on archive" in view.verdict.reason) == (main == "archive")
     assert f"Directory {main}" in page_of(alone).text
     assert "a directory" in view.gap.missing
@@ -114,20 +114,20 @@ def test_hostile_names_of_directories_and_classes_are_only_text():
     page = page_of(night(HOSTILE, directories=HOSTILE[:2]))
     assert "<script>alert" not in page.html
     assert "\u202e" not in page.html
-    assert {row[0].split(" /srv/")[0] for row in page.tables["of-targets"][1:]} >= set(map(visible, HOSTILE[:2]))
+    assert {row[0].split(" /srv/")[0] for row in page.tables["of-subsets"][1:]} >= set(map(visible, HOSTILE[:2]))
     assert not [tag for tag, _ in page.tags if tag == "script"][2:]
 
 
 def test_a_page_of_many_targets_keeps_its_budget():
     findings = night()
     archive = next(each for each in findings.evaluations if each.split == "archive")
-    target = next(each for each in findings.record.targets if each.split == "archive")
+    subset = next(each for each in findings.record.subsets if each.split == "archive")
     names = [f"archive-{number}" for number in range(40)]
     many = replace(
         findings,
-        record=replace(findings.record, targets=[*findings.record.targets, *(replace(target, split=n) for n in names)]),
+        record=replace(findings.record, subsets=[*findings.record.subsets, *(replace(subset, split=n) for n in names)]),
         evaluations=(*findings.evaluations, *(replace(archive, split=name) for name in names)),
     )
     page = page_of(many)
     assert len(page.html.encode()) <= 1_500_000
-    assert len(page.tables["of-targets"]) == 46
+    assert len(page.tables["of-subsets"]) == 46

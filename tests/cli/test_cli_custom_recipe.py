@@ -36,7 +36,7 @@ def test_train_and_score_with_a_recipe_of_ones_own(cli, tmp_path, digits):
     import keras
 
     (tmp_path / "cli_nets.py").write_text(NETS)
-    options = ["--dataset", "digits", "--recipe", "cli_nets:small", "--epochs", "3", "--validation", "0.2"]
+    options = ["--dataset", "digits", "--recipe", "cli_nets:small", "--epochs", "3", "--validation-split", "0.2"]
     code, result, err = cli.json("train", *options, "--out", "bundle")
     assert (code, result["recipe"]) == (0, "cli_nets:small"), err
     record = json.loads((tmp_path / "bundle" / "model.json").read_text())
@@ -77,5 +77,5 @@ def test_a_job_trains_a_recipe_that_lies_beside_it(cli, tmp_path):
     )
     code, _, err = cli("run", "jobs/night.toml")
     assert code == 0, err
-    record = json.loads((tmp_path / "reports" / "night" / "latest" / "run.json").read_text())
+    record = json.loads((tmp_path / "reports" / "run_date" / "latest" / "run.json").read_text())
     assert record["model"]["recipe"] == "job_nets:small"

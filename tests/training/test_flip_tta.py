@@ -21,9 +21,9 @@ if find_spec("tensorflow") is None:
 def bundles(digits, tmp_path_factory):
     """The same training twice: with the average over mirrored images, and without."""
     folder = tmp_path_factory.mktemp("mirrored")
-    settings = {"augment": "flip", "validation": 0.2, "average_mirrored": True}
+    settings = {"augment": "flip", "validation": 0.2, "flip_tta": True}
     averaged = trained(digits, folder / "averaged", **settings)
-    return averaged, trained(digits, folder / "alone", **{**settings, "average_mirrored": False})
+    return averaged, trained(digits, folder / "alone", **{**settings, "flip_tta": False})
 
 
 def _logits(bundle, images):
@@ -54,7 +54,7 @@ def test_the_training_is_the_same_and_what_is_measured_at_its_end_is_the_average
     averaged, alone = (bundle.info for bundle in bundles)
     assert averaged.history == alone.history
     assert averaged.parameters == alone.parameters
-    assert (averaged.settings["average_mirrored"], alone.settings["average_mirrored"]) == (True, False)
+    assert (averaged.settings["flip_tta"], alone.settings["flip_tta"]) == (True, False)
     right = _logits(bundles[0], digits.test.images).argmax(axis=1) == digits.test.labels
     assert averaged.training.final["test"].correct == right.sum()
     assert averaged.training.final["test"] != alone.training.final["test"]
@@ -88,21 +88,21 @@ def test_it_can_be_fine_tuned_from_its_network(digits, bundles):
         ({"recipe": "cnn", "augment": "flip,shift"}, True),
         ({"recipe": "cnn", "augment": "shift"}, False),  # as for letters and digits
         ({"recipe": "cnn", "augment": "none"}, False),
-        ({"recipe": "cnn", "average_mirrored": False}, False),
+        ({"recipe": "cnn", "flip_tta": False}, False),
         ({"recipe": "mlp", "augment": "flip"}, False),
-        ({"recipe": "mlp", "average_mirrored": True}, True),
+        ({"recipe": "mlp", "flip_tta": True}, True),
     ],
 )
 def test_when_a_recipe_averages(settings, averages):
     _, plan = recipe_and_plan(TrainSettings(**settings))
-    assert plan.average_mirrored is averages
-    assert plan.as_settings()["average_mirrored"] is averages
+    assert plan.flip_tta is averages
+    assert plan.as_settings()["flip_tta"] is averages
 
 
 def test_a_convolutional_recipe_averages_in_colour(tmp_path):
     dataset = coloured_noise()
     bundle = trained(dataset, tmp_path / "cnn", recipe="cnn", epochs=1)
-    assert bundle.info.settings["average_mirrored"] is RECIPES["cnn"].average_mirrored is True
+    assert bundle.info.settings["flip_tta"] is RECIPES["cnn"].flip_tta is True
     answers, images = open_runtime(bundle, "onnx").probabilities, dataset.test.images
     np.testing.assert_allclose(answers(images), answers(images[:, :, ::-1]), rtol=1e-3)
     assert not np.allclose(answers(images), answers(images[:, ::-1]), rtol=0.01, atol=0)  # upside down

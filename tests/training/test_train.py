@@ -56,14 +56,14 @@ def test_the_bundle_records_how_it_came_about(digits, digits_bundle):
         "validation": 0.0,
         "optimizer": "adam",
         "learning_rate": 0.001,
-        "schedule": "constant",
-        "early_stopping": 0,
+        "learning_rate_schedule": "constant",
+        "patience": 0,
         "dropout": 0.0,
         "weight_decay": 0.0,
         "label_smoothing": 0.0,
         "augment": "none",
-        "average_mirrored": False,
-        "members": 1,
+        "flip_tta": False,
+        "ensemble_size": 1,
         "class_weights": "none",
     }
     assert info.parameters == 64 * 128 + 128 + 128 * 10 + 10

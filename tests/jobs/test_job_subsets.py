@@ -1,4 +1,4 @@
-"""A job with several targets: splits and folders, each with a name; deadlines; what a run leaves behind."""
+"""A job with several subsets: splits and folders, each with a name; deadlines; what a run leaves behind."""
 
 import json
 from datetime import date
@@ -53,10 +53,10 @@ def photos(tmp_path, digits):
 def job_of(photos, digits_bundle):
     """Make a job of the text of some tables."""
 
-    def make(text, night=NIGHT):
+    def make(text, run_date=NIGHT):
         path = photos / "night.toml"
         path.write_text(f'{text}\n[model]\nbundle = "{digits_bundle}"\n[publish]\nreports = "reports"\n')
-        return load_job(path, night)
+        return load_job(path, run_date)
 
     return make
 
@@ -75,7 +75,7 @@ def test_splits_and_folders_in_one_run(job_of, digits):
     watching = Watching()
     record, run = run_job(job_of(DIGITS + FOLDERS), watching, COMMAND)
     names = ["incoming", "shop", "test", "train"]
-    assert [(target.split, target.kind, target.scored, target.complete) for target in record.targets] == [
+    assert [(subset.split, subset.kind, subset.scored, subset.complete) for subset in record.subsets] == [
         ("incoming", "directory", 30, True),
         ("shop", "directory", 60, True),
         ("test", "split", 355, True),
@@ -95,11 +95,11 @@ def test_splits_and_folders_in_one_run(job_of, digits):
     assert metrics["splits"]["incoming"]["accuracy"] is None
     for name in ("images.csv", "per_class.csv"):
         assert pd.read_csv(run / name)["split"].drop_duplicates().tolist() == names
-    folders = {target.split: target.folders for target in record.targets}
+    folders = {subset.split: subset.folders for subset in record.subsets}
     assert folders["shop"] == shop["label"].value_counts().sort_index().to_dict()
     assert folders["incoming"] == {"": 30}
     assert folders["test"] == {}
-    assert record.night == read_record(run).night == "2026-11-24"
+    assert record.run_date == read_record(run).run_date == "2026-11-24"
     assert "shop accuracy" in "\n".join(watching.lines)
 
 
@@ -114,18 +114,18 @@ def test_the_same_image_has_the_same_answer_in_a_split_and_in_a_folder(job_of):
 def test_a_job_without_a_data_set_scores_with_a_bundle(job_of):
     record, run = run_job(job_of(FOLDERS), Watching(), COMMAND)
     assert record.dataset is None
-    assert [target.split for target in record.targets] == ["incoming", "shop"]
+    assert [subset.split for subset in record.subsets] == ["incoming", "shop"]
     assert (run / "report.html").stat().st_size > 10_000
 
 
 def test_a_folder_that_is_not_there_costs_only_itself(job_of, photos):
     record, run = run_job(job_of(FOLDERS, date(2026, 11, 25)), Watching(), COMMAND)
-    incoming, shop = record.targets
+    incoming, shop = record.subsets
     assert (incoming.found, incoming.scored, shop.scored) == (0, 0, 60)
     assert f"there is no folder {photos / 'flat' / '2026-11-25'}" in incoming.labels
     assert record.status == "gate failed"
     alarm = next(gate for gate in record.gates if gate.kind == "alarm" and not gate.passed)
-    assert (alarm.target, alarm.passed) == ("incoming", False)
+    assert (alarm.subset, alarm.passed) == ("incoming", False)
     assert read_predictions(run)["split"].unique().tolist() == ["shop"]
 
 
@@ -146,12 +146,12 @@ def test_a_deadline_publishes_what_was_scored_and_marks_it(job_of, blocks):
     watching = Watching()
     record, run = run_job(job, watching, COMMAND, PassesAfter(blocks))
     assert record.status == read_record(run).status == "partial"
-    complete = [target.complete for target in record.targets]
+    complete = [subset.complete for subset in record.subsets]
     assert not all(complete)
     assert complete == sorted(complete, reverse=True)
-    assert sum(target.scored for target in record.targets) == len(read_predictions(run)) > 0
-    for target in record.targets:
-        assert target.found == target.scored + target.skipped + target.excluded
+    assert sum(subset.scored for subset in record.subsets) == len(read_predictions(run)) > 0
+    for subset in record.subsets:
+        assert subset.found == subset.scored + subset.skipped + subset.excluded
     assert any("the deadline passed" in line for line in watching.lines)
     assert (job.folder / "latest").resolve() == run
     assert not (job.folder / "last-good").exists()
@@ -216,13 +216,13 @@ def test_more_skipped_than_a_folder_may_have(job_of, photos):
     allowed, _ = run_job(job_of(at_most(1)), Watching(), COMMAND)
     refused, _ = run_job(job_of(at_most(0)), Watching(), COMMAND)
     assert (allowed.status, refused.status) == ("ok", "partial")
-    assert all(target.complete for target in refused.targets)
+    assert all(subset.complete for subset in refused.subsets)
 
 
 def test_paths_are_relative_to_the_job_file(job_of, photos, monkeypatch, tmp_path_factory):
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     record, run = run_job(job_of(FOLDERS), Watching(), COMMAND)
-    assert {target.source for target in record.targets} == {
+    assert {subset.source for subset in record.subsets} == {
         str(photos / "labelled"),
         str(photos / "flat" / "2026-11-24"),
     }
