@@ -516,6 +516,32 @@ def test_the_page_on_moving_names_what_is_there_now(tmp_path):
     assert f"{{% block {templates['block of `report.html`']} %}}" in (ROOT / "templates" / "report.html").read_text()
 
 
+def test_formats_have_the_numbers_of_the_program():
+    from batchclf.core.records.run import RUN_FORMAT
+    from batchclf.jobs.history.export import EXPORT_FORMAT
+    from batchclf.jobs.notify.summary import SUMMARY_FORMAT
+    from batchclf.models.bundle import BUNDLE_FORMAT
+    from batchclf.report.formats.json_report import DOCUMENT_FORMAT
+    from batchclf.storage.history.schema import NEWEST
+
+    moved = {row[0]: row[2] for row in tables(section(MIGRATION, "Formats"))}
+    assert moved == {
+        "`run.json`": str(RUN_FORMAT),
+        "`model.json`": str(BUNDLE_FORMAT),
+        "`history.sqlite`": str(NEWEST),
+        "`flips.csv`": "2",
+        "`report.json`, `comparison.json`": str(DOCUMENT_FORMAT),
+        "the summary": str(SUMMARY_FORMAT),
+        "`history export --format json`": str(EXPORT_FORMAT),
+    }
+    numbers = {row[0]: row[1] for row in tables(own_text(section(read("docs/formats.md"), "File formats")))}
+    assert numbers["[model bundle](#model-bundle)"] == str(BUNDLE_FORMAT)
+    assert numbers["[run directory](#run-directory), `run.json`"] == str(RUN_FORMAT)
+    assert numbers["[`history.sqlite`](#historysqlite)"] == f"`user_version` {NEWEST}"
+    assert f"`report.json` (format {DOCUMENT_FORMAT})" in read("docs/formats.md")
+    assert f"| `format` | `{SUMMARY_FORMAT}` |" in read("docs/notify.md")
+
+
 @pytest.mark.parametrize("document", [*PAGES, "README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "jobs/README.md"])
 def test_no_page_has_a_name_or_a_term_of_0_1(document):
     if document == "docs/migration.md":
