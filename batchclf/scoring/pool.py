@@ -140,9 +140,9 @@ class DecodePool:
         return own
 
     def _remote_decoder(self) -> "Decoder | RemoteDecoder":
-        from batchclf.scoring.worker import RemoteDecoder
-
         try:
+            from batchclf.scoring.worker import RemoteDecoder
+
             return RemoteDecoder(self._setup, self.processes.take())
         except (OSError, WorkerDiedError) as error:
             if self._closed:

@@ -13,8 +13,8 @@ from PIL import Image
 from worker_cases import FirstPixel, setup_of
 
 from batchclf.core.types import ImageRef
-from batchclf.scoring import pool as pool_module
 from batchclf.scoring import processes as processes_module
+from batchclf.scoring import worker as worker_module
 from batchclf.scoring.decoder import Decoder
 from batchclf.scoring.model_run import ModelRun
 from batchclf.scoring.pool import DecodePool, folder_prefix
@@ -130,7 +130,7 @@ def test_a_file_that_crashes_the_decoder_is_skipped_and_the_rest_is_scored(folde
                 self.process.kill()
             return super().decode(paths)
 
-    monkeypatch.setattr(pool_module, "RemoteDecoder", Crashing)
+    monkeypatch.setattr(worker_module, "RemoteDecoder", Crashing)
     found = [ImageRef(f"{number:02}.png", None) for number in range(40)]
     with DecodePool(setup_of(folder), 2) as pool:
         pool.use_processes()

@@ -9,8 +9,8 @@ from PIL import Image
 from worker_cases import FirstPixel, setup_of
 
 from batchclf.core.types import ImageRef
-from batchclf.scoring import pool as pool_module
 from batchclf.scoring import processes as processes_module
+from batchclf.scoring import worker as worker_module
 from batchclf.scoring.decoder import Decoder
 from batchclf.scoring.model_run import ModelRun
 from batchclf.scoring.pool import DecodePool
@@ -97,7 +97,7 @@ class Crashing(RemoteDecoder):
 
 
 def test_processes_that_died_hold_no_descriptors(folder, found, monkeypatch):
-    monkeypatch.setattr(pool_module, "RemoteDecoder", Crashing)
+    monkeypatch.setattr(worker_module, "RemoteDecoder", Crashing)
     with DecodePool(setup_of(folder), 1) as pool:
         pool.use_processes()
         (block,) = _score(pool, [found[:4]])
@@ -109,7 +109,7 @@ def test_processes_that_died_hold_no_descriptors(folder, found, monkeypatch):
 
 
 def test_a_file_that_crashed_the_decoder_is_unchanged_for_a_resumed_run(folder, found, monkeypatch):
-    monkeypatch.setattr(pool_module, "RemoteDecoder", Crashing)
+    monkeypatch.setattr(worker_module, "RemoteDecoder", Crashing)
     with DecodePool(setup_of(folder), 1) as pool:
         pool.use_processes()
         (block,) = _score(pool, [found])

@@ -33,8 +33,8 @@ class RunHead:
 class Publication:
     """Where a run goes and what it is held against.
 
-    `beside` is the folder that it will be published in, where its earlier runs are. `baselines` are run ids or paths by
-    name.
+    `beside` is the folder that it will be published in, where its earlier runs are. `gate` is None for a run without a
+    job. `baselines` are run ids or paths by name.
     """
 
     beside: Path
