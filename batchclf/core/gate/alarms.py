@@ -1,4 +1,4 @@
-"""Alarms: what would go unseen on a silent run, each a rule over what is known of a directory in two runs."""
+"""Alarms: what would go unseen in a quiet run, each a rule over what is known of a directory in two runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -30,7 +30,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Alarms:
-    """What would go unseen on a silent run; `off` names those that are not wanted.
+    """What would go unseen in a quiet run; `off` names those that are not wanted.
 
     `count_fell_by` is the share of the last run's images, `one_class` the share of the predictions from which on an
     alarm is raised. `fixed` are the directories that hold the same images in every run.
