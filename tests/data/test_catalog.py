@@ -45,7 +45,7 @@ def test_importing_the_catalog_loads_nothing_heavy():
 
 def test_digits_are_those_of_scikit_learn_scaled_to_bytes():
     bundled, dataset = load_digits(), _digits()
-    assert dataset.class_names == tuple(str(name) for name in bundled.subset_names)
+    assert dataset.class_names == tuple(str(name) for name in bundled.target_names)
     seen = set()
     for split in (dataset.train, dataset.test):
         assert split.images.dtype == np.uint8
