@@ -18,7 +18,7 @@ def test_the_known_names():
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("digit", "digits"), ("fashion_mnist", "fashion-mnist")])
-def test_an_unknown_name_is_answered_with_the_nearest_and_all_known_ones(typed, meant):
+def test_an_unknown_name_is_met_with_the_nearest_and_all_known_ones(typed, meant):
     with pytest.raises(DataError) as caught:
         load_dataset(typed, data_dir=None, say=lambda line: None)
     assert repr(typed) in caught.value.message
@@ -45,7 +45,7 @@ def test_importing_the_catalog_loads_nothing_heavy():
 
 def test_digits_are_those_of_scikit_learn_scaled_to_bytes():
     bundled, dataset = load_digits(), _digits()
-    assert dataset.class_names == tuple(str(name) for name in bundled.subset_names)
+    assert dataset.class_names == tuple(str(name) for name in bundled.target_names)
     seen = set()
     for split in (dataset.train, dataset.test):
         assert split.images.dtype == np.uint8
