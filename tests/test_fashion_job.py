@@ -61,7 +61,7 @@ def test_the_tutorials_numbers(job):
     assert gap["gap"]["low"] > 0
     assert gap["overfitting"] in {"mild", "strong"}
     assert "overfitting" in gap["sentence"]
-    # The third is held against the last good run, of which there is none yet.
+    # The third is compared with the last good run, of which there is none yet.
     assert [each["outcome"] for each in result["gates"]] == ["passed", "passed", "missing"]
     assert result["subsets"]["test"] == {
         "found": 10_000,
@@ -115,7 +115,7 @@ def test_second_night_loads(job):
     assert Path(second["files"]["predictions.csv"]).read_bytes() == Path(first["files"]["predictions.csv"]).read_bytes()
 
 
-def test_plain_score_of_exported_images_gives_the_same_answers(job, fashion):
+def test_plain_score_of_exported_images_gives_the_same_predictions(job, fashion):
     """Export the test split, score the folder with no --model: the newest published one, the same predictions."""
     folder, result = job
     assert batchclf(folder, "data", "export", "fashion-mnist", "photos").returncode == 0

@@ -71,11 +71,11 @@ def test_a_model_that_cannot_be_trained_is_told_before_the_training(cli, tmp_pat
 def test_a_job_trains_a_recipe_that_lies_beside_it(cli, tmp_path):
     (tmp_path / "jobs").mkdir()
     (tmp_path / "jobs" / "job_nets.py").write_text(NETS)
-    (tmp_path / "jobs" / "night.toml").write_text(
+    (tmp_path / "jobs" / "nightly.toml").write_text(
         "[data]\ndataset = 'digits'\n[model]\nrecipe = 'job_nets:small'\nepochs = 1\n"
         "[scoring]\nsplits = ['test']\n[publish]\nreports = '../reports'\n"
     )
-    code, _, err = cli("run", "jobs/night.toml")
+    code, _, err = cli("run", "jobs/nightly.toml")
     assert code == 0, err
-    record = json.loads((tmp_path / "reports" / "run_date" / "latest" / "run.json").read_text())
+    record = json.loads((tmp_path / "reports" / "nightly" / "latest" / "run.json").read_text())
     assert record["model"]["recipe"] == "job_nets:small"

@@ -12,7 +12,7 @@ GOOD = "[data]\ndataset = 'digits'\n[publish]\nreports = 'reports'\n"
 
 @pytest.fixture
 def job(tmp_path):
-    path = tmp_path / "night.toml"
+    path = tmp_path / "nightly.toml"
     path.write_text(GOOD)
     return path
 
@@ -22,11 +22,11 @@ class TestCheck:
         code, out, err = cli("job", "check", job, "--date", "2026-11-25")
         assert (code, err) == (0, "")
         lines = out.splitlines()
-        assert lines[0] == "ok       job file: the job night scores test, train; night of 2026-11-25"
+        assert lines[0] == "ok       job file: the job nightly scores test, train; run date 2026-11-25"
         assert all(line.startswith("ok ") for line in lines[:-1])
         assert lines[-1] == "no errors, no warnings"
         assert cli("job", "check", job, "--quiet") == (0, "", "")
-        assert [path.name for path in tmp_path.iterdir()] == ["night.toml"]
+        assert [path.name for path in tmp_path.iterdir()] == ["nightly.toml"]
 
     def test_all_that_is_wrong(self, cli, job):
         job.write_text(GOOD + "[gate]\nmax_gap = 5\n[scoring]\nbatchsize = 3\n")
@@ -46,12 +46,12 @@ class TestCheck:
         assert (code, out.splitlines()[-1]) == (0, "no errors, 1 warning")
         code, out, err = cli("job", "check", job, "--quiet")
         assert (code, out) == (0, "")
-        assert err.startswith(f"batchclf: warning: {job}, line 6: the folder of this night is not there yet")
+        assert err.startswith(f"batchclf: warning: {job}, line 6: the folder of this run date is not there yet")
 
     def test_as_json(self, cli, job):
         job.write_text(GOOD + "[scoring.directories.new]\npath = 'in/{date}'\n")
         code, result, _ = cli.json("job", "check", job, "--date", "2026-11-25")
-        assert (code, result["job"], result["run_date"]) == (0, "run_date", "2026-11-25")
+        assert (code, result["job"], result["run_date"]) == (0, "nightly", "2026-11-25")
         assert (result["errors"], result["warnings"], result["exit_code"]) == (0, 1, 0)
         (found,) = [each for each in result["checks"] if each["state"] == "warning"]
         assert (found["topic"], found["line"], found["key"]) == ("directory new", 6, "scoring.directories.new.path")
@@ -66,11 +66,11 @@ class TestCheck:
 
 class TestNew:
     def test_it_passes_the_check(self, cli, tmp_path):
-        code, out, err = cli("job", "new", "jobs/night.toml", "--dataset", "digits", "--score", "in/{date:%Y-%m-%d}")
+        code, out, err = cli("job", "new", "jobs/nightly.toml", "--dataset", "digits", "--score", "in/{date:%Y-%m-%d}")
         assert (code, err) == (0, "")
-        assert out == "wrote jobs/night.toml; next: batchclf job check jobs/night.toml\n"
-        assert cli("job", "check", "jobs/night.toml")[0] == 0
-        content = tomllib.loads((tmp_path / "jobs" / "night.toml").read_text())
+        assert out == "wrote jobs/nightly.toml; next: batchclf job check jobs/nightly.toml\n"
+        assert cli("job", "check", "jobs/nightly.toml")[0] == 0
+        content = tomllib.loads((tmp_path / "jobs" / "nightly.toml").read_text())
         assert content["data"] == {"dataset": "digits"}
         assert content["scoring"]["directories"]["photos"] == {"path": "../in/{date:%Y-%m-%d}"}
 
@@ -171,7 +171,7 @@ class TestCron:
         job.write_text(GOOD + "[notify]\nwebhook = '${HOOK}'\njunit = '${JUNIT:-junit.xml}'\non_success = ['${NO}']\n")
         code, out, _ = cli("job", "install", job, "--cron", "--dry-run")
         assert code == 0
-        assert f"set -a; . {tmp_path}/night.env; set +a; BATCHCLF_DATA_DIR={tmp_path}/data nice" in out
+        assert f"set -a; . {tmp_path}/nightly.env; set +a; BATCHCLF_DATA_DIR={tmp_path}/data nice" in out
         assert "JUNIT" not in out
         assert "https://host" not in out
         assert "HOOK" in cli("job", "install", job, "--cron")[1]
@@ -187,15 +187,15 @@ class TestSystemd:
         assert "OnCalendar=*-*-* 03:30:00" in out
         code, result, err = cli.json("job", "install", job, "--systemd", "--at", "01:15")
         assert (code, result["installed"]) == (0, True)
-        assert result["files"] == [str(folder / "batchclf-night.service"), str(folder / "batchclf-night.timer")]
-        assert "systemctl --user enable --now batchclf-night.timer" in err
-        assert "OnCalendar=*-*-* 01:15:00" in (folder / "batchclf-night.timer").read_text()
+        assert result["files"] == [str(folder / "batchclf-nightly.service"), str(folder / "batchclf-nightly.timer")]
+        assert "systemctl --user enable --now batchclf-nightly.timer" in err
+        assert "OnCalendar=*-*-* 01:15:00" in (folder / "batchclf-nightly.timer").read_text()
         assert cli("job", "install", job, "--systemd", "--at", "02:15")[0] == 0
-        assert "OnCalendar=*-*-* 02:15:00" in (folder / "batchclf-night.timer").read_text()
+        assert "OnCalendar=*-*-* 02:15:00" in (folder / "batchclf-nightly.timer").read_text()
 
     def test_units_of_others_are_left_alone(self, cli, job, tmp_path, monkeypatch):
         monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-        unit = tmp_path / "config" / "systemd" / "user" / "batchclf-night.timer"
+        unit = tmp_path / "config" / "systemd" / "user" / "batchclf-nightly.timer"
         unit.parent.mkdir(parents=True)
         unit.write_text("[Unit]\n")
         code, _, err = cli("job", "install", job, "--systemd")
@@ -213,10 +213,10 @@ class TestGithub:
 
     def test_the_workflow_is_written_once(self, cli, job, repository):
         code, result, _ = cli.json("job", "install", job, "--github")
-        file = repository / ".github" / "workflows" / "batchclf-night.yml"
+        file = repository / ".github" / "workflows" / "batchclf-nightly.yml"
         assert (code, result["files"]) == (0, [str(file)])
-        steps = yaml.safe_load(file.read_text())["jobs"]["run_date"]["steps"]
-        assert {"JOB": "night.toml"} in [step.get("env") for step in steps]
+        steps = yaml.safe_load(file.read_text())["jobs"]["run"]["steps"]
+        assert {"JOB": "nightly.toml"} in [step.get("env") for step in steps]
         assert "python -m pip install -r requirements.txt" in [step.get("run") for step in steps]
         assert cli("job", "install", job, "--github")[0] == 0
         code, _, err = cli("job", "install", job, "--github", "--at", "05:00")

@@ -1,4 +1,4 @@
-"""`run` with [notify]: silent on a good night, and every bad one is told to all, in every way."""
+"""`run` with [notify]: silent after a good run, and all are notified of every bad one, in every way."""
 
 import json
 import xml.etree.ElementTree as ET

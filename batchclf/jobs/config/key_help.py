@@ -65,7 +65,7 @@ EXPLAINED: dict[str, tuple[str, str]] = {
     "model.weight_decay": ("Pulls weights towards 0, against overfitting; the recipe's own unless given.", "0.1"),
     "model.label_smoothing": ("Share of each label spread over all classes; the recipe's own unless given.", "0.05"),
     "model.augment": (
-        'Changes training images at random: "flip,shift,erase", some or "none"; slashes between those of ensemble members.',
+        'Changes training images at random: "flip,shift,erase", some or "none"; slashes between ensemble members.',
         '"flip,shift"',
     ),
     "model.flip_tta": (
