@@ -107,7 +107,7 @@ def test_csv_agrees_with_keras_itself(job, fashion):
     assert (counts == confusion_matrix(table["label"], table["prediction"], labels=names)).all()
 
 
-def test_second_night_loads(job):
+def test_second_run_loads(job):
     folder, first = job
     done = batchclf(folder, "run", "jobs/fashion-mnist.toml", "--json")
     second = json.loads(done.stdout)

@@ -115,7 +115,7 @@ def local_date(zone):
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Adak", "UTC", "Nowhere/At_All", "", "XYZ-14:30"])
-def test_the_night_is_the_local_date(job, zone):
+def test_the_run_date_is_the_local_date(job, zone):
     before = local_date(zone)
     done = bare(job, "--dry-run", "--json", environment={"TZ": zone})
     assert (done.returncode, done.stderr.count("Traceback")) == (0, 0)
@@ -199,7 +199,7 @@ def test_a_run_over_midnight_belongs_to_the_day_on_which_it_began(job, at, tmp_p
         ("Europe/Berlin", ["2026-03-29 01:59:59", "2026-03-29 03:30:00"]),
     ],
 )
-def test_a_night_on_which_the_clocks_change(job, at, zone, moments):
+def test_a_run_date_on_which_the_clocks_change(job, at, zone, moments):
     for moment in moments:
         silent(bare(job, "--quiet", environment=fake(zone), before=at(moment)))
     day = moments[0][:10]

@@ -44,7 +44,7 @@ def _rows(run):
     return [(run / name).read_bytes() for name in ("predictions.csv", "images.csv")]
 
 
-def test_a_second_night_scores_only_what_is_new(cli, photos, digits, digits_bundle, scored):
+def test_a_second_run_scores_only_what_is_new(cli, photos, digits, digits_bundle, scored):
     _, without = _run(cli, photos, digits_bundle, "without")
     scored.clear()
     _, first = _run(cli, photos, digits_bundle, "first", "--cache")

@@ -7,6 +7,8 @@ import tomllib
 import pytest
 import yaml
 
+from batchclf.core.renames import JOB_KEYS, RULE_METRICS
+
 GOOD = "[data]\ndataset = 'digits'\n[publish]\nreports = 'reports'\n"
 
 
@@ -39,6 +41,35 @@ class TestCheck:
         code, out, err = cli("job", "check", job, "--quiet")
         assert (code, out) == (1, "")
         assert err.count("batchclf: error: ") == 2
+
+    @pytest.mark.parametrize(("old", "new"), JOB_KEYS.items())
+    def test_an_old_key_is_refused_with_its_new_name(self, cli, job, old, new):
+        table, _, key = old.rpartition(".")
+        header = f"[[{table}]]\nmetric = 'accuracy'\n" if table == "gate.rules" else f"[{table}]\n"
+        job.write_text(f"{'' if table == 'data' else GOOD}{header}{key} = 1\n")
+        line = len(job.read_text().splitlines())
+        code, out, _ = cli("job", "check", job)
+        found, hint = out.splitlines()[:2]
+        assert code == 1
+        assert found.startswith(f"error    job file: {job}, line {line}: [{table}")
+        assert f"] has no key '{key}'; it takes: " in found
+        assert hint.strip() == f"hint: it is called '{new}' now"
+        code, out, err = cli("run", job)
+        assert (code, out) == (1, "")
+        assert err.startswith(f"batchclf: error: {job}, line {line}: [{table}")
+        assert err.endswith(f"  hint: it is called '{new}' now\n")
+        assert not job.with_name("reports").exists()
+
+    @pytest.mark.parametrize(("old", "new"), RULE_METRICS.items())
+    def test_an_old_metric_of_a_rule_is_refused_with_its_new_name(self, cli, job, old, new):
+        job.write_text(f"{GOOD}[[gate.rules]]\nmetric = '{old}'\nagainst = 'last-good'\nmax = 0.1\n")
+        said = f"{job}, line 6: gate rule 1: there is no metric '{old}'\n"
+        code, out, _ = cli("job", "check", job)
+        assert code == 1
+        assert out.startswith(f"error    job file: {said}         hint: it is called '{new}' now. The metrics are: ")
+        code, _, err = cli("run", job)
+        assert code == 1
+        assert err.startswith(f"batchclf: error: {said}  hint: it is called '{new}' now. The metrics are: ")
 
     def test_warnings_do_not_count(self, cli, job):
         job.write_text(GOOD + "[scoring.directories.new]\npath = 'in/{date}'\n")
@@ -225,7 +256,7 @@ class TestGithub:
 
     def test_where_it_cannot_be(self, cli, job, repository):
         (repository / "requirements.txt").unlink()
-        assert "tells how to install batchclf" in cli("job", "install", job, "--github")[2]
+        assert "says how to install batchclf" in cli("job", "install", job, "--github")[2]
         job.write_text(GOOD.replace("'reports'", "'../reports'"))
         assert "lies outside of the repository" in cli("job", "install", job, "--github")[2]
         (repository / ".git").rmdir()

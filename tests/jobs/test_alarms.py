@@ -78,7 +78,7 @@ def second(runs):
     return runs
 
 
-def test_the_first_night_and_a_good_one(second):
+def test_the_first_run_and_a_good_one(second):
     assert set(second.results) == {"no-images[incoming]", "one-class[incoming]"}
     assert second.run(2) == set()
     assert set(second.results) == {f"{alarm}[incoming]" for alarm in ("no-images", *AGAINST_LAST, "one-class")}
@@ -186,7 +186,7 @@ def test_a_folder_that_always_holds_one_class(tmp_path, digits_bundle, digits):
     assert runs.run(2) == set()
 
 
-def test_without_a_last_night_the_model_is_the_reference(tmp_path, digits_bundle, digits):
+def test_without_a_last_run_the_model_is_the_reference(tmp_path, digits_bundle, digits):
     runs = DailyRuns(tmp_path, digits_bundle, digits)
     runs.put(runs.rows_of("3", 30), by_class=False)
     assert runs.run(1) == {"one-class"}
@@ -212,13 +212,13 @@ def test_an_empty_directory_beside_another(second):
     assert [result.name for result in record.gates if not result.passed] == ["same-images[incoming]"]
 
 
-def test_a_second_run_of_the_same_night_is_not_held_against_the_first(second):
+def test_a_second_run_of_the_same_date_is_not_compared_with_the_first(second):
     assert second.run(2) == set()
     assert second.run(2) == set()
     assert "2026-11-01" in second.sentence("same-images")
 
 
-def test_a_night_made_good_later_is_held_against_the_one_before_it(second):
+def test_a_run_made_up_for_later_is_compared_with_the_one_before_it(second):
     assert second.run(5) == set()
     second.put(range(70, 75))
     assert second.run(3) == set()

@@ -57,7 +57,7 @@ def test_the_mail_of_the_page(bad, tmp_path, monkeypatch):
     assert body.splitlines() == [outcome_summary(bad)["text"], outcome_summary(bad)["hint"]]
 
 
-def test_every_bad_night_is_a_failure(bad, tmp_path):
+def test_every_bad_run_is_a_failure(bad, tmp_path):
     run = script(tmp_path / "tell.sh", 'echo "$BATCHCLF_STATUS $BATCHCLF_EXIT_CODE [$BATCHCLF_RUN]" >> got')
     tell = Notifying(tmp_path, on_failure=[run], on_success=["false"])
     for outcome in (bad, unpublished_run(1), unpublished_run(5), unpublished_run(75), unpublished_run(130)):

@@ -116,7 +116,7 @@ def test_the_last_run_that_is_still_there_counts(tmp_path):
     assert [each.first_run for each in found] == ["aa"]
 
 
-def test_targets_that_both_have_scored(tmp_path):
+def test_subsets_that_both_have_scored(tmp_path):
     """A subset of another kind, or of one run only, is left out; the main one comes first."""
     of = {split: drawn(NAMES, 30, seed=5, skill=0.6, split=split) for split in ("apples", "pears", "test", "train")}
     first = of["apples"] + of["pears"] + of["test"]

@@ -182,12 +182,12 @@ class TestMissing:
 
 
 class TestLastGood:
-    def test_the_first_night_has_nothing_to_compare_with_and_says_so(self, job):
+    def test_the_first_run_has_nothing_to_compare_with_and_says_so(self, job):
         (result,) = held(current_run(write_day(job, 0, right_on(9, 9))), against("accuracy", max_drop=0.0))
         assert (result.outcome, result.passed) == ("missing", True)
         assert "there is no earlier good run yet; this run can be the first" in result.sentence
 
-    def test_a_first_night_without_the_metric_fails_all_the_same(self, job):
+    def test_a_first_run_without_the_metric_fails_all_the_same(self, job):
         folder = write_day(job, 0, rows_of(NAMES, [None], [0]))
         (result,) = held(current_run(folder), against("accuracy", max_drop=0.0))
         assert (result.outcome, result.passed) == ("missing", False)

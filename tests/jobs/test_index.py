@@ -46,7 +46,7 @@ def test_all_jobs_with_their_runs_and_links(reports):
     assert page.index("20260303T023000Z") < page.index("20260302T023000Z", page.index("20260303T023000Z"))
 
 
-def test_broken_runs_and_failed_nights_are_shown_and_stop_nothing(reports):
+def test_broken_runs_and_failed_ones_are_shown_and_stop_nothing(reports):
     job = reports / "nightly"
     (job / "20260302T023000Z" / "run.json").write_text("not json")
     error = {"time": "2026-03-04T02:30:00+00:00", "level": "error", "message": "DataError: <b>no</b> folder"}

@@ -73,7 +73,7 @@ def test_a_wrong_file_tells_all_that_is_wrong(tmp_path):
         assert [each.state for each in check_job(tmp_path / missing)[1]] == ["error"]
 
 
-def test_folders_of_the_night_may_still_be_missing(check, photos):
+def test_folders_of_the_run_date_may_still_be_missing(check, photos):
     found = check(FOLDERS + "[scoring.directories.new]\npath = 'incoming/{date:%Y/%m/%d}'\n")
     assert found["directory new"].state == "warning"
     assert found["directory new"].line == 8

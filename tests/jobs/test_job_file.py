@@ -105,7 +105,7 @@ def load(tmp_path, text, **of):
         (RULE + "min = 0.1\nmin_support = 0\n", ["line 6", "gate.rules[0].min_support"]),
         (RULE + "min = 0.1\nwhen_uncertain = 'maybe'\n", ["line 6", "choose of: value, pass, fail"]),
         (
-            RULE + "min = 0.5\n[[gate.rules]]\nmetric = 'ece'\ntarget = 'shop'\n",
+            RULE + "min = 0.5\n[[gate.rules]]\nmetric = 'ece'\nsubset = 'shop'\n",
             ["line 8", "rule 2", "'shop' is not scored"],
         ),
         (RULE + "against = 'best'\nmax_drop = 0.1\n", ["line 5", "rule 1", "'best' is neither last-good nor"]),
@@ -323,8 +323,8 @@ def test_all_that_is_wrong_is_told_with_its_line(tmp_path):
         (12, "notify.timeout"),
     ]
     path.write_text(
-        "name = 'score'\n" + RULE + "min = 0.1\ntarget = 'a'\n"
-        "[[gate.rules]]\nmetric = 'accuracy'\nmin = 0.1\ntarget = 'b'\n[notify]\nwebhook = '/'\n"
+        "name = 'score'\n" + RULE + "min = 0.1\nsubset = 'a'\n"
+        "[[gate.rules]]\nmetric = 'accuracy'\nmin = 0.1\nsubset = 'b'\n[notify]\nwebhook = '/'\n"
     )
     read = read_job(path)
     assert [each.key.split(".")[0] for each in read.problems] == ["name", "notify", "gate", "gate"]

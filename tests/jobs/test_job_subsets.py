@@ -184,7 +184,7 @@ def test_a_deadline_in_the_midst_of_training(tmp_path):
     assert not (job.folder / "latest").exists()
 
 
-def test_last_good_stays_while_nights_are_bad(job_of):
+def test_last_good_stays_while_runs_are_bad(job_of):
     good, _ = run_job(job_of(FOLDERS), Watching(), COMMAND)
     job = job_of(FOLDERS, date(2026, 11, 25))
     bad, run = run_job(job, Watching(), COMMAND)

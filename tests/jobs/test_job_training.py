@@ -65,7 +65,7 @@ def test_every_key_reaches_the_training_and_the_report(job_of):
         "epochs": 2,
         "batch_size": 64,
         "seed": 4,
-        "validation": 0.2,
+        "validation_split": 0.2,
         "optimizer": "adam",
         "learning_rate": 0.002,
         "learning_rate_schedule": "cosine",

@@ -68,7 +68,7 @@ def test_the_text_after_a_percent_is_kept():
     assert as_cron_does("date +%F") == "date +"
 
 
-def test_what_a_night_has_not_is_in_the_entry():
+def test_what_a_scheduled_run_has_not_is_in_the_entry():
     text = crontab_entry(entry(environment={"BATCHCLF_DATA_DIR": "/srv/my data"}, variables=["TOKEN"]))
     assert "set -a; . /srv/batchclf/jobs/nightly.env; set +a; BATCHCLF_DATA_DIR='/srv/my data' nice -n 10 " in text
     text = service_unit(entry(environment={"BATCHCLF_DATA_DIR": "/srv/my data"}, variables=["TOKEN"]))

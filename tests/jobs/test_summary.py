@@ -47,7 +47,7 @@ def test_the_page_lists_its_keys(good):
     assert all(f"`{key}`" in text for key in gate)
 
 
-def test_a_good_night_in_one_object(good):
+def test_a_good_run_in_one_object(good):
     summary = checked(good)
     metrics = json.loads((good.folder / "metrics.json").read_text())
     assert summary["format"] == 1
@@ -99,7 +99,7 @@ def test_a_failed_gate_is_told_in_words(bad):
         (130, "interrupted"),
     ],
 )
-def test_a_night_that_published_nothing(code, status):
+def test_a_run_that_published_nothing(code, status):
     summary = checked(unpublished_run(code))
     assert (summary["status"], summary["exit_code"]) == (status, code)
     assert summary["error"] == summary["message"] == "the disk is full"
@@ -145,7 +145,7 @@ def told(outcome, capsys):
     return captured.err.splitlines()
 
 
-def test_a_good_night_says_nothing(tmp_path, capsys):
+def test_a_good_run_says_nothing(tmp_path, capsys):
     assert told(published_run(tmp_path / "r", gates=[PASSED, DOUBTFUL], skipped=[("a.png", "damaged")]), capsys) == []
 
 

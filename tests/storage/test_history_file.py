@@ -12,7 +12,7 @@ from contextlib import closing
 import pytest
 from doc_pages import read, section
 from history_cases import VERSION_1, digest, dump, failed_run, query, record
-from run_cases import NAMES, drawn, write_runs, write_run
+from run_cases import NAMES, drawn, write_run, write_runs
 
 from batchclf.errors import HistoryError
 from batchclf.storage.history import database as history
