@@ -29,9 +29,9 @@ def test_a_command_gets_the_summary_and_variables(good, bad, tmp_path):
     assert (tmp_path / "got.env").read_text().splitlines() == [
         "BATCHCLF_EXIT_CODE=0",
         "BATCHCLF_JOB=nightly",
-        "BATCHCLF_RUN_DATE=2026-03-01",
         f"BATCHCLF_REPORT={good.folder / 'report.html'}",
         f"BATCHCLF_RUN={good.folder}",
+        "BATCHCLF_RUN_DATE=2026-03-01",
         "BATCHCLF_STATUS=ok",
     ]
     (error,) = tell(bad)

@@ -60,7 +60,7 @@ def test_what_is_broken_costs_its_own_entry_only(job):
     assert (found.runs[0].accuracy, found.runs[0].gap, found.runs[0].images) == (None, None, 60)
     assert [each.folder for each in found.unread] == ids[:2]
     assert "cannot be read" in found.unread[0].reason
-    assert "has format 99, not 1" in found.unread[1].reason
+    assert "has format 99; this batchclf reads formats 1 and 2" in found.unread[1].reason
     assert len(earlier_runs(folder, None)) == 2
 
 

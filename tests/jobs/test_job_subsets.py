@@ -202,7 +202,7 @@ def test_the_report_in_the_forms_that_the_job_asks_for(job_of, photos):
         job_of(FOLDERS + '[report]\nformat = ["html", "json", "md"]\ntemplates = "mine"\n'), Watching(), []
     )
     assert "<title>The shop</title>" in (run / "report.html").read_text()
-    assert json.loads((run / "report.json").read_text())["format"] == 1
+    assert json.loads((run / "report.json").read_text())["format"] == 2
     assert (run / "report.md").read_text().strip()
 
 

@@ -142,7 +142,7 @@ def test_a_job_fine_tunes_a_base(job_of, digits_bundle, tmp_path):
         ('recipe = "mlp"\nbase = "x.keras"', 4, "model.recipe and model.base do not go together"),
         ("frozen_epochs = 2", 4, "model.frozen_epochs goes with model.base only"),
         ('augment = "turn"', 4, "there is no augmentation 'turn'"),
-        ("patience = 3\nvalidation = 0.0", 4, "model.patience needs validation images"),
+        ("patience = 3\nvalidation_split = 0.0", 4, "model.patience needs validation images"),
         ("dropout = 1.0", 4, "model.dropout"),
         ('class_weights = "even"', 4, "model.class_weights"),
     ],

@@ -184,7 +184,7 @@ class TestWorkflow:
         )
         read = yaml.safe_load(text)
         assert read[True] == {
-            "learning_rate_schedule": [{"cron": "5 3 * * *"}],
+            "schedule": [{"cron": "5 3 * * *"}],
             "workflow_dispatch": None,
         }  # YAML 1.1's `on`
         (job,) = read["jobs"].values()

@@ -18,7 +18,7 @@ from notify_cases import (
 from run_cases import NAMES, rows_of, write_run
 
 from batchclf.cli.console import Console
-from batchclf.cli.summary import tell_trouble
+from batchclf.cli.summary import say_trouble
 from batchclf.core.records.run import SubsetRecord
 from batchclf.jobs.notify.summary import outcome_summary, published_outcome, summary_schema
 
@@ -139,7 +139,7 @@ def test_a_run_whose_metrics_are_gone_is_told_all_the_same(good):
 
 
 def told(outcome, capsys):
-    tell_trouble(outcome.record, outcome.folder, Console(quiet=True))
+    say_trouble(outcome.record, outcome.folder, Console(quiet=True))
     captured = capsys.readouterr()
     assert captured.out == ""
     return captured.err.splitlines()
