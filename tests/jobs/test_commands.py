@@ -21,7 +21,7 @@ from batchclf.jobs.notify.summary import outcome_summary
 
 
 def test_a_command_gets_the_summary_and_variables(good, bad, tmp_path):
-    run = script(tmp_path / "tell.sh", "cat > got.json; env | grep ^BATCHCLF_[JNSER] | sort > got.env; pwd > got.pwd")
+    run = script(tmp_path / "tell.sh", "cat > got.json; env | grep ^BATCHCLF_[JRSE] | LC_ALL=C sort > got.env; pwd > got.pwd")
     tell = Notifying(tmp_path, on_success=[run, "a b", "$HOME;*"], on_failure=["false"])
     assert tell(good) == []
     assert json.loads((tmp_path / "got.json").read_text()) == outcome_summary(good)
@@ -39,7 +39,7 @@ def test_a_command_gets_the_summary_and_variables(good, bad, tmp_path):
 
 
 def test_the_page_lists_the_variables(good, tmp_path):
-    tell = Notifying(tmp_path, on_success=["sh", "-c", "env | grep ^BATCHCLF_[JNSER] | sed s/=.*//"])
+    tell = Notifying(tmp_path, on_success=["sh", "-c", "env | grep ^BATCHCLF_[JRSE] | sed s/=.*//"])
     assert tell(good) == []
     _, names = documented("Commands")
     assert sorted(names) == sorted(line.removeprefix("on_success: ") for line in tell.lines)
