@@ -21,7 +21,8 @@ from batchclf.jobs.notify.summary import outcome_summary
 
 
 def test_a_command_gets_the_summary_and_variables(good, bad, tmp_path):
-    run = script(tmp_path / "tell.sh", "cat > got.json; env | grep ^BATCHCLF_[JRSE] | LC_ALL=C sort > got.env; pwd > got.pwd")
+    text = "cat > got.json; env | grep ^BATCHCLF_[JRSE] | LC_ALL=C sort > got.env; pwd > got.pwd"
+    run = script(tmp_path / "tell.sh", text)
     tell = Notifying(tmp_path, on_success=[run, "a b", "$HOME;*"], on_failure=["false"])
     assert tell(good) == []
     assert json.loads((tmp_path / "got.json").read_text()) == outcome_summary(good)
