@@ -134,7 +134,7 @@ def test_blocks_are_listed_without_a_run(cli):
 
 
 def test_templates_of_ones_own(runs, cli, tmp_path):
-    (own,) = blocks(section(read("docs/reports.md"), "Templates of your own"), "html")
+    (own,) = blocks(section(read("docs/reports.md"), "Custom templates"), "html")
     (tmp_path / "our-templates").mkdir()
     (tmp_path / "our-templates" / "report.html").write_text(own)
     assert cli("report", runs[0], "--templates", "our-templates")[0] == 0

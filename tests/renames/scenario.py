@@ -121,6 +121,9 @@ def write_model(path, *, other):
     save(model, path)
 
 
+SENTENCES = {"sentence", "text", "message", "headline", "reason", "partial", "change", "checked", "labels", "error"}
+"""Keys whose values are sentences."""
+
 TRAIN = (
     ("--validation", "0.2"),
     ("--early-stopping", "2"),
