@@ -123,7 +123,7 @@ class _GroupSplit:
         return all(self._images[c] - self._given[c] > images for c, images in self._counts[group])
 
     def _worse_by(self, group: int) -> float:
-        """Tell what the sum of squares would grow by if the group changed sides."""
+        """Say what the sum of squares would grow by if the group changed sides."""
         sign, worse = -1 if self.held[group] else 1, 0.0
         for c, images in self._counts[group]:
             before = self._given[c] - self._wanted[c]

@@ -79,7 +79,7 @@ class Split:
 class Dataset:
     """A data set with its two splits; `origin` says in one line where the bytes came from.
 
-    `by_chance` tells that the test images were drawn from all of them, so that later ones could be drawn otherwise.
+    `by_chance` says that the test images were drawn from all of them, so that later ones could be drawn otherwise.
     """
 
     name: str
@@ -97,7 +97,7 @@ class Dataset:
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What a cache of scores knows of some images: `places`, (k,) int64, tells which, ascending; `rows` has k rows."""
+    """What a cache of scores knows of some images: `places`, (k,) int64, says which, ascending; `rows` has k rows."""
 
     places: NDArray[np.int64]
     rows: NDArray[np.void]

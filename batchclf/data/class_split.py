@@ -78,9 +78,9 @@ def split_by_chance(
 
 
 def split_as_learnt(whole: Part, learnt: Collection[str], *, group: str | None, say: Say) -> tuple[Part, Part] | None:
-    """Put the images that a model has learnt from, `learnt` by their paths, into train and all others into test.
+    """Put the images that a model was trained on, `learnt` by their paths, into train and all others into test.
 
-    With `group`, as for `grouped`, images of their groups are train as well: they may be near copies. None where no
+    With `group`, as for `grouped`, images of their groups are train as well: they may be near duplicates. None where no
     image is among them. `say` gets a line on what was found.
     """
     in_train = np.array([file in learnt for file in whole.files], bool)
@@ -90,17 +90,17 @@ def split_as_learnt(whole: Part, learnt: Collection[str], *, group: str | None, 
     (whole,) = grouped([whole], group, say)
     if whole.groups is not None:
         in_train = np.isin(whole.groups, whole.groups[in_train])
-    copies = int(in_train.sum()) - known
-    also = f", {copies:,} more of their groups" if copies else ""
+    together = int(in_train.sum()) - known
+    also = f", {together:,} more of their groups" if together else ""
     say(
-        f"the model has learnt from {counted(known, 'image')} here: they are train{also}, the other "
+        f"the model was trained on {counted(known, 'image')} here: they are train{also}, the other "
         f"{int((~in_train).sum()):,} are test"
     )
     return whole.only("train", in_train), whole.only("test", ~in_train)
 
 
 def warn_of_groups_on_both_sides(train: Part, test: Part, say: Say) -> None:
-    """Say how many groups have images in both parts: near copies make the test accuracy too good."""
+    """Say how many groups have images in both parts: near duplicates make the test accuracy too good."""
     if train.groups is None or test.groups is None:
         return
     common = np.intersect1d(train.groups, test.groups)
@@ -108,8 +108,8 @@ def warn_of_groups_on_both_sides(train: Part, test: Part, say: Say) -> None:
         images = int(np.isin(test.groups, common).sum())
         say(
             f"warning: {counted(len(common), 'group has', 'groups have')} images in both train/ and test/, among them "
-            f"{images:,} of {counted(len(test.files), 'test image')}; if these are near copies, the test accuracy is "
-            "too good"
+            f"{images:,} of {counted(len(test.files), 'test image')}; if these are near duplicates, the test accuracy "
+            "is too good"
         )
 
 

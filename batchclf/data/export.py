@@ -35,7 +35,7 @@ def export_split(split: Split, class_names: tuple[str, ...], out: Path, *, say: 
 
 
 def _check_empty(out: Path) -> bool:
-    """Tell whether `out` has yet to be made; raises DataError where it holds something."""
+    """Say whether `out` has yet to be made; raises DataError where it holds something."""
     try:
         held = next(out.iterdir(), None)
     except FileNotFoundError:

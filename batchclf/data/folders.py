@@ -20,7 +20,7 @@ from batchclf.data.pixel_store import Store
 from batchclf.data.read_parts import InputFormat, read_parts
 from batchclf.errors import DataError
 
-TEST_SHARE = 0.2
+TEST_SIZE = 0.2
 
 
 def load_class_folders(
@@ -71,12 +71,12 @@ def load_class_folders(
         as_learnt = split_as_learnt(listed[0], learnt, group=group, say=say)
     if as_learnt is not None:
         train, test = as_learnt
-        how = "train is what the model has learnt from"
+        how = "train is what the model was trained on"
     elif len(listed) > 1:
         train, test = _as_they_are(listed, group, test_size, say)
         how = "train/ and test/ as they are"
     else:
-        share = TEST_SHARE if test_size is None else test_size
+        share = TEST_SIZE if test_size is None else test_size
         train, test = split_by_chance(listed[0], names, share=share, seed=seed, group=group, say=say)
         how = _how(share, seed, group)
     to_learn = names if as_learnt is None else ()
@@ -123,7 +123,7 @@ def _check_names(root: Path, names: tuple[str, ...], in_folders: set[str]) -> No
 def _as_they_are(listed: list[Part], group: str | None, test_size: float | None, say: Say) -> tuple[Part, Part]:
     """Take train and test as the folders have them, groups numbered across both."""
     if test_size is not None:
-        say(f"the test share {test_size:g} is not used, since there are the folders train/ and test/")
+        say(f"the test size {test_size:g} is not used, since there are the folders train/ and test/")
     train, test = grouped(listed, group, say)
     warn_of_groups_on_both_sides(train, test, say)
     return train, test
@@ -153,7 +153,7 @@ def _check_enough(root: Path, names: tuple[str, ...], train: Part, test: Part, g
     if not test.files:
         alone = "" if group is None else " that are not of one group"
         hint = (
-            f"give every class at least two images{alone}" if names else "put images there that it has not learnt from"
+            f"give every class at least two images{alone}" if names else "put images there that it was not trained on"
         )
         raise DataError(f"{root} leaves no test images", hint=hint)
 

@@ -1,4 +1,4 @@
-"""Finds a data set's files on this machine or fetches them; every file is held against its known SHA-256."""
+"""Finds a data set's files on this machine or fetches them; every file is checked against its known SHA-256."""
 
 import hashlib
 import importlib.util
@@ -97,7 +97,7 @@ def _keras_folder(file_set: FileSet) -> Path:
 
 
 def _named_folder(data_dir: Path | None) -> tuple[Path, str] | None:
-    """Tell which folder the user named, and with what; the argument goes before the environment."""
+    """Say which folder the user named, and with what; the argument goes before the environment."""
     if data_dir is not None:
         return data_dir.absolute(), "--data-dir"
     value = os.environ.get(DATA_DIR_VARIABLE)

@@ -48,7 +48,7 @@ class BundleInfo:
     file or folder of the bundle that TensorFlow runs, None where there is none. `files` maps each file of the bundle,
     with `/` in its path, to its SHA-256. `onnx_difference` is the largest difference of a probability between the
     bundle's graph and the model it was made of, on sample images when the bundle was made. `reference` is what later
-    images and answers are held against; None for an imported model, and in bundles that were made before it was kept.
+    images and predictions are compared with; None for an imported model, and in bundles made before it was kept.
     """
 
     format: int

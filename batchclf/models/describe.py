@@ -57,7 +57,7 @@ def as_lines(bundle: Bundle) -> list[str]:
 
 
 def _temperature(info: BundleInfo) -> str:
-    """Tell what logits are divided by, and what that did to the validation images; empty where there is none."""
+    """Say what logits are divided by, and what that did to the validation images; empty where there is none."""
     if info.preprocessing.temperature == 1:
         return ""
     text = f"logits are divided by {info.preprocessing.temperature:.4g}"

@@ -32,7 +32,7 @@ class DecodeSetup:
 class Decoded:
     """What became of some files, by their index.
 
-    `digests` has 16 bytes a file: of its content or, where that cannot be read, of the reason. `reasons` tells why a
+    `digests` has 16 bytes a file: of its content or, where that cannot be read, of the reason. `reasons` says why a
     file is skipped. `images` is (n, height, width, channels) uint8: the files that were to be decoded, in order,
     without the skipped ones; `facts` are their n FACTS. `read` and `decode` are seconds.
     """

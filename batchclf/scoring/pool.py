@@ -82,7 +82,7 @@ class DecodePool:
         try:
             return self._decode_with(self._decoder(), paths)
         except WorkerDiedError:
-            # Killed from outside, or by a file: one at a time tells which.
+            # Killed from outside, or by a file: one at a time says which.
             return joined([self._decode_one(path) for path in paths])
 
     def _decode_with(self, decoder: "Decoder | RemoteDecoder", paths: Sequence[str]) -> Part:

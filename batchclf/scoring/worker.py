@@ -1,4 +1,4 @@
-"""A decoding process: requests on standard input, answers on standard output, until standard input ends.
+"""A decoding process: requests on standard input, replies on standard output, until standard input ends.
 
 Many small images spend as long in Python as in the decoder, and threads take turns there; processes do not. A process
 also keeps a decoder that crashes on a damaged file away from the run. It ends with its parent, however that ends:
@@ -45,10 +45,10 @@ class RemoteDecoder:
 
     def _call(self, method: str, argument: list[Any]) -> Decoded:
         self._send((method, argument))
-        answer = self._receive()
-        if isinstance(answer, Exception):
-            raise answer
-        decoded: Decoded = answer
+        reply = self._receive()
+        if isinstance(reply, Exception):
+            raise reply
+        decoded: Decoded = reply
         return decoded
 
     def _send(self, message: Any) -> None:
@@ -68,28 +68,28 @@ class RemoteDecoder:
 
 
 def main() -> None:
-    """Answer requests until standard input ends."""
+    """Reply to requests until standard input ends."""
     # Ctrl-C goes to the whole group; the parent decides what ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    # Whatever prints must not get between the answers.
+    requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    # Whatever prints must not get between the replies.
     os.dup2(2, 1)
     try:
         decoder = Decoder(pickle.load(requests))
-        _answer(answers, "ready")
+        _reply(replies, "ready")
         while True:
             method, argument = pickle.load(requests)
             try:
-                answer = getattr(decoder, method)(argument)
+                reply = getattr(decoder, method)(argument)
             except Exception as error:  # the parent's to handle, as if it had decoded by itself
-                answer = error
-            _answer(answers, answer)
+                reply = error
+            _reply(replies, reply)
     except (EOFError, BrokenPipeError, pickle.UnpicklingError):
-        # The parent has ended, maybe in the midst of a message; what is left in `answers` has nobody to go to.
+        # The parent has ended, maybe in the midst of a message; what is left in `replies` has nobody to go to.
         # (decision 034)
         os._exit(0)
 
 
-def _answer(answers: BinaryIO, answer: Any) -> None:
-    pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
-    answers.flush()
+def _reply(replies: BinaryIO, reply: Any) -> None:
+    pickle.dump(reply, replies, pickle.HIGHEST_PROTOCOL)
+    replies.flush()

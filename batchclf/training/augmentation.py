@@ -26,13 +26,13 @@ _OTHER_MEMBER = 15485863
 class Augmentation:
     """The kinds of change, in the order of `KINDS`; none leaves images as they are.
 
-    `of_members` has those of each member of a model, and begins again where there are more members.
+    `of_members` has those of each ensemble member of a model, and begins again where there are more members.
     """
 
     of_members: tuple[tuple[str, ...], ...] = ((),)
 
     def kinds(self, member: int) -> tuple[str, ...]:
-        """Give the kinds for a member, counted from 0."""
+        """Give the kinds for an ensemble member, counted from 0."""
         return self.of_members[member % len(self.of_members)]
 
     def all_have(self, kind: str) -> bool:
@@ -40,7 +40,7 @@ class Augmentation:
         return all(kind in kinds for kinds in self.of_members)
 
     def __str__(self) -> str:
-        """As `--augment` takes it: `flip,shift`, `none`, or `flip,shift/flip,erase` for two members."""
+        """As `--augment` takes it: `flip,shift`, `none`, or `flip,shift/flip,erase` for two ensemble members."""
         return "/".join(",".join(kinds) or "none" for kinds in self.of_members)
 
 

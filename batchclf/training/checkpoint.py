@@ -41,7 +41,7 @@ class Course:
 class Checkpoint:
     """A training's checkpoint at `path`; `key` tells trainings apart that would not come to the same weights.
 
-    `keeps_end` tells that the training is one of several, and what came of it is still wanted when a later one is
+    `keeps_end` says that the training is one of several, and what came of it is still wanted when a later one is
     killed; `kept`, whether there is one of this training.
     """
 
@@ -96,7 +96,7 @@ def checkpoint_path(out: Path, variant: str = "") -> Path:
 
 
 def versions_key() -> dict[str, str]:
-    """Tell what else decides on the weights: the versions, and how many cores TensorFlow divides its work for."""
+    """Say what else decides on the weights: the versions, and how many cores TensorFlow divides its work for."""
     from importlib.metadata import version
 
     names = ("tensorflow", "keras", "numpy", "batchclf")

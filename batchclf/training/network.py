@@ -14,7 +14,7 @@ from batchclf.training.recipes.custom import build_checked
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A Keras model that gives the mean of its members' logits, the members, and the part that comes from a base."""
+    """A Keras model that gives the mean of its ensemble members' logits, these members, and the part of a base."""
 
     model: Any
     members: tuple[Any, ...]
@@ -54,7 +54,8 @@ def build_network(
     built = [build_checked(recipe, input_shape, classes, plan.recipe) for _ in range(plan.ensemble_size)]
     if len({id(model) for model in built}) < plan.ensemble_size:
         raise ModelError(
-            f"the recipe {plan.recipe} gives the same model again; each of the {plan.ensemble_size} members needs its own",
+            f"the recipe {plan.recipe} gives the same model again; each of the {plan.ensemble_size} ensemble members "
+            "needs its own",
             hint="build the model anew in each call, or set ensemble_size = 1 (--ensemble-size 1)",
         )
     members = [with_dropout(model, plan.dropout) for model in built] if plan.dropout else built

@@ -20,9 +20,9 @@ DEFAULT_RECIPE = "mlp"
 class TrainSettings:
     """What a recipe is run with; None takes the recipe's own value. The names are the options of `batchclf train`.
 
-    `recipe` is a name of `RECIPES` or `module:function`, which is looked for in `recipe_folder` first. `validation_split` is
-    the share of the training images that are held out, 0 to below 1. `patience` is after how many epochs
-    without a lower validation loss it ends, 0 never. `class_weights` "balanced" lets each class count alike.
+    `recipe` is a name of `RECIPES` or `module:function`, which is looked for in `recipe_folder` first.
+    `validation_split` is the share of the training images that are held out, 0 to below 1. `patience` is after how many
+    epochs without a lower validation loss it ends, 0 never. `class_weights` "balanced" lets each class count alike.
     With `flip_tta` the model averages its logits for each image and its mirror image; a recipe's own True needs
     "flip" in `augment`. It also averages those of `ensemble_size` networks that the recipe builds. With
     `compare_regularisation` the plan is also trained with each remedy against overfitting. A checkpoint is written when
@@ -113,7 +113,7 @@ def make_plan(recipe: Recipe, settings: TrainSettings) -> Plan:
     augment = settings.augment
     ensemble_size = int(_chosen(settings.ensemble_size, recipe.ensemble_size))
     augmentation = parse_augmentation(recipe.augment if augment is None else augment)
-    if augment is None:  # a recipe's own, for as many of its members as are wanted
+    if augment is None:  # a recipe's own, for as many ensemble members as are wanted
         augmentation = Augmentation(augmentation.of_members[:ensemble_size])
     epochs = settings.epochs or recipe.epochs
     plan = Plan(
@@ -174,7 +174,7 @@ def _check(plan: Plan) -> None:
         raise UsageError(f"ensemble_size is {plan.ensemble_size}", hint="give a whole number from 1 on")
     if plan.ensemble_size > 1 and plan.base is not None:
         raise UsageError(
-            "members are the networks that a recipe builds; a base that is fine-tuned has one",
+            "ensemble members are the networks that a recipe builds; a base that is fine-tuned has one",
             hint="leave ensemble_size (--ensemble-size) away, or the base",
         )
     different = len(plan.augmentation.of_members)
@@ -182,7 +182,7 @@ def _check(plan: Plan) -> None:
         there = "a base has one" if plan.base is not None else f"ensemble_size is {plan.ensemble_size}"
         more = "" if plan.base is not None else f"give ensemble_size = {different} (--ensemble-size {different}), or "
         raise UsageError(
-            f"augment '{plan.augmentation}' is for {different} members; {there}",
+            f"augment '{plan.augmentation}' is for {different} ensemble members; {there}",
             hint=f"{more}give fewer kinds with slashes between them",
         )
     if plan.patience and not plan.validation_split:

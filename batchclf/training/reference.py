@@ -1,4 +1,4 @@
-"""What a model is known by when it is trained: the reference that later images and answers are held against."""
+"""What a model is known by when it is trained: the reference that later images and predictions are compared with."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ _AT_ONCE = 1024
 
 
 def training_reference(dataset: Dataset, graph: Path) -> Reference:
-    """Measure the training images, and the answers that the bundle's graph gives for the test images."""
+    """Measure the training images, and the predictions of the bundle's graph for the test images."""
     brightness, contrast = np.zeros(BRIGHTNESS_BINS, np.int64), np.zeros(CONTRAST_BINS, np.int64)
     train, test = dataset.train.images, dataset.test.images
     meter = FactMeter(train.shape[1:])

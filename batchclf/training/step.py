@@ -43,7 +43,7 @@ class Samples:
 
 
 class Sums:
-    """What has been added up over images: loss and right answers. Kept in TensorFlow, whatever a call's length."""
+    """What has been added up over images: loss and right predictions. Kept in TensorFlow, whatever a call's length."""
 
     def __init__(self) -> None:
         tf = tensorflow_or_error()
@@ -69,12 +69,12 @@ class Sums:
 
     @property
     def right(self) -> int:
-        """The number of right answers."""
+        """The number of right predictions."""
         return int(self._right.numpy())
 
 
 class Steps:
-    """Training steps of a network's members, side by side.
+    """Training steps of a network's ensemble members, side by side.
 
     The images stay uint8; those of a block of steps are gathered before TensorFlow is called.
     """
@@ -180,7 +180,7 @@ class Steps:
 
 
 class Measurement:
-    """Measures a model of so many members on images of (height, width, channels), which changes nothing.
+    """Measures a model of so many ensemble members on images of (height, width, channels), which changes nothing.
 
     TensorFlow traces it once.
     """
@@ -195,7 +195,7 @@ class Measurement:
         self._measure = tf.function(self._batch, autograph=False).get_concrete_function(images, labels)
 
     def run(self, samples: Samples) -> tuple[float, int]:
-        """Give the mean loss and the number of right answers."""
+        """Give the mean loss and the number of right predictions."""
         for _ in self._logits(samples):
             pass
         return self._sums.loss / len(samples), self._sums.right

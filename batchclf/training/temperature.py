@@ -1,4 +1,4 @@
-"""Temperature scaling: logits are divided by a number, which brings confidence nearer to the share of right answers.
+"""Temperature scaling: logits are divided by a number, which brings confidence nearer to the share that is right.
 
 Guo et al., "On Calibration of Modern Neural Networks" (2017), section 4.2. The most probable class stays the same.
 """
@@ -20,7 +20,7 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> 
     """Find the temperature with the least log loss, from (n, classes) logits of validation images and (n,) classes.
 
     It lies between 0.05 and 20. None where there is nothing to go by: fewer than 100 images, a logit that is not
-    finite, or no wrong answer, for then the log loss falls the more the lower the temperature. Computed in float64.
+    finite, or no wrong prediction, for then the log loss falls the more the lower the temperature. Computed in float64.
     """
     values = np.asarray(logits, np.float64)
     right = values.argmax(axis=1) == labels if len(values) else np.zeros(0, bool)

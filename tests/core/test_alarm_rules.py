@@ -22,15 +22,13 @@ from batchclf.core.images.content_digest import ContentDigest
 DIGESTS = st.lists(st.integers(0, 2**64 - 1), max_size=40)
 
 
-def night(
-    date="2026-11-25", *, scored=100, skipped=0, folders=None, labels="labels from the 2 class folders", **others
-):
+def run(date="2026-11-25", *, scored=100, skipped=0, folders=None, labels="labels from the 2 class folders", **others):
     folders = {"cat": 60, "dog": 40} if folders is None else folders
     by_folder = labels.startswith("labels from the")
     return DirectoryRun("incoming", f"run-{date}", date, scored, skipped, folders, labels, by_folder, **others)
 
 
-LAST = night("2026-11-24")
+LAST = run("2026-11-24")
 
 
 def digest(values, pieces=1):
@@ -64,24 +62,24 @@ def test_what_adds_up_to_the_same_is_told_apart(values):
 
 
 def test_nothing_scored():
-    assert no_images(night()).outcome == "passed"
-    gone = no_images(night(scored=0, labels="none: there is no folder /srv/incoming"))
+    assert no_images(run()).outcome == "passed"
+    gone = no_images(run(scored=0, labels="none: there is no folder /srv/incoming"))
     assert gone.outcome == "failed"
     assert "there is no folder /srv/incoming" in gone.sentence
-    assert "7 images could not be read" in no_images(night(scored=0, skipped=7)).sentence
+    assert "7 images could not be read" in no_images(run(scored=0, skipped=7)).sentence
 
 
 def test_results_say_what_they_are_about():
-    found = same_images(night(content="1-a"), night("2026-11-24", content="1-a"))
+    found = same_images(run(content="1-a"), run("2026-11-24", content="1-a"))
     assert (found.name, found.kind, found.subset) == ("same-images[incoming]", "alarm", "incoming")
     assert (found.against, found.outcome) == ("run-2026-11-24", "failed")
     assert "incoming holds the very same 100 images as on 2026-11-24 (run run-2026-11-24)" in found.sentence
-    assert same_images(night(content="1-a"), night("2026-11-24", content="1-b")).passed
+    assert same_images(run(content="1-a"), run("2026-11-24", content="1-b")).passed
 
 
 def test_new_images():
-    assert no_new_images(night(), LAST, 1).passed
-    found = no_new_images(night(), LAST, 0)
+    assert no_new_images(run(), LAST, 1).passed
+    found = no_new_images(run(), LAST, 0)
     assert (found.passed, found.value) == (False, 0)
     assert "none of 100 images of incoming is new since 2026-11-24" in found.sentence
 
@@ -89,7 +87,7 @@ def test_new_images():
 @given(st.integers(1, 500), st.integers(1, 500), st.floats(0, 1))
 @settings(max_examples=100, deadline=None)
 def test_the_number_fell_by_a_share(now, before, fell_by):
-    found = fewer_images(night(scored=now), night("2026-11-24", scored=before), fell_by)
+    found = fewer_images(run(scored=now), run("2026-11-24", scored=before), fell_by)
     fell = max(0, before - now) / before
     assert found.value == pytest.approx(fell)
     if abs(fell - fell_by) > 1e-9:
@@ -98,10 +96,10 @@ def test_the_number_fell_by_a_share(now, before, fell_by):
 
 
 def test_half_of_them_is_by_half():
-    assert not fewer_images(night(scored=50), LAST, 0.5).passed
-    assert fewer_images(night(scored=51), LAST, 0.5).passed
-    assert "50.0% fewer" in fewer_images(night(scored=50, skipped=3), LAST, 0.5).sentence
-    assert "(3 more could not be read)" in fewer_images(night(scored=50, skipped=3), LAST, 0.5).sentence
+    assert not fewer_images(run(scored=50), LAST, 0.5).passed
+    assert fewer_images(run(scored=51), LAST, 0.5).passed
+    assert "50.0% fewer" in fewer_images(run(scored=50, skipped=3), LAST, 0.5).sentence
+    assert "(3 more could not be read)" in fewer_images(run(scored=50, skipped=3), LAST, 0.5).sentence
 
 
 FOLDERS = st.dictionaries(st.sampled_from(["", "ant", "bee", "cat", "dog", "eel"]), st.integers(1, 9), min_size=1)
@@ -110,7 +108,7 @@ FOLDERS = st.dictionaries(st.sampled_from(["", "ant", "bee", "cat", "dog", "eel"
 @given(FOLDERS, FOLDERS)
 @settings(max_examples=60, deadline=None)
 def test_class_folders_that_are_new_or_gone(here, there):
-    found = class_folders(night(folders=here), night("2026-11-24", folders=there))
+    found = class_folders(run(folders=here), run("2026-11-24", folders=there))
     new, gone = here.keys() - there.keys() - {""}, there.keys() - here.keys() - {""}
     assert found.passed == (not new and not gone)
     for word, names, counts in (("new", new, here), ("gone", gone, there)):
@@ -120,34 +118,36 @@ def test_class_folders_that_are_new_or_gone(here, there):
 
 def test_folders_that_are_no_classes_raise_nothing():
     unlabelled = {"labels": "no labels (the folder 'a' is not a class of the model)"}
-    assert class_folders(night(folders={"a": 1}, **unlabelled), night(folders={"b": 1}, **unlabelled)) is None
-    assert class_folders(night(folders={}), LAST) is None  # too many to be counted
+    assert class_folders(run(folders={"a": 1}, **unlabelled), run(folders={"b": 1}, **unlabelled)) is None
+    assert class_folders(run(folders={}), LAST) is None  # too many to be counted
 
 
 def test_a_folder_that_has_switched_labels_off():
     labels = "no labels (the folder 'unsorted' is not a class of the model)"
-    found = class_folders(night(folders={"cat": 60, "dog": 40, "unsorted": 3}, labels=labels), LAST)
+    found = class_folders(run(folders={"cat": 60, "dog": 40, "unsorted": 3}, labels=labels), LAST)
     assert not found.passed
     assert "new: 'unsorted' (3 images)" in found.sentence
     assert labels in found.sentence
-    empty = class_folders(night(labels=labels), LAST)
+    empty = class_folders(run(labels=labels), LAST)
     assert not empty.passed
     assert labels in empty.sentence
 
 
 def test_many_folders_are_not_all_named():
-    found = class_folders(night(folders={f"{i:02}": 1 for i in range(12)}), LAST)
+    found = class_folders(run(folders={f"{i:02}": 1 for i in range(12)}), LAST)
     assert "'04' (1 image) and 7 more" in found.sentence
 
 
 def held(now, before, share=0.95):
-    return one_class(night(), now, PredictedCounts(before, "last night"), share)
+    return one_class(run(), now, PredictedCounts(before, "in the last run"), share)
 
 
 def test_one_class_takes_nearly_all():
     found = held({"cat": 97, "dog": 3}, {"cat": 50, "dog": 50})
     assert (found.outcome, found.value, found.bound) == ("failed", 0.97, 0.95)
-    assert found.sentence.startswith("97.0% of the answers for incoming are 'cat' (97 of 100), 50.0% last night; look")
+    assert found.sentence.startswith(
+        "97.0% of the predictions for incoming are 'cat' (97 of 100), 50.0% in the last run; look"
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,14 +159,14 @@ def test_one_class_takes_nearly_all():
         ({"cat": 951_000, "dog": 49_000}, {"cat": 949_000, "dog": 51_000}),  # certain, but next to nothing
         ({"cat": 3}, {"cat": 40, "dog": 60}),  # chance
         ({"cat": 1}, {"dog": 1}),
-        ({"cat": 50, "dog": 0}, {"cat": 2, "dog": 1}),  # too little is known of last night
+        ({"cat": 50, "dog": 0}, {"cat": 2, "dog": 1}),  # too little is known of the last run
     ],
 )
 def test_one_class_with_no_reason_for_alarm(now, before):
     assert held(now, before).passed
 
 
-def test_one_class_without_answers_is_not_held():
+def test_one_class_without_predictions_is_not_held():
     assert held({"cat": 0}, {"cat": 5}) is None
     assert held({"cat": 5}, {"cat": 0}) is None
 

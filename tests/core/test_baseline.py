@@ -1,4 +1,4 @@
-"""The dummy against scikit-learn's DummyClassifier."""
+"""The baseline against scikit-learn's DummyClassifier."""
 
 import numpy as np
 import pytest
@@ -13,11 +13,11 @@ from batchclf.core.metrics.baseline import baseline_metrics
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 5), min_size=2, max_size=60).filter(lambda labels: len(set(labels)) > 1))
-def test_the_dummy_is_that_of_scikit_learn(labels):
+def test_the_baseline_is_that_of_scikit_learn(labels):
     labels = np.array(labels)
     blank = np.zeros((len(labels), 1))
-    dummy = DummyClassifier(strategy="prior").fit(blank, labels)
-    probabilities, predictions = dummy.predict_proba(blank), dummy.predict(blank)
+    oracle_baseline = DummyClassifier(strategy="prior").fit(blank, labels)
+    probabilities, predictions = oracle_baseline.predict_proba(blank), oracle_baseline.predict(blank)
     found = baseline_metrics(np.bincount(labels, minlength=6), 3)
     assert found["accuracy"] == pytest.approx(oracle.accuracy_score(labels, predictions))
     assert found["balanced_accuracy"] == pytest.approx(oracle.balanced_accuracy_score(labels, predictions))

@@ -20,7 +20,7 @@ cells = (
     | st.integers(0, 10**7).map(lambda part: str(Decimal(part) / 10**7))
     | st.sampled_from(["0.29", "0.57", "0.58", "0.2899999", "0.5700001", "0", "1", "0.9999999", "1e-07"])
 )
-answers = st.lists(st.tuples(cells, st.booleans()), min_size=1, max_size=80)
+predictions = st.lists(st.tuples(cells, st.booleans()), min_size=1, max_size=80)
 
 
 def count(confidence, correct):
@@ -29,15 +29,15 @@ def count(confidence, correct):
     return counts
 
 
-def random_answers(seed, n=2_000):
+def random_predictions(seed, n=2_000):
     rng = np.random.default_rng(seed)
     confidence = rng.beta(2, 1, n)
     return confidence, rng.random(n) < confidence**2
 
 
-@given(answers)
-def test_bins_are_those_of_a_count_in_decimals(given_answers):
-    texts, correct = zip(*given_answers, strict=True)
+@given(predictions)
+def test_bins_are_those_of_a_count_in_decimals(given_predictions):
+    texts, correct = zip(*given_predictions, strict=True)
     found = count(list(map(float, texts)), correct).calibration()
     of_bin = [min(CALIBRATION_BINS - 1, int(Decimal(text) * CALIBRATION_BINS)) for text in texts]
     frame = pd.DataFrame({"bin": of_bin, "confidence": list(map(float, texts)), "correct": correct})
@@ -60,9 +60,9 @@ def test_bins_are_those_of_a_count_in_decimals(given_answers):
     assert found.overconfidence == pytest.approx(frame["confidence"].mean() - frame["correct"].mean(), abs=1e-12)
 
 
-@given(answers)
-def test_coverage_is_that_of_a_count_in_decimals(given_answers):
-    texts, correct = zip(*given_answers, strict=True)
+@given(predictions)
+def test_coverage_is_that_of_a_count_in_decimals(given_predictions):
+    texts, correct = zip(*given_predictions, strict=True)
     found = count(list(map(float, texts)), correct).calibration().coverage
     assert len(found) == COVERAGE_THRESHOLDS
     for number, point in enumerate(found):
@@ -83,7 +83,7 @@ def test_a_confidence_at_the_threshold_counts(percent):
 @settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1))
 def test_the_reliability_diagram_is_that_of_scikit_learn(seed):
-    confidence, correct = random_answers(seed)
+    confidence, correct = random_predictions(seed)
     accuracy, mean = calibration_curve(correct, confidence, n_bins=CALIBRATION_BINS)
     filled = [each for each in count(confidence, correct).calibration().bins if each.images]
     assert [each.accuracy.value for each in filled] == pytest.approx(accuracy.tolist())
@@ -124,7 +124,7 @@ def test_nothing_counted_is_no_calibration():
 @settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2_000))
 def test_merged_counts_are_the_counts_of_all(seed, cut):
-    confidence, correct = random_answers(seed)
+    confidence, correct = random_predictions(seed)
     merged, whole = count(confidence[:cut], correct[:cut]), count(confidence, correct)
     merged.merge(count(confidence[cut:], correct[cut:]))
     first, second = merged.calibration(), whole.calibration()

@@ -14,7 +14,7 @@ from batchclf.core.compare.result import SHOWN_FLIPS
 COUNTS = st.integers(0, 60)
 
 
-def answers(labels, predictions, *, confidence=None, probabilities=None, paths=None):
+def predicted(labels, predictions, *, confidence=None, probabilities=None, paths=None):
     n = len(labels)
     return RunPredictions(
         tuple(paths or (f"{i:05d}" for i in range(n))),
@@ -28,7 +28,7 @@ def answers(labels, predictions, *, confidence=None, probabilities=None, paths=N
 def compare(classes, labels, first, second, pieces=1, **others):
     tally = PairTally("one", "two", "test", tuple(f"c{i}" for i in range(classes)))
     for part in np.array_split(np.arange(len(labels)), pieces):
-        tally.update(*(answers(labels, given, **others).part(part[0], part[-1] + 1) for given in (first, second)))
+        tally.update(*(predicted(labels, given, **others).part(part[0], part[-1] + 1) for given in (first, second)))
     return tally.comparison()
 
 
@@ -126,7 +126,7 @@ def test_losses_are_those_of_scikit_learn_with_a_normal_interval():
     labels = random.integers(0, 3, 200)
     probabilities = [random.dirichlet(np.ones(3), 200) for _ in range(2)]
     tally = PairTally("one", "two", "test", ("a", "b", "c"))
-    tally.update(*(answers(labels, p.argmax(axis=1), probabilities=p) for p in probabilities))
+    tally.update(*(predicted(labels, p.argmax(axis=1), probabilities=p) for p in probabilities))
     by_name = {each.name: each for each in tally.comparison().metrics}
     for side, p in zip(("first", "second"), probabilities, strict=True):
         assert getattr(by_name["log_loss"], side) == pytest.approx(sk.log_loss(labels, p))
@@ -138,7 +138,7 @@ def test_losses_are_those_of_scikit_learn_with_a_normal_interval():
     names = [each.name for each in tally.comparison().metrics]
     assert names[-4:] == ["log_loss", "brier", "mcc", "kappa"]
     # One piece without probabilities, and the losses cannot be known.
-    tally.update(answers([0], [0]), answers([0], [0]))
+    tally.update(predicted([0], [0]), predicted([0], [0]))
     assert "brier" not in {each.name for each in tally.comparison().metrics}
 
 
@@ -197,13 +197,13 @@ def test_flips_are_the_surest_of_the_second_run_and_ties_go_by_path():
 
 def test_other_labels_are_counted_and_not_judged():
     tally = PairTally("one", "two", "", ("a", "b"))
-    tally.update(answers([0, 0, -1, 1], [0, 0, 0, 1]), answers([0, 1, -1, -1], [0, 1, 1, 1]))
+    tally.update(predicted([0, 0, -1, 1], [0, 0, 0, 1]), predicted([0, 1, -1, -1], [0, 1, 1, 1]))
     found = tally.comparison()
     assert (found.images, found.labelled, found.relabelled, found.changed) == (4, 1, 2, 2)
     assert [flip.label for flip in found.other] == [None, None]
 
 
-def test_without_labels_only_answers_are_compared():
+def test_without_labels_only_predictions_are_compared():
     found = compare(2, [-1, -1, -1], [0, 1, 0], [0, 0, 0])
     assert (found.p_value, found.metrics, found.per_class, found.labelled) == (None, (), (), 0)
     assert "cannot be known without labels" in found.sentence

@@ -133,7 +133,7 @@ def test_a_shift_and_another_mixture_are_drift():
     assert "p below 0.0001" in found.sentence
     classes = drift_of_classes("", "before", [50, 100], [100, 50], ("cat", "dog"))
     assert classes.drifted
-    assert "cat is 33.3% of the answers, 66.7% in the reference" in classes.sentence
+    assert "cat is 33.3% of the predictions, 66.7% in the reference" in classes.sentence
 
 
 @pytest.mark.parametrize("classes", [2, 1000])

@@ -1,4 +1,4 @@
-"""The sum of what was found twice: counts, contradictions, and the gap without the copies."""
+"""The sum of what was found twice: counts, contradictions, and the gap without the duplicates."""
 
 import numpy as np
 import pandas as pd
@@ -12,22 +12,22 @@ from batchclf.core.metrics.gap import overfitting_gap
 from batchclf.core.metrics.intervals import difference, wilson
 
 KINDS, LABELS = ("exact", "near", "unconfirmed"), ("", "cat", "dog")
-COPY = st.tuples(*map(st.sampled_from, (KINDS, LABELS, LABELS[1:], LABELS)))
+DUPLICATE = st.tuples(*map(st.sampled_from, (KINDS, LABELS, LABELS[1:], LABELS)))
 
 
-def _rows(copies):
-    kinds, labels, predictions, others = zip(*copies, strict=True) if copies else ((),) * 4
-    numbers = range(len(copies))
+def _rows(found_twice):
+    kinds, labels, predictions, others = zip(*found_twice, strict=True) if found_twice else ((),) * 4
+    numbers = range(len(found_twice))
     return DuplicateRows(
         kinds,
-        ["test"] * len(copies),
+        ["test"] * len(found_twice),
         [f"test/{number:05d}" for number in numbers],
         labels,
         predictions,
-        ["train"] * len(copies),
+        ["train"] * len(found_twice),
         [f"train/{number:05d}" for number in numbers],
         others,
-        [float("nan")] * len(copies),
+        [float("nan")] * len(found_twice),
     )
 
 
@@ -37,15 +37,15 @@ def _metrics(correct, total):
 
 
 @settings(deadline=None, max_examples=80)
-@given(st.lists(COPY, max_size=80), st.integers(1, 30))
-def test_the_sum_is_that_of_pandas_however_the_rows_are_cut(copies, cut):
-    table = pd.DataFrame(copies, columns=["kind", "label", "prediction", "other"])
+@given(st.lists(DUPLICATE, max_size=80), st.integers(1, 30))
+def test_the_sum_is_that_of_pandas_however_the_rows_are_cut(found_twice, cut):
+    table = pd.DataFrame(found_twice, columns=["kind", "label", "prediction", "other"])
     sure = table[table["kind"] != "unconfirmed"]
     labelled = sure[sure["label"] != ""]
     correct = int((labelled["label"] == labelled["prediction"]).sum())
     train, test = _metrics(190, 200), _metrics(correct + 60, len(labelled) + 90)
     gap = overfitting_gap(train, test)
-    pieces = [_rows(copies[start : start + cut]) for start in range(0, len(copies), cut)]
+    pieces = [_rows(found_twice[start : start + cut]) for start in range(0, len(found_twice), cut)]
     found = summarise(pieces, "test", 500, test, gap)
     assert found.exact == (table["kind"] == "exact").sum()
     assert found.near == (table["kind"] == "near").sum()
@@ -78,7 +78,7 @@ def test_a_pair_has_its_original_first():
 
 
 @pytest.mark.parametrize("total", [1, 5])
-def test_no_gap_is_left_where_all_test_images_are_copies(total):
+def test_no_gap_is_left_where_all_test_images_are_duplicates(total):
     train, test = _metrics(9, 10), _metrics(total, total)
     rows = _rows([("exact", "cat", "cat", "cat")] * total)
     found = summarise([rows], "test", total, test, overfitting_gap(train, test))

@@ -43,7 +43,7 @@ def test_the_level_needs_evidence_and_then_goes_by_size(train, test, level):
 def test_the_level_follows_from_the_interval(of_train, of_test):
     gap = overfitting_gap(_metrics(of_train, 400), _metrics(of_test, 400))
     if gap.gap.interval.low <= 0:
-        # The dummy is right on half of the images, so half of the way to all right is three quarters.
+        # The baseline is right on half of the images, so half of the way to all right is three quarters.
         assert gap.overfitting == ("underfitting" if of_train < 300 else "no evidence")
     else:
         assert gap.overfitting == ("strong" if gap.gap.value >= STRONG_GAP else "mild")
@@ -89,7 +89,7 @@ def test_a_model_that_has_not_learnt_its_training_images_is_underfitting(train, 
     assert ("this is underfitting" in gap.sentence) == (level == "underfitting")
 
 
-def test_how_much_is_learnt_is_held_against_the_dummy_and_not_against_nothing():
+def test_how_much_is_learnt_is_compared_with_the_baseline_and_not_against_nothing():
     labels = np.repeat([0, 1], [90, 10])
     always_the_first = evaluate(predicted_rows(labels, np.zeros(100, int), 2)).labelled
     assert always_the_first.accuracy.value == 0.9

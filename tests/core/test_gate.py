@@ -147,7 +147,7 @@ class TestValues:
         assert hold_value(holding(Rule("images", minimum=1)), Measure(0, 0)).outcome == "failed"
         two = hold_value(holding(Rule("skipped", maximum=0)), Measure(2, 7))
         assert two.sentence == (
-            "the number of test images skipped, 2, is above the most allowed 0; skipped.csv tells which, and why"
+            "the number of test images skipped, 2, is above the most allowed 0; skipped.csv says which, and why"
         )
 
 
@@ -172,7 +172,7 @@ class TestChanges:
         assert "is 2.50 points below the 90.00% of the last good run (N), more than the 1.00 allowed" in result.sentence
 
     def test_three_points_of_ten_thousand_images_are_caught(self):
-        # 10,000 images, 3 points worse, with 7% of the images answered differently.
+        # 10,000 images, 3 points worse, with 7% of the images predicted differently.
         result = changed((9_000, 10_000), (8_700, 10_000), Pairs(8_500, 500, 200, 800), max_drop=0.01)
         assert result.outcome == "failed"
         assert "the same 10,000 images" in result.sentence
@@ -209,16 +209,16 @@ class TestChanges:
 
     @settings(max_examples=60, deadline=None)
     @given(st.integers(1, 60), st.integers(0, 20), st.integers(0, 20), st.integers(1, 60), st.integers(0, 300))
-    def test_some_of_the_same_images_lie_between(self, both, lost, gained, neither, more):
-        n = both + lost + gained + neither
-        pairs = Pairs(both, lost, gained, neither)
-        shares = Share(both + lost + more // 2, n + more), Share(both + gained + more // 2, n + more)
+    def test_some_of_the_same_images_lie_between(self, both, negative, positive, neither, more):
+        n = both + negative + positive + neither
+        pairs = Pairs(both, negative, positive, neither)
+        shares = Share(both + negative + more // 2, n + more), Share(both + positive + more // 2, n + more)
         widths = [
             change.interval.high - change.interval.low
             for change in (share_change(*shares, pairs), share_change(*shares, None))
         ]
-        # RunPredictions that go together tell more; those that do not, less.
-        together = both * neither - lost * gained > n / 2
+        # Predictions that go together tell more; those that do not, less.
+        together = both * neither - negative * positive > n / 2
         assert widths[0] <= widths[1] + 1e-12 if together else widths[0] >= widths[1] - 1e-12
 
     def test_metrics_of_any_kind_are_joined_by_square_and_add(self):
@@ -241,7 +241,7 @@ class TestEachClass:
         assert result.value == 0.6
         assert result.sentence == (
             "test recall is below the least allowed 80.00% in 1 of 3 classes: dog 60.00%; with 3 classes looked at, "
-            "chance alone does that in 5% of nights at most"
+            "chance alone does that in 5% of runs at most"
         )
 
     def test_a_class_of_chance_is_not_enough_evidence(self):
@@ -322,9 +322,9 @@ class TestEvidence:
     @given(st.integers(1, 50), st.integers(0, 50), st.integers(0, 50))
     def test_f1_is_scikit_learns(self, correct, missed, wrong):
         truth = [1] * (correct + missed) + [0] * wrong
-        answers = [1] * correct + [0] * missed + [1] * wrong
+        predictions = [1] * correct + [0] * missed + [1] * wrong
         share = Share(correct, correct + missed + wrong, f1=True)
-        assert share.value == pytest.approx(f1_score(truth, answers))
+        assert share.value == pytest.approx(f1_score(truth, predictions))
         interval = share.estimate().interval
         assert 0 <= interval.low <= share.value <= interval.high <= 1
         # A bound at the value itself is never surely missed.
@@ -332,22 +332,22 @@ class TestEvidence:
 
 
 class TestFalseAlarms:
-    """Many nights of the same model on new images: how often a rule fails (seeded)."""
+    """Many runs of the same model on new images: how often a rule fails (seeded)."""
 
     def rate(self, shares):
         return np.mean([surely_beyond(change, 0.0, None) for change in shares])
 
     @pytest.mark.parametrize(("n", "accuracy"), [(20, 0.9), (200, 0.9), (2_000, 0.7), (2_000, 0.99)])
-    def test_new_images_every_night(self, n, accuracy):
+    def test_new_images_in_every_run(self, n, accuracy):
         right = np.random.default_rng(7).binomial(n, accuracy, (2_000, 2)).tolist()
         assert self.rate(share_change(Share(a, n), Share(b, n), None) for a, b in right) <= 0.04
 
     @pytest.mark.parametrize("n", [50, 1_000])
-    def test_the_same_images_with_other_answers(self, n):
+    def test_the_same_images_with_other_predictions(self, n):
         drawn = np.random.default_rng(7).multinomial(n, [0.85, 0.03, 0.03, 0.09], 2_000).tolist()
         changes = [
-            share_change(Share(both + lost, n), Share(both + gained, n), Pairs(both, lost, gained, neither))
-            for both, lost, gained, neither in drawn
+            share_change(Share(both + negative, n), Share(both + positive, n), Pairs(both, negative, positive, neither))
+            for both, negative, positive, neither in drawn
         ]
         assert self.rate(changes) <= 0.04
 
@@ -355,30 +355,30 @@ class TestFalseAlarms:
     def test_some_of_the_same_images(self, shared):
         random, n = np.random.default_rng(7), 500
         changes = []
-        for both, lost, gained, neither in random.multinomial(shared, [0.85, 0.03, 0.03, 0.09], 2_000).tolist():
+        for both, negative, positive, neither in random.multinomial(shared, [0.85, 0.03, 0.03, 0.09], 2_000).tolist():
             others = random.binomial(n - shared, 0.88, 2).tolist()
-            shares = Share(both + lost + others[0], n), Share(both + gained + others[1], n)
-            changes.append(share_change(*shares, Pairs(both, lost, gained, neither)))
+            shares = Share(both + negative + others[0], n), Share(both + positive + others[1], n)
+            changes.append(share_change(*shares, Pairs(both, negative, positive, neither)))
         assert 0.005 <= self.rate(changes) <= 0.04
 
     @pytest.mark.parametrize(("classes", "n"), [(10, 100), (100, 20)])
     def test_all_classes_together(self, classes, n):
         random, alarms = np.random.default_rng(7), np.zeros(2)
         held = holding(Rule("recall", class_name="*", against="last-good", max_drop=0.0, when_uncertain="pass"))
-        nights = 200
-        for _ in range(nights):
+        runs = 200
+        for _ in range(runs):
             recalls = random.beta(18, 2, classes)
             before, now = random.binomial(n, recalls).tolist(), random.binomial(n, recalls).tolist()
             at = {str(i): partial(share_change, Share(before[i], n), Share(now[i], n), None) for i in range(classes)}
             surely = {str(i): partial(Share(now[i], n).surely_below, float(recalls[i])) for i in range(classes)}
             alarms += not hold_each_change(held, at).passed, bool(holm(surely))
-        assert (alarms / nights <= 0.08).all()
+        assert (alarms / runs <= 0.08).all()
 
-    def test_a_real_drop_is_caught_every_night(self):
+    def test_a_real_drop_is_caught_in_every_run(self):
         drawn = np.random.default_rng(7).multinomial(10_000, [0.85, 0.05, 0.02, 0.08], 100).tolist()
-        for both, lost, gained, neither in drawn:
-            shares = Share(both + lost, 10_000), Share(both + gained, 10_000)
-            result = changed(*((s.hits, s.n) for s in shares), Pairs(both, lost, gained, neither), max_drop=0.01)
+        for both, negative, positive, neither in drawn:
+            shares = Share(both + negative, 10_000), Share(both + positive, 10_000)
+            result = changed(*((s.hits, s.n) for s in shares), Pairs(both, negative, positive, neither), max_drop=0.01)
             assert result.outcome == "failed"
 
 

@@ -1,4 +1,4 @@
-"""The search for copies: what a comparison of all with all finds, without one."""
+"""The search for duplicates: what a comparison of all with all finds, without one."""
 
 import numpy as np
 import pandas as pd
@@ -31,18 +31,18 @@ def _split(count, share):
 
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.integers(0, 5) | st.integers(0, 2**64 - 1), min_size=1, max_size=40), st.floats(0, 1))
-def test_exact_copies_are_those_of_pandas(digests, share):
+def test_exact_duplicates_are_those_of_pandas(digests, share):
     prints = _prints(digests)
     table = pd.Series(digests, dtype=object)
     firsts = table.groupby(table).transform(lambda group: group.index[0])
-    originals, copies = exact_duplicates(prints, np.arange(len(digests)))
-    assert copies.tolist() == table.index[table.duplicated()].tolist()
-    assert originals.tolist() == firsts[copies].tolist()
+    originals, copied = exact_duplicates(prints, np.arange(len(digests)))
+    assert copied.tolist() == table.index[table.duplicated()].tolist()
+    assert originals.tolist() == firsts[copied].tolist()
 
     test, train = _split(len(digests), share)
-    originals, copies = exact_duplicates(prints, test, train)
+    originals, copied = exact_duplicates(prints, test, train)
     expected = {row: next((i for i in train.tolist() if digests[i] == digests[row]), None) for row in test.tolist()}
-    assert dict(zip(copies.tolist(), originals.tolist(), strict=True)) == {
+    assert dict(zip(copied.tolist(), originals.tolist(), strict=True)) == {
         row: first for row, first in expected.items() if first is not None
     }
 
@@ -72,7 +72,7 @@ def _hashed(draw):
 
 @settings(deadline=None, max_examples=100)
 @given(_hashed(), st.floats(0, 1))
-def test_look_alikes_are_those_of_comparing_all_with_all(prints, share):
+def test_near_duplicates_are_those_of_comparing_all_with_all(prints, share):
     count = len(prints)
     found = {tuple(pair) for pair in np.stack(near_duplicates(prints, np.arange(count)), axis=1).tolist()}
     # Rounding decides at the very edge of the window.

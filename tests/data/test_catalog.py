@@ -18,7 +18,7 @@ def test_the_known_names():
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("digit", "digits"), ("fashion_mnist", "fashion-mnist")])
-def test_an_unknown_name_is_answered_with_the_nearest_and_all_known_ones(typed, meant):
+def test_an_unknown_name_is_met_with_the_nearest_and_all_known_ones(typed, meant):
     with pytest.raises(DataError) as caught:
         load_dataset(typed, data_dir=None, say=lambda line: None)
     assert repr(typed) in caught.value.message

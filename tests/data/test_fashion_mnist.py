@@ -84,7 +84,7 @@ def test_the_real_files():
         pytest.skip("Fashion MNIST is neither in shared/data nor in the cache")
     dataset, _ = load_fashion(folder)
     _check_the_real_thing(dataset)
-    # The names, held against the pictures: low down, trousers are the narrowest and bags nearly fill the row.
+    # The names, checked against the pictures: low down, trousers are the narrowest and bags nearly fill the row.
     images, labels = dataset.train.images[..., 0], dataset.train.labels
     width = {
         name: (images[labels == label, 20] > 40).sum(axis=1).mean() for label, name in enumerate(dataset.class_names)

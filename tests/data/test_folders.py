@@ -99,7 +99,7 @@ def test_the_split_is_the_one_it_always_was(tmp_path):
     assert list(_load(tmp_path, seed=3)[0].test.paths) == [f"test/{whole[place]}" for place in sorted(drawn)]
 
 
-def test_the_test_share_can_be_asked_for(tmp_path):
+def test_the_test_size_can_be_asked_for(tmp_path):
     _fill(tmp_path, {"a": 20, "b": 8}, size=(2, 2))
     dataset, _ = _load(tmp_path, test_size=0.375)
     assert np.bincount(dataset.test.labels).tolist() == [round(0.375 * 20), 3]
@@ -125,11 +125,11 @@ def test_a_class_without_test_images_is_said(tmp_path):
     assert "no test images of 2 classes ('b', 'c'): there is just one image" in said
 
 
-def test_a_test_share_beside_train_and_test_folders_is_not_used(tmp_path):
+def test_a_test_size_beside_train_and_test_folders_is_not_used(tmp_path):
     for split in ("train", "test"):
         _fill(tmp_path / split, {"a": 2, "b": 2}, size=(2, 2))
     dataset, said = _load(tmp_path, test_size=0.5)
-    assert said[0] == "the test share 0.5 is not used, since there are the folders train/ and test/"
+    assert said[0] == "the test size 0.5 is not used, since there are the folders train/ and test/"
     assert len(dataset.train.paths) == 4
 
 

@@ -1,4 +1,4 @@
-"""Groups of near copies by a pattern in their paths: on one side of a split, and numbered for what splits train."""
+"""Groups of near duplicates by a pattern in their paths: on one side of a split, and numbered for what splits train."""
 
 import numpy as np
 import pytest
@@ -90,7 +90,7 @@ def test_groups_in_both_train_and_test_folders_are_warned_of(tmp_path):
     dataset, said = _load(tmp_path, group=r"p\d")
     assert said[1] == (
         "warning: 2 groups have images in both train/ and test/, among them 3 of 4 test images; if these are near "
-        "copies, the test accuracy is too good"
+        "duplicates, the test accuracy is too good"
     )
     assert dataset.train.groups.tolist() == [0, 1, 2, 3]
     assert dataset.test.groups.tolist() == [0, 0, 2, 4]

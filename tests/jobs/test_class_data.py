@@ -137,7 +137,7 @@ def test_what_a_loaded_model_has_learnt_from_never_becomes_test(again):
     more = len(dataset.train.paths) - len(known)
     assert more == sum(f"p{person}" in people for person in (0, 3))
     also = f", {more} more of their groups" if more else ""
-    line = f"the model has learnt from {len(known)} images here: they are train{also}, the other "
+    line = f"the model was trained on {len(known)} images here: they are train{also}, the other "
     assert f"{line}{len(dataset.test.paths)} are test" in said
 
 
@@ -156,13 +156,13 @@ def test_a_later_report_splits_as_the_model_had_it(again):
     assert set(rows[rows["split"] == "test"]["path"]) == set(splits["test"].paths)
 
 
-def test_a_model_that_has_learnt_from_all_of_them_leaves_nothing_to_test(again):
+def test_a_model_that_was_trained_on_all_of_them_leaves_nothing_to_test(again):
     job = load_job(write_job(again, DATA))
     for path in load_data(job, lambda line: None).test.paths:
         (again / "photos" / path.removeprefix("test/")).unlink()
     with pytest.raises(DataError, match="photos leaves no test images") as caught:
         load_data(job, lambda line: None)
-    assert caught.value.hint == "put images there that it has not learnt from"
+    assert caught.value.hint == "put images there that it was not trained on"
 
 
 def test_images_that_have_gone_since_are_not_missed(again):
@@ -195,7 +195,7 @@ def test_a_test_size_beside_train_and_test_is_warned_of(again):
     assert (warning.key, warning.line) == ("data.test_size", 3)
     said = []
     load_data(load_job(job), said.append)
-    assert any("the test share 0.25 is not used" in line for line in said)
+    assert any("the test size 0.25 is not used" in line for line in said)
     assert any("warning: 12 groups have images in both" in line for line in said)
 
 

@@ -170,7 +170,7 @@ def test_of_many_duplicates_the_first_are_listed_and_all_are_counted(tmp_path, b
     run = _score_folder(_write(tmp_path / "photos", images, [0] * 30), tmp_path / "run", bundle)
     found = run.findings(dict).duplicates
     assert (found.exact, len(found.pairs), len(run.duplicates())) == (20, 7, 7)
-    assert found.checked.endswith("of the exact copies 7 are listed")
+    assert found.checked.endswith("of the exact duplicates 7 are listed")
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def test_a_graph_that_cannot_be_opened_is_run_image_by_image(tmp_path, pixels, o
 
 
 def test_a_graph_too_old_for_that_is_refused(tmp_path):
-    with pytest.raises(ModelError, match=r"does not run on batches|answers of shape") as caught:
+    with pytest.raises(ModelError, match=r"does not run on batches|outputs of shape") as caught:
         import_(mixing(tmp_path / "a.onnx", opset=8), tmp_path / "out")
     assert "dynamic" in caught.value.hint
 
@@ -128,8 +128,8 @@ def test_how_far_a_graph_may_be_from_its_model(tmp_path, pixels, difference, pas
     nodes = [helper.make_node("Flatten", ["x"], ["flat"]), helper.make_node("Gemm", ["flat", "w"], ["y"])]
     path = save(tmp_path / "a.onnx", nodes, batch="n", constants=[("w", WEIGHTS)])
     steps = Preprocessing(SHAPE, "grayscale", layout="channels-first", scale="0..1", output="probabilities")
-    answers = softmax(prepare(pixels, steps).reshape(9, -1) @ WEIGHTS)
-    moved = answers + np.array([difference, 0, 0], np.float32)
+    outputs = softmax(prepare(pixels, steps).reshape(9, -1) @ WEIGHTS)
+    moved = outputs + np.array([difference, 0, 0], np.float32)
     logits = load_model(path)
     logits.graph.node[-1].output[0] = "logits"
     logits.graph.node.append(helper.make_node("Softmax", ["logits"], ["y"]))

@@ -81,7 +81,7 @@ def of_keras(path, inputs):
         ("logits.h5", {"scale": "0..1"}, ["model.h5"]),
     ],
 )
-def test_both_runtimes_give_the_answers_of_the_model(models, tmp_path, pixels, name, options, kept):
+def test_both_runtimes_give_the_outputs_of_the_model(models, tmp_path, pixels, name, options, kept):
     bundle = import_model(models / name, ImportOptions(NAMES, **options), tmp_path / "out", say=quiet)
     inputs = {
         "softmax.keras": pixels / 255,
@@ -121,13 +121,13 @@ def test_a_graph_that_tf2onnx_made(models, tmp_path, pixels, nchw):
     model = keras.models.load_model(models / "softmax.keras")
 
     @tf.function(input_signature=[tf.TensorSpec((None, *SHAPE), tf.float32, name="image")])
-    def answer(image):
+    def output(image):
         return {"probabilities": model(image, training=False)}
 
     path = tmp_path / "model.onnx"
     tf2onnx.convert.from_function(
-        answer,
-        input_signature=answer.input_signature,
+        output,
+        input_signature=output.input_signature,
         opset=13,
         inputs_as_nchw=["image"] if nchw else None,
         output_path=str(path),
@@ -260,8 +260,8 @@ def test_saved_models_without_an_open_batch_or_a_signature(tmp_path):
     import tensorflow as tf
 
     module = tf.Module()
-    module.answer = tf.function(lambda image: {"scores": tf.reduce_mean(image, axis=(1, 2))})
-    fixed = module.answer.get_concrete_function(tf.TensorSpec((4, 8, 8, 3), tf.float32))
+    module.output = tf.function(lambda image: {"scores": tf.reduce_mean(image, axis=(1, 2))})
+    fixed = module.output.get_concrete_function(tf.TensorSpec((4, 8, 8, 3), tf.float32))
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "saved_model.pb").write_bytes(b"no model")
     tf.saved_model.save(module, tmp_path / "none")
@@ -280,10 +280,10 @@ def test_a_saved_model_of_plain_tensorflow(tmp_path):
 
     module = tf.Module()
     module.weights = tf.Variable(np.eye(3, dtype=np.float32) * 5)
-    module.answer = tf.function(
+    module.output = tf.function(
         lambda image: {"scores": tf.nn.softmax(tf.reduce_mean(image, axis=(1, 2)) @ module.weights)}
     )
-    signature = module.answer.get_concrete_function(tf.TensorSpec((None, None, None, 3), tf.float32, name="image"))
+    signature = module.output.get_concrete_function(tf.TensorSpec((None, None, None, 3), tf.float32, name="image"))
     tf.saved_model.save(module, tmp_path / "model", signatures=signature)
     options = ImportOptions(("red", "green", "blue"), scale="0..1")
     with pytest.raises(UsageError, match="leaves the height"):

@@ -317,13 +317,13 @@ def test_paths_that_are_no_model(onnx_model, tmp_path, name, hint):
 
 
 def test_a_graph_that_mixes_up_a_batch_makes_no_bundle(onnx_model, tmp_path):
-    """An open batch whose mean is taken: one answer for all images."""
+    """An open batch whose mean is taken: one output for all images."""
     from onnx import helper
 
     old = import_(onnx_model(), tmp_path / "out")
     before = [helper.make_node("ReduceMean", ["pixels"], ["moved"], axes=[0], keepdims=1)]
     dense = onnx_model(before=before)
-    with pytest.raises(ModelError, match=r"does not give the model's answers|answers of shape") as caught:
+    with pytest.raises(ModelError, match=r"does not give the model's outputs|outputs of shape") as caught:
         import_(dense, tmp_path / "out")
     assert caught.value.hint
     assert load_bundle(tmp_path / "out") == old

@@ -49,8 +49,8 @@ def test_the_same_keras_file_is_imported_to_the_same_graph(tmp_path):
         digests.append(bundle_of(network, tmp_path / str(number)).digest)
     assert digests[0] == digests[1]
     bundle, images = load_bundle(tmp_path / "0" / "bundle"), noise(9, (20, 18, 1))
-    answers = [open_runtime(bundle, name).probabilities(images) for name in ("onnx", "tensorflow")]
-    np.testing.assert_allclose(*answers, atol=1e-5)
+    predictions = [open_runtime(bundle, name).probabilities(images) for name in ("onnx", "tensorflow")]
+    np.testing.assert_allclose(*predictions, atol=1e-5)
     names = [node.name for node in _load(bundle.onnx_path).graph.node]
     assert len(set(names)) == len(names)
     assert not any("sequential" in name or "__" in name for name in names)

@@ -43,14 +43,14 @@ def test_raw_pixels_go_in_and_the_networks_probabilities_come_out(digits_bundle,
     np.testing.assert_allclose(probabilities, _by_hand(digits_bundle, images), atol=1e-5)
 
 
-def test_both_runtimes_give_the_same_answers(digits, runtimes):
+def test_both_runtimes_give_the_same_predictions(digits, runtimes):
     onnx, tensorflow = (runtimes[name].probabilities(digits.train.images) for name in RUNTIMES)
     assert np.abs(onnx - tensorflow).max() < 1e-5
     np.testing.assert_array_equal(onnx.argmax(axis=1), tensorflow.argmax(axis=1))
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
-def test_the_model_has_learnt_the_digits(digits, runtimes, name):
+def test_the_model_knows_the_digits(digits, runtimes, name):
     assert (runtimes[name].probabilities(digits.test.images).argmax(axis=1) == digits.test.labels).mean() > 0.85
 
 
@@ -63,7 +63,7 @@ def test_an_image_alone_scores_as_it_does_among_others(digits, runtimes, name):
 
 @pytest.mark.parametrize("name", RUNTIMES)
 @pytest.mark.parametrize("value", [0, 255])
-def test_blank_images_have_an_answer_too(runtimes, name, value):
+def test_blank_images_have_a_prediction_too(runtimes, name, value):
     probabilities = runtimes[name].probabilities(np.full((1, 8, 8, 1), value, np.uint8))
     assert np.isfinite(probabilities).all()
     assert probabilities.sum() == pytest.approx(1, abs=1e-5)

@@ -49,7 +49,7 @@ def remote(folder, processes):
     return RemoteDecoder(setup_of(folder), processes.take())
 
 
-def test_a_process_answers_as_a_decoder_in_this_process(folder, remote):
+def test_a_process_replies_as_a_decoder_in_this_process(folder, remote):
     here, paths = Decoder(setup_of(folder)), _paths(folder)
     for ask in (
         lambda decoder: decoder.decode(paths),
@@ -191,8 +191,8 @@ def test_ctrl_c_is_left_to_the_parent(remote, processes):
     assert len(remote.decode(["01.png"]).images) == 1
 
 
-def test_what_a_library_prints_does_not_garble_the_answers(folder, monkeypatch, processes):
-    """A worker's standard output carries its answers; printing goes to standard error."""
+def test_what_a_library_prints_does_not_garble_the_replies(folder, monkeypatch, processes):
+    """A worker's standard output carries its replies; printing goes to standard error."""
     noisy = (
         "import batchclf.scoring.decoder as decoder\n"
         "real = decoder.to_pixels\n"

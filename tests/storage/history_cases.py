@@ -1,4 +1,4 @@
-"""history.sqlite by hand: a file of version 1, and what stands in a file."""
+"""history.sqlite by hand: a file of version 1 or 2, and what stands in a file."""
 
 import hashlib
 import sqlite3
@@ -31,7 +31,7 @@ CREATE TABLE runs (
     batchclf TEXT NOT NULL,
     UNIQUE (job, folder)
 );
-CREATE TABLE subsets (
+CREATE TABLE targets (
     run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
     position INTEGER NOT NULL,
     split TEXT NOT NULL,
@@ -87,7 +87,7 @@ CREATE TABLE gates (
     position INTEGER NOT NULL,
     name TEXT NOT NULL,
     kind TEXT NOT NULL,
-    subset TEXT NOT NULL,
+    target TEXT NOT NULL,
     class TEXT NOT NULL,
     against TEXT NOT NULL,
     value REAL,
@@ -120,10 +120,45 @@ CREATE TABLE failures (
 INSERT INTO runs VALUES (1, 'nightly', '20260102T030405Z', '20260102T030405Z', 'nightly', '2026-01-02',
     '2026-01-02T03:04:05+00:00', 2.5, 'gate failed', 1, 'test', NULL, 'digits', '/srv/m', 'abc', '["batchclf"]',
     '0.1.0');
-INSERT INTO subsets VALUES (1, 0, 'test', 'split', 'digits', 'labels', 9, 8, 1, 0, 0.5, 1, '', '{}');
+INSERT INTO targets VALUES (1, 0, 'test', 'split', 'digits', 'labels', 9, 8, 1, 0, 0.5, 1, '', '{}');
 INSERT INTO metrics VALUES (1, 'test', 'accuracy', 0.5, 0.25, 0.75, 0.1, 8);
 INSERT INTO gates VALUES (1, 0, 'min', 'bound', 'test', '', '', 0.5, 0.9, 0, 1, 0, 'failed', 'it''s low');
 INSERT INTO failures VALUES (1, 'nightly', 'failed-x.log.jsonl', 'x', '2026-01-03', '2026-01-03', 'no disk', 1);
+"""
+
+VERSION_2 = f"""{VERSION_1}
+CREATE VIEW nights AS
+    SELECT id AS run, job, CASE night WHEN '' THEN substr(started, 1, 10) ELSE night END AS night, folder, started,
+        seconds, status, complete, main_split
+    FROM runs;
+CREATE VIEW metrics_by_night AS
+    SELECT job, night, folder, status, split, name, value, low, high, baseline, images
+    FROM nights JOIN metrics USING (run);
+CREATE VIEW accuracy_by_night AS
+    SELECT job, night, folder, status, split, value AS accuracy, low, high, baseline, images
+    FROM metrics_by_night WHERE name = 'accuracy';
+CREATE VIEW gap_by_night AS
+    SELECT job, night, folder, status, value AS gap, low, high, images
+    FROM metrics_by_night WHERE name = 'gap';
+CREATE VIEW classes_by_night AS
+    SELECT job, night, folder, status, split, class, support, predicted, correct, recall, recall_low, recall_high,
+        precision, precision_low, precision_high, f1
+    FROM nights JOIN class_metrics USING (run);
+CREATE VIEW gates_by_night AS
+    SELECT job, night, folder, status, kind, name, target, class, against, value, bound, outcome, passed, sentence
+    FROM nights JOIN gates USING (run);
+CREATE VIEW bad_nights AS
+    SELECT job, night, started, folder AS name, status AS what,
+        coalesce((SELECT group_concat(sentence, '; ') FROM gates WHERE gates.run = nights.run AND NOT passed), '')
+            AS message
+    FROM nights WHERE status <> 'ok'
+    UNION ALL
+    SELECT job, CASE night WHEN '' THEN substr(started, 1, 10) ELSE night END, started, log, 'failed', message
+    FROM failures;
+INSERT INTO gates VALUES (1, 1, 'lost_share[test] against last-good', 'change', 'test', '', 'r', 0.1, 0.0, 0, 1, 0,
+    'failed', 'lost too much');
+INSERT INTO gates VALUES (1, 2, 'lost_share', 'bound', '', '', '', 0.1, 0.2, 1, 1, 0, 'passed', 'lost little');
+INSERT INTO gates VALUES (1, 3, 'lost_shares[test]', 'bound', 'test', '', '', 0.1, 0.2, 1, 1, 0, 'passed', 'another');
 """
 
 

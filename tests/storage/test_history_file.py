@@ -1,4 +1,4 @@
-"""history.sqlite: made, checked, migrated, shared by processes; what is wrong with it is told, and it is left alone."""
+"""history.sqlite: made, checked, shared by processes; what is wrong with it is told, and it is left alone."""
 
 import os
 import re
@@ -11,13 +11,13 @@ from contextlib import closing
 
 import pytest
 from doc_pages import read, section
-from history_cases import VERSION_1, digest, dump, failed_run, query, record
+from history_cases import digest, dump, failed_run, query, record
 from run_cases import NAMES, drawn, write_run, write_runs
 
 from batchclf.errors import HistoryError
 from batchclf.storage.history import database as history
 from batchclf.storage.history.database import check, reading, writing
-from batchclf.storage.history.rows import get_failures, get_summaries
+from batchclf.storage.history.rows import get_summaries
 from batchclf.storage.history.schema import APPLICATION_ID, NEWEST
 
 
@@ -103,7 +103,7 @@ def _empty(path, run):
 
 
 def _text(path, run):
-    path.write_text("night,accuracy\n2026-03-01,0.9\n" * 20)
+    path.write_text("run_date,accuracy\n2026-03-01,0.9\n" * 20)
 
 
 def _short(path, run):
@@ -189,51 +189,6 @@ def test_damage_that_is_met_while_reading_is_told(path, run):
 
     with pytest.raises(HistoryError, match="damaged"):
         read_all()
-
-
-def _version_1(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(VERSION_1)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute("PRAGMA user_version = 1")
-        connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        connection.commit()
-
-
-@pytest.mark.parametrize("to_write", [True, False])
-def test_a_file_of_version_1_is_brought_to_the_newest(path, to_write):
-    _version_1(path)
-    with (writing if to_write else reading)(path) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (NEWEST,)
-        assert connection.execute("SELECT night, accuracy, low FROM accuracy_by_run_date").fetchall() == [
-            ("2026-01-02", 0.5, 0.25)
-        ]
-        (summary,) = get_summaries(connection, "nightly")
-        assert (summary.run_id, summary.accuracy.n, summary.gates[0].sentence) == ("20260102T030405Z", 8, "it's low")
-        (failure,) = get_failures(connection, "nightly")
-        assert failure.exit_code == 1
-    check(path, full=True)
-    copy = path.with_name("history.v1.sqlite")
-    assert query(copy, "PRAGMA user_version") == [(1,)]
-    assert query(copy, "SELECT count(*) FROM runs") == [(1,)]
-    # What is new and what was migrated have the same schema.
-    with writing(path.with_name("new.sqlite")):
-        pass
-    schema = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
-    assert query(path, schema) == query(path.with_name("new.sqlite"), schema)
-
-
-def test_a_step_that_fails_leaves_the_version_before(path, run, monkeypatch):
-    record(path, run)
-    before = dump(path)
-    bad = "CREATE TABLE one (x);\nCREATE TABLE one (x);\n"
-    monkeypatch.setattr(history, "MIGRATIONS", (*history.MIGRATIONS, bad))
-    monkeypatch.setattr(history, "NEWEST", NEWEST + 1)
-    with pytest.raises(HistoryError, match="one already exists"):
-        record(path, run)
-    assert dump(path) == before
-    assert query(path, "PRAGMA user_version") == [(NEWEST,)]
 
 
 def test_a_locked_file_is_waited_for_and_then_told(path, run, monkeypatch):

@@ -66,9 +66,9 @@ def test_the_views_of_analysts(path, run):
     record(path, run)
     details = read_details(run)
     accuracy = details.summary.accuracy
-    assert query(path, "SELECT night, accuracy, low, high, images FROM accuracy_by_run_date WHERE split = 'test'") == [
-        ("2026-03-01", accuracy.value, accuracy.interval.low, accuracy.interval.high, 60)
-    ]
+    assert query(
+        path, "SELECT run_date, accuracy, low, high, images FROM accuracy_by_run_date WHERE split = 'test'"
+    ) == [("2026-03-01", accuracy.value, accuracy.interval.low, accuracy.interval.high, 60)]
     assert query(path, "SELECT gap FROM gap_by_run_date") == [(details.summary.gap.value,)]
     assert query(path, "SELECT count(*) FROM metrics_by_run_date") == [(len(details.metrics),)]
     assert query(path, "SELECT class, support FROM classes_by_run_date WHERE split = 'train' ORDER BY class") == [
@@ -77,7 +77,7 @@ def test_the_views_of_analysts(path, run):
     assert query(path, "SELECT name, outcome, value FROM gates_by_run_date") == [("min_test_accuracy", "failed", 0.7)]
     with writing(path) as connection:
         put_failure(connection, "nightly", FailedRun("x", "failed-x.log.jsonl", "2026-03-02T01:00:00+00:00", "no disk"))
-    assert query(path, "SELECT night, what, message FROM bad_runs ORDER BY night") == [
+    assert query(path, "SELECT run_date, what, message FROM bad_runs ORDER BY run_date") == [
         ("2026-03-01", "gate failed", missed_gate().sentence),
         ("2026-03-02", "failed", "no disk"),
     ]
@@ -101,7 +101,7 @@ GATES = st.builds(
     TEXT,
     TEXT,
 )
-TARGETS = st.builds(
+SUBSETS = st.builds(
     SubsetRecord,
     TEXT,
     st.sampled_from(["split", "directory"]),
@@ -125,7 +125,7 @@ CLASS = st.builds(
 @st.composite
 def runs(draw):
     """All that may be known of a run; its summary is what follows from that."""
-    subsets = draw(st.lists(TARGETS, min_size=1, max_size=3, unique_by=lambda each: each.split))
+    subsets = draw(st.lists(SUBSETS, min_size=1, max_size=3, unique_by=lambda each: each.split))
     metrics = draw(st.lists(METRIC, max_size=4, unique_by=lambda each: (each.split, each.name)))
     classes = draw(st.lists(CLASS, max_size=4, unique_by=lambda each: (each.split, each.class_name)))
     split = subsets[0].split

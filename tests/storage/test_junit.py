@@ -15,7 +15,7 @@ from batchclf.storage.exports.junit import THE_RUN, write_junit, write_junit_err
 
 junitparser = pytest.importorskip("junitparser")
 
-TARGET = SubsetRecord("test", "split", "digits", "of the data set", 100, 97, 3, 0, seconds=1.0)
+SUBSET = SubsetRecord("test", "split", "digits", "of the data set", 100, 97, 3, 0, seconds=1.0)
 STARTED = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
 # What Jenkins' schema for JUnit (xunit plugin, junit-10.xsd) allows: attributes that must be, and others that may be.
 ATTRIBUTES = {
@@ -45,7 +45,7 @@ def gate(name="accuracy", *, passed=True, sentence="it is as it is", **more):
 
 def written(path, gates=(), **changes):
     write_junit(
-        path, replace(run_record("r1", ("a", "b"), [TARGET], run_date="2026-03-01"), gates=list(gates), **changes)
+        path, replace(run_record("r1", ("a", "b"), [SUBSET], run_date="2026-03-01"), gates=list(gates), **changes)
     )
     return checked(path)
 
@@ -82,7 +82,7 @@ def outcomes(path):
     return found
 
 
-def test_a_good_night_is_a_case_for_each_rule_and_one_for_the_run(tmp_path):
+def test_a_good_run_is_a_case_for_each_rule_and_one_for_the_run(tmp_path):
     suite = written(tmp_path / "j.xml", [gate("min_test_accuracy"), gate("max_gap")])
     assert [each[:2] for each in outcomes(tmp_path / "j.xml")] == [
         (THE_RUN, "passed"),
@@ -122,7 +122,7 @@ def test_no_two_cases_have_the_same_name(tmp_path):
 
 
 def test_a_partial_run_is_a_failure_of_the_run(tmp_path):
-    subsets = [TARGET, replace(TARGET, split="train", complete=False)]
+    subsets = [SUBSET, replace(SUBSET, split="train", complete=False)]
     written(tmp_path / "j.xml", status="partial", subsets=subsets)
     assert outcomes(tmp_path / "j.xml")[0][1:3] == (
         "failure",
@@ -130,7 +130,7 @@ def test_a_partial_run_is_a_failure_of_the_run(tmp_path):
     )
 
 
-def test_a_night_that_published_nothing_is_an_error(tmp_path):
+def test_a_run_that_published_nothing_is_an_error(tmp_path):
     path = tmp_path / "j.xml"
     write_junit_error(
         path, job="nightly", run_date="2026-03-01", started=STARTED, seconds=3, message="no disk", hint="make room"
@@ -157,7 +157,7 @@ HOSTILE = st.text(max_size=30) | st.sampled_from(
 @given(name=HOSTILE, sentence=HOSTILE, job=HOSTILE)
 def test_any_text_is_read_back_with_what_xml_cannot_hold_as_escapes(tmp_path_factory, name, sentence, job):
     path = tmp_path_factory.mktemp("junit") / "j.xml"
-    record = run_record("r1", ("a", "b"), [TARGET], job=job or "nightly")
+    record = run_record("r1", ("a", "b"), [SUBSET], job=job or "nightly")
     write_junit(path, replace(record, gates=[gate(name, passed=False, sentence=sentence)]))
     checked(path)
     shown, outcome, message, text = outcomes(path)[1]

@@ -50,7 +50,7 @@ def record():
         topk=2,
         probabilities=False,
         model=model,
-        targets=[SubsetRecord("test", "split", "digits", "labels", 5, 4, 1, 0, 0.1)],
+        subsets=[SubsetRecord("test", "split", "digits", "labels", 5, 4, 1, 0, 0.1)],
     )
 
 
@@ -64,8 +64,8 @@ def test_run_json_round_trip(tmp_path, record):
     ("change", "named", "hint"),
     [
         (lambda text: text[:40], "is damaged", "score again"),
-        (lambda text: text.replace('"format": 1', '"format": 2'), "format 2", "update batchclf"),
-        (lambda text: text.replace('"format": 1', '"format": 0'), "format 0", "score again"),
+        (lambda text: text.replace('"format": 2', '"format": 3'), "format 3", "update batchclf"),
+        (lambda text: text.replace('"format": 2', '"format": 0'), "format 0", "score again"),
         (lambda text: text.replace('"seconds": 1.5', '"seconds": "long"'), "seconds", "score again"),
     ],
 )

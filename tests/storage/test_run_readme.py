@@ -109,6 +109,6 @@ def test_a_thousand_classes_are_not_all_named(tmp_path):
 @pytest.mark.parametrize(
     ("status", "said"), [("partial", "**The run is partial"), ("gate failed", "**A rule of the gate")]
 )
-def test_a_bad_night_is_told(tmp_path, status, said):
+def test_a_bad_run_is_told(tmp_path, status, said):
     write_run(tmp_path / "a", status=status)
     assert said in (tmp_path / "a" / "README.md").read_text(encoding="utf-8")

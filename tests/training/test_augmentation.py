@@ -103,7 +103,7 @@ def test_each_member_may_have_kinds_of_its_own():
 
 
 @pytest.mark.parametrize("text", ["rotate", "flip;shift", "", "none,flip", "flip/", "flip/turn"])
-def test_another_kind_is_answered_with_the_known_ones(text):
+def test_another_kind_is_met_with_the_known_ones(text):
     with pytest.raises(UsageError, match="there is no augmentation") as caught:
         parse_augmentation(text)
     assert "flip, shift, erase" in caught.value.hint

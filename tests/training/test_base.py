@@ -66,13 +66,13 @@ def folder(tmp_path_factory):
     import keras
 
     layers, made = keras.layers, tmp_path_factory.mktemp("bases")
-    head = [layers.GlobalAveragePooling2D(), layers.Dropout(0.5), layers.Dense(7, name="answers"), layers.Softmax()]
+    head = [layers.GlobalAveragePooling2D(), layers.Dropout(0.5), layers.Dense(7, name="scores"), layers.Softmax()]
     sequential(SHAPE, *body(), *head).save(made / "rgb.keras")
-    flat = [layers.Flatten(), layers.Dense(5, activation="softmax", name="answers")]
+    flat = [layers.Flatten(), layers.Dense(5, activation="softmax", name="scores")]
     sequential((9, 9, 1), *body(), *flat).save(made / "gray.h5")
     sequential(SHAPE, *body(), layers.Dropout(0.2), dtype="uint8").save(made / "bytes.keras")
     bare = sequential(
-        SHAPE, layers.Conv2D(3, 1, name="same"), layers.GlobalAveragePooling2D(), layers.Dense(2, name="answers")
+        SHAPE, layers.Conv2D(3, 1, name="same"), layers.GlobalAveragePooling2D(), layers.Dense(2, name="scores")
     )
     bare.get_layer("same").set_weights([np.eye(3)[None, None], np.zeros(3)])
     bare.save(made / "bare.keras")
@@ -99,8 +99,8 @@ def probabilities_after_export(model, shape, folder):
     model.save(folder / "model.keras")
     kept, images = load_keras(folder / "model.keras"), pixels(shape)
     steps = Preprocessing(shape, "grayscale" if shape[2] == 1 else "rgb")
-    answers = kept.run(prepare(images, steps))
-    assert write_graph(kept.graph(steps.model_shape), steps, folder / "model.onnx", images, answers) <= 1e-5
+    outputs = kept.run(prepare(images, steps))
+    assert write_graph(kept.graph(steps.model_shape), steps, folder / "model.onnx", images, outputs) <= 1e-5
     return onnx_session(folder / "model.onnx").run([OUTPUT], {INPUT: images})[0]
 
 
@@ -123,15 +123,15 @@ def as_base_takes_it(images, size, channels):
 @pytest.mark.parametrize(
     ("name", "layer", "shape"),
     [
-        ("rgb.keras", "answers", SHAPE),
-        ("rgb.keras", "answers", (8, 8, 1)),
-        ("rgb.keras", "answers", (29, 13, 3)),
-        ("gray.h5", "answers", (9, 9, 1)),
-        ("gray.h5", "answers", (14, 12, 3)),
+        ("rgb.keras", "scores", SHAPE),
+        ("rgb.keras", "scores", (8, 8, 1)),
+        ("rgb.keras", "scores", (29, 13, 3)),
+        ("gray.h5", "scores", (9, 9, 1)),
+        ("gray.h5", "scores", (14, 12, 3)),
         ("bytes.keras", None, (7, 9, 3)),
     ],
 )
-def test_the_network_answers_from_the_features_of_the_base(folder, tmp_path, name, layer, shape):
+def test_the_network_predicts_from_the_features_of_the_base(folder, tmp_path, name, layer, shape):
     base = open_base(BaseOptions(folder / name), say=quiet)
     assert base.digest == hashlib.sha256((folder / name).read_bytes()).hexdigest()
     model, _ = build_on(base, shape, CLASSES, dropout=0.3)
@@ -147,7 +147,7 @@ def test_the_network_answers_from_the_features_of_the_base(folder, tmp_path, nam
         source = tmp_path / "float.keras"
         wider.save(source)
     kernel, bias = model.get_layer("logits").get_weights()
-    kernel = kernel * 3  # so that the answers are far apart
+    kernel = kernel * 3  # so that the outputs are far apart
     model.get_layer("logits").set_weights([kernel, bias])
     expected = softmax(features_of_file(source, prepared, layer) @ kernel + bias)
     assert np.ptp(expected, axis=0).max() > 0.02
@@ -249,7 +249,7 @@ def heads():
         [pool(), layers.Dense(8, "relu"), layers.Dense(3, name="head"), layers.Activation("softmax")],
         "the 8 values before layer 'head'",
     )
-    # As in MobileNet and MobileNetV3: a convolution is the last layer that has learnt.
+    # As in MobileNet and MobileNetV3: a convolution is the last layer that was trained.
     yield (
         [pool(keepdims=True), layers.Dropout(0.1), layers.Conv2D(3, 1, name="head"), layers.Flatten()],
         "the 6 values before layer 'head', averaged over 1x1 places",
@@ -274,7 +274,7 @@ def test_a_base_that_leaves_its_size_open(tmp_path):
 
     layers = keras.layers
     model = keras.Sequential(
-        [keras.Input((None, None, 3)), *body(), layers.GlobalAveragePooling2D(), layers.Dense(2, name="answers")]
+        [keras.Input((None, None, 3)), *body(), layers.GlobalAveragePooling2D(), layers.Dense(2, name="scores")]
     )
     model.save(tmp_path / "open.keras")
     assert open_base(BaseOptions(tmp_path / "open.keras"), say=quiet).input_shape == (96, 96, 3)
@@ -322,7 +322,7 @@ def test_a_bundle_knows_the_order_of_axes(tmp_path, layout):
     layers, flat = keras.layers, layout == "flat"
     # Without the batch: 6 rows of 5 pixels of 3 channels.
     taken, move = ((90,), layers.Reshape((6, 5, 3))) if flat else ((3, 6, 5), layers.Permute((2, 3, 1)))
-    parts = [move, layers.Flatten(), layers.Dense(9, name="hidden"), layers.Dense(2, name="answers")]
+    parts = [move, layers.Flatten(), layers.Dense(9, name="hidden"), layers.Dense(2, name="scores")]
     sequential(taken, *parts).save(tmp_path / "base.keras")
     size = {"input_size": (6, 5)} if flat else {}
     asked = ImportOptions(("a", "b"), scale="0..1", output="logits", **size)
@@ -333,7 +333,7 @@ def test_a_bundle_knows_the_order_of_axes(tmp_path, layout):
     images = pixels((6, 5, 3))
     features = keras.Model(model.inputs[0], model.get_layer("logits").input)(images)
     inputs = (images / 255).reshape(6, 90) if flat else (images / 255).transpose(0, 3, 1, 2)
-    expected = features_of_file(tmp_path / "base.keras", inputs.astype(np.float32), "answers")
+    expected = features_of_file(tmp_path / "base.keras", inputs.astype(np.float32), "scores")
     np.testing.assert_allclose(features, expected, atol=1e-5)
     probabilities_after_export(model, (6, 5, 3), tmp_path)
 
@@ -473,7 +473,7 @@ def unfit(folder, tmp_path_factory):
         ("damaged.keras", {}, r"damaged\.keras cannot be loaded", "whole"),
         ("damaged.h5", {}, r"damaged\.h5 cannot be loaded", "whole"),
         ("two.keras", {}, "has 2 outputs", "one output"),
-        ("linear.keras", {}, "before its last layer 'all' there is nothing that was learnt", "several layers"),
+        ("linear.keras", {}, "before its last layer 'all' there is nothing that was trained", "several layers"),
         ("no-dense.keras", {}, r"ends in the layer 'shares' \(Softmax\)", "Dense"),
         ("rows.keras", {}, "takes rows of 12 values", "--input-size"),
         ("other.weights.h5", {}, "holds weights only", "--application"),

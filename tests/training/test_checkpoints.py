@@ -60,7 +60,7 @@ EVERYTHING = {
     "epochs": 4,
     "batch_size": 4,
     "seed": 5,
-    "validation": 0.2,
+    "validation_split": 0.2,
     "patience": 1,
     "learning_rate_schedule": "cosine",
     "dropout": 0.3,

@@ -1,4 +1,4 @@
-"""Recipes of the user's own: found by `module:function`, checked before they are trained, and every mistake told."""
+"""Custom recipes: found by `module:function`, checked before they are trained, and every mistake told."""
 
 import sys
 from importlib.util import find_spec
@@ -269,7 +269,8 @@ MODEL = (
         (
             "return keras.Sequential([keras.Input((9, 9, 3)), layers.Flatten(), layers.Dense(classes)])",
             "",
-            "cannot answer for black images of (8, 8, 1): ValueError: Exception encountered when calling Sequential",
+            "cannot make predictions for black images of (8, 8, 1): ValueError: Exception encountered when calling "
+            "Sequential",
         ),
         (
             "return keras.Sequential([*head, layers.Dense(10)])",

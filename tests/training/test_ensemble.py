@@ -20,8 +20,8 @@ if find_spec("tensorflow") is None:
 
 
 @pytest.fixture(scope="module")
-def mirrored(digits, tmp_path_factory):
-    """Three members, each averaged over mirrored images as well."""
+def ensemble(digits, tmp_path_factory):
+    """Three ensemble members, each with flip TTA as well."""
     folder = tmp_path_factory.mktemp("ensemble_size")
     return trained(digits, folder / "model", ensemble_size=3, augment="flip", flip_tta=True, validation_split=0.2)
 
@@ -35,8 +35,8 @@ def _members(model):
     return deeper or sorted(inner, key=lambda layer: layer.name)
 
 
-def test_logits_are_the_mean_of_the_members(digits, mirrored):
-    model, images = keras_model(mirrored), digits.test.images
+def test_logits_are_the_mean_of_the_members(digits, ensemble):
+    model, images = keras_model(ensemble), digits.test.images
     members = _members(model)
     assert [member.name for member in members] == ["mlp_1", "mlp_2", "mlp_3"]
     views = (images, images[:, :, ::-1])
@@ -45,17 +45,17 @@ def test_logits_are_the_mean_of_the_members(digits, mirrored):
     np.testing.assert_allclose(logits(model, images), np.mean(of_each, axis=0), atol=1e-5)
 
 
-def test_each_runtime_averages_and_what_is_measured_is_the_mean(digits, mirrored):
+def test_each_runtime_averages_and_what_is_measured_is_the_mean(digits, ensemble):
     from scipy.special import softmax
 
-    record, images = mirrored.info.training, digits.test.images
-    of_mean = logits(keras_model(mirrored), images)
+    record, images = ensemble.info.training, digits.test.images
+    of_mean = logits(keras_model(ensemble), images)
     for name in ("onnx", "tensorflow"):
-        answers = open_runtime(mirrored, name).probabilities(images)
-        np.testing.assert_allclose(answers, softmax(of_mean / record.temperature.temperature, axis=1), atol=1e-5)
+        predictions = open_runtime(ensemble, name).probabilities(images)
+        np.testing.assert_allclose(predictions, softmax(of_mean / record.temperature.temperature, axis=1), atol=1e-5)
     assert record.final["test"].correct == (of_mean.argmax(axis=1) == digits.test.labels).sum()
-    assert mirrored.info.settings["ensemble_size"] == 3
-    assert mirrored.info.parameters == 3 * ((64 + 1) * 128 + (128 + 1) * 10)
+    assert ensemble.info.settings["ensemble_size"] == 3
+    assert ensemble.info.parameters == 3 * ((64 + 1) * 128 + (128 + 1) * 10)
 
 
 @pytest.mark.parametrize("augmentation", ["none", "shift/erase"])
@@ -109,18 +109,18 @@ def test_the_same_seed_gives_the_same_members_also_from_a_checkpoint(digits, tmp
     assert ended.onnx_path.read_bytes() == whole.onnx_path.read_bytes()
 
 
-def test_fine_tuning_begins_with_the_features_of_all_members(digits, mirrored):
+def test_fine_tuning_begins_with_the_features_of_all_members(digits, ensemble):
     import keras
 
     lines = []
-    base = open_base(BaseOptions(mirrored.path), say=lines.append)
+    base = open_base(BaseOptions(ensemble.path), say=lines.append)
     assert lines[-1] == "features: the 384 values before layer 'logits'"
     model, _ = build_on(base, (8, 8, 1), 3)
     images = digits.test.images
     of_new = keras.Model(model.inputs[0], model.get_layer("logits").input)(images)
     of_members = [
         keras.Model(member.inputs[0], member.get_layer("logits").input)(images)
-        for member in _members(keras_model(mirrored))
+        for member in _members(keras_model(ensemble))
     ]
     np.testing.assert_allclose(of_new, np.concatenate(of_members, axis=1), atol=1e-5)
 
@@ -131,17 +131,17 @@ def test_dropout_comes_into_each_member(digits, tmp_path):
     assert kinds == ["Dropout", "Dropout"]
 
 
-def test_members_are_counted_from_one_and_not_for_a_base(digits, mirrored):
-    with pytest.raises(UsageError, match="members is 0"):
+def test_the_ensemble_size_counts_from_one_and_not_for_a_base(digits, ensemble):
+    with pytest.raises(UsageError, match="ensemble_size is 0"):
         recipe_and_plan(TrainSettings(ensemble_size=0))
-    base = open_base(BaseOptions(mirrored.path), say=lambda line: None)
+    base = open_base(BaseOptions(ensemble.path), say=lambda line: None)
     with pytest.raises(UsageError, match="a base that is fine-tuned has one"):
         recipe_and_plan(TrainSettings(base=base, ensemble_size=2))
-    assert recipe_and_plan(TrainSettings(base=base))[1].members == 1
+    assert recipe_and_plan(TrainSettings(base=base))[1].ensemble_size == 1
 
 
 @pytest.mark.parametrize(
-    ("settings", "augmentation", "mirrored"),
+    ("settings", "augmentation", "flip_tta"),
     [
         ({}, "flip,shift/flip", True),
         ({"ensemble_size": 1}, "flip,shift", True),
@@ -150,18 +150,18 @@ def test_members_are_counted_from_one_and_not_for_a_base(digits, mirrored):
         ({"augment": "flip"}, "flip", True),
     ],
 )
-def test_what_the_images_of_members_are_changed_by(monkeypatch, settings, augmentation, mirrored):
+def test_what_the_images_of_members_are_changed_by(monkeypatch, settings, augmentation, flip_tta):
     monkeypatch.setitem(RECIPES, "pair", replace(RECIPES["cnn"], ensemble_size=2, augment="flip,shift/flip"))
     plan = recipe_and_plan(TrainSettings(recipe="pair", **settings))[1]
-    assert (plan.as_settings()["augment"], plan.flip_tta) == (augmentation, mirrored)
+    assert (plan.as_settings()["augment"], plan.flip_tta) == (augmentation, flip_tta)
 
 
-def test_kinds_for_more_members_than_there_are(mirrored):
-    with pytest.raises(UsageError, match="is for 2 members; members is 1") as caught:
+def test_kinds_for_more_members_than_there_are(ensemble):
+    with pytest.raises(UsageError, match="is for 2 ensemble members; ensemble_size is 1") as caught:
         recipe_and_plan(TrainSettings(augment="flip,shift/flip"))
     assert "--ensemble-size 2" in caught.value.hint
-    base = open_base(BaseOptions(mirrored.path), say=lambda line: None)
-    with pytest.raises(UsageError, match="is for 2 members; a base") as caught:
+    base = open_base(BaseOptions(ensemble.path), say=lambda line: None)
+    with pytest.raises(UsageError, match="is for 2 ensemble members; a base") as caught:
         recipe_and_plan(TrainSettings(base=base, augment="flip,shift/flip"))
     assert "--ensemble-size" not in caught.value.hint
 
@@ -169,7 +169,7 @@ def test_kinds_for_more_members_than_there_are(mirrored):
 def test_members_that_are_the_same_network(digits, tmp_path, monkeypatch):
     network = RECIPES["mlp"].build((8, 8, 1), 10)
     monkeypatch.setitem(RECIPES, "once", replace(RECIPES["mlp"], build=lambda input_shape, classes: network))
-    with pytest.raises(ModelError, match="once gives the same model again; each of the 2 members"):
+    with pytest.raises(ModelError, match="once gives the same model again; each of the 2 ensemble members"):
         trained(digits, tmp_path / "model", recipe="once", ensemble_size=2)
 
 
@@ -178,5 +178,5 @@ def test_a_recipe_may_have_members_of_its_own_also_in_colour(tmp_path, monkeypat
     dataset = coloured_noise()
     bundle = trained(dataset, tmp_path / "pair", recipe="pair", epochs=1)
     assert [member.name for member in _members(keras_model(bundle))] == ["cnn_1", "cnn_2"]
-    answers, images = open_runtime(bundle, "onnx").probabilities, dataset.test.images
-    np.testing.assert_allclose(answers(images), answers(images[:, :, ::-1]), rtol=1e-3)
+    predictions, images = open_runtime(bundle, "onnx").probabilities, dataset.test.images
+    np.testing.assert_allclose(predictions(images), predictions(images[:, :, ::-1]), rtol=1e-3)

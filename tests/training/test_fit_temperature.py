@@ -94,7 +94,7 @@ def test_large_logits_overflow_nowhere():
     assert fit_temperature(logits * 1e6, labels).temperature == MOST
 
 
-def test_answers_that_are_worse_than_chance_get_the_highest_temperature():
+def test_predictions_that_are_worse_than_chance_get_the_highest_temperature():
     logits, labels = drawn(5)
     assert fit_temperature(-logits, labels).temperature == MOST
 

@@ -1,4 +1,4 @@
-"""Average over mirrored images; the oracle is the network by itself, on images that numpy mirrors."""
+"""Flip TTA; the oracle is the network by itself, on images that numpy mirrors."""
 
 from importlib.util import find_spec
 
@@ -19,9 +19,9 @@ if find_spec("tensorflow") is None:
 
 @pytest.fixture(scope="module")
 def bundles(digits, tmp_path_factory):
-    """The same training twice: with the average over mirrored images, and without."""
-    folder = tmp_path_factory.mktemp("mirrored")
-    settings = {"augment": "flip", "validation": 0.2, "flip_tta": True}
+    """The same training twice: with flip TTA, and without."""
+    folder = tmp_path_factory.mktemp("flip_tta")
+    settings = {"augment": "flip", "validation_split": 0.2, "flip_tta": True}
     averaged = trained(digits, folder / "averaged", **settings)
     return averaged, trained(digits, folder / "alone", **{**settings, "flip_tta": False})
 
@@ -45,9 +45,9 @@ def test_each_runtime_averages(digits, bundles):
     images = digits.test.images
     expected = softmax(_logits(averaged, images) / averaged.info.training.temperature.temperature, axis=1)
     for name in ("onnx", "tensorflow"):
-        answers = open_runtime(averaged, name).probabilities
-        np.testing.assert_allclose(answers(images), expected, atol=1e-5)
-        np.testing.assert_allclose(answers(images[:, :, ::-1]), expected, atol=1e-5)
+        predictions = open_runtime(averaged, name).probabilities
+        np.testing.assert_allclose(predictions(images), expected, atol=1e-5)
+        np.testing.assert_allclose(predictions(images[:, :, ::-1]), expected, atol=1e-5)
 
 
 def test_the_training_is_the_same_and_what_is_measured_at_its_end_is_the_average(digits, bundles):
@@ -103,6 +103,6 @@ def test_a_convolutional_recipe_averages_in_colour(tmp_path):
     dataset = coloured_noise()
     bundle = trained(dataset, tmp_path / "cnn", recipe="cnn", epochs=1)
     assert bundle.info.settings["flip_tta"] is RECIPES["cnn"].flip_tta is True
-    answers, images = open_runtime(bundle, "onnx").probabilities, dataset.test.images
-    np.testing.assert_allclose(answers(images), answers(images[:, :, ::-1]), rtol=1e-3)
-    assert not np.allclose(answers(images), answers(images[:, ::-1]), rtol=0.01, atol=0)  # upside down
+    predictions, images = open_runtime(bundle, "onnx").probabilities, dataset.test.images
+    np.testing.assert_allclose(predictions(images), predictions(images[:, :, ::-1]), rtol=1e-3)
+    assert not np.allclose(predictions(images), predictions(images[:, ::-1]), rtol=0.01, atol=0)  # upside down

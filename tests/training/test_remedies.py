@@ -147,7 +147,7 @@ def test_dropout_is_refused_where_there_is_no_place_for_it(digits, tmp_path, mon
 def test_early_stopping_keeps_the_weights_of_the_lowest_validation_loss(digits, tmp_path):
     """The same training, ended by hand after that epoch, is the oracle."""
     dataset = _few(digits)
-    settings = {"validation": 0.2, "learning_rate": 0.1}
+    settings = {"validation_split": 0.2, "learning_rate": 0.1}
     bundle = _train(dataset, tmp_path / "early", epochs=30, patience=2, **settings)
     record, losses = bundle.info.training, bundle.info.history["val_loss"]
     assert record.epochs == len(losses) < record.planned_epochs == 30
@@ -159,7 +159,7 @@ def test_early_stopping_keeps_the_weights_of_the_lowest_validation_loss(digits, 
 
 def test_validation_images_come_from_train_and_the_test_images_choose_nothing(digits, tmp_path):
     dataset = _few(digits)
-    settings = {"validation": 0.25, "patience": 1, "epochs": 4, "learning_rate": 0.02}
+    settings = {"validation_split": 0.25, "patience": 1, "epochs": 4, "learning_rate": 0.02}
     bundle = _train(dataset, tmp_path / "one", **settings)
     dark = replace(dataset, test=replace(dataset.test, images=np.zeros_like(dataset.test.images)))
     other = _train(dark, tmp_path / "other", **settings)
@@ -176,9 +176,9 @@ def test_the_numbers_at_the_end_are_those_of_the_model(digits, tmp_path):
     dataset = _few(digits)
     bundle = _train(dataset, tmp_path / "out", validation_split=0.25)
     final = bundle.info.training.final
-    answers = open_runtime(bundle, "onnx").probabilities
+    predictions = open_runtime(bundle, "onnx").probabilities
     for name, split in dataset.splits.items():
-        right = int((answers(split.images).argmax(axis=1) == split.labels).sum())
+        right = int((predictions(split.images).argmax(axis=1) == split.labels).sum())
         if name == "test":
             assert (final[name].correct, final[name].images) == (right, len(split.labels))
         else:
@@ -204,7 +204,7 @@ def test_groups_are_not_divided_between_train_and_validation(digits, tmp_path):
     ("settings", "message"),
     [
         ({"patience": 2}, "early stopping needs validation images"),
-        ({"validation": 1.0}, "validation is 1.0"),
+        ({"validation_split": 1.0}, "validation_split is 1.0"),
         ({"dropout": -0.1}, "dropout is -0.1"),
         ({"label_smoothing": 2}, "label_smoothing is 2"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),

@@ -53,7 +53,7 @@ def test_the_bundle_records_how_it_came_about(digits, digits_bundle):
         "epochs": 8,
         "batch_size": 32,
         "seed": 7,
-        "validation": 0.0,
+        "validation_split": 0.0,
         "optimizer": "adam",
         "learning_rate": 0.001,
         "learning_rate_schedule": "constant",
@@ -82,9 +82,9 @@ def test_the_bundle_keeps_what_later_images_are_held_against(digits, digits_bund
     contrast, _ = np.histogram(digits.train.images.std(axis=(1, 2, 3)), 32, (0, 128))
     assert reference.brightness.counts == tuple(brightness)
     assert reference.contrast.counts == tuple(contrast)
-    answers = open_runtime(bundle, "onnx").probabilities(digits.test.images)
-    assert reference.confidence.counts == tuple(np.histogram(answers.max(axis=1), 20, (0, 1))[0])
-    assert reference.predicted == tuple(np.bincount(answers.argmax(axis=1), minlength=10))
+    predictions = open_runtime(bundle, "onnx").probabilities(digits.test.images)
+    assert reference.confidence.counts == tuple(np.histogram(predictions.max(axis=1), 20, (0, 1))[0])
+    assert reference.predicted == tuple(np.bincount(predictions.argmax(axis=1), minlength=10))
 
 
 def test_the_history_has_a_value_an_epoch_and_gets_better(digits, digits_bundle):
@@ -200,7 +200,7 @@ def test_a_run_that_stops_half_way_leaves_the_old_bundle(small, tmp_path):
 # What cannot be trained
 
 
-def test_an_unknown_recipe_is_answered_with_the_known_ones(small, tmp_path):
+def test_an_unknown_recipe_is_met_with_the_known_ones(small, tmp_path):
     with pytest.raises(UsageError, match="there is no recipe 'cnn9'") as caught:
         _train(small, tmp_path / "out", recipe="cnn9")
     assert "mlp" in caught.value.hint

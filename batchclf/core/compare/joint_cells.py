@@ -1,4 +1,4 @@
-"""How often each true class got which pair of predictions: all that two runs' metrics depend on, probabilities aside."""
+"""How often each true class got which pair of predictions: all that two runs' metrics depend on, bar probabilities."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -72,9 +72,9 @@ class JointCells:
         """Compute the metrics that need no probabilities, in the order of `Metric`; needs at least one image.
 
         The intervals are percentiles of a paired bootstrap (Efron and Tibshirani 1993, chapter 13): images are drawn
-        anew, each with both predictions, so what makes an image hard for both does not widen them. Where the cells are very
-        many they come from the delta method, with the difference of an image's influences on both runs. That of the
-        accuracy, which the weighted recall is as well, is in closed form.
+        anew, each with both predictions, so what makes an image hard for both does not widen them. Where the cells are
+        very many they come from the delta method, with the difference of an image's influences on both runs. That of
+        the accuracy, which the weighted recall is as well, is in closed form.
         """
         first, second = (agreement(*self._margins(self.counts[None], given)) for given in (self.first, self.second))
         values = {name: (float(first[name][0]), float(second[name][0])) for name in first}

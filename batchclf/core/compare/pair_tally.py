@@ -1,4 +1,4 @@
-"""Counts two runs' answers to the same images, and compares them."""
+"""Counts two runs' predictions for the same images, and compares them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from batchclf.core.metrics.probability_counts import LOWEST_PROBABILITY
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RunPredictions:
-    """A run's answers to some images, one entry an image.
+    """A run's predictions for some images, one entry an image.
 
     `labels` and `predictions` are (n,) int64 class indices, -1 where a label is unknown; `confidence` is (n,) float64;
     `probabilities` is (n, classes) float64 or None. `digests` are (n,) uint64 of the images' content, None where it is
@@ -74,10 +74,11 @@ class RunPredictions:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Flipped:
-    """Which of n images have another answer in the second run: (n,) bool each, with no image in two of them.
+    """Which of n images have another prediction in the second run: (n,) bool each, with no image in two of them.
 
-    `negative_flips` were right in the first run, `positive_flips` are right in the second; `other` were right in neither, or have no
-    label, or not the same one in both. `labels` are (n,) int64, -1 but for those of the same label in both.
+    `negative_flips` were right in the first run, `positive_flips` are right in the second; `other` were right in
+    neither, or have no label, or not the same one in both. `labels` are (n,) int64, -1 but for those of the same label
+    in both.
     """
 
     labels: NDArray[np.int64]
@@ -87,7 +88,7 @@ class Flipped:
 
 
 def find_flips(first: RunPredictions, second: RunPredictions) -> Flipped:
-    """Compare the answers to the same images in the same order."""
+    """Compare the predictions for the same images in the same order."""
     labels = np.where(first.labels == second.labels, first.labels, -1)
     changed = first.predictions != second.predictions
     negative, positive = changed & (first.predictions == labels), changed & (second.predictions == labels)
@@ -115,7 +116,7 @@ class _Loss:
 
 @dataclass(eq=False)
 class PairTally:
-    """Takes the answers of both runs in pieces of any size; memory grows with the different answers only.
+    """Takes the predictions of both runs in pieces of any size; memory grows with the different predictions only.
 
     `only_first`, `only_second` and `replaced` are for the caller to add to.
     """
@@ -139,7 +140,7 @@ class PairTally:
         self._counts = JointCounts(len(self.class_names))
 
     def update(self, first: RunPredictions, second: RunPredictions) -> None:
-        """Add answers to the same images in the same order; both have the tally's classes."""
+        """Add predictions for the same images in the same order; both have the tally's classes."""
         if not len(first):
             return
         self.images += len(first)
@@ -252,7 +253,7 @@ class PairTally:
         if p_value is None:
             share = f"{self.changed / self.images:.1%}" if self.images else "none"
             return (
-                f"Which run is right more often cannot be known without labels; the answers differ on "
+                f"Which run is right more often cannot be known without labels; the predictions differ on "
                 f"{self.changed:,} of {self.images:,} images ({share})."
             )
         accuracy = metrics[0]

@@ -1,4 +1,4 @@
-"""Two answers to the same questions: McNemar's exact test, and the interval of a paired difference."""
+"""Two predictions for the same images: McNemar's exact test, and the interval of a paired difference."""
 
 from math import exp, lgamma, log, sqrt
 

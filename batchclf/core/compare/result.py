@@ -26,8 +26,8 @@ class MetricChange:
 class ClassChange:
     """One class on the `images` of it that both runs scored.
 
-    `first` and `second` are its recalls; `difference` is second minus first with its paired interval. `negative_flips` counts
-    its images that only the first run got right, `positive_flips` those that only the second did.
+    `first` and `second` are its recalls; `difference` is second minus first with its paired interval. `negative_flips`
+    counts its images that only the first run got right, `positive_flips` those that only the second did.
     """
 
     name: str
@@ -41,7 +41,7 @@ class ClassChange:
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """One image on which the runs answer differently; `label` is None where unknown."""
+    """One image on which the runs predict differently; `label` is None where unknown."""
 
     path: str
     label: str | None
@@ -58,10 +58,10 @@ class Comparison:
     `images` is their number, `labelled` of them have the same label in both runs and are what right and wrong is about;
     `relabelled` have another label. `only_first` and `only_second` count images that the other run lacks, `replaced`
     those whose path holds another content in the second run: they are left out. `changed` counts other predictions.
-    `p_value` is that of McNemar's exact test (McNemar 1947), 1.0 where no image flipped, None without labels. `negative_flips`
-    are flips from right to wrong, `positive_flips` from wrong to right, `other` all further changes (unlabelled, or wrong in
-    both); each the most confident of the second run first, at most 24. `per_class` has the classes with images, the
-    largest change of recall first.
+    `p_value` is that of McNemar's exact test (McNemar 1947), 1.0 where no image flipped, None without labels.
+    `negative_flips` are flips from right to wrong, `positive_flips` from wrong to right, `other` all further changes
+    (unlabelled, or wrong in both); each the most confident of the second run first, at most 24. `per_class` has the
+    classes with images, the largest change of recall first.
     """
 
     first_run: str

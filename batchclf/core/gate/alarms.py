@@ -1,4 +1,4 @@
-"""Alarms: what would go unseen on a silent night, each a rule over what is known of a directory on two nights."""
+"""Alarms: what would go unseen in a quiet run, each a rule over what is known of a directory in two runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from batchclf.core.text import counted, first_of
 NO_IMAGES, NO_NEW_IMAGES, SAME_IMAGES = "no-images", "no-new-images", "same-images"
 FEWER_IMAGES, CLASS_FOLDERS, ONE_CLASS = "fewer-images", "class-folders", "one-class"
 AGAINST_LAST_RUN = (SAME_IMAGES, NO_NEW_IMAGES, FEWER_IMAGES, CLASS_FOLDERS)
-"""The alarms that cannot be held without an earlier night."""
+"""The alarms that cannot be held without an earlier run."""
 
 NAMES_IN_SENTENCE = 5
 
@@ -22,10 +22,10 @@ NAMES_IN_SENTENCE = 5
 class DirectoryRun:
     """What is known of one directory in one run.
 
-    `name` is the directory's in the job, `run_id` and `run_date` (YYYY-MM-DD) identify the run. `folders` counts images by
-    their first folder, those at the top under ""; it is empty where they were not counted. `labels` says in words where
-    labels came from; `by_folder` is whether that was from the folders. `content` is a `ContentDigest` text, `source`
-    the directory's path.
+    `name` is the directory's in the job, `run_id` and `run_date` (YYYY-MM-DD) identify the run. `folders` counts images
+    by their first folder, those at the top under ""; it is empty where they were not counted. `labels` says in words
+    where labels came from; `by_folder` is whether that was from the folders. `content` is a `ContentDigest` text,
+    `source` the directory's path.
     """
 
     name: str
@@ -62,7 +62,7 @@ def no_images(current: DirectoryRun) -> GateResult:
 
 
 def same_images(current: DirectoryRun, last: DirectoryRun) -> GateResult:
-    """Hold that the content of the images is not, as a whole and whatever their names, that of the last night."""
+    """Hold that the content of the images is not, as a whole and whatever their names, that of the last run."""
     if current.content != last.content:
         sentence = f"{current.name} holds other images than on {_when(last)}"
         return _result(SAME_IMAGES, current, True, sentence, last=last)
@@ -74,7 +74,7 @@ def same_images(current: DirectoryRun, last: DirectoryRun) -> GateResult:
 
 
 def no_new_images(current: DirectoryRun, last: DirectoryRun, new: int) -> GateResult:
-    """Hold that some of the images, `new` of them, were not there on the last night under any name."""
+    """Hold that some of the images, `new` of them, were not there in the last run under any name."""
     share = new / current.scored
     if new:
         sentence = f"of {_images(current.scored)} of {current.name} {new:,} are new since {_when(last)}"
@@ -98,22 +98,22 @@ def fewer_images(current: DirectoryRun, last: DirectoryRun, fell_by: float) -> G
 
 
 def class_folders(current: DirectoryRun, last: DirectoryRun) -> GateResult | None:
-    """Hold that images lie in the same class folders as on the last night.
+    """Hold that images lie in the same class folders as in the last run.
 
-    None where neither night took labels from folders, or where the folders of one were not counted.
+    None where neither run took labels from folders, or where the folders of one were not counted.
     """
     if not current.by_folder and not last.by_folder:
         return None
-    lost_labels = last.by_folder and not current.by_folder
+    unlabelled = last.by_folder and not current.by_folder
     counted = bool(current.folders and last.folders)
-    if not counted and not lost_labels:
+    if not counted and not unlabelled:
         return None
     here, there = (_class_counts(each) if counted else {} for each in (current, last))
     gone = {name: images for name, images in there.items() if name not in here}
     new = {name: images for name, images in here.items() if name not in there}
     parts = [f"{words}: {_listed(found)}" for words, found in (("gone", gone), ("new", new)) if found]
-    if lost_labels:
-        parts.append(f"labels came from the folders then, tonight there are {current.labels}")
+    if unlabelled:
+        parts.append(f"labels came from the folders then, in this run there are {current.labels}")
     if not parts:
         sentence = f"the {len(here):,} class folders of {current.name} are those of {_when(last)}"
         return _result(CLASS_FOLDERS, current, True, sentence, last=last)
@@ -130,9 +130,9 @@ def one_class(
 ) -> GateResult | None:
     """Hold that not one class has at least `share` of the `predicted`, unless it had about as many before.
 
-    It had clearly less where all other classes together had at least twice tonight's share, and chance alone would not
+    It had clearly less where all other classes together had at least twice this run's share, and chance alone would not
     make such a difference: the p value of Fisher's exact test (one-sided) is below 0.01. So a folder that always holds
-    one class raises no alarm. None where there are no answers on one side.
+    one class raises no alarm. None where there are no predictions on one side.
     """
     total, of_before = sum(predicted.values()), sum(before.counts.values())
     if not total or not of_before:
@@ -141,7 +141,7 @@ def one_class(
     then = before.counts.get(name, 0)
     others, others_before = 1 - most / total, 1 - then / of_before
     value, earlier = most / total, then / of_before
-    facts = f"{value:.1%} of the answers for {current.name} are '{name}' ({most:,} of {total:,})"
+    facts = f"{value:.1%} of the predictions for {current.name} are '{name}' ({most:,} of {total:,})"
     facts += f", {earlier:.1%} {before.when}"
     # Large and beyond chance: a folder may rightly hold one class only (decision 102)
     clearly = others_before > 0 and others <= others_before / 2

@@ -78,7 +78,7 @@ class Pairs:
 class Change:
     """How far a metric moved from the `first` run to the `second`; `value` is second minus first.
 
-    `n` is the smaller number of images; `same_images` tells that both runs rest on the same ones. `p_value` is that of
+    `n` is the smaller number of images; `same_images` says that both runs rest on the same ones. `p_value` is that of
     McNemar's exact test, where that was made.
     """
 
@@ -101,7 +101,7 @@ def share_change(first: Share, second: Share, pairs: Pairs | None, level: float 
     `pairs` are the images that both rest on, None where that is not known. The interval is made of both shares' own by
     square-and-add: Newcombe's (1998, method 10) where all images are the same or all are others; between, the
     correlation counts as far as the images are the same: two means of n and m independent images of which c are the
-    same correlate with rho c / sqrt(n m), rho being that of a single image's two answers. Where all are the same
+    same correlate with rho c / sqrt(n m), rho being that of a single image's two predictions. Where all are the same
     McNemar's exact test is made as well.
     """
     of_first, of_second = first.estimate(level), second.estimate(level)
@@ -167,7 +167,7 @@ def beyond(value: float, max_drop: float | None, max_rise: float | None) -> bool
 
 
 def holm(tests: Mapping[str, Callable[[float], bool]], risk: float = FALSE_ALARMS) -> set[str]:
-    """Tell which of many tests stand when looked at together, by Holm's method (S. Holm, 1979).
+    """Say which of many tests stand when looked at together, by Holm's method (S. Holm, 1979).
 
     A test says whether it stands at a risk of its own. The chance that any of them stands wrongly is at most `risk`,
     however they depend on each other: all are made at risk / number, and whenever some stand, the others are made again
@@ -196,7 +196,7 @@ Side = Literal["inside", "outside", "both"]
 
 
 def side_of(interval: Interval, minimum: float | None, maximum: float | None) -> Side:
-    """Tell whether an interval lies within bounds, beyond one of them, or on both sides of one."""
+    """Say whether an interval lies within bounds, beyond one of them, or on both sides of one."""
     low, high = interval.low, interval.high
     if (minimum is not None and high < minimum) or (maximum is not None and low > maximum):
         return "outside"

@@ -14,10 +14,10 @@ SHOWN_CLASSES = 5
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A rule with what it is about: its metric, the subset's name ("" for the whole run), what it is held against.
+    """A rule with what it is about: its metric, the subset's name ("" for the whole run), what it is checked against.
 
-    `name` is the same every night. `against` is the name of the reference, `reference` says which run or file that is
-    tonight.
+    `name` is the same in every run. `against` is the name of the reference, `reference` says which run or file that is
+    in this run.
     """
 
     rule: Rule
@@ -39,14 +39,14 @@ class Holding:
 
 
 def rule_name(rule: Rule, subset: str) -> str:
-    """Name a rule by what it is about, the same every night: `recall[test, Shirt] against last-good`."""
+    """Name a rule by what it is about, the same in every run: `recall[test, Shirt] against last-good`."""
     about = ", ".join(part for part in (subset, rule.class_name) if part)
     name = f"{rule.metric}[{about}]" if about else rule.metric
     return name if rule.against is None else f"{name} against {rule.against}"
 
 
 def missing(held: Holding, why: str, *, passed: bool = False) -> GateResult:
-    """Tell that a rule could not be held, and why."""
+    """Say that a rule could not be held, and why."""
     sentence = f"the rule {held.name} could not be held: {why}"
     return _result(held, None, None, passed, sentence, certain=True, missing=True)
 
@@ -62,7 +62,7 @@ def hold_value(held: Holding, measure: Measure) -> GateResult:
     broken, kept = _value_words(held, bound)
     sentence = f"{_of_value(held, value)} {broken if over > 0 else kept}"
     if over > 0 and metric.name in ("skipped", "skipped_share"):
-        sentence += "; skipped.csv tells which, and why"
+        sentence += "; skipped.csv says which, and why"
     # A number of images rests on no images.
     doubt = "" if metric.source == "count" else _too_few(rule, measure.n)
     # A share of what changed is a change: it is in doubt only where it is beyond what is allowed.
@@ -102,7 +102,7 @@ def hold_change(held: Holding, change: Change) -> GateResult:
 class _Look:
     """One class of a rule on each: `over` is how far it is beyond the bound nearest to it, negative within.
 
-    `surely` tells whether it is beyond it at a risk of error; `doubtful` whether it can be although its value is not.
+    `surely` says whether it is beyond it at a risk of error; `doubtful` whether it can be although its value is not.
     """
 
     name: str
@@ -176,7 +176,7 @@ def _hold_each(held: Holding, looks: Sequence[_Look], absent: Sequence[str]) -> 
         sentence = f"{held.subject} {kept} in {'each of ' if len(looks) > 1 else ''}{_classes(len(looks))}"
         sentence += f", the nearest to it {worst.text}"
     if failing:
-        sentence += f"; with {_classes(len(looks))} looked at, chance alone does that in 5% of nights at most"
+        sentence += f"; with {_classes(len(looks))} looked at, chance alone does that in 5% of runs at most"
     elif over:
         doubt = f", but with {_classes(len(looks))} looked at that can be chance"
     elif doubtful := [look.name for look in looks if look.doubtful]:

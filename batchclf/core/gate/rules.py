@@ -8,10 +8,10 @@ WhenUncertain = Literal["value", "pass", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One metric of one subset held against bounds, or against an earlier run; None is no bound.
+    """One metric of one subset checked against bounds, or compared with an earlier run; None is no bound.
 
     `subset` None is the split or directory that the report is about. `class_name` is a class or "*" for each. `against`
-    is LAST_GOOD or the name of a baseline; `max_drop` and `max_rise` are how far the value may be below and above the
+    is LAST_GOOD or a baseline run; `max_drop` and `max_rise` are how far the value may be below and above the
     reference's. Fewer than `min_support` images are not enough evidence. `when_uncertain` says what not enough evidence
     does to the run: "value" lets the value alone decide.
     """
@@ -30,10 +30,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Alarms:
-    """What would go unseen on a silent night; `off` names those that are not wanted.
+    """What would go unseen in a quiet run; `off` names those that are not wanted.
 
-    `count_fell_by` is the share of the last night's images, `one_class` the share of the answers from which on an alarm
-    is raised. `fixed` are the directories that hold the same images every night.
+    `count_fell_by` is the share of the last run's images, `one_class` the share of the predictions from which on an
+    alarm is raised. `fixed` are the directories that hold the same images in every run.
     """
 
     off: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""Whether the images and answers of tonight are distributed as those that the model is known by."""
+"""Whether the images and predictions of this run are distributed as those that the model is known by."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,8 +52,8 @@ class Reference:
     """What a model was known by when it was trained.
 
     `brightness` and `contrast` are those of the `trained` images that it was trained on; `confidence` (20 bins of 0 to
-    1) and `predicted` (one count a class) tell its answers for the `held_out` test images: those for the training
-    images are surer than any later ones.
+    1) and `predicted` (one count a class) say what it predicts for the `held_out` test images: its predictions for
+    the training images are surer than any later ones.
     """
 
     trained: int
@@ -89,7 +89,7 @@ def drift_of_classes(
     statistic, p_value = chi_squared(first, second)
     shares = first / first.sum(), second / second.sum()
     most = int(np.argmax(np.abs(shares[0] - shares[1])))
-    change = f"{names[most]} is {shares[0][most]:.1%} of the answers, {shares[1][most]:.1%} in the reference"
+    change = f"{names[most]} is {shares[0][most]:.1%} of the predictions, {shares[1][most]:.1%} in the reference"
     of_scored, of_expected = (Histogram(0.0, float(len(names)), tuple(side.tolist())) for side in (first, second))
     values = statistic, p_value, stability_index(first, second)
     return _drift(PREDICTED_CLASS, split, reference, CHI_SQUARED, values, change, of_scored, of_expected, names)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 SHOWN_PAIRS = 50
 EXACT, NEAR, UNCONFIRMED = "exact", "near", "unconfirmed"
-"""Kinds of a copy: of the same content; nearly the same pixels; of a like hash, its pixels not compared."""
+"""Kinds of a duplicate: of the same content; nearly the same pixels; of a like hash, its pixels not compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ class DuplicatePair:
 class Duplicates:
     """What was found. `checked` says in words what was compared with what: a phrase without a full stop.
 
-    `exact` and `near` count the images of `split` that have such a copy in train (of any other kind of run: an earlier
-    one within the subset); an image with both counts as exact. `pairs` are the first of them, at most 50, contradicting
-    labels first. `accuracy_without` and `gap_without` are test accuracy and train-test gap with those images left out;
-    None where there is no gap.
+    `exact` and `near` count the images of `split` that have such a duplicate in train (of any other kind of run: an
+    earlier one within the subset); an image with both counts as exact. `pairs` are the first of them, at most 50,
+    contradicting labels first. `accuracy_without` and `gap_without` are test accuracy and train-test gap with those
+    images left out; None where there is no gap.
     """
 
     split: str
@@ -54,9 +54,9 @@ class Duplicates:
 
 @dataclass(frozen=True, eq=False)
 class DuplicateRows:
-    """Some rows of duplicates.csv: a copy and its original in each; a label is "" where unknown.
+    """Some rows of duplicates.csv: a duplicate and its original in each; a label is "" where unknown.
 
-    `predictions` are those for the copies; `correlations` tell how alike the pixels are, nan where unknown.
+    `predictions` are those for the duplicates; `correlations` say how alike the pixels are, nan where unknown.
     """
 
     kinds: Sequence[str]
@@ -91,11 +91,12 @@ def summarise(
 ) -> Duplicates:
     """Sum the rows of duplicates.csv up; `images` of `split` were looked at.
 
-    `test` are the metrics of `split` where it was held against train, else None; then there is no gap without copies.
+    `test` are the metrics of `split` where it was compared with train, else None; then there is no gap without
+    duplicates.
     """
     counts = dict.fromkeys((EXACT, NEAR, UNCONFIRMED), 0)
     contradicting = labelled = correct = 0
-    # What is shown first: contradicting labels, then exact copies.
+    # What is shown first: contradicting labels, then exact duplicates.
     shown: dict[tuple[bool, str], list[DuplicatePair]] = {
         (contradicts, kind): [] for contradicts in (True, False) for kind in (EXACT, NEAR)
     }
@@ -132,8 +133,8 @@ def summarise(
 
 
 def with_all_exact(found: Duplicates, exact: int) -> Duplicates:
-    """Set the number of exact copies where duplicates.csv lists only the first of them."""
-    return replace(found, exact=exact, checked=f"{found.checked}; of the exact copies {found.exact:,} are listed")
+    """Set the number of exact duplicates where duplicates.csv lists only the first of them."""
+    return replace(found, exact=exact, checked=f"{found.checked}; of the exact duplicates {found.exact:,} are listed")
 
 
 def _checked(against_train: bool, unconfirmed: int) -> str:

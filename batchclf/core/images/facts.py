@@ -36,8 +36,8 @@ HASH_ROWS, HASH_COLUMNS = 8, 17
 HASH_STEP = 8
 """Levels (of 0 to 255) by which a cell must be brighter than the one to its left.
 
-Without a step the noise of a JPEG decides on the bits of a plain background. Of copies that were saved as JPEG again or
-at half their size 96% are within 2 bits; with a step of 2 it was 55%.
+Without a step the noise of a JPEG decides on the bits of a plain background. Of duplicates that were saved as JPEG
+again or at half their size 96% are within 2 bits; with a step of 2 it was 55%.
 """
 
 _MIDDLE = 128
@@ -65,7 +65,7 @@ class FactMeter:
         """Measure (n, height, width, channels) uint8 images: n FACTS, of which width, height and mode are left 0.
 
         `brightness` is the mean and `contrast` the standard deviation of all values, 0 to 255 and 0 to 127.5. `dhash`
-        is a difference hash (N. Krawetz, "Kind of like that", 2013) of 8 rows of 17 cells: a bit tells whether a cell
+        is a difference hash (N. Krawetz, "Kind of like that", 2013) of 8 rows of 17 cells: a bit says whether a cell
         is more than HASH_STEP levels brighter than the one to its left. All sums are exact, so an image gets the same
         facts on any machine and among any others.
         """

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_BITS = 2
-"""Bits of 128 in which the difference hashes of a copy and its original may differ."""
+"""Bits of 128 in which the difference hashes of a duplicate and its original may differ."""
 
 WINDOW = 4.0
-"""Levels by which the brightness and the contrast of a copy and its original may differ."""
+"""Levels by which the brightness and the contrast of a duplicate and its original may differ."""
 
 SAME_CORRELATION = 0.998
 """From this correlation of their pixels on two images are called nearly the same.
@@ -30,12 +30,12 @@ _PLACE_BITS = np.uint64(16)
 
 Rows = NDArray[np.int64]
 Pairs = tuple[Rows, Rows]
-"""Rows of originals and of their copies."""
+"""Rows of originals and of their duplicates."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prints:
-    """What copies of n images are found by: digests (n,) and hashes (n, 2) uint64, the rest (n,) float32.
+    """What duplicates of n images are found by: digests (n,) and hashes (n, 2) uint64, the rest (n,) float32.
 
     The digests are 64 bits of longer ones. Among a million images the chance that any two are the same, although their
     images are not, is 1 in 37 million.
@@ -54,7 +54,8 @@ class Prints:
 def exact_duplicates(prints: Prints, candidates: Rows, originals: Rows | None = None) -> Pairs:
     """Find those of `candidates` whose digest one of `originals` has, too, each with the first such one.
 
-    Both are ascending rows of `prints`. Without `originals` an image is a copy of the first one among `candidates`.
+    Both are ascending rows of `prints`. Without `originals` an image is a duplicate of the first one among
+    `candidates`.
     """
     originals = candidates if originals is None else originals
     order = originals[np.argsort(prints.digest[originals], kind="stable")]
@@ -70,9 +71,9 @@ def exact_duplicates(prints: Prints, candidates: Rows, originals: Rows | None = 
 def near_duplicates(prints: Prints, candidates: Rows, originals: Rows | None = None) -> Pairs:
     """Find pairs whose hash, brightness and contrast are nearly the same, the most alike first, up to MOST_CANDIDATES.
 
-    Both are ascending rows of `prints`. Without `originals` an image may be a copy of any one before it among `candidates`.
-    Images with an empty hash, such as plain ones, are left out. The time grows little faster than the number of images:
-    where there are too many alike, only those of the nearest brightness are compared.
+    Both are ascending rows of `prints`. Without `originals` an image may be a duplicate of any one before it among
+    `candidates`. Images with an empty hash, such as plain ones, are left out. The time grows little faster than the
+    number of images: where there are too many alike, only those of the nearest brightness are compared.
     """
     candidates = candidates[prints.dhash[candidates].any(axis=1)]
     if originals is not None:
@@ -96,7 +97,7 @@ def near_duplicates(prints: Prints, candidates: Rows, originals: Rows | None = N
 
 
 def _neighbours(prints: Prints, candidates: Rows, originals: Rows | None, band: int, most: int) -> Iterator[Pairs]:
-    """Give the pairs that agree in a band and nearly in brightness; of each copy with `most` originals at most."""
+    """Give the pairs that agree in a band and nearly in brightness; of each duplicate with `most` originals at most."""
     wanted, candidates = _sorted_by_key(prints, candidates, band)
     reach = np.uint64(round(100 * WINDOW))
     if originals is None:

@@ -1,4 +1,4 @@
-"""The dummy classifier that a model must beat: it never looks at the image."""
+"""The baseline that a model must beat: it never looks at the image."""
 
 from math import log
 
@@ -9,9 +9,9 @@ from batchclf.core.metrics.bootstrap import agreement
 
 
 def baseline_metrics(support: NDArray[np.int64], k: int) -> dict[str, float]:
-    """Compute what the dummy gets on images of which (classes,) int64 `support` have each class; needs one image.
+    """Compute what the baseline gets on images of which (classes,) int64 `support` have each class; needs one image.
 
-    It always answers with the shares of the true classes as probabilities, so always with the most frequent class, the
+    It always predicts the shares of the true classes as probabilities, so always with the most frequent class, the
     first of several: scikit-learn's DummyClassifier(strategy="prior") fitted on the same labels. Gives values by the
     name of the `Metric`, top-2 to top-`k` accuracy among them.
     """

@@ -1,4 +1,4 @@
-"""The confusion matrix: counts that add up, so that one process and many give the same answer."""
+"""The confusion matrix: counts that add up, so that one process and many give the same result."""
 
 from dataclasses import dataclass
 

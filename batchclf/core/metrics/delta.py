@@ -39,7 +39,7 @@ def influences(
     labels: NDArray[np.int64],
     predictions: NDArray[np.int64],
 ) -> dict[str, NDArray[np.float64]]:
-    """Tell how much one more image of each cell, its (cells,) true and predicted class, moves each metric: (cells,).
+    """Say how much one more image of each cell, its (cells,) true and predicted class, moves each metric: (cells,).
 
     The first three are a confusion matrix's diagonal and margins, (classes,). The influence is the sum of what one more
     in the class's support, in the predicted class's count and, where they are the same, in the correct ones does.

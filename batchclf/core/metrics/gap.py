@@ -12,7 +12,7 @@ STRONG_GAP = 0.05
 """From this gap on (5 points of accuracy) overfitting is called strong."""
 
 LEARNT_SKILL = 0.5
-"""A model that is less than half of the way from the dummy to all right on its own training images is underfitting."""
+"""A model less than half of the way from the baseline to all right on its own training images is underfitting."""
 
 Overfitting = Literal["no evidence", "mild", "strong", "underfitting"]
 
@@ -51,7 +51,7 @@ def overfitting_gap(train: LabelledMetrics, test: LabelledMetrics) -> Gap:
 
     The level is "no evidence" where the gap's interval reaches 0, "strong" from a gap of 5 points on, else "mild". In
     place of "no evidence" it is "underfitting" where the model has hardly learnt its own training images: where (train
-    accuracy - dummy's) / (1 - dummy's) is below 0.5, the dummy being the most frequent class.
+    accuracy - baseline's) / (1 - baseline's) is below 0.5, the baseline being the most frequent class.
     """
     gap = difference(train.accuracy, test.accuracy)
     level: Overfitting = "strong" if gap.value >= STRONG_GAP else "mild"
@@ -83,7 +83,7 @@ def gap_of_counts(train: tuple[int, int], test: tuple[int, int]) -> Estimate:
 
 
 def _skill(train: LabelledMetrics) -> float:
-    """How far the model is on the way from the dummy to all right, on the images it was trained on; 1 at the end."""
+    """How far the model is on the way from the baseline to all right, on the images it was trained on; 1 at the end."""
     baseline = max(each.support for each in train.per_class) / train.total
     return (train.accuracy.value - baseline) / (1 - baseline) if baseline < 1 else 1.0
 

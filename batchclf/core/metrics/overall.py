@@ -1,4 +1,4 @@
-"""A split's overall metrics, each with its 95% interval and what a dummy classifier gets."""
+"""A split's overall metrics, each with its 95% interval and what the baseline gets."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -26,8 +26,8 @@ class Metric:
 
     `name` is its key in metrics.json: accuracy, balanced_accuracy, macro_precision, macro_recall, macro_f1,
     weighted_precision, weighted_recall, weighted_f1, top2_accuracy, top3_accuracy, …, log_loss, brier, mcc, kappa, in
-    this order. `interval` is None where there is none (`method` "none"). `baseline` is the value of the dummy that
-    always answers with the shares of the true classes; None where it has none.
+    this order. `interval` is None where there is none (`method` "none"). `baseline` is the value of the baseline
+    that always predicts the shares of the true classes; None where it has none.
     """
 
     name: str

@@ -35,9 +35,9 @@ class Findings:
     """One run, evaluated.
 
     `history` are the earlier runs of the same job, oldest first; `change` compares the main split with that of the last
-    of them, None where that cannot be. `statistics` has one entry a split whose images were looked at. `label_issues` is
-    None where the main split has no labels. `drift_note` says why there is no `drift`, if that is known. `flips` has a
-    comparison with the last run for each subset that both have scored, the main one's first.
+    of them, None where that cannot be. `statistics` has one entry a split whose images were looked at. `label_issues`
+    is None where the main split has no labels. `drift_note` says why there is no `drift`, if that is known. `flips` has
+    a comparison with the last run for each subset that both have scored, the main one's first.
     """
 
     record: RunRecord

@@ -34,8 +34,8 @@ class RunSummary:
     `folder` is the name of its folder beside the others. `split` is the one reported on ("test", or "" for a
     directory); `accuracy` is None where it has no labels, `gap` (train minus test) where there is none. Times are
     ISO 8601 with offset. `sources` are the data sets or directories that were scored, `files` the names of what
-    lies in the folder (none where its folder was removed); `job` is None for a run of `score`. `run_date` is the date of
-    the job's run_date, YYYY-MM-DD, or empty. `good` tells whether its status is "ok".
+    lies in the folder (none where its folder was removed); `job` is None for a run of `score`. `run_date` is
+    the date of the job's run, YYYY-MM-DD, or empty. `good` says whether its status is "ok".
     """
 
     run_id: str
@@ -61,7 +61,7 @@ class RunSummary:
 
     @property
     def good(self) -> bool:
-        """Whether later runs may be held against it: complete, and its gate passed."""
+        """Whether later runs may be compared with it: complete, and its gate passed."""
         return self.status == "ok"
 
     @property
@@ -72,7 +72,7 @@ class RunSummary:
 
 @dataclass(frozen=True, slots=True)
 class MetricValue:
-    """One metric of one split with the ends of its 95% interval and what a dummy gets, None where there is none.
+    """One metric of one split with the ends of its 95% interval and what the baseline gets, None where there is none.
 
     The name is the key in metrics.json; `gap` and `log_loss_gap` stand with the test split. `images` is the number of
     images that the value rests on.
@@ -144,8 +144,8 @@ class FileDigest:
 class FailedRun:
     """A run that left only its log, the file `log`; `message` is its last error, empty where it tells none.
 
-    `started` is the time of its first line, ISO 8601, or empty. `log` is empty where the file was removed. Night
-    and exit code are known where the run was recorded when it failed.
+    `started` is the time of its first line, ISO 8601, or empty. `log` is empty where the file was removed. Run
+    date and exit code are known where the run was recorded when it failed.
     """
 
     run_id: str

@@ -54,7 +54,7 @@ class ClassPair:
 
 @dataclass(frozen=True, slots=True)
 class GatePair:
-    """One rule or alarm in both runs, None where a run was not held against it."""
+    """One rule or alarm in both runs, None where a run was not checked against it."""
 
     first: GateResult | None
     second: GateResult | None

@@ -44,7 +44,7 @@ class Regularisation:
 def compare_variants(variants: Sequence[Variant]) -> Regularisation | None:
     """Compare the variants of a training by their validation accuracy; test images choose nothing. None of none.
 
-    The intervals of the differences take both variants as measured on images of their own. They answered for the same
+    The intervals of the differences take both variants as measured on images of their own. They predicted the same
     ones, so these intervals are rather too wide than too narrow.
     """
     if not variants:

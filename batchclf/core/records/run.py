@@ -86,7 +86,7 @@ class SubsetRecord:
     scored by an earlier run. `precision` is there where less than float32 was asked for. `timings` are the seconds of
     list, read, decode, model and write; read and decode are added up over the workers.
 
-    `over_budget` tells that more images were skipped than allowed. `complete` is false where the deadline ended the
+    `over_budget` says that more images were skipped than allowed. `complete` is false where the deadline ended the
     scoring: then only the files up to there were found. `folders` counts a directory's images (scored and skipped) by
     their first folder, those at the top under "". `content` is a digest of the scored images' content that does not
     depend on their order or names, empty where it is not known.
@@ -113,17 +113,17 @@ class SubsetRecord:
 GateKind = Literal["bound", "change", "alarm"]
 Outcome = Literal["passed", "failed", "uncertain", "missing"]
 LAST_GOOD = "last-good"
-"""What a rule is held `against` where it is not the name of a baseline; the link to that run has the same name."""
+"""What a rule compares a run `against` where it names no baseline run; the link to that run has the same name."""
 
 
 @dataclass(frozen=True)
 class GateResult:
-    """One rule of the job's gate: `value` was held against `bound`. Shares are 0 to 1; None where there is none.
+    """One rule of the job's gate: `value` was checked against `bound`. Shares are 0 to 1; None where there is none.
 
     `passed` decides on the run's status. `certain` is false where there is not enough evidence to tell on which side of
     the bound the model is: the bound lies within the 95% interval, or there are too few images. `missing` is true where
-    there was nothing to hold against the bound, or no earlier run to compare with; `passed` may be true then only where
-    no earlier run can be there yet.
+    there was nothing to check against the bound, or no earlier run to compare with; `passed` may be true then only
+    where no earlier run can be there yet.
 
     `kind` is "bound" for a value, "change" for a difference to the run or file `against`, "alarm" for what would go
     unseen. `subset` is the split or directory ("" for all of them), `class_name` the class, "" for all.
@@ -143,7 +143,7 @@ class GateResult:
 
     @property
     def outcome(self) -> Outcome:
-        """Tell in a word what came of it: "uncertain" is not enough evidence, whatever the exit code."""
+        """Say in a word what came of it: "uncertain" is not enough evidence, whatever the exit code."""
         if self.missing:
             return "missing"
         if not self.certain:
@@ -186,9 +186,9 @@ def main_of(wanted: str, names: Sequence[str]) -> str:
 class RunRecord:
     """One run. Times are ISO 8601 with offset, durations in seconds.
 
-    `timings` names the steps in order. `seconds` is the whole run up to the report, which shows it. `run_date` is the date
-    (YYYY-MM-DD) that the job file's placeholders stood for, empty for a run without a job. `main_subset` is the split
-    or directory that the report is about, see `main_of`.
+    `timings` names the steps in order. `seconds` is the whole run up to the report, which shows it. `run_date` is the
+    date (YYYY-MM-DD) that the job file's placeholders stood for, empty for a run without a job. `main_subset` is the
+    split or directory that the report is about, see `main_of`.
     """
 
     run_id: str

@@ -9,7 +9,7 @@ LEAST_SCAN_OPSET = 9
 
 
 def takes_one_image(model: Any) -> bool:
-    """Tell whether the graph's input has a batch of exactly 1."""
+    """Say whether the graph's input has a batch of exactly 1."""
     return dims(real_inputs(model.graph)[0])[:1] == (1,)
 
 

@@ -1,4 +1,4 @@
-"""Write a bundle's ONNX graph, and check that it gives the answers of the model that it was made of."""
+"""Write a bundle's ONNX graph, and check that it gives the outputs of the model that it was made of."""
 
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def _scores(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _difference(actual: NDArray[np.float32], expected: NDArray[np.float32], tolerance: float) -> float:
     if actual.shape != expected.shape:
         raise ModelError(
-            f"the ONNX graph gives answers of shape {actual.shape} where the model gives {expected.shape}",
+            f"the ONNX graph gives outputs of shape {actual.shape} where the model gives {expected.shape}",
             hint="export the model with a dynamic batch axis",
         )
     difference = float(np.abs(actual.astype(np.float64) - expected).max())

@@ -47,7 +47,7 @@ def parameter_count(graph: Any) -> int:
 
 
 def computes_in_half(graph: Any) -> bool:
-    """Tell whether a graph holds numbers of 16 bits, or makes some by a Cast."""
+    """Say whether a graph holds numbers of 16 bits, or makes some by a Cast."""
     onnx = onnx_or_error()
     half = {onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
     casts = (node for each in subgraphs(graph) for node in each.node if node.op_type == "Cast")
@@ -66,7 +66,7 @@ def last_operation(graph: Any) -> str:
 
 
 def own_range(graph: Any) -> tuple[float, float] | None:
-    """Tell what the graph's first steps make of the values 0 and 255: (lowest, highest).
+    """Say what the graph's first steps make of the values 0 and 255: (lowest, highest).
 
     The steps are additions, subtractions, multiplications and divisions by constants, right after the input. None
     where there are none.

@@ -38,7 +38,7 @@ def fix_reshapes(graph: Any) -> None:
 
 
 def _sizes(name: str, makers: dict[str, Any], constants: dict[str, Any]) -> Sizes | None:
-    """Tell what a value holds that is computed from shapes; None where that cannot be told."""
+    """Say what a value holds that is computed from shapes; None where that cannot be told."""
     if name in constants:
         value = constants[name]
         return [int(each) for each in value.ravel()] if value.dtype.kind == "i" and value.ndim < 2 else None

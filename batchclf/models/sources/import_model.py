@@ -55,7 +55,7 @@ def import_model(
 
     The bundle's graph is checked against the model itself on made images and on those of `read_sample`. Raises
     UsageError for options that are missing or do not fit the model, ModelError where the model cannot be loaded or
-    is no image classifier, or the graph gives other answers; then nothing is written.
+    is no image classifier, or the graph gives other outputs; then nothing is written.
     """
     check_replaceable(out)
     if is_bundle(path):
@@ -99,7 +99,7 @@ def import_model(
 
 
 def sample_images(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Make images to compare answers on: (n, *shape) uint8; black, gray, white, ramps of brightness, and noise."""
+    """Make images to compare outputs on: (n, *shape) uint8; black, gray, white, ramps of brightness, and noise."""
     height, width, _ = shape
     random = np.random.default_rng(0)
     noise = random.integers(0, 256, (NOISE_IMAGES, *shape), np.uint8)
@@ -153,11 +153,11 @@ def _tell_accuracy(units: NDArray[np.floating], labels: NDArray[np.int64], steps
         say(f"of {int(known.sum())} sample images with a label {right} are predicted right")
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, copied: Path) -> None:
     if source.is_dir():
-        shutil.copytree(source, target)
+        shutil.copytree(source, copied)
     else:
-        shutil.copyfile(source, target)
+        shutil.copyfile(source, copied)
 
 
 def _versions(original: Original) -> dict[str, str]:

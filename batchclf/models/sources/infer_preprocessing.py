@@ -174,7 +174,7 @@ def settle_scale(model: ModelInput, options: ImportOptions, own_range: tuple[flo
 def settle_output(values: NDArray[np.floating], last_operation: str, options: ImportOptions, say: Say) -> OutputKind:
     """Decide what the model gives, from the name of its graph's last operation and its (n, units) outputs.
 
-    Raises ModelError where the answers are no classifier's, UsageError where their number is not that of the
+    Raises ModelError where the outputs are no classifier's, UsageError where their number is not that of the
     classes or `--output` is needed.
     """
     units, classes = values.shape[1], len(options.class_names)

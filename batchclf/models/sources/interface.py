@@ -24,7 +24,7 @@ class Original(Protocol):
     input: ModelInput
 
     def run(self, inputs: NDArray[Any]) -> NDArray[np.floating]:
-        """Answer for (n, *shape) inputs: (n, units), or more axes."""
+        """Predict (n, *shape) inputs: (n, units), or more axes."""
 
     def graph(self, shape: tuple[int, ...]) -> Any:
         """Give the ONNX model that takes images of this shape, as a ModelProto."""

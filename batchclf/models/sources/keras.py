@@ -56,7 +56,7 @@ class TensorflowModel:
         self._functions: dict[tuple[int, ...], Any] = {}
 
     def run(self, inputs: NDArray[Any]) -> NDArray[np.floating]:
-        """Answer for (n, *shape) inputs; raises ModelError, and MemoryError where the memory does not suffice."""
+        """Predict (n, *shape) inputs; raises ModelError, and MemoryError where the memory does not suffice."""
         tf = tensorflow_or_error()
         try:
             outputs = self._function(inputs.shape[1:])(tf.constant(inputs.astype(self.input.dtype)))["output"]
@@ -64,7 +64,7 @@ class TensorflowModel:
             raise MemoryError(str(error)) from error
         except Exception as error:  # Keras and TensorFlow raise nearly anything for a shape that does not fit
             raise ModelError(
-                f"the model cannot answer for inputs of shape {inputs.shape}: {error}",
+                f"the model cannot make predictions for inputs of shape {inputs.shape}: {error}",
                 hint="check --input-size, --color and --layout",
             ) from error
         result: NDArray[np.floating] = outputs.numpy()

@@ -61,15 +61,15 @@ class OnnxOriginal:
         self.input = ModelInput(source.name, tuple(shape), dtype)
 
     def run(self, inputs: NDArray[Any]) -> NDArray[np.floating]:
-        """Answer for (n, *shape) inputs, one at a time where the graph takes no more; raises ModelError."""
+        """Predict (n, *shape) inputs, one at a time where the graph takes no more; raises ModelError."""
         values = inputs.astype(self.input.dtype)
         parts = np.split(values, len(values)) if self._alone else [values]
         try:
             return np.concatenate([self._session.run(None, {self.input.name: part})[0] for part in parts])
         except Exception as error:  # ONNX Runtime raises a class of its own for each status code
             raise ModelError(
-                f"the model cannot answer for inputs of shape {values.shape}: {error}",
-                hint="check --input-size, --color and --layout; a model that answers for one image alone "
+                f"the model cannot make predictions for inputs of shape {values.shape}: {error}",
+                hint="check --input-size, --color and --layout; a model that predicts one image alone "
                 "(a reshape to 1 x N in it does that) must be exported with a batch size of 1",
             ) from error
 

@@ -1,4 +1,4 @@
-"""junit.xml: the gate of a run_date as test cases, as Jenkins, GitLab and GitHub's reporters read them."""
+"""junit.xml: the gate of a run as test cases, as Jenkins, GitLab and GitHub's reporters read them."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -40,7 +40,7 @@ def write_junit(path: Path, record: RunRecord, *, report: str = REPORT_FILE) -> 
 def write_junit_error(
     path: Path, *, job: str, run_date: str, started: datetime, seconds: float, message: str, hint: str
 ) -> None:
-    """Write the JUnit XML of a run_date that ended before there was anything to publish: one case, with an error.
+    """Write the JUnit XML of a run that ended before there was anything to publish: one case, with an error.
 
     `started` is an aware time. Raises OSError.
     """
@@ -72,7 +72,7 @@ def _properties(suite: ET.Element, values: dict[str, str]) -> None:
 
 
 def _case(suite: ET.Element, name: str, seconds: float = 0) -> ET.Element:
-    # The class name is what GitLab and Jenkins sort by: the same every night.
+    # The class name is what GitLab and Jenkins sort by: the same in every run.
     return ET.SubElement(
         suite, "testcase", classname=suite.attrib["package"], name=xml_text(name), time=f"{seconds:.3f}"
     )

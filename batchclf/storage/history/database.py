@@ -203,8 +203,8 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     if not copy.exists():
         partial = atomic.beside(copy)
         try:
-            with closing(sqlite3.connect(partial)) as target:
-                connection.backup(target)
+            with closing(sqlite3.connect(partial)) as copied:
+                connection.backup(copied)
             partial.rename(copy)
         finally:
             partial.unlink(missing_ok=True)

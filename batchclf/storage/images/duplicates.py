@@ -1,4 +1,4 @@
-"""duplicates.csv: images that occur more than once, each with the image that it is a copy of."""
+"""duplicates.csv: images that occur more than once, each with the image that it is a duplicate of."""
 
 import csv
 from collections.abc import Iterable, Iterator

@@ -276,7 +276,7 @@ def _digests_of_lines(lines: bytes) -> Digests | None:
 
 
 def _digests_after(path: Path, done: int) -> Iterator[Digests]:
-    """Read what is not plain with all else of its rows, which also tells what is damaged; `done` rows are known."""
+    """Read what is not plain with all else of its rows, which also says what is damaged; `done` rows are known."""
     for rows in read_image_rows(path):
         if len(rows.digest) != len(rows):
             raise RunError(f"{path} is damaged: a digest has not 32 digits", hint="score again")

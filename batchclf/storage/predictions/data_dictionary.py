@@ -29,7 +29,7 @@ _SHARE = "probability"
 class PredictionColumn:
     """One column of predictions.csv.
 
-    `meaning` is Markdown. `may_be_empty` tells whether a cell can be empty. `of_classes` columns hold class names.
+    `meaning` is Markdown. `may_be_empty` says whether a cell can be empty. `of_classes` columns hold class names.
     Numbers are in `unit`, from 0 to 1.
     """
 

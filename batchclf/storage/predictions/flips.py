@@ -1,4 +1,4 @@
-"""flips.csv: the images whose answer is another one than in the run before."""
+"""flips.csv: the images whose prediction is another one than in the run before."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ _KINDS = text_column([CHANGED.encode(), NEGATIVE.encode(), POSITIVE.encode()])
 
 
 class FlipsWriter:
-    """Writes flips.csv as the answers of both runs come; use as a context manager.
+    """Writes flips.csv as the predictions of both runs come; use as a context manager.
 
     The rows are in the order that they come in. Raises OSError where the disk refuses.
     """
@@ -52,7 +52,7 @@ class FlipsWriter:
         self._file.close()
 
     def write(self, split: str, first: "RunPredictions", second: "RunPredictions") -> None:
-        """Append a row for each image with another answer; both are of the same images in the same order."""
+        """Append a row for each image with another prediction; both are of the same images in the same order."""
         from batchclf.core.compare.pair_tally import find_flips
 
         flipped = find_flips(first, second)

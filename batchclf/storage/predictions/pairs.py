@@ -1,4 +1,4 @@
-"""The predictions CSVs of two runs, read side by side: each image's answer in both."""
+"""The predictions CSVs of two runs, read side by side: each image's prediction in both."""
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
@@ -28,7 +28,7 @@ class UnsortedRowsError(Exception):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PairedPredictions:
-    """RunPredictions to the same images of a split in the same order.
+    """Predictions for the same images of a split in the same order.
 
     `only_first` and `only_second` count the images between them that only one of the runs has, `replaced` those of the
     same path but with another content.

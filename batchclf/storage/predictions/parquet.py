@@ -24,7 +24,7 @@ _CELLS_PER_GROUP = 4_000_000
 
 
 def is_pyarrow_there() -> bool:
-    """Tell whether pyarrow is installed."""
+    """Say whether pyarrow is installed."""
     return find_spec("pyarrow") is not None
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from batchclf.core.records.history import ClassValues, FileDigest, MetricValue, RunDetails
 from batchclf.core.records.run import SubsetRecord
+from batchclf.errors import RunError
 from batchclf.storage.csv_files.cells import plain_text, utf8_text
 from batchclf.storage.run.directory import LOG_FILE, RECORD_FILE
 from batchclf.storage.run.metrics import FILES
@@ -50,7 +51,10 @@ def read_details(folder: Path) -> RunDetails:
     """
     summary = read_summary(folder)
     path = folder / RECORD_FILE
-    run = decode_run(path.read_bytes(), path, _Run)
+    try:
+        run = decode_run(path.read_bytes(), path, _Run)
+    except msgspec.MsgspecError as error:
+        raise RunError(f"{path} is damaged: {error}", hint="score again") from error
     return RunDetails(
         summary=summary,
         complete=all(subset.complete for subset in run.subsets),

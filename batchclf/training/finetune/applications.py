@@ -108,14 +108,14 @@ def _load_with_top(network: Any, build: Any, path: Path) -> bool:
         whole = build(weights=None, include_top=True, classes=_classes_of(path) or 1000)
         _load(whole, path)
         # The top comes last, so both have their layers before it in the same order.
-        for mine, other in zip(_learnt(network), _learnt(whole), strict=False):
+        for mine, other in zip(_with_weights(network), _with_weights(whole), strict=False):
             mine.set_weights(other.get_weights())
     except Exception:  # as above; what is told is why the file does not fit without a top
         return False
     return True
 
 
-def _learnt(network: Any) -> list[Any]:
+def _with_weights(network: Any) -> list[Any]:
     return [layer for layer in network.layers if layer.weights]
 
 

@@ -70,7 +70,7 @@ def find_features(path: Path, model: Any) -> Features:
 def rebuild(path: Path, model: Any, features: Features, shape: tuple[int, ...]) -> Any:
     """Give the Keras model from float32 inputs (n, *shape) to the features; it shares its layers with `model`.
 
-    Raises ModelError where images of that size do not fit, or where nothing that was learnt is left.
+    Raises ModelError where images of that size do not fit, or where nothing that was trained is left.
     """
     import keras
 
@@ -87,14 +87,14 @@ def rebuild(path: Path, model: Any, features: Features, shape: tuple[int, ...]) 
         ) from error
     if not backbone.count_params():
         raise ModelError(
-            f"{path} cannot be a base: before its last layer '{features.cut}' there is nothing that was learnt",
+            f"{path} cannot be a base: before its last layer '{features.cut}' there is nothing that was trained",
             hint="give a base of several layers, or train a recipe without --base",
         )
     return backbone
 
 
 def first_range(path: Path, backbone: Any) -> tuple[float, float] | None:
-    """Tell what the first steps of a model with one input make of 0 to 255, as `onnx_graph.own_range` does.
+    """Say what the first steps of a model with one input make of 0 to 255, as `onnx_graph.own_range` does.
 
     Only the first layers are turned into a graph, since the whole of a deep network takes long. Raises ModelError
     where tf2onnx cannot do it.

@@ -20,13 +20,14 @@ class Recipe:
 
     The model takes (n, height, width, channels) uint8 images as they are on disk, scales them itself, and gives
     (n, classes) float32 logits. The other values are what is done unless something else is asked for: the `optimizer`,
-    its `learning_rate` and the `learning_rate_schedule` of that, `weight_decay` by the learning rate in each step (Loshchilov 2019:
+    its `learning_rate` and `learning_rate_schedule`, `weight_decay` by the learning rate in each step (Loshchilov 2019:
     AdamW, SGDW; not of biases and normalisation), `label_smoothing`, how images are changed (`augment`, as the option
-    has it: "flip,shift", or "flip,shift/flip,erase" for two members), whether the model averages its logits for an
-    image and its mirror image (`flip_tta`, where `augment` has "flip"), of how many `ensemble_size` it averages them,
-    networks that are built and trained side by side, the share of the training images held out (`validation_split`), and
-    after how many epochs without a lower validation loss `patience` ends, 0 never. `xla` lets XLA compile the
-    steps, which makes dense networks faster and convolutions, on a processor, many times slower.
+    has it: "flip,shift", or "flip,shift/flip,erase" for two ensemble members), whether the model averages its logits
+    for an image and its mirror image (`flip_tta`, where `augment` has "flip"), over how many networks, built and
+    trained side by side, it averages them (`ensemble_size`), the share of the training images held out
+    (`validation_split`), and after how many epochs without a lower validation loss early stopping ends it (`patience`),
+    0 never. `xla` lets XLA compile the steps, which makes dense networks faster and convolutions, on a processor, many
+    times slower.
     """
 
     build: Callable[[tuple[int, int, int], int], Any]

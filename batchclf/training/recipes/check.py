@@ -18,8 +18,8 @@ _ENDS = {"softmax": "Softmax", "sigmoid": "Sigmoid"}
 def check_model(model: Any, input_shape: tuple[int, int, int], classes: int, recipe_name: str) -> None:
     """Check that a model is one of Keras, from (n, *input_shape) uint8 images to (n, classes) logits.
 
-    It must be made of Keras' own classes and functions, so that the bundle can be loaded anywhere. One of the user's
-    own recipes is also turned into an ONNX graph, which takes a second or two. Raises ModelError that says what the
+    It must be made of Keras' own classes and functions, so that the bundle can be loaded anywhere. A custom
+    recipe is also turned into an ONNX graph, which takes a second or two. Raises ModelError that says what the
     model is instead.
     """
     _check_kind(model, recipe_name)
@@ -68,7 +68,7 @@ def _check_output(model: Any, input_shape: tuple[int, int, int], classes: int, n
         outputs = model(np.zeros((2, *input_shape), np.uint8), training=False)
     except Exception as error:  # whatever layers raise on a shape that does not fit
         raise ModelError(
-            f"the model of the recipe {name} cannot answer for black images of {input_shape}: {told(error)}",
+            f"the model of the recipe {name} cannot make predictions for black images of {input_shape}: {told(error)}",
             hint="begin it with keras.Input(input_shape), for uint8 pixels from 0 to 255",
         ) from error
     shape = tuple(getattr(outputs, "shape", ()))

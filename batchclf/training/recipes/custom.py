@@ -1,4 +1,4 @@
-"""Recipes by name: those of batchclf, and functions of the user's own as `module:function`."""
+"""Recipes by name: those of batchclf, and custom ones as `module:function`."""
 
 import functools
 import importlib
@@ -27,10 +27,10 @@ def check_name(name: str) -> None:
     """Raise UsageError unless this is the name of a recipe, or could be; imports nothing."""
     if name in recipes.RECIPES or is_custom(name):
         return
-    known = f"choose one of: {', '.join(recipes.RECIPES)}, or name a function of your own as module:function"
+    known = f"choose one of: {', '.join(recipes.RECIPES)}, or name your own function as module:function"
     if ":" in name:
         raise UsageError(
-            f"'{name}' is not the name of a recipe; one of your own is module:function, both names as in Python",
+            f"'{name}' is not the name of a recipe; a custom recipe is module:function, both names as in Python",
             hint=f"write for example {_EXAMPLE}",
         )
     raise UsageError(f"there is no recipe '{name}'", hint=f"{known}, such as {_EXAMPLE}")

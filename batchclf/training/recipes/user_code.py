@@ -1,4 +1,4 @@
-"""Python code of the user's own: where it is looked for, and in which of its lines something went wrong."""
+"""The user's Python code: where it is looked for, and in which of its lines something went wrong."""
 
 import importlib
 import re
@@ -55,12 +55,12 @@ def _place(error: BaseException) -> str:
     paths = sysconfig.get_paths()
     installed = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     own = [each for each in frames if not any(Path(each.filename).is_relative_to(folder) for folder in installed)]
-    # The last line of the user's own that led there. Of an installed package the first one, of Keras none: there is no
+    # The last line of the user's code that led there. Of an installed package the first one, of Keras none: there is no
     # mistake in it.
     found = own[-1:] or [each for each in frames[:1] if not _LIBRARIES.intersection(Path(each.filename).parts)]
     return f"{found[0].filename}, line {found[0].lineno}" if found else ""
 
 
 def is_custom(name: str) -> bool:
-    """Whether a recipe's name is one of the user's own, `module:function`, rather than one of batchclf's."""
+    """Whether a recipe's name is that of a custom recipe, `module:function`, rather than one of batchclf's."""
     return name not in recipes.RECIPES and _CUSTOM.fullmatch(name) is not None
