@@ -13,9 +13,9 @@ def read_predictions(path: str | PathLike[str]) -> "pd.DataFrame":
     """Read predictions for analysis: those of a run directory, or a predictions.csv, .jsonl or .parquet.
 
     One row an image, in the file's order. Texts are exact, without the `'` that guards cells of a CSV. `label` and
-    the predictions are categories with the classes in the model's order where it can be known (an unknown label is
+    the predictions are categories with the classes in the model's order if it can be known (an unknown label is
     missing), `correct` is a nullable boolean, all numbers are float64: the model's exact float32 values from JSON lines
-    and Parquet, 7 significant digits from a CSV. Raises BatchclfError where there is nothing to read, or where it is
+    and Parquet, 7 significant digits from a CSV. Raises BatchclfError if there is nothing to read, or if it is
     damaged.
     """
     # On use, so that `import batchclf` loads neither numpy nor pandas.

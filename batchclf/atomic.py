@@ -25,7 +25,7 @@ def is_beside(partial: Path, target: Path) -> bool:
 def remove_leftovers(folder: Path) -> list[Path]:
     """Remove what killed processes left half-written in a folder that no one else writes to now.
 
-    Returns what was removed. Raises OSError where something cannot be.
+    Returns what was removed. Raises OSError if something cannot be.
     """
     leftovers = sorted(folder.glob(".*.partial"))
     for path in leftovers:
@@ -86,7 +86,7 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 
 def _name(error: BaseException, target: Path) -> None:
-    """Let a full disk tell where: the system names no file when a write fails."""
+    """Name the file of a full disk: the system names none when a write fails."""
     if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
         error.filename = str(target)
 

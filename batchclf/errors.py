@@ -111,7 +111,7 @@ class DeadlineError(BatchclfError):
 
 
 class NotifyError(BatchclfError):
-    """Somebody or something that was to be told of a run, and could not be."""
+    """Somebody or something that was to be notified of a run, and could not be."""
 
 
 class AlreadyRunningError(BatchclfError):
@@ -121,7 +121,7 @@ class AlreadyRunningError(BatchclfError):
 
 
 def note_published(error: BaseException, run: "Path") -> None:
-    """Note in what ends a night that the run was published before."""
+    """Note in what ends a run that it was published before."""
     error.add_note(f"{_PUBLISHED}: {run}")
 
 

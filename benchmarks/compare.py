@@ -1,4 +1,4 @@
-"""Run commands side by side, in turn, and tell medians and ratios; the peak memory of each with all its processes."""
+"""Run commands side by side, in turn, and print medians and ratios; the peak memory of each with all its processes."""
 
 import os
 import subprocess
@@ -33,8 +33,8 @@ class Measured:
 
 
 def run(command: list[str], *, cwd: Path, memory: bool = False) -> tuple[float, float]:
-    """Run one command to its end: seconds from start to exit, and its peak memory in MB where that is asked for."""
-    # These make numpy slow where they are set.
+    """Run one command to its end: seconds from start to exit, and its peak memory in MB if that is asked for."""
+    # These make numpy slow if they are set.
     environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
     started = time.perf_counter()
     process = subprocess.Popen(

@@ -2,7 +2,7 @@
 
     python benchmarks/report_speed.py [--rounds 5] [--work DIR] [CASE ...]
 
-The run directories are made here, with made-up answers. Cases: ten, thousand.
+The run directories are made here, with made-up predictions. Cases: ten, thousand.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def main() -> None:
 
 def _report(folder: Path, out: Path) -> tuple[float, float]:
     """Write one report: seconds from start to exit, and the process's peak memory in MB."""
-    # These make numpy slow where they are set.
+    # These make numpy slow if they are set.
     environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
     command = [sys.executable, "-m", "batchclf", "report", str(folder), "--out", str(out), "--quiet"]
     started = time.perf_counter()
@@ -93,7 +93,7 @@ def _make(folder: Path, case: Case) -> None:
     _draw(folder / "images", names, case)
     with PredictionFiles(folder, names, topk=3, probabilities=case.probabilities) as files:
         for split, images in case.images.items():
-            for batch in _answers(split, images, names, case):
+            for batch in _predictions(split, images, names, case):
                 files.write(batch, split)
     with SkippedWriter(folder / SKIPPED_FILE):
         pass
@@ -116,7 +116,7 @@ def _draw(folder: Path, names: tuple[str, ...], case: Case) -> None:
                 (folder / split / name).symlink_to(pictures, target_is_directory=True)
 
 
-def _answers(split: str, images: int, names: tuple[str, ...], case: Case) -> Iterator[BatchScores]:
+def _predictions(split: str, images: int, names: tuple[str, ...], case: Case) -> Iterator[BatchScores]:
     """Score images of each class in turn; each class has two that it is often taken for, one of them of its own."""
     rng = np.random.default_rng(len(split))
     each = images // len(names)
@@ -152,14 +152,14 @@ def _record(folder: Path, names: tuple[str, ...], case: Case) -> RunRecord:
         trained_on="made up", created="2026-01-01T00:00:00+00:00",
         history={"loss": epochs, "accuracy": [1 - loss / 2 for loss in epochs]},
     )  # fmt: skip
-    targets = [
+    subsets = [
         SubsetRecord(split, "directory", str(folder / "images" / split), "the class folders", n, n, 0, 0, 1.0)
         for split, n in case.images.items()
     ]
     return RunRecord(
         run_id="20260101T000000Z", job=None, command=["batchclf", "score"], status="ok",
         started="2026-01-01T00:00:00+00:00", seconds=1.0, runtime="onnx", batch_size=128, topk=3,
-        probabilities=case.probabilities, model=model, targets=targets,
+        probabilities=case.probabilities, model=model, subsets=subsets,
     )  # fmt: skip
 
 

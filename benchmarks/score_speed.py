@@ -2,7 +2,7 @@
 
     python benchmarks/score_speed.py [--rounds 5] [--work DIR] [CASE ...]
 
-Needs ../shared/bench beside the repository (the peers), and TensorFlow. Cases: pngs, few, jpegs, night, many.
+Needs ../shared/bench beside the repository (the peers), and TensorFlow. Cases: pngs, few, jpegs, cached, many.
 """
 
 import argparse
@@ -25,7 +25,7 @@ BATCHCLF = [PYTHON, "-m", "batchclf"]
 def main() -> None:
     """Measure the cases that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="pngs, few, jpegs, night, many (default: all)")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="pngs, few, jpegs, cached, many (default: all)")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each command (default: 5)")
     parser.add_argument("--work", type=Path, help="folder for models and images, kept for the next time")
     args = parser.parse_args()
@@ -52,7 +52,7 @@ def pngs(work: Path, rounds: int) -> None:
         rounds,
         cwd=work,
     )
-    _tell(measured)
+    _print(measured)
 
 
 def few(work: Path, rounds: int) -> None:
@@ -69,7 +69,7 @@ def few(work: Path, rounds: int) -> None:
         rounds,
         cwd=work,
     )
-    _tell(measured)
+    _print(measured)
 
 
 def jpegs(work: Path, rounds: int) -> None:
@@ -83,10 +83,10 @@ def jpegs(work: Path, rounds: int) -> None:
     }
     if find_spec("openvino"):
         commands["batchclf bf16"] = [*ours, "--precision", "bf16"]
-    _tell(alternate(commands, rounds, cwd=work))
+    _print(alternate(commands, rounds, cwd=work))
 
 
-def night(work: Path, rounds: int) -> None:
+def cached(work: Path, rounds: int) -> None:
     """The same 2,000 JPEGs scored with --cache, then again after 20 new ones came: seconds of the model in each."""
     folder, bundle, _ = _mobilenet(work)
     new = work / "new jpegs"
@@ -103,9 +103,9 @@ def night(work: Path, rounds: int) -> None:
                     for path in sorted(new.rglob("*.jpg"), key=lambda path: path.name)[2000:]:
                         (here / "photos" / path.parent.name / path.name).hardlink_to(path)
                 whole.append(run([*command, out], cwd=here)[0])
-                model.append(json.loads((here / out / "run.json").read_text())["targets"][0]["timings"]["model"])
+                model.append(json.loads((here / out / "run.json").read_text())["subsets"][0]["timings"]["model"])
         print(
-            f"  round {number + 1}: model {model[0]:.2f} s the first night, {model[1]:.2f} s the same again, "
+            f"  round {number + 1}: model {model[0]:.2f} s the first time, {model[1]:.2f} s the same again, "
             f"{model[2]:.2f} s with 1% new ({model[2] / model[0]:.1%}); "
             f"whole runs {whole[0]:.1f}, {whole[1]:.1f}, {whole[2]:.1f} s"
         )
@@ -136,10 +136,10 @@ def many(work: Path, rounds: int) -> None:
     print(f"1,000,000 files: {one.median:.1f} s, peak {one.peak:.0f} MB")
 
 
-CASES = {"pngs": pngs, "few": few, "jpegs": jpegs, "run_date": night, "many": many}
+CASES = {"pngs": pngs, "few": few, "jpegs": jpegs, "cached": cached, "many": many}
 
 
-def _tell(measured: dict[str, Measured]) -> None:
+def _print(measured: dict[str, Measured]) -> None:
     ours = measured["batchclf"]
     for each in measured.values():
         times = " ".join(f"{seconds:.2f}" for seconds in each.seconds)

@@ -1,4 +1,4 @@
-"""Train a recipe on Fashion MNIST and tell how long it took and how good it is.
+"""Train a recipe on Fashion MNIST and print how long it took and how good it is.
 
     python benchmarks/train_accuracy.py RECIPE [--seeds 0] [--data-dir DIR]
 
@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-"""Variables that make numpy slow where they are set."""
+"""Variables that make numpy slow if they are set."""
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
         before = _processor()
         settings = TrainSettings(args.recipe, seed=seed, recipe_folder=Path.cwd())
         with tempfile.TemporaryDirectory() as folder:
-            info = train(dataset, settings, Path(folder) / "bundle", say=print, on_epoch=_tell).info
+            info = train(dataset, settings, Path(folder) / "bundle", say=print, on_epoch=_print).info
         record = info.training
         assert record is not None
         accuracies = ", ".join(f"{name} accuracy {right.accuracy:.4f}" for name, right in record.final.items())
@@ -44,7 +44,7 @@ def main() -> None:
         )
 
 
-def _tell(epoch: int, metrics: dict[str, float]) -> None:
+def _print(epoch: int, metrics: dict[str, float]) -> None:
     print(f"epoch {epoch}: " + ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()), flush=True)
 
 

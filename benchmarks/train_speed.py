@@ -21,7 +21,7 @@ from statistics import mean, median, stdev
 
 TUTORIAL = Path(__file__).resolve().parents[2] / "shared" / "bench" / "tutorial_train.py"
 SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-"""Variables that make numpy slow where they are set."""
+"""Variables that make numpy slow if they are set."""
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
             fit, whole, accuracy = rounds[name][-1]
             print(f"round {number + 1}: {name} fit {fit:.2f} s, process {whole:.2f} s, test accuracy {accuracy:.4f}")
             sys.stdout.flush()
-    _tell(rounds)
+    _print(rounds)
 
 
 def _measured(command: list[str]) -> tuple[float, float, float]:
@@ -81,7 +81,7 @@ def _child(seed: int, data_dir: Path | None) -> None:
     print(f"fit_s={seconds[0]:.2f} test_accuracy={bundle.info.history['val_accuracy'][-1]:.4f}")
 
 
-def _tell(rounds: dict[str, list[tuple[float, float, float]]]) -> None:
+def _print(rounds: dict[str, list[tuple[float, float, float]]]) -> None:
     for name, values in rounds.items():
         fits, wholes, accuracies = zip(*values, strict=True)
         spread = f" +- {stdev(accuracies):.4f}" if len(accuracies) > 1 else ""

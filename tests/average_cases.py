@@ -1,4 +1,4 @@
-"""Trainings for the tests of models that average, over members or over mirror images."""
+"""Trainings for the tests of models that average, over an ensemble or over mirror images."""
 
 import numpy as np
 

@@ -26,10 +26,10 @@ def import_rows(folder, seed, *, size, spread=1):
         helper.make_node("ReduceMean", ["bent", "axes"], ["means"], keepdims=0),
         helper.make_node("Flatten", ["means"], ["flat"]),
         helper.make_node("Gemm", ["flat", "weights", "bias"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["answers"]),
+        helper.make_node("Softmax", ["logits"], ["predictions"]),
     ]
     inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", size, size, 1])]
-    outputs = [helper.make_tensor_value_info("answers", TensorProto.FLOAT, ["n", 10])]
+    outputs = [helper.make_tensor_value_info("predictions", TensorProto.FLOAT, ["n", 10])]
     graph = helper.make_graph(nodes, "rows", inputs, outputs, constants)
     path, out = folder / "rows.onnx", folder / "rows"
     onnx.save(helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 18)]), path)

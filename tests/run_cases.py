@@ -112,8 +112,8 @@ def write_run(folder, rows, *, names=NAMES, skipped=(), kind="split", source="ph
         csv.writer(handle).writerows([SKIPPED_COLUMNS, *([path, splits[0], "", reason] for path, reason in skipped)])
     subsets = []
     for split in splits:
-        scored, lost = sum(row["split"] == split for row in rows), len(skipped) if split == splits[0] else 0
-        subsets.append(SubsetRecord(split, kind, source, "folders", scored + lost, scored, lost, 0, seconds=0.5))
+        scored, unread = sum(row["split"] == split for row in rows), len(skipped) if split == splits[0] else 0
+        subsets.append(SubsetRecord(split, kind, source, "folders", scored + unread, scored, unread, 0, seconds=0.5))
     record = run_record(folder.name, names, subsets, **changes)
     write_record(folder, record)
     if metrics:
@@ -123,14 +123,14 @@ def write_run(folder, rows, *, names=NAMES, skipped=(), kind="split", source="ph
     return record
 
 
-def write_nights(folder, nights, *, seed=0, **changes):
-    """A job's folder with a run a night: the names of the run directories, oldest first."""
+def write_runs(folder, number, *, seed=0, **changes):
+    """A job's folder with a run a day: the names of the run directories, oldest first."""
     ids = []
-    for night in range(nights):
-        started = STARTED + timedelta(days=night)
+    for day in range(number):
+        started = STARTED + timedelta(days=day)
         run_id = f"{started:%Y%m%dT%H%M%SZ}"
-        rows = drawn(NAMES, 60, seed=seed + night, skill=0.8)
-        rows += drawn(NAMES, 60, seed=100 + seed + night, skill=0.9, split="train")
+        rows = drawn(NAMES, 60, seed=seed + day, skill=0.8)
+        rows += drawn(NAMES, 60, seed=100 + seed + day, skill=0.9, split="train")
         write_run(folder / run_id, rows, started=started.isoformat(), **changes)
         ids.append(run_id)
     return ids

@@ -1,7 +1,7 @@
-"""A month of nights on changing real data, each a process of its own as cron starts it.
+"""A month of runs on changing real data, each a process of its own as cron starts it.
 
-Every planted fault must be caught on its night, and no good night may say anything. As a script it prints what each
-night said: `python tests/simulated_month.py [--dataset fashion-mnist|digits] [--nights 30] [FOLDER]`.
+Every planted fault must be caught in its run, and no good run may say anything. As a script it prints what each
+run said: `python tests/simulated_month.py [--dataset fashion-mnist|digits] [--runs 30] [FOLDER]`.
 """
 
 import argparse
@@ -22,14 +22,14 @@ import numpy as np
 from batchclf.data.catalog import load_dataset
 from batchclf.data.class_folders import folder_names
 
-FIRST_NIGHT = date(2026, 9, 1)
+FIRST_DATE = date(2026, 9, 1)
 JOB = """\
 deadline = "10m"
 
 [model]
 bundle = "../models/deployed"
 
-[scoring.directories.golden]     # labelled, and the same every night
+[scoring.directories.golden]     # labelled, and the same in every run
 path = "../golden"
 fixed = true
 
@@ -46,26 +46,26 @@ count_fell_by = 0.5
 
 [[gate.rules]]
 metric = "accuracy"
-target = "golden"
+subset = "golden"
 against = "last-good"
 max_drop = 0.01
 
 [[gate.rules]]
 metric = "recall"
 class = "*"
-target = "golden"
+subset = "golden"
 against = "last-good"
 max_drop = 0.02
 
 [[gate.rules]]
 metric = "accuracy"
-target = "incoming"
+subset = "incoming"
 min = MINIMUM
 min_support = 50
 
 [[gate.rules]]
 metric = "skipped"
-target = "incoming"
+subset = "incoming"
 max = 0
 
 [retention]
@@ -75,7 +75,7 @@ keep_runs = 12
 
 @dataclass(frozen=True)
 class Said:
-    """What a night's process ended with and said."""
+    """What a run's process ended with and said."""
 
     code: int
     out: str
@@ -85,9 +85,9 @@ class Said:
 
 @dataclass(frozen=True)
 class Size:
-    """How many images there are: in the fixed folder, and about how many a night in each of the two others.
+    """How many images there are: in the fixed folder, and about how many a day in each of the two others.
 
-    `minimum` is the least accuracy on a night's images: four standard deviations below what the model has. `worse` are
+    `minimum` is the least accuracy on a day's images: four standard deviations below what the model has. `worse` are
     the options with which a model is trained that is several points worse.
     """
 
@@ -104,7 +104,7 @@ SIZES = {
 
 
 class World:
-    """The machine that the nights pass on: its images, models, job file and reports."""
+    """The machine that the runs pass on: its images, models, job file and reports."""
 
     def __init__(self, folder: Path, dataset: str, seed: int = 0) -> None:
         self.folder = folder
@@ -150,8 +150,8 @@ class World:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
         return subprocess.Popen(_command(arguments, None), cwd=self.folder, text=True, **pipes)
 
-    def night(self, day: date) -> list[str]:
-        """Give the arguments of cron's command for a night."""
+    def arguments(self, day: date) -> list[str]:
+        """Give the arguments of cron's command for a day."""
         return ["run", str(self.job), "--date", day.isoformat(), "--quiet"]
 
     def incoming(self, day: date) -> Path:
@@ -198,16 +198,16 @@ Pass = Callable[[World, date], list[Said]]
 
 
 def usual(world: World, day: date) -> list[Said]:
-    """Let a night pass as cron does."""
-    return [world.batchclf(*world.run_date(day))]
+    """Let a run pass as cron does."""
+    return [world.batchclf(*world.arguments(day))]
 
 
 @dataclass(frozen=True)
-class Night:
-    """One night: what is planted, how it passes, and what it must say.
+class PlannedRun:
+    """One run: what is planted, how it passes, and what it must say.
 
     `codes` are the exit codes of its processes; each of `words` must stand in what they said on standard error. A good
-    night has code 0 and says nothing.
+    run has code 0 and says nothing.
     """
 
     title: str
@@ -281,12 +281,12 @@ def empty(world: World, day: date) -> None:
 
 @dataclass
 class Stuck:
-    """The camera delivers what it did the night before, under new names."""
+    """The camera delivers what it did the day before, under new names."""
 
     kept: Path = field(default_factory=lambda: Path(tempfile.mkdtemp()))
 
     def remember(self, world: World, day: date) -> None:
-        """Keep a copy of a good night's pictures."""
+        """Keep a copy of a good run's pictures."""
         shutil.copytree(world.camera, self.kept / "camera")
 
     def again(self, world: World, day: date) -> None:
@@ -316,7 +316,7 @@ def deploy_worse(world: World, day: date) -> None:
 def killed(world: World, day: date) -> list[Said]:
     """Kill the run in the midst of its work; somebody starts it again."""
     before = (world.reports / "latest").resolve()
-    process = world.start(*world.run_date(day))
+    process = world.start(*world.arguments(day))
     while process.poll() is None and not list(world.reports.glob(".*.partial/predictions.csv")):
         time.sleep(0.005)
     process.kill()
@@ -331,73 +331,73 @@ def killed(world: World, day: date) -> list[Said]:
 def full_disk(world: World, day: date) -> list[Said]:
     """Let the system refuse longer files; then somebody makes room and starts it again."""
     before = (world.reports / "latest").resolve()
-    refused = world.batchclf(*world.run_date(day), limit=4096)
+    refused = world.batchclf(*world.arguments(day), limit=4096)
     assert (world.reports / "latest").resolve() == before, "the failed run has moved `latest`"
     return [refused, *usual(world, day)]
 
 
 def overlap(world: World, day: date) -> list[Said]:
     """Start the job a second time while it runs."""
-    first = world.start(*world.run_date(day))
+    first = world.start(*world.arguments(day))
     while first.poll() is None and not list(world.reports.glob(".*.partial")):
         time.sleep(0.005)
     # It holds the lock now, and is kept from ending before the second has looked.
     first.send_signal(signal.SIGSTOP)
-    second = world.batchclf(*world.run_date(day))
+    second = world.batchclf(*world.arguments(day))
     first.send_signal(signal.SIGCONT)
     out, err = first.communicate()
     return [second, Said(first.returncode, out, err, 0.0)]
 
 
-GOOD = Night("new images")
-FIRST = Night("the first night", deploy("good"), (0,), ("no earlier good run yet",))
-"""There is nothing yet that a change could be held against, and that is said."""
+GOOD = PlannedRun("new images")
+FIRST = PlannedRun("the first run", deploy("good"), (0,), ("no earlier good run yet",))
+"""There is nothing yet that a change could be compared with, and that is said."""
 
 
-def faults() -> list[tuple[Night, ...]]:
-    """List the nights of a month, each fault with the good ones that it needs before or after it."""
+def faults() -> list[tuple[PlannedRun, ...]]:
+    """List the runs of a month, each fault with the good ones that it needs before or after it."""
     stuck = Stuck()
     return [
-        (Night("a damaged file", damage, (3,), ("skipped", "incoming")), GOOD),
-        (Night("a class is gone", lose_class, (3,), ("class", "incoming")), GOOD),
-        (Night("a worse model", deploy_worse, (3,), ("golden", "last good")),
-         Night("the old model again", deploy("good"))),
-        (Night("a label mix-up", mix_up, (3,), ("accuracy", "incoming")), GOOD),
-        (Night("a killed run", None, (-9, 0), (), killed),),
-        (Night("a full disk", None, (1, 0), ("refused", "reports/nightly/", "disk"), full_disk), GOOD),
-        (Night("an overlapping start", None, (75, 0), ("another run of this job is under way",), overlap), GOOD),
-        (Night("the camera delivers half", halve, (3,), ("camera",)), GOOD),
-        (Night("the camera works", stuck.remember),
-         Night("the camera is stuck", stuck.again, (3,), ("camera", "same")), GOOD),
-        (Night("the lens is covered", cover_lens, (3,), ("camera",)), GOOD),
-        (Night("the camera delivers nothing", empty, (3,), ("camera",)), GOOD),
-        (Night("a folder that is no class", stranger, (3,), ("unsorted",)), GOOD),
-        (Night("no delivery", no_delivery, (3,), ("incoming",)), GOOD),
-        (Night("as good a model, trained anew", deploy("anew", "--seed", "5")), GOOD, GOOD),
+        (PlannedRun("a damaged file", damage, (3,), ("skipped", "incoming")), GOOD),
+        (PlannedRun("a class is gone", lose_class, (3,), ("class", "incoming")), GOOD),
+        (PlannedRun("a worse model", deploy_worse, (3,), ("golden", "last good")),
+         PlannedRun("the old model again", deploy("good"))),
+        (PlannedRun("a label mix-up", mix_up, (3,), ("accuracy", "incoming")), GOOD),
+        (PlannedRun("a killed run", None, (-9, 0), (), killed),),
+        (PlannedRun("a full disk", None, (1, 0), ("refused", "reports/nightly/", "disk"), full_disk), GOOD),
+        (PlannedRun("an overlapping start", None, (75, 0), ("another run of this job is under way",), overlap), GOOD),
+        (PlannedRun("the camera delivers half", halve, (3,), ("camera",)), GOOD),
+        (PlannedRun("the camera works", stuck.remember),
+         PlannedRun("the camera is stuck", stuck.again, (3,), ("camera", "same")), GOOD),
+        (PlannedRun("the lens is covered", cover_lens, (3,), ("camera",)), GOOD),
+        (PlannedRun("the camera delivers nothing", empty, (3,), ("camera",)), GOOD),
+        (PlannedRun("a folder that is no class", stranger, (3,), ("unsorted",)), GOOD),
+        (PlannedRun("no delivery", no_delivery, (3,), ("incoming",)), GOOD),
+        (PlannedRun("as good a model, trained anew", deploy("anew", "--seed", "5")), GOOD, GOOD),
     ]  # fmt: skip
 
 
-def month(nights: int) -> list[Night]:
-    """Give so many nights, the first ones of the month, or good ones after its end."""
-    planned = [FIRST, GOOD, *(night for group in faults() for night in group)]
-    return (planned + [GOOD] * nights)[:nights]
+def month(number: int) -> list[PlannedRun]:
+    """Give so many runs, the first ones of the month, or good ones after its end."""
+    planned = [FIRST, GOOD, *(run for group in faults() for run in group)]
+    return (planned + [GOOD] * number)[:number]
 
 
-def live(world: World, nights: Sequence[Night], say: Callable[[str], None]) -> list[str]:
-    """Let the nights pass; say what each said, and return what went wrong."""
+def live(world: World, runs: Sequence[PlannedRun], say: Callable[[str], None]) -> list[str]:
+    """Let the runs pass; say what each said, and return what went wrong."""
     wrong = []
-    for number, night in enumerate(nights):
-        day = FIRST_NIGHT + timedelta(days=number)
+    for number, run in enumerate(runs):
+        day = FIRST_DATE + timedelta(days=number)
         world.new_images(day)
-        if night.plant is not None:
-            night.plant(world, day)
-        said = night.passes(world, day)
+        if run.plant is not None:
+            run.plant(world, day)
+        said = run.passes(world, day)
         codes = " and ".join(str(each.code) for each in said)
-        say(f"{day}  {night.title}: exit code {codes}")
+        say(f"{day}  {run.title}: exit code {codes}")
         for line in "".join(each.err for each in said).splitlines():
             say(f"            {line}")
-        for what in night.wrong(said):
-            wrong.append(f"{day}, {night.title}: {what}")
+        for what in run.wrong(said):
+            wrong.append(f"{day}, {run.title}: {what}")
             say(f"    WRONG   {what}")
     return wrong
 
@@ -407,12 +407,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, help="where (default: a temporary folder)")
     parser.add_argument("--dataset", choices=SIZES, default="fashion-mnist")
-    parser.add_argument("--nights", type=int, default=30)
+    parser.add_argument("--runs", type=int, default=30)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         world = World(args.folder or Path(temporary) / "month", args.dataset)
-        wrong = live(world, month(args.nights), print)
-    print(f"{args.nights} nights, {len(wrong)} not as they should be")
+        wrong = live(world, month(args.runs), print)
+    print(f"{args.runs} runs, {len(wrong)} not as they should be")
     return 1 if wrong else 0
 
 

@@ -61,7 +61,7 @@ def test_the_tutorials_numbers(job):
     assert gap["gap"]["low"] > 0
     assert gap["overfitting"] in {"mild", "strong"}
     assert "overfitting" in gap["sentence"]
-    # The third is held against the last good run, of which there is none yet.
+    # The third is compared with the last good run, of which there is none yet.
     assert [each["outcome"] for each in result["gates"]] == ["passed", "passed", "missing"]
     assert result["subsets"]["test"] == {
         "found": 10_000,
@@ -107,7 +107,7 @@ def test_csv_agrees_with_keras_itself(job, fashion):
     assert (counts == confusion_matrix(table["label"], table["prediction"], labels=names)).all()
 
 
-def test_second_night_loads(job):
+def test_second_run_loads(job):
     folder, first = job
     done = batchclf(folder, "run", "jobs/fashion-mnist.toml", "--json")
     second = json.loads(done.stdout)
@@ -115,7 +115,7 @@ def test_second_night_loads(job):
     assert Path(second["files"]["predictions.csv"]).read_bytes() == Path(first["files"]["predictions.csv"]).read_bytes()
 
 
-def test_plain_score_of_exported_images_gives_the_same_answers(job, fashion):
+def test_plain_score_of_exported_images_gives_the_same_predictions(job, fashion):
     """Export the test split, score the folder with no --model: the newest published one, the same predictions."""
     folder, result = job
     assert batchclf(folder, "data", "export", "fashion-mnist", "photos").returncode == 0

@@ -1,4 +1,4 @@
-"""A night as a scheduler runs it: no environment, no home, no terminal, any time zone, a clock that changes."""
+"""A run as a scheduler runs it: no environment, no home, no terminal, any time zone, a clock that changes."""
 
 import contextlib
 import json
@@ -62,7 +62,7 @@ def runs(job):
     return sorted(path for path in (job.parent / "berichte" / job.stem).iterdir() if RUN_ID.fullmatch(path.name))
 
 
-def nights(job):
+def run_dates(job):
     return [read_record(run).run_date for run in runs(job)]
 
 
@@ -84,7 +84,7 @@ def modes(folder):
     ],
 )
 def test_a_bare_environment(job, environment, umask):
-    """A good night prints nothing, and its files have the permissions that the umask leaves."""
+    """A good run prints nothing, and its files have the permissions that the umask leaves."""
     silent(bare(job, "--quiet", environment=environment, umask=umask))
     (run,) = runs(job)
     assert (run.parent / "latest").resolve() == run
@@ -115,7 +115,7 @@ def local_date(zone):
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Adak", "UTC", "Nowhere/At_All", "", "XYZ-14:30"])
-def test_the_night_is_the_local_date(job, zone):
+def test_the_run_date_is_the_local_date(job, zone):
     before = local_date(zone)
     done = bare(job, "--dry-run", "--json", environment={"TZ": zone})
     assert (done.returncode, done.stderr.count("Traceback")) == (0, 0)
@@ -129,8 +129,8 @@ def test_run_ids_sort_whatever_the_time_zone(job):
         first = first or runs(job)[0]
     assert runs(job)[0] == first
     assert len(runs(job)) == 2
-    # 24 hours lie between the two zones, so the second night is a day earlier.
-    assert nights(job)[0] > nights(job)[1]
+    # 24 hours lie between the two zones, so the second run date is a day earlier.
+    assert run_dates(job)[0] > run_dates(job)[1]
 
 
 @pytest.fixture
@@ -199,11 +199,11 @@ def test_a_run_over_midnight_belongs_to_the_day_on_which_it_began(job, at, tmp_p
         ("Europe/Berlin", ["2026-03-29 01:59:59", "2026-03-29 03:30:00"]),
     ],
 )
-def test_a_night_on_which_the_clocks_change(job, at, zone, moments):
+def test_a_run_date_on_which_the_clocks_change(job, at, zone, moments):
     for moment in moments:
         silent(bare(job, "--quiet", environment=fake(zone), before=at(moment)))
     day = moments[0][:10]
-    assert nights(job) == [day, day]
+    assert run_dates(job) == [day, day]
     ids = [run.name for run in runs(job)]
     assert ids == sorted(set(ids))
     assert [read_record(run).run_id for run in runs(job)] == ids
@@ -216,7 +216,7 @@ def test_a_clock_that_was_set_back_overwrites_nothing(job, at):
         silent(bare(job, "--quiet", environment=fake("UTC"), before=at("2026-11-25 03:00:00")))
     silent(bare(job, "--quiet", environment=fake("UTC"), before=at("2026-11-25 02:00:00")))
     assert len(runs(job)) == 3
-    assert nights(job) == ["2026-11-25"] * 3
+    assert run_dates(job) == ["2026-11-25"] * 3
 
 
 @pytest.fixture

@@ -20,27 +20,27 @@ class Console:
         self.as_json = as_json
         self.quiet = quiet
         self.summary: dict[str, Any] = {}
-        """What `--json` tells of a run that has ended with an error, beside that error."""
+        """What `--json` shows of a run that has ended with an error, beside that error."""
         self._verbose = verbose
 
     def say(self, line: str) -> None:
-        """Tell one line."""
+        """Say one line."""
         if not self.quiet:
             print(_printable(line), file=sys.stderr if self.as_json else sys.stdout, flush=True)
 
     def detail(self, line: str) -> None:
-        """Tell one line with `--verbose`."""
+        """Say one line with `--verbose`."""
         if self._verbose:
             self.say(line)
 
     def trouble(self, error: BatchclfError) -> None:
-        """Tell an error and what to do; `--quiet` does not hide it."""
+        """Say an error and what to do; `--quiet` does not hide it."""
         print(f"batchclf: error: {_printable(error.message)}", file=sys.stderr)
         if error.hint:
             print(f"  hint: {_printable(error.hint)}", file=sys.stderr)
 
     def warn(self, line: str) -> None:
-        """Tell what is no error but must not go unseen; `--quiet` does not hide it."""
+        """Say what is no error but must not go unseen; `--quiet` does not hide it."""
         print(f"batchclf: warning: {_printable(line)}", file=sys.stderr)
 
     def result(self, summary: dict[str, Any]) -> None:

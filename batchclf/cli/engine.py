@@ -82,7 +82,7 @@ def score_settings(args: argparse.Namespace) -> "ScoreSettings":
 
 
 def explain_time(record: "RunRecord") -> list[str]:
-    """Tell where the time of a run went, a line a step; the steps of scoring go on side by side."""
+    """Say where the time of a run went, a line a step; the steps of scoring go on side by side."""
     lines = ["where the time went, in seconds:"]
     for step, seconds in record.timings.items():
         lines.append(f"{step:<12}{seconds:9.2f}")

@@ -19,7 +19,7 @@ examples:
   batchclf history list fashion-mnist
   batchclf history show fashion-mnist last-good
   batchclf history diff fashion-mnist 20261124 latest
-  batchclf history export fashion-mnist --out nights.csv
+  batchclf history export fashion-mnist --out runs.csv
   batchclf history prune jobs/fashion-mnist.toml --keep-runs 30 --keep-days 90 --dry-run
   batchclf history rebuild
 """
@@ -30,7 +30,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Add the verb's parsers."""
     parser = verbs.add_parser(
         "history",
-        help="list, show, compare and export the runs of all nights; remove old ones",
+        help="list, show, compare and export the runs of all jobs; remove old ones",
         description="Look into the history of all runs, REPORTS/history.sqlite, which also knows those whose folders "
         "were removed.",
         epilog=EXAMPLES,
@@ -208,7 +208,7 @@ def prune_runs(args: argparse.Namespace, console: "Console") -> int:
     if names.left:
         raise HistoryError(
             f"{len(names.left)} of {len(names.left) + len(names.gone)} old runs could not be removed: {names.left[0]}",
-            hint="the lines above tell why; see what may be written in the reports folder",
+            hint="the lines above say why; see what may be written in the reports folder",
         )
     key = "would_remove" if args.dry_run else "removed"
     console.result({"job": plan.folder.name, key: list(names.gone), "exit_code": 0})

@@ -38,7 +38,7 @@ _NUMBERED = 12
 
 
 def say_jobs(say: Say, jobs: list[JobHistory]) -> None:
-    """Tell the jobs with their newest run, a line each."""
+    """Show the jobs with their newest run, a line each."""
     rows = []
     for job in jobs:
         last, when = _newest(job)
@@ -58,12 +58,12 @@ def say_jobs(say: Say, jobs: list[JobHistory]) -> None:
 
 
 def say_runs(say: Say, job: JobHistory) -> None:
-    """Tell the runs of a job, the newest first, with those that failed."""
+    """Show the runs of a job, the newest first, with those that failed."""
     every: list[RunSummary | FailedRun] = [*job.runs, *job.failed]
     every.sort(key=lambda run: (read_time(run.started), run.run_id), reverse=True)
     say_table(
         say,
-        ["run", "run_date", "state", "accuracy", "95% interval", "gap", "images", "skipped", "took", ""],
+        ["run", "run date", "state", "accuracy", "95% interval", "gap", "images", "skipped", "took", ""],
         [_run_row(run) if isinstance(run, RunSummary) else _failed_row(run) for run in every],
         right=(3, 5, 6, 7, 8),
     )
@@ -72,10 +72,10 @@ def say_runs(say: Say, job: JobHistory) -> None:
 
 
 def say_failed(say: Say, job: str, run: FailedRun) -> None:
-    """Tell all that is known of a run that failed."""
+    """Show all that is known of a run that failed."""
     facts = {
         "run": f"{run.run_id} of {job}",
-        "run_date": run.run_date,
+        "run date": run.run_date,
         "started": _moment(run.started),
         "state": _state(run),
         "exit code": "" if run.exit_code is None else str(run.exit_code),
@@ -86,7 +86,7 @@ def say_failed(say: Say, job: str, run: FailedRun) -> None:
 
 
 def say_run(say: Say, job: str, details: RunDetails, place: str) -> None:
-    """Tell all that is known of a run; `place` is its folder, empty where that was removed."""
+    """Show all that is known of a run; `place` is its folder, empty if that was removed."""
     run = details.summary
     say_facts(say, {"run": f"{run.run_id} of {job}", **_facts(details), "folder": place or _REMOVED})
     say("")
@@ -113,7 +113,7 @@ def say_run(say: Say, job: str, details: RunDetails, place: str) -> None:
 
 
 def say_difference(say: Say, found: RunDifference) -> None:
-    """Tell two runs side by side."""
+    """Show two runs side by side."""
     first, second = (
         {"run": each.summary.run_id, **_facts(each), "folder": _REMOVED if each.summary.pruned else "there"}
         for each in (found.first, found.second)
@@ -173,7 +173,7 @@ def _moment(text: str) -> str:
 def _facts(details: RunDetails) -> dict[str, str]:
     run = details.summary
     return {
-        "run_date": run.run_date,
+        "run date": run.run_date,
         "started": _moment(run.started),
         "took": duration(run.seconds),
         "state": _state(run) if details.complete else f"{_state(run)}; not everything was scored",
@@ -203,7 +203,7 @@ def _run_row(run: RunSummary) -> list[str]:
 
 
 def _failed_row(run: FailedRun) -> list[str]:
-    note = run.message.partition("\n")[0] or "the log tells no error"
+    note = run.message.partition("\n")[0] or "the log shows no error"
     return [run.run_id, run.run_date or run.started[:10], _state(run), *[""] * 6, note]
 
 

@@ -31,7 +31,7 @@ def interruptible() -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt, or a moment later where Python is about to import.
+    """Raise KeyboardInterrupt, or a moment later if Python is about to import.
 
     Within importlib it could be swallowed, and leave the lock of all imports locked; then the run would hang.
     """

@@ -39,9 +39,9 @@ def _add_check(actions: Any, common: argparse.ArgumentParser) -> None:
     check = actions.add_parser(
         "check",
         parents=[common],
-        help="tell everything that is wrong with a job file and what it names",
+        help="report everything that is wrong with a job file and what it names",
         description="Check a job file, and the model, data, folders, baselines and programs that it names, without "
-        "running it. Exit code 1 where something is wrong; warnings do not count.",
+        "running it. Exit code 1 if something is wrong; warnings do not count.",
     )
     check.add_argument("job", type=Path, metavar="JOB.toml", help="job file")
     add_date(check)
@@ -70,7 +70,7 @@ def _add_install(actions: Any, common: argparse.ArgumentParser) -> None:
         "install",
         parents=[common],
         help="have a job run every night: by cron, systemd or GitHub Actions",
-        description="Have a job run every run_date, with this Python and absolute paths.",
+        description="Have a job run every night, with this Python and absolute paths.",
     )
     install.add_argument("job", type=Path, metavar="JOB.toml", help="job file")
     by = install.add_mutually_exclusive_group(required=True)

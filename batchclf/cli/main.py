@@ -118,7 +118,7 @@ def main(argv: list[str] | None = None) -> int:
         hint = _with_kept("free memory, or give a smaller --batch-size or fewer --workers", error)
         return _ended(console, BatchclfError(f"the memory does not suffice: {error}", hint=hint), 1)
     except BrokenPipeError as error:
-        # Nobody reads the output any more, as behind `| head`: that is an error only where it ended a run.
+        # Nobody reads the output any more, as behind `| head`: that is an error only if it ended a run.
         sys.stdout = None
         if hint := _kept(error):
             return _ended(console, BatchclfError("nobody reads the output any more; use --quiet", hint=hint), 1)

@@ -42,7 +42,7 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
         "import",
         parents=[common],
         help="make a model bundle of a Keras, SavedModel or ONNX model",
-        description="Make a model bundle of a .keras, .h5 or .onnx file or a SavedModel folder. What the model tells "
+        description="Make a model bundle of a .keras, .h5 or .onnx file or a SavedModel folder. What the model says "
         "about itself need not be given.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -56,18 +56,18 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
         help="class names in the order of the model's outputs: a file (one a line, or JSON) or a list with commas",
     )
     parser.add_argument(
-        "--input-size", type=size, metavar="HxW", help="height and width in pixels, where the model leaves them open"
+        "--input-size", type=size, metavar="HxW", help="height and width in pixels, if the model leaves them open"
     )
-    parser.add_argument("--color", choices=("grayscale", "rgb"), help="where the model leaves its channels open")
+    parser.add_argument("--color", choices=("grayscale", "rgb"), help="if the model leaves its channels open")
     parser.add_argument(
-        "--layout", choices=("channels-last", "channels-first"), help="where the model's input shape does not tell"
+        "--layout", choices=("channels-last", "channels-first"), help="if the model's input shape does not say"
     )
     add_scaling(parser)
     parser.add_argument(
         "--output",
         choices=("auto", "logits", "probabilities"),
         default="auto",
-        help="what the model gives; auto: by its last operation, else by its answers (default: auto)",
+        help="what the model gives; auto: by its last operation, else by its predictions (default: auto)",
     )
     parser.add_argument(
         "--sample", type=Path, metavar="DIR", help="also check on up to 64 images of this folder (default: made images)"

@@ -23,7 +23,7 @@ def _chatter_file() -> IO[bytes]:
 def diverted_native_stderr() -> Iterator[None]:
     """Send what C code (TensorFlow, libpng, libjpeg) writes to file descriptor 2 into a file; Python's goes on.
 
-    On a quiet night cron must mail nothing, and these libraries write banners that no setting turns off. If the
+    After a good run cron must mail nothing, and these libraries write banners that no setting turns off. If the
     block ends with an exception that is not ours to explain, the last lines of the file are shown after all.
     """
     from batchclf.errors import BatchclfError

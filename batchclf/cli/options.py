@@ -67,14 +67,14 @@ def add_reports(parser: argparse.ArgumentParser) -> None:
 
 
 def add_scaling(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
-    """Add --scale, --mean, --std and --channel-order: how a model wants pixels, where it does not tell."""
+    """Add --scale, --mean, --std and --channel-order: how a model wants pixels, if it does not say."""
     parser.add_argument(
         "--channel-order", choices=("rgb", "bgr"), help="order of the channels that the model takes (default: rgb)"
     )
     parser.add_argument(
         "--scale",
         choices=("none", "0..1", "minus1..1"),
-        help="none: 0 to 255 as they are; 0..1: / 255; minus1..1: / 127.5 - 1 (default: what the model tells, or "
+        help="none: 0 to 255 as they are; 0..1: / 255; minus1..1: / 127.5 - 1 (default: what the model says, or "
         "0..1 with --mean or --std)",
     )
     parser.add_argument(

@@ -20,7 +20,7 @@ examples:
       USING (split, path) WHERE confidence < 0.5" --out unsure.csv
   batchclf query reports/score/latest "DESCRIBE predictions"
 
-tables, each where its file is there: predictions, images, per_class, confusion, skipped, duplicates,
+tables, each if its file is there: predictions, images, per_class, confusion, skipped, duplicates,
 flips
 """
 
@@ -31,7 +31,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         "query",
         parents=[common],
         help="ask a run's files with SQL",
-        description="QueryResult a SQL query (DuckDB's dialect) over the predictions of a run directory and its other CSVs. "
+        description="Run a SQL query (DuckDB's dialect) over the predictions of a run directory and its other CSVs. "
         "It only reads. Needs: pip install 'batchclf[query]'",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -47,7 +47,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 
 def handle(args: argparse.Namespace, console: "Console") -> int:
-    """QueryResult the query."""
+    """Run the query."""
     from batchclf.cli.query_output import json_rows, print_rows, write_rows
     from batchclf.errors import UsageError
     from batchclf.jobs.query.sql import run_query

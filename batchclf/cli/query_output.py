@@ -55,7 +55,7 @@ def json_rows(result: QueryResult, limit: int | None) -> tuple[list[list[Any]], 
 
 
 class _Counted:
-    """The first rows of an answer; counts them, and then those that are left."""
+    """The first rows of a result; counts them, and then those that are left."""
 
     def __init__(self, result: QueryResult, limit: int | None) -> None:
         self._rows = result.rows

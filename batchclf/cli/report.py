@@ -12,8 +12,8 @@ FORMATS = ("html", "json", "md")
 EXAMPLES = """\
 examples:
   batchclf report reports/fashion-mnist/latest
-  batchclf report reports/score/latest --out /srv/www/tonight.html
-  batchclf report reports/score/latest --format html,json,md --out tonight/
+  batchclf report reports/score/latest --out /srv/www/latest.html
+  batchclf report reports/score/latest --format html,json,md --out latest/
   batchclf report reports/score/20261124T041227Z reports/score/latest
   batchclf report reports/score/latest --templates our-templates/
 """
@@ -103,7 +103,7 @@ def _formats(text: str) -> tuple[str, ...]:
 
 
 def _outs(args: argparse.Namespace) -> "Outs":
-    """Choose the file of each format; raises UsageError where one file is named for several formats."""
+    """Choose the file of each format; raises UsageError if one file is named for several formats."""
     from batchclf.errors import UsageError
 
     stem = "report" if args.other is None else "comparison"

@@ -66,7 +66,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     job = load_job(args.job, args.date)
     if args.dry_run:
         return _dry_run(job, console)
-    from batchclf.cli.summary import tell_trouble
+    from batchclf.cli.summary import say_trouble
     from batchclf.jobs.notify.summary import outcome_summary
     from batchclf.jobs.run.scheduled import run_scheduled
     from batchclf.storage.run.directory import REPORT_FILE
@@ -82,7 +82,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     console.say(f"{record.status} after {record.seconds:.1f} s")
     console.say(f"report: {folder / REPORT_FILE} (also {job.folder / LATEST / REPORT_FILE})")
     console.say(f"all runs: {job.reports / INDEX_FILE}")
-    tell_trouble(record, folder, console)
+    say_trouble(record, folder, console)
     for trouble in run.troubles:
         console.trouble(trouble)
     console.result({**outcome_summary(run.outcome), "exit_code": run.exit_code})

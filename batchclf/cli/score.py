@@ -51,7 +51,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-skipped",
         metavar="LIMIT",
-        help="end with exit code 4 where more images, N or P%%, cannot be read (default: any)",
+        help="end with exit code 4 if more images, N or P%%, cannot be read (default: any)",
     )
     add_reports(parser)
     add_data_dir(parser)
@@ -77,7 +77,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
 
 def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProcesses") -> int:
     from batchclf.cli.selection import directory_subset, refuse_with_split
-    from batchclf.cli.summary import run_exit_code, run_summary, tell_trouble
+    from batchclf.cli.summary import run_exit_code, run_summary, say_trouble
     from batchclf.errors import TargetTakenError
     from batchclf.jobs.config.limits import parse_budget
     from batchclf.jobs.report.index import renew_index
@@ -120,7 +120,7 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
     if args.explain_time:
         for line in explain_time(record):
             console.say(line)
-    tell_trouble(record, out, console)
+    say_trouble(record, out, console)
     if console.as_json:
         console.result(run_summary(record, out))
     return run_exit_code(record)

@@ -21,7 +21,7 @@ def add_labels(parser: argparse.ArgumentParser) -> None:
         "--labels",
         default="auto",
         metavar="{auto,folders,none,FILE}",
-        help="auto: folder names where all are classes of the model; folders: insist on it; none; "
+        help="auto: folder names if all are classes of the model; folders: insist on it; none; "
         "FILE: a CSV with the columns path and label (default: auto)",
     )
 
@@ -63,7 +63,7 @@ def directory_subset(args: argparse.Namespace) -> "DirectorySubset":
 
 
 def refuse_with_split(args: argparse.Namespace) -> None:
-    """Raise UsageError where an option about the files of a folder is given with --split."""
+    """Raise UsageError if an option about the files of a folder is given with --split."""
     from batchclf.errors import UsageError
 
     given = {
@@ -93,7 +93,7 @@ def _selection(args: argparse.Namespace) -> "Selection":
         raise UsageError("--seed draws a sample, and none is asked for", hint="give --sample N with it")
     globs = tuple(args.glob or ())
     if globs:
-        glob_paths(globs)  # told before anything is done
+        glob_paths(globs)  # reported before anything is done
     return Selection(
         files=None if args.files_from is None else _listed(args.files_from, args.directory),
         globs=globs,

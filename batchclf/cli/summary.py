@@ -10,7 +10,7 @@ from batchclf.errors import EXIT_CODES
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
 
-__all__ = ["EXIT_CODES", "run_exit_code", "run_summary", "tell_trouble"]
+__all__ = ["EXIT_CODES", "run_exit_code", "run_summary", "say_trouble"]
 
 
 def run_exit_code(record: RunRecord) -> int:
@@ -18,10 +18,10 @@ def run_exit_code(record: RunRecord) -> int:
     return EXIT_CODES[record.status]
 
 
-def tell_trouble(record: RunRecord, folder: Path, console: "Console") -> None:
-    """Say on standard error, `--quiet` or not, why a finished run is not ok; nothing on a good night.
+def say_trouble(record: RunRecord, folder: Path, console: "Console") -> None:
+    """Say on standard error, `--quiet` or not, why a finished run is not ok; nothing after a good one.
 
-    Rules that passed only because there was nothing to hold them against are told, too. A hint that is the same for
+    Rules that passed only because there was nothing to compare with are shown, too. A hint that is the same for
     several lines stands below the last of them.
     """
     if record.status == "ok" and not record.gates:
@@ -39,7 +39,7 @@ def tell_trouble(record: RunRecord, folder: Path, console: "Console") -> None:
 
 
 def run_summary(record: RunRecord, folder: Path) -> dict[str, Any]:
-    """Tell what `--json` prints after `run` and `score`."""
+    """Give what `--json` prints after `run` and `score`."""
     from batchclf.jobs.notify.summary import outcome_summary, published_outcome
 
     return outcome_summary(published_outcome(record, folder))

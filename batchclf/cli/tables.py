@@ -8,7 +8,7 @@ from batchclf.core.types import Say
 
 
 def say_table(say: Say, header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
-    """Tell a table line by line; columns whose numbers are in `right` are aligned to the right."""
+    """Print a table line by line; columns whose numbers are in `right` are aligned to the right."""
     lines, _ = aligned([list(map(visible, row)) for row in (header, *rows)], right)
     for line in lines:
         say(line)
@@ -28,7 +28,7 @@ def aligned(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> tuple
 
 
 def say_facts(say: Say, facts: dict[str, str]) -> None:
-    """Tell names and what belongs to them, a line each; those with nothing are left out."""
+    """Print names and what belongs to them, a line each; those with nothing are left out."""
     facts = {name: text for name, text in facts.items() if text}
     width = max(map(len, facts), default=0) + 1
     for name, text in facts.items():

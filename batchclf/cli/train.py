@@ -50,7 +50,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     options = base_options(args)
     base = None if options is None else open_base(options, say=console.say)
     settings = train_settings(args, base)
-    recipe_and_plan(settings)  # what cannot be is told before the data are read
+    recipe_and_plan(settings)  # what cannot be is reported before the data are read
     dataset = load_training_data(args, console, base)
     console.say(f"data: {dataset.origin}")
     bundle = train_with_progress(dataset, settings, args.out, console)

@@ -29,7 +29,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         "--test-size",
         type=_share,
         metavar="SHARE",
-        help="part of each class that is test, chosen by --seed (0.2; not used where there are train/ and test/)",
+        help="part of each class that is test, chosen by --seed (0.2; not used if there are train/ and test/)",
     )
     folders.add_argument(
         "--group-by",
@@ -44,19 +44,19 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         help="height and width in pixels that the model takes (the first image's, at most 96 on the longer side)",
     )
     folders.add_argument(
-        "--color", choices=("grayscale", "rgb"), help="what the model takes (rgb where one of the images has colour)"
+        "--color", choices=("grayscale", "rgb"), help="what the model takes (rgb if one of the images has colour)"
     )
     folders.add_argument(
         "--store",
         choices=("auto", "memory", "disk"),
-        help="where the pixels stand; auto: on disk where they would take more than half of the memory (auto)",
+        help="where the pixels stand; auto: on disk if they would take more than half of the memory (auto)",
     )
 
 
 def load_training_data(args: argparse.Namespace, console: "Console", base: "Base | None" = None) -> "Dataset":
     """Load what the options name, class folders as large as a base wants them.
 
-    Raises UsageError where the options do not go together, and what loading raises.
+    Raises UsageError if the options do not go together, and what loading raises.
     """
     if args.data is None:
         given = [f"--{name.replace('_', '-')}" for name in _OF_FOLDERS if getattr(args, name) is not None]

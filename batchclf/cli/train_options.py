@@ -71,7 +71,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     against.add_argument(
         "--augment",
         metavar="KIND,…",
-        help=f"change training images at random ({kinds}; or none; slashes between those of several members)",
+        help=f"change training images at random ({kinds}; or none; slashes between those of several ensemble members)",
     )
     against.add_argument(
         "--flip-tta",
@@ -108,7 +108,7 @@ def add_base_options(parser: argparse.ArgumentParser) -> None:
 
 
 def base_options(args: argparse.Namespace) -> "BaseOptions | None":
-    """Give the base that is asked for; raises UsageError where options do not go together or one is missing."""
+    """Give the base that is asked for; raises UsageError if options do not go together or one is missing."""
     given = [name for name in ("application", "frozen_epochs", *_SCALING) if getattr(args, name) is not None]
     if args.base is None and given:
         option = f"--{given[0].replace('_', '-')}"

@@ -44,7 +44,7 @@ def _rows(run):
     return [(run / name).read_bytes() for name in ("predictions.csv", "images.csv")]
 
 
-def test_a_second_night_scores_only_what_is_new(cli, photos, digits, digits_bundle, scored):
+def test_a_second_run_scores_only_what_is_new(cli, photos, digits, digits_bundle, scored):
     _, without = _run(cli, photos, digits_bundle, "without")
     scored.clear()
     _, first = _run(cli, photos, digits_bundle, "first", "--cache")
@@ -53,7 +53,7 @@ def test_a_second_night_scores_only_what_is_new(cli, photos, digits, digits_bund
     _, second = _run(cli, photos, digits_bundle, "second", "--cache")
     assert scored == []
     assert first == second == without
-    # A night that adds 1% of the files, changes one and renames another.
+    # A run after which somebody adds 1% of the files, changes one and renames another.
     for number in range(3):
         Image.fromarray(digits.train.images[number][..., 0]).save(photos / f"0{number} new.png")
     Image.fromarray(digits.train.images[9][..., 0]).save(photos / "200.png")

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 
+from batchclf.core.renames import TRAINING
+
 if find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)
 
@@ -31,7 +33,7 @@ def ends_in_softmax(input_shape, classes):
 '''
 
 
-def test_train_and_score_with_a_recipe_of_ones_own(cli, tmp_path, digits):
+def test_train_and_score_with_a_custom_recipe(cli, tmp_path, digits):
     """In the current folder; the validation images give a temperature, which both runtimes divide the logits by."""
     import keras
 
@@ -68,14 +70,27 @@ def test_a_model_that_cannot_be_trained_is_told_before_the_training(cli, tmp_pat
     assert not (tmp_path / "b").exists()
 
 
+@pytest.mark.parametrize(("old", "new"), TRAINING.items())
+def test_an_old_argument_of_a_recipe_is_refused_with_its_new_name(cli, tmp_path, old, new):
+    (tmp_path / f"nets_{old}.py").write_text(
+        f"{NETS}\nfrom batchclf.training.recipes.builtin import Recipe\nold = Recipe(small, 1, 32, '', {old}=1)\n"
+    )
+    code, out, err = cli("train", "--dataset", "digits", "--recipe", f"nets_{old}:old", "--out", "b")
+    assert (code, out) == (1, "")
+    assert f"the module 'nets_{old}' of the recipe nets_{old}:old cannot be imported" in err
+    assert f"unexpected keyword argument '{old}'" in err
+    assert err.endswith(f"  hint: {old} is called {new} now\n")
+    assert not (tmp_path / "b").exists()
+
+
 def test_a_job_trains_a_recipe_that_lies_beside_it(cli, tmp_path):
     (tmp_path / "jobs").mkdir()
     (tmp_path / "jobs" / "job_nets.py").write_text(NETS)
-    (tmp_path / "jobs" / "night.toml").write_text(
+    (tmp_path / "jobs" / "nightly.toml").write_text(
         "[data]\ndataset = 'digits'\n[model]\nrecipe = 'job_nets:small'\nepochs = 1\n"
         "[scoring]\nsplits = ['test']\n[publish]\nreports = '../reports'\n"
     )
-    code, _, err = cli("run", "jobs/night.toml")
+    code, _, err = cli("run", "jobs/nightly.toml")
     assert code == 0, err
-    record = json.loads((tmp_path / "reports" / "run_date" / "latest" / "run.json").read_text())
+    record = json.loads((tmp_path / "reports" / "nightly" / "latest" / "run.json").read_text())
     assert record["model"]["recipe"] == "job_nets:small"

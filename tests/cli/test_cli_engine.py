@@ -101,7 +101,7 @@ def test_resume_does_not_go_with_a_split(cli, digits_bundle):
 
 @pytest.fixture(scope="module")
 def spreading(tmp_path_factory):
-    """A model for 8x8 images that spreads each over 1 MiB before it answers."""
+    """A model for 8x8 images that spreads each over 1 MiB before it predicts."""
     return import_rows(tmp_path_factory.mktemp("spreading"), 0, size=8, spread=64)
 
 

@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+from batchclf.core.renames import OPTIONS
+
 
 def check(result, code, *named):
     assert result[0] == code, result
@@ -143,3 +145,18 @@ def test_folder_that_cannot_be_written(cli, tmp_path, job_reports):
     code, _, err = cli("score", "--split", "test", "--model", model, "--quiet")
     assert code == 1
     assert "Permission denied" in err
+
+
+@pytest.mark.parametrize(("old", "new"), [pair for pair in OPTIONS.items() if not pair[1].startswith(pair[0])])
+@pytest.mark.parametrize("written", ["{} 3", "{}=3"])
+def test_an_old_option_of_train_is_refused_with_its_new_name(cli, tmp_path, old, new, written):
+    options = [] if old.startswith("--no-") or "mirrored" in old else written.format(old).split()
+    code, out, err = cli("train", "--dataset", "digits", "--recipe", "mlp", "--out", "m", *(options or [old]))
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1].endswith(f"; {old} is called {new} now")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_old_options_that_begin_as_the_new_ones_do_are_these():
+    """They are abbreviations, which mean the new option."""
+    assert [old for old, new in OPTIONS.items() if new.startswith(old)] == ["--validation"]

@@ -9,7 +9,7 @@ import msgspec
 import pandas as pd
 import pytest
 from filelock import FileLock
-from run_cases import NAMES, drawn, missed_gate, write_nights, write_run
+from run_cases import NAMES, drawn, missed_gate, write_run, write_runs
 
 from batchclf.core.records.history import METRICS
 from batchclf.jobs.history.export import COLUMNS
@@ -18,15 +18,15 @@ from batchclf.jobs.history.runs import record_failure
 
 @pytest.fixture
 def reports(tmp_path):
-    """Two jobs and a run of `score`; of one job the second night is bad, and one failed."""
+    """Two jobs and a run of `score`; of one job the second run is bad, and one failed."""
     folder = tmp_path / "reports"
-    write_nights(folder / "nightly", 3)
+    write_runs(folder / "nightly", 3)
     rows = drawn(NAMES, 40, seed=1, skill=0.6) + drawn(NAMES, 40, seed=2, skill=0.9, split="train")
     bad = {"gates": [missed_gate()], "status": "gate failed", "started": "2026-03-02T12:00:00+00:00"}
     write_run(folder / "nightly" / "20260302T120000Z", rows, run_date="2026-03-02", **bad)
     log = folder / "nightly" / "failed-20260302T180000Z.log.jsonl"
     log.write_text('{"time": "2026-03-02T18:00:00+00:00", "level": "error", "message": "no disk"}\n')
-    write_nights(folder / "=other", 1)
+    write_runs(folder / "=other", 1)
     rows = drawn(NAMES, 20, seed=1, skill=0.5, split="")
     write_run(folder / "score" / "one", rows, kind="directory", source="/srv/photos", job=None, dataset=None)
     return folder
@@ -178,7 +178,7 @@ def test_prune(cli, reports):
     assert code == 0
     assert out.splitlines() == [f"would be removed: reports/nightly/{name}" for name in [*ALL[:3], log]]
     assert not (reports / "history.sqlite").exists()
-    # An alarm looks at last night, which is no baseline.
+    # An alarm looks at the last run, which is no baseline.
     record = json.loads((reports / "nightly" / ALL[3] / "run.json").read_text())
     alarm = {**msgspec.to_builtins(missed_gate()), "kind": "alarm", "against": ALL[0]}
     (reports / "nightly" / ALL[3] / "run.json").write_text(json.dumps({**record, "gates": [alarm]}))
@@ -207,7 +207,7 @@ def test_prune_never_takes_a_baseline(cli, reports):
     (job / ALL[3] / "run.json").write_text(json.dumps({**record, "gates": [result]}))
     code, _, err = cli("history", "prune", "nightly", "--keep-runs", "1")
     assert code == 2
-    assert "held against the baseline spring, which must stay" in err
+    assert "compared with the baseline spring, which must stay" in err
     assert len(list(job.glob("2026*"))) == 4
     (reports.parent / "jobs").mkdir()
     (reports.parent / "jobs" / "nightly.toml").write_text(
@@ -293,7 +293,7 @@ def test_quiet_says_nothing(cli, reports):
 
 def test_names_that_would_garble_a_terminal(cli, tmp_path):
     job = "night\x1b[31m\nly"
-    write_nights(tmp_path / "reports" / job, 1)
+    write_runs(tmp_path / "reports" / job, 1)
     record_failure(tmp_path / "reports", job, tmp_path / "failed-x.log.jsonl", message="a\nb\x1b[0m")
     for action in (["list"], ["list", job], ["show", job], ["show", job, "x"]):
         code, out, _ = cli("history", *action)

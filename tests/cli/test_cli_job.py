@@ -7,12 +7,14 @@ import tomllib
 import pytest
 import yaml
 
+from batchclf.core.renames import JOB_KEYS, RULE_METRICS
+
 GOOD = "[data]\ndataset = 'digits'\n[publish]\nreports = 'reports'\n"
 
 
 @pytest.fixture
 def job(tmp_path):
-    path = tmp_path / "night.toml"
+    path = tmp_path / "nightly.toml"
     path.write_text(GOOD)
     return path
 
@@ -22,11 +24,11 @@ class TestCheck:
         code, out, err = cli("job", "check", job, "--date", "2026-11-25")
         assert (code, err) == (0, "")
         lines = out.splitlines()
-        assert lines[0] == "ok       job file: the job night scores test, train; night of 2026-11-25"
+        assert lines[0] == "ok       job file: the job nightly scores test, train; run date 2026-11-25"
         assert all(line.startswith("ok ") for line in lines[:-1])
         assert lines[-1] == "no errors, no warnings"
         assert cli("job", "check", job, "--quiet") == (0, "", "")
-        assert [path.name for path in tmp_path.iterdir()] == ["night.toml"]
+        assert [path.name for path in tmp_path.iterdir()] == ["nightly.toml"]
 
     def test_all_that_is_wrong(self, cli, job):
         job.write_text(GOOD + "[gate]\nmax_gap = 5\n[scoring]\nbatchsize = 3\n")
@@ -40,18 +42,47 @@ class TestCheck:
         assert (code, out) == (1, "")
         assert err.count("batchclf: error: ") == 2
 
+    @pytest.mark.parametrize(("old", "new"), JOB_KEYS.items())
+    def test_an_old_key_is_refused_with_its_new_name(self, cli, job, old, new):
+        table, _, key = old.rpartition(".")
+        header = f"[[{table}]]\nmetric = 'accuracy'\n" if table == "gate.rules" else f"[{table}]\n"
+        job.write_text(f"{'' if table == 'data' else GOOD}{header}{key} = 1\n")
+        line = len(job.read_text().splitlines())
+        code, out, _ = cli("job", "check", job)
+        found, hint = out.splitlines()[:2]
+        assert code == 1
+        assert found.startswith(f"error    job file: {job}, line {line}: [{table}")
+        assert f"] has no key '{key}'; it takes: " in found
+        assert hint.strip() == f"hint: it is called '{new}' now"
+        code, out, err = cli("run", job)
+        assert (code, out) == (1, "")
+        assert err.startswith(f"batchclf: error: {job}, line {line}: [{table}")
+        assert err.endswith(f"  hint: it is called '{new}' now\n")
+        assert not job.with_name("reports").exists()
+
+    @pytest.mark.parametrize(("old", "new"), RULE_METRICS.items())
+    def test_an_old_metric_of_a_rule_is_refused_with_its_new_name(self, cli, job, old, new):
+        job.write_text(f"{GOOD}[[gate.rules]]\nmetric = '{old}'\nagainst = 'last-good'\nmax = 0.1\n")
+        said = f"{job}, line 6: gate rule 1: there is no metric '{old}'\n"
+        code, out, _ = cli("job", "check", job)
+        assert code == 1
+        assert out.startswith(f"error    job file: {said}         hint: it is called '{new}' now. The metrics are: ")
+        code, _, err = cli("run", job)
+        assert code == 1
+        assert err.startswith(f"batchclf: error: {said}  hint: it is called '{new}' now. The metrics are: ")
+
     def test_warnings_do_not_count(self, cli, job):
         job.write_text(GOOD + "[scoring.directories.new]\npath = 'in/{date}'\n")
         code, out, _ = cli("job", "check", job, "--date", "2026-11-25")
         assert (code, out.splitlines()[-1]) == (0, "no errors, 1 warning")
         code, out, err = cli("job", "check", job, "--quiet")
         assert (code, out) == (0, "")
-        assert err.startswith(f"batchclf: warning: {job}, line 6: the folder of this night is not there yet")
+        assert err.startswith(f"batchclf: warning: {job}, line 6: the folder of this run date is not there yet")
 
     def test_as_json(self, cli, job):
         job.write_text(GOOD + "[scoring.directories.new]\npath = 'in/{date}'\n")
         code, result, _ = cli.json("job", "check", job, "--date", "2026-11-25")
-        assert (code, result["job"], result["run_date"]) == (0, "run_date", "2026-11-25")
+        assert (code, result["job"], result["run_date"]) == (0, "nightly", "2026-11-25")
         assert (result["errors"], result["warnings"], result["exit_code"]) == (0, 1, 0)
         (found,) = [each for each in result["checks"] if each["state"] == "warning"]
         assert (found["topic"], found["line"], found["key"]) == ("directory new", 6, "scoring.directories.new.path")
@@ -66,11 +97,11 @@ class TestCheck:
 
 class TestNew:
     def test_it_passes_the_check(self, cli, tmp_path):
-        code, out, err = cli("job", "new", "jobs/night.toml", "--dataset", "digits", "--score", "in/{date:%Y-%m-%d}")
+        code, out, err = cli("job", "new", "jobs/nightly.toml", "--dataset", "digits", "--score", "in/{date:%Y-%m-%d}")
         assert (code, err) == (0, "")
-        assert out == "wrote jobs/night.toml; next: batchclf job check jobs/night.toml\n"
-        assert cli("job", "check", "jobs/night.toml")[0] == 0
-        content = tomllib.loads((tmp_path / "jobs" / "night.toml").read_text())
+        assert out == "wrote jobs/nightly.toml; next: batchclf job check jobs/nightly.toml\n"
+        assert cli("job", "check", "jobs/nightly.toml")[0] == 0
+        content = tomllib.loads((tmp_path / "jobs" / "nightly.toml").read_text())
         assert content["data"] == {"dataset": "digits"}
         assert content["scoring"]["directories"]["photos"] == {"path": "../in/{date:%Y-%m-%d}"}
 
@@ -171,7 +202,7 @@ class TestCron:
         job.write_text(GOOD + "[notify]\nwebhook = '${HOOK}'\njunit = '${JUNIT:-junit.xml}'\non_success = ['${NO}']\n")
         code, out, _ = cli("job", "install", job, "--cron", "--dry-run")
         assert code == 0
-        assert f"set -a; . {tmp_path}/night.env; set +a; BATCHCLF_DATA_DIR={tmp_path}/data nice" in out
+        assert f"set -a; . {tmp_path}/nightly.env; set +a; BATCHCLF_DATA_DIR={tmp_path}/data nice" in out
         assert "JUNIT" not in out
         assert "https://host" not in out
         assert "HOOK" in cli("job", "install", job, "--cron")[1]
@@ -187,15 +218,15 @@ class TestSystemd:
         assert "OnCalendar=*-*-* 03:30:00" in out
         code, result, err = cli.json("job", "install", job, "--systemd", "--at", "01:15")
         assert (code, result["installed"]) == (0, True)
-        assert result["files"] == [str(folder / "batchclf-night.service"), str(folder / "batchclf-night.timer")]
-        assert "systemctl --user enable --now batchclf-night.timer" in err
-        assert "OnCalendar=*-*-* 01:15:00" in (folder / "batchclf-night.timer").read_text()
+        assert result["files"] == [str(folder / "batchclf-nightly.service"), str(folder / "batchclf-nightly.timer")]
+        assert "systemctl --user enable --now batchclf-nightly.timer" in err
+        assert "OnCalendar=*-*-* 01:15:00" in (folder / "batchclf-nightly.timer").read_text()
         assert cli("job", "install", job, "--systemd", "--at", "02:15")[0] == 0
-        assert "OnCalendar=*-*-* 02:15:00" in (folder / "batchclf-night.timer").read_text()
+        assert "OnCalendar=*-*-* 02:15:00" in (folder / "batchclf-nightly.timer").read_text()
 
     def test_units_of_others_are_left_alone(self, cli, job, tmp_path, monkeypatch):
         monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-        unit = tmp_path / "config" / "systemd" / "user" / "batchclf-night.timer"
+        unit = tmp_path / "config" / "systemd" / "user" / "batchclf-nightly.timer"
         unit.parent.mkdir(parents=True)
         unit.write_text("[Unit]\n")
         code, _, err = cli("job", "install", job, "--systemd")
@@ -213,10 +244,10 @@ class TestGithub:
 
     def test_the_workflow_is_written_once(self, cli, job, repository):
         code, result, _ = cli.json("job", "install", job, "--github")
-        file = repository / ".github" / "workflows" / "batchclf-night.yml"
+        file = repository / ".github" / "workflows" / "batchclf-nightly.yml"
         assert (code, result["files"]) == (0, [str(file)])
-        steps = yaml.safe_load(file.read_text())["jobs"]["run_date"]["steps"]
-        assert {"JOB": "night.toml"} in [step.get("env") for step in steps]
+        steps = yaml.safe_load(file.read_text())["jobs"]["run"]["steps"]
+        assert {"JOB": "nightly.toml"} in [step.get("env") for step in steps]
         assert "python -m pip install -r requirements.txt" in [step.get("run") for step in steps]
         assert cli("job", "install", job, "--github")[0] == 0
         code, _, err = cli("job", "install", job, "--github", "--at", "05:00")
@@ -225,7 +256,7 @@ class TestGithub:
 
     def test_where_it_cannot_be(self, cli, job, repository):
         (repository / "requirements.txt").unlink()
-        assert "tells how to install batchclf" in cli("job", "install", job, "--github")[2]
+        assert "says how to install batchclf" in cli("job", "install", job, "--github")[2]
         job.write_text(GOOD.replace("'reports'", "'../reports'"))
         assert "lies outside of the repository" in cli("job", "install", job, "--github")[2]
         (repository / ".git").rmdir()

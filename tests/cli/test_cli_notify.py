@@ -1,4 +1,4 @@
-"""`run` with [notify]: silent on a good night, and every bad one is told to all, in every way."""
+"""`run` with [notify]: silent after a good run, and all are notified of every bad one, in every way."""
 
 import json
 import xml.etree.ElementTree as ET
@@ -46,7 +46,7 @@ def exit_code_of(folder):
     return text.split("\nbatchclf_last_run_exit_code{", 1)[1].split("} ")[1].split("\n")[0]
 
 
-def test_a_good_night_is_silent_and_told_to_whoever_asked(cli, job, tmp_path):
+def test_a_good_run_is_silent_and_whoever_asked_is_notified(cli, job, tmp_path):
     assert cli("run", job(), "--quiet") == (0, "", "")
     summary = told(tmp_path, "good.json")
     assert (summary["status"], summary["exit_code"]) == ("ok", 0)
@@ -76,7 +76,7 @@ def test_json_is_what_the_command_was_told(cli, job, tmp_path):
     assert summary == told(tmp_path, "good.json")
 
 
-def test_a_night_that_publishes_nothing_is_told(cli, job, tmp_path):
+def test_a_run_that_publishes_nothing_is_told(cli, job, tmp_path):
     code, _, err = cli("run", job(directory="nowhere"), "--quiet")
     assert code == 1
     assert "nowhere" in err
@@ -88,7 +88,7 @@ def test_a_night_that_publishes_nothing_is_told(cli, job, tmp_path):
     assert "SECRET" not in err
 
 
-def test_json_of_a_night_that_publishes_nothing(cli, job, tmp_path):
+def test_json_of_a_run_that_publishes_nothing(cli, job, tmp_path):
     code, summary, err = cli.json("run", job(directory="nowhere"))
     assert code == summary["exit_code"] == 1
     assert "nowhere" in summary["error"]
@@ -97,7 +97,7 @@ def test_json_of_a_night_that_publishes_nothing(cli, job, tmp_path):
     assert {**summary, "hint": ""} == {**told(tmp_path, "bad.json"), "hint": ""}
 
 
-def test_a_good_night_that_could_not_be_told_is_an_error(cli, job, tmp_path):
+def test_a_good_run_that_could_not_be_told_is_an_error(cli, job, tmp_path):
     path = job()
     path.write_text(path.read_text().replace('"cat > good.json; echo told"', '"echo no mail today; exit 9"'))
     code, out, err = cli("run", path, "--quiet")

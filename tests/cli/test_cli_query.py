@@ -1,4 +1,4 @@
-"""`batchclf query`: right answers, nothing within its reach, and friendly errors."""
+"""`batchclf query`: right results, nothing within its reach, and friendly errors."""
 
 import csv
 import io
@@ -46,32 +46,32 @@ def hostile_run(folder, formats, split=""):
     return folder
 
 
-def test_an_answer_is_that_of_pandas(cli, run):
+def test_a_result_is_that_of_pandas(cli, run):
     sql = "SELECT label, prediction, count(*) AS n FROM predictions WHERE NOT correct AND split = 'test' GROUP BY ALL"
-    code, answer, err = cli.json("query", run, sql)
+    code, result, err = cli.json("query", run, sql)
     assert (code, err) == (0, "")
-    assert (answer["columns"], answer["types"]) == (["label", "prediction", "n"], ["VARCHAR", "VARCHAR", "BIGINT"])
+    assert (result["columns"], result["types"]) == (["label", "prediction", "n"], ["VARCHAR", "VARCHAR", "BIGINT"])
     rows = pd.read_csv(run / "predictions.csv")
     wrong = rows[rows["correct"].eq(False) & rows["split"].eq("test")]
     expected = wrong.groupby(["label", "prediction"]).size()
-    assert {(label, given): n for label, given, n in answer["rows"]} == expected.to_dict()
-    assert (answer["more"], answer["exit_code"]) == (0, 0)
+    assert {(label, given): n for label, given, n in result["rows"]} == expected.to_dict()
+    assert (result["more"], result["exit_code"]) == (0, 0)
 
 
 @pytest.mark.parametrize("formats", [("csv",), ("csv", "parquet")])
 @pytest.mark.parametrize("split", ["", "=in"])
 def test_hostile_names_come_back_as_they_are(cli, tmp_path, formats, split):
     folder = hostile_run(tmp_path / "it's [a] *run*" / "label=3", formats, split)
-    code, answer, err = cli.json("query", folder, "SELECT * FROM predictions")
+    code, result, err = cli.json("query", folder, "SELECT * FROM predictions")
     assert (code, err) == (0, "")
     expected = read_predictions(folder)
     shown = [*expected.columns[: -len(HOSTILE)], *(f"prob:{name}" for name in HOSTILE)]
     shown[shown.index("prob:A")] = "prob:A_2"
-    assert answer["columns"] == shown
+    assert result["columns"] == shown
     number = "FLOAT" if "parquet" in formats else "DOUBLE"
     texts, numbers = ["VARCHAR"], [number]
-    assert answer["types"] == texts * 4 + ["BOOLEAN"] + numbers * 2 + texts + numbers * (1 + len(HOSTILE))
-    table = pd.DataFrame(answer["rows"], columns=expected.columns, dtype="object")
+    assert result["types"] == texts * 4 + ["BOOLEAN"] + numbers * 2 + texts + numbers * (1 + len(HOSTILE))
+    table = pd.DataFrame(result["rows"], columns=expected.columns, dtype="object")
     for name in expected:
         known = expected[name].astype("object")
         if expected[name].dtype == np.float64:
@@ -87,8 +87,8 @@ def test_hostile_names_come_back_as_they_are(cli, tmp_path, formats, split):
 def test_the_csv_is_not_read_where_there_is_parquet(cli, tmp_path, formats):
     folder = hostile_run(tmp_path / "run", formats)
     (folder / "predictions.csv").write_text("path,label,prediction,confidence\n")
-    _, answer, _ = cli.json("query", folder, "SELECT count(*) FROM predictions")
-    assert answer["rows"] == [[2 * len(HOSTILE) if "parquet" in formats else 0]]
+    _, result, _ = cli.json("query", folder, "SELECT count(*) FROM predictions")
+    assert result["rows"] == [[2 * len(HOSTILE) if "parquet" in formats else 0]]
 
 
 def test_all_tables(cli, run):
@@ -104,11 +104,11 @@ def test_all_tables(cli, run):
         b"kind,split,path,label,earlier_prediction,earlier_confidence,prediction,confidence\r\n"
         b"changed,test,'=a,,'-a,0.25,b,0.5\r\n"
     )
-    _, answer, _ = cli.json("query", run, "SELECT * EXCLUDE (kind, split, path), confidence + 1 FROM flips")
-    assert answer["rows"] == [[None, "-a", 0.25, "b", 0.5, 1.5]]
-    _, answer, _ = cli.json("query", run, "SHOW TABLES")
+    _, result, _ = cli.json("query", run, "SELECT * EXCLUDE (kind, split, path), confidence + 1 FROM flips")
+    assert result["rows"] == [[None, "-a", 0.25, "b", 0.5, 1.5]]
+    _, result, _ = cli.json("query", run, "SHOW TABLES")
     expected = ["confusion", "duplicates", "flips", "images", "per_class", "predictions", "skipped"]
-    assert [name for (name,) in answer["rows"]] == expected
+    assert [name for (name,) in result["rows"]] == expected
     sql = (
         "SELECT i.width, i.height + 1, i.brightness, p.confidence > 0, "
         "d.path, d.correlation, s.path, s.split, s.label, "
@@ -116,19 +116,19 @@ def test_all_tables(cli, run):
         "duplicates d, skipped s, per_class c, confusion m "
         "WHERE c.class = 'dog' AND c.split = 'test' AND m.label = 'cat' AND m.split = 'test'"
     )
-    _, answer, _ = cli.json("query", run, sql)
+    _, result, _ = cli.json("query", run, sql)
     metrics = pd.read_csv(run / "per_class.csv").set_index(["split", "class"]).loc[("test", "dog")]
     cat = pd.read_csv(run / "confusion.csv").set_index(["split", "label"]).loc[("test", "cat")]
     missed, hits = int(metrics["support"] - metrics["correct"]), int(2 * cat["predicted:cat"])
-    assert answer["rows"] == [[None, 29, 12.5, True, "=a", 0.999, "=bad.png", "test", None, missed, hits]]
+    assert result["rows"] == [[None, 29, 12.5, True, "=a", 0.999, "=bad.png", "test", None, missed, hits]]
 
 
 def test_a_folders_tables_are_joined_by_its_empty_split(cli, tmp_path):
     write_run(tmp_path / "run", rows_of(NAMES, [0, 1], [0, 1], split=""))
     (tmp_path / "run" / "images.csv").write_text("path,split,width\r\nimg/00000.png,,7\r\nimg/00001.png,,8\r\n")
     sql = "SELECT path, width FROM predictions JOIN images USING (split, path) ORDER BY 1"
-    _, answer, _ = cli.json("query", tmp_path / "run", sql)
-    assert answer["rows"] == [["img/00000.png", 7], ["img/00001.png", 8]]
+    _, result, _ = cli.json("query", tmp_path / "run", sql)
+    assert result["rows"] == [["img/00000.png", 7], ["img/00001.png", 8]]
 
 
 def test_the_table_for_people(cli, run):
@@ -165,15 +165,15 @@ def test_csv_and_json_lines(cli, run, tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "new" / "rows.jsonl").read_text().splitlines()]
     assert [line["path"] for line in lines] == [row[0].removeprefix("'") for row in rows[1:]]
     assert lines[-1] == {"path": "=1", "minus": None, "correct": None, "list": []}
-    _, answer, _ = cli.json("query", run, sql, "--out", tmp_path / "rows.csv", "--rows", "5")
-    assert (answer["written"], answer["more"]) == (5, 116)
+    _, result, _ = cli.json("query", run, sql, "--out", tmp_path / "rows.csv", "--rows", "5")
+    assert (result["written"], result["more"]) == (5, 116)
     assert (tmp_path / "rows.csv").read_bytes().count(b"\r\n") == 6
 
 
 def test_values_that_json_lacks(cli, run):
     sql = "SELECT 'nan'::DOUBLE, 1.5::DECIMAL(3, 1), DATE '2026-03-01', {'a': 1}, 12345678901234567890, 'x'::BLOB, NULL"
-    _, answer, _ = cli.json("query", run, sql)
-    assert answer["rows"] == [[None, 1.5, "2026-03-01", {"a": 1}, 12345678901234567890, "b'x'", None]]
+    _, result, _ = cli.json("query", run, sql)
+    assert result["rows"] == [[None, 1.5, "2026-03-01", {"a": 1}, 12345678901234567890, "b'x'", None]]
 
 
 REACHING = [
@@ -230,8 +230,8 @@ def test_sql_errors_are_told_in_one_line(cli, run, sql, said):
     message, hint = err.splitlines()
     assert said in message
     assert "predictions" in hint or "one SELECT" in hint
-    code, answer, _ = cli.json("query", run, sql)
-    assert (code, answer["exit_code"]) == (1, 1)
+    code, result, _ = cli.json("query", run, sql)
+    assert (code, result["exit_code"]) == (1, 1)
 
 
 DAMAGED = {
@@ -269,8 +269,8 @@ def test_a_csv_of_others(cli, tmp_path):
     (tmp_path / "predictions.csv").write_bytes(
         "\ufeffconfidence,path,label,prediction,remark\n0.5,a.png,cat,dog,'=x\n0.75,b.png,,cat,\n".encode()
     )
-    _, answer, err = cli.json("query", tmp_path, "SELECT * FROM predictions")
-    assert answer["rows"] == [[0.5, "a.png", "cat", "dog", "=x"], [0.75, "b.png", None, "cat", None]], err
+    _, result, err = cli.json("query", tmp_path, "SELECT * FROM predictions")
+    assert result["rows"] == [[0.5, "a.png", "cat", "dog", "=x"], [0.75, "b.png", None, "cat", None]], err
 
 
 def test_what_is_no_run_directory(cli, tmp_path):

@@ -35,9 +35,9 @@ def test_html_goes_into_the_run_directory(runs, cli):
 
 
 def test_every_format_has_the_same_numbers(runs, cli, tmp_path, repo_root):
-    code, out, err = cli("report", runs[0], "--format", "html,json,md", "--out", tmp_path / "tonight")
+    code, out, err = cli("report", runs[0], "--format", "html,json,md", "--out", tmp_path / "again")
     assert (code, err) == (0, "")
-    folder = tmp_path / "tonight"
+    folder = tmp_path / "again"
     assert sorted(path.name for path in folder.iterdir()) == ["report.html", "report.json", "report.md"]
     assert out.count("report: ") == 3
     values = json.loads((folder / "report.json").read_text())
@@ -59,7 +59,7 @@ def test_every_format_has_the_same_numbers(runs, cli, tmp_path, repo_root):
 
 @pytest.mark.parametrize("kind", ["json", "md"])
 def test_out_names_the_file_of_one_format(runs, cli, tmp_path, kind):
-    out = tmp_path / "new" / "tonight.txt"
+    out = tmp_path / "new" / "again.txt"
     assert cli("report", runs[0], "--format", kind, "--out", out)[0] == 0
     assert out.read_text().startswith({"json": "{", "md": "# "}[kind])
     assert cli("report", runs[0], "--format", kind, "--out", out.parent)[0] == 0

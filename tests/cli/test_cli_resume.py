@@ -40,8 +40,8 @@ def photos(digits, tmp_path_factory):
         (root / name).mkdir(parents=True)
     for number in range(1000):
         index = number % 700
-        target = root / digits.class_names[split.labels[index]] / f"{number:04d}.png"
-        Image.fromarray(split.images[index][..., 0]).save(target)
+        path = root / digits.class_names[split.labels[index]] / f"{number:04d}.png"
+        Image.fromarray(split.images[index][..., 0]).save(path)
     for number in range(0, 60, 3):
         (root / str(number % 10) / f"bad {number}.png").write_bytes(b"no image")
         (root / str(number % 10) / f"note {number}.txt").write_text("excluded")

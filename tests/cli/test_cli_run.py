@@ -89,7 +89,7 @@ def test_dry_run_writes_nothing(cli, tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["digits.toml", "jobs"]
 
 
-def test_cron_hears_nothing_on_a_good_night(process, tmp_path, job_reports):
+def test_cron_hears_nothing_of_a_good_run(process, tmp_path, job_reports):
     """No HOME, another working directory, a narrow umask, no terminal: nothing on either stream."""
     model = job_reports / "digits" / "model"
     job = write_job(tmp_path, f'[data]\ndataset = "digits"\n[model]\nbundle = "{model}"\n')

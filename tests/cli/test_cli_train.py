@@ -57,7 +57,7 @@ def test_json_has_the_training(cli, tmp_path):
     options = ("--recipe", "mlp", "--out", tmp_path / "model", "--compare-regularisation", *SHORT)
     code, found, _ = cli.json("train", "--dataset", "digits", *options)
     assert code == 0
-    assert found["settings"]["validation"] == 0.1
+    assert found["settings"]["validation_split"] == 0.1
     training = found["training"]
     assert training["measured_on"] == "validation"
     names = ["as it is", "dropout", "weight decay", "early stopping", "augmentation"]

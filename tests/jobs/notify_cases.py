@@ -1,4 +1,4 @@
-"""Nights to tell, and a server that answers as it is told."""
+"""Runs to notify of, and a server that responds as a test says."""
 
 import re
 import socket
@@ -41,20 +41,20 @@ FIRST = GateResult(
 NEGATIVE = replace(FIRST, name="accuracy against golden", passed=False, sentence="there is no golden", against="golden")
 
 
-def night(folder, *, n=40, skipped=(), **changes):
+def published_run(folder, *, n=40, skipped=(), **changes):
     """A published run with both splits."""
     rows = drawn(NAMES, n, seed=1, skill=0.8) + drawn(NAMES, n, seed=2, skill=0.9, split="train")
     changes = {"run_date": "2026-03-01", **changes}
     return published_outcome(write_run(folder, rows, skipped=skipped, **changes), folder)
 
 
-def lost_night(code=1, message="the disk is full", hint="make room"):
-    """A night that published nothing."""
+def unpublished_run(code=1, message="the disk is full", hint="make room"):
+    """A run that published nothing."""
     return failed_outcome("nightly", "2026-03-01", code, message, hint, STARTED, 3.25)
 
 
-class Telling:
-    """Tells nights with the same keys of [notify]."""
+class Notifying:
+    """Notifies of runs with the same keys of [notify]."""
 
     def __init__(self, folder, **keys):
         self.folder, self.lines = folder, []
@@ -78,13 +78,14 @@ def script(path, text):
 
 
 class Server:
-    """RunPredictions each connection by the next of its `answers`, the last one again and again; keeps what it is sent.
+    """Responds to each connection with the next of its `responses`, the last one again and again; keeps what it
+    is sent.
 
-    An answer is raw bytes, or a function of the connection; None hangs until the server is closed.
+    A response is raw bytes, or a function of the connection; None hangs until the server is closed.
     """
 
-    def __init__(self, *answers, wrap=None):
-        self.answers, self.requests, self._closing = list(answers), [], threading.Event()
+    def __init__(self, *responses, wrap=None):
+        self.responses, self.requests, self._closing = list(responses), [], threading.Event()
         self._wrap = wrap or (lambda connection: connection)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
@@ -101,21 +102,21 @@ class Server:
                 return
             with connection:
                 try:
-                    self._answer(self._wrap(connection))
+                    self._respond(self._wrap(connection))
                 except (OSError, ValueError):
                     continue
 
-    def _answer(self, connection):
+    def _respond(self, connection):
         connection.settimeout(5)
         self.requests.append(_read(connection))
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        response = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
         with connection:
-            if answer is None:
+            if response is None:
                 self._closing.wait(30)
-            elif callable(answer):
-                answer(connection)
+            elif callable(response):
+                response(connection)
             else:
-                connection.sendall(answer)
+                connection.sendall(response)
 
     def close(self):
         self._closing.set()
@@ -135,14 +136,14 @@ def _read(connection):
         return first, headers, lines.read(int(headers.get("content-length", 0)))
 
 
-def answer(code, *headers, body=b""):
+def response(code, *headers, body=b""):
     lines = [f"HTTP/1.1 {code} Words", *headers, f"Content-Length: {len(body)}", "", ""]
     return "\r\n".join(lines).encode() + body
 
 
 @contextmanager
-def serving(*answers, **more):
-    server = Server(*answers, **more)
+def serving(*responses, **more):
+    server = Server(*responses, **more)
     server._thread.start()
     try:
         yield server

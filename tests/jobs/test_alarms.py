@@ -1,4 +1,4 @@
-"""Nights of a job over a folder that changes: each fault raises its alarm on its night, a good night none."""
+"""Runs of a job over a folder that changes: each fault raises its alarm in its run, a good run none."""
 
 import shutil
 from dataclasses import replace
@@ -21,14 +21,14 @@ from batchclf.storage.run.directory import read_record, write_record
 AGAINST_LAST = ("same-images", "no-new-images", "fewer-images", "class-folders")
 
 
-class Nights:
+class DailyRuns:
     """A job that scores the folder `incoming`; images of the digits are put there."""
 
     def __init__(self, folder, bundle, digits):
         self.folder, self.digits = folder, digits
         self.incoming = folder / "incoming"
         self.incoming.mkdir(parents=True)
-        self.job = folder / "night.toml"
+        self.job = folder / "nightly.toml"
         self.base = f'[model]\nbundle = "{bundle}"\n[publish]\nreports = "reports"\n'
         self.write(self.base)
 
@@ -48,7 +48,7 @@ class Nights:
         self.incoming.mkdir()
 
     def run(self, day):
-        """Run the night of a day of November: the record; the alarms that did not pass, by name."""
+        """Run the job for a day of November: the record; the alarms that did not pass, by name."""
         self.record, self.run_folder = run_job(load_job(self.job, date(2026, 11, day)), Watching(), ["batchclf", "run"])
         self.results = {result.name: result for result in self.record.gates}
         assert all(result.kind == "alarm" and result.subset == "incoming" for result in self.record.gates)
@@ -64,21 +64,21 @@ class Nights:
 
 
 @pytest.fixture
-def nights(tmp_path, digits_bundle, digits):
-    made = Nights(tmp_path, digits_bundle, digits)
+def runs(tmp_path, digits_bundle, digits):
+    made = DailyRuns(tmp_path, digits_bundle, digits)
     made.put(range(60))
     return made
 
 
 @pytest.fixture
-def second(nights):
-    """A first night has passed, and more images have come since."""
-    assert nights.run(1) == set()
-    nights.put(range(60, 70))
-    return nights
+def second(runs):
+    """A first run has passed, and more images have come since."""
+    assert runs.run(1) == set()
+    runs.put(range(60, 70))
+    return runs
 
 
-def test_the_first_night_and_a_good_one(second):
+def test_the_first_run_and_a_good_one(second):
     assert set(second.results) == {"no-images[incoming]", "one-class[incoming]"}
     assert second.run(2) == set()
     assert set(second.results) == {f"{alarm}[incoming]" for alarm in ("no-images", *AGAINST_LAST, "one-class")}
@@ -90,8 +90,8 @@ def test_the_first_night_and_a_good_one(second):
     )
 
 
-def _first(nights):
-    return min(path.name for path in nights.run_folder.parent.iterdir() if path.name[0].isdigit())
+def _first(runs):
+    return min(path.name for path in runs.run_folder.parent.iterdir() if path.name[0].isdigit())
 
 
 def test_the_same_images_under_other_names(second):
@@ -119,17 +119,17 @@ def test_a_copy_is_no_new_image_but_makes_other_images_of_them(second):
     assert second.run(2) == {"no-new-images"}
 
 
-def test_a_directory_that_is_meant_to_stay(nights):
-    nights.write(nights.base, 'path = "incoming"\nfixed = true')
-    assert [nights.run(day) for day in (1, 2)] == [set(), set()]
-    assert not {"same-images[incoming]", "no-new-images[incoming]"} & nights.results.keys()
+def test_a_directory_that_is_meant_to_stay(runs):
+    runs.write(runs.base, 'path = "incoming"\nfixed = true')
+    assert [runs.run(day) for day in (1, 2)] == [set(), set()]
+    assert not {"same-images[incoming]", "no-new-images[incoming]"} & runs.results.keys()
 
 
-def test_alarms_that_are_off(nights):
-    nights.write(nights.base + '[gate.alarms]\noff = ["same-images", "one-class", "no-images"]\n')
-    assert nights.run(1) == set()
-    assert nights.results == {}
-    assert nights.run(2) == {"no-new-images"}  # which then has to say it
+def test_alarms_that_are_off(runs):
+    runs.write(runs.base + '[gate.alarms]\noff = ["same-images", "one-class", "no-images"]\n')
+    assert runs.run(1) == set()
+    assert runs.results == {}
+    assert runs.run(2) == {"no-new-images"}  # which then has to say it
 
 
 def test_fewer_images(second):
@@ -145,7 +145,7 @@ def test_class_folders_new_and_gone(second):
     shutil.rmtree(second.incoming / "3")
     assert second.run(2) == {"class-folders"}
     assert "gone: '3' (" in second.sentence("class-folders")
-    # A fault that lasts is told every night, and its end is no new one: the last good night is the measure.
+    # A fault that lasts is reported in every run, and its end is no new one: the last good run is the measure.
     assert second.run(3) == {"class-folders", "same-images"}
     second.put(second.rows_of("3", 5))
     assert second.run(4) == set()
@@ -177,27 +177,27 @@ def test_one_class_takes_nearly_all(second):
 
 
 def test_a_folder_that_always_holds_one_class(tmp_path, digits_bundle, digits):
-    nights = Nights(tmp_path, digits_bundle, digits)
-    nights.put(nights.rows_of("3", 30), by_class=False)
-    text = nights.job.read_text()
-    nights.job.write_text(text + '[gate.alarms]\noff = ["one-class"]\n')
-    assert nights.run(1) == set()
-    nights.job.write_text(text)
-    nights.put(nights.rows_of("3", 10, start=30), by_class=False)
-    assert nights.run(2) == set()
+    runs = DailyRuns(tmp_path, digits_bundle, digits)
+    runs.put(runs.rows_of("3", 30), by_class=False)
+    text = runs.job.read_text()
+    runs.job.write_text(text + '[gate.alarms]\noff = ["one-class"]\n')
+    assert runs.run(1) == set()
+    runs.job.write_text(text)
+    runs.put(runs.rows_of("3", 10, start=30), by_class=False)
+    assert runs.run(2) == set()
 
 
-def test_without_a_last_night_the_model_is_the_reference(tmp_path, digits_bundle, digits):
-    nights = Nights(tmp_path, digits_bundle, digits)
-    nights.put(nights.rows_of("3", 30), by_class=False)
-    assert nights.run(1) == {"one-class"}
-    assert "for the 355 test images when the model was trained" in nights.sentence("one-class")
+def test_without_a_last_run_the_model_is_the_reference(tmp_path, digits_bundle, digits):
+    runs = DailyRuns(tmp_path, digits_bundle, digits)
+    runs.put(runs.rows_of("3", 30), by_class=False)
+    assert runs.run(1) == {"one-class"}
+    assert "for the 355 test images when the model was trained" in runs.sentence("one-class")
 
 
-def two_directories(nights):
-    (nights.folder / "other").mkdir()
-    shutil.copy(next(nights.incoming.rglob("*.png")), nights.folder / "other" / "a.png")
-    nights.job.write_text(nights.job.read_text() + '[scoring.directories.other]\npath = "other"\nfixed = true\n')
+def two_directories(runs):
+    (runs.folder / "other").mkdir()
+    shutil.copy(next(runs.incoming.rglob("*.png")), runs.folder / "other" / "a.png")
+    runs.job.write_text(runs.job.read_text() + '[scoring.directories.other]\npath = "other"\nfixed = true\n')
 
 
 def test_an_empty_directory_beside_another(second):
@@ -207,19 +207,19 @@ def test_an_empty_directory_beside_another(second):
     failed = [result for result in record.gates if not result.passed]
     assert [result.name for result in failed] == ["no-images[incoming]"]
     assert "there was none" in failed[0].sentence
-    # The night after is held against the last one that had images.
+    # The run after is compared with the last one that had images.
     second.put(range(60))
     record, _ = run_job(load_job(second.job, date(2026, 11, 3)), Watching(), ["batchclf", "run"])
     assert [result.name for result in record.gates if not result.passed] == ["same-images[incoming]"]
 
 
-def test_a_second_run_of_the_same_night_is_not_held_against_the_first(second):
+def test_a_second_run_of_the_same_date_is_not_compared_with_the_first(second):
     assert second.run(2) == set()
     assert second.run(2) == set()
     assert "2026-11-01" in second.sentence("same-images")
 
 
-def test_a_night_made_good_later_is_held_against_the_one_before_it(second):
+def test_a_run_made_up_for_later_is_compared_with_the_one_before_it(second):
     assert second.run(5) == set()
     second.put(range(70, 75))
     assert second.run(3) == set()
@@ -237,9 +237,9 @@ def test_runs_whose_folder_is_gone_are_passed_over(second):
     assert "2026-11-01" in second.sentence("same-images")
 
 
-def tonight(nights, record):
+def current_run(runs, record):
     """The last run once more as the gate sees it, with another record."""
-    folder = nights.run_folder
+    folder = runs.run_folder
     evaluations, gap = evaluate_predictions(folder / "predictions.csv", tuple(record.model.class_names))
     history = earlier_runs(folder.parent, folder.name)
     return CurrentRun(folder, folder.parent, record, evaluations, gap, ImageFindings(), history, {})
@@ -253,11 +253,11 @@ def test_what_the_deadline_cut_off_has_no_alarms(second):
     second.clear()
     second.put(range(20))
     assert second.run(2) == {"no-new-images", "fewer-images"}
-    assert raise_alarms(Alarms(), tonight(second, second.record)) == second.record.gates
-    assert raise_alarms(Alarms(), tonight(second, cut_short(second.record))) == []
+    assert raise_alarms(Alarms(), current_run(second, second.record)) == second.record.gates
+    assert raise_alarms(Alarms(), current_run(second, cut_short(second.record))) == []
 
 
-def test_a_night_that_was_cut_off_is_not_held_against(second):
+def test_a_run_that_was_cut_off_is_not_compared_with(second):
     assert second.run(2) == set()
     write_record(second.run_folder, cut_short(second.record))
     second.put(range(70, 75))
@@ -265,9 +265,9 @@ def test_a_night_that_was_cut_off_is_not_held_against(second):
     assert "2026-11-01" in second.sentence("same-images")
 
 
-def test_a_last_night_whose_record_is_damaged_is_an_alarm_of_each_kind(second):
+def test_a_last_run_whose_record_is_damaged_is_an_alarm_of_each_kind(second):
     assert second.run(2) == set()
-    held = tonight(second, second.record)
+    held = current_run(second, second.record)
     (held.beside / held.history[-1].folder / "run.json").write_text("{")
     failed = {result.name for result in raise_alarms(Alarms(), held) if result.outcome == "missing"}
     assert failed == {f"{alarm}[incoming]" for alarm in (*AGAINST_LAST, "one-class")}
@@ -279,7 +279,7 @@ def test_a_last_night_whose_record_is_damaged_is_an_alarm_of_each_kind(second):
         (lambda run: (run / "images.csv").write_text("path\r\n"), {"no-new-images"}, "is damaged"),
         (lambda run: (run / "images.csv").unlink(), {"no-new-images"}, "images.csv"),
         (lambda run: (run / "metrics.json").unlink(), {"one-class"}, "metrics.json cannot be read"),
-        (lambda run: (run / "metrics.json").write_text('{"format": 2, "splits": {}}'), {"one-class"}, "tells nothing"),
+        (lambda run: (run / "metrics.json").write_text('{"format": 2, "splits": {}}'), {"one-class"}, "says nothing"),
     ],
 )
 def test_what_cannot_be_read_is_an_alarm(second, damage, alarms, why):

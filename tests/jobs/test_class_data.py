@@ -36,8 +36,8 @@ reports = "reports"
 
 
 def write_job(folder, text):
-    (folder / "night.toml").write_text(text)
-    return folder / "night.toml"
+    (folder / "nightly.toml").write_text(text)
+    return folder / "nightly.toml"
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def trained(tmp_path_factory):
     watching = Watching()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        _, run = run_job(load_job(write_job(folder, DATA)), watching, ["batchclf", "run", "night.toml"])
+        _, run = run_job(load_job(write_job(folder, DATA)), watching, ["batchclf", "run", "nightly.toml"])
     assert watching.steps["reading images"] == 48
     return folder, read_record(run), watching.lines
 
@@ -81,7 +81,7 @@ def test_a_job_trains_and_scores_what_its_keys_say(trained):
 
 def test_a_later_report_gets_the_same_split(trained):
     folder, record, _ = trained
-    dataset = load_data(load_job(folder / "night.toml"), lambda line: None)
+    dataset = load_data(load_job(folder / "nightly.toml"), lambda line: None)
     splits = splits_again(record, lambda line: None)
     for name in ("train", "test"):
         assert splits[name].paths == dataset.splits[name].paths
@@ -91,7 +91,7 @@ def test_a_later_report_gets_the_same_split(trained):
 
 def test_a_run_of_an_earlier_version_is_split_as_it_was(trained):
     _, record, _ = trained
-    # Its bundle did not tell what it was trained on, as another model's cannot.
+    # Its bundle did not say what it was trained on, as another model's cannot.
     record = dataclasses.replace(record, model=dataclasses.replace(record.model, digest="0" * 64))
     old = dataclasses.replace(record, dataset=dataclasses.replace(record.dataset, split=None))
     plain = dataclasses.replace(
@@ -145,7 +145,7 @@ def test_a_later_report_splits_as_the_model_had_it(again):
     for number in range(3):
         shutil.copy(next((again / "photos" / "b").glob("*.png")), again / "photos" / "b" / f"p{50 + number}_0.png")
     job = load_job(write_job(again, DATA))
-    _, run = run_job(job, Watching(), ["batchclf", "run", "night.toml"])
+    _, run = run_job(job, Watching(), ["batchclf", "run", "nightly.toml"])
     record = read_record(run)
     dataset, splits = load_data(job, lambda line: None), splits_again(record, lambda line: None)
     assert record.dataset.test_images == len(splits["test"].paths) == len(dataset.test.paths)

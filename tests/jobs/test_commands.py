@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from notify_cases import (
-    Telling,
+    Notifying,
     documented,
-    lost_night,
-    night,
+    published_run,
     script,
+    unpublished_run,
 )
 
 from batchclf.jobs.notify.commands import Command, run_command
@@ -21,17 +21,18 @@ from batchclf.jobs.notify.summary import outcome_summary
 
 
 def test_a_command_gets_the_summary_and_variables(good, bad, tmp_path):
-    run = script(tmp_path / "tell.sh", "cat > got.json; env | grep ^BATCHCLF_[JNSER] | sort > got.env; pwd > got.pwd")
-    tell = Telling(tmp_path, on_success=[run, "a b", "$HOME;*"], on_failure=["false"])
+    text = "cat > got.json; env | grep ^BATCHCLF_[JRSE] | LC_ALL=C sort > got.env; pwd > got.pwd"
+    run = script(tmp_path / "tell.sh", text)
+    tell = Notifying(tmp_path, on_success=[run, "a b", "$HOME;*"], on_failure=["false"])
     assert tell(good) == []
     assert json.loads((tmp_path / "got.json").read_text()) == outcome_summary(good)
     assert (tmp_path / "got.pwd").read_text().strip() == str(tmp_path)
     assert (tmp_path / "got.env").read_text().splitlines() == [
         "BATCHCLF_EXIT_CODE=0",
         "BATCHCLF_JOB=nightly",
-        "BATCHCLF_RUN_DATE=2026-03-01",
         f"BATCHCLF_REPORT={good.folder / 'report.html'}",
         f"BATCHCLF_RUN={good.folder}",
+        "BATCHCLF_RUN_DATE=2026-03-01",
         "BATCHCLF_STATUS=ok",
     ]
     (error,) = tell(bad)
@@ -39,7 +40,7 @@ def test_a_command_gets_the_summary_and_variables(good, bad, tmp_path):
 
 
 def test_the_page_lists_the_variables(good, tmp_path):
-    tell = Telling(tmp_path, on_success=["sh", "-c", "env | grep ^BATCHCLF_[JNSER] | sed s/=.*//"])
+    tell = Notifying(tmp_path, on_success=["sh", "-c", "env | grep ^BATCHCLF_[JRSE] | sed s/=.*//"])
     assert tell(good) == []
     _, names = documented("Commands")
     assert sorted(names) == sorted(line.removeprefix("on_success: ") for line in tell.lines)
@@ -51,16 +52,16 @@ def test_the_mail_of_the_page(bad, tmp_path, monkeypatch):
     (tmp_path / "bin").mkdir()
     script(tmp_path / "bin" / "sendmail", f'test "$*" = -t && cat > {tmp_path}/sent')
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    assert Telling(tmp_path, on_failure=[script(tmp_path / "mail.sh", mail), "a@example.org"])(bad) == []
+    assert Notifying(tmp_path, on_failure=[script(tmp_path / "mail.sh", mail), "a@example.org"])(bad) == []
     headers, body = (tmp_path / "sent").read_text().split("\n\n", 1)
     assert headers.splitlines()[:2] == ["To: a@example.org", "Subject: batchclf, nightly: gate failed"]
     assert body.splitlines() == [outcome_summary(bad)["text"], outcome_summary(bad)["hint"]]
 
 
-def test_every_bad_night_is_a_failure(bad, tmp_path):
+def test_every_bad_run_is_a_failure(bad, tmp_path):
     run = script(tmp_path / "tell.sh", 'echo "$BATCHCLF_STATUS $BATCHCLF_EXIT_CODE [$BATCHCLF_RUN]" >> got')
-    tell = Telling(tmp_path, on_failure=[run], on_success=["false"])
-    for outcome in (bad, lost_night(1), lost_night(5), lost_night(75), lost_night(130)):
+    tell = Notifying(tmp_path, on_failure=[run], on_success=["false"])
+    for outcome in (bad, unpublished_run(1), unpublished_run(5), unpublished_run(75), unpublished_run(130)):
         assert tell(outcome) == []
     assert (tmp_path / "got").read_text().splitlines() == [
         f"gate failed 3 [{bad.folder}]",
@@ -72,24 +73,24 @@ def test_every_bad_night_is_a_failure(bad, tmp_path):
 
 
 def test_arguments_are_not_read_by_a_shell(good, tmp_path):
-    tell = Telling(tmp_path, on_success=["printf", r"%s\n", "a b", "$HOME; echo no", "*"])
+    tell = Notifying(tmp_path, on_success=["printf", r"%s\n", "a b", "$HOME; echo no", "*"])
     assert tell(good) == []
     assert tell.lines == ["on_success: a b", "on_success: $HOME; echo no", "on_success: *"]
 
 
 def test_output_is_said_and_not_printed(good, tmp_path, capfd):
-    tell = Telling(tmp_path, on_success=["sh", "-c", "echo one; echo two >&2; printf '\\377'"])
+    tell = Notifying(tmp_path, on_success=["sh", "-c", "echo one; echo two >&2; printf '\\377'"])
     assert tell(good) == []
     assert tell.lines == ["on_success: one", "on_success: two", r"on_success: \xff"]
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_command_that_reads_nothing_does_no_harm(tmp_path):
-    outcome = night(tmp_path / "r")
+    outcome = published_run(tmp_path / "r")
     for command in (["true"], ["sh", "-c", "exec <&-; sleep 0.1"], ["head", "-c", "1"]):
         of = Command("on_success", command, tmp_path, {}, 20)
         run_command(of, b"x" * 5_000_000, lambda line: None)
-    assert Telling(tmp_path, on_success=["true"])(outcome) == []
+    assert Notifying(tmp_path, on_success=["true"])(outcome) == []
 
 
 def test_a_command_that_prints_very_much_is_read_to_its_end(tmp_path):
@@ -119,7 +120,7 @@ def test_what_a_command_leaves_running_is_not_waited_for(tmp_path):
     ],
 )
 def test_a_command_that_fails(good, tmp_path, text, said):
-    tell = Telling(tmp_path, on_success=["sh", "-c", text])
+    tell = Notifying(tmp_path, on_success=["sh", "-c", text])
     (error,) = tell(good)
     assert error.message.startswith("on_success: sh -c ")
     assert said in error.message
@@ -137,10 +138,10 @@ def test_a_command_that_cannot_be_run(good, tmp_path):
         ("./empty.sh", "'./empty.sh' cannot be run: Exec format error"),
         (".", "'.' may not be run"),
     ):
-        (error,) = Telling(tmp_path, on_success=[program])(good)
+        (error,) = Notifying(tmp_path, on_success=[program])(good)
         assert error.message == f"on_success: {said}"
         assert error.hint
-    (error,) = Telling(tmp_path / "gone", on_success=["true"])(good)
+    (error,) = Notifying(tmp_path / "gone", on_success=["true"])(good)
     assert error.message == f"on_success: the folder {tmp_path / 'gone'} is not there"
 
 

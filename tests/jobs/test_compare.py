@@ -98,7 +98,7 @@ def with_images(folders, *contents):
             write_images(folder, zip(list(csv.DictReader(handle)), of_run, strict=True))
 
 
-def test_the_same_answers_for_other_pictures_are_not_the_same(tmp_path):
+def test_the_same_predictions_for_other_pictures_are_not_the_same(tmp_path):
     rows = drawn(NAMES, 30, seed=1, skill=0.7)
     folders = pair(tmp_path, rows, rows)
     with_images(folders, range(30), range(1, 31))

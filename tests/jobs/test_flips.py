@@ -18,8 +18,8 @@ from batchclf.storage.run.directory import read_record
 pd = pytest.importorskip("pandas")
 
 
-def nights(tmp_path, first, second, /, **changes):
-    """A job's folder with the earlier run; tonight's run directory, which has no run.json yet."""
+def two_runs(tmp_path, first, second, /, **changes):
+    """A job's folder with the earlier run; that of the current run, which has no run.json yet."""
     write_run(tmp_path / "a", first, metrics=False, **changes.get("first", {}))
     record = write_run(tmp_path / "b", second, metrics=False, **changes.get("second", {}))
     (tmp_path / "b" / "run.json").unlink()
@@ -61,7 +61,7 @@ def test_flips_are_those_of_a_join_in_pandas(tmp_path):
     second = drawn(NAMES, 300, seed=2, skill=0.8) + drawn(NAMES, 300, seed=4, skill=0.9, split="train")
     second[4]["label"] = second[5]["label"] = first[6]["label"] = ""
     del first[10:15], second[20]
-    record = nights(tmp_path, first, second)
+    record = two_runs(tmp_path, first, second)
     found, rows, said = flips(tmp_path, record)
     assert rows.astype(str).equals(expected(tmp_path).astype(str))
     assert {"negative", "positive", "changed"} == set(rows["kind"])
@@ -82,7 +82,7 @@ def test_cells_are_those_of_predictions_csv(tmp_path):
     confidence = [0.1, 0.9999999, 1.0, 0.5000001, 0.0999999, 0.3333333]
     first = rows_of(names, [0, 1, 2, 0, 1, 2], [0, 1, 2, 0, 1, 2], paths=paths, confidence=confidence)
     second = rows_of(names, [0, 1, 2, 0, 1, 2], [1, 0, 0, 1, 2, 1], paths=paths, confidence=confidence[::-1])
-    record = nights(tmp_path, first, second, first={"names": names}, second={"names": names})
+    record = two_runs(tmp_path, first, second, first={"names": names}, second={"names": names})
     _, rows, _ = flips(tmp_path, record)
     assert list(rows["kind"]) == ["negative"] * 6
     rows = pd.read_csv(tmp_path / "b" / "flips.csv", keep_default_na=False, dtype=str)
@@ -94,7 +94,7 @@ def test_unlabelled_images_have_changed(tmp_path):
     source = {"kind": "directory", "source": "/srv/in", "dataset": None}
     first = rows_of(NAMES, [None] * 4, [0, 1, 2, 0], split="incoming")
     second = rows_of(NAMES, [None] * 4, [0, 1, 1, 1], split="incoming")
-    found, rows, _ = flips(tmp_path, nights(tmp_path, first, second, first=source, second=source))
+    found, rows, _ = flips(tmp_path, two_runs(tmp_path, first, second, first=source, second=source))
     assert list(rows["kind"]) == ["changed"] * 2
     assert list(rows["label"]) == ["", ""]
     assert (found[0].changed, found[0].p_value) == (2, None)
@@ -116,13 +116,13 @@ def test_the_last_run_that_is_still_there_counts(tmp_path):
     assert [each.first_run for each in found] == ["aa"]
 
 
-def test_targets_that_both_have_scored(tmp_path):
+def test_subsets_that_both_have_scored(tmp_path):
     """A subset of another kind, or of one run only, is left out; the main one comes first."""
     of = {split: drawn(NAMES, 30, seed=5, skill=0.6, split=split) for split in ("apples", "pears", "test", "train")}
     first = of["apples"] + of["pears"] + of["test"]
     second = [*drawn(NAMES, 30, seed=6, skill=0.6, split="apples"), *drawn(NAMES, 30, seed=6, skill=0.6, split="pears")]
     second += [*drawn(NAMES, 30, seed=6, skill=0.6), *of["train"]]
-    record = nights(tmp_path, first, second)
+    record = two_runs(tmp_path, first, second)
     subsets = [replace(each, kind="directory") if each.split == "pears" else each for each in record.subsets]
     found, rows, _ = flips(tmp_path, replace(record, subsets=subsets))
     assert [each.split for each in found] == ["test", "apples"]
@@ -142,14 +142,14 @@ def test_targets_that_both_have_scored(tmp_path):
     ],
 )
 def test_an_earlier_run_that_cannot_be_read_costs_only_itself(tmp_path, spoil, why):
-    record = nights(tmp_path, drawn(NAMES, 6_000, seed=1, skill=0.7), drawn(NAMES, 6_000, seed=2, skill=0.7))
+    record = two_runs(tmp_path, drawn(NAMES, 6_000, seed=1, skill=0.7), drawn(NAMES, 6_000, seed=2, skill=0.7))
     history = earlier_runs(tmp_path, "b")
     spoil(tmp_path / "a")
     said = []
     assert write_flips(tmp_path / "b", tmp_path, record, history, say=said.append) == ()
     assert len(table(tmp_path)) == 0
     assert len(said) == 1
-    assert said[0].startswith("the answers are not compared with those of a: ")
+    assert said[0].startswith("the predictions are not compared with those of a: ")
     assert why in said[0]
 
 
@@ -159,7 +159,7 @@ def _append(path, text):
 
 def test_a_model_with_other_classes_is_not_compared(tmp_path):
     first, second = drawn(NAMES, 30, seed=1, skill=0.7), drawn(("cat", "dog", "yak"), 30, seed=1, skill=0.7)
-    record = nights(tmp_path, first, second, second={"names": ("cat", "dog", "yak")})
+    record = two_runs(tmp_path, first, second, second={"names": ("cat", "dog", "yak")})
     found, rows, said = flips(tmp_path, record)
     assert (found, len(rows)) == ((), 0)
     assert "different classes" in said[0]
@@ -167,7 +167,7 @@ def test_a_model_with_other_classes_is_not_compared(tmp_path):
 
 def test_another_picture_of_the_same_name_is_no_flip(tmp_path):
     rows = rows_of(NAMES, [0] * 6, [0] * 6)
-    record = nights(tmp_path, rows, rows_of(NAMES, [0] * 6, [1] * 6))
+    record = two_runs(tmp_path, rows, rows_of(NAMES, [0] * 6, [1] * 6))
     write_images(tmp_path / "a", [(row, i) for i, row in enumerate(rows)])
     write_images(tmp_path / "b", [(row, i + 9 * (i < 4)) for i, row in enumerate(rows)])
     (found,), table, _ = flips(tmp_path, record)
@@ -182,19 +182,19 @@ def test_another_picture_of_the_same_name_is_no_flip(tmp_path):
 def test_rows_in_another_order(tmp_path):
     first = drawn(NAMES, 90, seed=1, skill=0.7) + drawn(NAMES, 90, seed=3, skill=0.7, split="train")
     second = drawn(NAMES, 90, seed=2, skill=0.7) + drawn(NAMES, 90, seed=4, skill=0.7, split="train")
-    record = nights(tmp_path / "sorted", first, second)
+    record = two_runs(tmp_path / "sorted", first, second)
     one = flips(tmp_path / "sorted", record)
     order = np.random.default_rng(0).permutation(180)
-    record = nights(tmp_path / "turned", [first[i] for i in order], second)
+    record = two_runs(tmp_path / "turned", [first[i] for i in order], second)
     other = flips(tmp_path / "turned", replace(record, subsets=read_record(tmp_path / "turned" / "a").subsets))
     assert one[0] == other[0]
     assert one[1].equals(other[1])
 
 
-def test_a_target_without_any_image_tonight(tmp_path):
+def test_a_subset_without_any_image_in_this_run(tmp_path):
     """An empty directory has a record but no rows."""
     both = {split: drawn(NAMES, 30, seed=5, skill=0.6, split=split) for split in ("apples", "pears")}
-    record = nights(tmp_path, both["apples"] + both["pears"], both["pears"])
+    record = two_runs(tmp_path, both["apples"] + both["pears"], both["pears"])
     empty = SubsetRecord("apples", "split", "photos", "none", 0, 0, 0, 0, seconds=0.1)
     found, _, _ = flips(tmp_path, replace(record, subsets=[empty, *record.subsets]))
     assert [each.split for each in found] == ["pears"]
@@ -205,7 +205,7 @@ def test_memory_does_not_grow_with_the_flips(tmp_path):
     for n in (4_000, 40_000):
         folder = tmp_path / str(n)
         first = drawn(NAMES, n, seed=1, skill=0.2, probabilities=False)
-        record = nights(folder, first, drawn(NAMES, n, seed=2, skill=0.2, probabilities=False))
+        record = two_runs(folder, first, drawn(NAMES, n, seed=2, skill=0.2, probabilities=False))
         tracemalloc.start()
         write_flips(folder / "b", folder, record, earlier_runs(folder, "b"))
         peaks.append(tracemalloc.get_traced_memory()[1])

@@ -1,4 +1,4 @@
-"""Holding a run against its gate: real run directories beside each other, and whole jobs."""
+"""Checking a run against its gate: real run directories beside each other, and whole jobs."""
 
 import csv
 import json
@@ -28,18 +28,18 @@ from batchclf.jobs.run.job_run import run_job
 from batchclf.storage.run.directory import read_record
 
 
-def run_id(night):
-    return f"{STARTED + timedelta(days=night):%Y%m%dT%H%M%SZ}"
+def run_id(day):
+    return f"{STARTED + timedelta(days=day):%Y%m%dT%H%M%SZ}"
 
 
-def write_night(job, night, rows, **changes):
-    started = (STARTED + timedelta(days=night)).isoformat()
-    write_run(job / run_id(night), rows, started=started, **changes)
-    return job / run_id(night)
+def write_day(job, day, rows, **changes):
+    started = (STARTED + timedelta(days=day)).isoformat()
+    write_run(job / run_id(day), rows, started=started, **changes)
+    return job / run_id(day)
 
 
-def tonight(folder, *, images=None, **baselines):
-    """The run in a folder at the moment when its gate is held; those beside it came before."""
+def current_run(folder, *, images=None, **baselines):
+    """The run in a folder at the moment when its gate is checked; those beside it came before."""
     record = read_record(folder)
     evaluations, gap = evaluate_predictions(folder / "predictions.csv", tuple(record.model.class_names))
     history = earlier_runs(folder.parent, folder.name)
@@ -47,13 +47,13 @@ def tonight(folder, *, images=None, **baselines):
     return CurrentRun(folder, folder.parent, record, evaluations, gap, images, history, baselines)
 
 
-def held(night, *rules, **short):
-    return hold_gate(Gate(rules=rules, **short), night)
+def held(current, *rules, **short):
+    return hold_gate(Gate(rules=rules, **short), current)
 
 
-def two_nights(job, first, second, **changes):
-    write_night(job, 0, first)
-    return write_night(job, 1, second, **changes)
+def two_runs(job, first, second, **changes):
+    write_day(job, 0, first)
+    return write_day(job, 1, second, **changes)
 
 
 def against(metric, to="last-good", **rule):
@@ -61,7 +61,7 @@ def against(metric, to="last-good", **rule):
 
 
 def right_on(n, right, split="test", names=NAMES, first=0, **others):
-    """Rows of which the first `right` are answered rightly; the classes take turns."""
+    """Rows of which the first `right` are predicted rightly; the classes take turns."""
     labels = np.arange(first, first + n) % len(names)
     given = np.where(np.arange(n) < right, labels, (labels + 1) % len(names))
     paths = [f"{split}/{first + i:05d}.png" for i in range(n)]
@@ -75,33 +75,33 @@ def job(tmp_path):
 
 class TestValues:
     def test_every_metric_is_the_one_of_metrics_json(self, job):
-        night = write_night(
+        folder = write_day(
             job, 0, drawn(NAMES, 90, seed=1, skill=0.8) + drawn(NAMES, 60, seed=2, skill=1, split="train")
         )
-        split = json.loads((night / "metrics.json").read_text())["splits"]["test"]
+        split = json.loads((folder / "metrics.json").read_text())["splits"]["test"]
         names = [name for name, of in METRICS.items() if of.source in ("overall", "calibration")]
-        results = held(tonight(night), *(Rule(name, minimum=-2.0) for name in names))
+        results = held(current_run(folder), *(Rule(name, minimum=-2.0) for name in names))
         for name, result in zip(names, results, strict=True):
             expected = split[name]["value"] if isinstance(split[name], dict) else split[name]
             assert (result.name, result.value) == (f"{name}[test]", expected)
             assert (result.passed, result.subset, result.kind) == (True, "test", "bound")
 
     def test_per_class_metrics_are_those_of_per_class_csv(self, job):
-        night = write_night(job, 0, drawn(NAMES, 90, seed=1, skill=0.6))
-        with (night / "per_class.csv").open(newline="") as handle:
+        folder = write_day(job, 0, drawn(NAMES, 90, seed=1, skill=0.6))
+        with (folder / "per_class.csv").open(newline="") as handle:
             rows = {row["class"]: row for row in csv.DictReader(handle)}
         for metric in ("recall", "precision", "f1"):
             for name in NAMES:
-                (result,) = held(tonight(night), Rule(metric, class_name=name, minimum=0.0))
+                (result,) = held(current_run(folder), Rule(metric, class_name=name, minimum=0.0))
                 assert result.value == pytest.approx(float(rows[name][metric]))
                 assert (result.name, result.class_name) == (f"{metric}[test, {name}]", name)
-            (worst,) = held(tonight(night), Rule(metric, class_name=EACH_CLASS, minimum=0.0))
+            (worst,) = held(current_run(folder), Rule(metric, class_name=EACH_CLASS, minimum=0.0))
             assert worst.value == pytest.approx(min(float(row[metric]) for row in rows.values()))
 
     def test_counts(self, job):
-        night = write_night(job, 0, right_on(90, 90), skipped=[("a.png", "damaged"), ("b.png", "damaged")])
+        folder = write_day(job, 0, right_on(90, 90), skipped=[("a.png", "damaged"), ("b.png", "damaged")])
         results = held(
-            tonight(night),
+            current_run(folder),
             Rule("images", minimum=91),
             Rule("skipped", maximum=2),
             Rule("skipped_share", maximum=0.02),
@@ -113,32 +113,32 @@ class TestValues:
         ]
         assert results[0].sentence == "the number of test images scored, 90, is below the least allowed 91"
 
-    def test_the_gap_needs_no_target(self, job):
+    def test_the_gap_needs_no_subset(self, job):
         rows = right_on(90, 80) + right_on(90, 90, split="train")
-        (result,) = held(tonight(write_night(job, 0, rows)), Rule("gap", maximum=0.05))
+        (result,) = held(current_run(write_day(job, 0, rows)), Rule("gap", maximum=0.05))
         assert (result.name, result.subset) == ("gap", "")
         assert result.value == pytest.approx(10 / 90)
 
     def test_drift_is_that_of_the_images(self, job):
-        night = write_night(job, 0, right_on(90, 90))
+        folder = write_day(job, 0, right_on(90, 90))
         histogram = Histogram(0.0, 1.0, (1,))
         drifts = tuple(
             Drift(quantity, "test", "x", "chi-squared", 1.0, 0.001, psi, drifted, "s", histogram, histogram)
             for quantity, psi, drifted in (("brightness", 0.3, True), ("contrast", 0.05, False))
         )
-        of = tonight(night, images=ImageFindings(drift=drifts, drift_note=""))
+        of = current_run(folder, images=ImageFindings(drift=drifts, drift_note=""))
         results = held(of, Rule("drift", maximum=0), Rule("psi", maximum=0.3))
         assert [(each.value, each.outcome) for each in results] == [(1, "failed"), (0.3, "passed")]
 
     def test_the_short_forms_are_rules_by_another_name(self, job):
         rows = right_on(900, 800) + right_on(900, 900, split="train")
-        results = held(tonight(write_night(job, 0, rows)), min_test_accuracy=0.5, max_gap=0.05)
+        results = held(current_run(write_day(job, 0, rows)), min_test_accuracy=0.5, max_gap=0.05)
         assert [(each.name, each.passed) for each in results] == [("min_test_accuracy", True), ("max_gap", False)]
         assert results[1].sentence == "the overfitting gap of 11.11 points is above the most allowed 5.00"
 
     def test_without_a_target_it_is_about_the_test_split_or_the_first_directory(self, job):
         rows = right_on(60, 60, split="shop") + right_on(60, 30, split="zoo")
-        (result,) = held(tonight(write_night(job, 0, rows)), Rule("accuracy", minimum=0.9))
+        (result,) = held(current_run(write_day(job, 0, rows)), Rule("accuracy", minimum=0.9))
         assert (result.name, result.value) == ("accuracy[shop]", 1.0)
 
 
@@ -161,19 +161,19 @@ class TestMissing:
         ],
     )
     def test_a_metric_that_is_not_there_fails_and_says_why(self, job, rows, rule, words):
-        (result,) = held(tonight(write_night(job, 0, rows)), replace(rule, when_uncertain="pass"))
+        (result,) = held(current_run(write_day(job, 0, rows)), replace(rule, when_uncertain="pass"))
         assert (result.outcome, result.passed, result.value) == ("missing", False, None)
         assert words in result.sentence
         assert result.name in result.sentence
 
     def test_a_class_that_is_never_predicted_has_a_recall_of_nothing(self, job):
-        night = write_night(job, 0, rows_of(NAMES, [0, 2] * 30, [0, 0] * 30))
-        (result,) = held(tonight(night), Rule("recall", class_name="eel", minimum=0.5))
+        folder = write_day(job, 0, rows_of(NAMES, [0, 2] * 30, [0, 0] * 30))
+        (result,) = held(current_run(folder), Rule("recall", class_name="eel", minimum=0.5))
         assert (result.value, result.outcome) == (0.0, "failed")
 
     def test_the_short_forms_are_never_passed_for_want_of_a_value(self, job):
-        night = tonight(write_night(job, 0, right_on(9, 9, split="shop")))
-        results = held(night, min_test_accuracy=0.0, max_gap=1.0)
+        current = current_run(write_day(job, 0, right_on(9, 9, split="shop")))
+        results = held(current, min_test_accuracy=0.0, max_gap=1.0)
         assert [(each.name, each.outcome, each.passed) for each in results] == [
             ("min_test_accuracy", "missing", False),
             ("max_gap", "missing", False),
@@ -182,64 +182,64 @@ class TestMissing:
 
 
 class TestLastGood:
-    def test_the_first_night_has_nothing_to_compare_with_and_says_so(self, job):
-        (result,) = held(tonight(write_night(job, 0, right_on(9, 9))), against("accuracy", max_drop=0.0))
+    def test_the_first_run_has_nothing_to_compare_with_and_says_so(self, job):
+        (result,) = held(current_run(write_day(job, 0, right_on(9, 9))), against("accuracy", max_drop=0.0))
         assert (result.outcome, result.passed) == ("missing", True)
-        assert "there is no earlier good run yet; tonight's run can be the first" in result.sentence
+        assert "there is no earlier good run yet; this run can be the first" in result.sentence
 
-    def test_a_first_night_without_the_metric_fails_all_the_same(self, job):
-        night = write_night(job, 0, rows_of(NAMES, [None], [0]))
-        (result,) = held(tonight(night), against("accuracy", max_drop=0.0))
+    def test_a_first_run_without_the_metric_fails_all_the_same(self, job):
+        folder = write_day(job, 0, rows_of(NAMES, [None], [0]))
+        (result,) = held(current_run(folder), against("accuracy", max_drop=0.0))
         assert (result.outcome, result.passed) == ("missing", False)
 
-    def test_the_same_answers_to_the_same_images_are_no_change(self, job):
+    def test_the_same_predictions_for_the_same_images_are_no_change(self, job):
         rows = drawn(NAMES, 80, seed=3, skill=0.7)
-        night = tonight(two_nights(job, rows, rows))
+        current = current_run(two_runs(job, rows, rows))
         rules = [
             against(name, **({"maximum": 0.0} if of.source == "pairs" else {"max_drop": 0.0, "max_rise": 0.0}))
             for name, of in METRICS.items()
             if of.source not in ("gap", "drift", "class")
         ]
         rules += [against(name, class_name="*", max_drop=0.0, max_rise=0.0) for name in ("recall", "precision", "f1")]
-        for result in held(night, *rules):
+        for result in held(current, *rules):
             assert (result.outcome, result.passed, result.value) == ("passed", True, 0), result.sentence
 
     def test_a_run_that_was_not_good_is_not_compared_with(self, job):
-        write_night(job, 0, right_on(1_000, 900))
-        write_night(job, 1, right_on(1_000, 500), status="gate failed")
-        write_night(job, 2, right_on(1_000, 400), status="partial")
-        (result,) = held(tonight(write_night(job, 3, right_on(1_000, 500))), against("accuracy", max_drop=0.02))
+        write_day(job, 0, right_on(1_000, 900))
+        write_day(job, 1, right_on(1_000, 500), status="gate failed")
+        write_day(job, 2, right_on(1_000, 400), status="partial")
+        (result,) = held(current_run(write_day(job, 3, right_on(1_000, 500))), against("accuracy", max_drop=0.02))
         assert result.outcome == "failed"
         assert f"the 90.00% of the last good run ({run_id(0)})" in result.sentence
 
     def test_a_drop_on_the_same_images_is_found_where_two_separate_intervals_would_overlap(self, job):
         # 20 of 400 images flip from right to wrong: other images could do that by chance, the same ones hardly.
-        night = tonight(two_nights(job, right_on(400, 340), right_on(400, 320)))
-        (same,) = held(night, against("accuracy", max_drop=0.01))
+        current = current_run(two_runs(job, right_on(400, 340), right_on(400, 320)))
+        (same,) = held(current, against("accuracy", max_drop=0.01))
         assert same.outcome == "failed"
         assert "the same 400 images" in same.sentence
-        others = two_nights(job / "others", right_on(400, 340), right_on(400, 320, first=10_000))
-        (others,) = held(tonight(others), against("accuracy", max_drop=0.01))
+        others = two_runs(job / "others", right_on(400, 340), right_on(400, 320, first=10_000))
+        (others,) = held(current_run(others), against("accuracy", max_drop=0.01))
         assert (others.outcome, others.passed) == ("uncertain", True)
         assert "that can be chance" in others.sentence
 
     def test_a_large_drop_on_other_images_is_found(self, job):
-        night = two_nights(job, right_on(900, 850), right_on(900, 700, first=5_000))
+        folder = two_runs(job, right_on(900, 850), right_on(900, 700, first=5_000))
         for name in ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "mcc", "kappa"):
-            (result,) = held(tonight(night), against(name, max_drop=0.02))
+            (result,) = held(current_run(folder), against(name, max_drop=0.02))
             assert result.outcome == "failed", result.sentence
 
     def test_worse_losses_are_a_rise(self, job):
-        night = two_nights(job, right_on(300, 280), right_on(300, 200))
+        folder = two_runs(job, right_on(300, 280), right_on(300, 200))
         for name in ("log_loss", "brier"):
-            worse, better = held(tonight(night), against(name, max_rise=0.1), against(name, max_drop=0.1))
+            worse, better = held(current_run(folder), against(name, max_rise=0.1), against(name, max_drop=0.1))
             assert (worse.outcome, better.outcome) == ("failed", "passed")
 
     def test_relabelled_images_do_not_hide_a_drop(self, job):
         rows = right_on(600, 600)
         mixed = [dict(row, label="cat" if row["label"] == "dog" else row["label"]) for row in rows]
         mixed = [dict(row, correct=str(row["label"] == row["prediction"]).lower()) for row in mixed]
-        (result,) = held(tonight(two_nights(job, rows, mixed)), against("accuracy", max_drop=0.02))
+        (result,) = held(current_run(two_runs(job, rows, mixed)), against("accuracy", max_drop=0.02))
         assert result.outcome == "failed"
         assert result.value == pytest.approx(-1 / 3)
 
@@ -249,32 +249,36 @@ class TestLastGood:
         worse = np.where((labels == 5) & (np.arange(800) % 4 == 0), 0, labels)
         a_few = np.where((labels == 2) & (np.arange(800) % 50 == 0), 0, labels)
         first = rows_of(names, labels.tolist(), labels.tolist())
-        for night, answers, outcome in ((1, worse, "failed"), (2, a_few, "uncertain")):
-            write_night(job / outcome, 0, first, names=names)
-            folder = write_night(job / outcome, night, rows_of(names, labels.tolist(), answers.tolist()), names=names)
-            (result,) = held(tonight(folder), against("recall", class_name="*", max_drop=0.0))
+        for day, predictions, outcome in ((1, worse, "failed"), (2, a_few, "uncertain")):
+            write_day(job / outcome, 0, first, names=names)
+            folder = write_day(job / outcome, day, rows_of(names, labels.tolist(), predictions.tolist()), names=names)
+            (result,) = held(current_run(folder), against("recall", class_name="*", max_drop=0.0))
             assert result.outcome == outcome
             named = "class 5 100.00% to 75.00%" if outcome == "failed" else "class 2 100.00% to 98.00%"
             assert f"in 1 of 8 classes: {named}" in result.sentence
 
     def test_what_changed_is_counted_on_the_same_images(self, job):
-        night = tonight(two_nights(job, right_on(500, 450), right_on(500, 400)))
-        changed, lost = held(night, against("changed_share", maximum=0.02), against("negative_flip_rate", maximum=0.2))
+        current = current_run(two_runs(job, right_on(500, 450), right_on(500, 400)))
+        changed, negative = held(
+            current, against("changed_share", maximum=0.02), against("negative_flip_rate", maximum=0.2)
+        )
         assert (changed.outcome, changed.value, changed.kind) == ("failed", 0.1, "change")
-        assert (lost.outcome, lost.value) == ("passed", 0.1)
-        assert lost.name == "negative_flip_rate[test] against last-good"
+        assert (negative.outcome, negative.value) == ("passed", 0.1)
+        assert negative.name == "negative_flip_rate[test] against last-good"
 
     def test_what_changed_can_be_told_without_labels(self, job):
         rows = [dict(row, label="", correct="") for row in right_on(100, 90)]
-        night = tonight(two_nights(job, rows, rows))
-        changed, lost = held(night, against("changed_share", maximum=0.0), against("negative_flip_rate", maximum=0.0))
+        current = current_run(two_runs(job, rows, rows))
+        changed, negative = held(
+            current, against("changed_share", maximum=0.0), against("negative_flip_rate", maximum=0.0)
+        )
         assert changed.outcome == "passed"
-        assert (lost.outcome, lost.passed) == ("missing", True)
-        assert "give labels" in lost.sentence
+        assert (negative.outcome, negative.passed) == ("missing", True)
+        assert "give labels" in negative.sentence
 
     def test_other_images_cannot_have_changed(self, job):
-        night = two_nights(job, right_on(100, 90), right_on(100, 90, first=500))
-        (result,) = held(tonight(night), against("changed_share", maximum=0.5))
+        folder = two_runs(job, right_on(100, 90), right_on(100, 90, first=500))
+        (result,) = held(current_run(folder), against("changed_share", maximum=0.5))
         assert (result.outcome, result.passed) == ("missing", True)
         assert "no image in common" in result.sentence
 
@@ -288,20 +292,20 @@ class TestLastGood:
             first = right_on(90, 90, split="shop")
         elif damage == "data set":
             changes = {"source": "digits"}
-        write_night(job, 0, first, **changes)
-        night = tonight(write_night(job, 1, right_on(90, 60)))
+        write_day(job, 0, first, **changes)
+        current = current_run(write_day(job, 1, right_on(90, 60)))
         if damage == "metrics.json":
             (job / run_id(0) / "metrics.json").write_text('{"format": 2, "splits": 3}')
         elif damage == "run folder":
             shutil.rmtree(job / run_id(0))
-        (result,) = held(night, against("accuracy", max_drop=0.0))
+        (result,) = held(current, against("accuracy", max_drop=0.0))
         assert (result.outcome, result.passed) == ("missing", True)
         assert run_id(0) in result.sentence
 
-    def test_an_older_good_run_stands_in_for_one_without_the_target(self, job):
-        write_night(job, 0, right_on(900, 900))
-        write_night(job, 1, right_on(90, 90, split="shop"))
-        (result,) = held(tonight(write_night(job, 2, right_on(900, 600))), against("accuracy", max_drop=0.0))
+    def test_an_older_good_run_stands_in_for_one_without_the_subset(self, job):
+        write_day(job, 0, right_on(900, 900))
+        write_day(job, 1, right_on(90, 90, split="shop"))
+        (result,) = held(current_run(write_day(job, 2, right_on(900, 600))), against("accuracy", max_drop=0.0))
         assert result.outcome == "failed"
         assert run_id(0) in result.sentence
 
@@ -311,7 +315,7 @@ class TestBaselines:
     def golden(self, job, tmp_path):
         """A run of the job, a run directory elsewhere and its metrics alone."""
         rows = drawn(NAMES, 600, seed=4, skill=0.9)
-        write_night(job, 0, rows, status="gate failed")
+        write_day(job, 0, rows, status="gate failed")
         shutil.copytree(job / run_id(0), tmp_path / "golden run")
         (tmp_path / "golden").mkdir()
         for name in ("metrics.json", "per_class.csv"):
@@ -324,7 +328,7 @@ class TestBaselines:
 
     @pytest.mark.parametrize("kind", ["by_id", "run", "file"])
     def test_each_kind_of_baseline(self, job, golden, kind):
-        worse = tonight(write_night(job, 1, drawn(NAMES, 600, seed=5, skill=0.6)), **{kind: golden[kind]})
+        worse = current_run(write_day(job, 1, drawn(NAMES, 600, seed=5, skill=0.6)), **{kind: golden[kind]})
         rules = [against(name, kind, max_drop=0.02) for name in ("accuracy", "macro_f1", "kappa")]
         rules += [against("recall", kind, class_name=of, max_drop=0.02) for of in ("cat", "*")]
         for result in held(worse, *rules):
@@ -332,24 +336,24 @@ class TestBaselines:
             assert f"the baseline {kind} ({golden[kind] if kind == 'by_id' else golden[kind].name})" in result.sentence
 
     def test_the_same_run_is_no_change_whatever_kind_it_is(self, job, golden):
-        night = tonight(write_night(job, 1, drawn(NAMES, 600, seed=4, skill=0.9)), **golden)
+        current = current_run(write_day(job, 1, drawn(NAMES, 600, seed=4, skill=0.9)), **golden)
         for kind in golden:
             rules = [against(name, kind, max_drop=0.0, max_rise=0.0) for name in ("accuracy", "mcc", "ece", "images")]
             rules += [against("f1", kind, class_name="*", max_drop=0.0)]
-            for result in held(night, *rules):
+            for result in held(current, *rules):
                 assert (result.outcome, result.value) == ("passed", 0), result.sentence
 
     def test_metrics_alone_do_not_tell_all(self, job, golden):
-        night = tonight(write_night(job, 1, drawn(NAMES, 600, seed=4, skill=0.9)), **golden)
+        current = current_run(write_day(job, 1, drawn(NAMES, 600, seed=4, skill=0.9)), **golden)
         skipped, changed = held(
-            night, against("skipped", "file", max_rise=1), against("changed_share", "file", maximum=0.1)
+            current, against("skipped", "file", max_rise=1), against("changed_share", "file", maximum=0.1)
         )
         for result in (skipped, changed):
             assert (result.outcome, result.passed) == ("missing", False)
             assert "name" in result.sentence
             assert "run directory" in result.sentence
         (golden["file"].parent / "per_class.csv").unlink()
-        (result,) = held(night, against("recall", "file", class_name="cat", max_drop=0.1))
+        (result,) = held(current, against("recall", "file", class_name="cat", max_drop=0.1))
         assert (result.outcome, result.passed) == ("missing", False)
         assert "put it beside metrics.json" in result.sentence
 
@@ -371,8 +375,8 @@ class TestBaselines:
         path = tmp_path / "metrics.json"
         if content is not None:
             path.write_text(content)
-        night = tonight(write_night(job, 1, right_on(90, 90)), golden=path)
-        (result,) = held(night, against("accuracy", "golden", max_drop=0.5))
+        current = current_run(write_day(job, 1, right_on(90, 90)), golden=path)
+        (result,) = held(current, against("accuracy", "golden", max_drop=0.5))
         assert (result.outcome, result.passed) == ("missing", False)
         assert words in result.sentence
         assert "golden" in result.sentence
@@ -380,16 +384,16 @@ class TestBaselines:
     @pytest.mark.parametrize("content", ["split,class\n", "split,class,support,predicted,correct\ntest,cat,x,1,1\n"])
     def test_damaged_class_counts_are_told(self, job, golden, content):
         (golden["run"] / "per_class.csv").write_text(content + "test,dog,1,1,5\n")
-        night = tonight(write_night(job, 1, right_on(90, 90)), **golden)
-        (result,) = held(night, against("recall", "run", class_name="dog", max_drop=0.5))
+        current = current_run(write_day(job, 1, right_on(90, 90)), **golden)
+        (result,) = held(current, against("recall", "run", class_name="dog", max_drop=0.5))
         assert (result.outcome, result.passed) == ("missing", False)
         assert "per_class.csv is damaged" in result.sentence
 
     def test_a_baseline_whose_predictions_are_gone_is_compared_by_its_metrics(self, job, golden):
         (golden["run"] / "predictions.csv").unlink()
-        night = tonight(write_night(job, 1, drawn(NAMES, 600, seed=5, skill=0.6)), **golden)
+        current = current_run(write_day(job, 1, drawn(NAMES, 600, seed=5, skill=0.6)), **golden)
         drop, changed = held(
-            night, against("accuracy", "run", max_drop=0.02), against("changed_share", "run", maximum=0.1)
+            current, against("accuracy", "run", max_drop=0.02), against("changed_share", "run", maximum=0.1)
         )
         assert drop.outcome == "failed"
         assert "the same" not in drop.sentence
@@ -406,7 +410,7 @@ def test_whatever_the_images_are_each_rule_says_one_thing(tmp_path_factory, imag
     job = tmp_path_factory.mktemp("job")
     truth = [each[0] if labels else None for each in images]
     first, second = (rows_of(NAMES, truth, [each[place] for each in images]) for place in (1, 2))
-    night = tonight(two_nights(job, first, second))
+    current = current_run(two_runs(job, first, second))
     rules = []
     for name, of in METRICS.items():
         classes = ("cat", "*") if of.per_class else (None,)
@@ -416,7 +420,7 @@ def test_whatever_the_images_are_each_rule_says_one_thing(tmp_path_factory, imag
             if of.source != "drift":
                 bounds = {"maximum": 0.1} if of.source == "pairs" else {"max_drop": 0.0, "max_rise": 0.1}
                 rules.append(Rule(name, class_name=class_name, against="last-good", when_uncertain=when, **bounds))
-    results = held(night, *rules)
+    results = held(current, *rules)
     assert len({result.name for result in results}) == len(rules)
     for result in results:
         assert result.sentence
@@ -429,8 +433,8 @@ def test_whatever_the_images_are_each_rule_says_one_thing(tmp_path_factory, imag
 
 
 def test_a_change_is_that_of_the_values_in_metrics_json(job):
-    night = tonight(two_nights(job, right_on(300, 200), right_on(300, 240, first=900)))
-    (result,) = held(night, against("macro_f1", max_drop=0.0, max_rise=0.0))
+    current = current_run(two_runs(job, right_on(300, 200), right_on(300, 240, first=900)))
+    (result,) = held(current, against("macro_f1", max_drop=0.0, max_rise=0.0))
     before, now = (json.loads((job / run_id(n) / "metrics.json").read_text())["splits"]["test"] for n in (0, 1))
     assert result.value == pytest.approx(now["macro_f1"]["value"] - before["macro_f1"]["value"])
 
@@ -458,7 +462,7 @@ golden = "{golden}"
 
 
 def test_a_job_is_held_against_its_last_good_run_and_a_baseline(tmp_path, digits_bundle):
-    path = tmp_path / "jobs" / "night.toml"
+    path = tmp_path / "jobs" / "nightly.toml"
     path.parent.mkdir()
     golden = tmp_path / "golden"
     path.write_text(JOB.format(bundle=os.path.relpath(digits_bundle, path.parent), golden=golden))

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from run_cases import NAMES, drawn, missed_gate, write_nights, write_run
+from run_cases import NAMES, drawn, missed_gate, write_run, write_runs
 
 from batchclf.jobs.history.runs import all_histories, earlier_runs, job_history
 from batchclf.storage.run.metrics import read_metrics
@@ -12,7 +12,7 @@ from batchclf.storage.run.metrics import read_metrics
 @pytest.fixture
 def job(tmp_path):
     folder = tmp_path / "reports" / "nightly"
-    return folder, write_nights(folder, 4)
+    return folder, write_runs(folder, 4)
 
 
 def test_runs_come_oldest_first_with_the_numbers_of_their_files(job):
@@ -60,7 +60,7 @@ def test_what_is_broken_costs_its_own_entry_only(job):
     assert (found.runs[0].accuracy, found.runs[0].gap, found.runs[0].images) == (None, None, 60)
     assert [each.folder for each in found.unread] == ids[:2]
     assert "cannot be read" in found.unread[0].reason
-    assert "has format 99, not 1" in found.unread[1].reason
+    assert "has format 99; this batchclf reads formats 1 and 2" in found.unread[1].reason
     assert len(earlier_runs(folder, None)) == 2
 
 
@@ -109,8 +109,8 @@ def test_long_logs_are_read_at_their_end(job):
 
 def test_all_jobs_and_the_runs_of_score(tmp_path):
     reports = tmp_path / "reports"
-    write_nights(reports / "b", 1)
-    write_nights(reports / "a", 1, gates=[missed_gate()], status="gate failed")
+    write_runs(reports / "b", 1)
+    write_runs(reports / "a", 1, gates=[missed_gate()], status="gate failed")
     rows = drawn(NAMES, 20, seed=1, skill=0.5, split="")
     write_run(reports / "score" / "one", rows, kind="directory", source="/srv/photos", job=None, dataset=None)
     (reports / "cache").mkdir()

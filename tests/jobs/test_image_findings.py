@@ -1,4 +1,4 @@
-"""What a run's images tell: copies that were planted are found, images that were changed have drifted."""
+"""What a run's images show: duplicates that were planted are found, images that were changed have drifted."""
 
 import csv
 import dataclasses
@@ -43,7 +43,7 @@ class Run:
         statistics = look_at_images(self.folder, self.subsets, splits)
         return image_findings(self.folder, statistics, self.reference, self.evaluations, self.gap)
 
-    def copies(self):
+    def duplicates(self):
         with (self.folder / "duplicates.csv").open(encoding="utf-8", newline="") as handle:
             return list(csv.DictReader(handle))
 
@@ -99,11 +99,12 @@ def test_halves_of_one_data_set_have_not_drifted(whole, digits):
     references = [drift.reference for drift in findings.drift]
     assert references[:2] == ["the train split of this run"] * 2
     assert (
-        references[2:] == [f"the answers for the {len(digits.test.images)} test images when the model was trained"] * 2
+        references[2:]
+        == [f"the predictions for the {len(digits.test.images)} test images when the model was trained"] * 2
     )
 
 
-def test_without_a_reference_the_answers_are_held_against_those_for_train(whole):
+def test_without_a_reference_the_predictions_are_compared_with_those_for_train(whole):
     run = Run.__new__(Run)
     run.__dict__ = {**whole.__dict__, "reference": None}
     findings = run.findings()
@@ -111,7 +112,7 @@ def test_without_a_reference_the_answers_are_held_against_those_for_train(whole)
     assert len(findings.drift) == 4
 
 
-def test_planted_copies_are_found_and_the_gap_without_them(tmp_path, bundle, digits):
+def test_planted_duplicates_are_found_and_the_gap_without_them(tmp_path, bundle, digits):
     test, train = digits.test, digits.train
     images, labels = test.images.copy(), test.labels.copy()
     images[:20], labels[:20] = train.images[100:120], train.labels[100:120]
@@ -128,7 +129,7 @@ def test_planted_copies_are_found_and_the_gap_without_them(tmp_path, bundle, dig
     found = findings.duplicates
     assert exact >= set(range(20))
     assert (found.split, found.images, found.exact) == ("test", len(images), len(exact))
-    rows = run.copies()
+    rows = run.duplicates()
     near = {test.paths.index(row["path"]) for row in rows if row["kind"] == "near"}
     assert found.near == len(near)
     assert len(near & set(range(20, 40))) >= 18
@@ -162,13 +163,13 @@ def test_images_that_come_again_in_a_folder(tmp_path, bundle, digits):
     assert found.contradicting == (2 if files[0].parent.name != "9" else 0)
 
 
-def test_of_many_copies_the_first_are_listed_and_all_are_counted(tmp_path, bundle, digits, monkeypatch):
+def test_of_many_duplicates_the_first_are_listed_and_all_are_counted(tmp_path, bundle, digits, monkeypatch):
     for module in (duplicates, image_findings_module):
         monkeypatch.setattr(module, "LISTED_DUPLICATES", 7)
     images = np.concatenate([digits.test.images[:10]] * 3)
     run = _score_folder(_write(tmp_path / "photos", images, [0] * 30), tmp_path / "run", bundle)
     found = run.findings(dict).duplicates
-    assert (found.exact, len(found.pairs), len(run.copies())) == (20, 7, 7)
+    assert (found.exact, len(found.pairs), len(run.duplicates())) == (20, 7, 7)
     assert found.checked.endswith("of the exact duplicates 7 are listed")
 
 
@@ -191,7 +192,7 @@ def test_pictures_that_were_saved_again_are_nearly_the_same(tmp_path, bundle, ph
     findings = run.findings(dict)
     assert findings.duplicates.near >= 8
     assert findings.duplicates.exact == 0
-    for row in run.copies():
+    for row in run.duplicates():
         assert row["kind"] == "near"
         assert row["path"][:2] == row["original_path"][:2]
         assert row["label"] == ""
@@ -202,13 +203,13 @@ def test_pictures_that_were_saved_again_are_nearly_the_same(tmp_path, bundle, ph
     assert (again.duplicates, again.statistics) == (findings.duplicates, findings.statistics)
 
 
-def test_look_alikes_that_are_gone_are_not_confirmed(tmp_path, bundle, photos):
+def test_near_duplicates_that_are_gone_are_not_confirmed(tmp_path, bundle, photos):
     run = _score_folder(photos, tmp_path / "run", bundle, "none")
     shutil.rmtree(photos)
     found = run.findings(dict).duplicates
     assert (found.exact, found.near, found.pairs) == (0, 0, ())
     assert "look like another, but the pixels were not compared" in found.checked
-    assert {row["kind"] for row in run.copies()} == {"unconfirmed"}
+    assert {row["kind"] for row in run.duplicates()} == {"unconfirmed"}
 
 
 def test_plain_images_are_not_nearly_the_same(tmp_path, bundle):
@@ -216,7 +217,7 @@ def test_plain_images_are_not_nearly_the_same(tmp_path, bundle):
     run = _score_folder(_write(tmp_path / "photos", images, [0] * 60), tmp_path / "run", bundle)
     found = run.findings(dict).duplicates
     assert (found.exact, found.near) == (0, 0)
-    assert run.copies() == []
+    assert run.duplicates() == []
 
 
 CHANGES = {

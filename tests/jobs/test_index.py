@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from urllib.parse import unquote
 
 import pytest
-from run_cases import NAMES, drawn, missed_gate, write_nights, write_run
+from run_cases import NAMES, drawn, missed_gate, write_run, write_runs
 
 from batchclf.jobs.report.index import write_index
 
@@ -29,8 +29,8 @@ def text_of(html):
 @pytest.fixture
 def reports(tmp_path):
     folder = tmp_path / "reports"
-    write_nights(folder / "nightly", 3)
-    write_nights(folder / "broken gate", 2, gates=[missed_gate()], status="gate failed")
+    write_runs(folder / "nightly", 3)
+    write_runs(folder / "broken gate", 2, gates=[missed_gate()], status="gate failed")
     return folder
 
 
@@ -41,12 +41,12 @@ def test_all_jobs_with_their_runs_and_links(reports):
     assert len([link for link in files if link.endswith("/report.html")]) == 2 * 5
     assert all((reports / unquote(link)).is_file() for link in files)
     assert "broken%20gate/20260301T023000Z/report.html" in files
-    # Each night of the job says it, and the newest one in the overview, too.
+    # Each run of the job says it, and the newest one in the overview, too.
     assert text_of(page).count("test accuracy 70.00% is below the least allowed 90.00%") == 2 + 1
     assert page.index("20260303T023000Z") < page.index("20260302T023000Z", page.index("20260303T023000Z"))
 
 
-def test_broken_runs_and_failed_nights_are_shown_and_stop_nothing(reports):
+def test_broken_runs_and_failed_ones_are_shown_and_stop_nothing(reports):
     job = reports / "nightly"
     (job / "20260302T023000Z" / "run.json").write_text("not json")
     error = {"time": "2026-03-04T02:30:00+00:00", "level": "error", "message": "DataError: <b>no</b> folder"}
@@ -71,7 +71,7 @@ def test_trends_are_drawn_for_jobs_and_not_for_score(reports):
 
 def test_hostile_names(reports):
     name = 'a"b<script>alert(1)</script>#?%é\n'
-    write_nights(reports / name.replace("/", ""), 1)
+    write_runs(reports / name.replace("/", ""), 1)
     page = write_index(reports).read_text()
     assert "<script>alert" not in page
     links = [link for link in Links(page).found if "alert" in link]
@@ -85,7 +85,7 @@ def test_an_empty_reports_folder(tmp_path):
 
 def test_many_runs_stay_readable_and_small(tmp_path):
     folder = tmp_path / "reports" / "nightly"
-    ids = write_nights(folder, 1)
+    ids = write_runs(folder, 1)
     record = json.loads((folder / ids[0] / "run.json").read_text())
     for number in range(419):
         copy = folder / f"2027{number:04d}T023000Z"

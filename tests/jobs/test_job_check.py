@@ -13,7 +13,7 @@ from batchclf.jobs.config.load import load_job
 from batchclf.jobs.setup.check import check_job
 from batchclf.jobs.setup.check_subsets import needed_extras
 
-NIGHT = date(2026, 11, 25)
+RUN_DATE = date(2026, 11, 25)
 DIGITS = tuple(str(digit) for digit in range(10))
 
 
@@ -34,9 +34,9 @@ def check(tmp_path, digits_bundle):
     (tmp_path / "model").symlink_to(digits_bundle)
 
     def run(text):
-        path = tmp_path / "night.toml"
+        path = tmp_path / "nightly.toml"
         path.write_text(text)
-        job, checks = check_job(path, NIGHT)
+        job, checks = check_job(path, RUN_DATE)
         assert all(each.hint for each in checks if each.state != "ok")
         assert all(each.state == "ok" for each in checks) or job is not None
         return {each.topic: each for each in checks}
@@ -51,14 +51,14 @@ def test_a_good_job(check, photos):
     found = check(FOLDERS)
     assert {each.state for each in found.values()} == {"ok"}
     assert list(found) == ["job file", "model", "directory shop", "gate", "reports"]
-    assert "scores shop; night of 2026-11-25" in found["job file"].message
+    assert "scores shop; run date 2026-11-25" in found["job file"].message
     assert "10 classes" in found["model"].message
     assert "labels from the 2 class folders" in found["directory shop"].message
     assert not (photos.parent / "reports").exists()
 
 
 def test_a_wrong_file_tells_all_that_is_wrong(tmp_path):
-    path = tmp_path / "night.toml"
+    path = tmp_path / "nightly.toml"
     path.write_text("nmae = 1\n[data]\ndataset = '${NO_SUCH_VARIABLE}'\n[gate]\nmax_gap = 5\n")
     job, checks = check_job(path)
     assert job is None
@@ -73,7 +73,7 @@ def test_a_wrong_file_tells_all_that_is_wrong(tmp_path):
         assert [each.state for each in check_job(tmp_path / missing)[1]] == ["error"]
 
 
-def test_folders_of_the_night_may_still_be_missing(check, photos):
+def test_folders_of_the_run_date_may_still_be_missing(check, photos):
     found = check(FOLDERS + "[scoring.directories.new]\npath = 'incoming/{date:%Y/%m/%d}'\n")
     assert found["directory new"].state == "warning"
     assert found["directory new"].line == 8
@@ -168,7 +168,7 @@ def test_a_recipe_of_ones_own(check, tmp_path):
 
 
 def load_job_text(folder, text):
-    path = folder / "night.toml"
+    path = folder / "nightly.toml"
     path.write_text(text)
     return load_job(path)
 
@@ -208,7 +208,7 @@ def test_rules_that_name_no_class_of_the_model(check, photos):
 
 def test_baselines(check, photos):
     base = photos.parent
-    run = base / "reports" / "run_date" / "20261101T010203Z"
+    run = base / "reports" / "nightly" / "20261101T010203Z"
     run.mkdir(parents=True)
     metrics = {"format": 2, "splits": {"shop": {"predicted": dict.fromkeys(DIGITS, 1)}}, "gap": None}
     (run / "metrics.json").write_text(json.dumps(metrics))
@@ -216,8 +216,8 @@ def test_baselines(check, photos):
     metrics["splits"]["shop"]["predicted"]["drei"] = 1
     (base / "other" / "metrics.json").write_text(json.dumps(metrics))
     found = check(
-        FOLDERS + "[baselines]\na = '20261101T010203Z'\nb = 'reports/night/20261101T010203Z/metrics.json'\n"
-        "c = 'reports/night/20261101T010203Z'\nd = '20261101T010204Z'\ne = 'other'\nf = 'photos'\n"
+        FOLDERS + "[baselines]\na = '20261101T010203Z'\nb = 'reports/nightly/20261101T010203Z/metrics.json'\n"
+        "c = 'reports/nightly/20261101T010203Z'\nd = '20261101T010204Z'\ne = 'other'\nf = 'photos'\n"
     )
     assert [found[f"baseline {name}"].state for name in "abcdef"] == ["ok"] * 3 + ["error"] * 3
     assert [found[f"baseline {name}"].line for name in "def"] == [11, 12, 13]
@@ -286,6 +286,6 @@ def test_extras(check, photos, monkeypatch, tmp_path):
 
 def test_bf16_does_not_go_with_tensorflow(check, photos, tmp_path):
     check(FOLDERS + "[scoring]\nruntime = 'tensorflow'\nprecision = 'bf16'\n")
-    _, checks = check_job(tmp_path / "night.toml", NIGHT)
+    _, checks = check_job(tmp_path / "nightly.toml", RUN_DATE)
     (found,) = [each for each in checks if each.topic == "model" and each.state == "error"]
     assert (found.line, found.key) == (9, "scoring.precision")

@@ -20,7 +20,7 @@ FOLDERS = DATA + "[scoring.directories.shop]\npath = 'shop'\n[scoring.directorie
 
 
 def load(tmp_path, text, **of):
-    path = tmp_path / "night.toml"
+    path = tmp_path / "nightly.toml"
     path.write_text(text)
     return load_job(path, **of)
 
@@ -62,7 +62,7 @@ def load(tmp_path, text, **of):
         ("[data]\ndirectory = ''\n", ["line 2", "data.directory", "a path that is not empty"]),
         (DATA + "[publish]\nreports = 'a\\u0000'\n".replace("'", '"'), ["line 4", "publish.reports"]),
         (DATA + "[publish]\nreports = 3\n", ["line 4", "publish.reports", "a text in quotes", "a whole number"]),
-        ('name = "night\\n"\n' + DATA, ["line 1", "name"]),
+        ('name = "nightly\\n"\n' + DATA, ["line 1", "name"]),
         (DATA + "[gate]\nmax_gap = nan\n", ["line 4", "gate.max_gap"]),
         (DATA + "[gate]\nmin_test_accuracy = -0.1\n", ["line 4", "gate.min_test_accuracy", ">= 0"]),
         (DATA + "[scoring]\nruntime = 'onx'\n", ["line 4", "scoring.runtime", "choose of: onnx, tensorflow"]),
@@ -105,7 +105,7 @@ def load(tmp_path, text, **of):
         (RULE + "min = 0.1\nmin_support = 0\n", ["line 6", "gate.rules[0].min_support"]),
         (RULE + "min = 0.1\nwhen_uncertain = 'maybe'\n", ["line 6", "choose of: value, pass, fail"]),
         (
-            RULE + "min = 0.5\n[[gate.rules]]\nmetric = 'ece'\ntarget = 'shop'\n",
+            RULE + "min = 0.5\n[[gate.rules]]\nmetric = 'ece'\nsubset = 'shop'\n",
             ["line 8", "rule 2", "'shop' is not scored"],
         ),
         (RULE + "against = 'best'\nmax_drop = 0.1\n", ["line 5", "rule 1", "'best' is neither last-good nor"]),
@@ -118,7 +118,7 @@ def load(tmp_path, text, **of):
         (DATA + "[baselines]\nbest = 3\n", ["line 4", "baselines.best", "a text in quotes"]),
         (DATA + "[report]\nformat = ['pdf']\n", ["line 4", "choose of: html, json, md"]),
         (DATA + "[retention]\nkeep_runs = 0\n", ["line 4", ">= 1"]),
-        (DATA + "[retention]\nkeep_nights = 3\n", ["line 4", "'keep_nights'", "did you mean 'keep_"]),
+        (DATA + "[retention]\nkeep_run = 3\n", ["line 4", "'keep_run'", "did you mean 'keep_"]),
         (DATA + "[notify]\non_failure = 'mail'\n", ["line 4", "notify.on_failure", "a list"]),
         (DATA + "[notify]\non_failure = []\n", ["line 4", "a list is empty"]),
         (DATA + "[notify]\non_failure = ['mail', '']\n", ["line 4", "a text in quotes is empty (value 2 of the list)"]),
@@ -133,16 +133,16 @@ def test_what_is_wrong_is_named(tmp_path, text, named):
     with pytest.raises(JobFileError) as caught:
         load(tmp_path, text)
     told = f"{caught.value.message} | {caught.value.hint}"
-    assert "night.toml" in told
+    assert "nightly.toml" in told
     for part in named:
         assert part in told
     assert caught.value.hint
 
 
 def test_not_text(tmp_path):
-    (tmp_path / "night.toml").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "nightly.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(JobFileError, match="not UTF-8"):
-        load_job(tmp_path / "night.toml")
+        load_job(tmp_path / "nightly.toml")
 
 
 def test_no_such_file_and_a_folder(tmp_path):
@@ -153,8 +153,8 @@ def test_no_such_file_and_a_folder(tmp_path):
 
 
 def test_a_byte_order_mark_is_passed_over(tmp_path):
-    (tmp_path / "night.toml").write_text(DATA, encoding="utf-8-sig")
-    assert load_job(tmp_path / "night.toml").spec.data.dataset == "digits"
+    (tmp_path / "nightly.toml").write_text(DATA, encoding="utf-8-sig")
+    assert load_job(tmp_path / "nightly.toml").spec.data.dataset == "digits"
 
 
 KEYS = [
@@ -207,16 +207,16 @@ def test_whatever_stands_in_it_loads_or_is_refused_in_our_words(tmp_path, lines)
         assert set(job.splits) | set(job.directories)
         assert job.folder.parent == tmp_path.parent / "reports"
     else:
-        assert "night.toml" in refused.message
+        assert "nightly.toml" in refused.message
         assert refused.hint
 
 
 def test_defaults_and_paths_are_relative_to_the_file(tmp_path):
     (tmp_path / "jobs").mkdir()
     job = load(tmp_path / "jobs", DATA)
-    assert job.name == "run_date"
-    assert job.folder == tmp_path / "reports" / "run_date"
-    assert job.bundle == tmp_path / "reports" / "run_date" / "model"
+    assert job.name == "nightly"
+    assert job.folder == tmp_path / "reports" / "nightly"
+    assert job.bundle == tmp_path / "reports" / "nightly" / "model"
     assert job.splits == ["test", "train"]
     assert (job.directories, job.budgets, job.baselines, job.deadline) == ({}, {}, {}, None)
     assert job.gate == Gate(alarms=Alarms())
@@ -227,7 +227,7 @@ def test_defaults_and_paths_are_relative_to_the_file(tmp_path):
 
 
 EVERYTHING = """
-name = "run_date"
+name = "nightly"
 deadline = "1h30m"
 [model]
 bundle = "models/{date:%Y}"
@@ -264,7 +264,7 @@ keep_runs = 30
 [notify]
 on_failure = ["mail", "-s", "${date}", "{ops}"]
 webhook = "https://user@host:8443/${TOKEN}?x=1"
-prometheus = "night.prom"
+prometheus = "nightly.prom"
 junit = "junit.xml"
 """
 
@@ -284,7 +284,7 @@ def test_a_job_of_folders_with_every_table(tmp_path):
     assert (rule.class_name, rule.against, rule.max_drop, rule.when_uncertain) == ("*", "golden", 0.02, "pass")
     assert job.gate.alarms == Alarms(frozenset({"one-class"}), 0.9, 0.95, frozenset({"zoo"}))
     assert (str(job.reports), job.templates) == ("/srv/reports", tmp_path / "templates")
-    assert (job.prometheus, job.junit) == (tmp_path / "night.prom", tmp_path / "junit.xml")
+    assert (job.prometheus, job.junit) == (tmp_path / "nightly.prom", tmp_path / "junit.xml")
     assert job.spec.notify.webhook == "https://user@host:8443/t{date}?x=1"
     # What a command is given stays as it is: a shell or the program may have its own use for braces.
     assert job.spec.notify.on_failure == ["mail", "-s", "${date}", "{ops}"]
@@ -311,7 +311,7 @@ timeout = 0
 
 
 def test_all_that_is_wrong_is_told_with_its_line(tmp_path):
-    path = tmp_path / "night.toml"
+    path = tmp_path / "nightly.toml"
     path.write_text(MANY_FAULTS)
     read = read_job(path, environment={})
     assert read.job is None
@@ -323,8 +323,8 @@ def test_all_that_is_wrong_is_told_with_its_line(tmp_path):
         (12, "notify.timeout"),
     ]
     path.write_text(
-        "name = 'score'\n" + RULE + "min = 0.1\ntarget = 'a'\n"
-        "[[gate.rules]]\nmetric = 'accuracy'\nmin = 0.1\ntarget = 'b'\n[notify]\nwebhook = '/'\n"
+        "name = 'score'\n" + RULE + "min = 0.1\nsubset = 'a'\n"
+        "[[gate.rules]]\nmetric = 'accuracy'\nmin = 0.1\nsubset = 'b'\n[notify]\nwebhook = '/'\n"
     )
     read = read_job(path)
     assert [each.key.split(".")[0] for each in read.problems] == ["name", "notify", "gate", "gate"]

@@ -102,7 +102,7 @@ class TestStarter:
     """`job new` writes a file that loads, as it is and with all keys set."""
 
     def text(self, tmp_path, **arguments):
-        path = tmp_path / "jobs" / "night.toml"
+        path = tmp_path / "jobs" / "nightly.toml"
         new_job(path, **{"dataset": None, "data": None, "score": None, "model": None, **arguments})
         return path, path.read_text()
 
@@ -164,12 +164,12 @@ class TestStarter:
 
     def test_outside_of_jobs_the_reports_lie_beside_it(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        path = tmp_path / "night.toml"
+        path = tmp_path / "nightly.toml"
         new_job(path, dataset="digits", data=None, score=None, model=None)
         assert load_job(path).reports == tmp_path / "reports"
 
     def test_it_names_the_schema(self, repo_root, tmp_path):
-        line = starter(repo_root / "jobs" / "x" / "night.toml", {}).splitlines()[0]
+        line = starter(repo_root / "jobs" / "x" / "nightly.toml", {}).splitlines()[0]
         assert line == "#:schema ../../docs/job.schema.json"
 
 

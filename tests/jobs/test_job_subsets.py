@@ -16,8 +16,8 @@ from batchclf.jobs.config.load import load_job
 from batchclf.jobs.run.job_run import run_job
 from batchclf.storage.run.directory import read_record
 
-COMMAND = ["batchclf", "run", "night.toml"]
-NIGHT = date(2026, 11, 24)
+COMMAND = ["batchclf", "run", "nightly.toml"]
+RUN_DATE = date(2026, 11, 24)
 
 
 class PassesAfter:
@@ -34,7 +34,7 @@ class PassesAfter:
 
 @pytest.fixture
 def photos(tmp_path, digits):
-    """Two folders: `labelled/CLASS/*.png` and, for one night, `flat/2026-11-24/*.png`."""
+    """Two folders: `labelled/CLASS/*.png` and, for one run date, `flat/2026-11-24/*.png`."""
 
     def part(first, last):
         test = digits.test
@@ -53,8 +53,8 @@ def photos(tmp_path, digits):
 def job_of(photos, digits_bundle):
     """Make a job of the text of some tables."""
 
-    def make(text, run_date=NIGHT):
-        path = photos / "night.toml"
+    def make(text, run_date=RUN_DATE):
+        path = photos / "nightly.toml"
         path.write_text(f'{text}\n[model]\nbundle = "{digits_bundle}"\n[publish]\nreports = "reports"\n')
         return load_job(path, run_date)
 
@@ -84,8 +84,8 @@ def test_splits_and_folders_in_one_run(job_of, digits):
     rows = read_predictions(run)
     assert rows["split"].drop_duplicates().tolist() == names
     assert rows.groupby("split", sort=False).size().tolist() == [30, 60, 355, 1442]
-    for _, of_target in rows.groupby("split"):
-        assert of_target["path"].tolist() == sorted(of_target["path"])
+    for _, of_subset in rows.groupby("split"):
+        assert of_subset["path"].tolist() == sorted(of_subset["path"])
     shop = rows[rows["split"] == "shop"]
     assert shop["path"].str.split("/").str[0].tolist() == shop["label"].tolist()
     assert rows.loc[rows["split"] == "incoming", "label"].isna().all()
@@ -103,7 +103,7 @@ def test_splits_and_folders_in_one_run(job_of, digits):
     assert "shop accuracy" in "\n".join(watching.lines)
 
 
-def test_the_same_image_has_the_same_answer_in_a_split_and_in_a_folder(job_of):
+def test_the_same_image_has_the_same_prediction_in_a_split_and_in_a_folder(job_of):
     _, run = run_job(job_of(DIGITS + FOLDERS), Watching(), COMMAND)
     rows = read_predictions(run)
     test = rows[rows["split"] == "test"].head(60)
@@ -175,7 +175,7 @@ def test_a_deadline_before_the_first_image(job_of):
 
 def test_a_deadline_in_the_midst_of_training(tmp_path):
     pytest.importorskip("tensorflow")
-    path = tmp_path / "night.toml"
+    path = tmp_path / "nightly.toml"
     path.write_text('[data]\ndataset = "digits"\n[model]\nepochs = 3\n[publish]\nreports = "reports"\n')
     job = load_job(path)
     with pytest.raises(DeadlineError, match="in epoch 1 of 3"):
@@ -184,7 +184,7 @@ def test_a_deadline_in_the_midst_of_training(tmp_path):
     assert not (job.folder / "latest").exists()
 
 
-def test_last_good_stays_while_nights_are_bad(job_of):
+def test_last_good_stays_while_runs_are_bad(job_of):
     good, _ = run_job(job_of(FOLDERS), Watching(), COMMAND)
     job = job_of(FOLDERS, date(2026, 11, 25))
     bad, run = run_job(job, Watching(), COMMAND)
@@ -202,7 +202,7 @@ def test_the_report_in_the_forms_that_the_job_asks_for(job_of, photos):
         job_of(FOLDERS + '[report]\nformat = ["html", "json", "md"]\ntemplates = "mine"\n'), Watching(), []
     )
     assert "<title>The shop</title>" in (run / "report.html").read_text()
-    assert json.loads((run / "report.json").read_text())["format"] == 1
+    assert json.loads((run / "report.json").read_text())["format"] == 2
     assert (run / "report.md").read_text().strip()
 
 

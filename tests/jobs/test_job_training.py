@@ -1,4 +1,4 @@
-"""What [model] of a job says about training: its keys reach the training, and a night that is ended goes on."""
+"""What [model] of a job says about training: its keys reach the training, and a training that is ended goes on."""
 
 import json
 from importlib.util import find_spec
@@ -16,13 +16,13 @@ from batchclf.storage.run.directory import read_record
 if find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)
 
-COMMAND = ["batchclf", "run", "night.toml"]
+COMMAND = ["batchclf", "run", "nightly.toml"]
 
 
 @pytest.fixture
 def job_of(tmp_path):
     def make(model, data='dataset = "digits"'):
-        path = tmp_path / "night.toml"
+        path = tmp_path / "nightly.toml"
         path.write_text(f'[data]\n{data}\n[model]\n{model}\n[publish]\nreports = "reports"\n')
         return load_job(path)
 
@@ -65,7 +65,7 @@ def test_every_key_reaches_the_training_and_the_report(job_of):
         "epochs": 2,
         "batch_size": 64,
         "seed": 4,
-        "validation": 0.2,
+        "validation_split": 0.2,
         "optimizer": "adam",
         "learning_rate": 0.002,
         "learning_rate_schedule": "cosine",
@@ -101,7 +101,7 @@ def test_the_report_shows_each_remedy_with_accuracy_and_gap(job_of):
         assert f"{100 * variant.test.accuracy:.1f}" in text or f"{100 * variant.test.accuracy:.2f}" in text
 
 
-def test_a_night_ended_by_its_deadline_goes_on_the_next_night(job_of, tmp_path):
+def test_a_training_ended_by_its_deadline_goes_on_in_the_next_run(job_of, tmp_path):
     keys = "epochs = 3\nseed = 4\ndropout = 0.2"
     job, watching = job_of(keys), Watching()
     with pytest.raises(DeadlineError, match="the deadline passed in epoch 2 of 3") as caught:
@@ -116,8 +116,8 @@ def test_a_night_ended_by_its_deadline_goes_on_the_next_night(job_of, tmp_path):
     assert not (job.folder / ".model.checkpoint").exists()
     gone_on = load_bundle(job.bundle)
     (tmp_path / "other").mkdir()
-    path = tmp_path / "other" / "night.toml"
-    path.write_text((tmp_path / "night.toml").read_text())
+    path = tmp_path / "other" / "nightly.toml"
+    path.write_text((tmp_path / "nightly.toml").read_text())
     whole = load_job(path)
     run_job(whole, Watching(), COMMAND)
     assert gone_on.digest == load_bundle(whole.bundle).digest
@@ -142,7 +142,7 @@ def test_a_job_fine_tunes_a_base(job_of, digits_bundle, tmp_path):
         ('recipe = "mlp"\nbase = "x.keras"', 4, "model.recipe and model.base do not go together"),
         ("frozen_epochs = 2", 4, "model.frozen_epochs goes with model.base only"),
         ('augment = "turn"', 4, "there is no augmentation 'turn'"),
-        ("patience = 3\nvalidation = 0.0", 4, "model.patience needs validation images"),
+        ("patience = 3\nvalidation_split = 0.0", 4, "model.patience needs validation images"),
         ("dropout = 1.0", 4, "model.dropout"),
         ('class_weights = "even"', 4, "model.class_weights"),
     ],

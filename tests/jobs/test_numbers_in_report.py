@@ -181,7 +181,7 @@ def test_the_page_shows_the_overall_numbers(splits, text):
         f"test accuracy {accuracy:.2%} reaches the least allowed 50.00%",
         f"the overfitting gap of {100 * gap:.2f} points is within the most allowed 40.00",
         f"Test accuracy {accuracy:.1%} {interval} {right} of {len(part)} images right",
-        f"images right, dummy {largest:.1%} ",
+        f"images right, baseline {largest:.1%} ",
         f"Balanced accuracy {balanced_accuracy_score(labels, predictions):.1%} ",
         f"Macro F1 {macro[2]:.3f} ",
         f"Log loss {log_loss(labels, probabilities):.3f} ",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from run_cases import NAMES, STARTED, drawn, missed_gate, write_nights, write_run
+from run_cases import NAMES, STARTED, drawn, missed_gate, write_run, write_runs
 
 from batchclf.core.records.history_diff import run_difference
 from batchclf.errors import HistoryError, RunError
@@ -30,9 +30,9 @@ from batchclf.storage.run.details import read_details
 
 @pytest.fixture
 def job(tmp_path):
-    """A job with five nights that are recorded: its folder, and the names of the runs."""
+    """A job with five runs that are recorded: its folder, and the names of the runs."""
     folder = tmp_path / "reports" / "nightly"
-    ids = write_nights(folder, 5, gates=[missed_gate()], status="gate failed")
+    ids = write_runs(folder, 5, gates=[missed_gate()], status="gate failed")
     record_run(folder.parent, folder / ids[-1])
     return folder, ids
 
@@ -69,7 +69,7 @@ def test_a_job_whose_folder_is_gone_altogether(job):
 
 def test_what_was_published_and_not_recorded_is_added_by_the_next_run(tmp_path):
     folder = tmp_path / "reports" / "nightly"
-    ids = write_nights(folder, 4)
+    ids = write_runs(folder, 4)
     (folder / ids[1] / "run.json").write_text("{")  # damaged: nobody can record it
     log = folder / "failed-20260302T053000Z.log.jsonl"
     log.write_text('{"time": "2026-03-02T05:30:00+00:00", "level": "error", "message": "no disk"}\n')
@@ -155,7 +155,7 @@ def test_a_clock_that_went_back(job):
     (folder / "latest").symlink_to(early)
     history = find_job(folder.parent, "nightly")
     assert find_run(folder.parent, history, "latest").folder == early
-    # Tomorrow's run, with the clock still wrong, is held against what came before it by that clock.
+    # Tomorrow's run, with the clock still wrong, is compared with what came before it by that clock.
     assert [run.folder for run in earlier_runs(folder, "20200102T023000Z")] == [early]
 
 
@@ -165,7 +165,7 @@ def test_names_that_are_no_utf_8(tmp_path):
         folder.mkdir(parents=True)
     except OSError:
         pytest.skip("the file system takes only UTF-8")
-    (name,) = write_nights(folder, 1)
+    (name,) = write_runs(folder, 1)
     record_run(folder.parent, folder / name)
     assert len(all_histories(folder.parent)) == 1
     shutil.rmtree(folder / name)
@@ -248,7 +248,7 @@ def test_a_rule_that_only_one_run_had_and_rules_of_one_name(job):
 
 def test_rebuild_makes_what_recording_made(tmp_path):
     reports = tmp_path / "reports"
-    ids = write_nights(reports / "nightly", 3, gates=[missed_gate()])
+    ids = write_runs(reports / "nightly", 3, gates=[missed_gate()])
     for name in ids:
         record_run(reports, reports / "nightly" / name)
     rows = drawn(NAMES, 20, seed=1, skill=0.5, split="")
@@ -271,7 +271,7 @@ def test_rebuild_makes_what_recording_made(tmp_path):
 
 def test_rebuild_takes_a_run_directory_from_elsewhere(tmp_path):
     reports = tmp_path / "reports"
-    (name,) = write_nights(tmp_path / "archive", 1)
+    (name,) = write_runs(tmp_path / "archive", 1)
     assert rebuild_history(reports, [tmp_path / "archive" / name]).runs == 1
     assert [run.folder for run in job_history(reports / "nightly").runs] == [name]
     with pytest.raises(RunError):

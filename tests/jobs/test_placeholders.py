@@ -1,4 +1,4 @@
-"""Placeholders: dates of the night and environment variables, and what is no placeholder."""
+"""Placeholders: run dates and environment variables, and what is no placeholder."""
 
 from datetime import date, timedelta
 
@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from batchclf.jobs.config.placeholders import Surroundings, expand, variables
 
-NIGHT = date(2027, 1, 1)
+RUN_DATE = date(2027, 1, 1)
 
 
-def expanded(text, run_date=NIGHT, **environment):
+def expanded(text, run_date=RUN_DATE, **environment):
     return expand(text, Surroundings(run_date, environment))
 
 
@@ -73,10 +73,10 @@ def test_the_first_day_has_no_yesterday():
 
 
 @given(st.dates(min_value=date(1000, 1, 2)), st.text("/-_.x", max_size=3))
-def test_any_night(night, between):
+def test_any_run_date(day, between):
     text = f"{{date:%Y{between}%m{between}%d}}"
-    assert expanded(text, night) == between.join(night.isoformat().split("-"))
-    assert expanded("{yesterday}", night) == (night - timedelta(days=1)).isoformat()
+    assert expanded(text, day) == between.join(day.isoformat().split("-"))
+    assert expanded("{yesterday}", day) == (day - timedelta(days=1)).isoformat()
 
 
 @given(st.text("${}:-%dateyA\n\0é", max_size=12))

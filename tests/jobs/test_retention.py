@@ -19,17 +19,17 @@ from batchclf.jobs.history.runs import earlier_runs, job_history, record_run
 from batchclf.storage.history.database import check
 from batchclf.storage.run.directory import LOG_FILE, bury_killed
 
-NIGHTS = 8
+RUNS = 8
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory):
-    """Eight nights of which the last three are not good, with two failed runs."""
+def eight_runs(tmp_path_factory):
+    """Eight runs of which the last three are not good, with two failed runs."""
     folder = tmp_path_factory.mktemp("r") / "reports" / "nightly"
     rows = drawn(NAMES, 20, seed=1, skill=0.8)
-    for night in range(NIGHTS):
-        started = STARTED + timedelta(days=night)
-        bad = {"gates": [missed_gate()], "status": "gate failed"} if night >= 5 else {}
+    for day in range(RUNS):
+        started = STARTED + timedelta(days=day)
+        bad = {"gates": [missed_gate()], "status": "gate failed"} if day >= 5 else {}
         write_run(folder / f"{started:%Y%m%dT%H%M%SZ}", rows, started=started.isoformat(), **bad)
     for day in (2, 7):
         log = folder / f"failed-2026030{day}T053000Z.log.jsonl"
@@ -38,9 +38,9 @@ def nights(tmp_path_factory):
 
 
 @pytest.fixture
-def job(nights, tmp_path):
+def job(eight_runs, tmp_path):
     folder = tmp_path / "reports" / "nightly"
-    shutil.copytree(nights, folder)
+    shutil.copytree(eight_runs, folder)
     return folder
 
 
@@ -75,9 +75,9 @@ def test_the_newest_runs_stay_and_the_last_good_one(job):
 def test_without_a_bound_all_stay(job):
     assert keep(job) == ([], [])
     assert not (job.parent / "history.sqlite").exists()
-    assert keep(job, runs=NIGHTS) == ([], [])
+    assert keep(job, runs=RUNS) == ([], [])
     assert keep(job, days=10**12) == ([], [])
-    assert len(there(job)) == NIGHTS
+    assert len(there(job)) == RUNS
 
 
 def test_what_one_of_two_bounds_keeps_stays(job):
@@ -117,7 +117,7 @@ def test_what_is_not_a_run_of_ours_stays(job, tmp_path):
     (job / "20200102T000000Z").mkdir()
     (job / "20200102T000000Z" / "run.json").write_text("{")
     (job / "notes.txt").write_text("mine")
-    (job / ".20260401T000000Z.7-ab.partial").mkdir()  # tonight's, under way
+    (job / ".20260401T000000Z.7-ab.partial").mkdir()  # of a run under way
     shutil.copytree(job / names(1)[0], tmp_path / "elsewhere")
     (job / "20200103T000000Z").symlink_to(tmp_path / "elsewhere")
     unknown = job / "unknown"
@@ -138,7 +138,7 @@ def test_nothing_is_removed_that_cannot_be_kept_in_the_history(job):
     assert len(said) == 1
     assert said[0].startswith("no old run was removed, since they cannot be kept in the history: ")
     assert "is not a SQLite file" in said[0]
-    assert len(there(job)) == NIGHTS
+    assert len(there(job)) == RUNS
     assert (job.parent / "history.sqlite").read_text() == "not a database"
 
 
@@ -206,23 +206,23 @@ def test_a_run_that_was_recorded_already_is_not_read_again(job):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    runs=st.none() | st.integers(1, NIGHTS + 1),
-    days=st.none() | st.integers(1, NIGHTS + 3),
-    kept=st.sets(st.sampled_from(names(*range(1, NIGHTS + 1)))),
-    hours=st.integers(-24, 24 * (NIGHTS + 2)),
+    runs=st.none() | st.integers(1, RUNS + 1),
+    days=st.none() | st.integers(1, RUNS + 3),
+    kept=st.sets(st.sampled_from(names(*range(1, RUNS + 1)))),
+    hours=st.integers(-24, 24 * (RUNS + 2)),
 )
-def test_which_runs_stay(nights, runs, days, kept, hours):
-    """Held against the rule as docs/history.md, "Retention", has it, run by run."""
+def test_which_runs_stay(eight_runs, runs, days, kept, hours):
+    """Checked against the rule as docs/history.md, "Retention", has it, run by run."""
     now = STARTED + timedelta(hours=hours)
-    old = old_entries(nights, keep_runs=runs, keep_days=days, kept=kept, now=now)
-    for number, name in enumerate(names(*range(1, NIGHTS + 1))):
+    old = old_entries(eight_runs, keep_runs=runs, keep_days=days, kept=kept, now=now)
+    for number, name in enumerate(names(*range(1, RUNS + 1))):
         age = now - (STARTED + timedelta(days=number))
         stays = (
             (runs is None and days is None)
-            or (runs is not None and NIGHTS - number <= runs)
+            or (runs is not None and RUNS - number <= runs)
             or (days is not None and age <= timedelta(days=days))
             or name in kept
-            or number in (NIGHTS - 1, 4)  # the newest, the last good one
+            or number in (RUNS - 1, 4)  # the newest, the last good one
         )
         assert (name not in old) == stays, name
     assert old == sorted(old, key=lambda name: (name.startswith("failed-"), name))

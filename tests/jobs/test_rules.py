@@ -11,7 +11,7 @@ BASELINES = "[baselines]\ngolden = 'golden/metrics.json'\n"
 
 
 def load(tmp_path, text):
-    path = tmp_path / "night.toml"
+    path = tmp_path / "nightly.toml"
     path.write_text(text)
     return load_job(path)
 
@@ -84,7 +84,7 @@ def test_a_rule_that_can_never_be_held_is_refused(tmp_path, scoring, metric, wor
 
 
 def test_every_wrong_rule_is_told(tmp_path):
-    path = tmp_path / "night.toml"
+    path = tmp_path / "nightly.toml"
     path.write_text(
         DATA + rule(metric="f1", min=0.5) + rule(metric="accuracy", min=0.5) + rule(metric="x", min=0.5)
         + rule(metric="accuracy", subset="test", max=0.9)

@@ -17,7 +17,7 @@ from batchclf.jobs.history.runs import job_history
 from batchclf.jobs.report.rewrite import report_again
 from batchclf.jobs.run import job_run as runner
 from batchclf.jobs.run import publish as finish
-from batchclf.jobs.run import scheduled as night
+from batchclf.jobs.run import scheduled
 from batchclf.jobs.run import train_model as training
 from batchclf.jobs.run.job_run import run_job
 from batchclf.jobs.run.scheduled import run_scheduled
@@ -30,10 +30,10 @@ RUN_FILES = {
     *("run.json", "predictions.csv", "skipped.csv", "metrics.json", "per_class.csv", "confusion.csv"),
     *("report.html", "log.jsonl"),
 }
-COMMAND = ["batchclf", "run", "night.toml"]
+COMMAND = ["batchclf", "run", "nightly.toml"]
 
 
-def write_job(folder, text, name="run_date"):
+def write_job(folder, text, name="nightly"):
     path = folder / f"{name}.toml"
     path.write_text(text + '\n[publish]\nreports = "reports"\n')
     return load_job(path)
@@ -75,7 +75,7 @@ def test_a_whole_run_is_published(trained):
 def test_the_record_says_how_it_came_about(trained):
     _, record, run, _ = trained
     assert read_record(run) == record
-    assert (record.job, record.command, record.status) == ("run_date", COMMAND, "ok")
+    assert (record.job, record.command, record.status) == ("nightly", COMMAND, "ok")
     assert record.model.trained_in_this_run
     assert record.model.settings.items() >= {"epochs": 2, "batch_size": 32, "seed": 5}.items()
     assert [len(values) for values in record.model.history.values()] == [2] * 4
@@ -181,7 +181,7 @@ def test_a_failed_training_keeps_the_old_model(trained, tmp_path, monkeypatch):
     job, record, _, _ = trained
     again = write_job(
         job.path.parent,
-        '[data]\ndataset = "digits"\n[model]\nepochs = 1\nretrain = true\nbundle = "reports/night/model"',
+        '[data]\ndataset = "digits"\n[model]\nepochs = 1\nretrain = true\nbundle = "reports/nightly/model"',
         "retrain",
     )
     assert again.bundle == job.bundle
@@ -246,7 +246,7 @@ class TestLock:
 
 
 def test_a_job_over_class_folders(tmp_path, digits, digits_bundle):
-    """Trains on a folder, loads on the next night, and the report does without the images when they are gone."""
+    """Trains on a folder, loads in the next run, and the report does without the images when they are gone."""
     few = Split("train", digits.train.images[:120], digits.train.labels[:120], digits.train.paths[:120])
     photos = tmp_path / "photos"
     export_split(few, digits.class_names, photos, say=lambda line: None)
@@ -277,7 +277,7 @@ def test_interrupted_after_publishing(loading, monkeypatch):
     def interrupted(reports, folder):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(night, "record_run", interrupted)
+    monkeypatch.setattr(scheduled, "record_run", interrupted)
     outcomes = []
     with pytest.raises(KeyboardInterrupt) as caught:
         run_scheduled(job, Watching(), COMMAND, on_failure=outcomes.append)

@@ -28,7 +28,7 @@ HOSTILE = "a b%c$d'e\"f\\g\\%h;&(i)*?[j]#k~é{date}"
 
 
 def entry(**changes):
-    given = {"name": "run_date", "job": BASE / "jobs" / "night.toml", "python": BASE / ".venv" / "bin" / "python"}
+    given = {"name": "nightly", "job": BASE / "jobs" / "nightly.toml", "python": BASE / ".venv" / "bin" / "python"}
     return Entry(**{**given, "hour": 3, "minute": 5, **changes})
 
 
@@ -63,17 +63,17 @@ def test_any_path_comes_through_a_crontab(name):
     assert words(as_cron_does(command)) == ["nice", "-n", "10", *entry(job=job).arguments]
 
 
-def test_the_text_after_a_percent_is_not_lost():
+def test_the_text_after_a_percent_is_kept():
     assert crontab_escaped("date +%F") == r"date +\%F"
     assert as_cron_does("date +%F") == "date +"
 
 
-def test_what_a_night_has_not_is_in_the_entry():
+def test_what_a_scheduled_run_has_not_is_in_the_entry():
     text = crontab_entry(entry(environment={"BATCHCLF_DATA_DIR": "/srv/my data"}, variables=["TOKEN"]))
-    assert "set -a; . /srv/batchclf/jobs/night.env; set +a; BATCHCLF_DATA_DIR='/srv/my data' nice -n 10 " in text
+    assert "set -a; . /srv/batchclf/jobs/nightly.env; set +a; BATCHCLF_DATA_DIR='/srv/my data' nice -n 10 " in text
     text = service_unit(entry(environment={"BATCHCLF_DATA_DIR": "/srv/my data"}, variables=["TOKEN"]))
     assert '\nEnvironment="BATCHCLF_DATA_DIR=/srv/my data"\n' in text
-    assert "\nEnvironmentFile=/srv/batchclf/jobs/night.env\n" in text
+    assert "\nEnvironmentFile=/srv/batchclf/jobs/nightly.env\n" in text
 
 
 def test_the_deadline_is_the_jobs_or_six_hours():
@@ -184,7 +184,7 @@ class TestWorkflow:
         )
         read = yaml.safe_load(text)
         assert read[True] == {
-            "learning_rate_schedule": [{"cron": "5 3 * * *"}],
+            "schedule": [{"cron": "5 3 * * *"}],
             "workflow_dispatch": None,
         }  # YAML 1.1's `on`
         (job,) = read["jobs"].values()

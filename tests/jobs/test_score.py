@@ -161,7 +161,7 @@ def test_another_data_set_is_refused(tmp_path, bundle, digits, first_hundred):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_gets_lost_fails_the_run(tmp_path, photos, bundle, monkeypatch):
+def test_a_file_that_goes_missing_fails_the_run(tmp_path, photos, bundle, monkeypatch):
     def lossy(*arguments, **settings):
         first, *others = real(*arguments, **settings)
         yield dataclasses.replace(first, skipped=())

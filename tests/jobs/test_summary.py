@@ -1,4 +1,4 @@
-"""A night in one JSON object, and what a person reads of it on standard error."""
+"""A run in one JSON object, and what a person reads of it on standard error."""
 
 import json
 from dataclasses import replace
@@ -12,13 +12,13 @@ from notify_cases import (
     NEGATIVE,
     PASSED,
     documented,
-    lost_night,
-    night,
+    published_run,
+    unpublished_run,
 )
 from run_cases import NAMES, rows_of, write_run
 
 from batchclf.cli.console import Console
-from batchclf.cli.summary import tell_trouble
+from batchclf.cli.summary import say_trouble
 from batchclf.core.records.run import SubsetRecord
 from batchclf.jobs.notify.summary import outcome_summary, published_outcome, summary_schema
 
@@ -47,7 +47,7 @@ def test_the_page_lists_its_keys(good):
     assert all(f"`{key}`" in text for key in gate)
 
 
-def test_a_good_night_in_one_object(good):
+def test_a_good_run_in_one_object(good):
     summary = checked(good)
     metrics = json.loads((good.folder / "metrics.json").read_text())
     assert summary["format"] == 1
@@ -76,7 +76,7 @@ def test_a_good_night_in_one_object(good):
             "sentence": PASSED.sentence,
         }
     ]
-    assert summary["text"].startswith("nightly, night of 2026-03-01: ok: test accuracy ")
+    assert summary["text"].startswith("nightly, run date 2026-03-01: ok: test accuracy ")
 
 
 def test_a_failed_gate_is_told_in_words(bad):
@@ -85,7 +85,7 @@ def test_a_failed_gate_is_told_in_words(bad):
     assert summary["message"] == f"gate failed: {FAILED.sentence}"
     assert summary["error"] is None
     assert "report.html" in summary["hint"]
-    assert summary["text"] == f"nightly, night of 2026-03-01: gate failed: {FAILED.sentence}"
+    assert summary["text"] == f"nightly, run date 2026-03-01: gate failed: {FAILED.sentence}"
 
 
 @pytest.mark.parametrize(
@@ -99,14 +99,14 @@ def test_a_failed_gate_is_told_in_words(bad):
         (130, "interrupted"),
     ],
 )
-def test_a_night_that_published_nothing(code, status):
-    summary = checked(lost_night(code))
+def test_a_run_that_published_nothing(code, status):
+    summary = checked(unpublished_run(code))
     assert (summary["status"], summary["exit_code"]) == (status, code)
     assert summary["error"] == summary["message"] == "the disk is full"
     assert summary["hint"] == "make room"
     assert (summary["run"], summary["report"], summary["metrics"], summary["gap"]) == (None,) * 4
     assert summary["subsets"] == summary["files"] == summary["headline"] == {}
-    assert summary["text"] == f"nightly, night of 2026-03-01: {status}: the disk is full"
+    assert summary["text"] == f"nightly, run date 2026-03-01: {status}: the disk is full"
 
 
 def test_a_directory_goes_by_its_path_and_a_run_without_a_job_has_none(tmp_path):
@@ -121,14 +121,14 @@ def test_a_directory_goes_by_its_path_and_a_run_without_a_job_has_none(tmp_path)
 
 def test_names_from_outside_call_nobody_and_every_number_is_one(tmp_path):
     gates = [replace(FAILED, sentence="<!channel> @here `x` \u202e\udcff", value=float("nan"), bound=float("inf"))]
-    summary = checked(night(tmp_path / "r", gates=gates, status="gate failed"))
+    summary = checked(published_run(tmp_path / "r", gates=gates, status="gate failed"))
     assert summary["text"].endswith(r"\x3c!channel\x3e \x40here \x60x\x60 \u202e\udcff")
     assert (summary["gates"][0]["value"], summary["gates"][0]["bound"]) == (None, None)
 
 
 def test_a_thousand_failed_rules_are_a_short_message(tmp_path):
     gates = [replace(FAILED, class_name=f"c{i}", sentence=f"c{i} is bad") for i in range(1000)]
-    summary = checked(night(tmp_path / "r", gates=gates, status="gate failed"))
+    summary = checked(published_run(tmp_path / "r", gates=gates, status="gate failed"))
     assert summary["message"] == "gate failed: c0 is bad; c1 is bad; c2 is bad; 997 more rules"
     assert len(summary["gates"]) == 1000
 
@@ -139,18 +139,18 @@ def test_a_run_whose_metrics_are_gone_is_told_all_the_same(good):
 
 
 def told(outcome, capsys):
-    tell_trouble(outcome.record, outcome.folder, Console(quiet=True))
+    say_trouble(outcome.record, outcome.folder, Console(quiet=True))
     captured = capsys.readouterr()
     assert captured.out == ""
     return captured.err.splitlines()
 
 
-def test_a_good_night_says_nothing(tmp_path, capsys):
-    assert told(night(tmp_path / "r", gates=[PASSED, DOUBTFUL], skipped=[("a.png", "damaged")]), capsys) == []
+def test_a_good_run_says_nothing(tmp_path, capsys):
+    assert told(published_run(tmp_path / "r", gates=[PASSED, DOUBTFUL], skipped=[("a.png", "damaged")]), capsys) == []
 
 
 def test_failed_rules_are_told_line_by_line_with_where_to_look(tmp_path, capsys):
-    outcome = night(tmp_path / "r", gates=[FAILED, PASSED, DOUBTED, NEGATIVE], status="gate failed")
+    outcome = published_run(tmp_path / "r", gates=[FAILED, PASSED, DOUBTED, NEGATIVE], status="gate failed")
     assert told(outcome, capsys) == [
         f"batchclf: error: gate failed: {FAILED.sentence}",
         f"batchclf: error: gate failed: not enough evidence: {DOUBTED.sentence}",
@@ -160,19 +160,19 @@ def test_failed_rules_are_told_line_by_line_with_where_to_look(tmp_path, capsys)
 
 
 def test_a_missing_reference_is_never_silent(tmp_path, capsys):
-    lines = told(night(tmp_path / "r", gates=[FIRST, PASSED, replace(FIRST, class_name="cat")]), capsys)
+    lines = told(published_run(tmp_path / "r", gates=[FIRST, PASSED, replace(FIRST, class_name="cat")]), capsys)
     assert lines == [f"batchclf: warning: {FIRST.sentence} (and 1 more rule)"]
 
 
 def test_many_failed_rules_do_not_fill_the_mail(tmp_path, capsys):
-    outcome = night(tmp_path / "r", gates=[FAILED] * 1000, status="gate failed")
+    outcome = published_run(tmp_path / "r", gates=[FAILED] * 1000, status="gate failed")
     lines = told(outcome, capsys)
     assert len(lines) == 22
     assert lines[-2] == "batchclf: error: gate failed: 980 more rules"
 
 
 def test_skipped_images_over_the_budget(tmp_path, capsys):
-    outcome = night(tmp_path / "r", skipped=[("a.png", "damaged")] * 2, status="partial")
+    outcome = published_run(tmp_path / "r", skipped=[("a.png", "damaged")] * 2, status="partial")
     subsets = [replace(subset, over_budget=subset.skipped > 0) for subset in outcome.record.subsets]
     outcome = replace(outcome, record=replace(outcome.record, subsets=subsets))
     assert told(outcome, capsys) == [
@@ -182,7 +182,7 @@ def test_skipped_images_over_the_budget(tmp_path, capsys):
 
 
 def test_a_deadline_is_told_for_each_target_whatever_the_status(tmp_path, capsys):
-    outcome = night(tmp_path / "r", gates=[FAILED], status="gate failed")
+    outcome = published_run(tmp_path / "r", gates=[FAILED], status="gate failed")
     subsets = [
         SubsetRecord("incoming", "directory", "/srv/in", "folders", 12, 10, 2, 0, 1.0, complete=False),
         SubsetRecord("later", "directory", "/srv/later", "folders", 0, 0, 0, 0, 1.0, complete=False),

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from notify_cases import answer, serving
+from notify_cases import response, serving
 
 from batchclf.errors import NotifyError
 from batchclf.jobs.notify.webhook import LONGEST_WAIT, Pace, post
 
-OK = answer(200)
+OK = response(200)
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def clock():
 
 
 def send(server, clock, *, timeout=60, **address):
-    return post(server.address(**address), b'{"a": 1}', key="night-1", timeout=timeout, pace=clock.pace)
+    return post(server.address(**address), b'{"a": 1}', key="run-1", timeout=timeout, pace=clock.pace)
 
 
 def test_the_summary_is_posted_once(clock):
@@ -52,23 +52,23 @@ def test_the_summary_is_posted_once(clock):
     assert first == "POST /hook HTTP/1.1"
     assert body == b'{"a": 1}'
     assert headers["content-type"] == "application/json"
-    assert headers["idempotency-key"] == "night-1"
+    assert headers["idempotency-key"] == "run-1"
     assert headers["user-agent"].startswith("batchclf/")
-    assert told == f"http://127.0.0.1:{server.port} (answer 200)"
+    assert told == f"http://127.0.0.1:{server.port} (response 200)"
     assert clock.waits == []
 
 
 @pytest.mark.parametrize("code", [429, 500, 502, 503, 599])
 def test_what_may_pass_is_tried_again_with_the_same_key(clock, code):
-    with serving(answer(code), answer(code), OK) as server:
+    with serving(response(code), response(code), OK) as server:
         send(server, clock)
-    assert [headers["idempotency-key"] for _, headers, _ in server.requests] == ["night-1"] * 3
+    assert [headers["idempotency-key"] for _, headers, _ in server.requests] == ["run-1"] * 3
     assert {body for _, _, body in server.requests} == {b'{"a": 1}'}
     assert clock.waits == [1, 2]
 
 
 def test_waits_double_up_to_a_limit_and_end_within_the_timeout(clock):
-    with serving(answer(500)) as server, pytest.raises(NotifyError, match=r"8 tries\): it answers 500"):
+    with serving(response(500)) as server, pytest.raises(NotifyError, match=r"8 tries\): its response is 500"):
         send(server, clock, timeout=100)
     assert clock.waits == [1, 2, 4, 8, 16, LONGEST_WAIT, LONGEST_WAIT]
     assert sum(clock.waits) <= 100
@@ -77,21 +77,24 @@ def test_waits_double_up_to_a_limit_and_end_within_the_timeout(clock):
 @pytest.mark.parametrize("chance", [0.0, 0.999])
 def test_waits_differ_by_chance_up_to_half(clock, chance):
     pace = Pace(clock.pace.now, clock.sleep, lambda: chance)
-    with serving(answer(500), OK) as server:
+    with serving(response(500), OK) as server:
         post(server.address(), b"", key="k", timeout=60, pace=pace)
     assert clock.waits == [pytest.approx(0.5 + chance)]
 
 
 def test_retry_after_is_kept_in_seconds_and_as_a_date(clock):
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True)
-    asked = [answer(503, f"Retry-After: {each}") for each in ("7", date, "soon")]
+    asked = [response(503, f"Retry-After: {each}") for each in ("7", date, "soon")]
     with serving(*asked, OK) as server:
         send(server, clock)
     assert clock.waits == [7, pytest.approx(20, abs=5), 4]
 
 
 def test_a_server_that_asks_for_more_time_than_there_is_ends_it_at_once(clock):
-    with serving(answer(429, "Retry-After: 3600")) as server, pytest.raises(NotifyError, match="left alone for 3600 s"):
+    with (
+        serving(response(429, "Retry-After: 3600")) as server,
+        pytest.raises(NotifyError, match="left alone for 3600 s"),
+    ):
         send(server, clock)
     assert clock.waits == []
 
@@ -99,8 +102,8 @@ def test_a_server_that_asks_for_more_time_than_there_is_ends_it_at_once(clock):
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 410, 413, 422])
 def test_a_refusal_is_not_tried_again(clock, code):
     with (
-        serving(answer(code, body=b"Cannot POST /hook")) as server,
-        pytest.raises(NotifyError, match=f"answers {code}"),
+        serving(response(code, body=b"Cannot POST /hook")) as server,
+        pytest.raises(NotifyError, match=f"responds {code}"),
     ):
         send(server, clock)
     assert len(server.requests) == 1
@@ -110,16 +113,16 @@ def test_a_refusal_is_not_tried_again(clock, code):
 def test_redirects_are_told_and_not_followed(clock, code):
     with serving(OK) as other:
         to = f"Location: http://localhost:{other.port}/secret-path?token=t"
-        with serving(answer(code, to)) as server, pytest.raises(NotifyError) as caught:
+        with serving(response(code, to)) as server, pytest.raises(NotifyError) as caught:
             send(server, clock)
     assert other.requests == []
-    assert f"answers {code}, a redirect to localhost" in caught.value.message
+    assert f"responds {code}, a redirect to localhost" in caught.value.message
     assert "secret" not in caught.value.message + caught.value.hint
 
 
 def test_a_server_that_hangs_is_given_up_in_time():
     began = time.monotonic()
-    with serving(None) as server, pytest.raises(NotifyError, match=r"within 0.3 s \(1 try\): no answer"):
+    with serving(None) as server, pytest.raises(NotifyError, match=r"within 0.3 s \(1 try\): no response"):
         post(server.address(), b"", key="k", timeout=0.3)
     assert time.monotonic() - began < 30
 
@@ -130,12 +133,12 @@ def test_a_head_that_trickles_in_is_given_up_in_time():
             connection.sendall(bytes([byte]))
             time.sleep(0.05)
 
-    with serving(trickle) as server, pytest.raises(NotifyError, match="no answer within"):
+    with serving(trickle) as server, pytest.raises(NotifyError, match="no response within"):
         post(server.address(), b"", key="k", timeout=0.3)
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(clock):
-    with serving(lambda connection: connection.sendall(answer(200)[:-2] + b"\r\n" + b"x")) as server:
+    with serving(lambda connection: connection.sendall(response(200)[:-2] + b"\r\n" + b"x")) as server:
         send(server, clock)
     with serving(lambda c: c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nx")) as server:
         send(server, clock)
@@ -170,7 +173,7 @@ def test_a_name_that_is_none_is_tried_again(clock):
 @pytest.mark.parametrize("code", [200, 302, 404, 500, None])
 def test_no_secret_of_the_address_is_told(clock, code):
     at = {"path": "/services/T000/SECRET-PATH?token=SECRET-QUERY#SECRET-PART", "auth": "SECRET-USER:SECRET%40WORD@"}
-    with serving(b"" if code is None else answer(code, body=b"no /services/T000/SECRET-PATH")) as server:
+    with serving(b"" if code is None else response(code, body=b"no /services/T000/SECRET-PATH")) as server:
         if code == 200:
             told = send(server, clock, **at)
         else:
@@ -205,11 +208,11 @@ def test_proxies_come_from_the_environment(clock, monkeypatch):
     ((first, headers, _),) = proxy.requests
     assert first == "POST http://hooks.example/a HTTP/1.1"
     assert headers["proxy-authorization"].startswith("Basic ")
-    assert told == "http://hooks.example (answer 200)"
+    assert told == "http://hooks.example (response 200)"
 
 
 def test_a_proxy_that_does_not_work_is_told(clock, monkeypatch):
-    with serving(answer(407)) as proxy:
+    with serving(response(407)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://user:SECRET@127.0.0.1:{proxy.port}")
         with pytest.raises(
             NotifyError, match=r"https://hooks.example .*the proxy that the environment names"

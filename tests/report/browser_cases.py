@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from nightly_cases import night, pictures
 from report_cases import (
     FASHION,
     GENERATED,
@@ -16,6 +15,7 @@ from report_cases import (
     sample,
     view_of,
 )
+from subset_cases import job_run, pictures
 from training_cases import VARIANTS, tempered, trained_record, training
 
 from batchclf.core.images.drift import drift_of_classes, drift_of_values
@@ -42,7 +42,7 @@ def with_examples(evaluation, of):
 
 
 def looked_at(names, test):
-    """Findings on the images: statistics, drift, suspected labels."""
+    """Findings on the images: statistics, drift, label issues."""
     light, dark = (Histogram(0.0, 255.0, counts) for counts in (tuple(range(51)), tuple(range(51, 0, -1))))
     sizes = ((28, 28, 70), (640, 480, 20))
     statistics = tuple(
@@ -52,7 +52,7 @@ def looked_at(names, test):
     now = [200, *[100] * (len(names) - 1)]
     drift = (
         drift_of_values("brightness", "test", "the 60,000 training images", light, dark),
-        drift_of_classes("test", "the answers in training", now, [100] * len(names), names),
+        drift_of_classes("test", "the predictions in training", now, [100] * len(names), names),
     )
     label_issues = LabelIssues(20, test.labelled.worst_errors, "confident learning", "")
     return {"statistics": statistics, "drift": drift, "label_issues": label_issues}
@@ -97,12 +97,12 @@ def hundred():
 
 
 def nightly():
-    findings = night()
+    findings = job_run()
     return build_view(findings, pictures=pictures(findings), skipped=(), generated=GENERATED)
 
 
-def hostile_night():
-    findings = night(HOSTILE, directories=HOSTILE[:2], deadline=True)
+def hostile_run():
+    findings = job_run(HOSTILE, directories=HOSTILE[:2], deadline=True)
     return build_view(findings, pictures={}, skipped=(), generated=GENERATED)
 
 
@@ -113,7 +113,7 @@ PAGES = {
     "hostile": hostile,
     "hundred": hundred,
     "nightly": nightly,
-    "hostile night": hostile_night,
+    "hostile run": hostile_run,
 }
 
 

@@ -118,7 +118,7 @@ def record(names=FASHION, subsets=None, **changes) -> RunRecord:
         "topk": 3,
         "probabilities": True,
         "model": model,
-        "subsets": subsets or [split_target("test", 1000)],
+        "subsets": subsets or [split_subset("test", 1000)],
         "dataset": DatasetRecord("fashion-mnist", "files of the test", 60000, 10000),
         "timings": {"train": 74.2, "score test": 0.5},
         "versions": {"batchclf": "0.1.0", "numpy": "2.4.6"},
@@ -126,7 +126,7 @@ def record(names=FASHION, subsets=None, **changes) -> RunRecord:
     return RunRecord(**(values | changes))
 
 
-def split_target(split, scored, skipped=0, excluded=0, found=None):
+def split_subset(split, scored, skipped=0, excluded=0, found=None):
     found = scored + skipped + excluded if found is None else found
     labels = "the data set's labels"
     return SubsetRecord(split, "split", "fashion-mnist", labels, found, scored, skipped, excluded, seconds=0.5)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from browser_checks import check_in_browser
-from report_cases import GENERATED, HOSTILE, directory_subset, png, read, record, split_target
+from report_cases import GENERATED, HOSTILE, directory_subset, png, read, record, split_subset
 
 from batchclf.core.compare.pair_tally import PairTally, RunPredictions
 from batchclf.report.pages.comparison import compare_view
@@ -65,7 +65,7 @@ def test_the_numbers_are_those_of_the_comparison():
         ((0.3, 0.9), "passed", "The second run is better"),
         ((0.9, 0.3), "failed", "The second run is worse"),
         ((0.7, 0.7), "uncertain", "No difference beyond chance"),
-        ((1.0, 1.0), "none", "Same answers"),
+        ((1.0, 1.0), "none", "Same predictions"),
     ],
 )
 def test_the_verdict(skill, state, headline):
@@ -100,12 +100,12 @@ def test_what_limits_the_comparison_is_said():
     assert "2 images have another label" in page.text
     assert "The runs scored different sources, /srv/a and /srv/b" in page.text
     assert (
-        page_of(comparison(), records=(record(NAMES, subsets=[split_target("test", 200)]),) * 2).text.count("sources")
+        page_of(comparison(), records=(record(NAMES, subsets=[split_subset("test", 200)]),) * 2).text.count("sources")
         == 0
     )
 
 
-def test_a_partial_run_is_told_and_the_target_named():
+def test_a_partial_run_is_noted_and_the_subset_named():
     directories = [directory_subset(50, name="inbox"), directory_subset(20, name="other")]
     cut = [replace(directories[0], complete=False), directories[1]]
     records = (record(NAMES, subsets=directories, status="partial"), record(NAMES, subsets=cut, status="partial"))
@@ -120,7 +120,7 @@ def test_a_partial_run_is_told_and_the_target_named():
 
 def test_without_labels():
     page = page_of(comparison(labelled=False))
-    assert "of the answers differ" in page.text
+    assert "of the predictions differ" in page.text
     assert page.sections.keys() == {"other", "facts"}
 
 

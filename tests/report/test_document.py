@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 
 import pytest
-from nightly_cases import night
 from report_cases import (
     FASHION,
     GENERATED,
@@ -16,6 +15,7 @@ from report_cases import (
     sample,
     view_of,
 )
+from subset_cases import job_run
 
 from batchclf.core.compare.result import Comparison
 from batchclf.core.records.findings import Findings
@@ -51,7 +51,7 @@ def test_a_labelled_run_is_valid(schema, names):
     _, evaluations, gap = both_splits(names)
     skipped = [SkippedImage(ImageRef("a", None), reason) for reason in ("cut off", "empty", "cut off")]
     values = checked(Findings(record(names), tuple(evaluations), gap), schema, skipped)
-    assert (values["format"], values["kind"], values["main"]) == (1, "run", "test")
+    assert (values["format"], values["kind"], values["main"]) == (2, "run", "test")
     assert values["skipped"] == [{"reason": "cut off", "images": 2}, {"reason": "empty", "images": 1}]
     labelled = values["splits"][0]["labelled"]
     assert labelled["confusion"] == evaluations[0].labelled.confusion.counts.tolist()
@@ -70,8 +70,8 @@ def test_an_unlabelled_run_and_values_that_are_none(schema):
 
 
 @pytest.mark.parametrize("deadline", [False, True])
-def test_a_night_of_several_targets(schema, deadline):
-    values = checked(night(deadline=deadline), schema)
+def test_a_run_of_several_subsets(schema, deadline):
+    values = checked(job_run(deadline=deadline), schema)
     verdict, run = values["verdict"], values["run"]
     assert [gate["outcome"] for gate in verdict["gates"][:5]] == ["failed"] * 3 + ["missing", "uncertain"]
     missing = verdict["gates"][3]

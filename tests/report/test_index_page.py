@@ -87,8 +87,8 @@ def test_the_state_is_that_of_the_report(changes, state):
     assert verdict_view(Findings(of_report, tuple(evaluations), gap), GENERATED).state == state
 
 
-def test_newest_first_and_failed_nights_between():
-    runs = [summary(night, value=0.9 - night / 100) for night in range(3)]
+def test_newest_first_and_failed_runs_between():
+    runs = [summary(day, value=0.9 - day / 100) for day in range(3)]
     failed = FailedRun("20260302T120000Z", "failed-20260302T120000Z.log.jsonl", "2026-03-02T12:00:00+00:00", "no disk")
     page = page_of(history(runs=runs, failed=[failed], unread=[UnreadRun("20260228T023000Z", "run.json is damaged")]))
     rows = page.tables["runs"][1:]
@@ -104,8 +104,8 @@ def test_newest_first_and_failed_nights_between():
     assert "38 days before this page" in page.text
 
 
-def test_what_needs_a_look_is_told():
-    alarm = replace(gate(False), kind="alarm", sentence="inbox has 40 images, last night 200")
+def test_what_needs_a_look_is_shown():
+    alarm = replace(gate(False), kind="alarm", sentence="inbox has 40 images, the last run 200")
     absent = replace(gate(), passed=False, missing=True, sentence="there is no baseline")
     waiting = replace(gate(), missing=True, sentence="there is no earlier good run")
     runs = [
@@ -126,19 +126,19 @@ def test_what_needs_a_look_is_told():
     ]
     messages = [row[6] for row in page.tables["runs"][1:]][::-1]
     assert "there is no earlier good run" in messages[0]
-    assert messages[4].endswith("inbox has 40 images, last night 200; the gate is False; there is no baseline")
+    assert messages[4].endswith("inbox has 40 images, the last run 200; the gate is False; there is no baseline")
     assert "1 of 1 jobs needs a look" in page.text
     view = index_view([history(runs=runs)], generated=GENERATED)
     assert [row.bad for row in view.jobs[0].rows] == [True, True, True, False, False]
     assert [point.marked for point in view.jobs[0].accuracy] == [False, False, True, True, True]
 
 
-def test_removed_runs_have_no_link_and_other_nights_are_told():
+def test_removed_runs_have_no_link_and_other_run_dates_are_shown():
     runs = [summary(0, files=()), replace(summary(1), run_date="2026-03-01"), replace(summary(2), run_date="")]
     page = page_of(history(runs=runs))
     rows = page.tables["runs"][1:]
     assert ["files removed" in row[6] for row in rows] == [False, False, True]
-    assert ["for the night 2026-03-01" in row[1] for row in rows] == [False, True, False]
+    assert ["run date 2026-03-01" in row[1] for row in rows] == [False, True, False]
     assert not [link for link in page.having("a") if runs[0].folder in link["href"]]
 
 
@@ -146,7 +146,7 @@ def test_runs_of_score_have_no_last_good_one():
     assert "last good" not in page_of(history("score", [summary(0, job=None)])).text
 
 
-def test_a_new_model_is_told():
+def test_a_new_model_is_marked():
     runs = [summary(0), summary(1, model_digest="cd" * 32), summary(2, model_digest="cd" * 32)]
     rows = page_of(history(runs=runs)).tables["runs"][1:]
     assert ["new model" in row[5] for row in rows] == [False, True, False]
@@ -161,7 +161,7 @@ def test_times_with_any_offset_are_in_order():
 
 def test_one_run_has_no_trend_and_no_gap_no_figure():
     assert page_of(history(runs=[summary()])).having("title")[1:] == []
-    runs = [summary(night, gap=None) for night in range(3)]
+    runs = [summary(day, gap=None) for day in range(3)]
     assert [t for t in re.findall(r"<title id[^>]*>([^<]*)<", page_of(history(runs=runs)).html)] == ["Accuracy"]
 
 

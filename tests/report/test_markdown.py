@@ -4,8 +4,8 @@ import re
 
 import pytest
 from markdown_it import MarkdownIt
-from nightly_cases import night
 from report_cases import FASHION, GENERATED, HOSTILE, both_splits, directory_subset, evaluate, record, sample, view_of
+from subset_cases import job_run
 
 from batchclf.core.compare.result import Comparison, Flip, MetricChange
 from batchclf.core.estimate import Interval
@@ -63,8 +63,8 @@ def test_gates_are_listed():
     assert text.startswith("# ❌ Gate failed: 1 rule · `nightly`")
 
 
-def test_a_night_of_several_targets():
-    findings = night()
+def test_a_run_of_several_subsets():
+    findings = job_run()
     text = report_markdown(findings, skipped=(), generated=GENERATED, folder="x")
     assert len(text.splitlines()) <= 45
     assert text.startswith("# ❌ Gate failed: 1 alarm, 3 rules · `nightly`")
@@ -78,9 +78,9 @@ def test_a_night_of_several_targets():
         "- Not enough evidence (counts as passed)",
     ]
     assert "Rules and alarms: 9 alarms, 5 rules in all, 9 passed." in lines
-    lost = findings.flips[0].negative_flips[0]
+    flip = findings.flips[0].negative_flips[0]
     assert (
-        f"Right in the last run, wrong now: `{lost.path}` (`{lost.first_prediction}` → `{lost.second_prediction}`)"
+        f"Right in the last run, wrong now: `{flip.path}` (`{flip.first_prediction}` → `{flip.second_prediction}`)"
         in text
     )
     assert "- Subset `inbox`: 60 scored, 0 skipped, no labels" in lines
@@ -88,7 +88,7 @@ def test_a_night_of_several_targets():
 
 
 def test_a_partial_run_says_so():
-    text = report_markdown(night(deadline=True), skipped=(), generated=GENERATED, folder="x")
+    text = report_markdown(job_run(deadline=True), skipped=(), generated=GENERATED, folder="x")
     assert text.startswith("# ⚠️ Partial result, gate failed: 1 alarm, 3 rules · `nightly`")
     assert "**Partial result.** The deadline passed: 600 of 10,000 images of the test split were scored" in text
     assert "- Subset `train split`: 0 scored, 0 skipped, not begun" in text
@@ -129,6 +129,7 @@ def test_a_comparison():
     values = ("a", "b", "test", 100, 100, 0, 0, 0, 75, 5, 10, 10, 15, 0.3, (change,), flips, (), (), "Better.")
     text = comparison_markdown(Comparison(*values), record())
     assert "| Accuracy | 80.0% | 85.0% | +5.0 points | +1.0 to +9.0 |" in text
-    assert "Of 100 labelled images 15 flipped: 5 lost, 10 gained; McNemar's exact test p = 0.3." in text
+    flips = "5 from right to wrong (negative flips), 10 from wrong to right (positive flips)"
+    assert f"Of 100 labelled images 15 flipped: {flips}; McNemar's exact test p = 0.3." in text
     assert text.count("→ `\\x3cdog>`") == 5
     assert "@" not in text

@@ -19,7 +19,7 @@ SHOWN = {
     "unlabelled": ALL,
     "hundred": [(390, "light")],
     "nightly": [(390, "light"), (1440, "dark")],
-    "hostile night": [(390, "dark"), (1440, "light")],
+    "hostile run": [(390, "dark"), (1440, "light")],
 }
 
 

@@ -266,12 +266,12 @@ def test_large_cells_show_their_images(browser, tmp_path):
     assert browser.switch_to.active_element == panel
 
 
-def test_the_age_of_the_run_is_told_when_the_page_is_opened(report):
+def test_the_age_of_the_run_is_shown_when_the_page_is_opened(report):
     when = report.find_element(By.CSS_SELECTOR, ".when time")
     assert datetime.fromisoformat(when.get_dom_attribute("datetime")) == GENERATED - timedelta(minutes=2)
     days = (datetime.now(UTC) - GENERATED).days
-    told = re.search(r", ([\d,]+) days ago$", when.text)
-    assert int(told[1].replace(",", "")) == pytest.approx(days, abs=1)
+    shown = re.search(r", ([\d,]+) days ago$", when.text)
+    assert int(shown[1].replace(",", "")) == pytest.approx(days, abs=1)
 
 
 def test_on_paper_nothing_is_cut_or_scrolls(report):

@@ -64,7 +64,9 @@ FIGURES = {
     "25 classes": lambda: chart_gap.dumbbell([(f"class {i}", 0.9, 0.9 - i / 50) for i in range(25)]),
     "one class": lambda: chart_gap.dumbbell([("Shirt", 1.0, 1.0)]),
     "gaps": lambda: chart_gap.runs_gap(["1 Mar", "2 Mar", "3 Mar"], some(3, None, 4)),
-    "nights": lambda: chart_gap.runs_accuracy([f"{i} Mar" for i in range(30)], some(*range(60, 90)), some(*range(30))),
+    "earlier runs": lambda: chart_gap.runs_accuracy(
+        [f"{i} Mar" for i in range(30)], some(*range(60, 90)), some(*range(30))
+    ),
     "no train": lambda: chart_gap.runs_accuracy(["1 Mar", "1 Mar"], [], some(90, 91)),
     "histogram": lambda: chart_calibration.confidence_histogram("wrong", "35 wrong", COUNTS, "wrong"),
     "reliability": lambda: chart_calibration.reliability(LABELLED.calibration.bins),

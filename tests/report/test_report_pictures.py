@@ -66,17 +66,17 @@ def test_the_budget_grows_with_the_digits_of_the_number_of_classes(classes, budg
 
 def test_worst_errors_are_wanted_first_and_least_confident_last():
     evaluation = evaluate(sample(FASHION, 300, skill=0.4))
-    suspect = Prediction("test/suspect", "test", "Coat", "Shirt", 0.9, 0.8)
+    issue = Prediction("test/issue", "test", "Coat", "Shirt", 0.9, 0.8)
     cell = Prediction("test/cell", "test", "Coat", "Shirt", 0.9, 0.8)
     coat, shirt = FASHION.index("Coat"), FASHION.index("Shirt")
     labelled = replace(evaluation.labelled, examples={(coat, shirt): (cell,)})
-    label_issues = LabelIssues(1, (suspect, labelled.worst_errors[0]), "", "")
+    label_issues = LabelIssues(1, (issue, labelled.worst_errors[0]), "", "")
     findings = Findings(record(), (replace(evaluation, labelled=labelled),), label_issues=label_issues)
     paths = [row.path for row in wanted(findings)]
     errors, least = ([row.path for row in rows] for rows in (labelled.worst_errors, evaluation.least_confident))
     assert len(paths) == len(set(paths))
-    assert paths[: len(errors) + 2] == [*errors, "test/suspect", "test/cell"]
-    assert set(paths) == {*errors, *least, "test/suspect", "test/cell"}
+    assert paths[: len(errors) + 2] == [*errors, "test/issue", "test/cell"]
+    assert set(paths) == {*errors, *least, "test/issue", "test/cell"}
 
 
 def test_without_labels_the_least_confident_are_wanted():

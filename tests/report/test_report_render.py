@@ -21,7 +21,7 @@ from report_cases import (
     pictures_of,
     record,
     sample,
-    split_target,
+    split_subset,
     view_of,
 )
 from sklearn import metrics
@@ -55,7 +55,7 @@ def hostile_page():
         job=HOSTILE[0],
         command=["batchclf", *HOSTILE],
         gates=[GateResult(HOSTILE[1], 0.5, 0.6, False, HOSTILE[0])],
-        subsets=[split_target("test", 120), directory_subset(30, source="/" + "/".join(HOSTILE))],
+        subsets=[split_subset("test", 120), directory_subset(30, source="/" + "/".join(HOSTILE))],
         versions={HOSTILE[0]: HOSTILE[1]},
     )
     skipped = [SkippedImage(ImageRef(name, name), name) for name in HOSTILE]
@@ -243,7 +243,7 @@ def test_skipped_files_end_with_the_number_left_out():
 
 
 def test_unsound_accounting_is_alarming():
-    run = record(subsets=[split_target("test", 10, found=12)])
+    run = record(subsets=[split_subset("test", 10, found=12)])
     page = page_of(run, [evaluate(sample(FASHION, 10))])
     assert page.tables["subsets"][1][0] == "test split does not add up"
 

@@ -14,7 +14,7 @@ from report_cases import (
     of_probabilities,
     record,
     sample,
-    split_target,
+    split_subset,
     view_of,
 )
 from sklearn import metrics
@@ -32,7 +32,7 @@ def sections(view):
 
 
 def test_train_only_is_called_train_and_warned_about():
-    view = view_of(record(subsets=[split_target("train", 80)]), [evaluate(sample(FASHION, 80, "train"), "train")])
+    view = view_of(record(subsets=[split_subset("train", 80)]), [evaluate(sample(FASHION, 80, "train"), "train")])
     assert "Train accuracy" in measures(view)
     assert "Test accuracy" not in measures(view)
     assert "trained on" in view.numbers.notes[0]
@@ -75,7 +75,7 @@ def test_partially_labelled_rests_on_the_labelled_and_says_so():
 
 def test_unlabelled_directory_beside_a_labelled_test_split():
     evaluations = [evaluate(sample(FASHION, 50)), evaluate(sample(FASHION, 20, "", labelled=0.0), "")]
-    view = view_of(record(subsets=[split_target("test", 50), directory_subset(20)]), evaluations)
+    view = view_of(record(subsets=[split_subset("test", 50), directory_subset(20)]), evaluations)
     assert view.classes is not None
     assert [subset.split for subset in view.unlabelled] == ["/srv/inbox"]
     assert [subset.accuracy == "–" for subset in view.facts.subsets] == [False, True]
@@ -114,7 +114,7 @@ def test_skipped_files_are_cut_at_fifty():
 
 
 def test_accounting_that_does_not_add_up_is_marked():
-    subsets = [split_target("test", 10, 2, 3), split_target("train", 10, found=11)]
+    subsets = [split_subset("test", 10, 2, 3), split_subset("train", 10, found=11)]
     rows = view_of(record(subsets=subsets), [evaluate(sample(FASHION, 10))]).facts.subsets
     assert [(row.found, row.adds_up) for row in rows] == [("15", True), ("11", False)]
 

@@ -36,7 +36,7 @@ CASES = {
 }
 
 
-def test_the_page_tells_the_training():
+def test_the_page_shows_the_training():
     page = read(html_of())
     assert page.having("h1")
     assert "mlp trained on fashion-mnist" in page.text
@@ -63,11 +63,11 @@ def test_of_a_training_that_is_not_known_the_curves_are_left():
     assert "Test accuracy" in page.tables["epochs"][0]
 
 
-def test_what_was_measured_without_the_average_over_mirrored_images_is_told():
+def test_what_was_measured_without_flip_tta_is_noted():
     alone, averaged = (read(html_of(settings={"flip_tta": each})) for each in (False, True))
-    assert "of the epoch that was kept, without mirror images" in averaged.text
-    assert "All points are without mirror images" in averaged.sections["learning"]
-    assert "without mirror images" not in alone.text
+    assert "of the epoch that was kept, without flip TTA" in averaged.text
+    assert "All points are without flip TTA" in averaged.sections["learning"]
+    assert "without flip TTA" not in alone.text
 
 
 def test_hostile_texts_are_shown_and_nothing_else():

@@ -16,7 +16,7 @@ def table_of(of):
     return pd.DataFrame({"confidence": of.rows.confidence[of.known], "right": of.labels == of.predictions})
 
 
-def answers(confidences, right):
+def predictions(confidences, right):
     """Rows of two classes with these confidences, each above one half, right or wrong."""
     confidences, right = np.asarray(confidences, float), np.asarray(right)
     return of_probabilities(("a", "b"), np.column_stack([confidences, 1 - confidences]), np.where(right, 0, 1))
@@ -49,14 +49,14 @@ def test_bins_and_thresholds_are_those_of_pandas(seed, skill, labelled):
 
 
 def test_the_example_says_what_a_threshold_of_nine_tenths_leaves():
-    of = answers([0.95, 0.9, 0.92, 0.7, 0.6], [True, True, False, True, False])
+    of = predictions([0.95, 0.9, 0.92, 0.7, 0.6], [True, True, False, True, False])
     view = calibration_view(evaluate(of).labelled)
     assert view.example == (
-        "If only answers with a confidence of 0.9 and more are used: 60.0% of the images, accuracy 66.7% "
+        "If only predictions with a confidence of 0.9 and more are used: 60.0% of the images, accuracy 66.7% "
         "(95% interval 20.8% to 93.9%)."
     )
-    unsure = calibration_view(evaluate(answers([0.6, 0.7], [True, False])).labelled)
-    assert unsure.example == "If only answers with a confidence of 0.9 and more are used: none is left."
+    unsure = calibration_view(evaluate(predictions([0.6, 0.7], [True, False])).labelled)
+    assert unsure.example == "If only predictions with a confidence of 0.9 and more are used: none is left."
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,13 @@ def test_the_example_says_what_a_threshold_of_nine_tenths_leaves():
     ],
 )
 def test_over_and_underconfidence(confidence, right, words):
-    of = answers(np.full(100, confidence), np.arange(100) < right)
+    of = predictions(np.full(100, confidence), np.arange(100) < right)
     assert words in calibration_view(evaluate(of).labelled).sentence
 
 
 @pytest.mark.parametrize("right, kinds", [(True, ["right"]), (False, ["wrong"])])
 def test_all_right_and_all_wrong_with_equal_confidences(right, kinds):
-    view = calibration_view(evaluate(answers(np.full(50, 0.8), np.full(50, right))).labelled)
+    view = calibration_view(evaluate(predictions(np.full(50, 0.8), np.full(50, right))).labelled)
     assert [panel.kind for panel in view.panels] == kinds
     assert sum(view.panels[0].counts) == 50
     assert view.panels[0].title == f"50 {kinds[0]} predictions"

@@ -1,4 +1,4 @@
-"""The images of a run: class balance, sizes and modes, brightness and contrast, drift, copies, skipped files."""
+"""The images of a run: class balance, sizes and modes, brightness and contrast, drift, duplicates, skipped files."""
 
 from dataclasses import replace
 from xml.etree import ElementTree as ET
@@ -48,7 +48,7 @@ def counted_labels(labels, classes=("a", "b", "c")):
 def drifts(scored=BRIGHT, expected=DARK, before=(50, 50), now=(90, 10), names=("a", "b")):
     return (
         drift_of_values("brightness", "test", "the 60 training images", scored, expected),
-        drift_of_classes("test", "the answers in training", now, before, names),
+        drift_of_classes("test", "the predictions in training", now, before, names),
     )
 
 
@@ -129,11 +129,11 @@ def test_drift_is_called_by_its_name_with_test_and_numbers():
     rows = page.tables["drift"][1:]
     assert [row[0] for row in rows] == [
         "brightness against the 60 training images",
-        "predicted class against the answers in training",
+        "predicted class against the predictions in training",
     ]
     for row, each in zip(rows, found, strict=True):
         assert row[1:] == ["drift", each.sentence, each.test, f"{each.statistic:.3g}", "< 0.0001", f"{each.psi:.2f}"]
-    assert page.tables["answers"][1:] == [["a", "90.0%", "50.0%", "+40.0"], ["b", "10.0%", "50.0%", "\u221240.0"]]
+    assert page.tables["predictions"][1:] == [["a", "90.0%", "50.0%", "+40.0"], ["b", "10.0%", "50.0%", "\u221240.0"]]
 
 
 def test_no_drift_is_said_without_alarm():
@@ -171,34 +171,36 @@ def test_brightness_and_contrast_stand_beside_the_reference_where_there_is_one()
     assert data().spreads == ()
 
 
-def test_copies_within_a_directory_are_shown_with_the_images():
+def test_duplicates_within_a_directory_are_shown_with_the_images():
     pair = DuplicatePair("near", "", "a.png", "x", "", "b.png", "y")
     found = replace(NOTHING_FOUND, exact=2, near=1, contradicting=1, pairs=(pair,))
     run = record(subsets=[directory_subset(100)], dataset=None, job=None)
     evaluation = evaluate(sample(FASHION, 100, ""), "")
     page = page_of(run, [evaluation], duplicates=found)
     text = page.sections["data"]
-    assert "3 of 100 images of /srv/inbox (3.0%) are copies of others there: 2 exactly and 1 nearly." in text
+    assert "3 of 100 images of /srv/inbox (3.0%) are duplicates of others there: 2 exactly and 1 nearly." in text
     assert "Look at the labels: 1 pair has two different labels" in text
-    assert page.tables["copies"][1] == ["a.png", "x", "b.png", "y", "nearly the same, labels differ"]
+    assert page.tables["duplicates"][1] == ["a.png", "x", "b.png", "y", "nearly the same, labels differ"]
     page = page_of(run, [evaluation], duplicates=NOTHING_FOUND)
     assert "None of the 100 images of /srv/inbox that were checked occurs twice." in page.sections["data"]
 
 
-def test_copies_between_splits_without_labels_are_shown_with_the_images():
+def test_duplicates_between_splits_without_labels_are_shown_with_the_images():
     evaluations = [evaluate(sample(FASHION, 30, split, labelled=0.0), split) for split in ("test", "train")]
     for exact, words in (
         (1, "1 of 100 images of test split (1.0%) is also in train: 1 exactly."),
         (0, "is also in train."),
     ):
-        assert words in data(evaluations, duplicates=replace(NOTHING_FOUND, split="test", exact=exact)).copies.sentence
+        assert (
+            words in data(evaluations, duplicates=replace(NOTHING_FOUND, split="test", exact=exact)).duplicates.sentence
+        )
 
 
-def test_copies_between_train_and_test_are_shown_with_the_gap_only():
+def test_duplicates_between_train_and_test_are_shown_with_the_gap_only():
     _, evaluations, gap = both_splits()
     found = replace(NOTHING_FOUND, split="test")
-    assert data(evaluations, gap, duplicates=found).copies is None
-    assert data(evaluations, gap).copies is None
+    assert data(evaluations, gap, duplicates=found).duplicates is None
+    assert data(evaluations, gap).duplicates is None
     none = page_of(record(), evaluations, gap, duplicates=found)
     assert "None of the 100 images of test that were checked is also in train." in none.sections["data"]
     some = page_of(record(), evaluations, gap, duplicates=replace(found, exact=3))
@@ -252,7 +254,7 @@ def test_names_are_text_and_nothing_else():
 
 def test_figures_have_a_table_behind_each():
     page = page_of(record(), [EVALUATION], statistics=(ALIKE,), drift=drifts(DARK, BRIGHT))
-    assert {"balance", "spread", "drift", "answers"} <= page.tables.keys()
+    assert {"balance", "spread", "drift", "predictions"} <= page.tables.keys()
     assert {"balance-title", "spread-brightness-title", "spread-contrast-title"} <= set(page.values("id"))
 
 

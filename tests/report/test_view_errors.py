@@ -1,4 +1,4 @@
-"""The errors of a run: worst ones, confused pairs with their images, suspected labels, the least confident."""
+"""The errors of a run: worst ones, confused pairs with their images, label issues, the least confident."""
 
 import numpy as np
 import pytest
@@ -73,9 +73,9 @@ def test_all_right_has_no_pair_and_all_wrong_has_all():
     assert wrong.pairs_part == ""
 
 
-def test_suspicions_are_said_to_be_suspicions():
+def test_label_issues_are_said_to_be_no_proof():
     view = errors(label_issues=label_issues(31, WORST)).label_issues
-    assert view.sentence.startswith("31 of 900 labels (3.4%) are suspected to be wrong; these are the 24 most suspect.")
+    assert view.sentence.startswith("31 of 900 labels (3.4%) are probably wrong; these are the 24 most likely ones.")
     assert "no proof" in view.sentence
     assert view.method == "by cleanlab"
     assert [shot.path for shot in view.shown] == [row.path for row in WORST]
@@ -85,8 +85,8 @@ def test_suspicions_are_said_to_be_suspicions():
     "found, words",
     [
         (None, "not looked for in this run."),
-        (label_issues(0, ()), "None of 900 labels is suspected to be wrong."),
-        (label_issues(1, WORST[:1]), "1 of 900 labels (0.1%) is suspected to be wrong. A suspicion"),
+        (label_issues(0, ()), "None of 900 labels is probably wrong."),
+        (label_issues(1, WORST[:1]), "1 of 900 labels (0.1%) is probably wrong. A label issue"),
         (
             label_issues(0, (), "", "needs the package cleanlab: pip install x"),
             "not looked for: this needs the package",
@@ -94,7 +94,7 @@ def test_suspicions_are_said_to_be_suspicions():
         (label_issues(0, (), "", "7 images are too many"), "were not looked for: 7 images are too many."),
     ],
 )
-def test_without_suspicions_the_page_says_why(found, words):
+def test_without_label_issues_the_page_says_why(found, words):
     page = page_of(record(), [EVALUATION], label_issues=found)
     assert words in page.sections["errors"]
 

@@ -1,4 +1,4 @@
-"""The section on overfitting: the gap against scikit-learn, copies, learning curves and earlier runs."""
+"""The section on overfitting: the gap against scikit-learn, duplicates, learning curves and earlier runs."""
 
 from dataclasses import replace
 from math import isfinite
@@ -41,16 +41,16 @@ def pair(first="Shirt", second="Shirt", kind="exact", path="train/00001"):
     return DuplicatePair(kind, "train", path, first, "test", "test/00002", second)
 
 
-def copies(exact=0, near=0, contradicting=0, pairs=(), without=(90, 100), gap=None):
+def duplicates_of(exact=0, near=0, contradicting=0, pairs=(), without=(90, 100), gap=None):
     accuracy = wilson(*without) if without else None
     return Duplicates("test", 600, exact, near, contradicting, "what was compared", tuple(pairs), accuracy, gap)
 
 
-def run(night, right=85, train=90, **changes):
+def run(day, right=85, train=90, **changes):
     values = {
-        "run_id": f"r{night}",
-        "folder": f"2026-03-{night:02d} night",
-        "started": f"2026-03-{night:02d}T03:00:00+01:00",
+        "run_id": f"r{day}",
+        "folder": f"2026-03-{day:02d} run",
+        "started": f"2026-03-{day:02d}T03:00:00+01:00",
         "seconds": 5.0,
         "status": "ok",
         "split": "test",
@@ -173,27 +173,27 @@ def test_missing_gap_is_explained(splits, labelled, words):
     view = view_of(record(), evaluations).gap
     assert words in view.missing
     assert not view.rows
-    assert view.copies is None
+    assert view.duplicates is None
     assert [curve.metric for curve in view.learning.curves] == ["accuracy", "loss"]
 
 
-def test_copies_that_were_not_looked_for_or_not_found():
+def test_duplicates_that_were_not_looked_for_or_not_found():
     _, evaluations, gap = both_splits()
-    for duplicates, words in ((None, "was not checked"), (copies(), "None of the 600 images of test")):
-        view = view_of(record(), evaluations, gap, duplicates=duplicates).gap.copies
+    for duplicates, words in ((None, "was not checked"), (duplicates_of(), "None of the 600 images of test")):
+        view = view_of(record(), evaluations, gap, duplicates=duplicates).gap.duplicates
         assert words in view.sentence
         assert (view.found, view.rows, view.effect) == (False, (), "")
 
 
 @pytest.mark.parametrize(
-    "hidden, words", [(0.012, "the copies hide 1.2 points of it"), (0.0, "hide no gap"), (-0.02, "hide no gap")]
+    "hidden, words", [(0.012, "the duplicates hide 1.2 points of it"), (0.0, "hide no gap"), (-0.02, "hide no gap")]
 )
-def test_copies_and_what_they_hide(hidden, words):
+def test_duplicates_and_what_they_hide(hidden, words):
     _, evaluations, gap = both_splits()
     without = Estimate(gap.gap.value + hidden, Interval(0.01, 0.09), 500)
     pairs = [pair("Shirt", "Coat"), pair("Bag", "Bag", "near"), pair(None, "Bag")]
-    found = copies(3, 9, 1, pairs, gap=without)
-    view = view_of(record(), evaluations, gap, duplicates=found).gap.copies
+    found = duplicates_of(3, 9, 1, pairs, gap=without)
+    view = view_of(record(), evaluations, gap, duplicates=found).gap.duplicates
     assert view.sentence == "12 of 600 images of test (2.0%) are also in train: 3 exactly and 9 nearly."
     assert words in view.effect
     assert "test accuracy is 90.0% (95% interval 82.6% to 94.5%)" in view.effect
@@ -205,9 +205,11 @@ def test_copies_and_what_they_hide(hidden, words):
     assert view.part == "showing 3 of 12"
 
 
-def test_where_all_labelled_images_are_copies_there_is_no_gap_without_them():
+def test_where_all_labelled_images_are_duplicates_there_is_no_gap_without_them():
     _, evaluations, gap = both_splits()
-    view = view_of(record(), evaluations, gap, duplicates=copies(1, 0, pairs=[pair()], without=None)).gap.copies
+    view = view_of(
+        record(), evaluations, gap, duplicates=duplicates_of(1, 0, pairs=[pair()], without=None)
+    ).gap.duplicates
     assert view.sentence.startswith("1 of 600 images of test (0.2%) is also in train: 1 exactly.")
     assert "no labelled image is left" in view.effect
     assert view.part == ""
@@ -259,47 +261,47 @@ def test_no_earlier_run_is_explained():
         ("nightly", (run(1, accuracy=None, gap=None),), "No earlier run of this job has labels"),
         ("nightly", (run(1, split=""),), "No earlier run of this job has labels"),
     ):
-        nights = view_of(record(job=job), evaluations, gap, history=history).gap.nights
-        assert words in nights.missing
-        assert nights.rows == ()
+        earlier = view_of(record(job=job), evaluations, gap, history=history).gap.earlier_runs
+        assert words in earlier.missing
+        assert earlier.rows == ()
 
 
-def test_nights_go_from_the_oldest_to_this_one_and_the_table_back():
+def test_earlier_runs_go_from_the_oldest_to_this_one_and_the_table_back():
     _, evaluations, gap = both_splits()
     history = (run(1, 85, 90), run(2, 80, 92, gap=None), run(3, accuracy=Estimate(BROKEN, Interval(0, 1), 5)))
-    nights = view_of(record(started="2026-03-04T03:00:00+01:00"), evaluations, gap, history=history).gap.nights
-    assert nights.days == ("1 Mar", "2 Mar", "3 Mar", "4 Mar")
-    assert nights.test == (wilson(85, 100), wilson(80, 100), None, gap.test)
-    assert nights.train == (wilson(90, 100), wilson(92, 100), wilson(90, 100), gap.train)
-    assert nights.gap == (history[0].gap, None, history[2].gap, gap.gap)
-    assert [row.address for row in nights.rows] == [
+    earlier = view_of(record(started="2026-03-04T03:00:00+01:00"), evaluations, gap, history=history).gap.earlier_runs
+    assert earlier.days == ("1 Mar", "2 Mar", "3 Mar", "4 Mar")
+    assert earlier.test == (wilson(85, 100), wilson(80, 100), None, gap.test)
+    assert earlier.train == (wilson(90, 100), wilson(92, 100), wilson(90, 100), gap.train)
+    assert earlier.gap == (history[0].gap, None, history[2].gap, gap.gap)
+    assert [row.address for row in earlier.rows] == [
         "",
-        *(f"../2026-03-{night:02d}%20night/report.html" for night in (3, 2, 1)),
+        *(f"../2026-03-{day:02d}%20run/report.html" for day in (3, 2, 1)),
     ]
-    assert [row.gap for row in nights.rows] == [signed(100 * gap.gap.value, 1), "+5.0", "–", "+5.0"]
-    assert f"the gap went from +5.0 to {signed(100 * gap.gap.value, 1)} points" in nights.sentence
-    assert f"accuracy went from 85.0% to {gap.test.value:.1%}" in nights.sentence
+    assert [row.gap for row in earlier.rows] == [signed(100 * gap.gap.value, 1), "+5.0", "–", "+5.0"]
+    assert f"the gap went from +5.0 to {signed(100 * gap.gap.value, 1)} points" in earlier.sentence
+    assert f"accuracy went from 85.0% to {gap.test.value:.1%}" in earlier.sentence
 
 
-def test_the_last_thirty_nights_are_shown():
+def test_the_last_thirty_runs_are_shown():
     _, evaluations, gap = both_splits()
     history = tuple(run(1 + i % 28, run_id=f"r{i}") for i in range(45))
-    nights = view_of(record(), evaluations, gap, history=history).gap.nights
-    assert len(nights.days) == len(nights.rows) == len(nights.gap) == 30
-    assert nights.part == "the last 30 of 46 runs"
+    earlier = view_of(record(), evaluations, gap, history=history).gap.earlier_runs
+    assert len(earlier.days) == len(earlier.rows) == len(earlier.gap) == 30
+    assert earlier.part == "the last 30 of 46 runs"
 
 
-def test_nights_of_a_directory_show_accuracy_alone():
+def test_earlier_runs_of_a_directory_show_accuracy_alone():
     inbox = evaluate(sample(FASHION, 90, ""), "")
     bare = {"train_accuracy": None, "gap": None, "overfitting": None, "split": ""}
     page_record = record(subsets=[directory_subset(90)], dataset=None)
-    nights = view_of(page_record, [inbox], history=(run(1, **bare),)).gap.nights
-    assert (nights.train, nights.gap) == ((), ())
-    assert nights.sentence.startswith("Over these 2 runs accuracy went from 85.0%")
+    earlier = view_of(page_record, [inbox], history=(run(1, **bare),)).gap.earlier_runs
+    assert (earlier.train, earlier.gap) == ((), ())
+    assert earlier.sentence.startswith("Over these 2 runs accuracy went from 85.0%")
     page = page_of(page_record, [inbox], history=(run(1, **bare),))
-    assert page.tables["nights"][0] == ["Run", "Accuracy"]
-    assert 'id="nights-accuracy-title"' in page.html
-    assert 'id="nights-gap-title"' not in page.html
+    assert page.tables["earlier-runs"][0] == ["Run", "Accuracy"]
+    assert 'id="runs-accuracy-title"' in page.html
+    assert 'id="runs-gap-title"' not in page.html
 
 
 def test_hostile_names_are_text():
@@ -308,17 +310,19 @@ def test_hostile_names_are_text():
     gap = overfitting_gap(evaluations[1].labelled, evaluations[0].labelled)
     pairs = [pair(name, name, path=name) for name in HOSTILE]
     history = [run(1, folder=name, overfitting=name) for name in HOSTILE]
-    page = page_of(record(HOSTILE), evaluations, gap, duplicates=copies(9, 0, 1, pairs), history=history)
+    page = page_of(record(HOSTILE), evaluations, gap, duplicates=duplicates_of(9, 0, 1, pairs), history=history)
     assert not [tag for tag, _ in page.tags if tag == "script"][2:]
-    assert {row[0] for row in page.tables["copies"][1:]} == {" ".join(visible(name).split()) for name in HOSTILE}
+    assert {row[0] for row in page.tables["duplicates"][1:]} == {" ".join(visible(name).split()) for name in HOSTILE}
     assert {row[0] for row in page.tables["class-gaps"][1:]} == {" ".join(class_name(n).split()) for n in HOSTILE}
     links = [a["href"] for a in page.having("a") if a["href"].startswith("../")]
     assert len(links) == len(HOSTILE)
     assert not [link for link in links if set(link) & set("<>\"' \n\u202e")]
 
 
-def test_gap_of_equal_answers_is_zero():
-    answers = np.full((30, 10), 0.1)
-    view = gap_of({split: of_probabilities(FASHION, answers, np.arange(30) % 10, split) for split in ("test", "train")})
+def test_gap_of_equal_predictions_is_zero():
+    probabilities = np.full((30, 10), 0.1)
+    view = gap_of(
+        {split: of_probabilities(FASHION, probabilities, np.arange(30) % 10, split) for split in ("test", "train")}
+    )
     assert (view.gap.overall[0].gap, view.gap.overall[1].gap) == ("0.0", "0.000")
     assert not view.gap.overall[0].clear

@@ -59,7 +59,7 @@ def test_summary_agrees_with_scikit_learn_and_scipy():
     assert shown["Overfitting gap"].note == gap.overfitting
 
 
-def test_the_table_has_every_metric_with_interval_method_and_dummy():
+def test_the_table_has_every_metric_with_interval_method_and_baseline():
     shown = rows(numbers_of(with_metrics(evaluate(sample(FASHION, 30)))))
     assert list(shown) == ["Accuracy", "Macro F1", "Top-3 accuracy", "Log loss", "Matthews correlation (MCC)"]
     accuracy = shown["Accuracy"]
@@ -80,14 +80,14 @@ def test_the_table_has_every_metric_with_interval_method_and_dummy():
     assert (mcc.value, mcc.interval, mcc.method, mcc.baseline) == ("-0.100", "", "", "0.000")
 
 
-def test_tiles_tell_the_dummy():
+def test_tiles_show_the_baseline():
     shown = measures(numbers_of(with_metrics(evaluate(sample(FASHION, 30)))))
-    assert shown["Test accuracy"].note.endswith("right, dummy 10.0%")
-    assert shown["Log loss"].note == "dummy 2.300"
+    assert shown["Test accuracy"].note.endswith("right, baseline 10.0%")
+    assert shown["Log loss"].note == "baseline 2.300"
     assert shown["Macro F1"].interval == "0.700 to 0.800"
 
 
-def test_bars_show_value_interval_and_dummy_within_their_box():
+def test_bars_show_value_interval_and_baseline_within_their_box():
     shown = rows(numbers_of(with_metrics(evaluate(sample(FASHION, 30)))))
     assert shown["Accuracy"].bar.value == "M0 0h80v8H0"
     assert shown["Accuracy"].bar.interval == "M70 3h20v2h-20"
@@ -142,7 +142,7 @@ def test_one_image_makes_no_number_that_is_not_one():
 
 
 @pytest.mark.parametrize("method", [method for method in get_args(IntervalMethod) if method != "none"])
-def test_every_method_of_an_interval_is_told(method):
+def test_every_method_of_an_interval_is_named(method):
     metric = Metric("kappa", 0.5, Interval(0.4, 0.6), method, 0.0)
     row, *_ = numbers_of(with_metrics(evaluate(sample(FASHION, 20)), (metric,))).rows
     assert row.method

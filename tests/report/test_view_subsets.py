@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from nightly_cases import night, single_directory
 from report_cases import FASHION, GENERATED, HOSTILE, both_splits, directory_subset, evaluate, read, record, sample
 from sklearn import metrics
+from subset_cases import job_run, single_directory
 
 from batchclf.core.records.findings import Findings
 from batchclf.core.text import visible
@@ -29,8 +29,8 @@ def test_the_usual_pages_have_no_such_section():
     assert view_of(single_directory()).subsets is None
 
 
-def test_each_target_has_a_row_with_what_came_of_it():
-    rows = {row.name: row for row in view_of(night()).subsets.rows}
+def test_each_subset_has_a_row_with_what_came_of_it():
+    rows = {row.name: row for row in view_of(job_run()).subsets.rows}
     assert list(rows) == ["test split", "archive", "empty", "inbox", "train split"]
     archive = sample(FASHION, 90, "archive", seed=3, skill=1.2)
     accuracy = metrics.accuracy_score(archive.labels, archive.predictions)
@@ -39,7 +39,7 @@ def test_each_target_has_a_row_with_what_came_of_it():
     assert rows["archive"].place == "/srv/archive/2026-02"
     best = np.bincount(archive.rows.predictions, minlength=10)
     assert rows["archive"].predicted == FASHION[int(best.argmax())]
-    assert rows["archive"].predicted_share == f"{best.max() / 90:.1%} of the answers"
+    assert rows["archive"].predicted_share == f"{best.max() / 90:.1%} of the predictions"
     assert (rows["inbox"].accuracy, rows["inbox"].accuracy_interval) == ("no labels", "")
     assert [rows[name].state for name in rows] == ["complete", "complete", "no image", "complete", "complete"]
     assert [row.name for row in rows.values() if row.main] == ["test split"]
@@ -48,8 +48,8 @@ def test_each_target_has_a_row_with_what_came_of_it():
 
 
 def test_the_links_lead_to_more_of_each_directory():
-    page = page_of(night())
-    rows = {row.name: row for row in view_of(night()).subsets.rows}
+    page = page_of(job_run())
+    rows = {row.name: row for row in view_of(job_run()).subsets.rows}
     assert rows["inbox"].anchor == "unlabelled"
     assert rows["test split"].anchor == rows["train split"].anchor == ""
     assert page.values("id").count(rows["archive"].anchor) == 1
@@ -57,8 +57,8 @@ def test_the_links_lead_to_more_of_each_directory():
     assert "None of the 60 images has a label" in page.sections["unlabelled"]
 
 
-def test_a_further_directory_shows_its_errors_and_answers():
-    findings = night()
+def test_a_further_directory_shows_its_errors_and_predictions():
+    findings = job_run()
     (detail,) = view_of(findings).subsets.details
     archive = sample(FASHION, 90, "archive", seed=3, skill=1.2)
     wrong = archive.predictions != archive.labels
@@ -81,7 +81,7 @@ def test_all_right_is_said():
 
 
 def test_what_the_deadline_cut_is_marked_everywhere():
-    view = view_of(night(deadline=True, gates=[]))
+    view = view_of(job_run(deadline=True, gates=[]))
     assert view.title.startswith("Partial result · ")
     states = {row.name: row.state for row in view.subsets.rows}
     assert states["test split"] == "cut by the deadline"
@@ -97,7 +97,7 @@ def test_what_the_deadline_cut_is_marked_everywhere():
 
 @pytest.mark.parametrize("main", ["archive", "inbox"])
 def test_a_page_about_a_named_directory_uses_its_name(main):
-    findings = night()
+    findings = job_run()
     (evaluation,) = (each for each in findings.evaluations if each.split == main)
     subsets = [subset for subset in findings.record.subsets if subset.split == main]
     alone = Findings(replace(findings.record, subsets=subsets, dataset=None, gates=[]), (evaluation,))
@@ -111,15 +111,15 @@ def test_a_page_about_a_named_directory_uses_its_name(main):
 
 
 def test_hostile_names_of_directories_and_classes_are_only_text():
-    page = page_of(night(HOSTILE, directories=HOSTILE[:2]))
+    page = page_of(job_run(HOSTILE, directories=HOSTILE[:2]))
     assert "<script>alert" not in page.html
     assert "\u202e" not in page.html
     assert {row[0].split(" /srv/")[0] for row in page.tables["of-subsets"][1:]} >= set(map(visible, HOSTILE[:2]))
     assert not [tag for tag, _ in page.tags if tag == "script"][2:]
 
 
-def test_a_page_of_many_targets_keeps_its_budget():
-    findings = night()
+def test_a_page_of_many_subsets_keeps_its_budget():
+    findings = job_run()
     archive = next(each for each in findings.evaluations if each.split == "archive")
     subset = next(each for each in findings.record.subsets if each.split == "archive")
     names = [f"archive-{number}" for number in range(40)]

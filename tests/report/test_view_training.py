@@ -19,7 +19,7 @@ from batchclf.report.sections.learning import learning_view
 from batchclf.report.sections.regularisation import regularisation_view
 
 
-def test_early_stopping_is_told_with_the_epoch_that_was_kept():
+def test_early_stopping_is_explained_with_the_epoch_that_was_kept():
     view = learning_view(history(), training(temperature=None), stops_early=True)
     losses = history()["val_loss"]
     assert view.sentence == (
@@ -29,7 +29,7 @@ def test_early_stopping_is_told_with_the_epoch_that_was_kept():
     assert view.columns == ("Train accuracy", "Validation accuracy", "Train loss", "Validation loss")
     assert [(row.epoch, row.note) for row in view.rows if row.note] == [("9", "best, kept")]
     assert (
-        "on 6,000 images split from the train split and not learnt from. They chose the epoch. The test" in view.chosen
+        "on 6,000 images split from the train split and not trained on. They chose the epoch. The test" in view.chosen
     )
     assert "They chose the epoch and the temperature." in learning_view(history(), training()).chosen
 
@@ -77,19 +77,19 @@ def test_which_images_chose_what(changes, stops_early, sentence, chosen):
     assert chosen in view.chosen
 
 
-def test_the_average_over_mirrored_images_is_told_beside_the_curves():
+def test_flip_tta_is_explained_beside_the_curves():
     views = [learning_view(history(), training(), has_flip_tta=each) for each in (True, False)]
     assert views[0].chosen == (
-        f"{views[1].chosen} All points are without mirror images; the model averages its logits for each image and "
-        "its mirror image, and is measured so everywhere else."
+        f"{views[1].chosen} All points are without flip TTA (test-time augmentation); with it the model averages its "
+        "logits for each image and its mirror image, and is measured so everywhere else."
     )
 
 
-def test_how_many_networks_are_averaged_is_told_beside_the_curves():
-    views = [learning_view(history(), training(), ensemble_size=members) for members in (3, 1)]
+def test_the_ensemble_size_is_shown_beside_the_curves():
+    views = [learning_view(history(), training(), ensemble_size=size) for size in (3, 1)]
     assert views[0].chosen == (
-        f"{views[1].chosen} The model averages the logits of 3 networks that were trained side by side; the train loss "
-        "is the mean of theirs, all other points are of the averaged logits."
+        f"{views[1].chosen} The model averages the logits of 3 ensemble members that were trained side by side; the "
+        "train loss is the mean of theirs, all other points are of the averaged logits."
     )
 
 
@@ -117,13 +117,13 @@ def test_the_page_says_validation_and_not_test_of_its_curves():
     assert "they chose" not in page_of(record(), evaluations, gap).text.lower()
 
 
-@pytest.mark.parametrize(("train_images", "told"), [(500, True), (600, False), (400, False)])
-def test_validation_images_within_the_scored_train_split_are_told(train_images, told):
+@pytest.mark.parametrize(("train_images", "noted"), [(500, True), (600, False), (400, False)])
+def test_validation_images_within_the_scored_train_split_are_noted(train_images, noted):
     _, evaluations, gap = both_splits(n=600)
     run = trained_record(of=training(train_images=train_images, validation_images=100))
     note = view_of(run, evaluations, gap).gap.held_out
-    assert bool(note) == told
-    assert not told or note.startswith("Of the 600 images of train, 100 validation images were not learnt from")
+    assert bool(note) == noted
+    assert not noted or note.startswith("Of the 600 images of train, 100 validation images were not trained on")
 
 
 def tempered_sample(temperature, n=500):
@@ -153,7 +153,7 @@ def test_calibration_without_and_with_temperature_is_that_of_the_logits():
     right = (of.labels == of.predictions).mean()
     points = [f"{100 * (each - right):+.1f}".replace("-", "\u2212") for each in confidence]
     assert list(shown["Confidence minus accuracy (points)", here]) == points
-    assert "is 2.5, which makes the answers less sure" in view.sentence
+    assert "is 2.5, which makes the predictions less sure" in view.sentence
     page = page_of(trained_record(of=record_of_it), [tempered(of, 2.5)])
     assert [row[1:] for row in page.tables["temperature"][1:]] == [[row.without, row.with_it] for row in view.rows]
     assert "without temperature" in page.sections["calibration"]
@@ -215,12 +215,12 @@ def test_markdown_has_the_variants_and_the_temperature():
 def test_of_many_settings_some_are_in_sight_and_all_behind_a_click():
     model = facts_view(Findings(trained_record(), (evaluate(sample(FASHION, 50)),))).groups[1]
     shown = {fact.term: fact.value for fact in model.facts}
-    assert shown["Settings"] == "epochs 40, batch size 32, learning rate 0.001, validation 0.1, seed 0"
-    assert shown["Training"] == "14 of 40 epochs in 1 min 12 s, weights of epoch 9; 54,000 images learnt from, " + (
+    assert shown["Settings"] == "epochs 40, batch size 32, learning rate 0.001, validation split 0.1, seed 0"
+    assert shown["Training"] == "14 of 40 epochs in 1 min 12 s, weights of epoch 9; trained on 54,000 images, " + (
         "6,000 held out for validation"
     )
     behind = {fact.term: fact.value for fact in model.more}
-    assert (len(behind), behind["Early stopping"], behind["Augment"]) == (15, "5", "none")
+    assert (len(behind), behind["Patience"], behind["Augment"]) == (15, "5", "none")
     assert model.more_title == "All 15 settings of the training"
     few = facts_view(Findings(record(), (evaluate(sample(FASHION, 50)),))).groups[1]
     assert {fact.term: fact.value for fact in few.facts}["Settings"] == "epochs 3, dropout 0.25, augment off"

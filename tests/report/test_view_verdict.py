@@ -12,7 +12,7 @@ from report_cases import (
     evaluate,
     record,
     sample,
-    split_target,
+    split_subset,
     view_of,
 )
 
@@ -25,8 +25,10 @@ from batchclf.core.records.run import GateResult
 MET = GateResult("accuracy", 0.9, 0.8, True, "Test accuracy 90.0% is at least 80.0%.")
 MISSED = GateResult("gap", 0.07, 0.05, False, "The gap of 7.0 points is above 5.0 points.")
 JUST_MET, JUST_MISSED = replace(MET, certain=False), replace(MISSED, certain=False)
-QUIET = GateResult("same-images", None, None, True, "The images are others than last night.", kind="alarm")
-ALARM = GateResult("fewer-images", 40, 100, False, "inbox has 40 images, last night 100.", kind="alarm", subset="inbox")
+QUIET = GateResult("same-images", None, None, True, "The images are others than in the last run.", kind="alarm")
+ALARM = GateResult(
+    "fewer-images", 40, 100, False, "inbox has 40 images, the last run 100.", kind="alarm", subset="inbox"
+)
 ABSENT = GateResult("ece", None, 0.05, False, "There is no ECE without labels.", missing=True)
 WAITING = GateResult(
     "accuracy", None, None, True, "No earlier good run.", missing=True, kind="change", against="last-good"
@@ -130,7 +132,7 @@ SKIPPED = "More images were skipped than allowed: only 50 of 53 images could be 
 )
 def test_verdict_says_status_reason_and_accuracy(status, gates, state, headline, words):
     evaluation = evaluate(sample(FASHION, 50))
-    run = record(status=status, gates=gates, subsets=[split_target("test", 50, skipped=3)])
+    run = record(status=status, gates=gates, subsets=[split_subset("test", 50, skipped=3)])
     view = view_of(run, [evaluation])
     verdict = view.verdict
     assert (verdict.state, verdict.headline) == (state, headline)
@@ -159,7 +161,7 @@ def test_verdict_says_status_reason_and_accuracy(status, gates, state, headline,
 )
 def test_what_the_deadline_cut_is_named(cut, words):
     subsets = [
-        replace(split_target(name, scored), complete=False)
+        replace(split_subset(name, scored), complete=False)
         if name in ("test", "train")
         else replace(directory_subset(scored, name=name), complete=False)
         for name, scored in cut
@@ -167,7 +169,7 @@ def test_what_the_deadline_cut_is_named(cut, words):
     verdict = verdict_of(run={"status": "partial", "subsets": subsets})
     assert verdict.partial == words
     assert verdict.headline == "Partial result"
-    lossy = [*subsets, replace(split_target("archive", 5, skipped=2), kind="directory")]
+    lossy = [*subsets, replace(split_subset("archive", 5, skipped=2), kind="directory")]
     assert verdict_of(run={"status": "partial", "subsets": lossy}).partial == f"{words} 2 images could not be read."
 
 
@@ -190,7 +192,7 @@ def test_each_rule_and_alarm_says_how_it_went(gate, state, word, effect):
 
 
 def test_a_line_of_the_gate_says_what_it_is_about():
-    subsets = [split_target("test", 50), directory_subset(5, name="inbox")]
+    subsets = [split_subset("test", 50), directory_subset(5, name="inbox")]
     each = replace(MISSED, name="recall[test, *] against baseline", class_name="*", subset="test", against="baseline")
     one = replace(each, name="recall[test, Coat] against last-good", class_name="Coat", against="last-good")
     run = record(status="gate failed", subsets=subsets, gates=[each, one, ALARM])
@@ -201,10 +203,10 @@ def test_a_line_of_the_gate_says_what_it_is_about():
     assert second.group == "class Coat"
 
 
-def test_of_several_targets_the_change_names_its_own():
-    subsets = [split_target("test", 50), directory_subset(5, name="inbox")]
+def test_of_several_subsets_the_change_names_its_own():
+    subsets = [split_subset("test", 50), directory_subset(5, name="inbox")]
     change = verdict_of(history=(LAST,), change=UNCHANGED, run={"subsets": subsets}).change
-    assert change.sentence.startswith("Test split: same model, same images, same answers as in the run of")
+    assert change.sentence.startswith("Test split: same model, same images, same predictions as in the run of")
 
 
 def test_of_many_rules_those_that_did_not_pass_are_in_the_verdict():
@@ -225,12 +227,12 @@ def test_a_rule_for_each_of_a_thousand_classes_is_cut():
     assert len(view.verdict.gates) == 8
 
 
-def test_the_night_is_told_where_it_is_not_the_date():
+def test_the_run_date_is_shown_where_it_is_not_the_date():
     assert verdict_of(run={"run_date": "2026-03-01"}).run_date == ""
     assert verdict_of(run={"run_date": "2026-02-28"}).run_date == "2026-02-28"
 
 
-def test_old_numbers_are_told_from_fresh_ones():
+def test_old_numbers_are_distinguished_from_fresh_ones():
     assert verdict_of().old == ""
     late = verdict_of(generated=GENERATED + timedelta(days=3))
     assert late.old == "3 days"
@@ -252,7 +254,7 @@ def test_the_first_run_of_a_job_has_nothing_to_be_compared_with():
         (moved(-0.05, -0.07, -0.03, 0.0001), "worse", "p < 0.001): this is more than chance"),
         (moved(0.0, -0.01, 0.01, 1.0, only_first_right=3, only_second_right=3), "same", "6 images flipped"),
         (moved(0.1, 0.02, 0.2, 0.02, only_second=7, labelled=40), "better", "on the 40 images that both have"),
-        (moved(0.1, 0.02, 0.2, None), "unknown", "9 answers differ"),
+        (moved(0.1, 0.02, 0.2, None), "unknown", "9 predictions differ"),
     ],
 )
 def test_a_change_says_how_much_and_whether_it_can_be_chance(change, direction, words):
@@ -264,9 +266,9 @@ def test_a_change_says_how_much_and_whether_it_can_be_chance(change, direction, 
 
 def test_nothing_changed_is_said_plainly():
     same = verdict_of(history=(LAST,), change=UNCHANGED).change
-    assert same.sentence.startswith("Same model, same images, same answers as in the run of Sat 2026-02-28")
+    assert same.sentence.startswith("Same model, same images, same predictions as in the run of Sat 2026-02-28")
     other = verdict_of(history=(replace(LAST, model_digest="f" * 64),), change=UNCHANGED).change
-    assert other.sentence.startswith("Another model, but the same answers")
+    assert other.sentence.startswith("Another model, but the same predictions")
 
 
 def test_runs_that_cannot_be_compared_are_still_named():

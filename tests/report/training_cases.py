@@ -13,7 +13,7 @@ SETTINGS = {
     "epochs": 40,
     "batch_size": 32,
     "seed": 0,
-    "validation": 0.1,
+    "validation_split": 0.1,
     "optimizer": "adam",
     "learning_rate": 0.001,
     "learning_rate_schedule": "cosine",
@@ -65,7 +65,7 @@ def history(epochs=14, lowest=9):
 
 
 def trained_record(names=FASHION, of=None, **changes):
-    """The record of a run whose model tells how it was trained."""
+    """The record of a run whose model says how it was trained."""
     run = record(names, history=history(), **changes)
     return replace(run, model=replace(run.model, training=of or training(), settings=SETTINGS))
 

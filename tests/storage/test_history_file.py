@@ -12,7 +12,7 @@ from contextlib import closing
 import pytest
 from doc_pages import read, section
 from history_cases import digest, dump, failed_run, query, record
-from run_cases import NAMES, drawn, write_nights, write_run
+from run_cases import NAMES, drawn, write_run, write_runs
 
 from batchclf.errors import HistoryError
 from batchclf.storage.history import database as history
@@ -270,7 +270,7 @@ def _python(code, *arguments):
 
 def test_two_processes_record_at_once_into_a_file_that_is_not_there_yet(path):
     jobs = [path.parent / name for name in ("a", "b")]
-    ids = {job: write_nights(job, 3) for job in jobs}
+    ids = {job: write_runs(job, 3) for job in jobs}
     processes = [_python(RECORD, path.parent, *(job / each for each in ids[job])) for job in jobs]
     for process in processes:
         assert process.communicate(timeout=60)[0].count("\n") == 3

@@ -31,7 +31,7 @@ def gate_of(spec: JobSpec) -> Gate:
 
 
 def _rule(spec: RuleSpec) -> Rule:
-    # Of many classes some are beyond a bound by chance on most nights: there the value alone must not decide.
+    # Of many classes some are beyond a bound by chance in most runs: there the value alone must not decide.
     by_value = spec.against is None and spec.class_name != EACH_CLASS
     return Rule(
         spec.metric,
@@ -48,7 +48,7 @@ def _rule(spec: RuleSpec) -> Rule:
 
 
 def wrong_rules(spec: JobSpec, subsets: set[str], wrong: Wrong) -> Iterator[JobFileError]:
-    """Yield what `wrong` makes for each rule that cannot be held, or that says the same as an earlier one.
+    """Yield what `wrong` makes for each rule that cannot be checked, or that says the same as an earlier one.
 
     `subsets` are the splits and directories that the job scores.
     """
@@ -68,7 +68,7 @@ def wrong_rules(spec: JobSpec, subsets: set[str], wrong: Wrong) -> Iterator[JobF
 
 
 def _mistake(rule: RuleSpec, spec: JobSpec, subsets: set[str], main: str) -> _Mistake | None:
-    """Tell what is wrong with a rule by itself; None where nothing is."""
+    """Say what is wrong with a rule by itself; None if nothing is."""
     metric = find_metric(rule.metric)
     if metric is None:
         nearest = nearest_metrics(rule.metric)
@@ -87,7 +87,7 @@ def _mistake(rule: RuleSpec, spec: JobSpec, subsets: set[str], main: str) -> _Mi
 
 
 def _wrong_place(rule: RuleSpec, metric: RuleMetric, subsets: set[str], main: str) -> _Mistake | None:
-    """Tell what is wrong with its subset and class."""
+    """Say what is wrong with its subset and class."""
     if rule.subset is not None and rule.subset not in subsets:
         scored = ", ".join(sorted(subsets))
         return "subset", f"'{rule.subset}' is not scored by this job", f"choose one of: {scored}"
@@ -105,7 +105,7 @@ def _wrong_place(rule: RuleSpec, metric: RuleMetric, subsets: set[str], main: st
 
 
 def _wrong_kind(rule: RuleSpec, metric: RuleMetric) -> _Mistake | None:
-    """Tell which of its bounds do not go with what it is held against, or that it has none."""
+    """Say which of its bounds do not go with what it is compared with, or that it has none."""
     values, changes = _bounds(rule)
     pairs, changing = metric.source == "pairs", rule.against is not None
     if pairs and not changing:
@@ -126,7 +126,7 @@ def _wrong_kind(rule: RuleSpec, metric: RuleMetric) -> _Mistake | None:
 
 
 def _wrong_bounds(rule: RuleSpec, metric: RuleMetric) -> _Mistake | None:
-    """Tell which of its bounds can never be reached, or always are."""
+    """Say which of its bounds can never be reached, or always are."""
     values, changes = _bounds(rule)
     for key, low, high in [(key, metric.least, metric.most) for key in values] + [
         (key, 0.0, metric.most - metric.least) for key in changes
@@ -153,7 +153,7 @@ def _range_words(key: str, value: float, low: float, high: float) -> str:
 
 
 def _wrong_reference(rule: RuleSpec, metric: RuleMetric, spec: JobSpec) -> _Mistake | None:
-    """Tell what is wrong with what it is held against."""
+    """Say what is wrong with what it is compared with."""
     if rule.against is None:
         return None
     if metric.source == "drift":
@@ -166,7 +166,7 @@ def _wrong_reference(rule: RuleSpec, metric: RuleMetric, spec: JobSpec) -> _Mist
 
 
 def _never(metric: RuleMetric, spec: JobSpec, subsets: set[str], main: str) -> _Mistake | None:
-    """Tell why it could never be held."""
+    """Say why it could never be checked."""
     if metric.source == "gap" and not {"test", "train"} <= subsets:
         return "metric", "the gap needs both splits scored", 'write: splits = ["test", "train"] in [scoring]'
     if metric.source == "drift" and main == "train":

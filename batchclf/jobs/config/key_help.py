@@ -24,7 +24,7 @@ EXPLAINED: dict[str, tuple[str, str]] = {
         '"../data"',
     ),
     "data.test_size": (
-        "The part of each class that is test, above 0 and below 1; not used where there are train/ and test/.",
+        "The part of each class that is test, above 0 and below 1; not used if there are train/ and test/.",
         "0.2",
     ),
     "data.group_by": (
@@ -36,11 +36,11 @@ EXPLAINED: dict[str, tuple[str, str]] = {
         '"96x96"',
     ),
     "data.color": (
-        'Whether a new model takes "rgb" or "grayscale"; rgb where an image has colour, unless given.',
+        'Whether a new model takes "rgb" or "grayscale"; rgb if an image has colour, unless given.',
         '"rgb"',
     ),
     "data.store": (
-        'Where the pixels stand: "memory", "disk", or "auto": the disk where they would take half of the memory.',
+        'Where the pixels stand: "memory", "disk", or "auto": the disk if they would take half of the memory.',
         '"auto"',
     ),
     "model.recipe": ("What is trained; your own as module:function, in a file beside this one.", '"mlp"'),
@@ -65,7 +65,7 @@ EXPLAINED: dict[str, tuple[str, str]] = {
     "model.weight_decay": ("Pulls weights towards 0, against overfitting; the recipe's own unless given.", "0.1"),
     "model.label_smoothing": ("Share of each label spread over all classes; the recipe's own unless given.", "0.05"),
     "model.augment": (
-        'Changes training images at random: "flip,shift,erase", some or "none"; with slashes each member its own.',
+        'Changes training images at random: "flip,shift,erase", some or "none"; slashes between ensemble members.',
         '"flip,shift"',
     ),
     "model.flip_tta": (
@@ -91,7 +91,7 @@ EXPLAINED: dict[str, tuple[str, str]] = {
     ),
     "model.frozen_epochs": ("Epochs in which only the new last layer of the base is trained; half of all.", "5"),
     "model.scale": (
-        'How base wants pixels, where it does not tell: "none", "0..1" or "minus1..1".',
+        'How base wants pixels, if it does not say: "none", "0..1" or "minus1..1".',
         '"0..1"',
     ),
     "model.mean": ("Subtracted after that, one number a channel.", "[0.485, 0.456, 0.406]"),
@@ -122,8 +122,8 @@ EXPLAINED: dict[str, tuple[str, str]] = {
     ),
     "scoring.directories.NAME.glob": ("Only files that match, as in a gitignore file; [] is every image.", "[]"),
     "scoring.directories.NAME.follow_symlinks": ("Follow symbolic links to folders and out of the folder.", "false"),
-    "scoring.directories.NAME.max_skipped": ("The run is partial where more images cannot be read; N or P%.", '"1%"'),
-    "scoring.directories.NAME.fixed": ("true: it holds the same images every run_date, so that is no alarm.", "false"),
+    "scoring.directories.NAME.max_skipped": ("The run is partial if more images cannot be read; N or P%.", '"1%"'),
+    "scoring.directories.NAME.fixed": ("true: it holds the same images in every run, so that is no alarm.", "false"),
     "baselines.NAME": (
         "A run by a name of its own: a run id of this job, or the path of a run directory or metrics.json.",
         '"../baselines/metrics.json"',
@@ -131,7 +131,7 @@ EXPLAINED: dict[str, tuple[str, str]] = {
     "gate.min_test_accuracy": ("The least accuracy on the test split; shares are 0 to 1.", "0.86"),
     "gate.max_gap": ("The most train minus test accuracy; needs both splits.", "0.06"),
     "gate.rules.metric": (
-        "What is held against a bound: a number of metrics.json, a count of images, drift, what changed.",
+        "What is compared with a bound: a number of metrics.json, a count of images, drift, what changed.",
         '"macro_f1"',
     ),
     "gate.rules.subset": (
@@ -154,8 +154,8 @@ EXPLAINED: dict[str, tuple[str, str]] = {
         '"one-class".',
         "[]",
     ),
-    "gate.alarms.count_fell_by": ("An alarm where this share of last night's images is missing.", "0.5"),
-    "gate.alarms.one_class": ("An alarm where one class takes this share of the answers.", "0.95"),
+    "gate.alarms.count_fell_by": ("An alarm if this share of the last run's images is missing.", "0.5"),
+    "gate.alarms.one_class": ("An alarm if one class takes this share of the predictions.", "0.95"),
     "publish.reports": ("The reports folder; runs go to REPORTS/NAME/RUN_ID.", '"../reports"'),
     "report.subset": (
         "What the report is about; the test split unless given, else the first directory that may have labels.",
@@ -169,10 +169,10 @@ EXPLAINED: dict[str, tuple[str, str]] = {
     ),
     "retention.keep_days": ("For how many days runs are kept; for ever unless given.", "90"),
     "notify.on_success": (
-        "A command after a good night; it gets the summary as JSON on standard input.",
+        "A command after a good run; it gets the summary as JSON on standard input.",
         '["logger", "-t", "batchclf"]',
     ),
-    "notify.on_failure": ("A command after any other night.", '["logger", "-p", "user.err", "-t", "batchclf"]'),
+    "notify.on_failure": ("A command after any other run.", '["logger", "-p", "user.err", "-t", "batchclf"]'),
     "notify.webhook": ("Address that the summary is posted to.", '"https://example.org/hook"'),
     "notify.webhook_on": ('When: "failure" or "always".', '"failure"'),
     "notify.prometheus": ("A textfile of metrics for Prometheus' node exporter.", '"../reports/nightly.prom"'),
@@ -193,14 +193,14 @@ TABLES: dict[str, str] = {
     "model": "How the model is trained, and where it is kept.",
     "scoring": "What is scored, and how.",
     "scoring.directories.NAME": "Folders to score, each as a table with a name of its own.",
-    "baselines": "Earlier runs that rules can be held against.",
+    "baselines": "Earlier runs that rules can compare with.",
     "gate": "What a run must keep to be good; otherwise the exit code is 3.",
     "gate.rules": "Further rules, each as a table: bounds on a value, or on its change.",
-    "gate.alarms": "What would go unseen on a silent night; all alarms are on.",
+    "gate.alarms": "What would go unseen after a silent run; all alarms are on.",
     "publish": "Where runs are published.",
     "report": "The report in the run directory.",
     "retention": "Which runs stay; the others are removed after a run.",
-    "notify": "Who is told after a run.",
+    "notify": "Who is notified after a run.",
 }
 """Each table, dotted, and what it is about."""
 

@@ -1,4 +1,4 @@
-"""Read a job file; what is wrong is told with its line and the nearest right key."""
+"""Read a job file; what is wrong is reported with its line and the nearest right key."""
 
 import os
 import re
@@ -44,8 +44,8 @@ _OF_FOLDERS = ("test_size", "group_by", "input_size", "color")
 class Job:
     """A checked job file with its paths made absolute.
 
-    `run_date` is the date that its placeholders stand for. `directories` are the folders to score, by name; `budgets` say
-    how many images of each may be skipped. `baselines` are run ids or absolute paths by name. `main_subset` is the
+    `run_date` is the date that its placeholders stand for. `directories` are the folders to score, by name; `budgets`
+    say how many images of each may be skipped. `baselines` are run ids or absolute paths by name. `main_subset` is the
     split or folder that the report is about.
     """
 
@@ -91,7 +91,7 @@ def _baseline(base: Path, text: str) -> str | Path:
 
 @dataclass(frozen=True, slots=True)
 class ReadJob:
-    """What stands in a job file: `job` is None where `problems` are in the way.
+    """What stands in a job file: `job` is None if `problems` are in the way.
 
     `text` names the lines for later errors, `raw` is the content with its placeholders.
     """
@@ -119,15 +119,15 @@ def load_job(path: Path, run_date: date | None = None, environment: Mapping[str,
 def read_job(path: Path, run_date: date | None = None, environment: Mapping[str, str] | None = None) -> ReadJob:
     """Read a job file and gather all that is wrong with its keys and values; arguments as for `load_job`.
 
-    Raises JobFileError where the file cannot be read or is not TOML.
+    Raises JobFileError if the file cannot be read or is not TOML.
     """
     raw, text = _parse(path)
     run_date = run_date or date.today()
     surroundings = Surroundings(run_date, os.environ if environment is None else environment)
     problems: list[JobFileError] = []
     content = _expanded(raw, surroundings, text, (), problems)
-    told = {problem.key for problem in problems}
-    problems += [each for each in wrong_content(content, JobSpec, text) if each.key not in told]
+    reported = {problem.key for problem in problems}
+    problems += [each for each in wrong_content(content, JobSpec, text) if each.key not in reported]
     if problems:
         return ReadJob(None, tuple(problems), text, raw)
     spec = msgspec.convert(content, JobSpec)
@@ -191,7 +191,7 @@ def texts_of(raw: Any, keys: Keys = ()) -> Iterator[str]:
 
 
 def _wrong_together(spec: JobSpec, text: JobText) -> Iterator[JobFileError]:
-    """Yield an error for each value that does not go with the others, or that its type does not tell is wrong."""
+    """Yield an error for each value that does not go with the others, or that its type does not show to be wrong."""
     name = spec.name or text.path.stem
     if name in _TAKEN or name.startswith("."):
         yield text.error(

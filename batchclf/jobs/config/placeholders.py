@@ -1,4 +1,4 @@
-"""Placeholders in a job file's texts: `${NAME}` of the environment, `{date:…}` and `{yesterday:…}` of the night."""
+"""Placeholders in a job file's texts: `${NAME}` of the environment, `{date:…}` and `{yesterday:…}` of the run date."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ DAYS = {"date": 0, "yesterday": -1}
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What placeholders stand for: the date of the night and the environment's variables."""
+    """What placeholders stand for: the run date and the environment's variables."""
 
     run_date: date
     environment: Mapping[str, str]
@@ -25,9 +25,9 @@ class Surroundings:
 def expand(text: str, of: Surroundings) -> str:
     """Put in what each placeholder stands for.
 
-    `${NAME}` is an environment variable, `${NAME:-text}` one with a default where it is not set or empty.
-    `{date:%Y/%m}` is the run date in strftime's format, `{date}` as YYYY-MM-DD, `{yesterday}` the day before. `$${`, `{{`
-    and `}}` stand for `${`, `{` and `}`. Raises ValueError, in words for whoever wrote the text, where one cannot be
+    `${NAME}` is an environment variable, `${NAME:-text}` one with a default if it is not set or empty.
+    `{date:%Y/%m}` is the run date in strftime's format, `{date}` as YYYY-MM-DD, `{yesterday}` the day before. `$${`,
+    `{{` and `}}` stand for `${`, `{` and `}`. Raises ValueError, in words for whoever wrote the text, if one cannot be
     understood.
     """
     parts = []
@@ -45,7 +45,7 @@ def variables(text: str, *, needed: bool = False) -> set[str]:
 
 
 def is_dated(text: str) -> bool:
-    """Whether a text holds a placeholder of the run_date, so that it becomes another one every day."""
+    """Whether a text holds a placeholder of the run date, so that it becomes another one every day."""
     return any(found[3] in DAYS and not found[1] for found in _PLACEHOLDER.finditer(text))
 
 

@@ -34,7 +34,7 @@ class ScoreSettings:
     formats: tuple[Format, ...] = ("csv",)
 
     def images_a_batch(self, bundle: Bundle) -> int:
-        """Give the batch size, chosen for the bundle's images where none was asked for."""
+        """Give the batch size, chosen for the bundle's images if none was asked for."""
         return self.batch_size or default_batch_size(bundle.info.input_shape)
 
 

@@ -54,7 +54,7 @@ class DataSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[model]: how it is trained, by the names of the options of `batchclf train`.
 
-    `recipe` None is mlp, or none where a `base` is fine-tuned; the keys from `application` on go with that. `bundle` is
+    `recipe` None is mlp, or none if a `base` is fine-tuned; the keys from `application` on go with that. `bundle` is
     where the model is kept, REPORTS/NAME/model unless given.
     """
 
@@ -89,7 +89,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class DirectorySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[scoring.directories.NAME]: a folder of images to score; the keys are the options of `batchclf score DIR`.
 
-    `fixed` says that it is meant to hold the same images every run_date, so that nobody need be told.
+    `fixed` says that it is meant to hold the same images in every run, so that no alarm is raised for that.
     """
 
     path: PathText
@@ -120,7 +120,7 @@ class ScoringSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RuleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[[gate.rules]]: one metric of one subset held against bounds, or against an earlier run.
+    """[[gate.rules]]: one metric of one subset compared with bounds, or with an earlier run.
 
     `class_name` (key `class`) is a class, or `*` for each; `against` is `last-good` or a name of [baselines].
     `max_drop` and `max_rise` are how far the value may be below and above that of the reference.
@@ -142,9 +142,9 @@ AlarmName = Literal["no-images", "no-new-images", "same-images", "fewer-images",
 
 
 class AlarmSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[gate.alarms]: what would go unseen on a silent night; all are on but those that `off` names.
+    """[gate.alarms]: what would go unseen after a silent run; all are on but those that `off` names.
 
-    `count_fell_by` is the share of the last night's images; `one_class` is the share of the answers.
+    `count_fell_by` is the share of the last run's images; `one_class` is the share of the predictions.
     """
 
     off: list[AlarmName] = []
@@ -168,7 +168,7 @@ class PublishSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReportSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[report]: which forms of the report the run directory holds; a folder of templates of one's own.
+    """[report]: which forms of the report the run directory holds; a folder of custom templates.
 
     `subset` is the split or directory that the report is about, see `main_subset`.
     """
@@ -186,7 +186,7 @@ class RetentionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NotifySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[notify]: who is told after the run. Commands get the summary on standard input.
+    """[notify]: who is notified after the run. Commands get the summary on standard input.
 
     `prometheus` and `junit` are files to write; `webhook` is an address that the summary is posted to.
     """

@@ -23,8 +23,8 @@ _OPTIONAL = ("data", f"scoring.directories.{NAME}", "baselines")
 _HEAD = """\
 # Check this file with: batchclf job check {name}
 # A line that begins with # and no space is a key that is not set, with its default or an example. Paths are relative
-# to this file. In texts ${{NAME}} and ${{NAME:-default}} are environment variables, {{date:%Y-%m-%d}} is the night
-# and {{yesterday:%Y-%m-%d}} the one before it; commands get theirs as they stand.
+# to this file. In texts ${{NAME}} and ${{NAME:-default}} are environment variables, {{date:%Y-%m-%d}} is the run date
+# and {{yesterday:%Y-%m-%d}} the day before it; commands get theirs as they stand.
 """
 
 
@@ -49,7 +49,7 @@ def starter(path: Path, set_keys: dict[str, str]) -> str:
 
 
 def _key(key: str, value: str | None) -> list[str]:
-    """Write a key's explanation and the key itself, as a comment where it has no value of its own."""
+    """Write a key's explanation and the key itself, as a comment if it has no value of its own."""
     explanation, example = EXPLAINED[key]
     last = key.rpartition(".")[2].replace(NAME, _BASELINE)
     if value is None:
@@ -68,7 +68,7 @@ def _rules() -> list[str]:
 
 
 def _schema_line(path: Path) -> str:
-    """Name the schema for editors that know Taplo's directive, where it lies in a checkout; else say how to get it."""
+    """Name the schema for editors that know Taplo's directive, if it lies in a checkout; else say how to get it."""
     if SCHEMA.is_file():
         return f"#:schema {Path(os.path.relpath(SCHEMA, path.parent.resolve())).as_posix()}\n"
     return (
@@ -80,8 +80,8 @@ def _schema_line(path: Path) -> str:
 def new_job(path: Path, *, dataset: str | None, data: str | None, score: str | None, model: str | None) -> None:
     """Write a starter file; paths among the arguments are relative to the working directory, or hold placeholders.
 
-    Raises UsageError where a file is there already or nothing could train or load the model, JobFileError where the
-    arguments give no valid job, OSError where the file cannot be written.
+    Raises UsageError if a file is there already or nothing could train or load the model, JobFileError if the
+    arguments give no valid job, OSError if the file cannot be written.
     """
     if path.suffix != ".toml":
         raise UsageError(f"{path} does not end in .toml", hint=f"write: batchclf job new {path.name}.toml")

@@ -85,7 +85,7 @@ def _within(parts: tuple[str, ...], counts: dict[Keys, int]) -> Keys:
 
 
 def _parts(text: str) -> tuple[str, ...] | None:
-    """Read a dotted key at the start of a text, up to `=` or the end; None where there is none."""
+    """Read a dotted key at the start of a text, up to `=` or the end; None if there is none."""
     parts: tuple[str, ...] = ()
     place = 0
     while found := _PART.match(text, place):

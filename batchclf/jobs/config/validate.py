@@ -1,4 +1,4 @@
-"""Hold the content of a job file against its types, and tell everything that is wrong in plain words."""
+"""Check the content of a job file against its types, and say everything that is wrong in plain words."""
 
 import difflib
 import math
@@ -82,7 +82,7 @@ def _not_as_expected(text: JobText, keys: Keys, why: str, kind: Any) -> JobFileE
 
 
 def _why_not(value: Any, kind: Any) -> str | None:
-    """Say why a value is not of a type that holds no struct; None where it is."""
+    """Say why a value is not of a type that holds no struct; None if it is."""
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:

@@ -20,9 +20,9 @@ def compare_runs(first: Path, second: Path, split: str | None = None, *, record:
     """Compare the runs in two run directories, the earlier one first, on a split of both.
 
     `split` is "test", "train", the name of a directory of a job or "" for a directory without one; None takes the first
-    of test, directory and train that both have. Images are matched by path and, where both runs have an images.csv, by
-    content. `record` is that of the second run where its run.json has not been written yet. Raises ComparisonError
-    where the runs have different classes, no split or no image in common, and RunError or PredictionsError where a run
+    of test, directory and train that both have. Images are matched by path and, if both runs have an images.csv, by
+    content. `record` is that of the second run if its run.json has not been written yet. Raises ComparisonError
+    if the runs have different classes, no split or no image in common, and RunError or PredictionsError if a run
     directory cannot be read.
     """
     of_first, of_second = read_record(first), record or read_record(second)
@@ -53,7 +53,7 @@ def compare_runs(first: Path, second: Path, split: str | None = None, *, record:
 def paired_predictions(
     first: Path, second: Path, class_names: tuple[str, ...], splits: Collection[str], *, whole: bool = False
 ) -> Iterator[PairedPredictions]:
-    """Give the answers of two run directories to the images of some splits that both have, piece by piece.
+    """Give the predictions of two run directories for the images of some splits that both have, piece by piece.
 
     Images are matched by path, and by content unless an images.csv is missing. Files that are the same to the byte are
     read once. Raises as `read_pairs` does; `whole` is for rows that are not sorted.
@@ -74,7 +74,7 @@ def count(tally: PairTally, pairs: PairedPredictions) -> None:
 
 
 def check_classes(first: RunRecord, second: RunRecord) -> None:
-    """Raise ComparisonError where the runs have different classes; another order of the same ones will do."""
+    """Raise ComparisonError if the runs have different classes; another order of the same ones will do."""
     here, there = first.model.class_names, second.model.class_names
     missing, more = [name for name in here if name not in there], [name for name in there if name not in here]
     if missing or more:
@@ -103,7 +103,7 @@ def common_split(first: RunRecord, second: RunRecord) -> str:
 def _same_content(first: Path, second: Path) -> bool:
     try:
         return filecmp.cmp(first, second, shallow=False)
-    except OSError:  # reading it will tell what is wrong
+    except OSError:  # reading it will show what is wrong
         return False
 
 

@@ -31,7 +31,7 @@ COMPARED_FILES = 300
 """Pairs whose pixels are compared; of files also no more than a twentieth of their number, or 50."""
 
 LISTED_DUPLICATES = 10_000
-"""Exact copies that are listed where no gap depends on them: most of a million images may be copies."""
+"""Exact duplicates that are listed if no gap depends on them: most of a million images may be duplicates."""
 
 _AT_ONCE = 5_000
 _READ = ("split", "path", "label", "prediction")
@@ -47,11 +47,11 @@ def find_duplicates(
     splits: Callable[[], Mapping[str, Split]],
     main_subset: str = "",
 ) -> None:
-    """Write duplicates.csv: test images that are in train, too, where both were scored, else images that come again
+    """Write duplicates.csv: test images that are in train, too, if both were scored, else images that come again
     within the subset that the report is about.
 
-    `of_split` has the rows of images.csv of each split, ascending and without gaps. `splits` is called only where
-    images of a split look alike. Raises PredictionsError where predictions.csv is damaged, OSError where the disk
+    `of_split` has the rows of images.csv of each split, ascending and without gaps. `splits` is called only if
+    images of a split look alike. Raises PredictionsError if predictions.csv is damaged, OSError if the disk
     refuses.
     """
     main = main_of(main_subset, list(of_split))
@@ -82,9 +82,9 @@ def find_duplicates(
 
 
 def _exact_rows(path: Path, exact: Pairs, wanted: Rows, texts: Texts) -> Iterator[DuplicateRows]:
-    """Give the exact copies, in order; put the texts of their originals, and of `wanted`, into `texts`.
+    """Give the exact duplicates, in order; put the texts of their originals, and of `wanted`, into `texts`.
 
-    The texts of the copies themselves are kept no longer than they are needed.
+    The texts of the duplicates themselves are kept no longer than they are needed.
     """
     original_of = dict(zip(exact[1].tolist(), exact[0].tolist(), strict=True))
     kept = set(np.append(exact[0], wanted).tolist())
@@ -95,7 +95,7 @@ def _exact_rows(path: Path, exact: Pairs, wanted: Rows, texts: Texts) -> Iterato
             texts[row] = of_row
         if row in original_of:
             waiting[row] = of_row
-            # Originals in train come after all their copies in test; others come before them.
+            # Originals in train come after all their duplicates in test; others come before them.
             if len(waiting) >= _AT_ONCE and original_of[row] in texts:
                 yield _as_exact(waiting, original_of, texts)
                 waiting = {}
@@ -108,7 +108,7 @@ def _as_exact(duplicates: Texts, original_of: Mapping[int, int], texts: Texts) -
 
 
 def _near_rows(alike: Pairs, limit: int, look: "Look", texts: Texts) -> Iterator[DuplicateRows]:
-    """Give those that look alike and are nearly the same, and those that were not compared; each copy once."""
+    """Give those that look alike and are nearly the same, and those that were not compared; each duplicate once."""
     from batchclf.jobs.evaluate.near_duplicates import correlations
 
     compared, rest = (alike[0][:limit], alike[1][:limit]), (alike[0][limit:], alike[1][limit:])

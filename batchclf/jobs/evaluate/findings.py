@@ -28,7 +28,7 @@ def gather(
 ) -> Findings:
     """Put together the findings of the run in `folder`.
 
-    `history` are the earlier runs, `flips` the comparisons with the last of them. Raises PredictionsError where
+    `history` are the earlier runs, `flips` the comparisons with the last of them. Raises PredictionsError if
     predictions.csv cannot be read.
     """
     findings = Findings(
@@ -54,7 +54,7 @@ def gather(
 
 
 def runs_to_compare(beside: Path, record: RunRecord) -> tuple[RunSummary, ...]:
-    """List the earlier runs that lie in `beside`, oldest first, that a run can be held against.
+    """List the earlier runs that lie in `beside`, oldest first, that a run can be compared with.
 
     These are the runs of the same job or, without a job, those that scored the same. Never raises.
     """

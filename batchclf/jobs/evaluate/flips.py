@@ -31,8 +31,8 @@ def write_flips(
     `history` are the earlier runs of the same job, oldest first, in `beside`; the last one whose folder is still there
     counts, whatever its status. Each subset that both have scored is compared, and the one that the report is about
     comes first; subsets without an image in common have no comparison. flips.csv has a row for each image with another
-    answer, by subset and path; without an earlier run, or where that cannot be read or has other classes, only its
-    header, and `say` is told why. Raises OSError where the disk refuses.
+    prediction, by subset and path; without an earlier run, or if that cannot be read or has other classes, only its
+    header, and `say` gets the reason. Raises OSError if the disk refuses.
     """
     with FlipsWriter(to or folder / FLIPS_FILE, record.model.class_names) as writer:
         last = next((beside / run.folder for run in reversed(history) if (beside / run.folder).is_dir()), None)
@@ -42,7 +42,7 @@ def write_flips(
             return _against(last, folder, record, writer, say)
         except BatchclfError as error:
             writer.clear()
-            say(f"the answers are not compared with those of {last.name}: {error.message}")
+            say(f"the predictions are not compared with those of {last.name}: {error.message}")
             return ()
 
 

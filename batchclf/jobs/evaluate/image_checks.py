@@ -1,4 +1,4 @@
-"""What a run's images tell: their statistics, those that occur more than once, and whether they have drifted."""
+"""What a run's images show: their statistics, those that occur more than once, and whether they have drifted."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 NO_FACTS = "The run was made by a batchclf that kept no facts of the images."
 NO_REFERENCE = (
-    "Drift cannot be told: what this model was trained on is not known. A model that batchclf trains keeps it; an "
+    "Drift cannot be measured: what this model was trained on is not known. A model that batchclf trains keeps it; an "
     "imported one, or one of an earlier batchclf, does not."
 )
 ONLY_TRAIN = "Drift is not looked for: only the training images were scored."
@@ -45,7 +45,7 @@ class ImageFindings:
 
 @dataclass(frozen=True, eq=False)
 class ImageLook:
-    """What one pass over images.csv tells: the statistics of each subset, the content of each directory by its name."""
+    """What one pass over images.csv shows: the statistics of each subset, the content of each directory by its name."""
 
     statistics: tuple[ImageStatistics, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict)
@@ -57,11 +57,11 @@ def look_at_images(
     splits: Callable[[], Mapping[str, Split]] | None = None,
     main_subset: str = "",
 ) -> ImageLook:
-    """Read images.csv of a run; nothing is told where there is none. It may go on beside the evaluation of the run.
+    """Read images.csv of a run; it shows nothing if there is none. It may go on beside the evaluation of the run.
 
     With `splits`, which gives the images of the data set, a run that comes to its end searches for images that occur
-    more than once and writes duplicates.csv; a later report reads that. Raises RunError or PredictionsError where a
-    file is damaged, OSError where the disk refuses.
+    more than once and writes duplicates.csv; a later report reads that. Raises RunError or PredictionsError if a
+    file is damaged, OSError if the disk refuses.
     """
     if not (folder / IMAGES_FILE).is_file():
         return ImageLook()
@@ -88,9 +88,9 @@ def image_findings(
     gap: "Gap | None",
     main_subset: str = "",
 ) -> ImageFindings:
-    """Work out what the images of a run tell; `look` is what `look_at_images` gave.
+    """Work out what the images of a run show; `look` is what `look_at_images` gave.
 
-    Raises RunError where duplicates.csv is damaged.
+    Raises RunError if duplicates.csv is damaged.
     """
     if not look.statistics:
         return ImageFindings()
@@ -100,7 +100,7 @@ def image_findings(
 
 
 class _PrintsTally:
-    """Takes the rows of a run in order, and joins what copies are found by."""
+    """Takes the rows of a run in order, and joins what duplicates are found by."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -146,23 +146,23 @@ def _duplicates(folder: Path, evaluations: Sequence[Evaluation], gap: "Gap | Non
 def _drift(
     statistics: Sequence[ImageStatistics], evaluations: Sequence[Evaluation], reference: Reference | None, name: str
 ) -> tuple[tuple[Drift, ...], str]:
-    """Hold what was scored against what the model was trained on; tell why where that cannot be."""
+    """Compare what was scored with what the model was trained on; say why if that cannot be."""
     images = {each.split: each for each in statistics}
-    answers = {each.split: each for each in evaluations}
+    of_split = {each.split: each for each in evaluations}
     if name == "train":
         return (), ONLY_TRAIN
-    known = _of_train(images["train"], answers["train"]) if "train" in images else None
+    known = _of_train(images["train"], of_split["train"]) if "train" in images else None
     if reference is not None:
         known = _of_reference(reference, known)
     if known is None:
         return (), NO_REFERENCE
-    scored, of_scored = images[name], answers[name]
+    scored, of_scored = images[name], of_split[name]
     found = (
         drift_of_values("brightness", name, known.images, scored.brightness, known.brightness),
         drift_of_values("contrast", name, known.images, scored.contrast, known.contrast),
-        drift_of_values("confidence", name, known.answers, _confidence(of_scored), known.confidence),
+        drift_of_values("confidence", name, known.predictions, _confidence(of_scored), known.confidence),
         drift_of_classes(
-            name, known.answers, of_scored.predicted_counts.tolist(), known.predicted, of_scored.class_names
+            name, known.predictions, of_scored.predicted_counts.tolist(), known.predicted, of_scored.class_names
         ),
     )
     return tuple(drift for drift in found if drift is not None), ""
@@ -170,34 +170,34 @@ def _drift(
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is held against: `images` and `answers` say in words what the two pairs of values are of."""
+    """What is compared with: `images` and `predictions` say in words what the two pairs of values are of."""
 
     images: str
     brightness: Histogram
     contrast: Histogram
-    answers: str
+    predictions: str
     confidence: Histogram
     predicted: Sequence[int]
 
 
-def _of_train(images: ImageStatistics, answers: Evaluation) -> _Known:
+def _of_train(images: ImageStatistics, evaluation: Evaluation) -> _Known:
     return _Known(
         "the train split of this run",
         images.brightness,
         images.contrast,
         "the train split of this run, of which the model is surer than of new images",
-        _confidence(answers),
-        answers.predicted_counts.tolist(),
+        _confidence(evaluation),
+        evaluation.predicted_counts.tolist(),
     )
 
 
 def _of_reference(reference: Reference, train: _Known | None) -> _Known:
-    """Take the answers of the reference, which are of images that the model was not trained on."""
+    """Take the predictions of the reference, which are for images that the model was not trained on."""
     return _Known(
         train.images if train else f"the {reference.trained:,} training images",
         train.brightness if train else reference.brightness,
         train.contrast if train else reference.contrast,
-        f"the answers for the {reference.held_out:,} test images when the model was trained",
+        f"the predictions for the {reference.held_out:,} test images when the model was trained",
         reference.confidence,
         reference.predicted,
     )

@@ -26,7 +26,7 @@ def find_label_issues(predictions: Path, class_names: tuple[str, ...], split: st
     """Find the labelled images of one split whose labels the model's probabilities speak against.
 
     `images` is the number of rows of the split. They should be images that the model was not trained on. Reads the
-    CSV again, but only where the extra is installed. Raises PredictionsError where it cannot be read.
+    CSV again, but only if the extra is installed. Raises PredictionsError if it cannot be read.
     """
     if find_spec("cleanlab") is None:
         return _missing("needs the package cleanlab: pip install 'batchclf[labels]'")

@@ -15,7 +15,7 @@ from batchclf.data.resize import fit
 from batchclf.errors import UnreadableImageError
 
 SIDE = 32
-"""Pixels are compared at 32x32 in gray: what a copy of another size or quality has lost is not seen there."""
+"""Pixels are compared at 32x32 in gray: what a duplicate of another size or quality lacks is not seen there."""
 
 READERS = 4
 """Threads that read and decode files: OpenCV lets go of Python's lock."""
@@ -23,7 +23,7 @@ READERS = 4
 _AT_ONCE = 32
 Pixels = NDArray[np.float32]
 Look = Callable[[int], Pixels | None]
-"""Gives the pixels of the image in a row of the run, (SIDE, SIDE) float32; None where it is not there any more."""
+"""Gives the pixels of the image in a row of the run, (SIDE, SIDE) float32; None if it is not there any more."""
 
 
 def look_at_files(path_of: Callable[[int], Path]) -> Look:
@@ -59,12 +59,12 @@ def look_at_splits(splits: Callable[[], Mapping[str, Split]], first_rows: Mappin
 def correlations(pairs: Pairs, look: Look) -> NDArray[np.float64]:
     """Give Pearson's correlation of the pixels of each pair, (n,), -1 to 1.
 
-    0 where one of the two is plain, which says nothing; nan where it is not there any more.
+    0 if one of the two is plain, which says nothing; nan if it is not there any more.
     """
     rows = np.unique(np.concatenate(pairs))
     numbers = rows.tolist()
     parts = [numbers[start : start + _AT_ONCE] for start in range(0, len(numbers), _AT_ONCE)]
-    with ThreadPoolExecutor(READERS, "look-alikes") as pool:
+    with ThreadPoolExecutor(READERS, "near-duplicates") as pool:
         seen = [pixels for part in pool.map(lambda part: [look(row) for row in part], parts) for pixels in part]
     there = np.array([pixels is not None for pixels in seen], np.bool_)
     table = np.zeros((len(rows), SIDE * SIDE), np.float32)

@@ -23,8 +23,8 @@ def evaluate_predictions(
     """Read the CSV once, in pieces, and evaluate it; the gap is None unless both splits have labels.
 
     Without `class_names` the classes are found as `class_names_of` says. `temperature` is that of the model; without
-    it the run.json beside the CSV tells it, and where there is none that can be read the model is taken to have none.
-    Raises PredictionsError where the file cannot be used or has no rows.
+    it the run.json beside the CSV has it, and if there is none that can be read the model is taken to have none.
+    Raises PredictionsError if the file cannot be used or has no rows.
     """
     names = class_names or class_names_of(path)
     temperature = _temperature_beside(path) if temperature is None else temperature

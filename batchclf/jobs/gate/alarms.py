@@ -1,4 +1,4 @@
-"""Raise the alarms of a job's directories: hold what tonight's run has found against the last night's."""
+"""Raise the alarms of a job's directories: compare what the current run has found with the last one."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -39,8 +39,8 @@ from batchclf.storage.run.metrics import read_metrics
 def content_of(folder: Path) -> dict[str, str]:
     """Digest the content of the images of each subset in a run directory, as `SubsetRecord.content` has it.
 
-    The digest depends neither on their order nor on their names. Empty where the run has no images.csv; raises RunError
-    where that is damaged.
+    The digest depends neither on their order nor on their names. Empty if the run has no images.csv; raises RunError
+    if that is damaged.
     """
     if not (folder / IMAGES_FILE).is_file():
         return {}
@@ -51,15 +51,15 @@ def content_of(folder: Path) -> dict[str, str]:
 
 
 def raise_alarms(alarms: Alarms, current: CurrentRun) -> list[GateResult]:
-    """Hold each alarm that is not off for each directory of the job; those that pass are among the results.
+    """Check each alarm that is not off for each directory of the job; those that pass are among the results.
 
-    Splits of a data set are the same every night and have no alarms. A directory that the deadline has cut off has none
-    either: the run is partial and says so. Where nothing was scored there is no further one. The last night is the
-    latest one before tonight's on which the directory was complete and had images, by its newest run that is still
-    there. The number of images, the class folders and the answers are held against the last good night where there is
-    one, so that a fault that lasts is told every night and its end is not taken for another; on the first night the
-    alarms against it have no result. What cannot be read is an alarm, since silence would say that all is well; nothing
-    is raised.
+    Splits of a data set are the same in every run and have no alarms. A directory that the deadline has cut off has
+    none either: the run is partial and says so. If nothing was scored there is no further one. The last run is that of
+    the latest run date before the current one on which the directory was complete and had images, the newest of that
+    date that is still there. The number of images, the class folders and the predictions are compared with the last
+    good run if there is one, so that a fault that lasts is reported in every run and its end is not taken for another;
+    in the first run the alarms against it have no result. What cannot be read is an alarm, since silence would say that
+    all is well; nothing is raised.
     """
     earlier = _EarlierRuns(current)
     results: list[GateResult] = []
@@ -71,7 +71,7 @@ def raise_alarms(alarms: Alarms, current: CurrentRun) -> list[GateResult]:
 
 @dataclass(frozen=True, eq=False)
 class _Last:
-    """The last night of a directory: its run, and what that tells of it."""
+    """The last run of a directory, and what that says of it."""
 
     folder: Path
     record: RunRecord
@@ -86,15 +86,15 @@ class _EarlierRuns:
     _records: dict[str, RunRecord] = field(default_factory=dict)
 
     def last(self, name: str, *, good: bool) -> _Last | None:
-        """Find the last night of a directory, or the last good one if there is one; None where there is none.
+        """Find the last run of a directory, or the last good one if there is one; None if there is none.
 
-        Raises RunError where a run cannot be read.
+        Raises RunError if a run cannot be read.
         """
         return (self._newest(name, good=True) if good else None) or self._newest(name, good=False)
 
     def _newest(self, name: str, *, good: bool) -> _Last | None:
         earlier = [run for run in self.current.history if "" < run.run_date < self.current.record.run_date]
-        # Of the runs of one night the last one, which comes last in the history, counts; the order is kept by `sorted`.
+        # Of the runs of one run date the last one counts, which comes last in the history; `sorted` keeps the order.
         for run in reversed(sorted(earlier, key=lambda each: each.run_date)):
             folder = self.current.beside / run.folder
             if (good and not run.good) or not folder.is_dir():
@@ -110,7 +110,7 @@ class _EarlierRuns:
 
 @dataclass(frozen=True, eq=False)
 class _Watch:
-    """Holds the alarms of one directory."""
+    """Checks the alarms of one directory."""
 
     alarms: Alarms
     current: CurrentRun
@@ -132,9 +132,9 @@ class _Watch:
                 continue  # it would say the same again
             last = None
             try:
-                # What is wrong one night must not be the measure of the next one.
+                # What is wrong in one run must not be the measure of the next one.
                 last = self.earlier.last(now.name, good=alarm not in (SAME_IMAGES, NO_NEW_IMAGES))
-                result = self._held(alarm, now, last)
+                result = self._checked(alarm, now, last)
             except (BatchclfError, OSError) as error:
                 why = error.message if isinstance(error, BatchclfError) else str(error)
                 result = cannot_tell(alarm, now, why, last.run if last else None)
@@ -142,7 +142,7 @@ class _Watch:
                 same = same or (alarm == SAME_IMAGES and result.outcome == "failed")
                 yield result
 
-    def _held(self, alarm: str, now: DirectoryRun, last: _Last | None) -> GateResult | None:
+    def _checked(self, alarm: str, now: DirectoryRun, last: _Last | None) -> GateResult | None:
         if alarm == ONE_CLASS:
             return self._one_class(now, last)
         if last is None:
@@ -157,11 +157,11 @@ class _Watch:
         return class_folders(now, last.run)
 
     def _one_class(self, now: DirectoryRun, last: _Last | None) -> GateResult | None:
-        of_tonight = next((each for each in self.current.evaluations if each.split == now.name), None)
+        of_current = next((each for each in self.current.evaluations if each.split == now.name), None)
         before = _predicted_counts(last) if last else _reference(self.current.record)
-        if of_tonight is None or before is None:
+        if of_current is None or before is None:
             return None
-        counts = dict(zip(of_tonight.class_names, of_tonight.predicted_counts.tolist(), strict=True))
+        counts = dict(zip(of_current.class_names, of_current.predicted_counts.tolist(), strict=True))
         return one_class(now, counts, before, self.alarms.one_class, last.run if last else None)
 
 
@@ -172,7 +172,7 @@ def _directory_run(subset: SubsetRecord, record: RunRecord) -> DirectoryRun:
         record.run_date,
         subset.scored,
         subset.skipped,
-        # As they stand in run.json, so that those of two nights can be compared.
+        # As they stand in run.json, so that those of two runs can be compared.
         {utf8_text(name): images for name, images in subset.folders.items()},
         utf8_text(subset.labels),
         are_from_folders(subset.labels),
@@ -181,13 +181,13 @@ def _directory_run(subset: SubsetRecord, record: RunRecord) -> DirectoryRun:
     )
 
 
-def _content_known(night: DirectoryRun, folder: Path) -> DirectoryRun:
-    return night if night.content else replace(night, content=_known(content_of(folder), night.name, folder))
+def _content_known(run: DirectoryRun, folder: Path) -> DirectoryRun:
+    return run if run.content else replace(run, content=_known(content_of(folder), run.name, folder))
 
 
 def _known(contents: dict[str, str], name: str, folder: Path) -> str:
     if name not in contents:
-        raise RunError(f"{folder} tells nothing of the content of the images: {IMAGES_FILE} lacks them")
+        raise RunError(f"{folder} says nothing of the content of the images: {IMAGES_FILE} lacks them")
     return contents[name]
 
 
@@ -202,22 +202,22 @@ def _count_new(name: str, folder: Path, of_last: Path) -> int:
 
 
 def _digests(folder: Path, name: str) -> Iterator[Digests]:
-    """Give the digests of a subset; raises RunError where images.csv is damaged or has none of it."""
+    """Give the digests of a subset; raises RunError if images.csv is damaged or has none of it."""
     found = False
     for rows in read_image_rows(folder / IMAGES_FILE):
         if rows.split == name:
             found = True
             yield rows.digest
     if not found:
-        raise RunError(f"{folder} tells nothing of the content of the images: {IMAGES_FILE} lacks them")
+        raise RunError(f"{folder} says nothing of the content of the images: {IMAGES_FILE} lacks them")
 
 
 def _predicted_counts(last: _Last) -> PredictedCounts:
-    """Read how often each class was answered; raises RunError where metrics.json does not tell."""
+    """Read how often each class was predicted; raises RunError if metrics.json does not say."""
     split = read_metrics(last.folder)["splits"].get(last.run.name, {})
     counts = split.get("predicted")
     if not isinstance(counts, dict) or not all(isinstance(count, int) for count in counts.values()):
-        raise RunError(f"the metrics.json of {last.folder} tells nothing of the answers for {last.run.name}")
+        raise RunError(f"the metrics.json of {last.folder} says nothing of the predictions for {last.run.name}")
     return PredictedCounts(counts, f"on {last.run.run_date} (run {last.run.run_id})")
 
 

@@ -1,4 +1,4 @@
-"""Hold tonight's run against its gate: gathers the values, and the runs and files that it is held against."""
+"""Check the current run against its gate: gathers the values, and the runs and files that it is compared with."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -40,7 +40,7 @@ NAMES_IN_SENTENCE = 3
 
 
 def hold_gate(gate: Gate, current: CurrentRun) -> list[GateResult]:
-    """Hold a run against all rules of its gate, the short forms first, and raise the alarms.
+    """Check a run against all rules of its gate, the short forms first, and raise the alarms.
 
     It never raises for what is missing: such a rule fails, or says that no earlier run can be there yet.
     """
@@ -60,7 +60,7 @@ def _short_forms(gate: Gate) -> list[tuple[str, Rule]]:
 
 
 class _NoReferenceError(Exception):
-    """There is nothing to hold a change against; `allowed` where no earlier run can be there yet."""
+    """There is nothing to compare a value with; `allowed` if no earlier run can be there yet."""
 
     def __init__(self, why: str, *, allowed: bool = False) -> None:
         super().__init__(why)
@@ -69,7 +69,7 @@ class _NoReferenceError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class _Reference:
-    """What a change is held against: `words` name it in a sentence."""
+    """What a value is compared with: `words` name it in a sentence."""
 
     words: str
     reading: Reading
@@ -77,7 +77,7 @@ class _Reference:
 
 @dataclass(eq=False)
 class _Held:
-    """Holds rules one by one; reads each reference, and compares with it, once."""
+    """Checks rules one by one; reads each reference, and compares with it, once."""
 
     current: CurrentRun
     _now: Reading = field(init=False)
@@ -91,7 +91,7 @@ class _Held:
         self._main = main_of(of.record.main_subset, [subset.split for subset in of.record.subsets] or [""])
 
     def hold(self, rule: Rule, name: str = "") -> GateResult:
-        """Hold one rule; its subset is the run's main one unless it names another. `name` is one of its own."""
+        """Check one rule; its subset is the run's main one unless it names another. `name` is one of its own."""
         metric = find_metric(rule.metric)
         if metric is None:
             raise ValueError(f"there is no metric '{rule.metric}'")
@@ -116,7 +116,7 @@ class _Held:
         return hold_value(held, read_measure(self._now, metric, subset))
 
     def _change(self, held: Holding) -> GateResult:
-        """Hold against a reference, once tonight's own value is there."""
+        """Compare with a reference, once the current run's own value is there."""
         if held.metric.source == "pairs":
             return self._of_pairs(held)
         name = held.rule.class_name
@@ -154,7 +154,7 @@ class _Held:
         return measure_change(before, now, None if of_pairs is None else (of_pairs.interval, comparison.labelled))
 
     def _of_pairs(self, held: Holding) -> GateResult:
-        """Hold what only the images tell that both runs scored."""
+        """Check what only the images show that both runs scored."""
         subset, share = held.subset, Share(0, 1)
         read_measure(self._now, METRICS["images"], subset)
 
@@ -174,9 +174,9 @@ class _Held:
         return hold_value(replace(held, reference=reference.words), _of_share(share))
 
     def _reference(self, held: Holding, measure: Callable[[Reading], object]) -> _Reference:
-        """Find what a rule is held against; `measure` raises NotThereError where a run does not have the metric.
+        """Find what a rule is compared with; `measure` raises NotThereError if a run does not have the metric.
 
-        The last good run is the newest that has it: one that cannot be compared would keep every later night from
+        The last good run is the newest that has it: one that cannot be compared would keep every later run from
         being good. Raises _NoReferenceError.
         """
         # A last good run that lacks the metric counts as passed, or no later run could be good (decision 096)
@@ -192,7 +192,7 @@ class _Held:
             reading = self._usable(path, held.subset)
             measure(reading)
         except (NotThereError, BatchclfError) as error:
-            raise _NoReferenceError(f"{words}: {_told(error)}") from error
+            raise _NoReferenceError(f"{words}: {_in_words(error)}") from error
         return _Reference(f"{words} ({path.name})", reading)
 
     def _last_good(self, held: Holding, measure: Callable[[Reading], object]) -> _Reference:
@@ -205,12 +205,12 @@ class _Held:
                 measure(reading)
                 return _Reference(f"the last good run ({run.run_id})", reading)
             except (NotThereError, BatchclfError) as error:
-                first = first or f"the last good run ({run.run_id}) cannot be compared with: {_told(error)}"
+                first = first or f"the last good run ({run.run_id}) cannot be compared with: {_in_words(error)}"
         why = first or "there is no earlier good run yet"
-        raise _NoReferenceError(f"{why}; tonight's run can be the first to compare with", allowed=True)
+        raise _NoReferenceError(f"{why}; this run can be the first to compare with", allowed=True)
 
     def _usable(self, path: Path, subset: str) -> Reading:
-        """Read a reference, once; raises BatchclfError, or NotThereError where it is of other classes or data."""
+        """Read a reference, once; raises BatchclfError, or NotThereError if it is of other classes or data."""
         if path not in self._read:
             try:
                 if not path.exists():
@@ -226,23 +226,23 @@ class _Held:
             raise found
         there, here = found.class_names(), self._now.class_names()
         if there and there != here:
-            sides = (("only it has", there - here), ("only tonight's model has", here - there))
+            sides = (("only it has", there - here), ("only this run's model has", here - there))
             raise NotThereError("it has other classes: " + "; ".join(f"{w} {_some(n)}" for w, n in sides if n))
         sources = [
             next((of.source for of in record.subsets if of.split == subset), "")
             for record in (found.record, self.current.record)
             if record is not None
         ]
-        # A folder may have another name every night; a data set's name is always the same.
+        # A folder may have another name in every run; a data set's name is always the same.
         if len(set(sources)) == 2 and all(source and "/" not in source for source in sources):
             raise NotThereError(f"it scored another data set, {sources[0]} instead of {sources[1]}")
         return found
 
     def _comparison(self, reading: Reading, subset: str) -> Comparison:
-        """Compare tonight's answers with those of a reference, once; raises NotThereError or BatchclfError."""
+        """Compare this run's predictions with those of a reference, once; raises NotThereError or BatchclfError."""
         folder = reading.folder
         if folder is None:
-            raise NotThereError("it does not tell what each image was predicted as: name a run directory")
+            raise NotThereError("it does not say what each image was predicted as: name a run directory")
         if (folder, subset) not in self._compared:
             of = self.current
             made = (each for each in of.flips if each.split == subset and folder == of.beside / each.first_run)
@@ -268,7 +268,7 @@ class _Held:
 def _each(
     held: Holding, before: Mapping[str, Share | None], now: Mapping[str, Share | None], comparison: Comparison | None
 ) -> dict[str, Callable[[float], Change] | None]:
-    """Give what tells the change of each class; classes that neither run can tell of are left out."""
+    """Give what computes the change of each class; classes of which neither run has a value are left out."""
     changes: dict[str, Callable[[float], Change] | None] = {}
     pairs = _class_pairs(comparison) if held.metric.name == "recall" else {}
     for name in now:
@@ -307,7 +307,7 @@ def _unreadable(path: Path, error: OSError) -> RunError:
     return RunError(f"{path} cannot be read: {error.strerror}", hint="look at its rights")
 
 
-def _told(error: Exception) -> str:
+def _in_words(error: Exception) -> str:
     return f"{error.message} ({error.hint})" if isinstance(error, BatchclfError) else str(error)
 
 

@@ -17,8 +17,8 @@ class CurrentRun:
     """The run that comes to its end, as gate and alarms see it.
 
     `folder` is where its files lie now, `beside` the job's folder with the earlier runs. `history` are those that it
-    can be held against, oldest first; `baselines` run ids of the job or paths by name. `flips` are comparisons with the
-    last run that have been made already, a subset each.
+    can be compared with, oldest first; `baselines` run ids of the job or paths by name. `flips` are comparisons with
+    the last run that have been made already, a subset each.
     """
 
     folder: Path

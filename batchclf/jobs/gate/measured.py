@@ -1,4 +1,4 @@
-"""What one run measured, as the gate reads it: tonight's from memory, a reference's from its files."""
+"""What one run measured, as the gate reads it: the current run's from memory, a reference's from its files."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -32,14 +32,14 @@ class _Metrics(msgspec.Struct):
 
 
 class NotThereError(Exception):
-    """A metric that cannot be told; the message says why, and what to do about it."""
+    """A metric that cannot be read; the message says why, and what to do about it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
     """One run: the values of its metrics.json, its counts of each class by split, and its run.json.
 
-    `folder` is its run directory; None, as `record`, where only the metrics are there. `classes` is None without
+    `folder` is its run directory; None, as `record`, if only the metrics are there. `classes` is None without
     per_class.csv.
     """
 
@@ -57,7 +57,7 @@ class Reading:
 
 
 def reading_of(folder: Path, record: RunRecord, evaluations: Sequence[Evaluation], gap: Gap | None) -> Reading:
-    """Take tonight's run, whose files are not all written yet."""
+    """Take the current run, whose files are not all written yet."""
     classes = {
         each.split: {of.name: ClassCounts(of.support, of.predicted, of.correct) for of in each.labelled.per_class}
         for each in evaluations
@@ -69,7 +69,7 @@ def reading_of(folder: Path, record: RunRecord, evaluations: Sequence[Evaluation
 def read_reading(path: Path) -> Reading:
     """Read a run directory, or a metrics.json and the per_class.csv beside it.
 
-    Raises RunError where the metrics are missing, or a file is damaged or of another format.
+    Raises RunError if the metrics are missing, or a file is damaged or of another format.
     """
     folder = path if path.is_dir() else None
     file = path / METRICS_FILE if folder else path
@@ -109,14 +109,14 @@ def read_measure(of: Reading, metric: RuleMetric, subset: str) -> Measure:
 
 
 def read_accuracy(of: Reading, subset: str) -> Share | None:
-    """Read the counts behind the accuracy of a subset; None where there are none."""
+    """Read the counts behind the accuracy of a subset; None if there are none."""
     split = of.metrics.splits.get(subset, {})
     hits, n = _whole(split.get("correct")), _whole(split.get("labelled"))
     return Share(hits, n) if 0 <= hits <= n and n else None
 
 
 def read_class_shares(of: Reading, metric: RuleMetric, subset: str) -> dict[str, Share | None]:
-    """Read a metric of every class, in order; None for a class that it cannot be told of. Raises NotThereError."""
+    """Read a metric of every class, in order; None for a class that has none. Raises NotThereError."""
     _labelled(_split(of, subset), subset)
     if of.classes is None or subset not in of.classes:
         raise NotThereError(f"metrics of classes need {CLASSES_FILE}: put it beside {METRICS_FILE}")
@@ -141,7 +141,7 @@ def read_drift(images: ImageFindings, metric: RuleMetric, subset: str, n: int) -
     """Count the quantities of a subset that have drifted, or find the largest PSI; raises NotThereError."""
     found = [drift for drift in images.drift if drift.split == subset]
     if not found:
-        other = f"drift is told of {images.drift[0].split} only" if images.drift else "no drift was looked for"
+        other = f"drift was measured in {images.drift[0].split} only" if images.drift else "no drift was looked for"
         raise NotThereError((images.drift_note or other).rstrip("."))
     if metric.name == "psi":
         return Measure(max(drift.psi for drift in found), n)
@@ -173,7 +173,7 @@ def _gap(of: Reading) -> Measure:
 
 def _skipped(of: Reading, metric: RuleMetric, subset: str) -> Measure:
     if of.record is None:
-        raise NotThereError(f"{METRICS_FILE} does not tell what was skipped: name the run directory instead")
+        raise NotThereError(f"{METRICS_FILE} does not say what was skipped: name the run directory instead")
     record = next((each for each in of.record.subsets if each.split == subset), None)
     if record is None:
         raise NotThereError(f"{subset} was not scored")

@@ -38,7 +38,7 @@ COLUMNS: dict[str, type] = {
 def export_history(reports: Path, jobs: Iterable[JobHistory], form: ExportFormat, out: Path) -> int:
     """Write the runs of some jobs into a file in one step; returns their number.
 
-    Raises BatchclfError where Parquet is asked for without pyarrow, RunError, HistoryError or OSError.
+    Raises BatchclfError if Parquet is asked for without pyarrow, RunError, HistoryError or OSError.
     """
     if form == "parquet" and find_spec("pyarrow") is None:
         raise BatchclfError(

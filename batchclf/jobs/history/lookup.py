@@ -15,11 +15,11 @@ from batchclf.storage.run.details import read_details
 from batchclf.storage.run.published import HISTORY_FILE, LATEST
 
 _NAMED = 5
-"""So many runs are named where several begin alike."""
+"""So many runs are named if several begin alike."""
 
 
 def check_history(reports: Path, *, full: bool = False) -> None:
-    """Raise RunError where there is no such reports folder, HistoryError where its history is damaged or not ours."""
+    """Raise RunError if there is no such reports folder, HistoryError if its history is damaged or not ours."""
     if not reports.is_dir():
         raise RunError(f"there is no reports folder {reports}", hint="give it with --reports")
     if os.path.lexists(reports / HISTORY_FILE):
@@ -40,7 +40,7 @@ def find_job(reports: Path, name: str) -> JobHistory:
 def find_run(reports: Path, history: JobHistory, text: str) -> RunSummary | FailedRun:
     """Look up a run by its id or folder, a unique beginning of it, or the words latest and last-good.
 
-    Raises RunError where there is none, or more than one.
+    Raises RunError if there is none, or more than one.
     """
     if text in (LATEST, LAST_GOOD):
         return _by_word(reports, history, text)
@@ -68,7 +68,7 @@ def find_finished(reports: Path, history: JobHistory, text: str) -> RunSummary:
 
 
 def details_of(reports: Path, job: str, run: RunSummary) -> RunDetails:
-    """Give all that is known of a run: from its folder or, where that was removed, from the history.
+    """Give all that is known of a run: from its folder or, if that was removed, from the history.
 
     Raises RunError, OSError or HistoryError.
     """
@@ -82,7 +82,7 @@ def details_of(reports: Path, job: str, run: RunSummary) -> RunDetails:
 
 
 def recorded_digests(reports: Path, job: str, run: RunSummary) -> list[FileDigest]:
-    """Give the digests of a run's files when it was recorded; none where it was not. Raises HistoryError."""
+    """Give the digests of a run's files when it was recorded; none if it was not. Raises HistoryError."""
     if not os.path.lexists(reports / HISTORY_FILE):
         return []
     with reading(reports / HISTORY_FILE) as connection:

@@ -36,7 +36,7 @@ def plan_prune(
 ) -> PrunePlan:
     """Find out what stays. `job` is a name or a job file, whose baselines stay, and whose retention holds unless given.
 
-    Raises UsageError where the job's runs are held against baselines that nobody has named, JobFileError or RunError.
+    Raises UsageError if the job's runs are compared with baselines that nobody has named, JobFileError or RunError.
     """
     kept: list[str] = []
     if job.endswith(".toml"):
@@ -52,7 +52,7 @@ def plan_prune(
         history = find_job(reports, job)
         if not keep and (named := _baselines(history)):
             raise UsageError(
-                f"the runs of {job} are held against the baseline {', '.join(sorted(named))}, which must stay",
+                f"the runs of {job} are compared with the baseline {', '.join(sorted(named))}, which must stay",
                 hint="give the job file in place of the job's name, or name the baseline's run with --keep",
             )
     kept += [find_finished(reports, history, text).folder for text in keep or ()]
@@ -74,6 +74,6 @@ def _old(plan: PrunePlan) -> list[str]:
 
 
 def _baselines(history: JobHistory) -> set[str]:
-    """Name the baselines that the newest run was held against."""
+    """Name the baselines that the newest run was compared with."""
     gates = history.runs[-1].gates if history.runs else ()
     return {gate.against for gate in gates if gate.kind != "alarm" and gate.against not in ("", LAST_GOOD)}

@@ -24,7 +24,7 @@ def rebuild_history(reports: Path, folders: Sequence[Path] = ()) -> Rebuilt:
     """Record run directories, all under the reports folder unless some are given; those that are known are renewed.
 
     Runs in the history whose folder is gone stay as they are. A directory that lies elsewhere goes to the job that its
-    run.json names. Raises RunError where a given one cannot be read, HistoryError or OSError.
+    run.json names. Raises RunError if a given one cannot be read, HistoryError or OSError.
     """
     with writing(reports / HISTORY_FILE):
         pass  # make it, so that there is one even without a run

@@ -21,7 +21,7 @@ def apply_retention(
 ) -> list[str]:
     """Remove the run directories and logs that `old_entries` names; returns the names of those that are gone.
 
-    Each is in the history first: what is not is recorded, and where that fails nothing is removed. A run is renamed to
+    Each is in the history first: what is not is recorded, and if that fails nothing is removed. A run is renamed to
     a hidden name and then removed, so that none is ever seen in part; what a kill leaves, the next run of the job
     removes. Whatever goes wrong is said and costs nothing else. The caller holds the job's lock.
     """
@@ -90,7 +90,7 @@ def _is_older(started: str, oldest: datetime) -> bool:
 def _oldest_to_keep(
     history: JobHistory, keep_runs: int | None, keep_days: int | None, now: datetime
 ) -> datetime | None:
-    """Find the start of the oldest run that stays; None where all do."""
+    """Find the start of the oldest run that stays; None if all do."""
     bounds = []
     if keep_days is not None:
         try:

@@ -43,7 +43,7 @@ def earlier_runs(folder: Path, before: str | None) -> tuple[RunSummary, ...]:
 def job_history(folder: Path) -> JobHistory:
     """Look at everything in a job's folder: runs, logs of failed ones, and directories that cannot be read.
 
-    The folder tells what is there; what was removed from it comes from the history, if that can be read. Never raises:
+    The folder shows what is there; what was removed from it comes from the history, if that can be read. Never raises:
     what is damaged, half removed or not ours costs nothing but its own entry.
     """
     runs: list[RunSummary] = []
@@ -77,11 +77,11 @@ def all_histories(reports: Path) -> tuple[JobHistory, ...]:
 
 
 def record_run(reports: Path, folder: Path) -> None:
-    """Write a published run into REPORTS/history.sqlite, from its run directory; again where it is there already.
+    """Write a published run into REPORTS/history.sqlite, from its run directory; again if it is there already.
 
     What else lies beside the run and is not in the file is added, too: runs of a process that was killed before it
-    came to this, runs that were copied in, and logs of failed runs. Raises HistoryError where the file is damaged, not
-    ours, locked or cannot be written; RunError where the run directory cannot be read.
+    came to this, runs that were copied in, and logs of failed runs. Raises HistoryError if the file is damaged, not
+    ours, locked or cannot be written; RunError if the run directory cannot be read.
     """
     try:
         _write(reports, folder.parent.name, [folder])
@@ -144,7 +144,7 @@ def record_failure(
 
 
 def record_runs(reports: Path, job: str, folders: Iterable[Path], unread: list[UnreadRun] | None = None) -> None:
-    """Write run directories into the history of a job, again where they are there already.
+    """Write run directories into the history of a job, again if they are there already.
 
     One that cannot be read goes to `unread`; without such a list it raises RunError or OSError. Raises HistoryError.
     """
@@ -183,7 +183,7 @@ def _write(
 
 
 def _read_all(paths: Iterable[Path], read: Callable[[Path], _Read], unread: list[UnreadRun] | None) -> list[_Read]:
-    """Read each path; what cannot be read goes to `unread`, or is raised where there is no such list."""
+    """Read each path; what cannot be read goes to `unread`, or is raised if there is no such list."""
     found = []
     for path in paths:
         try:
@@ -255,7 +255,7 @@ def _ours(folder: Path) -> Iterator[tuple[str, bool]]:
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """List what a folder holds by name, hidden files left out; nothing where it cannot be listed."""
+    """List what a folder holds by name, hidden files left out; nothing if it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
             yield from sorted((each for each in entries if not each.name.startswith(".")), key=lambda each: each.name)

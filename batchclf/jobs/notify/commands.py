@@ -1,4 +1,4 @@
-"""`on_success` and `on_failure`: a command that is run after a run_date, with the summary on its standard input."""
+"""`on_success` and `on_failure`: a command that is started after a run, with the summary on its standard input."""
 
 import os
 import shlex
@@ -40,7 +40,7 @@ def run_command(command: Command, stdin: bytes, say: Say, *, grace: float = GRAC
     """Run a command without a shell, with `stdin` to read, which it need not do; what it prints is said line by line.
 
     It has a process group of its own. When the time is up, the group gets SIGTERM, and after `grace` seconds SIGKILL.
-    Raises NotifyError where it cannot be started, takes too long, or ends with another code than 0.
+    Raises NotifyError if it cannot be started, takes too long, or ends with another code than 0.
     """
     try:
         process = subprocess.Popen(

@@ -9,15 +9,15 @@ from batchclf.errors import BatchclfError, GateFailedError, PartialError
 from batchclf.storage.run.directory import REPORT_FILE, SKIPPED_FILE
 
 MOST_LINES = 20
-"""Rules of a gate that are told one by one: a rule for each of a thousand classes must not fill the mail."""
+"""Rules of a gate that are listed one by one: a rule for each of a thousand classes must not fill the mail."""
 
 _IN_A_LINE = 3
 
 
 def troubles(record: RunRecord, folder: Path) -> list[BatchclfError]:
-    """Tell why a run is not ok, an error for each line, each with where to look; none where it is ok.
+    """Say why a run is not ok, an error for each line, each with where to look; none if it is ok.
 
-    A gate that failed for want of evidence or of a value says so. A subset that the deadline ended is told whatever
+    A gate that failed for want of evidence or of a value says so. A subset that the deadline ended is listed whatever
     the status.
     """
     found: list[BatchclfError] = []
@@ -30,8 +30,8 @@ def troubles(record: RunRecord, folder: Path) -> list[BatchclfError]:
     return found
 
 
-def told_in_a_line(record: RunRecord, folder: Path) -> tuple[str, str]:
-    """Tell the same in one line, and where to look; two empty texts where the run is ok."""
+def in_one_line(record: RunRecord, folder: Path) -> tuple[str, str]:
+    """Say the same in one line, and where to look; two empty texts if the run is ok."""
     failed = [_sentence(each) for each in record.gates if not each.passed]
     more = [_more(len(failed) - _IN_A_LINE)] if len(failed) > _IN_A_LINE else []
     lines = [f"gate failed: {'; '.join(failed[:_IN_A_LINE] + more)}"] if failed else []
@@ -43,7 +43,7 @@ def told_in_a_line(record: RunRecord, folder: Path) -> tuple[str, str]:
 
 
 def without_reference(gates: Sequence[GateResult]) -> list[str]:
-    """Tell, in a line for each missing reference, which rules passed only because there was nothing to compare with."""
+    """Say, in a line for each missing reference, which rules passed only because there was nothing to compare with."""
     missing = sorted((each for each in gates if each.missing and each.passed), key=lambda each: each.against)
     lines = []
     for _, group in groupby(missing, key=lambda each: each.against):

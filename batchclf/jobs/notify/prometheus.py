@@ -1,4 +1,4 @@
-"""A night as gauges for Prometheus."""
+"""A run as gauges for Prometheus."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -21,10 +21,10 @@ _Labels = tuple[tuple[str, str], ...]
 def write_run_gauges(
     path: Path, outcome: RunOutcome, summary: Mapping[str, Any], last_good: Path | None = None
 ) -> None:
-    """Write the .prom file of a run_date, whose `summary` is that of `outcome_summary`.
+    """Write the .prom file of a run, whose `summary` is that of `outcome_summary`.
 
-    After a bad night the time of the last success is taken over from the file that it replaces, else from the run
-    directory `last_good`. Raises NotifyError where the file's name or folder will not do, OSError where it cannot be
+    After a bad run the time of the last success is taken over from the file that it replaces, else from the run
+    directory `last_good`. Raises NotifyError if the file's name or folder will not do, OSError if it cannot be
     written.
     """
     if path.suffix != SUFFIX:
@@ -46,7 +46,7 @@ def write_run_gauges(
 def run_gauges(
     labels: _Labels, outcome: RunOutcome, summary: Mapping[str, Any], ended: float, success: float | None
 ) -> list[Gauge]:
-    """Tell a night as gauges. `ended` and `success`, the last success, are seconds since 1970; shares are 0 to 1."""
+    """Give a run as gauges. `ended` and `success`, the last success, are seconds since 1970; shares are 0 to 1."""
     gauges = [
         Gauge("batchclf_last_run_timestamp_seconds", "When the last run ended.", _sample(ended, labels)),
         Gauge(LAST_SUCCESS, "When the last run with exit code 0 ended.", _sample(success, labels)),
@@ -66,9 +66,7 @@ def run_gauges(
     by_subset("batchclf_images_scored", "Images scored by the last run.", lambda counts, _: counts["scored"])
     by_subset("batchclf_images_skipped", "Images that could not be read.", lambda counts, _: counts["skipped"])
     by_subset("batchclf_images_excluded", "Files that were not to be scored.", lambda counts, _: counts["excluded"])
-    by_subset(
-        "batchclf_subset_complete", "0 where the deadline ended the scoring.", lambda counts, _: counts["complete"]
-    )
+    by_subset("batchclf_subset_complete", "0 if the deadline ended the scoring.", lambda counts, _: counts["complete"])
     by_subset("batchclf_accuracy", "Share of the labelled images predicted right.", lambda _, of: _of(of["accuracy"]))
     by_subset("batchclf_macro_f1", "Mean F1 over the classes.", lambda _, of: _of(of["macro_f1"]))
     by_subset("batchclf_ece", "Expected calibration error.", lambda _, of: of["ece"])
@@ -80,15 +78,15 @@ def _gate_gauges(labels: _Labels, record: RunRecord | None) -> list[Gauge]:
     passed: dict[_Labels, float] = {}
     certain: dict[_Labels, float] = {}
     for each in record.gates if record else ():
-        # Not what it is held against: of an alarm that is the last run, so every night would begin a new series.
+        # Not what it is compared with: of an alarm that is the last run, so every run would begin a new series.
         pairs = {"gate": each.name, "subset": each.subset, "class": each.class_name}
         key = (*labels, *((name, value) for name, value in pairs.items() if value))
         # A series may be there once only: of two rules with the same names, one that fails must not go unseen.
         passed[key] = min(float(each.passed), passed.get(key, 1.0))
         certain[key] = min(float(each.outcome in ("passed", "failed")), certain.get(key, 1.0))
     return [
-        Gauge("batchclf_gate_passed", "1 where the rule of the gate passed, 0 where it failed the run.", passed),
-        Gauge("batchclf_gate_certain", "0 where there was not enough evidence, or nothing to compare with.", certain),
+        Gauge("batchclf_gate_passed", "1 if the rule of the gate passed, 0 if it failed the run.", passed),
+        Gauge("batchclf_gate_certain", "0 if there was not enough evidence, or nothing to compare with.", certain),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Tell whoever is to be told of a night: files, commands, the webhook."""
+"""Notify whoever is to be notified of a run: files, commands, the webhook."""
 
 import json
 import uuid
@@ -28,11 +28,11 @@ def notify(
     last_good: Path | None = None,
     pace: Pace = REAL,
 ) -> list[BatchclfError]:
-    """Tell a night to all that `spec` names; returns what went wrong with that, and tells the others all the same.
+    """Notify all that `spec` names of a run; returns what went wrong with that, and notifies the others all the same.
 
     `prometheus` and `junit` are the files to write, `folder` is the job file's, in which commands run. `last_good` is
-    the run directory of the last good run, for the time of the last success where no file tells it. A night is a
-    success where its exit code is 0.
+    the run directory of the last good run, for the time of the last success if no file has it. A run is a
+    success if its exit code is 0.
     """
     good = outcome.exit_code == 0
     command, which = (spec.on_success, "on_success") if good else (spec.on_failure, "on_failure")
@@ -43,7 +43,7 @@ def notify(
     content = json.dumps(summary, ensure_ascii=False, allow_nan=False).encode()
     errors: list[BatchclfError] = []
 
-    def tell(what: str, how: Callable[[], None]) -> None:
+    def attempt(what: str, how: Callable[[], None]) -> None:
         try:
             how()
         except BatchclfError as error:
@@ -51,23 +51,23 @@ def notify(
         except OSError as error:
             hint = "check the disk's free space and the permissions"
             errors.append(NotifyError(f"{what} cannot be written: {error.strerror or error}", hint=hint))
-        except Exception as error:  # the others are to be told, whatever it is
+        except Exception as error:  # the others are to be notified, whatever it is
             hint = "this is a fault in batchclf: please report it"
             errors.append(NotifyError(f"{what}: unexpected {type(error).__name__}: {error}", hint=hint))
 
     # The surest first, the slowest last (decision 090)
     if prometheus is not None:
-        tell(f"notify.prometheus: {prometheus}", lambda: write_run_gauges(prometheus, outcome, summary, last_good))
+        attempt(f"notify.prometheus: {prometheus}", lambda: write_run_gauges(prometheus, outcome, summary, last_good))
     if junit is not None:
-        tell(f"notify.junit: {junit}", lambda: _write_junit(junit, outcome, summary))
+        attempt(f"notify.junit: {junit}", lambda: _write_junit(junit, outcome, summary))
     if command is not None:
         of = Command(which, command, folder, _variables(outcome, summary), spec.timeout)
-        tell(f"notify.{which}", lambda: run_command(of, content + b"\n", say))
+        attempt(f"notify.{which}", lambda: run_command(of, content + b"\n", say))
     if spec.webhook is not None and (spec.webhook_on == "always" or not good):
         address = spec.webhook
-        tell(
+        attempt(
             "notify.webhook",
-            lambda: say(f"told {post(address, content, key=_key(outcome), timeout=spec.timeout, pace=pace)}"),
+            lambda: say(f"notified {post(address, content, key=_key(outcome), timeout=spec.timeout, pace=pace)}"),
         )
     return errors
 
@@ -89,7 +89,7 @@ def _write_junit(path: Path, outcome: RunOutcome, summary: Mapping[str, Any]) ->
 
 
 def _variables(outcome: RunOutcome, summary: Mapping[str, Any]) -> dict[str, str]:
-    """Tell commands what shell scripts need most; what there is none of is empty."""
+    """Give commands what shell scripts need most; what there is none of is empty."""
     run = outcome.folder
     return {
         "BATCHCLF_JOB": outcome.job,
@@ -102,5 +102,5 @@ def _variables(outcome: RunOutcome, summary: Mapping[str, Any]) -> dict[str, str
 
 
 def _key(outcome: RunOutcome) -> str:
-    """The same for the same night: a receiver knows a repeat by it."""
+    """The same for the same run: a receiver knows a repeat by it."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"batchclf:{outcome.job}:{outcome.started.isoformat()}"))

@@ -1,4 +1,4 @@
-"""A night in one JSON object: what `--json` prints, commands read and the webhook posts.
+"""A run in one JSON object: what `--json` prints, commands read and the webhook posts.
 
 docs/summary.schema.json is made from these types.
 """
@@ -21,7 +21,7 @@ from batchclf.errors import (
     NothingToScoreError,
     RunError,
 )
-from batchclf.jobs.notify.problems import told_in_a_line
+from batchclf.jobs.notify.problems import in_one_line
 from batchclf.report.formats.json_values import json_values
 from batchclf.storage.run.directory import REPORT_FILE
 from batchclf.storage.run.metrics import read_metrics
@@ -30,7 +30,7 @@ SUMMARY_FORMAT = 2
 OutcomeStatus = Literal[
     "ok", "gate failed", "partial", "error", "deadline", "nothing to score", "already running", "interrupted"
 ]
-"""A published run's status, or how a night ended that published nothing."""
+"""A published run's status, or how a run ended that published nothing."""
 
 _ENDED: dict[int, OutcomeStatus] = {
     DeadlineError.exit_code: "deadline",
@@ -46,10 +46,10 @@ _CALLS = str.maketrans({c: f"\\x{ord(c):02x}" for c in "<>&@`"})
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How a night ended: of a job, or of a single `score`, whose `job` and `run_date` are empty.
+    """How a run ended: of a job, or of a single `score`, whose `job` and `run_date` are empty.
 
-    `status` is a OutcomeStatus. `message` and `hint` tell what ended a night that published nothing; of a published run,
-    which has `folder` and `record`, they follow from the record where they are empty. `started` is an aware time.
+    `status` is an OutcomeStatus. `message` and `hint` say what ended a run that published nothing; of a published run,
+    which has `folder` and `record`, they follow from the record if they are empty. `started` is an aware time.
     """
 
     job: str
@@ -81,7 +81,7 @@ class Headline(msgspec.Struct, frozen=True):
 
 
 class SubsetPart(msgspec.Struct, frozen=True):
-    """What was scored: found = scored + skipped + excluded; `complete` is false where the deadline ended it."""
+    """What was scored: found = scored + skipped + excluded; `complete` is false if the deadline ended it."""
 
     found: int
     scored: int
@@ -91,7 +91,7 @@ class SubsetPart(msgspec.Struct, frozen=True):
 
 
 class GatePart(msgspec.Struct, frozen=True):
-    """One result of the gate; `subset`, `class` and `against` are empty where it is about none. Shares are 0 to 1."""
+    """One result of the gate; `subset`, `class` and `against` are empty if it is about none. Shares are 0 to 1."""
 
     name: str
     kind: GateKind
@@ -106,10 +106,10 @@ class GatePart(msgspec.Struct, frozen=True):
 
 
 class SummaryDocument(msgspec.Struct, frozen=True):
-    """One night. Shares are 0 to 1, times ISO 8601 with offset, durations in seconds; what is not known is null.
+    """One run. Shares are 0 to 1, times ISO 8601 with offset, durations in seconds; what is not known is null.
 
-    `status` is "ok" on a good night. `error` is there where nothing was published; all that the run would tell is null
-    or empty then. `text` tells the night in one line, for people. `subsets` and `headline` are by split, or by
+    `status` is "ok" after a good run. `error` is there if nothing was published; all that the run would report is null
+    or empty then. `text` sums the run up in one line, for people. `subsets` and `headline` are by split, or by
     directory. `metrics` is the run's metrics.json; `files` are the paths of the run's files by name.
     """
 
@@ -136,7 +136,7 @@ class SummaryDocument(msgspec.Struct, frozen=True):
 
 
 def published_outcome(record: RunRecord, folder: Path) -> RunOutcome:
-    """Tell how a run ended that was published in `folder`."""
+    """Say how a run ended that was published in `folder`."""
     return RunOutcome(
         record.job or "",
         record.run_date,
@@ -154,20 +154,20 @@ def published_outcome(record: RunRecord, folder: Path) -> RunOutcome:
 def failed_outcome(
     job: str, run_date: str, exit_code: int, message: str, hint: str, started: datetime, seconds: float
 ) -> RunOutcome:
-    """Tell how a night ended that published nothing; its status follows from the exit code, which is not 0."""
+    """Say how a run ended that published nothing; its status follows from the exit code, which is not 0."""
     status = _ENDED.get(exit_code, "error")
     return RunOutcome(job, run_date, exit_code, status, message, hint, started, seconds, None, None)
 
 
 def outcome_summary(outcome: RunOutcome) -> dict[str, Any]:
-    """Put a night into one JSON object: plain values, texts in UTF-8, no number that is none.
+    """Put a run into one JSON object: plain values, texts in UTF-8, no number that is none.
 
     A published run whose metrics.json cannot be read has no `metrics`.
     """
     folder, record = outcome.folder, outcome.record
     message, hint = outcome.message, outcome.hint
     if record and folder and not message:
-        message, hint = told_in_a_line(record, folder)
+        message, hint = in_one_line(record, folder)
     metrics = None if folder is None else _metrics(folder)
     subsets = record.subsets if record else []
     headline = {_name(subset): _headline(metrics, subset.split) for subset in subsets}
@@ -206,7 +206,7 @@ def summary_schema() -> dict[str, Any]:
     (reference,), parts = msgspec.json.schema_components([SummaryDocument])
     return {
         "$schema": _DIALECT,
-        "title": "the summary of a night of batchclf",
+        "title": "the summary of a run of batchclf",
         **reference,
         "$defs": {name: _tidy(parts[name]) for name in sorted(parts)},
     }
@@ -255,15 +255,16 @@ def _files(folder: Path) -> dict[str, str]:
 
 
 def _text(outcome: RunOutcome, message: str, headline: Mapping[str, Headline]) -> str:
-    of = f"{outcome.job or 'score'}, night of {outcome.run_date}" if outcome.run_date else outcome.job or "score"
+    of = f"{outcome.job or 'score'}, run date {outcome.run_date}" if outcome.run_date else outcome.job or "score"
     what = message
     if not what:
         shown = ((name, each.accuracy) for name, each in headline.items() if each.accuracy)
         what = "; ".join(
             f"{name} accuracy {accuracy.value:.2%}" for name, accuracy in shown if accuracy.value is not None
         )
-    told = outcome.status if what.startswith(outcome.status) else ""
-    line = f"{of}: {what}" if told else f"{of}: {outcome.status}{f': {what}' if what else ''}"
+    line = (
+        f"{of}: {what}" if what.startswith(outcome.status) else f"{of}: {outcome.status}{f': {what}' if what else ''}"
+    )
     return visible(line).translate(_CALLS)
 
 

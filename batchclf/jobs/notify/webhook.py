@@ -1,4 +1,4 @@
-"""The webhook: one POST of the summary, tried again where that may help."""
+"""The webhook: one POST of the summary, tried again if that may help."""
 
 import random
 import threading
@@ -39,7 +39,7 @@ REAL = Pace()
 
 @dataclass(frozen=True, slots=True)
 class _Response:
-    """The head of an answer: its code, the seconds to wait and the host to go to that it asks for."""
+    """The head of a response: its code, the seconds to wait and the host to go to that it asks for."""
 
     code: int
     wait: float
@@ -70,7 +70,7 @@ def post(address: str, body: bytes, *, key: str, timeout: float, pace: Pace = RE
         # A server that hangs must not use up all the time: another try may meet another one.
         limit = max(min(end - pace.now(), max(timeout / 3, _LEAST_LIMIT)), _SHORTEST_LIMIT)
         try:
-            return f"{where} (answer {_try(url, where, body, key, limit)})"
+            return f"{where} (response {_try(url, where, body, key, limit)})"
         except _AgainError as error:
             wait = max(min(2.0**tries, LONGEST_WAIT) * (0.5 + pace.chance()), error.wait)
             tries += 1
@@ -99,9 +99,9 @@ def _parsed(address: str) -> "Url":
 
 
 def _try(url: "Url", where: str, body: bytes, key: str, limit: float) -> int:
-    """Try once; returns the code of an answer that is a success.
+    """Try once; returns the code of a response that is a success.
 
-    It waits in a thread, since neither the look-up of a name nor an answer that trickles in can be given a time limit.
+    It waits in a thread, since neither the look-up of a name nor a response that trickles in can be given a time limit.
     """
     done: SimpleQueue[_Response | BaseException] = SimpleQueue()
 
@@ -116,21 +116,21 @@ def _try(url: "Url", where: str, body: bytes, key: str, limit: float) -> int:
     try:
         response = done.get(timeout=limit)
     except Empty:
-        raise _AgainError(f"no answer within {limit:.3g} s") from None
+        raise _AgainError(f"no response within {limit:.3g} s") from None
     if isinstance(response, BaseException):
         raise response
     code = response.code
     if code in range(200, 300):
         return code
-    # Its text is not told: many a server puts the address into it.
+    # Its text is not shown: many a server puts the address into it.
     if code in (_TOO_MANY, *_FAULTS):
-        raise _AgainError(f"it answers {code}", response.wait)
+        raise _AgainError(f"its response is {code}", response.wait)
     if code in range(300, 400):
         raise NotifyError(
-            f"the webhook {where} answers {code}, a redirect to {response.leads_to or 'nowhere'}",
+            f"the webhook {where} responds {code}, a redirect to {response.leads_to or 'nowhere'}",
             hint="redirects are not followed: write the address that it leads to in notify.webhook",
         )
-    raise NotifyError(f"the webhook {where} answers {code}", hint="check the address in notify.webhook")
+    raise NotifyError(f"the webhook {where} responds {code}", hint="check the address in notify.webhook")
 
 
 def _send(url: "Url", where: str, body: bytes, key: str, limit: float) -> _Response:
@@ -182,7 +182,7 @@ def _pool(url: "Url") -> "PoolManager":
 
 
 def _trouble(error: "HTTPError", where: str, limit: float) -> NotifyError | _AgainError:
-    """Tell an error of the library in words of ours: its own hold the path of the address."""
+    """Put an error of the library into words of ours: its own hold the path of the address."""
     from urllib3 import exceptions
 
     match error:
@@ -204,9 +204,9 @@ def _trouble(error: "HTTPError", where: str, limit: float) -> NotifyError | _Aga
             cause = error.__cause__
             return _AgainError((isinstance(cause, OSError) and cause.strerror) or "it cannot be connected to")
         case exceptions.TimeoutError():
-            return _AgainError(f"no answer within {limit:.3g} s")
+            return _AgainError(f"no response within {limit:.3g} s")
         case exceptions.ProtocolError():
-            return _AgainError("the connection was closed before there was an answer")
+            return _AgainError("the connection was closed before there was a response")
     return NotifyError(f"the webhook {where} cannot be posted to: {type(error).__name__}", hint="check notify.webhook")
 
 
@@ -216,7 +216,7 @@ def _tls_reason(error: Exception) -> str:
 
 
 def _asked_wait(text: str | None) -> float:
-    """Read Retry-After, seconds or a date, as seconds; 0 where it is neither."""
+    """Read Retry-After, seconds or a date, as seconds; 0 if it is neither."""
     from urllib3.exceptions import InvalidHeader
     from urllib3.util import Retry
 

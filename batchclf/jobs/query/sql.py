@@ -45,12 +45,12 @@ class QueryResult:
 
 @contextmanager
 def run_query(run: Path, sql: str) -> Iterator[QueryResult]:
-    """QueryResult a query over a run directory; use as a context manager, which the rows are read within.
+    """Run a query over a run directory; use as a context manager, which the rows are read within.
 
-    The tables are those of `storage/run_tables.py` whose files are there. `predictions` is read from
-    predictions.parquet where there is one, else from predictions.csv. Texts have no `'` in front, an empty cell is
-    NULL, but an empty `split` is ''. Raises RunError where `run` is no run directory or DuckDB is not installed,
-    PredictionsError where a file is damaged, QueryError where the query makes no sense or asks for more than it may.
+    The tables are those of `storage/run/tables.py` whose files are there. `predictions` is read from
+    predictions.parquet if there is one, else from predictions.csv. Texts have no `'` in front, an empty cell is
+    NULL, but an empty `split` is ''. Raises RunError if `run` is no run directory or DuckDB is not installed,
+    PredictionsError if a file is damaged, QueryError if the query makes no sense or asks for more than it may.
     """
     folder = _run_directory(run)
     if find_spec("duckdb") is None:
@@ -133,8 +133,8 @@ class _Source:
         self.columns: list[str] = []
 
     def put_into(self, database: _Database, *, load: bool) -> None:
-        """Make a table of the file, or a view, which tells no more than its columns. Raises PredictionsError."""
-        with _told(self.path):
+        """Make a table of the file, or a view, which shows no more than its columns. Raises PredictionsError."""
+        with _damage_of(self.path):
             if self.is_parquet:
                 database.execute(f"SELECT name FROM parquet_schema({_literal(self.path)}) WHERE num_children IS NULL")
                 self.columns = [name for (name,) in database.fetch(_MOST_COLUMNS)]
@@ -223,7 +223,7 @@ def _rows(database: _Database, types: Sequence[str], tables: Mapping[str, _Sourc
 
 
 def _shortened(row: tuple[Any, ...], places: list[int]) -> tuple[Any, ...]:
-    """Give float32 values as few digits as tell them, not those of the float64 that they become in Python."""
+    """Give float32 values as few digits as give them, not those of the float64 that they become in Python."""
     values = list(row)
     for place in places:
         if values[place] is not None:
@@ -240,7 +240,7 @@ def _header(path: Path) -> list[str]:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _damage_of(path: Path) -> Iterator[None]:
     """Turn what is wrong with a file of the run into a PredictionsError."""
     import duckdb
 
@@ -262,7 +262,7 @@ def _query_error(error: "duckdb.Error", tables: Mapping[str, _Source]) -> QueryE
     if isinstance(error, duckdb.PermissionException):
         return QueryError(f"the query may not do that: {_one_line(error)}", hint=_READ_ONLY)
     hint = f"the tables are {', '.join(tables)}; DESCRIBE {PREDICTIONS} lists the columns of {PREDICTIONS}"
-    return QueryError(f"the query cannot be answered: {_one_line(error)}", hint=hint)
+    return QueryError(f"the query cannot be run: {_one_line(error)}", hint=hint)
 
 
 def _out_of_memory(error: Exception) -> QueryError:

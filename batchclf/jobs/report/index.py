@@ -10,9 +10,9 @@ from batchclf.storage.run.published import INDEX_FILE
 
 
 def write_index(reports: Path) -> Path:
-    """Write REPORTS/index.html anew from what the run directories tell, in one step; returns its path.
+    """Write REPORTS/index.html anew from what the run directories say, in one step; returns its path.
 
-    A run that cannot be read is listed as such. Two that write at once each write a whole page. Raises OSError where
+    A run that cannot be read is listed as such. Two that write at once each write a whole page. Raises OSError if
     the page cannot be written.
     """
     from batchclf.report.pages.index import index_view

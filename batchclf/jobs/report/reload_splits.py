@@ -13,9 +13,9 @@ from batchclf.models.bundle import is_bundle, load_bundle
 
 
 def splits_again(record: RunRecord, say: Say) -> Mapping[str, Split]:
-    """Load the data set or the class folders that a run's splits came from; says so and gives none where they are gone.
+    """Load the data set or the class folders that a run's splits came from; says so and gives none if they are gone.
 
-    Raises StopIteration where the run has scored no split.
+    Raises StopIteration if the run has scored no split.
     """
     source = next(subset.source for subset in record.subsets if subset.kind == "split")
     try:
@@ -23,7 +23,7 @@ def splits_again(record: RunRecord, say: Say) -> Mapping[str, Split]:
             return load_dataset(source, data_dir=None, say=say).splits
         model = record.model
         recorded = None if record.dataset is None else record.dataset.split
-        # An earlier batchclf did not record it; the model's seed was the split's where it was trained by the job.
+        # An earlier batchclf did not record it; the model's seed was the split's if it was trained by the job.
         split = recorded or SplitRecord(None, None, int(model.settings.get("seed", 0)))
         return load_class_folders(
             Path(source),

@@ -23,9 +23,9 @@ from batchclf.storage.run.directory import PREDICTIONS_FILE, read_record
 def report_again(folder: Path, outs: Outs, *, templates: Path | None = None, say: Say) -> RunRecord:
     """Render the report of a finished run, a file for each format, from its run.json and CSVs.
 
-    Pictures come from where the images were when they were scored; where they are gone the report goes without.
-    Raises RunError or PredictionsError where the run directory is incomplete, BatchclfError where a template of the
-    user's is wrong, and OSError where a file cannot be written.
+    Pictures come from where the images were when they were scored; if they are gone the report goes without.
+    Raises RunError or PredictionsError if the run directory is incomplete, BatchclfError if a template of the
+    user's is wrong, and OSError if a file cannot be written.
     """
     record = read_record(folder)
     names, temperature = tuple(record.model.class_names), temperature_of(record.model.training)
@@ -36,7 +36,7 @@ def report_again(folder: Path, outs: Outs, *, templates: Path | None = None, say
         images = image_findings(folder, look, reference, evaluations, gap, main)
     except BatchclfError as error:
         say(f"the report goes without what the images look like: {error.message}")
-        images = ImageFindings(drift_note=f"What the images look like cannot be told: {error.message}.")
+        images = ImageFindings(drift_note=f"What the images look like cannot be read: {error.message}.")
     beside = folder.resolve().parent
     history = runs_to_compare(beside, record)
     with TemporaryDirectory() as aside:  # the run directory stays as it was published

@@ -33,7 +33,7 @@ def load_pictures(
 ) -> Pictures:
     """Find the wanted images, by (split, path); those not there any more are left out.
 
-    `splits` is called only where a picture of a split is wanted. Longest side at most 96 pixels.
+    `splits` is called only if a picture of a split is wanted. Longest side at most 96 pixels.
     """
     keys = dict.fromkeys((row.split, row.path) for row in wanted)
     directories = {t.split: Path(t.source) for t in subsets if t.kind == "directory"}

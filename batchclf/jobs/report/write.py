@@ -33,7 +33,7 @@ def load_ahead() -> None:
 
 
 def _load_drawing() -> None:
-    # What goes wrong here, such as too little memory for a library, is told where the report is drawn.
+    # What goes wrong here, such as too little memory for a library, is reported where the report is drawn.
     with suppress(ImportError, MemoryError, OSError):
         importlib.import_module("batchclf.report.html.render")
 
@@ -52,8 +52,8 @@ def write_formats(
     `pictures` loads the images that the page would show; it is called for the page only. `published` is where the
     folder will be, if it is not there yet.
 
-    Each file is written in one step. Raises BatchclfError where a template of the user's is wrong, RunError where
-    skipped.csv cannot be read, and OSError where a file cannot be written.
+    Each file is written in one step. Raises BatchclfError if a template of the user's is wrong, RunError if
+    skipped.csv cannot be read, and OSError if a file cannot be written.
     """
     generated, skipped = datetime.now(UTC), folder / SKIPPED_FILE
     for kind, out in outs.items():
@@ -112,7 +112,7 @@ def write_comparison_formats(
 
 
 def _report_address(folder: Path, page: Path) -> str:
-    """Write the address of a run's report as a page links to it; empty where there is none."""
+    """Write the address of a run's report as a page links to it; empty if there is none."""
     report = folder / REPORT_FILE
     if not report.is_file():
         return ""

@@ -44,7 +44,7 @@ def score_split_run(
 ) -> RunRecord:
     """Score a split, evaluate and report into the run directory `out`, which must not be there yet.
 
-    Raises ModelError where the split does not fit the model, and RunError where `out` is there; then nothing is left
+    Raises ModelError if the split does not fit the model, and RunError if `out` is there; then nothing is left
     behind but the log.
     """
     check_formats(settings.formats)
@@ -75,8 +75,8 @@ def score_directory_run(
     """Score a directory, evaluate and report into the run directory `out`, which must not be there yet.
 
     With `resume` the run goes on where an earlier one, asked for in the same way and lying beside `out`, was killed.
-    The record's status is "partial" where more images were skipped than the budget allows. Raises what
-    `score_directory` raises, and RunError where `out` is there; then nothing is published.
+    The record's status is "partial" if more images were skipped than the budget allows. Raises what
+    `score_directory` raises, and RunError if `out` is there; then nothing is published.
     """
     check_formats(settings.formats)
     steps = Steps()
@@ -112,7 +112,7 @@ def score_directory_run(
 def choose_bundle(model: Path | None, reports: Path, *, say: Say) -> Bundle:
     """Open the named bundle, or the newest one that the jobs have published under `reports`, and say which.
 
-    Raises ModelError where there is none, and says how to make one.
+    Raises ModelError if there is none, and says how to make one.
     """
     if model is not None:
         return load_bundle(model)

@@ -31,7 +31,7 @@ class RunHead:
 
 @dataclass(frozen=True, eq=False)
 class Publication:
-    """Where a run goes and what it is held against.
+    """Where a run goes and what it is compared with.
 
     `beside` is the folder that it will be published in, where its earlier runs are. `gate` is None for a run without a
     job. `baselines` are run ids or paths by name.

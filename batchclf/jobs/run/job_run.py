@@ -56,7 +56,7 @@ def noted_as_published(run: Path) -> Iterator[None]:
 def load_data(job: Job, say: Say, base: Base | None = None, progress: Progress = unseen) -> Dataset | None:
     """Load the data set that the job names, if it names one; class folders as large as a base wants them.
 
-    For class folders a model that will be loaded fixes shape, colour and classes; a line says where the job has others.
+    For class folders a model that will be loaded fixes shape, colour and classes; a line says if the job has others.
     """
     data = job.spec.data
     if data is None:

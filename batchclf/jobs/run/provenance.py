@@ -1,4 +1,4 @@
-"""What run.json tells of the model and of the libraries."""
+"""What run.json says of the model and of the libraries."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -10,7 +10,7 @@ from batchclf.models.bundle import Bundle
 
 
 def model_record(bundle: Bundle, *, trained: bool) -> ModelRecord:
-    """Tell run.json about a bundle."""
+    """Give what run.json has of a bundle."""
     info, data = bundle.info, bundle.info.training_data
     # A recipe prepares images inside the model; for an imported model it is part of what was chosen.
     settings = info.settings if data else {**info.settings, "preprocessing": info.preprocessing.sentence}
@@ -33,7 +33,7 @@ def model_record(bundle: Bundle, *, trained: bool) -> ModelRecord:
 
 
 def versions(settings: ScoreSettings) -> dict[str, str]:
-    """Tell which libraries a run was computed with."""
+    """Say which libraries a run was computed with."""
     found = {"batchclf": __version__, "python": platform.python_version()}
     openvino = ["openvino"] if settings.precision == "bf16" else []
     for name in ("numpy", "onnxruntime", *openvino, "opencv-python-headless", "tensorflow"):

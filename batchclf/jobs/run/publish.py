@@ -38,7 +38,7 @@ def finish(
     splits: Mapping[str, Split],
     to: Publication,
 ) -> RunRecord:
-    """Evaluate what was scored, hold it against the gate, and write metrics, run.json and the report.
+    """Evaluate what was scored, check it against the gate, and write metrics, run.json and the report.
 
     `splits` has the images of the data set.
     """
@@ -74,12 +74,12 @@ def finish(
     record = replace(record, timings=dict(steps.timings))
     write_record(folder, record)
     write_hand_over(folder, record)
-    _tell(record, evaluations, gap, say)
+    _say_results(record, evaluations, gap, say)
     return record
 
 
 def _record(head: RunHead, scored: list[SubsetRecord], steps: Steps) -> RunRecord:
-    """Put down the run as far as it is known before its gate is held."""
+    """Put down the run as far as it is known before its gate is checked."""
     settings = head.settings
     return RunRecord(
         run_id=head.run_id,
@@ -115,7 +115,7 @@ def _status(gates: Sequence[GateResult], scored: Sequence[SubsetRecord]) -> Stat
     return "partial" if any(subset.over_budget for subset in scored) else "ok"
 
 
-def _tell(record: RunRecord, evaluations: Sequence[Evaluation], gap: "Gap | None", say: Say) -> None:
+def _say_results(record: RunRecord, evaluations: Sequence[Evaluation], gap: "Gap | None", say: Say) -> None:
     for evaluation in evaluations:
         if evaluation.labelled is not None:
             accuracy = evaluation.labelled.accuracy
@@ -128,7 +128,7 @@ def _tell(record: RunRecord, evaluations: Sequence[Evaluation], gap: "Gap | None
     for result in record.gates:
         if result.kind != "alarm" or not result.passed:
             word = "alarm" if result.kind == "alarm" else "gate"
-            outcome = "FAILED" if not result.passed else "not held" if result.missing else "passed"
+            outcome = "FAILED" if not result.passed else "not checked" if result.missing else "passed"
             say(f"{word} {outcome}: {result.sentence}")
     silent = sum(result.kind == "alarm" and result.passed for result in record.gates)
     if silent:

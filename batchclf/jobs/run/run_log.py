@@ -45,12 +45,12 @@ class Logged:
     log: RunLog
 
     def say(self, line: str) -> None:
-        """Tell one line and log it."""
+        """Say one line and log it."""
         self.log.write(line)
         self.watcher.say(line)
 
     def detail(self, line: str) -> None:
-        """Log one line as a warning; tell it to those who asked for more."""
+        """Log one line as a warning; say it to those who asked for more."""
         self.log.write(line, level="warning")
         self.watcher.detail(line)
 

@@ -1,4 +1,4 @@
-"""One night of a job: the run itself, and all that comes after it, whether it went well or not."""
+"""One scheduled run of a job: the run itself, and all that comes after it, whether it went well or not."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -27,14 +27,14 @@ from batchclf.storage.run.published import new_run_id
 
 @dataclass(frozen=True, eq=False)
 class ScheduledRun:
-    """What came of a night that has published a run; `troubles` are what went wrong after that."""
+    """What came of a scheduled run that was published; `troubles` are what went wrong after that."""
 
     outcome: RunOutcome
     troubles: tuple[BatchclfError, ...]
 
     @property
     def exit_code(self) -> int:
-        """The exit code of the night: that of the run, or 1 where only something after it went wrong."""
+        """The exit code of all: that of the run, or 1 if only something after it went wrong."""
         # The run stays published; what fails after it makes a good run end with 1 (decision 099)
         return self.outcome.exit_code or (1 if self.troubles else 0)
 
@@ -47,10 +47,10 @@ def run_scheduled(
     *,
     on_failure: Callable[[RunOutcome], None] = lambda outcome: None,
 ) -> ScheduledRun:
-    """Run a job, keep its history, remove old runs, write the page of all runs, and tell whoever is to be told.
+    """Run a job, keep its history, remove old runs, write the page of all runs, and notify whoever is to be notified.
 
     Raises AlreadyRunningError while another run of the job goes on, and what `run_job` raises; those who are to be
-    told of failures, `on_failure` first, have been told then, and what went wrong with that is noted in the exception.
+    notified of failures, `on_failure` first, have been then, and what went wrong with that is noted in the exception.
     """
     started, clock, before = datetime.now(UTC), time.monotonic(), _logs(job.folder)
     try:
@@ -61,23 +61,23 @@ def run_scheduled(
             with noted_as_published(folder):
                 troubles = _keep(job, folder, watcher)
     except BaseException as error:
-        code, message, hint = _told(error)
+        code, message, hint = _in_words(error)
         seconds = round(time.monotonic() - clock, 3)
         ended = failed_outcome(job.name, job.run_date.isoformat(), code, message, hint, started, seconds)
         on_failure(ended)
         log = None
         if not isinstance(error, AlreadyRunningError) and not is_published(error):
             log = max(_logs(job.folder) - before, default=failed_log(job.folder / new_run_id(job.folder)))
-            with suppress(BatchclfError):  # what ended the run is told first
+            with suppress(BatchclfError):  # what ended the run is reported first
                 record_failure(job.reports, job.name, log, exit_code=code, run_date=ended.run_date, message=message)
         if not isinstance(error, AlreadyRunningError | KeyboardInterrupt):  # who interrupts does not wait for the page
             renew_index(job.reports, say=watcher.say)
-        for trouble in _tell(job, ended, watcher, log):
+        for trouble in _notify(job, ended, watcher, log):
             error.add_note(trouble.message)
         raise
     renew_index(job.reports, say=watcher.say)
     ended = published_outcome(record, folder)
-    return ScheduledRun(ended, (*troubles, *_tell(job, ended, watcher, folder / LOG_FILE)))
+    return ScheduledRun(ended, (*troubles, *_notify(job, ended, watcher, folder / LOG_FILE)))
 
 
 def _keep(job: Job, folder: Path, watcher: Watcher) -> list[BatchclfError]:
@@ -103,8 +103,8 @@ def _bury_killed(job: Job, watcher: Watcher) -> None:
         watcher.say(f"what a killed run has left in {job.folder} stays there: {why}")
 
 
-def _tell(job: Job, outcome: RunOutcome, watcher: Watcher, log: Path | None) -> list[BatchclfError]:
-    """Tell a night; what is said of that goes into its log, too. A run beside another leaves that one's files alone."""
+def _notify(job: Job, outcome: RunOutcome, watcher: Watcher, log: Path | None) -> list[BatchclfError]:
+    """Notify of a run; what is said of that goes into its log. A run beside another leaves that one's files alone."""
     overlaps = outcome.status == "already running"
     with _logged(watcher, log) as say:
         return notify(
@@ -131,8 +131,8 @@ def _logged(watcher: Watcher, log: Path | None) -> Iterator[Say]:
         lines.close()
 
 
-def _told(error: BaseException) -> tuple[int, str, str]:
-    """Give exit code, message and hint of what ended a night."""
+def _in_words(error: BaseException) -> tuple[int, str, str]:
+    """Give exit code, message and hint of what ended a run."""
     if isinstance(error, BatchclfError):
         return error.exit_code, error.message, error.hint
     if isinstance(error, KeyboardInterrupt):

@@ -23,7 +23,7 @@ TRAINING_PAGE = "training.html"
 
 
 def settings_of(job: Job, base: Base | None) -> TrainSettings:
-    """Give the settings that a job's [model] asks for; a recipe of one's own is looked for beside the job file."""
+    """Give the settings that a job's [model] asks for; a custom recipe is looked for beside the job file."""
     model = job.spec.model
     return TrainSettings(
         recipe=model.recipe or DEFAULT_RECIPE,
@@ -72,7 +72,7 @@ def train_with_progress(
 ) -> Bundle:
     """Train a bundle, with a line for each epoch, progress in between, and a summary.
 
-    Raises DeadlineError where the deadline passes before the last epoch: half a training is no model, but the next one
+    Raises DeadlineError if the deadline passes before the last epoch: half a training is no model, but the next one
     with the same settings goes on with it.
     """
     _, plan = recipe_and_plan(settings)
@@ -120,7 +120,7 @@ class _Follower:
 
 
 def summary_lines(record: TrainingRecord) -> list[str]:
-    """Tell in a few lines how a training went."""
+    """Say in a few lines how a training went."""
     return [_course(record), *_accuracies(record.final), *_temperature(record), *_variants(record)]
 
 
@@ -172,7 +172,7 @@ def _variants(record: TrainingRecord) -> list[str]:
 def write_training_page(bundle: Bundle) -> Path:
     """Write training.html into the folder of a trained bundle, in one step; returns its path.
 
-    It is no file that the bundle needs, so model.json has no digest of it. Raises OSError where it cannot be written,
+    It is no file that the bundle needs, so model.json has no digest of it. Raises OSError if it cannot be written,
     and ValueError for a model that batchclf has not trained.
     """
     from batchclf.report.pages.training import TrainedModel, render_training, training_view

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def open_cache(bundle: Bundle, settings: ScoreSettings, *, say: Say) -> "ScoreCache | None":
-    """Open the cache that holds what this model gives under these settings; None where none is asked for."""
+    """Open the cache that holds what this model gives under these settings; None if none is asked for."""
     if settings.cache is None:
         return None
     from batchclf.scoring.cache import ScoreCache, cache_key

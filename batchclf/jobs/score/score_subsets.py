@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from batchclf.models.runtime.interface import Runtime
 
 COMPARED_IMAGES = 250
-"""Images of a directory that are also scored with float32 where less precision was asked for; of a split all are."""
+"""Images of a directory that are also scored with float32 if less precision was asked for; of a split all are."""
 
 
 def score_subsets(
@@ -47,8 +47,8 @@ def score_subsets(
     """Score splits and directories by their names, in the order of these, and write their rows into `folder`.
 
     A directory that is not there or holds no image has a record with nothing scored. Once the deadline has passed the
-    subset under way and those after it are left incomplete. Raises ModelError where a split's classes or shape are not
-    the model's, NothingToScoreError where no subset has an image that can be read, and DeadlineError where the deadline
+    subset under way and those after it are left incomplete. Raises ModelError if a split's classes or shape are not
+    the model's, NothingToScoreError if no subset has an image that can be read, and DeadlineError if the deadline
     has passed before the first.
     """
     splits = [subset for subset in subsets.values() if isinstance(subset, SplitSubset)]
@@ -170,8 +170,8 @@ def score_directory(
     """Score the images under a folder and write their rows into `folder`, with a journal so that it can be resumed.
 
     `kept` is what a killed run has written there: what has not changed since stays, all after that is scored.
-    `processes` may have been started before. Raises NothingToScoreError where there is no image that can be read,
-    RunError where found = scored + skipped + excluded does not hold.
+    `processes` may have been started before. Raises NothingToScoreError if there is no image that can be read,
+    RunError if found = scored + skipped + excluded does not hold.
     """
     source = str(subset.root.resolve())
     watcher.say(f"scoring {source}: {rule.sentence}")

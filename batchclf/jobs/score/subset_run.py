@@ -26,7 +26,7 @@ IMAGE_HINT = "images are files that end in .png, .jpg, .jpeg, .bmp, .gif, .webp,
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """What every subset of a run is scored with; `check` compares with float32 where less precision was asked for."""
+    """What every subset of a run is scored with; `check` compares with float32 if less precision was asked for."""
 
     model: ModelRun
     cache: "ScoreCache | None"
@@ -116,7 +116,7 @@ def _account(record: SubsetRecord, name: str, counts: Counts, watcher: "Watcher"
         f"{name}: found {record.found:,} = scored {record.scored:,} + skipped {record.skipped:,} "
         f"+ excluded {record.excluded:,}" + (f" ({excluded})" if excluded else "")
     )
-    # Skips are values that can be counted, so a file that is lost shows here (decision 006)
+    # Skips are values that can be counted, so a file that is missing shows here (decision 006)
     if record.found != record.scored + record.skipped + record.excluded:
         raise RunError(f"the files do not add up: {line}", hint="this is a fault in batchclf; report it with the log")
     watcher.say(line + (f"; {record.cached:,} scores come from the cache" if record.cached else ""))

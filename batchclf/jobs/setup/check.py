@@ -51,7 +51,7 @@ class Check:
 def check_job(path: Path, run_date: date | None = None) -> tuple[Job | None, list[Check]]:
     """Check a job file and what it names; trains, scores, fetches and writes nothing.
 
-    The job is None where the file itself is wrong; then nothing else can be looked at. `run_date` is as for `load_job`.
+    The job is None if the file itself is wrong; then nothing else can be looked at. `run_date` is as for `load_job`.
     """
     try:
         read = read_job(path, run_date)
@@ -158,7 +158,7 @@ def _reports(job: Job) -> Iterator[Found]:
 
 
 def _templates(job: Job) -> Iterator[Found]:
-    """Compile the user's own templates; only a report can tell whether they name what is there."""
+    """Compile the user's own templates; only a report can show whether they name what is there."""
     folder, keys = job.templates, ("report", "templates")
     if folder is None:
         return
@@ -176,8 +176,8 @@ def _templates(job: Job) -> Iterator[Found]:
             yield of_error("templates", error, keys)
             wrong = True
         except Exception as error:  # whatever Jinja2 makes of a user's template
-            told = template_error(error, folder)
-            yield of_error("templates", told or BatchclfError(f"{folder / name}: {error}", hint="correct it"), keys)
+            known = template_error(error, folder)
+            yield of_error("templates", known or BatchclfError(f"{folder / name}: {error}", hint="correct it"), keys)
             wrong = True
     if not wrong:
         yield Found("templates", "ok", f"{folder}: {', '.join(names)}")
@@ -198,7 +198,7 @@ def _notify(job: Job) -> Iterator[Found]:
         else:
             yield Found(name, "ok", found)
     if notify.webhook is not None:
-        yield Found("webhook", "ok", f"told {'of failures' if notify.webhook_on == 'failure' else 'every night'}")
+        yield Found("webhook", "ok", f"notified {'of failures' if notify.webhook_on == 'failure' else 'every night'}")
     for name, path in (("prometheus", job.prometheus), ("junit", job.junit)):
         if path is not None:
             yield _file_to_write(name, path)

@@ -83,7 +83,7 @@ def check_packages(job: Job) -> Iterator[Found]:
 
 
 def check_model(job: Job) -> tuple[tuple[str, ...] | None, list[Found]]:
-    """Give the classes of the model that the job will load, None where it trains one or cannot, and what was found."""
+    """Give the classes of the model that the job will load, None if it trains one or cannot, and what was found."""
     keys: Keys = ("model", "bundle") if job.spec.model.bundle else ("model",)
     scoring = job.spec.scoring
     found = []
@@ -98,7 +98,7 @@ def check_model(job: Job) -> tuple[tuple[str, ...] | None, list[Found]]:
         return None, found
     try:
         bundle = load_bundle(job.bundle)
-        # TensorFlow takes seconds to load; a package that is missing is told by itself.
+        # TensorFlow takes seconds to load; a package that is missing is reported by itself.
         if scoring.runtime == "onnx" and (scoring.precision == "f32" or find_spec("openvino") is not None):
             open_runtime(bundle, "onnx", precision=scoring.precision)
     except BatchclfError as error:
@@ -112,7 +112,7 @@ def check_model(job: Job) -> tuple[tuple[str, ...] | None, list[Found]]:
 
 
 def _recipe(job: Job, why: str) -> Found:
-    """Look for the recipe; the module of one's own is imported, which runs its code, and nothing is built."""
+    """Look for the recipe; the module of a custom one is imported, which runs its code, and nothing is built."""
     if job.base is not None:
         if job.base.exists():
             return Found("model", "ok", f"{job.base} will be fine-tuned: {why}")
@@ -128,7 +128,7 @@ def _recipe(job: Job, why: str) -> Found:
 def check_data(job: Job, classes: tuple[str, ...] | None) -> tuple[tuple[str, ...] | None, list[Found]]:
     """Check that the data set is on this machine, or what stands in its class folders; images are not read.
 
-    `classes` are those of the model. Gives the classes of the data, None where they are not known, and what was found.
+    `classes` are those of the model. Gives the classes of the data, None if they are not known, and what was found.
     """
     data = job.spec.data
     if data is None:
@@ -211,7 +211,7 @@ def check_directories(job: Job, classes: tuple[str, ...] | None, raw: dict[str, 
     for name, subset in job.directories.items():
         topic, keys = f"directory {name}", ("scoring", "directories", name)
         if is_dated(raw["scoring"]["directories"][name]["path"]) and not os.path.lexists(subset.root):
-            what = f"the folder of this night is not there yet: {subset.root}"
+            what = f"the folder of this run date is not there yet: {subset.root}"
             hint = "it must be there when the job runs; otherwise the alarm no-images is raised"
             yield Found(topic, "warning", what, (*keys, "path"), hint)
             continue
@@ -243,7 +243,7 @@ def _directory(topic: str, keys: Keys, subset: DirectorySubset, classes: tuple[s
 
 
 def why_not_writable(folder: Path) -> str | None:
-    """Say why no file can be made in a folder, or in the nearest one above that is there; None where one can."""
+    """Say why no file can be made in a folder, or in the nearest one above that is there; None if one can."""
     above = folder
     while not os.path.lexists(above) and above != above.parent:
         above = above.parent

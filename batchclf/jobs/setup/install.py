@@ -25,7 +25,7 @@ _PROGRAM_SECONDS = 60
 def plan(path: Path, at: str) -> Entry:
     """Make the entry of a job file for `at`, HH:MM, with the Python that runs now.
 
-    Raises JobFileError where the file is wrong, UsageError for another time, BatchclfError where this Python would not
+    Raises JobFileError if the file is wrong, UsageError for another time, BatchclfError if this Python would not
     find batchclf elsewhere.
     """
     time = re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", at, re.ASCII)
@@ -54,7 +54,7 @@ def _absolute(path: Path) -> Path:
 
 
 def _interpreter() -> Path:
-    """Give this Python's path; raises BatchclfError where it needs the working directory or PYTHONPATH."""
+    """Give this Python's path; raises BatchclfError if it needs the working directory or PYTHONPATH."""
     python = Path(sys.executable)
     found = subprocess.run(
         [sys.executable, "-P", "-c", "import batchclf"],
@@ -67,7 +67,7 @@ def _interpreter() -> Path:
     )
     if found.returncode != 0:
         raise BatchclfError(
-            f"{python} finds batchclf only here or by PYTHONPATH, neither of which a night has",
+            f"{python} finds batchclf only here or by PYTHONPATH, neither of which a scheduled run has",
             hint="install batchclf: pip install -c constraints.txt .",
         )
     return python
@@ -96,7 +96,7 @@ def install_cron(entry: Entry, *, dry_run: bool, say: Say) -> list[str]:
         raise BatchclfError("there is no program crontab", hint="install cron (on Debian: apt-get install cron)")
     before = _crontab()
     after = with_entry(before, text, entry.job)
-    _tell_variables(entry, say)
+    _say_variables(entry, say)
     if after == before:
         say("the crontab has this entry already")
         return []
@@ -111,7 +111,7 @@ def install_cron(entry: Entry, *, dry_run: bool, say: Say) -> list[str]:
 
 
 def with_entry(crontab: str, text: str, job: Path) -> str:
-    """Put a job's entry in place of its earlier one, else at the end. Raises BatchclfError where its end is missing."""
+    """Put a job's entry in place of its earlier one, else at the end. Raises BatchclfError if its end is missing."""
     lines = crontab.splitlines(keepends=True)
     plain = [line.rstrip("\n") for line in lines]
     # Between two marks, so that the entry can be replaced or removed (decision 109)
@@ -177,7 +177,7 @@ def install_systemd(entry: Entry, *, dry_run: bool, say: Say) -> list[str]:
         for file, text in units.items():
             atomic.write_text(file, text)
             say(f"wrote {file}")
-    _tell_variables(entry, say)
+    _say_variables(entry, say)
     for line in (
         "systemctl --user daemon-reload",
         f"systemctl --user enable --now batchclf-{entry.name}.timer",
@@ -190,7 +190,7 @@ def install_systemd(entry: Entry, *, dry_run: bool, say: Say) -> list[str]:
 def install_github(entry: Entry, *, dry_run: bool, say: Say) -> list[str]:
     """Write a workflow into the Git repository that the job file lies in; returns the file.
 
-    Raises BatchclfError where there is no repository, nothing tells how to install batchclf, the reports lie outside,
+    Raises BatchclfError if there is no repository, nothing says how to install batchclf, the reports lie outside,
     or another workflow of the name is there.
     """
     job = load_job(entry.job)
@@ -236,12 +236,12 @@ def _install_command(root: Path, job: Job) -> str:
     if requirements.is_file() and re.search(r"^batchclf\b", requirements.read_text("utf-8", "replace"), re.MULTILINE):
         return "python -m pip install -r requirements.txt"
     raise BatchclfError(
-        f"nothing in {root} tells how to install batchclf",
+        f"nothing in {root} says how to install batchclf",
         hint="name batchclf, with the extras that the job needs, in a requirements.txt there",
     )
 
 
-def _tell_variables(entry: Entry, say: Say) -> None:
+def _say_variables(entry: Entry, say: Say) -> None:
     if entry.variables:
         say(f"# the job needs {', '.join(entry.variables)}: write lines of NAME=value into {entry.environment_file}")
 

@@ -29,7 +29,7 @@ class Entry:
 
     `name` is that of units and workflows: letters, digits, `.`, `_` and `-`. `deadline` is the job file's, None for
     none. `variables` are the environment variables that the file needs, read from `environment_file`; `environment`
-    are those of batchclf that are set now. `commands` tells whether the job runs commands of the user's.
+    are those of batchclf that are set now. `commands` says whether the job runs commands of the user's.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Entry:
 
     @property
     def arguments(self) -> list[str]:
-        """The command: nothing is looked for in the working directory (-P), and a good night is silent."""
+        """The command: nothing is looked for in the working directory (-P), and a good run is silent."""
         deadline = [] if self.deadline is not None else ["--deadline", DEADLINE]
         return [str(self.python), "-P", "-m", "batchclf", "run", str(self.job), "--quiet", *deadline]
 
@@ -70,7 +70,7 @@ def end_mark(job: Path) -> str:
 
 
 def crontab_entry(entry: Entry) -> str:
-    """Write the lines for a crontab, marks included. Raises BatchclfError where a crontab cannot hold the paths."""
+    """Write the lines for a crontab, marks included. Raises BatchclfError if a crontab cannot hold the paths."""
     _check_text(entry)
     settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in sorted(entry.environment.items()))
     command = shlex.join(["nice", "-n", "10", *entry.arguments])
@@ -101,7 +101,7 @@ def crontab_escaped(command: str) -> str:
 def service_unit(entry: Entry) -> str:
     """Write the service: ends cleanly at its deadline, is ended a while later, leaves the machine to others.
 
-    Raises BatchclfError where a unit cannot hold the paths.
+    Raises BatchclfError if a unit cannot hold the paths.
     """
     _check_text(entry)
     if any(character in str(entry.python) for character in "\"'\\"):
@@ -139,8 +139,8 @@ def service_unit(entry: Entry) -> str:
 
 
 def timer_unit(entry: Entry) -> str:
-    """Write the timer: every run_date, later where the machine was off, at a slightly different time on each machine."""
-    # A run that began after midnight would be that of the next night.
+    """Write the timer: every night, later if the machine was off, at a slightly different time on each machine."""
+    # A run that began after midnight would be that of the next run date.
     delay = min(_DELAY_MINUTES, 23 * 60 + 59 - (entry.hour * 60 + entry.minute))
     lines = [
         f"# Written by: batchclf job install {shlex.quote(str(entry.job))} --systemd",
@@ -178,7 +178,7 @@ def _pattern(path: Path) -> str:
 def workflow(entry: Entry, *, job: str, reports: str, install: str, python_version: str) -> str:
     """Write the workflow; `job` and `reports` are relative to the repository, `install` is the shell's command.
 
-    Raises BatchclfError where a path holds what GitHub would take for an expression.
+    Raises BatchclfError if a path holds what GitHub would take for an expression.
     """
     if "${{" in job + reports:
         raise BatchclfError(f"a workflow cannot name the path {job} or {reports}", hint="take the braces away")
@@ -190,7 +190,7 @@ def workflow(entry: Entry, *, job: str, reports: str, install: str, python_versi
 # Written by: batchclf job install {shlex.quote(job)} --github
 name: {json.dumps(f"batchclf {entry.name}")}
 on:
-  learning_rate_schedule:
+  schedule:
     - cron: "{entry.minute} {entry.hour} * * *" # in UTC
   workflow_dispatch:
 permissions:
@@ -199,7 +199,7 @@ concurrency:
   group: {json.dumps(f"batchclf-{entry.name}")}
   cancel-in-progress: false
 jobs:
-  night:
+  run:
     runs-on: ubuntu-latest
     timeout-minutes: {minutes}
     steps:
@@ -213,7 +213,7 @@ jobs:
 
 
 def _workflow_run(entry: Entry, job: str, reports: str, deadline: str) -> str:
-    """Write the steps of the run itself: what it needs of earlier nights comes before it, what others need after it."""
+    """Write the steps of the run itself: what it needs of earlier runs comes before it, what others need after it."""
     secrets = "".join(f"          {name}: ${{{{ secrets.{name} }}}}\n" for name in entry.variables)
     path, cache = json.dumps(reports), f"batchclf-{entry.name}-"
     key = json.dumps(f"{cache}${{{{ github.run_id }}}}")
@@ -228,7 +228,7 @@ def _workflow_run(entry: Entry, job: str, reports: str, deadline: str) -> str:
         env:
           JOB: {json.dumps(job)}
 {secrets}        run: python -m batchclf run "$JOB"{deadline}
-      - name: Keep them, after a bad night too
+      - name: Keep them, after a bad run too
         if: always()
         uses: actions/cache/save@v4
         with:

@@ -55,19 +55,19 @@ def reliability(bins: "Sequence[CalibrationBin]", before: "Sequence[CalibrationB
     plane.x_ticks(percent_ticks(0, 1), lines=True)
     plane.x_label("confidence; height: share of right ones")
     plane.line([0, 1], [0, 1], MUTED, width=1.2, dash=(5, 3))
-    told = ""
+    note = ""
     if before:
         old, right = _filled(before)
         values = [each.value for each in right]
         plane.line(old, values, MUTED, width=1.0, opacity=0.7)
         plane.dots(old, values, MUTED, "s", 5)
         chart.legend([Key("without temperature", MUTED, "s", ()), Key("with it", RIGHT, "o")], WIDTH - 14, 312)
-        told = f" Without temperature: {_pairs(old, values)}"
+        note = f" Without temperature: {_pairs(old, values)}"
     lows, highs = [e.interval.low for e in accuracies], [e.interval.high for e in accuracies]
     values = [each.value for each in accuracies]
     plane.whiskers(confidences, lows, highs, RIGHT)
     plane.dots(confidences, values, RIGHT, "o", 6.5)
-    return chart.svg("Reliability diagram", _pairs(confidences, values) + told)
+    return chart.svg("Reliability diagram", _pairs(confidences, values) + note)
 
 
 def _filled(bins: "Sequence[CalibrationBin]") -> tuple[list[float], list[Estimate]]:
@@ -82,7 +82,7 @@ def _pairs(confidences: Sequence[float], values: Sequence[float]) -> str:
 
 
 def coverage(points: "Sequence[CoveragePoint]") -> str:
-    """Draw the accuracy (with interval) of the answers used against their share, one point a threshold."""
+    """Draw the accuracy (with interval) of the predictions used against their share, one point a threshold."""
     known = [(point, point.accuracy) for point in points if point.accuracy is not None]
     shares = [point.coverage for point, _ in known]
     values = [accuracy.value for _, accuracy in known]
@@ -125,7 +125,7 @@ def _mark(plane: Plane, places: Mapping[float, tuple[float, float]]) -> None:
 def confidence_histogram(kind: str, title: str, counts: Sequence[int], name: str) -> str:
     """Draw counts in equal bins of confidence from 0 to 1 as inline SVG.
 
-    `kind` is "all", "right" or "wrong" and chooses the colour; `name` tells figures of one page apart. Right
+    `kind` is "all", "right" or "wrong" and chooses the colour; `name` distinguishes figures of one page. Right
     and wrong predictions are figures of their own: on the scale of a good model's right ones the wrong ones
     could not be seen.
     """
@@ -160,5 +160,5 @@ def calibration_figures(calibration: CalibrationView) -> dict[str, Any]:
 
 
 def histogram_figure(panel: HistogramPanel, name: str) -> Markup:
-    """Draw a histogram of confidences; `name` tells the figures of one page apart."""
+    """Draw a histogram of confidences; `name` distinguishes the figures of one page."""
     return markup(confidence_histogram(panel.kind, panel.title, panel.counts, name))

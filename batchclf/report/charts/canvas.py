@@ -68,7 +68,7 @@ class Chart:
     """A figure under way, `height` by WIDTH pixels; y goes up from the lower edge, as matplotlib has it."""
 
     def __init__(self, name: str, height: float) -> None:
-        """Begin; `name` tells the figures of one page apart: letters, digits and hyphens."""
+        """Begin; `name` distinguishes the figures of one page: letters, digits and hyphens."""
         self.name = name
         self.height = height
         self._steps: list[Callable[[RendererBase], None]] = []

@@ -54,7 +54,7 @@ def class_balance(rows: Sequence[tuple[str, int, int]]) -> str:
 def image_histogram(quantity: str, name: str, scored: Histogram, expected: Histogram | None) -> str:
     """Draw how a quantity is spread over the scored images, and as a dashed line over those of the reference.
 
-    Both as shares of their images, in the same bins. `name` tells figures of one page apart.
+    Both as shares of their images, in the same bins. `name` distinguishes figures of one page.
     """
     chart = Chart(name, 220)
     edges = np.linspace(scored.low, scored.high, len(scored.counts) + 1)

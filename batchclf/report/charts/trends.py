@@ -1,4 +1,4 @@
-"""A number over the nights, for the index of all runs."""
+"""A number over the runs, for the index of all runs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class TrendPoint:
 def trend(name: str, title: str, runs: Sequence[TrendPoint], shown: Callable[[float], str]) -> str:
     """Draw at least two runs by time, the oldest first, with a band for the intervals, as inline SVG.
 
-    `name` tells figures of one page apart; `shown` writes a value, on the axis and in the description.
+    `name` distinguishes figures of one page; `shown` writes a value, on the axis and in the description.
     """
     chart, begin = Chart(name, HEIGHT), runs[0].time
     days = [(run.time - begin).total_seconds() / 86_400 for run in runs]

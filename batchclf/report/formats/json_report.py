@@ -46,10 +46,10 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 @dataclass(frozen=True)
 class GatePart:
-    """One rule or alarm of the gate, `value` held against `bound`; both null where there was nothing to hold.
+    """One rule or alarm of the gate, `value` compared with `bound`; both null where there was nothing to compare.
 
-    `outcome` tells what came of it, `passed` decides on the run's status whatever the evidence. `subset` and
-    `class_name` are empty where it is about all of them; `against` is what a change is held against.
+    `outcome` says what came of it, `passed` decides on the run's status whatever the evidence. `subset` and
+    `class_name` are empty where it is about all of them; `against` is what a change is compared with.
     """
 
     outcome: Outcome
@@ -84,7 +84,7 @@ class VerdictPart:
 class ModelPart:
     """The model that scored; `history` has one value an epoch, null where training gave no finite one.
 
-    `training` tells how the training went, null where that was not kept; `regularisation` compares the variants that
+    `training` says how the training went, null where that was not kept; `regularisation` compares the variants that
     were trained, null where there are none.
     """
 
@@ -108,7 +108,7 @@ class ModelPart:
 class RunPart:
     """How the run came about. Times are ISO 8601 with offset, durations in seconds.
 
-    `run_date` is the date of the job's run_date, YYYY-MM-DD, or empty.
+    `run_date` is the job's run date, YYYY-MM-DD, or empty.
     """
 
     run_id: str
@@ -131,7 +131,8 @@ class RunPart:
 
 @dataclass(frozen=True)
 class LabelledPart:
-    """What can be known only with labels. `confusion` has a row for each true class and a column for each answer.
+    """What can be known only with labels. `confusion` has a row for each true class and a column for each
+    predicted class.
 
     `without_temperature` is null where the model has no temperature or its probabilities are not all known. The curves
     of `ranking` are rounded to 5 decimals.

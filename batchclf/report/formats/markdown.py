@@ -19,7 +19,7 @@ from batchclf.report.parts.metric_words import (
     metric_words,
     p_words,
 )
-from batchclf.report.sections.flips import compared_subsets
+from batchclf.report.sections.flips import compared_subsets, flip_words
 from batchclf.report.sections.gate import GateLine
 from batchclf.report.sections.regularisation import regularisation_view
 from batchclf.report.sections.subsets import subsets_view
@@ -91,7 +91,7 @@ def _gate(gate: GateLine) -> str:
 
 
 def _changed(findings: Findings) -> list[str]:
-    """Name what was lost since the last run; nothing where nothing was."""
+    """Name the negative flips since the last run; nothing where there is none."""
     negative = [(each, flip) for each in compared_subsets(findings) for flip in each.negative_flips]
     if not negative:
         return []
@@ -149,7 +149,7 @@ def _variants(record: RunRecord) -> list[str]:
 
 
 def _temperature(findings: Findings) -> list[str]:
-    """Tell what the model's temperature does to the calibration; nothing where it has none or that is not known."""
+    """Say what the model's temperature does to the calibration; nothing where it has none or that is not known."""
     labelled = findings.main.labelled
     before = labelled.without_temperature if labelled else None
     if labelled is None or before is None or labelled.calibration is None:
@@ -202,7 +202,7 @@ def _flips(comparison: Comparison) -> str:
     p_value = "" if comparison.p_value is None else f"; McNemar's exact test {p_words(comparison.p_value)}"
     return (
         f"Of {counted(comparison.labelled, 'labelled image')} {count(flips)} flipped: "
-        f"{count(comparison.only_first_right)} lost, {count(comparison.only_second_right)} gained{p_value}."
+        f"{flip_words(comparison)}{p_value}."
     )
 
 

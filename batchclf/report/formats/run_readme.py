@@ -21,7 +21,7 @@ FILES = {
     "predictions.parquet": "the same rows as Parquet",
     "images.csv": "facts of each of these images: size, mode, brightness, contrast, hash, digest",
     "duplicates.csv": "images that occur more than once, above all in both train and test",
-    "flips.csv": "the images whose answer is another one than in the run before",
+    "flips.csv": "the images whose prediction is another one than in the run before",
     "skipped.csv": "the images that could not be read, with the reason",
     "metrics.json": "the metrics of each split, and the gap between train and test",
     "per_class.csv": "the metrics of each class",
@@ -106,7 +106,7 @@ the cell A2: `=IF(LEFT(A2;1)="'";MID(A2;2;32767);A2)`, in an English Excel with 
 
 
 def run_readme(record: RunRecord, columns: Sequence[tuple[str, str, str]], files: Sequence[str]) -> str:
-    """Tell what a run directory holds and how to open it, as Markdown.
+    """Describe what a run directory holds and how to open it, as Markdown.
 
     `columns` are name, type (as in a Table Schema) and meaning of each column of predictions.csv; a single `prob:CLASS`
     stands for all probability columns. `files` are the names of the files that are there. All names from outside stand
@@ -119,7 +119,7 @@ def run_readme(record: RunRecord, columns: Sequence[tuple[str, str, str]], files
     lines = [
         "# The predictions of an image classifier",
         "",
-        "batchclf has shown images to a model, which names the class of each. This folder has its answers, and how "
+        "batchclf has shown images to a model, which names the class of each. This folder has its predictions, and how "
         "good they are where the true classes are known.",
         "",
         *_facts(record),

@@ -74,10 +74,10 @@ def render_page(
         )
     except Exception as error:
         # Whatever a user's template does wrong is for the user; anything else is a fault of the program.
-        told = template_error(error, folder) if folder else None
-        if told is None:
+        explained = template_error(error, folder) if folder else None
+        if explained is None:
             raise
-        raise told from error
+        raise explained from error
     return _filled(_without_styles(page), pictures, budget)
 
 

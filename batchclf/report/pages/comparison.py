@@ -157,9 +157,9 @@ def _subject(comparison: Comparison, second: RunRecord) -> str:
 
 def _verdict(comparison: Comparison) -> tuple[State, str]:
     if not comparison.changed:
-        return "none", "Same answers"
+        return "none", "Same predictions"
     if comparison.p_value is None:
-        return "none", f"{percent(comparison.changed / comparison.images)} of the answers differ"
+        return "none", f"{percent(comparison.changed / comparison.images)} of the predictions differ"
     if comparison.p_value >= CHANCE:
         return "uncertain", "No difference beyond chance"
     better = comparison.only_second_right > comparison.only_first_right
@@ -254,7 +254,7 @@ def _facts_of(record: RunRecord) -> list[tuple[str, str]]:
         ("Run", visible(record.run_id)),
         ("Started", moment(datetime.fromisoformat(record.started))),
         ("Took", duration(record.seconds)),
-        ("Night", visible(record.run_date) or NOTHING),
+        ("Run date", visible(record.run_date) or NOTHING),
         ("Status", f"{record.status}, cut by the deadline" if is_cut(record) else record.status),
         ("Sources", visible(", ".join(dict.fromkeys(subset.source for subset in record.subsets)))),
         ("Scored", count(sum(subset.scored for subset in record.subsets))),

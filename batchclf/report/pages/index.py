@@ -1,4 +1,4 @@
-"""The index of all runs as plain data: every job with its nights, the newest first."""
+"""The index of all runs as plain data: every job with its runs, the newest first."""
 
 import os
 from collections.abc import Sequence
@@ -57,10 +57,10 @@ class Link:
 
 @dataclass(frozen=True)
 class RunRow:
-    """One night. `message` says what was wrong, empty where nothing was; numbers are empty where there are none.
+    """One run. `message` says what was wrong, empty where nothing was; numbers are empty where there are none.
 
-    `bad` where it counts as trouble, `last_good` on the newest run that later ones are held against. `run_date` is empty
-    where it is the date of `time`. `removed` where only its numbers are left.
+    `bad` where it counts as trouble, `last_good` on the newest run that later ones are compared with. `run_date` is
+    empty where it is the date of `time`. `removed` where only its numbers are left.
     """
 
     state: RunState
@@ -106,7 +106,7 @@ class JobView:
 
 @dataclass(frozen=True)
 class IndexView:
-    """The whole page; `trouble` counts the jobs whose last night was not good."""
+    """The whole page; `trouble` counts the jobs whose last run was not good."""
 
     generated: str
     jobs: tuple[JobView, ...]
@@ -196,14 +196,14 @@ def _is_bad(run: RunSummary) -> bool:
 
 
 def _message(run: RunSummary) -> str:
-    """Say what did not pass, else what could not be told."""
-    told = [gate.sentence for gate in in_order(run.gates) if not gate.passed]
-    told = told or [gate.sentence for gate in run.gates if gate.missing]
-    return "; ".join(told)
+    """Say what did not pass, else what could not be checked."""
+    sentences = [gate.sentence for gate in in_order(run.gates) if not gate.passed]
+    sentences = sentences or [gate.sentence for gate in run.gates if gate.missing]
+    return "; ".join(sentences)
 
 
 def _failed_row(job: str, run: FailedRun) -> RunRow:
-    message = _cut(run.message) or "the log tells no error"
+    message = _cut(run.message) or "the log has no error"
     links = (Link("log", address(job, run.log)),) if run.log else ()
     time = _short(_time(run.started, run.run_id))
     return RunRow("failed", "Run failed", True, time, visible(run.run_id), "", message, links=links)
@@ -241,7 +241,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def _time(text: str, run_id: str = "") -> datetime:
-    """Read a time; where that fails the run's id tells it, else it counts as the oldest."""
+    """Read a time; where that fails the run's id has it, else it counts as the oldest."""
     for words in (text, run_id[:16]):
         try:
             time = datetime.fromisoformat(words)

@@ -30,7 +30,7 @@ TRAINING_BUDGET = 1_000_000
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What the page tells of a model.
+    """What the page says of a model.
 
     `train_images` are those of the train split, validation images included. `history` has one list a training metric,
     one value an epoch. `onnx_difference` is how far the graph's probabilities are from the model's. `training` is None
@@ -107,7 +107,7 @@ def _measures(model: TrainedModel) -> tuple[Measure, ...]:
     training = model.training
     if training is None:
         return ()
-    said = {"validation": " not learnt from", "train": " learnt from", "test": ", which chose nothing"}
+    said = {"validation": " not trained on", "train": " trained on", "test": ", which chose nothing"}
     measures: list[Measure] = []
     for name, note in said.items():
         right = training.final.get(name)
@@ -123,7 +123,7 @@ def _measures(model: TrainedModel) -> tuple[Measure, ...]:
     measures.append(Measure("Epochs", count(training.epochs), planned))
     loss = _at(model.history, "val_loss", training.kept_epoch)
     if loss is not None:
-        alone = ", without mirror images" if model.settings.get("flip_tta") else ""
+        alone = ", without flip TTA" if model.settings.get("flip_tta") else ""
         measures.append(
             Measure(f"{training.measured_on.capitalize()} loss", decimal(loss), f"of the epoch that was kept{alone}")
         )

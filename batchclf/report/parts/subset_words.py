@@ -29,7 +29,7 @@ def measured(split: str) -> str:
 
 
 def is_cut(record: RunRecord) -> bool:
-    """Tell whether the deadline ended the scoring."""
+    """Say whether the deadline ended the scoring."""
     return not all(subset.complete for subset in record.subsets)
 
 
@@ -39,12 +39,12 @@ def partial_words(record: RunRecord) -> str:
     The deadline cut some of its subsets, or more images were skipped than allowed. How many images a directory would
     have had is not known.
     """
-    scored, lost = (sum(getattr(subset, name) for subset in record.subsets) for name in ("scored", "skipped"))
+    scored, unreadable = (sum(getattr(subset, name) for subset in record.subsets) for name in ("scored", "skipped"))
     if is_cut(record):
-        unread = f" {counted(lost, 'image')} could not be read." if lost else ""
+        unread = f" {counted(unreadable, 'image')} could not be read." if unreadable else ""
         return f"The deadline passed: {listed(_cut(record))}.{unread}"
     if record.status == "partial":
-        of = counted(scored + lost, "image")
+        of = counted(scored + unreadable, "image")
         return f"More images were skipped than allowed: only {scored:,} of {of} could be scored."
     return ""
 

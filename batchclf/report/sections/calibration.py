@@ -1,4 +1,4 @@
-"""The part of the report on confidence: can it be trusted, and what is left where only sure answers are used."""
+"""The part of the report on confidence: can it be trusted, and what is left where only sure predictions are used."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ THRESHOLDS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 EXAMPLE = 0.9
 WHAT_IT_IS = (
     "A temperature is one number that the model's logits are divided by before they become probabilities: above 1 all "
-    "answers get less sure, below 1 surer, and no answer becomes another one."
+    "predictions get less sure, below 1 surer, and no prediction becomes another one."
 )
 
 
@@ -93,7 +93,7 @@ class CalibrationView:
 def calibration_view(labelled: "LabelledMetrics | None", training: TrainingRecord | None = None) -> CalibrationView:
     """Show how the labelled images' confidence compares with how many of them are right.
 
-    `training` tells the model's temperature, if it has one.
+    `training` has the model's temperature, if it has one.
     """
     temperature = temperature_view(training, labelled)
     if labelled is None or labelled.calibration is None:
@@ -136,7 +136,7 @@ def _sentence(found: "Calibration", labelled: "LabelledMetrics") -> str:
 
 def _example(coverage: "tuple[CoveragePoint, ...]") -> str:
     point = next(each for each in coverage if each.threshold == EXAMPLE)
-    lead = f"If only answers with a confidence of {EXAMPLE} and more are used"
+    lead = f"If only predictions with a confidence of {EXAMPLE} and more are used"
     if point.accuracy is None:
         return f"{lead}: none is left."
     return (
@@ -217,7 +217,9 @@ def _temperature_sentence(record: TemperatureRecord) -> str:
     value = f"{record.temperature:.3g}"
     does = "which changes next to nothing"
     if value != "1":
-        does = "which makes the answers less sure" if record.temperature > 1 else "which makes the answers surer"
+        does = (
+            "which makes the predictions less sure" if record.temperature > 1 else "which makes the predictions surer"
+        )
     return (
         f"{WHAT_IT_IS} That of this model is {value}, {does}. It is the one of the least log loss on "
         f"{counted(record.images, 'validation image')}; the test images did not choose it."

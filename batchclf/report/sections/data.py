@@ -19,7 +19,7 @@ MOST_BALANCE = 25
 LARGEST, SMALLEST = 15, 10
 SHOWN_CHANGES = 10
 
-_NOT_KEPT = "What the images look like was not kept in this run, so drift cannot be told; a new run keeps it."
+_NOT_KEPT = "What the images look like was not kept in this run, so drift cannot be checked; a new run keeps it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class BalanceRow:
 
 @dataclass(frozen=True)
 class BalanceView:
-    """How many images the classes have; `drawn` are (class, true, predicted) of the rows; `part` tells what is left
+    """How many images the classes have; `drawn` are (class, true, predicted) of the rows; `part` says what is left
     out.
     """
 
@@ -106,7 +106,7 @@ class DriftRow:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRow:
-    """How often a class is predicted, as a share of the answers; `difference` is in points."""
+    """How often a class is predicted, as a share of the predictions; `difference` is in points."""
 
     name: str
     scored: str
@@ -116,7 +116,9 @@ class ChangeRow:
 
 @dataclass(frozen=True)
 class DriftView:
-    """`missing` says why drift cannot be told. `changes` are the classes whose share of the answers has moved most."""
+    """`missing` says why drift cannot be checked. `changes` are the classes whose share of the predictions has moved
+    most.
+    """
 
     missing: str
     sentence: str
@@ -128,8 +130,8 @@ class DriftView:
 
 @dataclass(frozen=True)
 class DataView:
-    """`missing` says why nothing is known of the images. `balance` is None without labels, `duplicates` where duplicates are
-    shown with the gap or were not looked for.
+    """`missing` says why nothing is known of the images. `balance` is None without labels, `duplicates` where they
+    are shown with the gap or were not looked for.
     """
 
     missing: str
@@ -263,7 +265,7 @@ def _rows(
 
 
 def _spreads(statistics: Sequence[ImageStatistics], drift: Sequence[Drift]) -> tuple[SpreadView, ...]:
-    """Show what was held against a reference; of the images at least how they are."""
+    """Show what was compared with a reference; of the images at least how they are."""
     compared = {each.quantity: each for each in drift if each.quantity != PREDICTED_CLASS}
     spreads = []
     for quantity in ("brightness", "contrast", "confidence"):

@@ -46,7 +46,7 @@ class DuplicatesView:
 
 
 def duplicates_view(duplicates: Duplicates | None, gap: "Gap") -> DuplicatesView:
-    """Show copies between train and test, and what accuracy and gap are without them."""
+    """Show duplicates between train and test, and what accuracy and gap are without them."""
     if duplicates is None:
         sentence = "Whether test images are also in train was not checked in this run; a new run does it."
         return DuplicatesView(False, sentence, "", "", "", (), "")
@@ -60,9 +60,9 @@ def duplicates_view(duplicates: Duplicates | None, gap: "Gap") -> DuplicatesView
 
 
 def duplicates_without_gap(duplicates: Duplicates, name: str, *, in_train: bool) -> DuplicatesView:
-    """Show copies where there is no gap that they could hide.
+    """Show duplicates where there is no gap that they could hide.
 
-    `name` is what the subset is called; it was held against train (`in_train`) or its images against one another.
+    `name` is what the subset is called; it was compared with train (`in_train`) or its images with one another.
     """
     found = duplicates.exact + duplicates.near
     if not found:
@@ -72,7 +72,7 @@ def duplicates_without_gap(duplicates: Duplicates, name: str, *, in_train: bool)
     if in_train:
         words = "is also in train" if found == 1 else "are also in train"
     else:
-        words = "is a copy of another one there" if found == 1 else "are copies of others there"
+        words = "is a duplicate of another one there" if found == 1 else "are duplicates of others there"
     return _found(duplicates, f"{_how_many(duplicates, name)} {words}", "")
 
 
@@ -116,7 +116,7 @@ def _effect(duplicates: Duplicates, gap: "Gap") -> str:
     )
     hidden = points(without.value - gap.gap.value)
     if hidden.startswith("+"):
-        return f"{facts}: the copies hide {hidden[1:]} points of it."
+        return f"{facts}: the duplicates hide {hidden[1:]} points of it."
     return f"{facts}: they hide no gap."
 
 

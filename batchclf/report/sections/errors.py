@@ -103,21 +103,21 @@ def _part(labelled: LabelledMetrics) -> str:
 
 def _label_issues(found: LabelIssues | None, labelled: int, pictures: Pictures) -> LabelIssuesView:
     if found is None:
-        return LabelIssuesView("Labels that are probably wrong were not looked for in this run.", "", ())
+        return LabelIssuesView("Label issues were not looked for in this run.", "", ())
     if found.missing:
         why = f"this {found.missing}" if found.missing.startswith("needs") else found.missing
-        return LabelIssuesView(f"Labels that are probably wrong were not looked for: {why}.", "", ())
+        return LabelIssuesView(f"Label issues were not looked for: {why}.", "", ())
     if not found.images:
-        return LabelIssuesView(f"None of {counted(labelled, 'label')} is suspected to be wrong.", found.method, ())
-    return LabelIssuesView(_suspected(found, labelled), found.method, shots(found.shown, pictures))
+        return LabelIssuesView(f"None of {counted(labelled, 'label')} is probably wrong.", found.method, ())
+    return LabelIssuesView(_issues_sentence(found, labelled), found.method, shots(found.shown, pictures))
 
 
-def _suspected(found: LabelIssues, labelled: int) -> str:
+def _issues_sentence(found: LabelIssues, labelled: int) -> str:
     of = f"{count(found.images)} of {counted(labelled, 'label')} ({percent(found.images / labelled)})"
     are = "is" if found.images == 1 else "are"
     shown = _shown(found.shown, found.images)
-    return f"{of} {are} suspected to be wrong{shown}. A suspicion is no proof: look before you change a label."
+    return f"{of} {are} probably wrong{shown}. A label issue is no proof: look before you change a label."
 
 
 def _shown(shown: Sequence[object], images: int) -> str:
-    return f"; these are the {len(shown)} most suspect" if len(shown) < images else ""
+    return f"; these are the {len(shown)} most likely ones" if len(shown) < images else ""

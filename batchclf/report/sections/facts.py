@@ -16,7 +16,7 @@ SHOWN_CLASS_NAMES = 20
 MANY_SETTINGS = 4
 """A trained model with more settings has only some of them in sight."""
 
-_IN_SIGHT = ("epochs", "batch_size", "learning_rate", "validation", "seed")
+_IN_SIGHT = ("epochs", "batch_size", "learning_rate", "validation_split", "seed")
 FLIPS_FILE = "flips.csv"
 
 
@@ -149,7 +149,7 @@ def settings_line(settings: Mapping[str, int | float | str | bool], *, trained: 
 
 def settings_facts(settings: Mapping[str, int | float | str | bool]) -> tuple[Fact, ...]:
     """Show each setting as a term and its value."""
-    return tuple(Fact(visible(_words(name).capitalize()), visible(_setting(settings[name]))) for name in settings)
+    return tuple(Fact(visible(_term(name)), visible(_setting(settings[name]))) for name in settings)
 
 
 def training_line(training: TrainingRecord | None) -> str:
@@ -159,11 +159,16 @@ def training_line(training: TrainingRecord | None) -> str:
     ran = f"{count(training.epochs)} of {counted(training.planned_epochs, 'epoch')} in {duration(training.seconds)}"
     kept = f", weights of epoch {count(training.kept_epoch)}" if training.kept_epoch != training.epochs else ""
     held = f", {count(training.validation_images)} held out for validation" if training.validation_images else ""
-    return f"{ran}{kept}; {counted(training.train_images, 'image')} learnt from{held}"
+    return f"{ran}{kept}; trained on {counted(training.train_images, 'image')}{held}"
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return name.replace("_", " ").replace("flip tta", "flip TTA")
+
+
+def _term(name: str) -> str:
+    words = _words(name)
+    return f"{words[:1].upper()}{words[1:]}"
 
 
 def _setting(value: int | float | str | bool) -> str:
@@ -180,7 +185,7 @@ def _run(record: RunRecord) -> FactGroup:
     facts = [
         Fact("Run", visible(record.run_id), code=True),
         Fact("Job", visible(record.job) if record.job else "none, started by hand"),
-        Fact("Night", visible(record.run_date)),
+        Fact("Run date", visible(record.run_date)),
         Fact("Status", f"{record.status}, cut by the deadline" if is_cut(record) else record.status),
         Fact("Command", visible(shlex.join(record.command)), code=True),
         Fact("Started", shown_moment(record.started)),
@@ -242,7 +247,7 @@ def _files(findings: Findings) -> tuple[File, ...]:
     others = [File(f"predictions.{name}", "the same rows, exact") for name in formats if name != "csv"]
     images = (File("images.csv", "size, mode and brightness of each image"),) if findings.statistics else ()
     duplicates = (File("duplicates.csv", "images that occur twice"),) if findings.duplicates else ()
-    flips = (File(FLIPS_FILE, "answers that changed since the last run"),) if findings.flips else ()
+    flips = (File(FLIPS_FILE, "predictions that changed since the last run"),) if findings.flips else ()
     metrics = (
         File("per_class.csv", "metrics of each class"),
         File("confusion.csv", "confusion counts"),

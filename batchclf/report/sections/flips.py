@@ -16,7 +16,7 @@ from batchclf.report.parts.pictures import Picture, Pictures
 
 @dataclass(frozen=True)
 class FlipShot:
-    """One image on which the runs answer differently; `label` is None where unknown."""
+    """One image on which the predictions of the runs differ; `label` is None where unknown."""
 
     picture: Picture | None
     path: str
@@ -37,7 +37,7 @@ class FlipGallery:
 
 @dataclass(frozen=True)
 class FlipRow:
-    """One subset in numbers; – where there is none to tell."""
+    """One subset in numbers; – where there is none to show."""
 
     name: str
     images: str
@@ -99,7 +99,7 @@ def compared_subsets(findings: Findings) -> tuple[Comparison, ...]:
 
 
 def flipped(comparison: Comparison) -> tuple[Prediction, ...]:
-    """Give the images that changed as the second run answered them, what was lost first."""
+    """Give the images that changed as the second run predicted them, the negative flips first."""
     split, unknown = comparison.split, float("nan")
     return tuple(
         Prediction(each.path, split, each.label, each.second_prediction, each.second_confidence, unknown)
@@ -114,11 +114,11 @@ def flips_sentence(compared: Sequence[Comparison]) -> str:
         for name in ("images", "changed", "only_first_right", "only_second_right")
     )
     if not changed:
-        return f"All {counted(images, 'image')} that both runs scored got the same answer."
+        return f"All {counted(images, 'image')} that both runs scored got the same prediction."
     known = any(each.labelled for each in compared)
     right = f": {count(negative)} from right to wrong, {count(positive)} from wrong to right" if known else ""
     got = "image that both runs scored" if images == 1 else "images that both runs scored"
-    return f"{count(changed)} of {count(images)} {got} got another answer{right}."
+    return f"{count(changed)} of {count(images)} {got} got another prediction{right}."
 
 
 def flip_test(comparison: Comparison) -> str:
@@ -129,21 +129,28 @@ def flip_test(comparison: Comparison) -> str:
     if not flips:
         return "No image flipped between right and wrong."
     return (
-        f"{counted(flips, 'image')} flipped: {count(comparison.only_first_right)} lost, "
-        f"{count(comparison.only_second_right)} gained. If both runs were equally good, a split at least as uneven "
-        f"would come up with {p_words(comparison.p_value)} (McNemar's exact test)."
+        f"{counted(flips, 'image')} flipped: {flip_words(comparison)}. If both runs were equally good, a split at "
+        f"least as uneven would come up with {p_words(comparison.p_value)} (McNemar's exact test)."
+    )
+
+
+def flip_words(comparison: Comparison) -> str:
+    """Count the flips in both directions."""
+    return (
+        f"{count(comparison.only_first_right)} from right to wrong (negative flips), "
+        f"{count(comparison.only_second_right)} from wrong to right (positive flips)"
     )
 
 
 def flip_galleries(comparison: Comparison, pictures: Pictures, first: str, second: str) -> tuple[FlipGallery, ...]:
-    """Show the images that changed, what was lost first; `first` and `second` are what the runs are called."""
+    """Show the images that changed, the negative flips first; `first` and `second` are what the runs are called."""
     negative, positive = comparison.only_first_right, comparison.only_second_right
     kinds = (
         ("negative", "Negative flips", f"right in {first}, wrong in {second}", comparison.negative_flips, negative),
         ("positive", "Positive flips", f"wrong in {first}, right in {second}", comparison.positive_flips, positive),
         (
             "other",
-            "Other changes" if comparison.labelled else "Changed answers",
+            "Other changes" if comparison.labelled else "Changed predictions",
             _other(comparison),
             comparison.other,
             comparison.changed - negative - positive,
@@ -164,7 +171,7 @@ def _other(comparison: Comparison) -> str:
     return (
         "wrong in both runs, in another way, or not labelled"
         if comparison.labelled
-        else "answered differently by the two runs"
+        else "predicted differently by the two runs"
     )
 
 
@@ -204,7 +211,8 @@ def _subset(comparison: Comparison, names: Mapping[str, str], pictures: Pictures
     notes = []
     if comparison.relabelled:
         notes.append(
-            f"{counted(comparison.relabelled, 'image')} with another label than last time: neither lost nor gained."
+            f"{counted(comparison.relabelled, 'image')} with another label than last time: neither negative nor "
+            "positive flips."
         )
     return FlipSubset(
         name=visible(names.get(comparison.split, comparison.split)),

@@ -70,7 +70,7 @@ class GapView:
 
     `overall` are accuracy and, where it is known, log loss; `dumbbells` and `rows` are the same classes, those with the
     largest gaps. `part` says how many they are, empty where they are all. `held_out` says that the train split has
-    images which the model has not learnt from; `regularisation` is None where no variants were trained.
+    images which the model was not trained on; `regularisation` is None where no variants were trained.
     """
 
     missing: str
@@ -90,7 +90,7 @@ class GapView:
 
 
 def gap_view(findings: Findings) -> GapView:
-    """Show the gap, or why there is none, with learning curves, copies between the splits and earlier runs."""
+    """Show the gap, or why there is none, with learning curves, duplicates between the splits and earlier runs."""
     gap = findings.gap
     model, earlier_runs = findings.record.model, earlier_runs_view(findings)
     learning = learning_of(model.history, model.training, model.settings)
@@ -135,7 +135,7 @@ def _held_out(findings: Findings) -> str:
         return ""
     return (
         f"Of the {count(train)} images of train, {counted(training.validation_images, 'validation image')} were not "
-        f"learnt from: on the {count(training.train_images)} others alone the gap would be a little larger."
+        f"trained on: on the {count(training.train_images)} others alone the gap would be a little larger."
     )
 
 
@@ -193,7 +193,7 @@ def _why_missing(findings: Findings) -> str:
     absent = subsets.keys() & other.keys() - splits.keys() - directories
     cut = " and the ".join(sorted(split for split in absent if not subsets[split].complete))
     if cut:
-        return f"The deadline passed before an image of the {cut} split was scored, so there is no gap to tell."
+        return f"The deadline passed before an image of the {cut} split was scored, so there is no gap to show."
     if not scored:
         what = "a directory" if len(findings.record.subsets) == 1 else "directories"
         return (

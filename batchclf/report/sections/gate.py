@@ -115,7 +115,7 @@ def rules_and_alarms(gates: Sequence[GateResult]) -> str:
 
 
 def held_words(gates: Sequence[GateResult]) -> str:
-    """Say in a clause what the gate came to: what failed, what could not be told, or that all is well."""
+    """Say in a clause what the gate came to: what failed, what could not be checked, or that all is well."""
     alarms = [gate for gate in gates if gate.kind == "alarm"]
     rules = [gate for gate in gates if gate.kind != "alarm"]
     raised = sum(not gate.passed for gate in alarms)

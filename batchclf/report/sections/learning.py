@@ -9,9 +9,9 @@ import numpy as np
 from batchclf.core.text import NOTHING, count, counted, decimal, listed, percent
 from batchclf.core.training_record import Held, TrainingRecord
 
-_MIRRORED = (
-    " All points are without mirror images; the model averages its logits for each image and its mirror image, and is "
-    "measured so everywhere else."
+_FLIP_TTA = (
+    " All points are without flip TTA (test-time augmentation); with it the model averages its logits for each image "
+    "and its mirror image, and is measured so everywhere else."
 )
 
 MOST_EPOCHS = 100
@@ -20,7 +20,7 @@ MOST_EPOCHS = 100
 
 @dataclass(frozen=True)
 class Curve:
-    """One metric of training, a value an epoch; `held` is that of the images not learnt from, empty without any."""
+    """One metric of training, a value an epoch; `held` is that of the images not trained on, empty without any."""
 
     metric: str
     train: tuple[float, ...]
@@ -40,7 +40,7 @@ class EpochRow:
 class LearningView:
     """`missing` says why there are no curves.
 
-    `held` is which images the epochs were held against. `best` is the epoch of the lowest loss on them, `kept` the one
+    `held` is which images the epochs were measured on. `best` is the epoch of the lowest loss on them, `kept` the one
     whose weights the model has, both from 1 on; None where it is not known, and `best` also where there is one epoch.
     `chosen` says which images chose what.
     """
@@ -67,9 +67,10 @@ def learning_view(
 ) -> LearningView:
     """Show a model's training history; values that are not finite are shown as missing.
 
-    Without `training`, as in models of old, the `val_*` metrics are those of the test split. `stops_early` tells that
+    Without `training`, as in models of old, the `val_*` metrics are those of the test split. `stops_early` says that
     the validation loss could have ended the training, `has_flip_tta` that the model averages its logits for each
-    image and its mirror image, which the network that was trained did not. `ensemble_size` is how many networks it averages.
+    image and its mirror image, which the network that was trained did not. `ensemble_size` is how many networks it
+    averages.
     """
     held: Held = "test" if training is None else training.measured_on
     curves = _curves(history)
@@ -103,7 +104,7 @@ def learning_view(
         best=best if epochs > 1 else None,
         kept=kept,
         sentence=_sentence(epochs, best, losses, held, training),
-        chosen=_chosen(training, stops_early) + _averaged(ensemble_size, mirrored=has_flip_tta),
+        chosen=_chosen(training, stops_early) + _averaged(ensemble_size, flip_tta=has_flip_tta),
         columns=tuple(name for name, _, _ in series),
         rows=rows,
         part=f"showing {len(rows)} of {count(epochs)} epochs" if len(rows) < epochs else "",
@@ -125,14 +126,14 @@ def learning_of(
     )
 
 
-def _averaged(ensemble_size: int, *, mirrored: bool) -> str:
+def _averaged(ensemble_size: int, *, flip_tta: bool) -> str:
     sentence = ""
     if ensemble_size > 1:
         sentence = (
-            f" The model averages the logits of {ensemble_size} networks that were trained side by side; the train loss is "
-            "the mean of theirs, all other points are of the averaged logits."
+            f" The model averages the logits of {ensemble_size} ensemble members that were trained side by side; the "
+            "train loss is the mean of theirs, all other points are of the averaged logits."
         )
-    return sentence + (_MIRRORED if mirrored else "")
+    return sentence + (_FLIP_TTA if flip_tta else "")
 
 
 def _curves(history: Mapping[str, Sequence[float]]) -> tuple[Curve, ...]:
@@ -165,7 +166,7 @@ def _sentence(
     if epochs == 1:
         return "The model was trained for one epoch, so there is no course to see."
     if best is None:
-        return f"The {held} loss was not measured while the model learnt, so no epoch can be called the best."
+        return f"The {held} loss was not measured during training, so no epoch can be called the best."
     lowest = f"The {held} loss was lowest after epoch {count(best)} of {count(epochs)} ({decimal(losses[best - 1])})"
     if best == len(losses):
         return f"{lowest}, the last one: more epochs may help."
@@ -175,7 +176,7 @@ def _sentence(
 
 
 def _course(training: TrainingRecord, best: int | None, losses: Sequence[float]) -> str:
-    """Tell of a training that ended early, or whose last weights were not the ones to keep."""
+    """Describe a training that ended early, or whose last weights were not the ones to keep."""
     held, kept = training.measured_on, training.kept_epoch
     if training.epochs < training.planned_epochs:
         ran = f"Training stopped after epoch {count(training.epochs)} of {count(training.planned_epochs)}"
@@ -190,7 +191,7 @@ def _course(training: TrainingRecord, best: int | None, losses: Sequence[float])
 
 def _chosen(training: TrainingRecord | None, stops_early: bool) -> str:
     """Say what the points are measured on, and which images chose what."""
-    means = "The train points are means over each epoch while the model learnt; the"
+    means = "The train points are means over each epoch while the model was trained; the"
     if training is None:
         return (
             f"{means} test points were measured after it. The test split chose nothing: the model is that of the "
@@ -206,6 +207,6 @@ def _chosen(training: TrainingRecord | None, stops_early: bool) -> str:
     chose += ["the temperature"] if training.temperature else []
     what = f"They chose {listed(chose)}" if chose else "They chose nothing and were only measured"
     return (
-        f"{means} validation points were measured after it, on {images} split from the train split and not learnt "
-        f"from. {what}. The test images chose nothing."
+        f"{means} validation points were measured after it, on {images} split from the train split and not "
+        f"trained on. {what}. The test images chose nothing."
     )

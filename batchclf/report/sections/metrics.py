@@ -1,4 +1,4 @@
-"""The numbers of a run: the few that matter large, all others in a table with intervals and a dummy beside them."""
+"""The numbers of a run: the few that matter large, all others in a table with intervals and the baseline."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

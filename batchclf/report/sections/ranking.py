@@ -49,7 +49,7 @@ class RankingView:
 
 
 def ranking_view(labelled: "LabelledMetrics | None") -> RankingView:
-    """Show how well each class's probability tells its images from the others, the worst class first."""
+    """Show how well each class's probability separates its images from the others, the worst class first."""
     missing = _why_missing(labelled)
     if labelled is None or labelled.ranking is None or missing:
         return RankingView(missing, "", "", (), (), (), "", (), "")
@@ -77,11 +77,14 @@ def area_text(area: float | None) -> str:
 
 def _why_missing(labelled: "LabelledMetrics | None") -> str:
     if labelled is None:
-        return "Without labels nobody can tell how well a class is told from the others; score images with labels."
+        return "Without labels nobody can tell how well a class is separated from the others; score images with labels."
     if labelled.ranking is None:
         return "These curves need the probability of every class for each image: score with --probabilities."
     if all(each.auc is None for each in labelled.ranking):
-        return "All labelled images are of one class, so there is nothing to tell it from; score images of others, too."
+        return (
+            "All labelled images are of one class, so there is nothing to separate it from; score images of others, "
+            "too."
+        )
     return ""
 
 

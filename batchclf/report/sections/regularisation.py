@@ -40,7 +40,7 @@ class VariantRow:
 
 @dataclass(frozen=True)
 class RegularisationView:
-    """The variants, what they tell in a sentence, and the options that train the best one (empty: the recipe's)."""
+    """The variants, what they show in a sentence, and the options that train the best one (empty: the recipe's)."""
 
     sentence: str
     options: str

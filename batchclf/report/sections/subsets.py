@@ -81,7 +81,7 @@ def subsets_view(findings: Findings, pictures: Pictures) -> SubsetsView | None:
 
 
 def has_several(record: RunRecord) -> bool:
-    """Tell whether a run has more subsets than the splits of a data set or a single directory."""
+    """Say whether a run has more subsets than the splits of a data set or a single directory."""
     return len(record.subsets) > 1 and any(subset.kind == "directory" for subset in record.subsets)
 
 
@@ -141,7 +141,7 @@ def _most_frequent(evaluation: Evaluation | None) -> tuple[str, str]:
         return NOTHING, ""
     best = int(evaluation.predicted_counts.argmax())
     share = evaluation.predicted_counts[best] / evaluation.total
-    return class_name(evaluation.class_names[best]), f"{percent(float(share))} of the answers"
+    return class_name(evaluation.class_names[best]), f"{percent(float(share))} of the predictions"
 
 
 def _detail(

@@ -39,8 +39,8 @@ class Verdict:
     """`started` is ISO 8601 with offset; `old` is the age of the numbers when the page was written, empty below 1 h.
 
     `partial` says why the run is only partial, empty for a whole one. `gates` are what needs a look and, where they are
-    few, the others; `more_gates` counts those that are not there. `run_date` is empty where it is the date of `started`.
-    `change` is None for a run that belongs to no job.
+    few, the others; `more_gates` counts those that are not there. `run_date` is empty where it is the date of
+    `started`. `change` is None for a run that belongs to no job.
     """
 
     state: RunState
@@ -108,7 +108,7 @@ def _gate_lines(record: RunRecord) -> tuple[tuple[GateLine, ...], str]:
 def _reason(state: RunState, record: RunRecord, main: Evaluation) -> str:
     score, held = _score(main), held_words(record.gates)
     if state == "none":
-        return f"{score}; no rule was set that it could be held against."
+        return f"{score}; no rule was set that it could be checked against."
     if not held:
         return f"{score}; the gate was not met." if state == "failed" else f"{score}."
     if state == "uncertain":
@@ -150,7 +150,7 @@ def _change(findings: Findings) -> Change | None:
     same_images = not (change.only_first or change.only_second or change.relabelled or change.replaced)
     if not change.changed and same_images:
         same_model = last is not None and last.model_digest == record.model.digest
-        facts = "Same model, same images, same answers" if same_model else "Another model, but the same answers"
+        facts = "Same model, same images, same predictions" if same_model else "Another model, but the same predictions"
         return Change("same", f"{facts} as in {than}.")
     return _difference(change, than, same_images)
 
@@ -169,7 +169,7 @@ def _difference(change: "Comparison", than: str, same_images: bool) -> Change:
     accuracy = next((metric for metric in change.metrics if metric.name == "accuracy"), None)
     if accuracy is None or change.p_value is None:
         on = "" if same_images else f" on the {counted(change.images, 'image')} that both have"
-        return Change("unknown", f"{counted(change.changed, 'answer')} differ from {than}{on}.")
+        return Change("unknown", f"{counted(change.changed, 'prediction')} differ from {than}{on}.")
     on = "" if same_images else f" on the {counted(change.labelled, 'image')} that both have"
     size = points(abs(accuracy.difference)).lstrip("+")
     if not size.strip("0."):

@@ -1,4 +1,4 @@
-"""Nights of a job with several subsets: an earlier run to compare with, rules and alarms, a deadline."""
+"""Runs of a job with several subsets: an earlier run to compare with, rules and alarms, a deadline."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from report_cases import (
     image_bytes,
     record,
     sample,
-    split_target,
+    split_subset,
 )
 
 from batchclf.core.compare.pair_tally import PairTally, RunPredictions
@@ -65,7 +65,7 @@ GATES = [
         value=60,
         bound=100,
         passed=False,
-        sentence="inbox has 60 images; the last night it had 200",
+        sentence="inbox has 60 images; the last run had 200",
         kind="alarm",
         subset="inbox",
     ),
@@ -98,7 +98,7 @@ def summary(**changes) -> RunSummary:
 
 
 def compare(of: Sample, split, *, share=0.1, seed=0, names=FASHION, gone=0, new=0, replaced=0):
-    """Compare rows with an earlier run that answered a share of them by chance, or right where that is known."""
+    """Compare rows with an earlier run that predicted a share of them by chance, or right where that is known."""
     random = np.random.default_rng(seed)
     rows = of.rows
     guess = np.where((rows.labels >= 0) & (random.random(len(rows)) < 0.7), rows.labels, rows.predictions)
@@ -112,8 +112,8 @@ def compare(of: Sample, split, *, share=0.1, seed=0, names=FASHION, gone=0, new=
     return tally.comparison()
 
 
-def night(names=FASHION, *, deadline=False, directories=("archive", "inbox"), **changes) -> Findings:
-    """A night with both splits, a directory with labels, one without, and one that holds nothing."""
+def job_run(names=FASHION, *, deadline=False, directories=("archive", "inbox"), **changes) -> Findings:
+    """A run with both splits, a directory with labels, one without, and one that holds nothing."""
     archive, inbox = directories
     samples = {
         archive: sample(names, 90, archive, seed=3, skill=1.2),
@@ -126,8 +126,8 @@ def night(names=FASHION, *, deadline=False, directories=("archive", "inbox"), **
         directory_subset(90, 2, f"/srv/{archive}/2026-02", archive, "folders of the first level"),
         directory_subset(0, 0, "/srv/empty", "empty", "no labels"),
         directory_subset(60, 0, f"/srv/{inbox}/2026-03-01", inbox),
-        split_target("test", 600),
-        split_target("train", 600),
+        split_subset("test", 600),
+        split_subset("train", 600),
     ]
     if deadline:
         evaluations.pop("train")
@@ -159,7 +159,7 @@ def pictures(findings):
 
 
 def single_directory(names=FASHION) -> Findings:
-    """A night of one directory of its own name, with no labels."""
+    """A run of one directory of its own name, with no labels."""
     of = sample(names, 60, "inbox", labelled=0.0)
     run = record(names, subsets=[directory_subset(60, 0, "/srv/inbox/2026-03-01", "inbox")], dataset=None)
     same = compare(of, "inbox", share=0.2, names=names)
