@@ -2,8 +2,8 @@
 
 from batchclf.cli.tables import say_facts, say_table
 from batchclf.core.estimate import Estimate, Interval
+from batchclf.core.metrics.catalog import RECORDED
 from batchclf.core.records.history import (
-    METRICS,
     ClassValues,
     FailedRun,
     JobHistory,
@@ -149,7 +149,7 @@ _REMOVED = "removed; only the history has it"
 
 def _place(metric: MetricValue | MetricPair, main: str) -> tuple[bool, str, int, str]:
     """Order metrics: the main subset first, and in each as the report shows them."""
-    known = METRICS.index(metric.name) if metric.name in METRICS else len(METRICS)
+    known = RECORDED.index(metric.name) if metric.name in RECORDED else len(RECORDED)
     return metric.split != main, metric.split, known, metric.name
 
 

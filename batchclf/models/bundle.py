@@ -11,7 +11,6 @@ import msgspec
 
 from batchclf import atomic
 from batchclf.core.images.drift import Reference
-from batchclf.core.renames import RenameError, renew_model
 from batchclf.core.training_record import TrainingRecord
 from batchclf.core.types import ColorMode
 from batchclf.errors import ModelError, UsageError
@@ -178,14 +177,23 @@ def _decode(path: Path, content: bytes) -> BundleInfo:
                 else "train the model again with this batchclf (a job does with retrain = true), or import it again",
             )
         if version == 2:
-            values = {**renew_model(values), "format": BUNDLE_FORMAT}
+            values = _renewed(path, values)
         info = msgspec.convert(values, BundleInfo)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RenameError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is damaged: {error}", hint=_AGAIN) from error
     for name in (ONNX_FILE, info.original):
         if name is not None and not any(file == name or file.startswith(f"{name}/") for file in info.files):
             raise ModelError(f"{path} names no {name}", hint="train or import the model again")
     return info
+
+
+def _renewed(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    from batchclf.core.renames import RenameError, renew_model
+
+    try:
+        return {**renew_model(values), "format": BUNDLE_FORMAT}
+    except RenameError as error:
+        raise ModelError(f"{path} is damaged: {error}", hint=_AGAIN) from error
 
 
 def check_replaceable(out: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 from run_cases import NAMES, drawn, missed_gate, write_run, write_runs
 
-from batchclf.core.records.history import METRICS
+from batchclf.core.metrics.catalog import RECORDED
 from batchclf.jobs.history.export import COLUMNS
 from batchclf.jobs.history.runs import record_failure
 
@@ -152,7 +152,7 @@ def test_export_for_spreadsheets_and_pandas(cli, reports):
     assert len(table) == 2 * 5 + 1
     row = table[(table.run == ALL[2]) & (table.split == "test")].iloc[0]
     assert (row.removed, row.complete, row.labelled, row.gates_failed) == (True, True, 40, 1)
-    for name in METRICS:
+    for name in RECORDED:
         where = metrics["gap"] if "gap" in name else metrics["splits"]["test"]
         values = where[name] if isinstance(where[name], dict) else {"value": where[name]}
         assert row[name] == pytest.approx(values["value"], rel=1e-12)

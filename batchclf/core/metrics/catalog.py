@@ -1,4 +1,4 @@
-"""The metrics that a rule of the gate can name."""
+"""The metrics: those that a rule of the gate can name, those that the history records, and what they are called."""
 
 import difflib
 import re
@@ -91,6 +91,43 @@ METRICS = {
     )
 }
 """All but top2_accuracy, top3_accuracy, …, which `find_metric` knows."""
+
+RECORDED = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_precision",
+    "macro_recall",
+    "macro_f1",
+    "weighted_precision",
+    "weighted_recall",
+    "weighted_f1",
+    "log_loss",
+    "brier",
+    "mcc",
+    "kappa",
+    "gap",
+    "log_loss_gap",
+    "ece",
+    "overconfidence",
+    "mean_confidence",
+)
+"""The metrics that every history knows, in the order in which they are shown; from `ece` on without an interval."""
+
+WORDS = {
+    "accuracy": ("Accuracy", "share of the images that is right"),
+    "balanced_accuracy": ("Balanced accuracy", "mean recall of the classes"),
+    "macro_precision": ("Macro precision", "mean over the classes"),
+    "macro_recall": ("Macro recall", "mean over the classes that occur"),
+    "macro_f1": ("Macro F1", "mean over the classes"),
+    "weighted_precision": ("Weighted precision", "mean over the images"),
+    "weighted_recall": ("Weighted recall", "mean over the images, the same as accuracy"),
+    "weighted_f1": ("Weighted F1", "mean over the images"),
+    "log_loss": ("Log loss", "mean of −ln of the true class's probability; 0 is perfect"),
+    "brier": ("Brier score", "mean squared error of the probabilities; 0 is perfect, 2 the worst"),
+    "mcc": ("Matthews correlation (MCC)", "−1 to 1; 0 is what chance gives"),
+    "kappa": ("Cohen's kappa", "agreement beyond chance, at most 1"),
+}
+"""Each overall metric by its key in metrics.json: its name, and what it is."""
 
 _TOP = re.compile(r"top([2-9]|[1-9][0-9]{1,6})_accuracy")
 

@@ -5,27 +5,6 @@ from dataclasses import dataclass
 from batchclf.core.estimate import Estimate
 from batchclf.core.records.run import GateResult, Status, SubsetRecord
 
-METRICS = (
-    "accuracy",
-    "balanced_accuracy",
-    "macro_precision",
-    "macro_recall",
-    "macro_f1",
-    "weighted_precision",
-    "weighted_recall",
-    "weighted_f1",
-    "log_loss",
-    "brier",
-    "mcc",
-    "kappa",
-    "gap",
-    "log_loss_gap",
-    "ece",
-    "overconfidence",
-    "mean_confidence",
-)
-"""The metrics that every history knows, in the order in which they are shown; from `ece` on without an interval."""
-
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:

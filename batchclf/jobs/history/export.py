@@ -10,7 +10,8 @@ from typing import Any, Literal
 import msgspec
 
 from batchclf import atomic
-from batchclf.core.records.history import METRICS, JobHistory, MetricValue, RunDetails
+from batchclf.core.metrics.catalog import RECORDED
+from batchclf.core.records.history import JobHistory, MetricValue, RunDetails
 from batchclf.errors import BatchclfError
 from batchclf.jobs.history.lookup import details_of
 from batchclf.storage.csv_files.cells import safe_cell, utf8_values
@@ -18,7 +19,7 @@ from batchclf.storage.csv_files.cells import safe_cell, utf8_values
 ExportFormat = Literal["csv", "json", "parquet"]
 EXPORT_FORMAT = 2
 
-_BARE = METRICS[METRICS.index("ece") :]
+_BARE = RECORDED[RECORDED.index("ece") :]
 
 COLUMNS: dict[str, type] = {
     **dict.fromkeys(("job", "run", "run_date", "started", "status"), str),
@@ -26,7 +27,7 @@ COLUMNS: dict[str, type] = {
     "seconds": float,
     **dict.fromkeys(("split", "kind", "source"), str),
     **dict.fromkeys(("found", "scored", "skipped", "excluded", "labelled"), int),
-    **dict.fromkeys((f"{name}{end}" for name in METRICS if name not in _BARE for end in ("", "_low", "_high")), float),
+    **dict.fromkeys((f"{name}{end}" for name in RECORDED if name not in _BARE for end in ("", "_low", "_high")), float),
     **dict.fromkeys(_BARE, float),
     "accuracy_baseline": float,
     **dict.fromkeys(("gates_passed", "gates_failed", "gates_uncertain", "gates_missing"), int),

@@ -1,31 +1,17 @@
 """The overall metrics in words, and their values as the report shows them."""
 
 from batchclf.core.estimate import Interval
+from batchclf.core.metrics.catalog import WORDS
 from batchclf.core.text import decimal, percent, points, signed
 
 LOSSES = ("log_loss", "brier")
 """The less the better."""
 
-_WORDS = {
-    "accuracy": ("Accuracy", "share of the images that is right"),
-    "balanced_accuracy": ("Balanced accuracy", "mean recall of the classes"),
-    "macro_precision": ("Macro precision", "mean over the classes"),
-    "macro_recall": ("Macro recall", "mean over the classes that occur"),
-    "macro_f1": ("Macro F1", "mean over the classes"),
-    "weighted_precision": ("Weighted precision", "mean over the images"),
-    "weighted_recall": ("Weighted recall", "mean over the images, the same as accuracy"),
-    "weighted_f1": ("Weighted F1", "mean over the images"),
-    "log_loss": ("Log loss", "mean of −ln of the true class's probability; 0 is perfect"),
-    "brier": ("Brier score", "mean squared error of the probabilities; 0 is perfect, 2 the worst"),
-    "mcc": ("Matthews correlation (MCC)", "−1 to 1; 0 is what chance gives"),
-    "kappa": ("Cohen's kappa", "agreement beyond chance, at most 1"),
-}
-
 
 def metric_words(key: str) -> tuple[str, str]:
     """Name a metric by its key in metrics.json, and say what it is."""
-    if key in _WORDS:
-        return _WORDS[key]
+    if key in WORDS:
+        return WORDS[key]
     most = key.removeprefix("top").removesuffix("_accuracy")  # top2_accuracy, top3_accuracy, …
     return f"Top-{most} accuracy", f"the true class is among the {most} most probable"
 

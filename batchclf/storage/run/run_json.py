@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from batchclf.core.records.run import RUN_FORMAT
-from batchclf.core.renames import RenameError, renew_run
 from batchclf.errors import RunError
 
 _Decoded = TypeVar("_Decoded")
@@ -23,6 +22,8 @@ def decode_run(content: bytes, path: Path, kind: type[_Decoded]) -> _Decoded:
     """
     version = msgspec.json.decode(content, type=_Version).format
     if version == 1:
+        from batchclf.core.renames import RenameError, renew_run
+
         try:
             return msgspec.convert(renew_run(msgspec.json.decode(content, type=dict[str, Any])), kind)
         except RenameError as error:
