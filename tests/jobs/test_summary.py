@@ -50,7 +50,7 @@ def test_the_page_lists_its_keys(good):
 def test_a_good_run_in_one_object(good):
     summary = checked(good)
     metrics = json.loads((good.folder / "metrics.json").read_text())
-    assert summary["format"] == 1
+    assert summary["format"] == 2
     assert (summary["job"], summary["run_date"]) == ("nightly", "2026-03-01")
     assert (summary["status"], summary["exit_code"], summary["error"], summary["message"]) == ("ok", 0, None, "")
     assert summary["run"] == str(good.folder)
