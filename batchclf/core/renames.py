@@ -36,6 +36,9 @@ TRAINING = {
 }
 """A bundle's settings, and the arguments of a `Recipe`."""
 
+MODULES = {"batchclf.models.recipes": "batchclf.training.recipes.builtin"}
+"""Modules that custom recipes import."""
+
 RULE_METRICS = {"lost_share": "negative_flip_rate"}
 """Metrics that a rule of the gate names."""
 

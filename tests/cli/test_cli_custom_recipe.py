@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 
-from batchclf.core.renames import TRAINING
+from batchclf.core.renames import MODULES, TRAINING
 
 if find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)
@@ -81,6 +81,14 @@ def test_an_old_argument_of_a_recipe_is_refused_with_its_new_name(cli, tmp_path,
     assert f"unexpected keyword argument '{old}'" in err
     assert err.endswith(f"  hint: {old} is called {new} now\n")
     assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(("old", "new"), MODULES.items())
+def test_a_module_that_has_moved_is_named(cli, tmp_path, old, new):
+    (tmp_path / "nets_moved.py").write_text(f"from {old} import Recipe\n{NETS}")
+    code, _, err = cli("train", "--dataset", "digits", "--recipe", "nets_moved:small", "--out", "b")
+    assert code == 1
+    assert err.endswith(f"  hint: import {new} in its place\n")
 
 
 def test_a_job_trains_a_recipe_that_lies_beside_it(cli, tmp_path):

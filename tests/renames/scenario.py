@@ -121,7 +121,19 @@ def write_model(path, *, other):
     save(model, path)
 
 
-SENTENCES = {"sentence", "text", "message", "headline", "reason", "partial", "change", "checked", "labels", "error"}
+SENTENCES = {
+    "sentence",
+    "text",
+    "message",
+    "headline",
+    "reason",
+    "partial",
+    "change",
+    "checked",
+    "labels",
+    "error",
+    "method",
+}
 """Keys whose values are sentences."""
 
 TRAIN = (

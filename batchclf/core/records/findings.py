@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LabelIssues:
-    """`images` of the labelled ones are suspected, `shown` are the most suspect, at most 24; `method` names how.
+    """`images` of the labelled ones have an issue, `shown` are the most likely ones, at most 24; `method` names how.
 
     `missing` says why nothing could be looked for (the extra is not installed, no probability columns, too many rows);
     it is empty otherwise.

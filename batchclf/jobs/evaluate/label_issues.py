@@ -17,8 +17,8 @@ MOST_VALUES = 20_000_000
 SHOWN = 24
 METHOD = (
     "confident learning (Northcutt 2021), by cleanlab: from where the model is surer of another class than it usually "
-    "is of that class's own images it is estimated how many labels of each kind are wrong; those images are suspected "
-    "whose probabilities speak most against their label"
+    "is of that class's own images it is estimated how many labels of each kind are wrong; the issues are the labels "
+    "that the probabilities speak most against"
 )
 
 
@@ -50,19 +50,19 @@ def find_label_issues(predictions: Path, class_names: tuple[str, ...], split: st
     if (labels == labels[0]).all():
         return _missing("needs images of at least two classes")
     try:
-        suspects = _suspects(labels, np.concatenate(probabilities))
+        issues = _issues(labels, np.concatenate(probabilities))
     except Exception as error:  # whatever it trips over must not cost the report
         return _missing(f"cleanlab failed on these rows ({type(error).__name__}: {error})")
     ends = np.cumsum([len(piece) for piece in rows])
     shown: list[Prediction] = []
-    for suspect in suspects[:SHOWN].tolist():
-        place = int(np.searchsorted(ends, suspect, side="right"))
-        shown.append(rows[place].row(suspect - int(ends[place]) + len(rows[place])))
-    return LabelIssues(len(suspects), tuple(shown), METHOD, "")
+    for issue in issues[:SHOWN].tolist():
+        place = int(np.searchsorted(ends, issue, side="right"))
+        shown.append(rows[place].row(issue - int(ends[place]) + len(rows[place])))
+    return LabelIssues(len(issues), tuple(shown), METHOD, "")
 
 
-def _suspects(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Give the indices of suspect images, the most suspect first."""
+def _issues(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Give the indices of images with a label issue, the most likely ones first."""
     with warnings.catch_warnings():
         # It warns of classes with few images and of what its own dependencies deprecate.
         warnings.simplefilter("ignore")

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
 
-from batchclf.core.renames import TRAINING
+from batchclf.core.renames import MODULES, TRAINING
 from batchclf.errors import BatchclfError, ModelError, UsageError
 from batchclf.models.runtime.memory_errors import is_out_of_memory
 from batchclf.training.recipes import builtin as recipes
@@ -106,7 +106,8 @@ def _import(module_name: str, name: str, places: list[Path]) -> ModuleType:
 def _failed(module_name: str, name: str, error: BaseException) -> ModelError:
     hint = "correct that line"
     if isinstance(error, ModuleNotFoundError) and error.name:
-        hint = f"install {error.name}, or leave its import away"
+        moved = f"import {MODULES.get(error.name)} in its place"
+        hint = moved if error.name in MODULES else f"install {error.name}, or leave its import away"
     elif found := re.search(r"Recipe.*unexpected keyword argument '(\w+)'", str(error)):
         hint = f"{found[1]} is called {TRAINING[found[1]]} now" if found[1] in TRAINING else hint
     return ModelError(f"the module '{module_name}' of the recipe {name} cannot be imported: {told(error)}", hint=hint)
