@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_cases import missed_gate
 
+from batchclf.core.metrics.catalog import RECORDED
 from batchclf.core.records.history import (
-    METRICS,
     ClassValues,
     FailedRun,
     FileDigest,
@@ -116,7 +116,7 @@ SUBSETS = st.builds(
     folders=st.dictionaries(TEXT, COUNT, max_size=3),
     content=TEXT,
 )
-METRIC = st.builds(MetricValue, TEXT, st.sampled_from(METRICS) | TEXT, NUMBER, MAYBE, MAYBE, MAYBE, COUNT)
+METRIC = st.builds(MetricValue, TEXT, st.sampled_from(RECORDED) | TEXT, NUMBER, MAYBE, MAYBE, MAYBE, COUNT)
 CLASS = st.builds(
     ClassValues, TEXT, TEXT, *[st.none() | COUNT] * 3, *[MAYBE] * (len(ClassValues.__dataclass_fields__) - 5)
 )

@@ -10,7 +10,7 @@ import pytest
 
 from batchclf.core.types import Dataset, Split
 from batchclf.errors import DataError, ModelError, UsageError
-from batchclf.models.bundle import load_bundle
+from batchclf.models.bundle import BUNDLE_FORMAT, load_bundle
 from batchclf.models.preprocessing import Preprocessing
 from batchclf.models.runtime.open import open_runtime
 from batchclf.training.recipes.builtin import RECIPES, Recipe
@@ -41,7 +41,7 @@ def small(digits):
 
 def test_the_bundle_records_how_it_came_about(digits, digits_bundle):
     info = load_bundle(digits_bundle).info
-    assert info.format == 2
+    assert info.format == BUNDLE_FORMAT == 3
     assert info.preprocessing == Preprocessing((8, 8, 1), "grayscale", scale="none", output="logits")
     assert info.original == "model.keras"
     assert info.origin == "mlp, trained on digits"
