@@ -16,7 +16,7 @@ from typing import Any, get_args
 import msgspec
 import pandas as pd
 import pytest
-from doc_pages import DOCUMENTS, PAGES, ROOT, blocks, first_column, own_text, read, section, tables
+from doc_pages import DOCUMENTS, ROOT, blocks, first_column, own_text, read, section, tables
 from run_cases import run_record
 
 from batchclf import __version__, errors
@@ -29,7 +29,6 @@ from batchclf.core.images.near_duplicates import MOST_BITS, SAME_CORRELATION, WI
 from batchclf.core.metrics.catalog import METRICS
 from batchclf.core.metrics.gap import STRONG_GAP
 from batchclf.core.metrics.probability_counts import LOWEST_PROBABILITY
-from batchclf.core.renames import JOB_KEYS, OPTIONS, RULE_METRICS, TRAINING
 from batchclf.jobs.config.load import load_job
 from batchclf.jobs.config.spec import AlarmName, AlarmSpec, JobSpec
 from batchclf.jobs.evaluate.duplicates import COMPARED_FILES, COMPARED_IN_MEMORY, LISTED_DUPLICATES
@@ -467,88 +466,3 @@ def test_pictures_are_small():
 def test_changes_begin_with_the_version():
     first = re.search(r"^## (\S+)", (ROOT / "CHANGES.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert first[1] == __version__
-
-
-MIGRATION = read("docs/migration.md")
-OLD_WORDS = (
-    *("dummy", "tonight", "look-alikes?", "near cop(?:y|ies)", "suspicions?", "held against", "learnt from"),
-    "(?<!every )nights?",
-    *("lost_share", "test_share", "early_stopping", "average_mirrored", "main_target", "BATCHCLF_NIGHT"),
-    r"\w+_by_night",
-)
-"""Terms of 0.1 as regular expressions of whole words; decisions and benchmarks may have them as common words."""
-
-
-def named(code):
-    """A name in code, as a column, a key or an argument."""
-    return f"`(?:[a-z_.]+[.])?{code}(?:`|[ =])"
-
-
-def test_the_page_on_moving_names_every_name_that_has_changed():
-    rows = {
-        title: {(row[0].strip("`"), row[1].strip("`")) for row in tables(section(MIGRATION, title))}
-        for title in ("Job files", "Options of train", "Custom recipes")
-    }
-    keys = {(old, f"{old.rpartition('.')[0]}.{new}") for old, new in JOB_KEYS.items()}
-    assert rows["Job files"] == keys | set(RULE_METRICS.items())
-    assert rows["Options of train"] == set(OPTIONS.items())
-    assert rows["Custom recipes"] == set(TRAINING.items())
-
-
-def test_the_page_on_moving_names_what_is_there_now(tmp_path):
-    from batchclf.storage.history.database import reading, writing
-
-    for old, new in tables(section(MIGRATION, "Python modules")):
-        assert importlib.util.find_spec(new.strip("`")), new
-        folder, _, name = old.strip("`").rpartition(".")
-        assert not (ROOT / folder.replace(".", "/") / f"{name}.py").exists(), old
-    with writing(tmp_path / "history.sqlite"):
-        pass
-    with reading(tmp_path / "history.sqlite") as history:
-        of_schema = {name for (name,) in history.execute("SELECT name FROM sqlite_master")}
-    named_here = {
-        new.strip("`") for what, _, new in tables(section(MIGRATION, "history.sqlite")) if "column" not in what
-    }
-    assert len(named_here) == 8
-    assert named_here <= of_schema
-    templates = {what: new.strip("`") for what, _, new in tables(section(MIGRATION, "Templates"))}
-    assert (ROOT / "templates" / templates["file"]).exists()
-    assert f"{{% block {templates['block of `report.html`']} %}}" in (ROOT / "templates" / "report.html").read_text()
-
-
-def test_formats_have_the_numbers_of_the_program():
-    from batchclf.core.records.run import RUN_FORMAT
-    from batchclf.jobs.history.export import EXPORT_FORMAT
-    from batchclf.jobs.notify.summary import SUMMARY_FORMAT
-    from batchclf.models.bundle import BUNDLE_FORMAT
-    from batchclf.report.formats.json_report import DOCUMENT_FORMAT
-    from batchclf.storage.history.schema import NEWEST
-
-    moved = {row[0]: row[2] for row in tables(section(MIGRATION, "Formats"))}
-    assert moved == {
-        "`run.json`": str(RUN_FORMAT),
-        "`model.json`": str(BUNDLE_FORMAT),
-        "`history.sqlite`": str(NEWEST),
-        "`flips.csv`": "2",
-        "`report.json`, `comparison.json`": str(DOCUMENT_FORMAT),
-        "the summary": str(SUMMARY_FORMAT),
-        "`history export --format json`": str(EXPORT_FORMAT),
-    }
-    numbers = {row[0]: row[1] for row in tables(own_text(section(read("docs/formats.md"), "File formats")))}
-    assert numbers["[model bundle](#model-bundle)"] == str(BUNDLE_FORMAT)
-    assert numbers["[run directory](#run-directory), `run.json`"] == str(RUN_FORMAT)
-    assert numbers["[`history.sqlite`](#historysqlite)"] == f"`user_version` {NEWEST}"
-    assert f"`report.json` (format {DOCUMENT_FORMAT})" in read("docs/formats.md")
-    assert f"| `format` | `{SUMMARY_FORMAT}` |" in read("docs/notify.md")
-
-
-@pytest.mark.parametrize("document", [*PAGES, "README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "jobs/README.md"])
-def test_no_page_has_a_name_or_a_term_of_0_1(document):
-    if document == "docs/migration.md":
-        return
-    old = [rf"(?<![\w-])(?:{'|'.join(OLD_WORDS)})(?![\w-])"]
-    old += [rf"(?<![\w-]){option}(?![\w-])" for option in OPTIONS]
-    old += [re.escape(f"`{key}`") for key in JOB_KEYS]
-    old += [named(name) for name in ("night", "nights", "target", "targets", "lost", "gained", "members", "validation")]
-    found = {match[0] for pattern in old for match in re.finditer(pattern, read(document), re.IGNORECASE)}
-    assert not found
