@@ -42,7 +42,7 @@ def test_wheel_holds_everything(wheel, repo_root):
 
 def test_wheel_runs_the_job_elsewhere(wheel, tmp_path):
     site = tmp_path / "site"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--subset", site, wheel]
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, wheel]
     subprocess.run(install, check=True, capture_output=True, timeout=300)
     (tmp_path / "digits.toml").write_text(
         '[data]\ndataset = "digits"\n[model]\nepochs = 2\n[publish]\nreports = "reports"\n'
