@@ -87,7 +87,7 @@ METRICS = {
         RuleMetric("drift", "quantities that have drifted", "drift", "count", larger_is_better=False, most=4.0),
         RuleMetric("psi", "largest PSI", "drift", "number", larger_is_better=False, most=inf),
         RuleMetric("changed_share", "share of changed predictions", "pairs", "share", larger_is_better=False),
-        RuleMetric("negative_flip_rate", "share right before and wrong now", "pairs", "share", larger_is_better=False),
+        RuleMetric("negative_flip_rate", "negative flip rate", "pairs", "share", larger_is_better=False),
     )
 }
 """All but top2_accuracy, top3_accuracy, …, which `find_metric` knows."""
