@@ -1,7 +1,8 @@
 """Names that batchclf gave before 0.2, and what they are called now; docs/migration.md has the same table."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 JOB_KEYS = {
@@ -57,45 +58,42 @@ def renew_run(values: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises RenameError if a part of it is of a wrong type.
     """
-    try:
-        return _renew_run(values)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise RenameError(f"a part of it is not as in format 1: {error}") from error
+    with _known_parts():
+        run = _renamed(values, _RUN)
+        gates = [_renamed(gate, _GATE) for gate in run.get("gates", ())]
+        run["gates"] = [{**gate, "name": _renew_rule(gate["name"])} for gate in gates]
+        if run.get("dataset") and run["dataset"].get("split"):
+            run["dataset"] = {**run["dataset"], "split": _renamed(run["dataset"]["split"], _SPLIT)}
+        if "model" in run:
+            run["model"] = renew_model(run["model"])
+        return {**run, "format": 2}
 
 
 def renew_model(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a model.json of format 2, decoded, the names that its settings have in format 3.
+    """Give a model.json of format 2, or a run's model of format 1, decoded, the names that its settings have now.
 
     Raises RenameError if a part of it is of a wrong type.
     """
+    with _known_parts():
+        model = dict(values)
+        if "settings" in model:
+            model["settings"] = _renamed(model["settings"], TRAINING)
+        if training := model.get("training"):
+            variants = [
+                {**each, "options": _OLD_OPTION.sub(lambda found: OPTIONS[found[0]], each["options"])}
+                for each in training.get("variants", ())
+            ]
+            model["training"] = {**training, "variants": variants}
+        return model
+
+
+@contextmanager
+def _known_parts() -> Iterator[None]:
+    """Raise RenameError for what a part of another type raises."""
     try:
-        return _renew_model(values)
+        yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise RenameError(f"a part of it is not as in format 2: {error}") from error
-
-
-def _renew_run(values: Mapping[str, Any]) -> dict[str, Any]:
-    run = _renamed(values, _RUN)
-    gates = [_renamed(gate, _GATE) for gate in run.get("gates", ())]
-    run["gates"] = [{**gate, "name": _renew_rule(gate["name"])} for gate in gates]
-    if run.get("dataset") and run["dataset"].get("split"):
-        run["dataset"] = {**run["dataset"], "split": _renamed(run["dataset"]["split"], _SPLIT)}
-    if "model" in run:
-        run["model"] = _renew_model(run["model"])
-    return {**run, "format": 2}
-
-
-def _renew_model(values: Mapping[str, Any]) -> dict[str, Any]:
-    model = dict(values)
-    if "settings" in model:
-        model["settings"] = _renamed(model["settings"], TRAINING)
-    if training := model.get("training"):
-        variants = [
-            {**each, "options": _OLD_OPTION.sub(lambda found: OPTIONS[found[0]], each["options"])}
-            for each in training.get("variants", ())
-        ]
-        model["training"] = {**training, "variants": variants}
-    return model
+        raise RenameError(f"a part of it is not as its format says: {error}") from error
 
 
 def _renew_rule(name: str) -> str:

@@ -105,11 +105,13 @@ def _import(module_name: str, name: str, places: list[Path]) -> ModuleType:
 
 def _failed(module_name: str, name: str, error: BaseException) -> ModelError:
     hint = "correct that line"
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        moved = f"import {MODULES.get(error.name)} in its place"
-        hint = moved if error.name in MODULES else f"install {error.name}, or leave its import away"
-    elif found := re.search(r"Recipe.*unexpected keyword argument '(\w+)'", str(error)):
-        hint = f"{found[1]} is called {TRAINING[found[1]]} now" if found[1] in TRAINING else hint
+    found = re.search(r"Recipe.*unexpected keyword argument '(\w+)'", str(error))
+    if isinstance(error, ModuleNotFoundError) and error.name in MODULES:
+        hint = f"import {MODULES[error.name]} in its place"
+    elif isinstance(error, ModuleNotFoundError) and error.name:
+        hint = f"install {error.name}, or leave its import away"
+    elif found and found[1] in TRAINING:
+        hint = f"{found[1]} is called {TRAINING[found[1]]} now"
     return ModelError(f"the module '{module_name}' of the recipe {name} cannot be imported: {told(error)}", hint=hint)
 
 
