@@ -1,19 +1,16 @@
 """README, the pages of docs/, ARCHITECTURE and CONTRIBUTING against the program: what they show is what it does."""
 
-import argparse
 import configparser
 import contextlib
 import importlib.util
 import inspect
 import io
 import json
-import os
 import re
 import shlex
 import tomllib
 from typing import Any, get_args
 
-import msgspec
 import pandas as pd
 import pytest
 from doc_pages import DOCUMENTS, ROOT, blocks, first_column, own_text, read, section, tables
@@ -21,7 +18,6 @@ from run_cases import run_record
 
 from batchclf import __version__, errors
 from batchclf.cli import main as cli_main
-from batchclf.cli.options import common
 from batchclf.cli.summary import EXIT_CODES
 from batchclf.core.gate.alarms import AGAINST_LAST_RUN, NO_IMAGES, ONE_CLASS
 from batchclf.core.images.drift import SURE_P
@@ -30,7 +26,7 @@ from batchclf.core.metrics.catalog import METRICS
 from batchclf.core.metrics.gap import STRONG_GAP
 from batchclf.core.metrics.probability_counts import LOWEST_PROBABILITY
 from batchclf.jobs.config.load import load_job
-from batchclf.jobs.config.spec import AlarmName, AlarmSpec, JobSpec
+from batchclf.jobs.config.spec import AlarmName, AlarmSpec
 from batchclf.jobs.evaluate.duplicates import COMPARED_FILES, COMPARED_IN_MEMORY, LISTED_DUPLICATES
 from batchclf.jobs.run.train_model import TRAINING_PAGE
 from batchclf.models.bundle import INFO_FILE, KERAS_FILE, ONNX_FILE
@@ -52,158 +48,35 @@ RUN_PAGE = read("docs/run-directory.md")
 SCORING_PAGE = read("docs/scoring.md")
 
 
-def subparsers(parser):
-    """Every verb, or verb and action, with its parser: `data export` → parser."""
-    found = {}
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for name, inner in action.choices.items():
-                below = subparsers(inner)
-                found |= {f"{name} {action}": each for action, each in below.items()} if below else {name: inner}
-    return found
+def tables_script():
+    """docs/tables.py as a module."""
+    spec = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-COMMANDS = subparsers(cli_main.build_parser())
-COMMON = {action.dest for action in common()._actions}
+TABLES = tables_script()
+COMMANDS = TABLES.commands()
 
 
-def spelling(action):
-    """An argument as the tables write it: `--batch-size N`, `--labels {auto,none}`, `DIR`, `[DIR]`, `[DIR ...]`."""
-    value = action.metavar or ("{" + ",".join(map(str, action.choices)) + "}" if action.choices else "")
-    value = value.replace("%%", "%")
-    if not action.option_strings:
-        return {"?": f"[{value}]", "*": f"[{value} ...]"}.get(action.nargs, value)
-    if isinstance(action, argparse.BooleanOptionalAction):
-        return "`, `".join(action.option_strings)
-    return f"{action.option_strings[-1]} {value}".strip() if action.nargs != 0 else action.option_strings[-1]
-
-
-def options(parser):
-    actions = [each for each in parser._actions if each.option_strings and each.dest != "help"]
-    return {spelling(each): each for each in actions}
-
-
-def check_default(action, shown):
-    """A default in `code` is the value itself; words stand where the program works it out."""
-    if action.required:
-        assert shown == "required"
-    elif action.nargs == 0 and action.default is False:
-        assert shown == "off"
-    elif action.dest == "workers":
-        assert shown == "the number of cores"
-        assert action.default == (os.cpu_count() or 1)
-    elif action.default is None:
-        assert shown.lstrip("`") == shown
-        assert shown not in ("", "required")
-    else:
-        assert shown == f"`{action.default}`"
+def test_the_tables_of_the_docs_are_the_programs():
+    made = TABLES.tables()
+    used = set()
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        used |= set(re.findall(r"<!-- table: (.+?) -->", text))
+        assert text == TABLES.with_tables(text, made), f"{path.name} is old: run python docs/tables.py"
+    assert used == {name for name, table in made.items() if table.count("\n") > 2}
 
 
 def test_commands_table_is_the_parser():
     expected = []
     for name, parser in COMMANDS.items():
-        positionals = [spelling(action) for action in parser._actions if not action.option_strings]
+        positionals = [TABLES.spelling(action) for action in parser._actions if not action.option_strings]
         expected.append(" ".join(["batchclf", name, *positionals]))
     assert first_column(section(README, "Commands")) == expected
     assert re.findall(r"^## Options of `batchclf (.+)`$", COMMANDS_PAGE, re.MULTILINE) == list(COMMANDS)
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_options_table_is_the_parser(command):
-    of_parser = {text: action for text, action in options(COMMANDS[command]).items() if action.dest not in COMMON}
-    rows = tables(section(COMMANDS_PAGE, f"Options of `batchclf {command}`"))
-    assert [row[0].strip("`") for row in rows] == list(of_parser)
-    for (_, shown, what), action in zip(rows, of_parser.values(), strict=True):
-        check_default(action, shown)
-        assert what
-
-
-def test_options_of_every_command():
-    rows = {row[0].strip("`"): row[1] for row in tables(section(COMMANDS_PAGE, "Options of every command"))}
-    for parser in COMMANDS.values():
-        of_parser = {text: action for text, action in options(parser).items() if action.dest in COMMON}
-        assert rows.keys() == of_parser.keys()
-        for text, action in of_parser.items():
-            check_default(action, rows[text])
-
-
-def test_the_recipes_own_defaults():
-    for name, recipe in RECIPES.items():
-        train = section(COMMANDS_PAGE, "Options of `batchclf train`")
-        assert f"{recipe.epochs} for `{name}`" in train
-        assert f"{recipe.batch_size} for `{name}`" in train
-
-
-def kind(field_type):
-    """The type of a job's key in words; the values of a choice are sorted."""
-    info = msgspec.inspect
-    match field_type:
-        case info.UnionType():
-            return " or ".join(kind(each) for each in field_type.types if not isinstance(each, info.NoneType))
-        case info.LiteralType():
-            return " or ".join(f'`"{value}"`' for value in sorted(field_type.values))
-        case info.ListType():
-            return f"list of {kind(field_type.item_type)}"
-        case info.Metadata():
-            return kind(field_type.type)
-        case info.BoolType():
-            return "true or false"
-        case info.StrType():
-            return "text"
-        case info.IntType():
-            return f"whole number from {field_type.ge}" + (f" to {field_type.le}" if field_type.le else "")
-        case info.FloatType():
-            least = "" if field_type.ge is None else f" from {field_type.ge}"
-            return f"number{least}" + ("" if field_type.le is None else f" to {field_type.le}")
-    raise AssertionError(field_type)
-
-
-REQUIRED = object()
-
-
-def job_keys(struct, above=""):
-    """Each key, dotted, with its type in words and its default, REQUIRED where it must be given.
-
-    NAME stands for the names of a table's own choosing; keys of `[[gate.rules]]` stand below `gate.rules`.
-    """
-    info = msgspec.inspect
-    found = {}
-    for field in info.type_info(struct).fields:
-        key, of = above + field.encode_name, field.type
-        default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-        if isinstance(of, info.UnionType):
-            of = next((each for each in of.types if isinstance(each, info.StructType)), of)
-        if isinstance(of, info.DictType):
-            key, of, default = f"{key}.NAME", of.value_type, None
-        elif isinstance(of, info.ListType) and isinstance(of.item_type, info.StructType):
-            of = of.item_type
-        if isinstance(of, info.StructType):
-            found |= job_keys(of.cls, f"{key}.")
-        else:
-            found[key] = (kind(of), REQUIRED if default is msgspec.NODEFAULT else default)
-    return found
-
-
-def shown_kind(cell):
-    """A type as the table has it, the values of a choice sorted."""
-    start, *values = re.split(r'(`".*?"`)', cell)
-    return start + " or ".join(sorted(value for value in values if value.startswith("`")))
-
-
-def test_job_keys_are_those_of_the_program():
-    rows = {row[0].strip("`"): row[1:] for row in tables(section(JOBS_PAGE, "Keys"))}
-    keys = job_keys(JobSpec)
-    assert rows.keys() == keys.keys()
-    for key, (of_program, default) in keys.items():
-        cell, shown, what = rows[key]
-        assert shown_kind(cell) == of_program, key
-        if default is REQUIRED:
-            assert shown == "required", key
-        elif default is None:
-            assert shown not in ("", "required"), key
-        else:
-            assert tomllib.loads(f"x = {shown.strip('`')}")["x"] == default, key
-        assert what, key
 
 
 def test_the_job_files_shown_are_understood(tmp_path):

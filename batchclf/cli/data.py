@@ -2,10 +2,12 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from batchclf.cli.options import add_data_dir
+from batchclf.cli.options import add_options, as_path, describe
+from batchclf.core.choices import SplitName
 from batchclf.data.catalog import DATASET_NAMES
+from batchclf.jobs.config.options import DataSpec
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -17,6 +19,7 @@ examples:
   batchclf data fetch fashion-mnist
 """
 GRID_IMAGES = 25
+SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 
 
 def add(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -29,33 +32,35 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    describe = actions.add_parser(
+    described = actions.add_parser(
         "describe", parents=[common], help="shapes, value range and class counts, and a picture of the first images"
     )
-    describe.add_argument(
-        "--grid", type=Path, metavar="FILE", help="PNG of the first 25 training images (default: NAME-first-25.png)"
+    describe(
+        described.add_argument("--grid", type=Path, metavar="FILE", help="PNG of the first 25 training images"),
+        unset="NAME-first-25.png",
     )
-    describe.set_defaults(handle=describe_data)
+    described.set_defaults(handle=describe_data)
     export = actions.add_parser("export", parents=[common], help="write a split as class folders of PNGs")
     export.set_defaults(handle=export_data)
     fetch = actions.add_parser("fetch", parents=[common], help="make sure the files are here, and say where")
     fetch.set_defaults(handle=fetch_data)
-    for action in (describe, export, fetch):
+    for action in (described, export, fetch):
         action.add_argument("dataset", choices=DATASET_NAMES, help="a data set by name")
-        add_data_dir(action)
+        add_options(action, DataSpec, "data_dir")
     export.add_argument("directory", type=Path, metavar="DIR", help="folder to write; new or empty")
-    export.add_argument("--split", choices=("test", "train"), default="test", help="which split (default: test)")
+    describe(export.add_argument("--split", choices=SPLITS, default="test", help="which split"))
 
 
 def describe_data(args: argparse.Namespace, console: "Console") -> int:
     """Print the facts and write the grid."""
     from batchclf import atomic
     from batchclf.data.catalog import load_dataset
-    from batchclf.data.describe import as_dict, as_lines, describe
+    from batchclf.data.describe import as_dict, as_lines
+    from batchclf.data.describe import describe as facts_of
     from batchclf.report.charts.image_grid import grid_png
 
-    dataset = load_dataset(args.dataset, data_dir=args.data_dir, say=console.say)
-    facts = describe(dataset)
+    dataset = load_dataset(args.dataset, data_dir=as_path(args.data_dir), say=console.say)
+    facts = facts_of(dataset)
     for line in as_lines(facts):
         console.say(line)
     names = [dataset.class_names[label] for label in dataset.train.labels[:GRID_IMAGES]]
@@ -71,7 +76,7 @@ def export_data(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.data.catalog import load_dataset
     from batchclf.data.export import export_split
 
-    dataset = load_dataset(args.dataset, data_dir=args.data_dir, say=console.say)
+    dataset = load_dataset(args.dataset, data_dir=as_path(args.data_dir), say=console.say)
     split = dataset.splits[args.split]
     count = export_split(split, dataset.class_names, args.directory, say=console.say)
     console.say(f"wrote {count:,} PNGs in {len(dataset.class_names)} class folders to {args.directory}")
@@ -83,7 +88,7 @@ def fetch_data(args: argparse.Namespace, console: "Console") -> int:
     """Load the data set, which fetches what is missing."""
     from batchclf.data.catalog import load_dataset
 
-    origin = load_dataset(args.dataset, data_dir=args.data_dir, say=console.say).origin
+    origin = load_dataset(args.dataset, data_dir=as_path(args.data_dir), say=console.say).origin
     console.say(origin)
     console.result({"dataset": args.dataset, "origin": origin, "exit_code": 0})
     return 0

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batchclf.cli.options import describe
+
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
 
@@ -25,7 +27,8 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("predictions", type=Path, metavar="PREDICTIONS.csv", help="what `run` or `score` wrote")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: beside the CSV)")
+    out = parser.add_argument("--out", type=Path, metavar="DIR", help="where to write metrics.json and the CSVs")
+    describe(out, unset="beside the CSV")
     parser.set_defaults(handle=handle)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchclf.cli import options
+from batchclf.jobs.config.options import RetentionSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,9 +43,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         added: argparse.ArgumentParser = actions.add_parser(
             name, parents=[common], help=about, description=f"{about[0].upper()}{about[1:]}."
         )
-        added.add_argument(
-            "--reports", type=Path, default=Path("reports"), metavar="DIR", help="reports folder (default: reports)"
-        )
+        options.add_reports(added)
         added.set_defaults(handle=handle)
         return added
 
@@ -52,7 +51,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     listed.add_argument("job", nargs="?", metavar="JOB", help="name of a job, or score")
     shown = action("show", show_run, "show all that is kept of a run")
     shown.add_argument("job", metavar="JOB", help="name of a job, or score")
-    shown.add_argument("run", nargs="?", default="latest", metavar="RUN", help=f"{_RUN} (default: latest)")
+    options.describe(shown.add_argument("run", nargs="?", default="latest", metavar="RUN", help=_RUN))
     compared = action("diff", diff_runs, "show the numbers of two runs side by side")
     compared.add_argument("job", metavar="JOB", help="name of a job, or score")
     compared.add_argument("first", metavar="RUN", help=_RUN)
@@ -60,16 +59,17 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     exported = action("export", export_runs, "write the runs of one job, or of all, into a file")
     exported.add_argument("job", nargs="?", metavar="JOB", help="name of a job, or score")
     exported.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
-    exported.add_argument(
+    form = exported.add_argument(
         "--format",
         choices=FORMATS,
         default="csv",
-        help="csv and parquet: a row for each subset of a run; json: all that is kept (default: csv)",
+        help="csv and parquet: a row for each subset of a run; json: all that is kept",
     )
+    options.describe(form)
     pruned = action("prune", prune_runs, "remove the old runs of a job; their numbers stay in the history")
     pruned.add_argument("job", metavar="JOB", help="name of a job, or its job file, whose baselines stay then")
-    pruned.add_argument("--keep-runs", type=options.positive, metavar="N", help="the newest N runs stay")
-    pruned.add_argument("--keep-days", type=options.positive, metavar="D", help="the runs of the last D days stay")
+    for name in ("keep_runs", "keep_days"):
+        options.add_option(pruned, RetentionSpec, name, unset="the job file's")
     pruned.add_argument("--keep", action="append", metavar="RUN", help="a run that stays; may be given again")
     pruned.add_argument("--dry-run", action="store_true", help="say what would be removed")
     rebuilt = action("rebuild", rebuild, "write run directories into the history again, and check all of it")

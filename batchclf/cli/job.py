@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batchclf.cli.options import describe
 from batchclf.cli.run import add_date
 from batchclf.data.catalog import DATASET_NAMES
 
@@ -58,10 +59,12 @@ def _add_new(actions: Any, common: argparse.ArgumentParser) -> None:
     )
     new.add_argument("job", type=Path, metavar="FILE.toml", help="file to write")
     source = new.add_mutually_exclusive_group()
-    source.add_argument("--dataset", choices=DATASET_NAMES, help="train on a data set by name (default: fashion-mnist)")
+    dataset = source.add_argument("--dataset", choices=DATASET_NAMES, help="train on a data set by name")
+    describe(dataset, unset="fashion-mnist, unless --data or --score is given")
     source.add_argument("--data", metavar="DIR", help="train on class folders")
     new.add_argument("--score", metavar="DIR", help="score this folder, too; may hold {date:%%Y-%%m-%%d} and ${ENV}")
-    new.add_argument("--model", metavar="BUNDLE", help="where the model is, or is to be kept")
+    model = new.add_argument("--model", metavar="BUNDLE", help="where the model is, or is to be kept")
+    describe(model, unset="a folder beside the job's runs")
     new.set_defaults(handle=_new)
 
 
@@ -77,7 +80,7 @@ def _add_install(actions: Any, common: argparse.ArgumentParser) -> None:
     by.add_argument("--cron", action="store_true", help="an entry in this user's crontab")
     by.add_argument("--systemd", action="store_true", help="a service and a timer of this user's systemd")
     by.add_argument("--github", action="store_true", help="a workflow in the Git repository that the job file lies in")
-    install.add_argument("--at", default=DEFAULT_TIME, metavar="HH:MM", help="time of day (default: %(default)s)")
+    describe(install.add_argument("--at", default=DEFAULT_TIME, metavar="HH:MM", help="time of day; GitHub's is UTC"))
     install.add_argument("--dry-run", action="store_true", help="print what would be installed, and install nothing")
     install.set_defaults(handle=_install)
 

@@ -2,9 +2,12 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from batchclf.cli.options import add_scaling, size
+from batchclf.cli.options import add_option, add_options, describe
+from batchclf.core.choices import AskedLayout, AskedOutput
+from batchclf.jobs.config.options import DataSpec
+from batchclf.training.options import SCALING, TrainingOptions
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -17,6 +20,8 @@ examples:
       --sample photos/ --out models/resnet
   batchclf model show models/shoes
 """
+
+_OPEN = {"unset": "from the model", "more": ""}
 
 
 def add(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -55,29 +60,31 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
         metavar="FILE|A,B,C",
         help="class names in the order of the model's outputs: a file (one a line, or JSON) or a list with commas",
     )
-    parser.add_argument(
-        "--input-size", type=size, metavar="HxW", help="height and width in pixels, if the model leaves them open"
+    add_option(parser, DataSpec, "input_size", about="height and width, if the model leaves them open", **_OPEN)
+    add_option(parser, DataSpec, "color", about="what the model takes, if it leaves its channels open", **_OPEN)
+    layout = parser.add_argument(
+        "--layout", choices=get_args(AskedLayout), help="order of the axes, if the model's input shape leaves it open"
     )
-    parser.add_argument("--color", choices=("grayscale", "rgb"), help="if the model leaves its channels open")
-    parser.add_argument(
-        "--layout", choices=("channels-last", "channels-first"), help="if the model's input shape does not say"
-    )
-    add_scaling(parser)
-    parser.add_argument(
+    describe(layout, unset="from the model")
+    add_options(parser, TrainingOptions, *SCALING)
+    output = parser.add_argument(
         "--output",
-        choices=("auto", "logits", "probabilities"),
+        choices=get_args(AskedOutput),
         default="auto",
-        help="what the model gives; auto: by its last operation, else by its predictions (default: auto)",
+        help="what the model gives; auto: found from its last operation, else from its outputs for sample images",
     )
-    parser.add_argument(
-        "--sample", type=Path, metavar="DIR", help="also check on up to 64 images of this folder (default: made images)"
+    describe(output)
+    sample = parser.add_argument(
+        "--sample", type=Path, metavar="DIR", help="also check on up to 64 images of this folder"
     )
+    describe(sample, unset="made images only")
     parser.set_defaults(handle=import_bundle)
 
 
 def import_bundle(args: argparse.Namespace, console: "Console") -> int:
     """Import a model."""
     from batchclf.data.sample import sample_reader
+    from batchclf.data.size_text import parse_size
     from batchclf.models.describe import as_dict
     from batchclf.models.sources.class_names import read_class_names
     from batchclf.models.sources.import_model import import_model
@@ -86,14 +93,11 @@ def import_bundle(args: argparse.Namespace, console: "Console") -> int:
     names = read_class_names(args.classes)
     options = ImportOptions(
         names,
-        input_size=args.input_size,
-        color=args.color,
+        input_size=None if args.input_size is None else parse_size(args.input_size),
         channel_order=args.channel_order or "rgb",
-        layout=args.layout,
-        scale=args.scale,
-        mean=args.mean,
-        std=args.std,
-        output=args.output,
+        mean=None if args.mean is None else tuple(args.mean),
+        std=None if args.std is None else tuple(args.std),
+        **{name: getattr(args, name) for name in ("color", "layout", "scale", "output")},
     )
     read_sample = None if args.sample is None else sample_reader(args.sample, names)
     bundle = import_model(args.path, options, args.out, say=console.say, read_sample=read_sample)

@@ -1,98 +1,137 @@
-"""Options that several verbs share, and the types of their values."""
+"""Options on the command line: those that job files have, too, made from their fields; and what several verbs share."""
 
 import argparse
-from math import isfinite
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin
 
-from batchclf.errors import UsageError
+import msgspec
+
+from batchclf.core.options import Option, Positive, choices, expected, fits, options_of, without_bounds
+
+Group = argparse.ArgumentParser | argparse._ArgumentGroup
+Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 
-def positive(text: str) -> int:
-    """Read a whole number from 1 up."""
+def add_options(group: Group, struct: type[msgspec.Struct], *names: str) -> None:
+    """Add options of a struct by their names, or all of them."""
+    for name in names or options_of(struct):
+        add_option(group, struct, name)
+
+
+def add_option(
+    group: Group,
+    struct: type[msgspec.Struct],
+    name: str,
+    *,
+    flag: str = "",
+    about: str = "",
+    unset: str = "",
+    more: str | None = None,
+) -> None:
+    """Add one option of a struct; what is given here stands in place of what its field says.
+
+    `flag` is spelt as the name unless given.
+    """
+    option = options_of(struct)[name]
+    kind, unset = option.kind, unset or option.unset
+    action = group.add_argument(
+        flag or f"--{name.replace('_', '-')}", dest=option.attribute, default=option.default, **_form(option)
+    )
+    values = f"; choose of: {', '.join(choices(kind))}" if choices(kind) and action.choices is None else ""
+    action.help = (about or option.about) + values
+    describe(action, unset=unset, more=option.more if more is None else more)
+
+
+def _form(option: Option) -> dict[str, Any]:
+    """Give what argparse wants to know about an option by its type."""
+    base = without_bounds(option.kind)
+    if base is bool:
+        return {"action": "store_true" if option.default is False else argparse.BooleanOptionalAction}
+    if get_origin(base) is list:
+        text = without_bounds(get_args(base)[0]) is str
+        more = {"action": "append"} if text else {}
+        return {"type": reader(get_args(base)[0] if text else option.kind), "metavar": option.metavar, **more}
+    if values := choices(base):
+        return {"choices": values}
+    return {"type": reader(option.kind), "metavar": option.metavar or None}
+
+
+def reader(kind: Any) -> Callable[[str], Any]:
+    """Make what argparse calls to read a value of an option's type; of a list, with commas between its items."""
+    base = without_bounds(kind)
+
+    def read(text: str) -> Any:
+        if get_origin(base) is list:
+            (item,) = get_args(base)
+            read_item = reader(item) if choices(item) else lambda each: _parsed(each, without_bounds(item))
+            value = [read_item(each.strip()) for each in text.split(",")]
+        else:
+            value = _parsed(text, base)
+        if not fits(value, kind):
+            raise argparse.ArgumentTypeError(f"'{text}' is not {expected(kind).replace(' in quotes', '')}")
+        return value
+
+    return read
+
+
+def _parsed(text: str, base: Any) -> Any:
+    """Read a number where one is wanted; a text that is none stays."""
     try:
-        value = int(text)
+        return base(text) if base in (int, float) and text.isascii() else text
     except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 up")
-    return value
+        return text
 
 
-def seed(text: str) -> int:
-    """Read a whole number that seeds every random generator: 32 bits, as numpy's old one and Keras take."""
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 to {2**32 - 1}")
-    return int(text)
+def describe(action: argparse.Action, *, unset: str = "", more: str = "") -> argparse.Action:
+    """Complete an option's help by its default, or by what `unset` says of it; `more` is Markdown for the docs."""
+    default = action.default
+    if isinstance(default, list):
+        default = ",".join(default)
+    shown = unset or ("" if default is None or default is False else str(default))
+    action.help = ((action.help or "") + (f" (default: {shown})" if shown else "")).replace("%", "%%")
+    vars(action)["more"] = more
+    return action
 
 
-def size(text: str) -> tuple[int, int]:
-    """Read height and width in pixels, such as 224x224."""
-    from batchclf.data.size_text import parse_size
+def options_from(args: argparse.Namespace, struct: type[Struct]) -> Struct:
+    """Give the options of a struct that were read; those that the verb does not have keep their defaults."""
+    names = [option.attribute for option in options_of(struct).values()]
+    return struct(**{name: getattr(args, name) for name in names if hasattr(args, name)})
 
-    try:
-        return parse_size(text)
-    except UsageError as error:
-        raise argparse.ArgumentTypeError(error.message) from error
+
+def as_path(text: str | None) -> Path | None:
+    """Make a path of an option that may not be given."""
+    return None if text is None else Path(text)
+
+
+def given(options: msgspec.Struct, names: tuple[str, ...]) -> list[str]:
+    """Name those of some options that are not at their defaults, as the command line spells them."""
+    of = options_of(type(options))
+    return [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) != of[name].default]
 
 
 def common() -> argparse.ArgumentParser:
     """Make the parent parser of every verb."""
     parser = argparse.ArgumentParser(add_help=False)
     group = parser.add_argument_group("output")
-    group.add_argument("--quiet", action="store_true", help="say nothing unless there is trouble")
-    group.add_argument("--verbose", action="store_true", help="say more: a line for each skipped image")
+    group.add_argument("--quiet", action="store_true", help="print errors and warnings only")
+    group.add_argument("--verbose", action="store_true", help="print more: a line for each skipped image")
     group.add_argument("--json", action="store_true", help="print one JSON object; all else goes to standard error")
     return parser
 
 
-def add_data_dir(parser: argparse.ArgumentParser) -> None:
-    """Add --data-dir."""
-    parser.add_argument(
-        "--data-dir",
-        type=Path,
-        metavar="DIR",
-        help="folder that holds the data set's files (else $BATCHCLF_DATA_DIR, the cache, or a download)",
-    )
+positive = reader(Positive)
 
 
 def add_reports(parser: argparse.ArgumentParser) -> None:
     """Add --reports."""
-    parser.add_argument(
-        "--reports",
-        type=Path,
-        default=Path("reports"),
-        metavar="DIR",
-        help="reports folder: where published models are looked for and runs are written (default: reports)",
+    describe(
+        parser.add_argument(
+            "--reports",
+            type=Path,
+            default=Path("reports"),
+            metavar="DIR",
+            help="reports folder: where published models are looked for and runs are written",
+        )
     )
-
-
-def add_scaling(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
-    """Add --scale, --mean, --std and --channel-order: how a model wants pixels, if it does not say."""
-    parser.add_argument(
-        "--channel-order", choices=("rgb", "bgr"), help="order of the channels that the model takes (default: rgb)"
-    )
-    parser.add_argument(
-        "--scale",
-        choices=("none", "0..1", "minus1..1"),
-        help="none: 0 to 255 as they are; 0..1: / 255; minus1..1: / 127.5 - 1 (default: what the model says, or "
-        "0..1 with --mean or --std)",
-    )
-    parser.add_argument(
-        "--mean",
-        type=_numbers,
-        metavar="R,G,B",
-        help="subtracted after --scale, so in units of 0 to 1 unless that says otherwise (one number for grayscale)",
-    )
-    parser.add_argument(
-        "--std", type=_numbers, metavar="R,G,B", help="what is divided by after that, in the same units"
-    )
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    if len(numbers) not in (1, 3) or not all(map(isfinite, numbers)):
-        raise argparse.ArgumentTypeError(f"'{text}' is neither three numbers with commas between them nor one")
-    return numbers

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchclf.cli.options import positive
+from batchclf.cli.options import describe, positive
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -38,11 +38,11 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="what `run` or `score` wrote")
     parser.add_argument("sql", metavar="SQL", help="one SELECT")
-    parser.add_argument(
-        "--format", choices=FORMATS, help="form of the rows (default: by the suffix of --out, or table)"
-    )
-    parser.add_argument("--rows", type=positive, metavar="N", help=f"at most N rows (default: {SHOWN_ROWS} in a table)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="file to write (default: standard output)")
+    form = parser.add_argument("--format", choices=FORMATS, help="form of the rows: for people, CSV, an object a row")
+    describe(form, unset="by the suffix of --out, else table")
+    rows = parser.add_argument("--rows", type=positive, metavar="N", help="at most N rows")
+    describe(rows, unset=f"{SHOWN_ROWS} in a table, else all")
+    describe(parser.add_argument("--out", type=Path, metavar="FILE", help="file to write"), unset="standard output")
     parser.set_defaults(handle=handle)
 
 

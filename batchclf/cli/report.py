@@ -2,13 +2,17 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
+
+from batchclf.cli.options import add_options, as_path, describe
+from batchclf.core.choices import ReportFormat
+from batchclf.jobs.config.options import ReportOptions
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
     from batchclf.jobs.report.write import Outs
 
-FORMATS = ("html", "json", "md")
+FORMATS = get_args(ReportFormat)
 EXAMPLES = """\
 examples:
   batchclf report reports/fashion-mnist/latest
@@ -32,23 +36,11 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("run", type=Path, nargs="?", metavar="RUN_DIR", help="what `run` or `score` wrote")
     parser.add_argument("other", type=Path, nargs="?", metavar="OTHER_RUN_DIR", help="a later run to compare it with")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="FILE",
-        help="file to write, or a folder for report.html and so on (default: RUN_DIR; of a comparison: OTHER_RUN_DIR)",
+    out = parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="file to write, or a folder for report.html and so on"
     )
-    parser.add_argument(
-        "--format",
-        dest="formats",
-        type=_formats,
-        default="html",
-        metavar="LIST",
-        help="html, json, md, with commas between (default: html)",
-    )
-    parser.add_argument(
-        "--templates", type=Path, metavar="DIR", help="folder whose templates replace those of the same name"
-    )
+    describe(out, unset="RUN_DIR; of a comparison OTHER_RUN_DIR")
+    add_options(parser, ReportOptions, "format", "templates")
     parser.add_argument("--list-blocks", action="store_true", help="list the templates and their blocks, and end")
     parser.set_defaults(handle=handle)
 
@@ -61,7 +53,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
         return _list_blocks(console)
     if args.run is None:
         raise UsageError("report needs a RUN_DIR", hint="give a folder that `batchclf run` or `batchclf score` made")
-    if args.templates and "html" not in args.formats:
+    if args.templates and "html" not in args.format:
         raise UsageError("--templates is for HTML, which --format leaves out", hint="add html to --format")
     for folder in filter(None, (args.run, args.other)):
         if not folder.is_dir():
@@ -74,14 +66,14 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     if args.other is None:
         from batchclf.jobs.report.rewrite import report_again
 
-        report_again(args.run, outs, templates=args.templates, say=console.say)
+        report_again(args.run, outs, templates=as_path(args.templates), say=console.say)
         what, summary = "report", {}
     else:
         import msgspec
 
         from batchclf.jobs.report.rewrite import report_comparison
 
-        comparison = report_comparison(args.run, args.other, outs, templates=args.templates, say=console.say)
+        comparison = report_comparison(args.run, args.other, outs, templates=as_path(args.templates), say=console.say)
         console.say(comparison.sentence)
         what = "comparison"
         summary = {"sentence": comparison.sentence, "p_value": comparison.p_value, "changed": comparison.changed}
@@ -94,30 +86,22 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     return 0
 
 
-def _formats(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-    for name in names:
-        if name not in FORMATS:
-            raise argparse.ArgumentTypeError(f"'{name}' is not one of {', '.join(FORMATS)}")
-    return names
-
-
 def _outs(args: argparse.Namespace) -> "Outs":
     """Choose the file of each format; raises UsageError if one file is named for several formats."""
     from batchclf.errors import UsageError
 
     stem = "report" if args.other is None else "comparison"
-    out, several = args.out, len(args.formats) > 1
+    out, several = args.out, len(args.format) > 1
     if several and out is not None and (out.is_file() or out.suffix.lower().lstrip(".") in {*FORMATS, "htm"}):
         raise UsageError(
-            f"--out {out} is one file, and --format asks for {len(args.formats)}",
-            hint=f"give a folder, which then holds {', '.join(f'{stem}.{name}' for name in args.formats)}",
+            f"--out {out} is one file, and --format asks for {len(args.format)}",
+            hint=f"give a folder, which then holds {', '.join(f'{stem}.{name}' for name in args.format)}",
         )
     if out is None:
         out = args.other or args.run
     if several or out.is_dir():
-        return {name: out / f"{stem}.{name}" for name in args.formats}
-    return {args.formats[0]: out}
+        return {name: out / f"{stem}.{name}" for name in args.format}
+    return {args.format[0]: out}
 
 
 def _list_blocks(console: "Console") -> int:

@@ -5,6 +5,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batchclf.cli.options import add_option, describe
+from batchclf.jobs.config.spec import JobSpec
+
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
     from batchclf.jobs.config.load import Job
@@ -31,23 +34,20 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("job", type=Path, metavar="JOB.toml", help="job file; paths in it are relative to itself")
     parser.add_argument("--dry-run", action="store_true", help="check the job file and say what would be done")
-    parser.add_argument(
-        "--deadline",
-        metavar="TIME",
-        help="score nothing more after this time, as 2h or 45m, and publish a partial result (default: the job's)",
-    )
+    add_option(parser, JobSpec, "deadline", unset="the job's")
     add_date(parser)
     parser.set_defaults(handle=handle)
 
 
 def add_date(parser: argparse.ArgumentParser) -> None:
     """Add `--date`."""
-    parser.add_argument(
+    action = parser.add_argument(
         "--date",
         type=_day,
         metavar="YYYY-MM-DD",
-        help="the run date that date placeholders of the job file stand for (default: today)",
+        help="the run date that date placeholders of the job file stand for",
     )
+    describe(action, unset="today")
 
 
 def _day(text: str) -> date:
@@ -119,7 +119,7 @@ def _dry_run(job: "Job", console: "Console") -> int:
 
 
 def _training(job: "Job") -> str:
-    from batchclf.training.plan import DEFAULT_RECIPE
+    from batchclf.training.recipes.builtin import DEFAULT_RECIPE
 
     if job.base is not None:
         return f"fine-tune {job.base}"

@@ -1,13 +1,15 @@
 """`batchclf score`."""
 
 import argparse
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from batchclf.cli.engine import add_engine, explain_time, score_settings
-from batchclf.cli.options import add_data_dir, add_reports
-from batchclf.cli.selection import add_labels, add_selection
+from batchclf.cli.options import add_option, add_options, add_reports, as_path, describe, options_from
+from batchclf.cli.selection import add_selection
+from batchclf.core.choices import SplitName
 from batchclf.data.catalog import DATASET_NAMES
+from batchclf.jobs.config.options import DataSpec, DirectoryOptions, ScoringOptions
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -36,25 +38,22 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("directory", nargs="?", type=Path, metavar="DIR", help="folder tree of images")
-    parser.add_argument("--split", choices=("test", "train"), help="score this split of a data set instead of DIR")
-    parser.add_argument("--dataset", choices=DATASET_NAMES, help="of --split (default: what the model was trained on)")
-    parser.add_argument("--model", type=Path, metavar="BUNDLE", help="model bundle (default: the newest published)")
-    parser.add_argument(
-        "--out", type=Path, metavar="RUN_DIR", help="run directory to write (default: REPORTS/score/TIME)"
-    )
-    add_labels(parser)
+    parser.add_argument("--split", choices=get_args(SplitName), help="score this split of a data set instead of DIR")
+    add_option(parser, DataSpec, "dataset", about="the data set of --split", unset="what the model was trained on")
+    model = parser.add_argument("--model", type=Path, metavar="BUNDLE", help="model bundle")
+    describe(model, unset="the newest that a job has published")
+    out = parser.add_argument("--out", type=Path, metavar="RUN_DIR", help="run directory to write; must not be there")
+    describe(out, unset="REPORTS/score/TIME")
+    add_options(parser, DirectoryOptions, "labels")
     add_selection(parser)
-    add_engine(parser)
+    add_options(parser, ScoringOptions)
+    parser.add_argument("--explain-time", action="store_true", help="say where the time went")
     parser.add_argument(
         "--resume", action="store_true", help="go on where a run of the same folder was killed or interrupted"
     )
-    parser.add_argument(
-        "--max-skipped",
-        metavar="LIMIT",
-        help="end with exit code 4 if more images, N or P%%, cannot be read (default: any)",
-    )
+    add_options(parser, DirectoryOptions, "max_skipped")
     add_reports(parser)
-    add_data_dir(parser)
+    add_options(parser, DataSpec, "data_dir")
     parser.set_defaults(handle=handle)
 
 
@@ -71,7 +70,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     with WorkerProcesses() as processes:
         # They load their libraries while this process loads its own.
         if args.directory is not None and holds_many_files(args.directory):
-            processes.start(args.workers)
+            processes.start(args.workers or os.cpu_count() or 1)
         return _score(args, console, processes)
 
 
@@ -80,16 +79,17 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
     from batchclf.cli.summary import run_exit_code, run_summary, say_trouble
     from batchclf.errors import TargetTakenError
     from batchclf.jobs.config.limits import parse_budget
+    from batchclf.jobs.config.settings import score_settings
     from batchclf.jobs.report.index import renew_index
     from batchclf.jobs.run.folder_run import choose_bundle, score_directory_run, score_split_run
-    from batchclf.storage.run.published import new_run_id, publish_latest
+    from batchclf.storage.run.published import CACHE, new_run_id, publish_latest
 
     budget = None if args.max_skipped is None else parse_budget(args.max_skipped)
     directory = None if args.directory is None else directory_subset(args)
     if directory is None:
         refuse_with_split(args)
     bundle = choose_bundle(args.model, args.reports, say=console.say)
-    settings = score_settings(args)
+    settings = score_settings(options_from(args, ScoringOptions), args.reports / CACHE)
     while True:
         out = args.out or args.reports / JOB / new_run_id(args.reports / JOB)
         try:
@@ -118,6 +118,8 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
     console.say(f"predictions: {out / 'predictions.csv'}")
     console.say(f"report: {out / 'report.html'}")
     if args.explain_time:
+        from batchclf.cli.explain_time import explain_time
+
         for line in explain_time(record):
             console.say(line)
     say_trouble(record, out, console)
@@ -139,4 +141,4 @@ def _split(args: argparse.Namespace, bundle: "Bundle", console: "Console") -> "S
             f"--split needs --dataset: the model {bundle.path} {trained_on}",
             hint=f"give --dataset ({', '.join(DATASET_NAMES)}), or score the folder itself",
         )
-    return SplitOf(load_dataset(name, data_dir=args.data_dir, say=console.say), args.split)
+    return SplitOf(load_dataset(name, data_dir=as_path(args.data_dir), say=console.say), args.split)

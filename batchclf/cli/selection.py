@@ -7,23 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchclf.cli.options import positive, seed
+from batchclf.cli.options import add_option, add_options, describe, positive, reader
+from batchclf.core.options import Seed
+from batchclf.jobs.config.options import DirectoryOptions
 
 if TYPE_CHECKING:
     from batchclf.data.labels import LabelMode
     from batchclf.data.selection import Selection
     from batchclf.jobs.config.settings import DirectorySubset
-
-
-def add_labels(parser: argparse.ArgumentParser) -> None:
-    """Add --labels."""
-    parser.add_argument(
-        "--labels",
-        default="auto",
-        metavar="{auto,folders,none,FILE}",
-        help="auto: folder names if all are classes of the model; folders: insist on it; none; "
-        "FILE: a CSV with the columns path and label (default: auto)",
-    )
 
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
@@ -35,18 +26,15 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         help="score only the files listed in FILE, one path a line (or NUL-separated), relative to DIR; "
         "- is standard input",
     )
-    group.add_argument(
-        "--glob",
-        action="append",
-        metavar="PATTERN",
-        help="score only files that match, as in a gitignore file: '*.jpg', 'photos/2026-*/**'; may be given again",
-    )
+    about = "only files that match, as in a gitignore file: '*.jpg', 'photos/2026-*/**'; may be given again"
+    add_option(group, DirectoryOptions, "glob", about=about)
     group.add_argument("--sample", type=positive, metavar="N", help="score N images, drawn at random by --seed")
-    group.add_argument("--seed", type=seed, metavar="S", help="of --sample (default: 0)")
+    seed = group.add_argument("--seed", type=reader(Seed), metavar="S", help="of --sample")
+    describe(seed, unset="0")
     group.add_argument(
         "--shard", type=_shard, metavar="I/N", help="score the I-th of N parts, so that N machines can share the work"
     )
-    group.add_argument("--follow-symlinks", action="store_true", help="follow symbolic links to folders and out of DIR")
+    add_options(group, DirectoryOptions, "follow_symlinks")
 
 
 def directory_subset(args: argparse.Namespace) -> "DirectorySubset":
@@ -69,7 +57,7 @@ def refuse_with_split(args: argparse.Namespace) -> None:
     given = {
         "--labels": args.labels != "auto",
         "--files-from": args.files_from is not None,
-        "--glob": args.glob is not None,
+        "--glob": bool(args.glob),
         "--sample": args.sample is not None,
         "--seed": args.seed is not None,
         "--shard": args.shard is not None,
@@ -91,7 +79,7 @@ def _selection(args: argparse.Namespace) -> "Selection":
 
     if args.seed is not None and args.sample is None:
         raise UsageError("--seed draws a sample, and none is asked for", hint="give --sample N with it")
-    globs = tuple(args.glob or ())
+    globs = tuple(args.glob)
     if globs:
         glob_paths(globs)  # reported before anything is done
     return Selection(

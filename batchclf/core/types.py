@@ -4,13 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from operator import le
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-ColorMode = Literal["grayscale", "rgb"]
-ResizeMode = Literal["fast", "exact"]
 """How large images shrink to the model's input: `fast` may decode them at a reduced size first, `exact` never does."""
 
 Say = Callable[[str], None]

@@ -3,7 +3,7 @@
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from batchclf.errors import DataError
 
@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     # The command line's parser imports DATASET_NAMES, and the types bring numpy along.
     from batchclf.core.types import Dataset, Say
 
-_LOADERS = {
+DatasetName = Literal["fashion-mnist", "digits"]
+DATASET_NAMES: tuple[DatasetName, ...] = get_args(DatasetName)
+
+_LOADERS: dict[str, str] = {
     "fashion-mnist": "batchclf.data.fashion_mnist:load",
     "digits": "batchclf.data.digits:load",
 }
-DATASET_NAMES: tuple[str, ...] = tuple(_LOADERS)
 
 
 def load_dataset(name: str, *, data_dir: Path | None, say: "Say") -> "Dataset":

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.types import ColorMode, ResizeMode
+from batchclf.core.choices import ColorMode, ResizeMode
 from batchclf.data.jpeg import SOI, jpeg_size
 from batchclf.data.resize import fit, reduction
 from batchclf.errors import WANT, UnreadableImageError

@@ -3,7 +3,8 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from batchclf.core.types import ColorMode, Dataset, Progress, ResizeMode, Say, Split, unseen
+from batchclf.core.choices import ColorMode, ResizeMode, Store
+from batchclf.core.types import Dataset, Progress, Say, Split, unseen
 from batchclf.data.class_folders import read_class_map
 from batchclf.data.class_split import (
     Part,
@@ -16,7 +17,6 @@ from batchclf.data.class_split import (
 from batchclf.data.discovery import check_folder
 from batchclf.data.input_size import settle_input
 from batchclf.data.left_out import LeftOut
-from batchclf.data.pixel_store import Store
 from batchclf.data.read_parts import InputFormat, read_parts
 from batchclf.errors import DataError
 

@@ -6,8 +6,9 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.choices import ColorMode
 from batchclf.core.text import counted
-from batchclf.core.types import ColorMode, Say
+from batchclf.core.types import Say
 from batchclf.data.class_split import Part
 from batchclf.data.decoding import decode, read_content
 from batchclf.errors import DataError, UnreadableImageError

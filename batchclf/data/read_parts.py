@@ -10,11 +10,12 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.types import ColorMode, Progress, ResizeMode, Say, Split, unseen
+from batchclf.core.choices import ColorMode, ResizeMode, Store
+from batchclf.core.types import Progress, Say, Split, unseen
 from batchclf.data.class_split import Part
 from batchclf.data.decoding import read_image
 from batchclf.data.left_out import LeftOut
-from batchclf.data.pixel_store import Pixels, Store, choose_store
+from batchclf.data.pixel_store import Pixels, choose_store
 from batchclf.errors import UnreadableImageError
 
 _PIECE_IMAGES, _PIECE_BYTES = 64, 4_000_000

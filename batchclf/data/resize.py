@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.types import ResizeMode
+from batchclf.core.choices import ResizeMode
 
 
 def fit(

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.types import ColorMode, ImageRef
+from batchclf.core.choices import ColorMode
+from batchclf.core.types import ImageRef
 from batchclf.data.decoding import read_image
 from batchclf.data.discovery import check_folder, discover
 from batchclf.data.labels import label_rule

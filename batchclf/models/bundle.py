@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from batchclf import atomic
+from batchclf.core.choices import ColorMode
 from batchclf.core.images.drift import Reference
 from batchclf.core.training_record import TrainingRecord
-from batchclf.core.types import ColorMode
 from batchclf.errors import ModelError, UsageError
 from batchclf.models.preprocessing import Preprocessing
 

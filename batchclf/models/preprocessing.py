@@ -10,11 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.types import ColorMode
+from batchclf.core.choices import ChannelOrder, ColorMode, Scale
 
-ChannelOrder = Literal["rgb", "bgr"]
 Layout = Literal["channels-last", "channels-first", "no-channels", "flat"]
-Scale = Literal["none", "0..1", "minus1..1"]
 OutputKind = Literal["logits", "probabilities", "binary-logit", "binary-probability"]
 
 LOGITS: frozenset[OutputKind] = frozenset({"logits", "binary-logit"})

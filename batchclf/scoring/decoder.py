@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.choices import ColorMode, ResizeMode
 from batchclf.core.images.facts import FactMeter
-from batchclf.core.types import ColorMode, ResizeMode
 from batchclf.data.decoding import read_content, to_pixels
 from batchclf.data.image_header import image_header, stored_as
 from batchclf.errors import UnreadableImageError

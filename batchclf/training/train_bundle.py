@@ -37,8 +37,9 @@ from batchclf.models.sources.keras import load_keras, tensorflow_or_error
 from batchclf.training.checkpoint import Checkpoint, checkpoint_path, versions_key
 from batchclf.training.epochs import Phase, Trained, Watch, fit
 from batchclf.training.network import Network, build_network, fine_tuning, flip_tta
-from batchclf.training.plan import Plan, TrainSettings, make_plan
-from batchclf.training.recipes.builtin import Recipe
+from batchclf.training.options import TrainSettings
+from batchclf.training.plan import Plan, make_plan
+from batchclf.training.recipes.builtin import DEFAULT_RECIPE, Recipe
 from batchclf.training.recipes.custom import find_recipe
 from batchclf.training.reference import training_reference
 from batchclf.training.regularise import Remedy, remedies
@@ -55,10 +56,10 @@ def recipe_and_plan(settings: TrainSettings) -> tuple[Recipe, Plan]:
 
     Raises UsageError for an unknown recipe and for settings that do not go together.
     """
-    if settings.base is not None:
-        recipe = fine_tuning(settings.base)
+    if settings.opened_base is not None:
+        recipe = fine_tuning(settings.opened_base)
         return recipe, make_plan(recipe, settings)
-    recipe = find_recipe(settings.recipe, [settings.recipe_folder] if settings.recipe_folder else [])
+    recipe = find_recipe(settings.recipe or DEFAULT_RECIPE, [settings.recipe_folder] if settings.recipe_folder else [])
     return recipe, make_plan(recipe, settings)
 
 
@@ -129,7 +130,7 @@ class _Training:
 
     def __init__(self, dataset: Dataset, recipe: Recipe, settings: TrainSettings, out: Path, watch: Watch) -> None:
         self._dataset, self._recipe, self._out, self._watch = dataset, recipe, out, watch
-        self._base, self._every = settings.base, settings.checkpoint_every
+        self._base, self._every = settings.opened_base, settings.checkpoint_every
         self.fingerprint = _fingerprint(dataset.train)
         self._checkpoints: list[Checkpoint] = []
 

@@ -92,16 +92,19 @@ def test_a_split_is_cached_too(cli, digits_bundle, scored, tmp_path):
     assert scored == []
 
 
-def test_a_job_caches_unless_told_not_to(cli, scored, job_reports, tmp_path):
+def test_a_job_caches_if_it_says_so(cli, scored, job_reports, tmp_path):
     job = tmp_path / "job.toml"
     model = job_reports / "digits" / "model"
-    job.write_text(f'[data]\ndataset = "digits"\n[model]\nbundle = "{model}"\n[publish]\nreports = "reports"\n')
+    job.write_text(
+        f'[data]\ndataset = "digits"\n[model]\nbundle = "{model}"\n'
+        '[publish]\nreports = "reports"\n[scoring]\ncache = true\n'
+    )
     for expected in (1797, 0):
         scored.clear()
         code, summary, _ = cli.json("run", job)
         assert (code, sum(scored)) == (0, expected)
     assert sum(subset["scored"] for subset in summary["subsets"].values()) == 1797
-    job.write_text(job.read_text() + "[scoring]\ncache = false\n")
+    job.write_text(job.read_text().replace("cache = true\n", ""))
     assert cli("run", job)[0] == 0
     assert sum(scored) == 1797
 

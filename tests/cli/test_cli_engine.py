@@ -56,7 +56,7 @@ def test_the_formats_asked_for_are_written(cli, photos, digits_bundle, tmp_path,
 def test_an_unknown_format_is_told_with_the_known_ones(cli, photos):
     code, _, err = cli("score", photos, "--format", "csv,xlsx")
     assert code == 2
-    assert "'xlsx' is no format; choose of: csv, jsonl, parquet" in err
+    assert "'xlsx' is not one of: csv, jsonl, parquet" in err
 
 
 def test_the_time_is_explained_and_kept(cli, photos, digits_bundle, tmp_path):

@@ -172,8 +172,8 @@ def test_many_classes_are_cut_short(cli, linear, digits_bundle):
     [
         ((), "--classes"),
         (("--classes", "a,b,c", "--input-size", "8"), "a height and a width such as 224x224"),
-        (("--classes", "a,b,c", "--mean", "0.1,0.2"), "neither three numbers"),
-        (("--classes", "a,b,c", "--std", "inf"), "neither three numbers"),
+        (("--classes", "a,b,c", "--mean", "0.1,0.2"), "mean needs 1 numbers, one a channel"),
+        (("--classes", "a,b,c", "--std", "inf"), "one finite number a channel: one, or three"),
         (("--classes", "a,b,c", "--scale", "255"), "invalid choice"),
         (("--classes", "a,b,c"), "--scale 0..1 (pixels / 255)"),
         (("--classes", "lables.txt"), "there is no file lables.txt"),

@@ -51,7 +51,7 @@ def test_size_colour_share_and_groups(cli, photos, tmp_path):
 
 
 def test_options_of_class_folders_do_not_go_with_a_data_set_by_name(cli):
-    code, _, err = cli(*TRAIN[:-2], "--dataset", "digits", "--store", "auto", "--group-by", "x", "--out", "model")
+    code, _, err = cli(*TRAIN[:-2], "--dataset", "digits", "--store", "disk", "--group-by", "x", "--out", "model")
     assert code == 2
     assert "--group-by, --store: for class folders only, not with --dataset" in err
     for option, value in (("--test-size", "0.3"), ("--input-size", "8x8"), ("--color", "rgb")):

@@ -203,8 +203,8 @@ def test_a_test_size_beside_train_and_test_is_warned_of(again):
     ("line", "told"),
     [
         ("group_by = '(p'", "data.group_by: the group expression '(p' is not a regular expression of Python"),
-        ("test_size = 0", "data.test_size: a number > 0.0 is expected, not 0"),
-        ("test_size = 1.0", "data.test_size: a number < 1.0 is expected, not 1.0"),
+        ("test_size = 0", "data.test_size: a number above 0 and below 1 is expected, not 0"),
+        ("test_size = 1.0", "data.test_size: a number above 0 and below 1 is expected, not 1.0"),
         ("input_size = '28'", "data.input_size: a height and a width such as 224x224 is expected, not '28'"),
         ("color = 'bgr'", "data.color: 'bgr' is none of the values that it takes"),
         ("store = 'ram'", "data.store: 'ram' is none of the values that it takes"),

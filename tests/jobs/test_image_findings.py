@@ -24,7 +24,7 @@ from batchclf.jobs.score.score_subsets import score_directory, score_subsets
 from batchclf.models.bundle import load_bundle
 from batchclf.storage.run.journal import JournalHead
 
-SETTINGS = ScoreSettings("onnx", 64, 2, 2, True)
+SETTINGS = ScoreSettings(batch_size=64, workers=2, topk=2, probabilities=True)
 
 
 @pytest.fixture(scope="module")

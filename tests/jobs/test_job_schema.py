@@ -10,10 +10,9 @@ import jsonschema
 import pytest
 
 from batchclf.errors import BatchclfError
-from batchclf.jobs.config.key_help import EXPLAINED, TABLES, keys_of
+from batchclf.jobs.config.keys import keys_of
 from batchclf.jobs.config.load import load_job
 from batchclf.jobs.config.schema import job_schema
-from batchclf.jobs.config.spec import JobSpec
 from batchclf.jobs.config.starter import new_job, starter
 from batchclf.jobs.setup.check import check_job
 
@@ -73,12 +72,6 @@ def test_what_is_wrong_is_refused(validator, tmp_path, text):
         load_job(tmp_path / "x.toml")
 
 
-def test_every_key_is_explained():
-    assert sorted(EXPLAINED) == sorted(key for key, _ in keys_of(JobSpec))
-    assert {key.rpartition(".")[0] for key in EXPLAINED} == TABLES.keys()
-    assert all(len(explanation) <= 118 for explanation, _ in EXPLAINED.values())
-
-
 def descriptions(schema):
     if isinstance(schema, dict):
         if isinstance(schema.get("description"), str):
@@ -92,7 +85,7 @@ def descriptions(schema):
 
 def test_the_schema_explains_every_key():
     said = set(descriptions(job_schema()))
-    assert said >= {explanation for explanation, _ in EXPLAINED.values()}
+    assert said >= {key.option.sentence for key in keys_of()}
     properties = [name for of in job_schema()["$defs"].values() for name in of["properties"]]
     assert "class" in properties
     assert "class_name" not in properties
@@ -149,7 +142,9 @@ class TestStarter:
         content = tomllib.loads(path.read_text())
         load_job(path)
         validator.validate(content)
-        assert {*flat(content), "data.dataset", "model.recipe"} == set(EXPLAINED)
+        assert {*flat(content), "data.dataset", "model.recipe"} == {
+            key.dotted for key in keys_of() if key.kind is not None
+        }
 
     def test_folders_and_a_model(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
@@ -174,7 +169,7 @@ class TestStarter:
 
 
 def flat(content, above=""):
-    """Each key of a job file, dotted as EXPLAINED has them."""
+    """Each key of a job file, dotted as `keys_of` has them."""
     for key, value in content.items():
         name = "NAME" if above in ("baselines.", "scoring.directories.") else key
         for each in value if isinstance(value, list) and value and isinstance(value[0], dict) else [value]:

@@ -24,7 +24,7 @@ from batchclf.models.bundle import load_bundle
 from batchclf.storage.run.directory import read_record
 from batchclf.storage.run.journal import JournalHead
 
-SETTINGS = ScoreSettings("onnx", 32, 2, 3, True)
+SETTINGS = ScoreSettings(batch_size=32, workers=2, topk=3, probabilities=True)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_a_folder_that_is_no_class_leaves_auto_without_labels(tmp_path, photos, 
 
 
 def test_topk_is_cut_to_the_classes(tmp_path, bundle, digits, first_hundred):
-    settings = ScoreSettings("onnx", 64, 1, 99, False)
+    settings = ScoreSettings(batch_size=64, workers=1, topk=99, probabilities=False)
     subset = SplitSubset("digits", digits.class_names, first_hundred)
     score_subsets({"test": subset}, bundle, settings, tmp_path, Watching())
     with (tmp_path / "predictions.csv").open(newline="") as handle:

@@ -136,8 +136,8 @@ def test_the_ensemble_size_counts_from_one_and_not_for_a_base(digits, ensemble):
         recipe_and_plan(TrainSettings(ensemble_size=0))
     base = open_base(BaseOptions(ensemble.path), say=lambda line: None)
     with pytest.raises(UsageError, match="a base that is fine-tuned has one"):
-        recipe_and_plan(TrainSettings(base=base, ensemble_size=2))
-    assert recipe_and_plan(TrainSettings(base=base))[1].ensemble_size == 1
+        recipe_and_plan(TrainSettings(opened_base=base, ensemble_size=2))
+    assert recipe_and_plan(TrainSettings(opened_base=base))[1].ensemble_size == 1
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_kinds_for_more_members_than_there_are(ensemble):
     assert "--ensemble-size 2" in caught.value.hint
     base = open_base(BaseOptions(ensemble.path), say=lambda line: None)
     with pytest.raises(UsageError, match="is for 2 ensemble members; a base") as caught:
-        recipe_and_plan(TrainSettings(base=base, augment="flip,shift/flip"))
+        recipe_and_plan(TrainSettings(opened_base=base, augment="flip,shift/flip"))
     assert "--ensemble-size" not in caught.value.hint
 
 

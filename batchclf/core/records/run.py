@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from batchclf.core.choices import ColorMode
 from batchclf.core.images.drift import Reference
 from batchclf.core.training_record import TrainingRecord
-from batchclf.core.types import ColorMode
 
 RUN_FORMAT = 2
 Status = Literal["ok", "gate failed", "partial"]

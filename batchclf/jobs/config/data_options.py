@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from batchclf.core.choices import ColorMode
 from batchclf.core.records.run import SplitRecord
-from batchclf.core.types import ColorMode
 from batchclf.data.size_text import parse_size
 from batchclf.jobs.config.load import Job
-from batchclf.jobs.config.spec import DataSpec
+from batchclf.jobs.config.options import DataSpec
 from batchclf.models.bundle import is_bundle
 from batchclf.training.finetune.base import Base
 

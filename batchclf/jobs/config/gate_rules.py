@@ -3,17 +3,21 @@
 from collections.abc import Callable, Iterator
 from math import inf
 
+import msgspec
+
 from batchclf.core.gate.judge import rule_name
 from batchclf.core.gate.rules import Alarms, Gate, Rule
 from batchclf.core.metrics.catalog import EACH_CLASS, METRICS, RuleMetric, find_metric, nearest_metrics, top_rank
 from batchclf.core.records.run import LAST_GOOD
 from batchclf.core.renames import RULE_METRICS
 from batchclf.errors import JobFileError
+from batchclf.jobs.config.options import ScoringOptions
 from batchclf.jobs.config.spec import JobSpec, RuleSpec, main_subset
 
 Wrong = Callable[[tuple[str | int, ...], str, str], JobFileError]
 """Makes the error for a key of the job file, what is wrong with it, and what to do."""
 
+_OF_PROBABILITIES = ("log_loss", "brier")
 _Mistake = tuple[str, str, str]
 """The key of the rule ("" for the rule itself), what is wrong, and what to do."""
 
@@ -45,6 +49,14 @@ def _rule(spec: RuleSpec) -> Rule:
         spec.min_support,
         spec.when_uncertain or ("value" if by_value else "pass"),
     )
+
+
+def scoring_options(spec: JobSpec) -> ScoringOptions:
+    """Give how a job scores: with all probabilities if a rule needs them, unless it says something else."""
+    needed = any(rule.metric in _OF_PROBABILITIES for rule in spec.gate.rules)
+    if needed and spec.scoring.probabilities is None:
+        return msgspec.structs.replace(spec.scoring, probabilities=True)
+    return spec.scoring
 
 
 def wrong_rules(spec: JobSpec, subsets: set[str], wrong: Wrong) -> Iterator[JobFileError]:
@@ -171,7 +183,7 @@ def _never(metric: RuleMetric, spec: JobSpec, subsets: set[str], main: str) -> _
         return "metric", "the gap needs both splits scored", 'write: splits = ["test", "train"] in [scoring]'
     if metric.source == "drift" and main == "train":
         return "metric", "drift is not looked for in the training images", "have the test split or a folder scored"
-    if metric.name in ("log_loss", "brier") and not spec.scoring.probabilities:
+    if metric.name in _OF_PROBABILITIES and spec.scoring.probabilities is False:
         return "metric", f"{metric.name} needs all probabilities", "write: probabilities = true in [scoring]"
     rank = top_rank(metric.name)
     if rank is not None and rank > spec.scoring.topk:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from batchclf.core.options import options_of
 from batchclf.core.records.run import LAST_GOOD
 from batchclf.data.class_split import group_pattern
 from batchclf.data.labels import LABEL_MODES
@@ -19,13 +20,15 @@ from batchclf.data.selection import Selection
 from batchclf.errors import JobFileError, UsageError
 from batchclf.jobs.config.gate_rules import gate_of, wrong_rules
 from batchclf.jobs.config.limits import parse_budget, parse_duration
+from batchclf.jobs.config.options import OF_FOLDERS, DataSpec
 from batchclf.jobs.config.placeholders import Surroundings, expand
 from batchclf.jobs.config.settings import DirectorySubset
-from batchclf.jobs.config.spec import DataSpec, DirectorySpec, JobSpec, ModelSpec, main_subset, splits_of
+from batchclf.jobs.config.spec import DirectorySpec, JobSpec, ModelSpec, main_subset, splits_of
 from batchclf.jobs.config.toml_lines import JobText, Keys, dotted
 from batchclf.jobs.config.validate import wrong_content
 from batchclf.storage.run.published import CACHE, HISTORY_FILE, INDEX_FILE, MODEL
 from batchclf.training.augmentation import parse_augmentation
+from batchclf.training.options import OF_BASE
 from batchclf.training.recipes.custom import check_name
 
 _TAKEN = {CACHE, INDEX_FILE, HISTORY_FILE, "score"}
@@ -33,12 +36,6 @@ _TAKEN = {CACHE, INDEX_FILE, HISTORY_FILE, "score"}
 
 COMMANDS = {("notify", "on_success"), ("notify", "on_failure")}
 """What a shell or program expands itself."""
-
-_OF_BASE = ("application", "frozen_epochs", "scale", "mean", "std", "channel_order")
-"""Keys of [model] that go with base."""
-
-_OF_FOLDERS = ("test_size", "group_by", "input_size", "color")
-"""Keys of [data] that are about class folders; store has a default."""
 
 
 class Job:
@@ -255,7 +252,7 @@ def _wrong_model(model: ModelSpec, text: JobText) -> Iterator[JobFileError]:
             yield text.error(
                 ("model", "recipe"), "model.recipe and model.base do not go together", "remove one of the two keys"
             )
-    given = [key for key in _OF_BASE if getattr(model, key) is not None]
+    given = [key for key in OF_BASE if getattr(model, key) is not None]
     if model.base is None:
         for key in given:
             yield text.error(("model", key), f"model.{key} goes with model.base only", "remove it, or give the base")
@@ -270,9 +267,7 @@ def _wrong_model(model: ModelSpec, text: JobText) -> Iterator[JobFileError]:
 
 
 def _wrong_folder_keys(data: DataSpec, text: JobText) -> Iterator[JobFileError]:
-    given = [key for key in _OF_FOLDERS if getattr(data, key) is not None]
-    if data.store != "auto":
-        given.append("store")
+    given = [key for key in OF_FOLDERS if getattr(data, key) != options_of(DataSpec)[key].default]
     for key in given if data.dataset is not None else []:
         yield text.error(("data", key), f"data.{key} is about class folders, not about a data set by name", "remove it")
     if data.group_by is not None:

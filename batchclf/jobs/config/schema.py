@@ -5,49 +5,28 @@ from typing import Any
 
 import msgspec
 
-from batchclf.jobs.config.key_help import EXPLAINED, TABLES
 from batchclf.jobs.config.spec import JobSpec
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def job_schema() -> dict[str, Any]:
-    """Make the schema from the types in `jobs.spec`: keys as TOML has them, defaults, bounds, what each means."""
+    """Make the schema from the types in `jobs.config.spec`: keys as TOML has them, bounds, what each means."""
     schema = msgspec.json.schema(JobSpec)
     definitions: dict[str, Any] = schema["$defs"]
-    root = {**definitions[JobSpec.__name__], "description": "A job file of batchclf. Paths are relative to the file."}
-    _explain(root, "", definitions)
+    root = {**definitions.pop(JobSpec.__name__), "description": "A job file. Paths are relative to the file."}
+    del root["title"]
     return {
         "$schema": _DIALECT,
         "title": "A job file of batchclf",
         **_portable(root),
-        "$defs": {name: _portable(each) for name, each in definitions.items() if name != JobSpec.__name__},
+        "$defs": {name: _portable(_without_own_words(each)) for name, each in definitions.items()},
     }
 
 
-def _explain(of: dict[str, Any], above: str, definitions: dict[str, Any]) -> None:
-    """Put what each key means into a table's schema, and into those below it."""
-    of.pop("title", None)
-    for key, value in of["properties"].items():
-        dotted = above + key
-        inner = _table(value)
-        if "additionalProperties" in value:
-            dotted += ".NAME"
-            inner = _table(value["additionalProperties"])
-        if inner is None:
-            value["description"] = EXPLAINED[dotted][0]
-        else:
-            value["description"] = TABLES[dotted]
-            definitions[inner]["description"] = TABLES[dotted]
-            _explain(definitions[inner], f"{dotted}.", definitions)
-
-
-def _table(value: dict[str, Any]) -> str | None:
-    """Name the definition that a key's schema refers to, by itself, in a list or beside null; None without one."""
-    for each in (value, value.get("items", {}), *value.get("anyOf", [])):
-        if "$ref" in each:
-            return str(each["$ref"]).rpartition("/")[2]
-    return None
+def _without_own_words(table: dict[str, Any]) -> dict[str, Any]:
+    """Leave out a struct's name and docstring, which are for developers; the key that holds it says what it is."""
+    return {key: value for key, value in table.items() if key not in ("title", "description")}
 
 
 def _portable(value: Any) -> Any:

@@ -1,41 +1,46 @@
 """What can be scored, and how."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from batchclf.core.types import ResizeMode, Split
+from batchclf.core.choices import Format
+from batchclf.core.types import Split
 from batchclf.data.labels import LabelMode
 from batchclf.data.selection import EVERYTHING, Selection
+from batchclf.jobs.config.options import MOST_COLUMNS, ScoringOptions
 from batchclf.models.bundle import Bundle
 from batchclf.scoring.batches import default_batch_size
-from batchclf.storage.predictions.write import Format
-
-if TYPE_CHECKING:
-    from batchclf.models.runtime.registry import Precision, RuntimeName
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreSettings:
-    """How to score; `workers` decode side by side, `topk` is cut to the number of classes.
+class ScoreSettings(ScoringOptions, frozen=True):
+    """The options of a scoring; scores are kept in `cache_folder` if `cache` asks for that."""
 
-    `batch_size` None chooses it by the size of the images. `cache` is the folder where the scores of images are kept
-    for the next run, None for no cache.
-    """
+    cache_folder: Path | None = None
 
-    runtime: "RuntimeName"
-    batch_size: int | None
-    workers: int
-    topk: int
-    probabilities: bool
-    precision: "Precision" = "f32"
-    resize: ResizeMode = "fast"
-    cache: Path | None = None
-    formats: tuple[Format, ...] = ("csv",)
+    @property
+    def worker_count(self) -> int:
+        """How many decode side by side."""
+        return self.workers or os.cpu_count() or 1
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """The forms of the predictions, the CSV first, whether named or not."""
+        return ("csv", *sorted({*self.format} - {"csv"}))
 
     def images_a_batch(self, bundle: Bundle) -> int:
         """Give the batch size, chosen for the bundle's images if none was asked for."""
         return self.batch_size or default_batch_size(bundle.info.input_shape)
+
+    def writes_probabilities(self, classes: int) -> bool:
+        """Whether each of so many classes has a column for its probability."""
+        return classes <= MOST_COLUMNS if self.probabilities is None else self.probabilities
+
+
+def score_settings(options: ScoringOptions, cache_folder: Path) -> ScoreSettings:
+    """Add to the options of a scoring the folder where scores are kept."""
+    shared = {name: getattr(options, name) for name in ScoringOptions.__struct_fields__}
+    return ScoreSettings(**shared, cache_folder=cache_folder)
 
 
 @dataclass(frozen=True, eq=False)

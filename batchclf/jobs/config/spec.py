@@ -1,122 +1,77 @@
-"""What a job file may hold: the tables and keys of its TOML, as types. `job_file` reads one."""
+"""What a job file may hold: the tables and keys of its TOML, as types. `load` reads one."""
 
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from batchclf.core.choices import SplitName
 from batchclf.core.gate.rules import WhenUncertain
-from batchclf.core.records.run import main_of
-from batchclf.core.types import ColorMode
-from batchclf.data.pixel_store import Store
-from batchclf.data.size_text import SIZE
-from batchclf.models.preprocessing import ChannelOrder, Scale
-from batchclf.models.runtime.registry import Precision, RuntimeName
-from batchclf.storage.predictions.write import Format
-from batchclf.training.plan import CHECKPOINT_SECONDS, ClassWeights
-from batchclf.training.recipes.builtin import Schedule
+from batchclf.core.options import (
+    NotNegative,
+    PathText,
+    Positive,
+    Share,
+    Text,
+    option,
+)
+from batchclf.jobs.config.options import DataSpec, DirectoryOptions, ReportOptions, RetentionSpec, ScoringOptions
+from batchclf.training.options import TrainingOptions
 
-Positive = Annotated[int, Meta(ge=1)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-Below1 = Annotated[float, Meta(ge=0, lt=1)]
-InnerShare = Annotated[float, Meta(gt=0, lt=1)]
-NotNegative = Annotated[float, Meta(ge=0)]
-Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
-"""The seeds that numpy takes."""
-
-NO_NUL = r"^[^\x00]+$"
-PathText = Annotated[str, Meta(pattern=NO_NUL)]
-Text = Annotated[str, Meta(min_length=1)]
-SizeText = Annotated[str, Meta(pattern=SIZE)]
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z"
-Name = Annotated[str, Meta(pattern=NAME)]
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z",
+        extra={"words": "a name of letters, digits, '.', '_' and '-' that begins with a letter or digit"},
+    ),
+]
 Command = Annotated[list[Text], Meta(min_length=1)]
-SplitName = Literal["test", "train"]
-ReportFormat = Literal["html", "json", "md"]
 
 
-class DataSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[data]: a data set by name or a folder of class folders; `data_dir` is where a named one's files lie.
+class ModelSpec(TrainingOptions, frozen=True, forbid_unknown_fields=True):
+    """[model]: how it is trained, and where it is kept: `bundle`, REPORTS/NAME/model unless given."""
 
-    The other keys are about class folders; the names are those of `batchclf train`.
-    """
-
-    dataset: Literal["fashion-mnist", "digits"] | None = None
-    directory: PathText | None = None
-    data_dir: PathText | None = None
-    test_size: InnerShare | None = None
-    group_by: Text | None = None
-    input_size: SizeText | None = None
-    color: ColorMode | None = None
-    store: Store = "auto"
+    retrain: Annotated[bool, option("train anew in every run; otherwise only if there is no bundle yet")] = False
+    bundle: Annotated[
+        PathText | None,
+        option("the folder of the model bundle", example="../models/shoes", unset="REPORTS/NAME/model"),
+    ] = None
 
 
-class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[model]: how it is trained, by the names of the options of `batchclf train`.
-
-    `recipe` None is mlp, or none if a `base` is fine-tuned; the keys from `application` on go with that. `bundle` is
-    where the model is kept, REPORTS/NAME/model unless given.
-    """
-
-    recipe: str | None = None
-    epochs: Positive | None = None
-    batch_size: Positive | None = None
-    seed: Seed = 0
-    validation_split: Below1 | None = None
-    learning_rate: Annotated[float, Meta(gt=0)] | None = None
-    learning_rate_schedule: Schedule | None = None
-    patience: Annotated[int, Meta(ge=0)] | None = None
-    class_weights: ClassWeights = "none"
-    dropout: Below1 | None = None
-    weight_decay: NotNegative | None = None
-    label_smoothing: Below1 | None = None
-    augment: Text | None = None
-    flip_tta: bool | None = None
-    ensemble_size: Positive | None = None
-    compare_regularisation: bool = False
-    checkpoint_every: NotNegative = CHECKPOINT_SECONDS
-    base: PathText | None = None
-    application: Text | None = None
-    frozen_epochs: Annotated[int, Meta(ge=0)] | None = None
-    scale: Scale | None = None
-    mean: Annotated[list[float], Meta(min_length=1, max_length=3)] | None = None
-    std: Annotated[list[float], Meta(min_length=1, max_length=3)] | None = None
-    channel_order: ChannelOrder | None = None
-    retrain: bool = False
-    bundle: PathText | None = None
-
-
-class DirectorySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[scoring.directories.NAME]: a folder of images to score; the keys are the options of `batchclf score DIR`.
+class DirectorySpec(DirectoryOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """[scoring.directories.NAME]: a folder of images to score.
 
     `fixed` says that it is meant to hold the same images in every run, so that no alarm is raised for that.
     """
 
-    path: PathText
-    labels: PathText = "auto"
-    glob: list[Text] = []
-    follow_symlinks: bool = False
-    max_skipped: str | None = None
-    fixed: bool = False
+    path: Annotated[
+        PathText,
+        option(
+            "a folder of images to score; NAME is what it is called in every file",
+            example="../incoming/{date}",
+            more="a missing or empty folder raises an alarm",
+        ),
+    ]
+    fixed: Annotated[
+        bool,
+        option("it holds the same images in every run, so that is no alarm", more="see [Alarms](#alarms)"),
+    ] = False
 
 
-class ScoringSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[scoring]: what is scored and how; the names are those of `batchclf score`.
+class ScoringSpec(ScoringOptions, frozen=True, forbid_unknown_fields=True):
+    """[scoring]: what is scored and how. `splits` None is both splits of [data], none without [data]."""
 
-    `splits` None is both splits of [data], none without [data].
-    """
-
-    splits: list[SplitName] | None = None
-    directories: dict[Name, DirectorySpec] = {}
-    batch_size: Positive | None = None
-    workers: Positive | None = None
-    topk: Positive = 3
-    probabilities: bool = True
-    runtime: RuntimeName = "onnx"
-    precision: Precision = "f32"
-    resize: Literal["fast", "exact"] = "fast"
-    format: list[Format] = msgspec.field(default_factory=lambda: ["csv"])
-    cache: bool = True
+    splits: Annotated[
+        list[SplitName] | None,
+        option(
+            "which splits of [data] are scored; [] none, only the directories",
+            example=["test", "train"],
+            unset="both, none without [data]",
+        ),
+    ] = None
+    directories: Annotated[
+        dict[Name, DirectorySpec], option("folders to score, each as a table with a name of its own")
+    ] = msgspec.field(default_factory=dict)
 
 
 class RuleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,16 +81,51 @@ class RuleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `max_drop` and `max_rise` are how far the value may be below and above that of the reference.
     """
 
-    metric: Text
-    subset: Text | None = None
-    class_name: Text | None = msgspec.field(default=None, name="class")
-    min: float | None = None
-    max: float | None = None
-    against: Text | None = None
-    max_drop: NotNegative | None = None
-    max_rise: NotNegative | None = None
-    min_support: Positive = 1
-    when_uncertain: WhenUncertain | None = None
+    metric: Annotated[
+        Text,
+        option(
+            "what is compared with a bound: a number of metrics.json, a count of images, drift, what changed",
+            example="macro_f1",
+            more="see [Gates](#gates)",
+        ),
+    ]
+    subset: Annotated[
+        Text | None,
+        option("the split or directory that it is measured on", example="test", unset="the report's main one"),
+    ] = None
+    class_name: Annotated[
+        Text | None,
+        option(
+            'a class by its name, or "*" for each; for recall, precision and f1 only',
+            example="*",
+            unset="all classes together",
+        ),
+    ] = msgspec.field(default=None, name="class")
+    min: Annotated[float | None, option("the least value", example=0.5, unset="no bound")] = None
+    max: Annotated[float | None, option("the largest value", example=1.0, unset="no bound")] = None
+    against: Annotated[
+        Text | None,
+        option(
+            'bound the change instead: from "last-good", or from a name of [baselines]',
+            example="last-good",
+        ),
+    ] = None
+    max_drop: Annotated[
+        NotNegative | None,
+        option("how far the value may be below that of against", example=0.02, unset="no bound"),
+    ] = None
+    max_rise: Annotated[
+        NotNegative | None, option("how far the value may be above that of against", example=0.02, unset="no bound")
+    ] = None
+    min_support: Annotated[Positive, option("fewer images are not enough evidence")] = 1
+    when_uncertain: Annotated[
+        WhenUncertain | None,
+        option(
+            "what too little evidence does to the run; value: the value alone decides",
+            example="value",
+            unset='value; pass with against and with class "*"',
+        ),
+    ] = None
 
 
 AlarmName = Literal["no-images", "no-new-images", "same-images", "fewer-images", "class-folders", "one-class"]
@@ -147,42 +137,48 @@ class AlarmSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `count_fell_by` is the share of the last run's images; `one_class` is the share of the predictions.
     """
 
-    off: list[AlarmName] = []
-    count_fell_by: Share = 0.5
-    one_class: Share = 0.95
+    off: Annotated[list[AlarmName], option("alarms to leave out", example=[])] = []
+    count_fell_by: Annotated[
+        Share,
+        option("an alarm if this share of the last run's images is missing", more="see [Alarms](#alarms)"),
+    ] = 0.5
+    one_class: Annotated[Share, option("an alarm if one class takes this share of the predictions")] = 0.95
 
 
 class GateSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[gate]: bounds as shares, 0 to 1; further rules; alarms."""
 
-    min_test_accuracy: Share | None = None
-    max_gap: Share | None = None
-    rules: list[RuleSpec] = []
-    alarms: AlarmSpec = msgspec.field(default_factory=AlarmSpec)
+    min_test_accuracy: Annotated[
+        Share | None,
+        option("the least accuracy on the test split; shares are 0 to 1", example=0.86, unset="no bound"),
+    ] = None
+    max_gap: Annotated[
+        Share | None,
+        option("the most train minus test accuracy; needs both splits", example=0.06, unset="no bound"),
+    ] = None
+    rules: Annotated[list[RuleSpec], option("further rules, each as a table: bounds on a value, or on its change")] = []
+    alarms: Annotated[AlarmSpec, option("what would go unseen after a silent run; all alarms are on")] = msgspec.field(
+        default_factory=AlarmSpec
+    )
 
 
 class PublishSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[publish]: the reports folder."""
 
-    reports: PathText = "../reports"
+    reports: Annotated[PathText, option("the reports folder; runs go to REPORTS/NAME/RUN_ID")] = "../reports"
 
 
-class ReportSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[report]: which forms of the report the run directory holds; a folder of custom templates.
+class ReportSpec(ReportOptions, frozen=True, forbid_unknown_fields=True):
+    """[report]: `subset` is the split or directory that the report is about, see `main_subset`."""
 
-    `subset` is the split or directory that the report is about, see `main_subset`.
-    """
-
-    subset: Text | None = None
-    format: list[ReportFormat] = msgspec.field(default_factory=lambda: ["html"])
-    templates: PathText | None = None
-
-
-class RetentionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[retention]: which runs stay; None keeps all. Baselines, the last good run and the latest one always stay."""
-
-    keep_runs: Positive | None = None
-    keep_days: Positive | None = None
+    subset: Annotated[
+        Text | None,
+        option(
+            "what the report is about: a split or the NAME of a folder",
+            example="test",
+            unset="test, else the first folder that may have labels",
+        ),
+    ] = None
 
 
 class NotifySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -191,33 +187,83 @@ class NotifySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `prometheus` and `junit` are files to write; `webhook` is an address that the summary is posted to.
     """
 
-    on_success: Command | None = None
-    on_failure: Command | None = None
-    webhook: Text | None = None
-    webhook_on: Literal["failure", "always"] = "failure"
-    prometheus: PathText | None = None
-    junit: PathText | None = None
-    timeout: Positive = 60
+    on_success: Annotated[
+        Command | None,
+        option(
+            "a command after a good run; it gets the summary as JSON on standard input",
+            example=["logger", "-t", "batchclf"],
+            more="see [Notifications](notify.md)",
+        ),
+    ] = None
+    on_failure: Annotated[
+        Command | None,
+        option("a command after any other run", example=["logger", "-p", "user.err", "-t", "batchclf"]),
+    ] = None
+    webhook: Annotated[
+        Text | None, option("address that the summary is posted to", example="https://example.org/hook")
+    ] = None
+    webhook_on: Annotated[Literal["failure", "always"], option("when the summary is posted")] = "failure"
+    prometheus: Annotated[
+        PathText | None,
+        option(
+            "a textfile of metrics for Prometheus' node exporter, .prom",
+            example="../reports/nightly.prom",
+        ),
+    ] = None
+    junit: Annotated[
+        PathText | None,
+        option("the gate as a JUnit XML file", example="../reports/nightly.xml"),
+    ] = None
+    timeout: Annotated[Positive, option("seconds that each command and the webhook may take")] = 60
 
 
 class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A job file. Paths in it are relative to the file's own folder.
 
-    `baselines` are runs by name: a run id of this job, or the path of a run directory or a metrics.json. `deadline` is
-    as for `run --deadline`.
+    `baselines` are runs by name: a run id of this job, or the path of a run directory or a metrics.json.
     """
 
-    name: Name | None = None
-    deadline: Text | None = None
-    data: DataSpec | None = None
-    model: ModelSpec = msgspec.field(default_factory=ModelSpec)
-    scoring: ScoringSpec = msgspec.field(default_factory=ScoringSpec)
-    baselines: dict[Name, PathText] = {}
-    gate: GateSpec = msgspec.field(default_factory=GateSpec)
-    publish: PublishSpec = msgspec.field(default_factory=PublishSpec)
-    report: ReportSpec = msgspec.field(default_factory=ReportSpec)
-    retention: RetentionSpec = msgspec.field(default_factory=RetentionSpec)
-    notify: NotifySpec = msgspec.field(default_factory=NotifySpec)
+    name: Annotated[
+        Name | None,
+        option("the job's folder under the reports folder", example="nightly", unset="the file's name without .toml"),
+    ] = None
+    deadline: Annotated[
+        Text | None,
+        option(
+            "score nothing more after this time, as 2h or 45m, and publish a partial result",
+            example="2h",
+            unset="no limit",
+            metavar="TIME",
+            more="see [Runs, deadlines and run dates](jobs.md#runs-deadlines-and-run-dates)",
+        ),
+    ] = None
+    data: Annotated[
+        DataSpec | None,
+        option(
+            "what the model is trained on, and whose splits are scored; without it model.bundle must be given",
+            more="",
+        ),
+    ] = None
+    model: Annotated[ModelSpec, option("how the model is trained, and where it is kept")] = msgspec.field(
+        default_factory=ModelSpec
+    )
+    scoring: Annotated[ScoringSpec, option("what is scored, and how")] = msgspec.field(default_factory=ScoringSpec)
+    baselines: Annotated[
+        dict[Name, PathText],
+        option(
+            "a run by a name of its own: a run id of this job, or the path of a run directory or metrics.json",
+            example="../baselines/metrics.json",
+        ),
+    ] = {}
+    gate: Annotated[GateSpec, option("what a run must keep to be good; otherwise the exit code is 3")] = msgspec.field(
+        default_factory=GateSpec
+    )
+    publish: Annotated[PublishSpec, option("where runs are published")] = msgspec.field(default_factory=PublishSpec)
+    report: Annotated[ReportSpec, option("the report in the run directory")] = msgspec.field(default_factory=ReportSpec)
+    retention: Annotated[RetentionSpec, option("which runs stay; the others are removed after a run")] = msgspec.field(
+        default_factory=RetentionSpec
+    )
+    notify: Annotated[NotifySpec, option("who is notified after a run")] = msgspec.field(default_factory=NotifySpec)
 
 
 def splits_of(spec: JobSpec) -> list[SplitName]:
@@ -229,6 +275,8 @@ def splits_of(spec: JobSpec) -> list[SplitName]:
 
 def main_subset(spec: JobSpec) -> str:
     """Name what a job is about: what [report] says, the test split, or the first directory that may have labels."""
+    from batchclf.core.records.run import main_of  # which needs numpy
+
     directories = spec.scoring.directories
     labelled = sorted(name for name, each in directories.items() if each.labels != "none")
     others = sorted({*directories, *splits_of(spec)}.difference(labelled))

@@ -3,12 +3,15 @@
 import json
 import os
 import tempfile
+import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 import batchclf
 from batchclf import atomic
+from batchclf.core.options import choices
 from batchclf.errors import BatchclfError, JobFileError, UsageError
-from batchclf.jobs.config.key_help import EXPLAINED, NAME, RULES, TABLES
+from batchclf.jobs.config.keys import NAME, Key, keys_of
 from batchclf.jobs.config.load import load_job
 
 SCHEMA = Path(batchclf.__file__).parents[1] / "docs" / "job.schema.json"
@@ -16,6 +19,12 @@ SCHEMA = Path(batchclf.__file__).parents[1] / "docs" / "job.schema.json"
 
 _DIRECTORY, _BASELINE = "photos", "golden"
 """The names that the user may change."""
+
+_RULES = (
+    ("macro_f1", ("subset", "min", "max", "min_support", "when_uncertain")),
+    ("recall", ("class", "against", "max_drop", "max_rise")),
+)
+"""The metrics and further keys of two rules that show all of them: one bounds a value, one a change."""
 
 _OPTIONAL = ("data", f"scoring.directories.{NAME}", "baselines")
 """Tables that are not there unless a key of them is set."""
@@ -28,42 +37,49 @@ _HEAD = """\
 """
 
 
-def starter(path: Path, set_keys: dict[str, str]) -> str:
-    """Write the text of a job file for `path` in which the keys of `set_keys` (dotted → text) are set.
+def starter(path: Path, set_keys: Mapping[str, str | bool]) -> str:
+    """Write the text of a job file for `path` in which the keys of `set_keys` (dotted → value) are set.
 
     All other keys stand there as comments `#key = value`, with an explanation in comments `# …` above each.
     """
+    keys = list(keys_of())
     parts = [_schema_line(path) + _HEAD.format(name=path.name)]
-    for table, about in TABLES.items():
-        keys = [key for key in EXPLAINED if key.rpartition(".")[0] == table]
+    for table in dict.fromkeys(key.table for key in keys):
+        within = [key for key in keys if key.table == table and key.kind is not None]
+        lines = [line for key in keys if key.dotted == table and key.kind is None for line in _about(key)]
         if table == "gate.rules":
-            lines = [f"# {about}", *_rules()]
+            lines += _rules({key.option.name: key for key in within})
         else:
-            optional = table in _OPTIONAL and not any(key in set_keys for key in keys)
-            header = f"{'#' if optional else ''}[{table.replace(NAME, _DIRECTORY)}]"
-            lines = [f"# {about}", header] if table else []
-            for key in keys:
-                lines += _key(key, set_keys.get(key))
+            if table:
+                optional = table in _OPTIONAL and not any(key.dotted in set_keys for key in within)
+                lines.append(f"{'#' if optional else ''}[{table.replace(NAME, _DIRECTORY)}]")
+            for key in within:
+                lines += _key(key, set_keys.get(key.dotted))
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
 
-def _key(key: str, value: str | None) -> list[str]:
-    """Write a key's explanation and the key itself, as a comment if it has no value of its own."""
-    explanation, example = EXPLAINED[key]
-    last = key.rpartition(".")[2].replace(NAME, _BASELINE)
-    if value is None:
-        return [f"# {explanation}", f"#{last} = {example}"]
-    return [f"# {explanation}", f"{last} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")]
+def _about(key: Key) -> list[str]:
+    """Write what a key or a table is about, as comments."""
+    values = f" One of: {json.dumps(choices(key.kind))[1:-1]}." if choices(key.kind) else ""
+    return textwrap.wrap(key.option.sentence + values, 118, initial_indent="# ", subsequent_indent="# ")
 
 
-def _rules() -> list[str]:
+def _key(key: Key, value: str | bool | None) -> list[str]:
+    """Write a key and what it is about; the key itself is a comment if it has no value of its own."""
+    last = key.dotted.rpartition(".")[2].replace(NAME, _BASELINE)
+    comment = "#" if value is None else ""
+    shown = json.dumps(key.option.example if value is None else value, ensure_ascii=False)
+    return [*_about(key), f"{comment}{last} = {shown}".replace("\x7f", "\\u007f")]
+
+
+def _rules(keys: Mapping[str, Key]) -> list[str]:
     """Write example rules as comments."""
     lines = []
-    for metric, keys in RULES:
-        lines += ["#[[gate.rules]]", f"# {EXPLAINED['gate.rules.metric'][0]}", f'#metric = "{metric}"']
-        for key in keys:
-            lines += _key(f"gate.rules.{key}", None)
+    for metric, names in _RULES:
+        lines += ["#[[gate.rules]]", *_about(keys["metric"]), f'#metric = "{metric}"']
+        for name in names:
+            lines += _key(keys[name], None)
     return lines
 
 
@@ -87,7 +103,7 @@ def new_job(path: Path, *, dataset: str | None, data: str | None, score: str | N
         raise UsageError(f"{path} does not end in .toml", hint=f"write: batchclf job new {path.name}.toml")
     if os.path.lexists(path):
         raise UsageError(f"{path} is there already", hint="give another name, or remove it first")
-    keys = {}
+    keys: dict[str, str | bool] = {"scoring.cache": True}
     if data is not None:
         keys["data.directory"] = _beside(path, data)
     elif dataset is not None or score is None:

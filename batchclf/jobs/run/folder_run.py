@@ -146,7 +146,7 @@ def _journal_head(subset: DirectorySubset, rule: LabelRule, bundle: Bundle, sett
         **computed_with(bundle, settings),
         "batch size": str(settings.images_a_batch(bundle)),
         "number of classes a row": str(settings.topk),
-        "choice of probability columns": str(settings.probabilities),
+        "choice of probability columns": str(settings.writes_probabilities(len(bundle.info.class_names))),
         "list of formats": ",".join(settings.formats),
         "source of labels": rule.fingerprint(),
         "choice of files": subset.selection.fingerprint(subset.root),

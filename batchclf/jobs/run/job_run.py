@@ -1,6 +1,5 @@
 """Run a job from data to published report."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +11,10 @@ from batchclf.data.catalog import load_dataset
 from batchclf.data.folders import load_class_folders
 from batchclf.errors import note_published
 from batchclf.jobs.config.data_options import input_not_used, input_options, split_options, split_record, will_train
+from batchclf.jobs.config.gate_rules import scoring_options
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job
-from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
+from batchclf.jobs.config.settings import DirectorySubset, SplitSubset, score_settings
 from batchclf.jobs.run.inputs import Publication, RunHead
 from batchclf.jobs.run.publish import finish
 from batchclf.jobs.run.run_log import Steps, logging_to
@@ -25,6 +25,7 @@ from batchclf.storage.predictions.write import check_formats
 from batchclf.storage.run.directory import new_run_directory
 from batchclf.storage.run.published import CACHE, new_run_id, publish_latest
 from batchclf.training.finetune.base import Base
+from batchclf.training.recipes.builtin import DEFAULT_RECIPE
 
 
 def run_job(job: Job, watcher: Watcher, command: list[str], deadline: Deadline = NO_DEADLINE) -> tuple[RunRecord, Path]:
@@ -88,7 +89,7 @@ def _fill(
             watcher.say(f"data: {dataset.origin}")
     with steps.step("train model" if trains else "load model"):
         bundle = _bundle(job, base, dataset if trains else None, watcher, deadline)
-    settings = _settings(job)
+    settings = score_settings(scoring_options(job.spec), job.reports / CACHE)
     with steps.step("score"):
         subsets = _subsets(job, dataset)
         scored = score_subsets(subsets, bundle, settings, folder, watcher, deadline=deadline)
@@ -121,7 +122,7 @@ def _bundle(job: Job, base: Base | None, dataset: Dataset | None, watcher: Watch
         say(f"loaded the model {bundle.path} of {bundle.info.created} (retrain = false)")
         return bundle
     settings = settings_of(job, base)
-    what = f"recipe {settings.recipe}" if base is None else f"{base.name}"
+    what = f"recipe {settings.recipe or DEFAULT_RECIPE}" if base is None else f"{base.name}"
     say(f"training {what} on {len(dataset.train.images):,} images of {dataset.name}")
     return train_with_progress(dataset, settings, job.bundle, watcher, deadline)
 
@@ -133,18 +134,3 @@ def _subsets(job: Job, dataset: Dataset | None) -> dict[str, SplitSubset | Direc
         for name in job.splits:
             subsets[name] = SplitSubset(source, dataset.class_names, dataset.splits[name])
     return subsets
-
-
-def _settings(job: Job) -> ScoreSettings:
-    scoring = job.spec.scoring
-    return ScoreSettings(
-        runtime=scoring.runtime,
-        batch_size=scoring.batch_size,
-        workers=scoring.workers or os.cpu_count() or 1,
-        topk=scoring.topk,
-        probabilities=scoring.probabilities,
-        formats=tuple(scoring.format),
-        precision=scoring.precision,
-        resize=scoring.resize,
-        cache=job.reports / CACHE if scoring.cache else None,
-    )

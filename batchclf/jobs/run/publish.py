@@ -94,7 +94,7 @@ def _record(head: RunHead, scored: list[SubsetRecord], steps: Steps) -> RunRecor
         formats=list(settings.formats),
         batch_size=settings.images_a_batch(head.bundle),
         topk=min(settings.topk, len(head.bundle.info.class_names)),
-        probabilities=settings.probabilities,
+        probabilities=settings.writes_probabilities(len(head.bundle.info.class_names)),
         model=model_record(head.bundle, trained=head.trained),
         subsets=scored,
         dataset=head.dataset,

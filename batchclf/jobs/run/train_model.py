@@ -9,13 +9,13 @@ from batchclf.core.progress import Advance, Watcher
 from batchclf.core.records.regularisation import compare_variants
 from batchclf.core.training_record import Right, TrainingRecord
 from batchclf.core.types import Dataset, Say
-from batchclf.data.size_text import parse_size
 from batchclf.errors import DeadlineError
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job
 from batchclf.models.bundle import Bundle
-from batchclf.training.finetune.base import Base, BaseOptions, open_base
-from batchclf.training.plan import DEFAULT_RECIPE, Plan, TrainSettings
+from batchclf.training.finetune.base import Base, open_base
+from batchclf.training.options import TrainSettings, base_options, train_settings
+from batchclf.training.plan import Plan
 from batchclf.training.regularise import remedies
 from batchclf.training.train_bundle import recipe_and_plan, train
 
@@ -24,47 +24,15 @@ TRAINING_PAGE = "training.html"
 
 def settings_of(job: Job, base: Base | None) -> TrainSettings:
     """Give the settings that a job's [model] asks for; a custom recipe is looked for beside the job file."""
-    model = job.spec.model
-    return TrainSettings(
-        recipe=model.recipe or DEFAULT_RECIPE,
-        epochs=model.epochs,
-        batch_size=model.batch_size,
-        seed=model.seed,
-        validation_split=model.validation_split,
-        learning_rate=model.learning_rate,
-        learning_rate_schedule=model.learning_rate_schedule,
-        patience=model.patience,
-        dropout=model.dropout,
-        weight_decay=model.weight_decay,
-        label_smoothing=model.label_smoothing,
-        augment=model.augment,
-        flip_tta=model.flip_tta,
-        ensemble_size=model.ensemble_size,
-        class_weights=model.class_weights,
-        compare_regularisation=model.compare_regularisation,
-        recipe_folder=job.path.resolve().parent,
-        checkpoint_every=model.checkpoint_every,
-        base=base,
-        frozen_epochs=model.frozen_epochs,
-    )
+    return train_settings(job.spec.model, job.path.resolve().parent, base)
 
 
 def open_job_base(job: Job, say: Say) -> Base | None:
     """Open the base that a job fine-tunes, if it does. Raises as `open_base` does."""
-    model = job.spec.model
     if job.base is None:
         return None
     size = job.spec.data.input_size if job.spec.data else None
-    options = BaseOptions(
-        job.base,
-        application=model.application,
-        input_size=None if size is None else parse_size(size),
-        scale=model.scale,
-        mean=None if model.mean is None else tuple(model.mean),
-        std=None if model.std is None else tuple(model.std),
-        channel_order=model.channel_order,
-    )
-    return open_base(options, say=say)
+    return open_base(base_options(job.spec.model, job.base, size), say=say)
 
 
 def train_with_progress(

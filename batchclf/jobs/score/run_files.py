@@ -59,7 +59,7 @@ class Results:
             folder,
             class_names,
             topk=min(settings.topk, len(class_names)),
-            probabilities=settings.probabilities,
+            probabilities=settings.writes_probabilities(len(class_names)),
             formats=settings.formats,
             resume_at=None if last is None else last.predictions,
         )

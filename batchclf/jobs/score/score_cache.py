@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 def open_cache(bundle: Bundle, settings: ScoreSettings, *, say: Say) -> "ScoreCache | None":
     """Open the cache that holds what this model gives under these settings; None if none is asked for."""
-    if settings.cache is None:
+    if not settings.cache or settings.cache_folder is None:
         return None
     from batchclf.scoring.cache import ScoreCache, cache_key
 
     key = cache_key(computed_with(bundle, settings))
-    return ScoreCache(settings.cache, key, len(bundle.info.class_names), say=say)
+    return ScoreCache(settings.cache_folder, key, len(bundle.info.class_names), say=say)
 
 
 def computed_with(bundle: Bundle, settings: ScoreSettings) -> dict[str, str]:

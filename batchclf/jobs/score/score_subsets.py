@@ -135,7 +135,7 @@ def _pool(
     """Open what decodes the images of a directory."""
     info = bundle.info
     setup = DecodeSetup(folder_prefix(subset.root), info.input_shape, info.color_mode, settings.resize)
-    return DecodePool(setup, settings.workers, cache=scorer.cache, processes=processes, say=scorer.watcher.say)
+    return DecodePool(setup, settings.worker_count, cache=scorer.cache, processes=processes, say=scorer.watcher.say)
 
 
 def _files(

@@ -23,7 +23,7 @@ from batchclf.jobs.config.settings import DirectorySubset
 from batchclf.jobs.config.toml_lines import Keys
 from batchclf.models.bundle import load_bundle
 from batchclf.models.runtime.open import open_runtime
-from batchclf.training.plan import DEFAULT_RECIPE
+from batchclf.training.recipes.builtin import DEFAULT_RECIPE
 from batchclf.training.recipes.custom import find_recipe
 
 State = Literal["ok", "warning", "error"]

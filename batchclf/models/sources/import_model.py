@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf import atomic
-from batchclf.core.types import ColorMode, Say
+from batchclf.core.choices import ColorMode
+from batchclf.core.types import Say
 from batchclf.errors import ModelError, UsageError
 from batchclf.models.bundle import (
     BUNDLE_FORMAT,

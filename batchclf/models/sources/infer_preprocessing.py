@@ -1,14 +1,14 @@
 """Decide what a model takes and gives: what it tells itself comes first, what it leaves open is asked for."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.types import ColorMode, Say
+from batchclf.core.choices import AskedLayout, AskedOutput, ChannelOrder, ColorMode, Scale
+from batchclf.core.types import Say
 from batchclf.errors import ModelError, UsageError
-from batchclf.models.preprocessing import ChannelOrder, Layout, OutputKind, Scale
+from batchclf.models.preprocessing import Layout, OutputKind
 
 CHANNELS: dict[ColorMode, int] = {"grayscale": 1, "rgb": 3}
 LARGEST_SCALED = 16.0
@@ -29,11 +29,11 @@ class ImportOptions:
     input_size: tuple[int, int] | None = None
     color: ColorMode | None = None
     channel_order: ChannelOrder = "rgb"
-    layout: Literal["channels-last", "channels-first"] | None = None
+    layout: AskedLayout | None = None
     scale: Scale | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
-    output: Literal["auto", "logits", "probabilities"] = "auto"
+    output: AskedOutput = "auto"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from batchclf.core.choices import ColorMode
 from batchclf.core.compare.result import Comparison
 from batchclf.core.images.drift import Drift
 from batchclf.core.images.duplicates import Duplicates
@@ -34,7 +35,7 @@ from batchclf.core.records.run import (
     SubsetRecord,
 )
 from batchclf.core.training_record import TrainingRecord
-from batchclf.core.types import ColorMode, Prediction, SkippedImage
+from batchclf.core.types import Prediction, SkippedImage
 from batchclf.report.formats.json_values import json_values
 from batchclf.report.sections.gate import in_order
 from batchclf.report.sections.verdict import Direction, verdict_view

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol
+from typing import Protocol
 
+from batchclf.core.choices import Format
 from batchclf.core.types import BatchScores
 from batchclf.storage.csv_files.append_file import ROWS, AppendFile, Positions
 from batchclf.storage.predictions.columns import PredictionColumns, PredictionLayout
 from batchclf.storage.predictions.text import csv_format, jsonl_format
 
-Format = Literal["csv", "jsonl", "parquet"]
 CSV_FILE, JSONL_FILE, PARQUET_FILE = "predictions.csv", "predictions.jsonl", "predictions.parquet"
 GROWING_PARQUET_FILE = ".predictions.arrows"
 # Numbers that are turned into text at a time.

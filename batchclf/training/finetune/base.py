@@ -4,10 +4,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from batchclf.core.choices import ChannelOrder, Scale
 from batchclf.core.types import Say
 from batchclf.errors import ModelError, UsageError
 from batchclf.models.bundle import file_digest, is_bundle, load_bundle
-from batchclf.models.preprocessing import ChannelOrder, Preprocessing, Scale
+from batchclf.models.preprocessing import Preprocessing
 from batchclf.models.sources.infer_preprocessing import ImportOptions, settle_input, settle_scale
 from batchclf.models.sources.interface import H5_SUFFIXES
 from batchclf.models.sources.keras import keras_model, read_keras

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Schedule = Literal["constant", "cosine"]
-"""The learning rate over the steps: as it is, or up to it over a fifth of them and down to 0 along a cosine."""
+from batchclf.core.choices import Schedule
 
 Optimizer = Literal["adam", "sgd"]
 """Adam (Kingma 2015), or stochastic gradient descent with Nesterov momentum of 0.9 (Sutskever 2013)."""
 
+DEFAULT_RECIPE = "mlp"
 FINE_TUNE = "fine-tune"
 """Stands in place of a recipe's name where a base is fine-tuned."""
 

@@ -1,0 +1,20 @@
+"""The values that options choose from; light, since the command line's parser reads them."""
+
+from typing import Literal
+
+ColorMode = Literal["grayscale", "rgb"]
+ResizeMode = Literal["fast", "exact"]
+Store = Literal["auto", "memory", "disk"]
+ChannelOrder = Literal["rgb", "bgr"]
+Scale = Literal["none", "0..1", "minus1..1"]
+AskedLayout = Literal["channels-last", "channels-first"]
+AskedOutput = Literal["auto", "logits", "probabilities"]
+ClassWeights = Literal["none", "balanced"]
+Schedule = Literal["constant", "cosine"]
+"""The learning rate over the steps: as it is, or up to it over a fifth of them and down to 0 along a cosine."""
+
+Format = Literal["csv", "jsonl", "parquet"]
+"""The forms of the predictions."""
+
+SplitName = Literal["test", "train"]
+ReportFormat = Literal["html", "json", "md"]

@@ -1,0 +1,193 @@
+"""The options that job files and the command line share; those of a training are in `training/options.py`."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from batchclf.core.choices import ColorMode, Format, ReportFormat, ResizeMode, Store
+from batchclf.core.options import InnerShare, PathText, Positive, Text, option
+from batchclf.data.catalog import DatasetName
+from batchclf.data.size_text import SIZE
+from batchclf.models.runtime.registry import Precision, RuntimeName
+
+SizeText = Annotated[str, Meta(pattern=SIZE, extra={"words": "a height and a width such as 224x224"})]
+MOST_COLUMNS = 100
+"""Up to so many classes have a column each for their probabilities by default (decision 138)."""
+
+
+OF_FOLDERS = ("test_size", "group_by", "input_size", "color", "store")
+"""Keys of [data] that are about class folders."""
+
+
+class DataSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[data]: a data set by name or a folder of class folders; `data_dir` is where a named one's files lie."""
+
+    dataset: Annotated[
+        DatasetName | None, option("a data set by name", example="fashion-mnist", unset="this or class folders")
+    ] = None
+    directory: Annotated[
+        PathText | None,
+        option(
+            "class folders: DIR/CLASS/*, or DIR/train/CLASS/* and DIR/test/CLASS/*",
+            example="../photos",
+            unset="this or a data set by name",
+            metavar="DIR",
+            more="see [Images to train on](models.md#images-to-train-on)",
+        ),
+    ] = None
+    data_dir: Annotated[
+        PathText | None,
+        option(
+            "folder that holds the files of a data set by name",
+            example="../data",
+            unset="$BATCHCLF_DATA_DIR, the cache, or a download",
+            metavar="DIR",
+        ),
+    ] = None
+    test_size: Annotated[
+        InnerShare | None,
+        option(
+            "part of each class that is test, chosen by the seed; not used if there are train/ and test/",
+            example=0.2,
+            unset="0.2",
+            metavar="SHARE",
+            more="for a model that is loaded [every image that it was not trained on is "
+            "test](models.md#images-to-train-on)",
+        ),
+    ] = None
+    group_by: Annotated[
+        Text | None,
+        option(
+            "images of the same text in the path, found by this regular expression, are all train or all test",
+            example="(patient[0-9]+)_",
+            unset="no groups",
+            metavar="REGEX",
+            more="the text in its parentheses, or the whole match without any; numbers in braces are no placeholders",
+        ),
+    ] = None
+    input_size: Annotated[
+        SizeText | None,
+        option(
+            "height and width in pixels that a new model takes",
+            example="96x96",
+            unset="the first image's, at most 96 on the longer side",
+            metavar="HxW",
+            more="a loaded model keeps its own, and a line says so",
+        ),
+    ] = None
+    color: Annotated[
+        ColorMode | None,
+        option(
+            "what a new model takes",
+            example="rgb",
+            unset="rgb if an image has colour",
+            more="a loaded model keeps its own, and a line says so",
+        ),
+    ] = None
+    store: Annotated[
+        Store,
+        option("where the pixels are kept; auto: on disk if they would take more than half of the memory"),
+    ] = "auto"
+
+
+class ScoringOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How images are scored, as a job file and the command line have it."""
+
+    batch_size: Annotated[
+        Positive | None,
+        option(
+            "images that the model is given at a time",
+            example=64,
+            unset="16 to 128, by the size of its input",
+            metavar="N",
+        ),
+    ] = None
+    workers: Annotated[
+        Positive | None, option("how many decode side by side", example=2, unset="the number of cores", metavar="N")
+    ] = None
+    topk: Annotated[Positive, option("classes a row of predictions.csv, best first", metavar="K")] = 3
+    probabilities: Annotated[
+        bool | None,
+        option(
+            "a column for each class's probability, which log loss, Brier score and ROC need",
+            example=True,
+            unset=f"if there are at most {MOST_COLUMNS} classes",
+        ),
+    ] = None
+    runtime: Annotated[RuntimeName, option("what runs the model")] = "onnx"
+    precision: Annotated[
+        Precision,
+        option(
+            "arithmetic of the model; bf16 is faster and less exact, and needs the extra openvino",
+            more="see [Long runs and speed](scoring.md#long-runs-and-speed)",
+        ),
+    ] = "f32"
+    resize: Annotated[
+        ResizeMode,
+        option(
+            "how large images shrink: fast may decode them at a reduced size, exact never does",
+            more="see [How images are read](scoring.md#how-images-are-read)",
+        ),
+    ] = "fast"
+    format: Annotated[
+        list[Format], option("files of predictions to write; csv is always among them", metavar="LIST")
+    ] = msgspec.field(default_factory=lambda: ["csv"])
+    cache: Annotated[bool, option("keep scores in REPORTS/cache, and do not score the same image again")] = False
+
+
+class DirectoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which files of a folder are scored, and with which labels, as a job file and the command line have it."""
+
+    labels: Annotated[
+        PathText,
+        option(
+            "where labels come from: auto, folders (the class folders), none, or a CSV file",
+            metavar="{auto,folders,none,FILE}",
+            more="see [Choosing files and labels](scoring.md#choosing-files-and-labels)",
+        ),
+    ] = "auto"
+    glob: Annotated[
+        list[Text], option("only files that match, as in a gitignore file", example=["*.jpg"], metavar="PATTERN")
+    ] = []
+    follow_symlinks: Annotated[bool, option("follow symbolic links to folders and out of the folder")] = False
+    max_skipped: Annotated[
+        str | None,
+        option(
+            "the run is partial (exit code 4) if more images cannot be read, N or P%",
+            example="1%",
+            unset="any number",
+            metavar="LIMIT",
+        ),
+    ] = None
+
+
+class ReportOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The report's forms and templates, as a job file and the command line have them."""
+
+    format: Annotated[list[ReportFormat], option("forms of the report", metavar="LIST")] = msgspec.field(
+        default_factory=lambda: ["html"]
+    )
+    templates: Annotated[
+        PathText | None,
+        option(
+            "a folder whose templates replace the built-in ones of the same name",
+            example="../templates",
+            unset="the built-in ones",
+            metavar="DIR",
+        ),
+    ] = None
+
+
+class RetentionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """[retention]: which runs stay; None keeps all. Baselines, the last good run and the latest one always stay."""
+
+    keep_runs: Annotated[
+        Positive | None,
+        option(
+            "the newest N runs stay", example=30, unset="all", metavar="N", more="see [Retention](history.md#retention)"
+        ),
+    ] = None
+    keep_days: Annotated[
+        Positive | None, option("the runs of the last D days stay", example=90, unset="all", metavar="D")
+    ] = None
