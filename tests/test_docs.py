@@ -14,6 +14,7 @@ from typing import Any, get_args
 import pandas as pd
 import pytest
 from doc_pages import DOCUMENTS, ROOT, blocks, first_column, own_text, read, section, tables
+from metric_tables import TABLES
 from run_cases import run_record
 
 from batchclf import __version__, errors
@@ -22,9 +23,9 @@ from batchclf.cli.summary import EXIT_CODES
 from batchclf.core.gate.alarms import AGAINST_LAST_RUN, NO_IMAGES, ONE_CLASS
 from batchclf.core.images.drift import SURE_P
 from batchclf.core.images.near_duplicates import MOST_BITS, SAME_CORRELATION, WINDOW
-from batchclf.core.metrics.catalog import METRICS
+from batchclf.core.metrics.catalog import ENTRIES
+from batchclf.core.metrics.formulas import LOWEST_PROBABILITY
 from batchclf.core.metrics.gap import STRONG_GAP
-from batchclf.core.metrics.probability_counts import LOWEST_PROBABILITY
 from batchclf.jobs.config.load import load_job
 from batchclf.jobs.config.spec import AlarmName, AlarmSpec
 from batchclf.jobs.evaluate.duplicates import COMPARED_FILES, COMPARED_IN_MEMORY, LISTED_DUPLICATES
@@ -97,10 +98,16 @@ def test_extras_are_those_of_the_package():
 
 
 def test_the_metrics_of_rules_are_those_of_the_program():
-    rows = {row[0].strip("`"): row[2] for row in tables(section(JOBS_PAGE, "Gates"))}
-    assert sorted(rows) == sorted([*METRICS, "topK_accuracy"])
-    without = {name for name, interval in rows.items() if interval == "no"}
-    assert without == {name for name, of in METRICS.items() if of.source in ("calibration", "count", "drift")}
+    assert first_column(section(JOBS_PAGE, "Gates")) == [entry.name for entry in ENTRIES]
+
+
+@pytest.mark.parametrize("page", TABLES)
+def test_the_tables_of_metrics_are_those_of_the_catalogue(page):
+    expected = list(TABLES[page]())
+    keys = {line.split("|")[1] for line in expected}
+    shown = [line for line in read(page).splitlines() if line.startswith("|") and line.split("|")[1] in keys]
+    right = "\n".join(expected)
+    assert sorted(shown) == sorted(expected), f"the rows of metrics in {page} are those of the catalogue:\n{right}"
 
 
 def test_alarms_are_those_of_the_program():
@@ -309,7 +316,7 @@ def test_recipe_of_the_contributing_guide_trains(digits, tmp_path, monkeypatch):
     from batchclf.training.recipes import builtin as recipes
     from batchclf.training.train_bundle import TrainSettings, train
 
-    function, entry = blocks((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), "python")
+    function, entry = blocks(section(read("CONTRIBUTING.md"), "Add a recipe"), "python")
     monkeypatch.setattr(recipes, "RECIPES", dict(RECIPES))
     exec(function + entry, {**vars(recipes)})
     (name,) = recipes.RECIPES.keys() - RECIPES.keys()

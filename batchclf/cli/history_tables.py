@@ -2,7 +2,7 @@
 
 from batchclf.cli.tables import say_facts, say_table
 from batchclf.core.estimate import Estimate, Interval
-from batchclf.core.metrics.catalog import RECORDED
+from batchclf.core.metrics.catalog import place
 from batchclf.core.records.history import (
     ClassValues,
     FailedRun,
@@ -33,7 +33,6 @@ from batchclf.report.sections.verdict import headline
 SHOWN_CLASSES = 20
 """So many classes are listed; `--json` has all."""
 
-_POINTS = ("gap",)
 _NUMBERED = 12
 
 
@@ -147,10 +146,9 @@ def say_difference(say: Say, found: RunDifference) -> None:
 _REMOVED = "removed; only the history has it"
 
 
-def _place(metric: MetricValue | MetricPair, main: str) -> tuple[bool, str, int, str]:
+def _place(metric: MetricValue | MetricPair, main: str) -> tuple[bool, str, tuple[int, int], str]:
     """Order metrics: the main subset first, and in each as the report shows them."""
-    known = RECORDED.index(metric.name) if metric.name in RECORDED else len(RECORDED)
-    return metric.split != main, metric.split, known, metric.name
+    return metric.split != main, metric.split, place(metric.name), metric.name
 
 
 def _newest(job: JobHistory) -> tuple[RunSummary | FailedRun | None, str]:
@@ -209,26 +207,17 @@ def _failed_row(run: FailedRun) -> list[str]:
 
 def _metric_row(metric: MetricValue) -> list[str]:
     ends = None if metric.low is None or metric.high is None else Interval(metric.low, metric.high)
-    if metric.name in _POINTS:
-        interval = f"{points(ends.low)} to {points(ends.high)}" if ends else ""
-    else:
-        interval = metric_interval(metric.name, ends)
+    interval = metric_interval(metric.name, ends)
     baseline = "" if metric.baseline is None else metric_value(metric.name, metric.baseline)
     return [_split(metric.split), metric.name, _value(metric), interval, baseline]
 
 
 def _value(metric: MetricValue | None) -> str:
-    if metric is None:
-        return NOTHING
-    if metric.name in _POINTS:
-        return f"{points(metric.value)} points"
-    return metric_value(metric.name, metric.value)
+    return NOTHING if metric is None else metric_value(metric.name, metric.value)
 
 
 def _moved(name: str, value: float | None) -> str:
-    if value is None:
-        return NOTHING
-    return f"{points(value)} points" if name in _POINTS else difference(name, value)
+    return NOTHING if value is None else difference(name, value)
 
 
 def _class_row(each: ClassValues) -> list[str]:

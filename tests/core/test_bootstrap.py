@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, f1_score, matthews_corrcoef, precision_score
 
-from batchclf.core.metrics.bootstrap import class_sums, resampled
+from batchclf.core.metrics.bootstrap import resampled
+from batchclf.core.metrics.class_sums import class_sums
 
 
 def macro_f1(labels, predictions):

@@ -123,7 +123,7 @@ def test_one_image_has_only_the_intervals_of_its_proportions():
 
 def test_one_class_alone():
     confusion = ConfusionCounts(("only",), np.array([[7]]))
-    metrics = {metric.name: metric for metric in overall_metrics(confusion, np.array([7]), None, None)}
+    metrics = {metric.name: metric for metric in overall_metrics(confusion, np.array([7]), {})}
     assert metrics["accuracy"].value == metrics["balanced_accuracy"].value == metrics["macro_f1"].value == 1.0
     assert metrics["mcc"].value == metrics["kappa"].value == metrics["mcc"].baseline == 0.0
     assert with_interval(metrics) == {"accuracy"}
@@ -147,10 +147,7 @@ def test_with_very_many_cells_the_intervals_are_about_those_of_drawing():
     few = counts.copy()
     counts.reshape(-1)[spare[: DRAWN_CELLS + 1 - np.count_nonzero(counts)]] += 1
     drawn, moved = (
-        {
-            each.name: each
-            for each in overall_metrics(ConfusionCounts(tuple(map(str, range(classes))), c), hits, None, None)
-        }
+        {each.name: each for each in overall_metrics(ConfusionCounts(tuple(map(str, range(classes))), c), hits, {})}
         for c, hits in ((few, np.array([few.trace()])), (counts, np.array([counts.trace()])))
     )
     for name in FROM_MATRIX:
@@ -169,7 +166,7 @@ def test_with_few_images_a_class_the_interval_still_lies_about_the_value(classes
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (labels, np.where(random.random(len(labels)) < 0.7, labels, strays)), 1)
     confusion = ConfusionCounts(tuple(map(str, range(classes))), counts)
-    for metric in overall_metrics(confusion, np.array([counts.trace()]), None, None):
+    for metric in overall_metrics(confusion, np.array([counts.trace()]), {}):
         if metric.method == "bootstrap":
             assert metric.interval.low < metric.value < metric.interval.high, metric.name
 

@@ -119,6 +119,18 @@ class TestValues:
         assert (result.name, result.subset) == ("gap", "")
         assert result.value == pytest.approx(10 / 90)
 
+    def test_the_gap_of_the_log_loss_is_that_of_metrics_json(self, job):
+        rows = drawn(NAMES, 90, seed=1, skill=0.6) + drawn(NAMES, 90, seed=2, skill=0.9, split="train")
+        folder = write_day(job, 0, rows)
+        (result,) = held(current_run(folder), Rule("log_loss_gap", maximum=0.0))
+        found = json.loads((folder / "metrics.json").read_text())["gap"]["log_loss_gap"]
+        assert (result.name, result.value) == ("log_loss_gap", found["value"])
+        assert (result.passed, result.outcome) == (False, "failed" if found["low"] > 0 else "uncertain")
+        without = [{key: cell for key, cell in row.items() if not key.startswith("prob:")} for row in rows]
+        (result,) = held(current_run(write_day(job, 1, without)), Rule("log_loss_gap", maximum=0.0))
+        assert result.outcome == "missing"
+        assert "probabilities = true" in result.sentence
+
     def test_drift_is_that_of_the_images(self, job):
         folder = write_day(job, 0, right_on(90, 90))
         histogram = Histogram(0.0, 1.0, (1,))

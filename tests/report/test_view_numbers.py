@@ -20,6 +20,7 @@ OVERALL = (
     Metric("macro_f1", 0.75, Interval(0.7, 0.8), "bootstrap", None),
     Metric("top3_accuracy", 0.95, Interval(0.9, 0.99), "wilson", 0.3),
     Metric("log_loss", 1.25, Interval(1.1, 1.4), "normal", 2.3),
+    Metric("brier", 0.5, None, "none", 0.9),
     Metric("mcc", -0.1, None, "none", 0.0),
 )
 
@@ -61,7 +62,14 @@ def test_summary_agrees_with_scikit_learn_and_scipy():
 
 def test_the_table_has_every_metric_with_interval_method_and_baseline():
     shown = rows(numbers_of(with_metrics(evaluate(sample(FASHION, 30)))))
-    assert list(shown) == ["Accuracy", "Macro F1", "Top-3 accuracy", "Log loss", "Matthews correlation (MCC)"]
+    assert list(shown) == [
+        "Accuracy",
+        "Macro F1",
+        "Top-3 accuracy",
+        "Log loss",
+        "Brier score",
+        "Matthews correlation (MCC)",
+    ]
     accuracy = shown["Accuracy"]
     assert (accuracy.value, accuracy.interval, accuracy.method, accuracy.baseline) == (
         "80.0%",
@@ -106,7 +114,7 @@ def test_calibration_error_says_in_which_direction(over, words):
 
 
 def test_what_needs_probabilities_says_so():
-    few = tuple(metric for metric in OVERALL if metric.name != "log_loss")
+    few = tuple(metric for metric in OVERALL if metric.name not in ("log_loss", "brier"))
     numbers = numbers_of(with_metrics(evaluate(sample(FASHION, 20)), few))
     shown = measures(numbers)["Log loss"]
     assert (shown.value, shown.note) == ("–", "needs --probabilities")

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from batchclf.core.compare.paired_tests import paired_difference
 from batchclf.core.compare.result import MetricChange
 from batchclf.core.estimate import Interval
-from batchclf.core.metrics.bootstrap import agreement, class_sums, percentile_intervals, resampled
+from batchclf.core.metrics.bootstrap import agreement, percentile_intervals, resampled
+from batchclf.core.metrics.catalog import formulas_of
+from batchclf.core.metrics.class_sums import Cells, ClassSums, class_sums
 from batchclf.core.metrics.delta import delta_interval, influences
+from batchclf.core.metrics.formulas import OfClasses
 from batchclf.core.metrics.overall import DRAWN_CELLS
 
 _LEAST_ROOM = 200_000
-_Margins = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 
 @dataclass(eq=False)
@@ -66,44 +68,43 @@ class JointCells:
         """
         first, second = self.first == self.labels, self.second == self.labels
         kinds = (first & second, first & ~second, ~first & second, ~first & ~second)
-        return tuple(class_sums((self.counts * kind)[None], self.labels, self.classes)[0] for kind in kinds)
+        return tuple(class_sums(self.counts * kind, self.labels, self.classes) for kind in kinds)
 
-    def metric_changes(self) -> tuple[MetricChange, ...]:
-        """Compute the metrics that need no probabilities, in the order of `Metric`; needs at least one image.
+    def metric_changes(self) -> list[MetricChange]:
+        """Compute the accuracy and all metrics that follow from the predicted classes; needs at least one image.
 
         The intervals are percentiles of a paired bootstrap (Efron and Tibshirani 1993, chapter 13): images are drawn
         anew, each with both predictions, so what makes an image hard for both does not widen them. Where the cells are
         very many they come from the delta method, with the difference of an image's influences on both runs. That of
         the accuracy, which the weighted recall is as well, is in closed form.
         """
-        first, second = (agreement(*self._margins(self.counts[None], given)) for given in (self.first, self.second))
-        values = {name: (float(first[name][0]), float(second[name][0])) for name in first}
+        first, second = (agreement(self._sums(self.counts, given)) for given in (self.first, self.second))
+        values = {name: (float(first[name]), float(second[name])) for name in first}
         intervals = self._drawn() if len(self.counts) <= DRAWN_CELLS else self._by_influence(values)
-        right = (int(counts.sum()) for counts in self.right_by_class())
-        intervals["accuracy"] = intervals["weighted_recall"] = paired_difference(*right).interval
-        return tuple(MetricChange(name, a, b, b - a, intervals[name]) for name, (a, b) in values.items())
+        both, first_only, second_only, neither = (int(counts.sum()) for counts in self.right_by_class())
+        right = paired_difference(both, first_only, second_only, neither)
+        same = [name for name, formula in formulas_of(OfClasses).items() if formula.share_of_right]
+        intervals |= dict.fromkeys(["accuracy", *same], right.interval)
+        values["accuracy"] = (both + first_only) / right.n, (both + second_only) / right.n
+        return [MetricChange(name, a, b, b - a, intervals[name]) for name, (a, b) in values.items()]
 
     def _drawn(self) -> dict[str, Interval]:
         drawn: dict[str, list[NDArray[np.float64]]] = {}
         for counts in resampled(self.counts):
-            of_first, of_second = (agreement(*self._margins(counts, given)) for given in (self.first, self.second))
+            of_first, of_second = (agreement(self._sums(counts, given)) for given in (self.first, self.second))
             for name, values in of_second.items():
                 drawn.setdefault(name, []).append(values - of_first[name])
         return percentile_intervals(drawn)
 
     def _by_influence(self, values: Mapping[str, tuple[float, float]]) -> dict[str, Interval]:
-        found = []
-        for predictions in (self.first, self.second):
-            correct, support, predicted = (margin[0] for margin in self._margins(self.counts[None], predictions))
-            found.append(influences(correct, support, predicted, self.labels, predictions))
-        of_first, of_second = found
+        of_first, of_second = (
+            influences(self._sums(self.counts, given), self.labels, given) for given in (self.first, self.second)
+        )
         return {
             name: delta_interval(second - first, of_second[name] - of_first[name], self.counts)
             for name, (first, second) in values.items()
         }
 
-    def _margins(self, counts: NDArray[np.int64], predictions: NDArray[np.int64]) -> _Margins:
-        """Add up a run's diagonal, support and predictions, for each of (draws, m) counts: (draws, classes) each."""
-        correct = class_sums(counts * (predictions == self.labels), self.labels, self.classes)
-        support, predicted = (class_sums(counts, group, self.classes) for group in (self.labels, predictions))
-        return correct, support, predicted
+    def _sums(self, counts: NDArray[np.int64], predictions: NDArray[np.int64]) -> ClassSums:
+        """Add up a run's diagonal, support and predictions, for each of (…, m) counts: (…, classes) each."""
+        return Cells(self.classes, self.labels, predictions, self.counts).sums(counts)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from batchclf.core.compare.joint_cells import JointCells, JointCounts
 from batchclf.core.compare.paired_tests import mcnemar_exact, paired_difference
 from batchclf.core.compare.result import CHANCE, SHOWN_FLIPS, ClassChange, Comparison, Flip, MetricChange
+from batchclf.core.metrics.catalog import formulas_of, place
+from batchclf.core.metrics.formulas import OfImages
 from batchclf.core.metrics.intervals import wilson
 from batchclf.core.metrics.moments import Moments
-from batchclf.core.metrics.probability_counts import LOWEST_PROBABILITY
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -96,10 +97,9 @@ def find_flips(first: RunPredictions, second: RunPredictions) -> Flipped:
 
 
 @dataclass(slots=True)
-class _Loss:
-    """One loss over the images: of each run, and how far each image's own differ."""
+class _Mean:
+    """The mean of a metric over the images: of each run, and how far each image's own differ."""
 
-    name: str
     first: Moments = field(default_factory=Moments)
     second: Moments = field(default_factory=Moments)
     difference: Moments = field(default_factory=Moments)
@@ -108,10 +108,10 @@ class _Loss:
         for moments, values in ((self.first, first), (self.second, second), (self.difference, second - first)):
             moments.update(values)
 
-    def change(self) -> MetricChange:
+    def change(self, name: str) -> MetricChange:
         difference = self.difference
         interval = difference.estimate().interval if difference.n > 1 else None
-        return MetricChange(self.name, self.first.mean, self.second.mean, difference.mean, interval)
+        return MetricChange(name, self.first.mean, self.second.mean, difference.mean, interval)
 
 
 @dataclass(eq=False)
@@ -133,7 +133,7 @@ class PairTally:
     changed: int = 0
     _counts: JointCounts = field(init=False)
     _flips: dict[str, list[Flip]] = field(default_factory=lambda: {"negative": [], "positive": [], "other": []})
-    _losses: tuple[_Loss, ...] = field(default_factory=lambda: (_Loss("log_loss"), _Loss("brier")))
+    _means: dict[str, _Mean] = field(default_factory=lambda: {name: _Mean() for name in formulas_of(OfImages)})
 
     def __post_init__(self) -> None:
         """Start the counts at zero."""
@@ -156,7 +156,7 @@ class PairTally:
             rows = np.flatnonzero(chosen)
             self.changed += len(rows)
             self._keep(kind, first, second, labels, rows)
-        self._add_losses(first, second, labels, np.flatnonzero(known))
+        self._add_means(first, second, labels, np.flatnonzero(known))
 
     def comparison(self) -> Comparison:
         """Compare what has been counted so far; the same counts always give the same intervals."""
@@ -216,25 +216,20 @@ class PairTally:
         kept = sorted(self._flips[kind] + found, key=lambda flip: (-flip.second_confidence, flip.path))
         self._flips[kind] = kept[:SHOWN_FLIPS]
 
-    def _add_losses(
+    def _add_means(
         self, first: RunPredictions, second: RunPredictions, labels: NDArray[np.int64], rows: NDArray[np.int64]
     ) -> None:
-        """Add both losses of the labelled rows, as scikit-learn's log_loss and brier_score_loss define them."""
+        """Add what follows from the probabilities of the labelled rows."""
         if first.probabilities is None or second.probabilities is None:
-            self._losses = ()
-        if not self._losses or first.probabilities is None or second.probabilities is None:
+            self._means = {}
             return
-        log_loss, brier = self._losses
-        given_to = [probabilities[rows] for probabilities in (first.probabilities, second.probabilities)]
-        true = [of_run[np.arange(len(rows)), labels[rows]] for of_run in given_to]
-        log_loss.add(*(-np.log(np.clip(given, LOWEST_PROBABILITY, 1.0)) for given in true))
-        brier.add(*((of_run**2).sum(axis=1) - 2 * given + 1 for of_run, given in zip(given_to, true, strict=True)))
+        of_runs = [probabilities[rows] for probabilities in (first.probabilities, second.probabilities)]
+        for name, mean in self._means.items():
+            mean.add(*(formulas_of(OfImages)[name].values(labels[rows], of_run) for of_run in of_runs))
 
     def _metrics(self, cells: JointCells) -> tuple[MetricChange, ...]:
-        losses = [loss.change() for loss in self._losses]
-        counts = cells.metric_changes()
-        # In the order of `Metric`: the losses come before MCC and kappa.
-        return (*counts[:-2], *losses, *counts[-2:])
+        means = [mean.change(name) for name, mean in self._means.items()]
+        return tuple(sorted([*cells.metric_changes(), *means], key=lambda change: place(change.name)))
 
     def _per_class(self, by_class: tuple[NDArray[np.int64], ...]) -> tuple[ClassChange, ...]:
         changes = []

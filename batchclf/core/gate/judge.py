@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from batchclf.core.gate.evidence import FALSE_ALARMS, Change, Measure, Share, beyond, holm, side_of, surely_beyond
 from batchclf.core.gate.rules import Rule
-from batchclf.core.metrics.catalog import EACH_CLASS, RuleMetric
+from batchclf.core.metrics.catalog import EACH_CLASS
+from batchclf.core.metrics.entry import Entry
 from batchclf.core.records.run import GateKind, GateResult
 from batchclf.core.text import counted, first_of
 
@@ -21,7 +22,7 @@ class Holding:
     """
 
     rule: Rule
-    metric: RuleMetric
+    metric: Entry
     name: str
     subset: str = ""
     reference: str = ""

@@ -1,11 +1,12 @@
 """The baseline that a model must beat: it never looks at the image."""
 
-from math import log
-
 import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.metrics.bootstrap import agreement
+from batchclf.core.metrics.catalog import overall
+from batchclf.core.metrics.class_sums import ClassSums
+from batchclf.core.metrics.formulas import OfHits, OfImages
 
 
 def baseline_metrics(support: NDArray[np.int64], k: int) -> dict[str, float]:
@@ -18,11 +19,11 @@ def baseline_metrics(support: NDArray[np.int64], k: int) -> dict[str, float]:
     n, most = int(support.sum()), int(np.argmax(support))
     correct, predicted = np.zeros_like(support), np.zeros_like(support)
     correct[most], predicted[most] = support[most], n
-    values = {name: float(value[0]) for name, value in agreement(correct[None], support[None], predicted[None]).items()}
-    shares = support[support > 0] / n
+    values = {name: float(value) for name, value in agreement(ClassSums.of(correct, support, predicted)).items()}
     ordered = np.sort(support)[::-1].cumsum()
-    for rank in range(2, k + 1):
-        values[f"top{rank}_accuracy"] = float(ordered[min(rank, len(ordered)) - 1] / n)
-    values["log_loss"] = float(-sum(share * log(share) for share in shares.tolist()))
-    values["brier"] = float(1 - (shares**2).sum())
+    for entry in overall(k):
+        if isinstance(entry.formula, OfHits):
+            values[entry.name] = float(ordered[min(entry.formula.rank, len(ordered)) - 1] / n)
+        elif isinstance(entry.formula, OfImages):
+            values[entry.name] = float(entry.formula.baseline(support[support > 0] / n))
     return values

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.metrics.class_sums import Cells, ClassSums
+
 
 @dataclass(frozen=True, slots=True)
 class ConfusedPair:
@@ -58,6 +60,16 @@ class ConfusionCounts:
     def correct(self) -> NDArray[np.int64]:
         """Images of each class predicted right: (classes,) int64."""
         return np.diagonal(self.counts).copy()
+
+    @property
+    def sums(self) -> ClassSums:
+        """Diagonal and margins: (classes,) int64 each."""
+        return ClassSums.of(self.correct, self.support, self.predicted)
+
+    def cells(self) -> Cells:
+        """List the cells that hold images."""
+        labels, predictions = np.nonzero(self.counts)
+        return Cells(len(self.class_names), labels, predictions, self.counts[labels, predictions])
 
     def row_normalised(self) -> NDArray[np.float64]:
         """Each row as shares of its true class, 0 to 1; a class without images has a row of nan."""

@@ -136,7 +136,6 @@ class LabelledTally:
         if not total or self.hits.counts is None:
             return None
         scores = self.probabilities
-        losses = (None, None) if scores is None else (scores.log_loss, scores.brier)
         return LabelledMetrics(
             total=total,
             correct=correct,
@@ -145,7 +144,7 @@ class LabelledTally:
             per_class=class_metrics(confusion),
             confused_pairs=confusion.confused_pairs(SHOWN_PAIRS),
             worst_errors=tuple(self.worst_errors),
-            overall=overall_metrics(confusion, self.hits.counts, *losses),
+            overall=overall_metrics(confusion, self.hits.counts, {} if scores is None else scores.means),
             calibration=self.calibration.calibration(),
             without_temperature=None if self.untempered is None else self.untempered.result(),
             ranking=None if scores is None else scores.ranking.ranking(),

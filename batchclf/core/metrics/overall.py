@@ -1,5 +1,6 @@
 """A split's overall metrics, each with its 95% interval and what the baseline gets."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,9 +9,11 @@ from numpy.typing import NDArray
 
 from batchclf.core.estimate import Interval
 from batchclf.core.metrics.baseline import baseline_metrics
-from batchclf.core.metrics.bootstrap import agreement, centred_intervals, class_sums, resampled
+from batchclf.core.metrics.bootstrap import agreement, bootstrap_intervals
+from batchclf.core.metrics.catalog import overall
 from batchclf.core.metrics.confusion import ConfusionCounts
 from batchclf.core.metrics.delta import delta_intervals
+from batchclf.core.metrics.formulas import OfHits, OfImages
 from batchclf.core.metrics.intervals import wilson
 from batchclf.core.metrics.moments import Moments
 
@@ -24,10 +27,8 @@ DRAWN_CELLS = 5_000
 class Metric:
     """One overall metric.
 
-    `name` is its key in metrics.json: accuracy, balanced_accuracy, macro_precision, macro_recall, macro_f1,
-    weighted_precision, weighted_recall, weighted_f1, top2_accuracy, top3_accuracy, …, log_loss, brier, mcc, kappa, in
-    this order. `interval` is None where there is none (`method` "none"). `baseline` is the value of the baseline
-    that always predicts the shares of the true classes; None where it has none.
+    `name` is its key in metrics.json. `interval` is None where there is none (`method` "none"). `baseline` is the value
+    of the baseline that always predicts the shares of the true classes; None where it has none.
     """
 
     name: str
@@ -38,58 +39,39 @@ class Metric:
 
 
 def overall_metrics(
-    confusion: ConfusionCounts, hits: NDArray[np.int64], log_loss: Moments | None, brier: Moments | None
+    confusion: ConfusionCounts, hits: NDArray[np.int64], means: Mapping[str, Moments]
 ) -> tuple[Metric, ...]:
-    """Compute all overall metrics of at least one labelled image.
+    """Compute all overall metrics of at least one labelled image, in the order of the catalogue.
 
-    `hits` is (k,) int64: entry i counts images whose true class is among the first i + 1 predicted classes. `log_loss`
-    and `brier` are the moments of each image's own value, None without probability columns. Accuracies have Wilson's
-    interval, means the normal one (from two images on), all that follows from the confusion matrix that of a
+    `hits` is (k,) int64: entry i counts images whose true class is among the first i + 1 predicted classes. `means` has
+    the moments of each image's own value by the name of the metric, none without probability columns. Accuracies have
+    Wilson's interval, means the normal one (from two images on), all that follows from the confusion matrix that of a
     bootstrap over images, or of the delta method where its cells are very many. Where drawing the images again can
     change nothing there is no interval.
     """
-    support, total = confusion.support, int(confusion.counts.sum())
-    baseline = baseline_metrics(support, len(hits))
-    values = agreement(confusion.correct[None], support[None], confusion.predicted[None])
+    sums, total = confusion.sums, int(confusion.counts.sum())
+    baseline = baseline_metrics(sums.support, len(hits))
+    values = {name: float(value) for name, value in agreement(sums).items()}
+    cells = confusion.cells()
     # Too many cells to draw; with so many images the delta method holds (decision 063)
-    many = np.count_nonzero(confusion.counts) > DRAWN_CELLS
+    many = len(cells.counts) > DRAWN_CELLS
     method: IntervalMethod = "delta" if many else "bootstrap"
-    numbers = {name: float(value[0]) for name, value in values.items()}
-    intervals = delta_intervals(confusion) if many else _bootstrap(confusion, numbers)
-    of_matrix = {}
-    for name, number in numbers.items():
-        interval = intervals.get(name)
-        of_matrix[name] = Metric(name, number, interval, method if interval else "none", baseline[name])
-    accuracy = _share("accuracy", int(hits[0]), total, baseline)
-    averages = [metric for name, metric in of_matrix.items() if name not in ("accuracy", "mcc", "kappa")]
-    top = [
-        _share(f"top{rank}_accuracy", count, total, baseline) for rank, count in enumerate(hits[1:].tolist(), start=2)
-    ]
-    means = [_mean(name, moments, baseline) for name, moments in (("log_loss", log_loss), ("brier", brier)) if moments]
-    return (accuracy, *averages, *top, *means, of_matrix["mcc"], of_matrix["kappa"])
+    intervals = delta_intervals(sums, cells, values) if many else bootstrap_intervals(cells, values)
+    found = []
+    for entry in overall(len(hits)):
+        name = entry.name
+        if isinstance(entry.formula, OfHits):
+            estimate = wilson(int(hits[entry.formula.rank - 1]), total)
+            found.append(Metric(name, estimate.value, estimate.interval, "wilson", baseline[name]))
+        elif not isinstance(entry.formula, OfImages):
+            interval = intervals.get(name)
+            found.append(Metric(name, values[name], interval, method if interval else "none", baseline[name]))
+        elif name in means:
+            found.append(_mean(name, means[name], baseline[name]))
+    return tuple(found)
 
 
-def _bootstrap(confusion: ConfusionCounts, numbers: dict[str, float]) -> dict[str, Interval]:
-    labels, predictions = np.nonzero(confusion.counts)
-    counts = confusion.counts[labels, predictions]
-    if len(counts) < 2:
-        return {}
-    size, right = len(confusion.class_names), labels == predictions
-    drawn: dict[str, list[NDArray[np.float64]]] = {}
-    for draw in resampled(counts):
-        correct = class_sums(draw * right, labels, size)
-        of_draw = agreement(correct, class_sums(draw, labels, size), class_sums(draw, predictions, size))
-        for name, values in of_draw.items():
-            drawn.setdefault(name, []).append(values)
-    return centred_intervals(drawn, numbers)
-
-
-def _share(name: str, hits: int, total: int, baseline: dict[str, float]) -> Metric:
-    estimate = wilson(hits, total)
-    return Metric(name, estimate.value, estimate.interval, "wilson", baseline[name])
-
-
-def _mean(name: str, moments: Moments, baseline: dict[str, float]) -> Metric:
+def _mean(name: str, moments: Moments, baseline: float) -> Metric:
     if moments.n < 2:
-        return Metric(name, moments.mean, None, "none", baseline[name])
-    return Metric(name, moments.mean, moments.estimate().interval, "normal", baseline[name])
+        return Metric(name, moments.mean, None, "none", baseline)
+    return Metric(name, moments.mean, moments.estimate().interval, "normal", baseline)

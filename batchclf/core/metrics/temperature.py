@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.metrics.calibration import CalibrationBin, CalibrationCounts
+from batchclf.core.metrics.formulas import log_losses
 from batchclf.core.metrics.moments import Moments
-from batchclf.core.metrics.probability_counts import log_losses
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ import msgspec
 
 from batchclf.core.gate.judge import rule_name
 from batchclf.core.gate.rules import Alarms, Gate, Rule
-from batchclf.core.metrics.catalog import EACH_CLASS, METRICS, RuleMetric, find_metric, nearest_metrics, top_rank
+from batchclf.core.metrics.catalog import EACH_CLASS, ENTRIES, METRICS, find_metric, nearest_metrics, top_rank
+from batchclf.core.metrics.entry import Entry
 from batchclf.core.records.run import LAST_GOOD
 from batchclf.core.renames import RULE_METRICS
 from batchclf.errors import JobFileError
@@ -17,7 +18,6 @@ from batchclf.jobs.config.spec import JobSpec, RuleSpec, main_subset
 Wrong = Callable[[tuple[str | int, ...], str, str], JobFileError]
 """Makes the error for a key of the job file, what is wrong with it, and what to do."""
 
-_OF_PROBABILITIES = ("log_loss", "brier")
 _Mistake = tuple[str, str, str]
 """The key of the rule ("" for the rule itself), what is wrong, and what to do."""
 
@@ -53,7 +53,8 @@ def _rule(spec: RuleSpec) -> Rule:
 
 def scoring_options(spec: JobSpec) -> ScoringOptions:
     """Give how a job scores: with all probabilities if a rule needs them, unless it says something else."""
-    needed = any(rule.metric in _OF_PROBABILITIES for rule in spec.gate.rules)
+    metrics = filter(None, (find_metric(rule.metric) for rule in spec.gate.rules))
+    needed = any(metric.needs_probabilities for metric in metrics)
     if needed and spec.scoring.probabilities is None:
         return msgspec.structs.replace(spec.scoring, probabilities=True)
     return spec.scoring
@@ -69,7 +70,9 @@ def wrong_rules(spec: JobSpec, subsets: set[str], wrong: Wrong) -> Iterator[JobF
     for number, rule in enumerate(spec.gate.rules):
         mistake = _mistake(rule, spec, subsets, main)
         if mistake is None:
-            name = rule_name(_rule(rule), "" if rule.metric == "gap" else rule.subset or main)
+            metric = find_metric(rule.metric)
+            of_both = metric is not None and metric.source == "gap"
+            name = rule_name(_rule(rule), "" if of_both else rule.subset or main)
             if (first := seen.setdefault(name, number)) != number:
                 what = f"it is about {name}, as rule {first + 1} is"
                 mistake = "", what, "put all bounds into one of the two, and remove the other"
@@ -84,11 +87,11 @@ def _mistake(rule: RuleSpec, spec: JobSpec, subsets: set[str], main: str) -> _Mi
     metric = find_metric(rule.metric)
     if metric is None:
         nearest = nearest_metrics(rule.metric)
-        known = ", ".join(METRICS)
+        known = ", ".join(entry.name for entry in ENTRIES)
         hint = f"did you mean '{nearest[0]}'? " if nearest else ""
         if rule.metric in RULE_METRICS:
             hint = f"it is called '{RULE_METRICS[rule.metric]}' now. "
-        return "metric", f"there is no metric '{rule.metric}'", f"{hint}The metrics are: {known}, topK_accuracy"
+        return "metric", f"there is no metric '{rule.metric}'", f"{hint}The metrics are: {known}"
     return (
         _wrong_place(rule, metric, subsets, main)
         or _wrong_reference(rule, metric, spec)
@@ -98,13 +101,13 @@ def _mistake(rule: RuleSpec, spec: JobSpec, subsets: set[str], main: str) -> _Mi
     )
 
 
-def _wrong_place(rule: RuleSpec, metric: RuleMetric, subsets: set[str], main: str) -> _Mistake | None:
+def _wrong_place(rule: RuleSpec, metric: Entry, subsets: set[str], main: str) -> _Mistake | None:
     """Say what is wrong with its subset and class."""
     if rule.subset is not None and rule.subset not in subsets:
         scored = ", ".join(sorted(subsets))
         return "subset", f"'{rule.subset}' is not scored by this job", f"choose one of: {scored}"
     if metric.source == "gap" and rule.subset is not None:
-        return "subset", "the gap is train minus test, so it has no subset", "remove subset"
+        return "subset", f"{metric.name} is {metric.definition}, so it has no subset", "remove subset"
     if metric.source == "drift" and rule.subset not in (None, main):
         return "subset", f"drift is looked for in {main} only", "remove subset"
     if metric.per_class and rule.class_name is None:
@@ -116,7 +119,7 @@ def _wrong_place(rule: RuleSpec, metric: RuleMetric, subsets: set[str], main: st
     return None
 
 
-def _wrong_kind(rule: RuleSpec, metric: RuleMetric) -> _Mistake | None:
+def _wrong_kind(rule: RuleSpec, metric: Entry) -> _Mistake | None:
     """Say which of its bounds do not go with what it is compared with, or that it has none."""
     values, changes = _bounds(rule)
     pairs, changing = metric.source == "pairs", rule.against is not None
@@ -137,7 +140,7 @@ def _wrong_kind(rule: RuleSpec, metric: RuleMetric) -> _Mistake | None:
     return None
 
 
-def _wrong_bounds(rule: RuleSpec, metric: RuleMetric) -> _Mistake | None:
+def _wrong_bounds(rule: RuleSpec, metric: Entry) -> _Mistake | None:
     """Say which of its bounds can never be reached, or always are."""
     values, changes = _bounds(rule)
     for key, low, high in [(key, metric.least, metric.most) for key in values] + [
@@ -164,7 +167,7 @@ def _range_words(key: str, value: float, low: float, high: float) -> str:
     return f"write a number from {low:g} to {high:g}" if high < inf else f"write a number from {low:g} on"
 
 
-def _wrong_reference(rule: RuleSpec, metric: RuleMetric, spec: JobSpec) -> _Mistake | None:
+def _wrong_reference(rule: RuleSpec, metric: Entry, spec: JobSpec) -> _Mistake | None:
     """Say what is wrong with what it is compared with."""
     if rule.against is None:
         return None
@@ -177,13 +180,13 @@ def _wrong_reference(rule: RuleSpec, metric: RuleMetric, spec: JobSpec) -> _Mist
     return None
 
 
-def _never(metric: RuleMetric, spec: JobSpec, subsets: set[str], main: str) -> _Mistake | None:
+def _never(metric: Entry, spec: JobSpec, subsets: set[str], main: str) -> _Mistake | None:
     """Say why it could never be checked."""
     if metric.source == "gap" and not {"test", "train"} <= subsets:
         return "metric", "the gap needs both splits scored", 'write: splits = ["test", "train"] in [scoring]'
     if metric.source == "drift" and main == "train":
         return "metric", "drift is not looked for in the training images", "have the test split or a folder scored"
-    if metric.name in _OF_PROBABILITIES and spec.scoring.probabilities is False:
+    if metric.needs_probabilities and spec.scoring.probabilities is False:
         return "metric", f"{metric.name} needs all probabilities", "write: probabilities = true in [scoring]"
     rank = top_rank(metric.name)
     if rank is not None and rank > spec.scoring.topk:

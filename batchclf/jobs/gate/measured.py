@@ -10,8 +10,10 @@ import msgspec
 
 from batchclf.core.estimate import Interval
 from batchclf.core.gate.evidence import Measure, Share
-from batchclf.core.metrics.catalog import RuleMetric, top_rank
+from batchclf.core.metrics.catalog import top_rank
+from batchclf.core.metrics.entry import Entry
 from batchclf.core.metrics.evaluation import Evaluation
+from batchclf.core.metrics.formulas import OfClass
 from batchclf.core.metrics.gap import Gap
 from batchclf.core.records.run import RunRecord
 from batchclf.errors import RunError
@@ -83,29 +85,18 @@ def read_reading(path: Path) -> Reading:
     return Reading(metrics, classes, record, folder if record is not None else None)
 
 
-def read_measure(of: Reading, metric: RuleMetric, subset: str) -> Measure:
+def read_measure(of: Reading, metric: Entry, subset: str) -> Measure:
     """Read a metric that is neither one of a class, nor of drift, nor of two runs; raises NotThereError."""
     if metric.source == "gap":
-        return _gap(of)
+        return _gap(of, metric)
     if metric.name in ("skipped", "skipped_share"):
         return _skipped(of, metric, subset)
     split = _split(of, subset)
     images = _whole(split.get("images"))
     if metric.name == "images":
         return Measure(images, images)
-    if metric.name == "mean_confidence":
-        n, found = images, split.get(metric.name)
-    else:
-        n, found = _labelled(split, subset), split.get(metric.name)
-    if isinstance(found, dict):
-        low, high = found.get("low"), found.get("high")
-        interval = None if low is None or high is None else Interval(low, high)
-        found = found.get("value")
-    else:
-        interval = None
-    if not isinstance(found, float | int):
-        raise NotThereError(_why_not(metric))
-    return Measure(found, n, interval)
+    n = images if metric.source == "scores" else _labelled(split, subset)
+    return _value(metric, split.get(metric.name), n)
 
 
 def read_accuracy(of: Reading, subset: str) -> Share | None:
@@ -115,7 +106,7 @@ def read_accuracy(of: Reading, subset: str) -> Share | None:
     return Share(hits, n) if 0 <= hits <= n and n else None
 
 
-def read_class_shares(of: Reading, metric: RuleMetric, subset: str) -> dict[str, Share | None]:
+def read_class_shares(of: Reading, metric: Entry, subset: str) -> dict[str, Share | None]:
     """Read a metric of every class, in order; None for a class that has none. Raises NotThereError."""
     _labelled(_split(of, subset), subset)
     if of.classes is None or subset not in of.classes:
@@ -123,7 +114,7 @@ def read_class_shares(of: Reading, metric: RuleMetric, subset: str) -> dict[str,
     return {name: _share(metric, counts) for name, counts in of.classes[subset].items()}
 
 
-def read_class_share(of: Reading, metric: RuleMetric, subset: str, name: str) -> Share:
+def read_class_share(of: Reading, metric: Entry, subset: str, name: str) -> Share:
     """Read a metric of one class; raises NotThereError."""
     shares = read_class_shares(of, metric, subset)
     if name not in shares:
@@ -132,12 +123,11 @@ def read_class_share(of: Reading, metric: RuleMetric, subset: str, name: str) ->
         raise NotThereError(f"there is no class '{name}': {what}")
     share = shares[name]
     if share is None:
-        why = "the class is never predicted" if metric.name == "precision" else "the class has no image"
-        raise NotThereError(f"{why} in {subset}: give images of it, or remove the rule")
+        raise NotThereError(f"{_of_class(metric).missing} in {subset}: give images of it, or remove the rule")
     return share
 
 
-def read_drift(images: ImageFindings, metric: RuleMetric, subset: str, n: int) -> Measure:
+def read_drift(images: ImageFindings, metric: Entry, subset: str, n: int) -> Measure:
     """Count the quantities of a subset that have drifted, or find the largest PSI; raises NotThereError."""
     found = [drift for drift in images.drift if drift.split == subset]
     if not found:
@@ -162,16 +152,25 @@ def _labelled(split: Mapping[str, Any], subset: str) -> int:
     raise NotThereError(f"no image of {subset} has a label: give labels, or remove the rule")
 
 
-def _gap(of: Reading) -> Measure:
-    gap = (of.metrics.gap or {}).get("gap")
-    if not isinstance(gap, dict) or gap.get("value") is None:
+def _gap(of: Reading, metric: Entry) -> Measure:
+    if of.metrics.gap is None:
         raise NotThereError("the gap needs labelled images of both splits, test and train: have both scored")
-    value, low, high = (float(gap.get(key) or 0.0) for key in ("value", "low", "high"))
     n = min(_whole(of.metrics.splits.get(name, {}).get("labelled")) for name in ("test", "train"))
-    return Measure(value, n, Interval(low, high))
+    return _value(metric, of.metrics.gap.get(metric.name), n)
 
 
-def _skipped(of: Reading, metric: RuleMetric, subset: str) -> Measure:
+def _value(metric: Entry, found: float | str | _Values | None, n: int) -> Measure:
+    """Take a number, or a value with its interval; raises NotThereError."""
+    values = found if isinstance(found, dict) else {"value": found}
+    value, low, high = (values.get(key) for key in ("value", "low", "high"))
+    if not isinstance(value, float | int):
+        raise NotThereError(_why_not(metric))
+    return Measure(
+        value, n, Interval(low, high) if isinstance(low, float | int) and isinstance(high, float | int) else None
+    )
+
+
+def _skipped(of: Reading, metric: Entry, subset: str) -> Measure:
     if of.record is None:
         raise NotThereError(f"{METRICS_FILE} does not say what was skipped: name the run directory instead")
     record = next((each for each in of.record.subsets if each.split == subset), None)
@@ -185,17 +184,19 @@ def _skipped(of: Reading, metric: RuleMetric, subset: str) -> Measure:
     return Measure(record.skipped / n, n)
 
 
-def _share(metric: RuleMetric, counts: ClassCounts) -> Share | None:
-    n = {
-        "recall": counts.support,
-        "precision": counts.predicted,
-        "f1": counts.support + counts.predicted - counts.correct,
-    }[metric.name]
-    return Share(counts.correct, n, f1=metric.name == "f1") if n else None
+def _share(metric: Entry, counts: ClassCounts) -> Share | None:
+    of = _of_class(metric)
+    n = of.images(counts.support, counts.predicted, counts.correct)
+    return Share(counts.correct, n, f1=of.f1) if n else None
 
 
-def _why_not(metric: RuleMetric) -> str:
-    if metric.name in ("log_loss", "brier"):
+def _of_class(metric: Entry) -> OfClass:
+    assert isinstance(metric.formula, OfClass)
+    return metric.formula
+
+
+def _why_not(metric: Entry) -> str:
+    if metric.needs_probabilities:
         return "it needs a column for each class's probability: set probabilities = true in [scoring]"
     if rank := top_rank(metric.name):
         return f"it needs {rank} classes a row: set topk = {rank} in [scoring], at most the number of classes"

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from batchclf import atomic
-from batchclf.core.metrics.catalog import RECORDED
+from batchclf.core.metrics.catalog import METRICS, RECORDED
 from batchclf.core.records.history import JobHistory, MetricValue, RunDetails
 from batchclf.errors import BatchclfError
 from batchclf.jobs.history.lookup import details_of
@@ -19,7 +19,7 @@ from batchclf.storage.csv_files.cells import safe_cell, utf8_values
 ExportFormat = Literal["csv", "json", "parquet"]
 EXPORT_FORMAT = 2
 
-_BARE = RECORDED[RECORDED.index("ece") :]
+_ENDS = ("", "_low", "_high")
 
 COLUMNS: dict[str, type] = {
     **dict.fromkeys(("job", "run", "run_date", "started", "status"), str),
@@ -27,8 +27,7 @@ COLUMNS: dict[str, type] = {
     "seconds": float,
     **dict.fromkeys(("split", "kind", "source"), str),
     **dict.fromkeys(("found", "scored", "skipped", "excluded", "labelled"), int),
-    **dict.fromkeys((f"{name}{end}" for name in RECORDED if name not in _BARE for end in ("", "_low", "_high")), float),
-    **dict.fromkeys(_BARE, float),
+    **{f"{name}{end}": float for name in RECORDED for end in _ENDS[: 3 if METRICS[name].interval_kind else 1]},
     "accuracy_baseline": float,
     **dict.fromkeys(("gates_passed", "gates_failed", "gates_uncertain", "gates_missing"), int),
     **dict.fromkeys(("model_digest", "dataset", "batchclf"), str),

@@ -1,10 +1,11 @@
 """A run as gauges for Prometheus."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from batchclf.core.metrics.catalog import METRICS
 from batchclf.core.records.run import RunRecord
 from batchclf.errors import NotifyError, RunError
 from batchclf.jobs.notify.summary import RunOutcome
@@ -15,6 +16,13 @@ JOB_LABEL = "batchclf_job"
 """Not `job`: Prometheus gives every series that label itself."""
 
 LAST_SUCCESS = "batchclf_last_success_timestamp_seconds"
+_COUNTS = {
+    "found": "Files found by the last run.",
+    "scored": "Images scored by the last run.",
+    "skipped": "Images that could not be read.",
+    "excluded": "Files that were not to be scored.",
+    "complete": "0 if the deadline ended the scoring.",
+}
 _Labels = tuple[tuple[str, str], ...]
 
 
@@ -54,23 +62,26 @@ def run_gauges(
         Gauge("batchclf_last_run_duration_seconds", "How long the last run took.", _sample(outcome.seconds, labels)),
     ]
 
-    def by_subset(name: str, text: str, of: Callable[[Mapping[str, Any], Mapping[str, Any]], float | None]) -> None:
-        samples = {}
-        for subset, counts in summary["subsets"].items():
-            value = of(counts, summary["headline"][subset])
-            if value is not None:
-                samples[(*labels, ("subset", subset))] = float(value)
+    def by_subset(name: str, text: str, values: Mapping[str, float | None]) -> None:
+        samples = {(*labels, ("subset", subset)): float(value) for subset, value in values.items() if value is not None}
         gauges.append(Gauge(name, text, samples))
 
-    by_subset("batchclf_images_found", "Files found by the last run.", lambda counts, _: counts["found"])
-    by_subset("batchclf_images_scored", "Images scored by the last run.", lambda counts, _: counts["scored"])
-    by_subset("batchclf_images_skipped", "Images that could not be read.", lambda counts, _: counts["skipped"])
-    by_subset("batchclf_images_excluded", "Files that were not to be scored.", lambda counts, _: counts["excluded"])
-    by_subset("batchclf_subset_complete", "0 if the deadline ended the scoring.", lambda counts, _: counts["complete"])
-    by_subset("batchclf_accuracy", "Share of the labelled images predicted right.", lambda _, of: _of(of["accuracy"]))
-    by_subset("batchclf_macro_f1", "Mean F1 over the classes.", lambda _, of: _of(of["macro_f1"]))
-    by_subset("batchclf_ece", "Expected calibration error.", lambda _, of: of["ece"])
-    gauges.append(Gauge("batchclf_gap", "Train minus test accuracy.", _sample(_of(summary["gap"]), labels)))
+    subsets = summary["subsets"]
+    for key, text in _COUNTS.items():
+        name = f"batchclf_{'subset' if key == 'complete' else 'images'}_{key}"
+        by_subset(name, text, {subset: counts[key] for subset, counts in subsets.items()})
+    metrics = summary["metrics"] or {"splits": {}, "gap": None}
+    exported = [entry for entry in METRICS.values() if entry.gauge]
+    for entry in exported:
+        if entry.source != "gap":
+            # The metrics of a folder without a name of its own stand under "".
+            of = {subset: metrics["splits"].get(subset) or metrics["splits"].get("", {}) for subset in subsets}
+            values = {subset: _of(each.get(entry.name)) for subset, each in of.items()}
+            by_subset(f"batchclf_{entry.name}", entry.gauge, values)
+    for entry in exported:
+        if entry.source == "gap":
+            value = _of((metrics["gap"] or {}).get(entry.name))
+            gauges.append(Gauge(f"batchclf_{entry.name}", entry.gauge, _sample(value, labels)))
     return [*gauges, *_gate_gauges(labels, outcome.record)]
 
 
@@ -94,8 +105,8 @@ def _sample(value: float | None, labels: _Labels) -> dict[_Labels, float]:
     return {} if value is None else {labels: float(value)}
 
 
-def _of(metric: Mapping[str, float | None] | None) -> float | None:
-    return None if metric is None else metric["value"]
+def _of(metric: Mapping[str, float | None] | float | None) -> float | None:
+    return metric["value"] if isinstance(metric, Mapping) else metric
 
 
 def _end_of(run: Path | None) -> float | None:

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from batchclf.core.compare.result import Comparison, Flip, MetricChange
+from batchclf.core.metrics.catalog import METRICS, formulas_of
+from batchclf.core.metrics.formulas import OfCalibration
 from batchclf.core.metrics.labelled import LabelledMetrics
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.run import RunRecord, RunState
@@ -26,7 +28,7 @@ from batchclf.report.sections.subsets import subsets_view
 from batchclf.report.sections.verdict import verdict_view
 
 MARKS: dict[RunState, str] = {"passed": "✅", "failed": "❌", "uncertain": "❔", "partial": "⚠️", "none": "▫️"}
-KEY_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "mcc")
+KEY_METRICS = tuple(name for name, entry in METRICS.items() if entry.in_markdown)
 SHOWN_CLASSES = SHOWN_PAIRS = SHOWN_REASONS = 3
 SHOWN_FLIPS = 5
 SHOWN_NEGATIVE = 3
@@ -128,8 +130,10 @@ def _metrics(labelled: LabelledMetrics) -> list[str]:
             f"| {metric_words(metric.name)[0]} | {metric_value(metric.name, metric.value)} | "
             f"{metric_interval(metric.name, metric.interval)} | {baseline} |"
         )
-    if labelled.calibration:
-        lines.append(f"| Calibration error (ECE) | {labelled.calibration.ece:.3f} | | |")
+    for name, formula in formulas_of(OfCalibration).items():
+        if labelled.calibration and name in KEY_METRICS:
+            value = metric_value(name, formula.value(labelled.calibration))
+            lines.append(f"| {metric_words(name)[0]} | {value} | | |")
     return lines
 
 

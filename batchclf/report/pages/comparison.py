@@ -7,6 +7,7 @@ from typing import Literal
 
 from batchclf.core.compare.result import CHANCE, ClassChange, Comparison, MetricChange
 from batchclf.core.estimate import Interval
+from batchclf.core.metrics.catalog import METRICS
 from batchclf.core.records.run import RunRecord
 from batchclf.core.text import (
     NOTHING,
@@ -20,7 +21,7 @@ from batchclf.core.text import (
     points_interval,
     visible,
 )
-from batchclf.report.parts.metric_words import LOSSES, difference, difference_interval, metric_value, metric_words
+from batchclf.report.parts.metric_words import difference, difference_interval, metric_value, metric_words
 from batchclf.report.parts.pictures import Picture, album, pictures_in
 from batchclf.report.parts.subset_words import is_cut, partial_words, subset_names
 from batchclf.report.sections.flips import FlipGallery, flip_galleries, flip_test
@@ -207,7 +208,7 @@ def _metric_row(change: MetricChange) -> MetricChangeRow:
         second=metric_value(change.name, change.second),
         difference=difference(change.name, change.difference),
         interval=difference_interval(change.name, change.interval),
-        direction=_direction(change.interval, less_is_better=change.name in LOSSES),
+        direction=_direction(change.interval, less_is_better=METRICS[change.name].larger_is_better is False),
     )
 
 

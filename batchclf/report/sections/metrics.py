@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from batchclf.core.metrics.catalog import METRICS, find_metric, overall
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.records.findings import Findings
 from batchclf.core.text import NOTHING, count, counted, decimal, percent, percent_interval, points, points_interval
 from batchclf.report.parts.bar import Bar, bar
-from batchclf.report.parts.metric_words import LOSSES, metric_interval, metric_value, metric_words
+from batchclf.report.parts.metric_words import metric_interval, metric_value, metric_words
 from batchclf.report.parts.subset_words import measured, subset_name
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def _labelled_measures(findings: Findings, labelled: "LabelledMetrics") -> tuple
     accuracy, split = labelled.accuracy, findings.main.split
     right = f"{count(labelled.correct)} of {counted(labelled.total, 'image')} right"
     baseline = _baseline(metrics.get("accuracy"))
+    large = [entry for entry in METRICS.values() if entry.large]
     measures = [
         Measure(
             measured(split),
@@ -83,9 +85,7 @@ def _labelled_measures(findings: Findings, labelled: "LabelledMetrics") -> tuple
             main=True,
         ),
         _gap_measure(findings.gap),
-        _measure("Macro F1", metrics.get("macro_f1")),
-        _measure("Balanced accuracy", metrics.get("balanced_accuracy")),
-        _measure("Log loss", metrics.get("log_loss")),
+        *(_measure(entry.heading, metrics.get(entry.name)) for entry in sorted(large, key=lambda each: each.large)),
         _calibration_measure(labelled),
     ]
     if split != "train":
@@ -130,14 +130,16 @@ def _train_measure(findings: Findings) -> Measure:
 def _rows(labelled: "LabelledMetrics") -> tuple[MetricRow, ...]:
     rows = [_row(metric) for metric in labelled.overall]
     there = {metric.name for metric in labelled.overall}
-    missing = LOSSES if "log_loss" not in there else ()
-    rows += [MetricRow(*metric_words(key), NOTHING, NEEDS_PROBABILITIES, "", "", None) for key in missing]
+    missing = [each for each in overall(1) if each.needs_probabilities and each.name not in there]
+    rows += [MetricRow(*metric_words(each.name), NOTHING, NEEDS_PROBABILITIES, "", "", None) for each in missing]
     return tuple(rows)
 
 
 def _row(metric: "Metric") -> MetricRow:
     key, interval = metric.name, metric.interval
     name, meaning = metric_words(key)
+    entry = find_metric(key)
+    assert entry is not None
     return MetricRow(
         name=name,
         meaning=meaning,
@@ -145,8 +147,8 @@ def _row(metric: "Metric") -> MetricRow:
         interval=metric_interval(key, interval),
         method=_METHODS[metric.method],
         baseline=NOTHING if metric.baseline is None else metric_value(key, metric.baseline),
-        # Losses reach beyond 1.
-        bar=None if key in LOSSES else bar(metric.value, interval, mark=metric.baseline),
+        # A loss reaches beyond 1.
+        bar=bar(metric.value, interval, mark=metric.baseline) if entry.most <= 1 else None,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from batchclf.core.metrics.catalog import METRICS
 from batchclf.core.records.history import ClassValues, FileDigest, MetricValue, RunDetails
 from batchclf.core.records.run import SubsetRecord
 from batchclf.errors import RunError
@@ -22,8 +23,8 @@ _RENEWED = ("report.", "comparison.", LOG_FILE)
 """How the names of files begin that are made or written again after the run."""
 
 _COUNTS = ("images", "labelled", "correct")
-_OF_ALL_IMAGES = "mean_confidence"
-_GAPS = ("gap", "log_loss_gap")
+_OF_ALL_IMAGES = [name for name, entry in METRICS.items() if entry.source == "scores"]
+_GAPS = [name for name, entry in METRICS.items() if entry.source == "gap"]
 _CLASS_NUMBERS = [field.name for field in fields(ClassValues)][2:]
 _CLASS_COUNTS = ("support", "predicted", "correct")
 
@@ -88,7 +89,7 @@ def _metrics(path: Path) -> Iterator[MetricValue]:
     for split, values in splits.items():
         for name, value in values.items():
             if name not in _COUNTS:
-                images = values.get("images" if name == _OF_ALL_IMAGES else "labelled")
+                images = values.get("images" if name in _OF_ALL_IMAGES else "labelled")
                 yield from _metric(split, name, value, images)
     for values in _tables({"gap": content.get("gap")}).values():
         labelled = [splits.get(split, {}).get("labelled", 0) for split in ("test", "train")]

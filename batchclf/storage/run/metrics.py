@@ -13,7 +13,9 @@ import msgspec
 
 from batchclf import atomic
 from batchclf.core.estimate import Estimate
+from batchclf.core.metrics.catalog import formulas_of
 from batchclf.core.metrics.evaluation import Evaluation
+from batchclf.core.metrics.formulas import OfCalibration
 from batchclf.errors import RunError
 from batchclf.storage.csv_files.cells import plain_text, safe_cell
 from batchclf.storage.run.directory import PREDICTIONS_FILE
@@ -128,8 +130,10 @@ def _split_dict(evaluation: Evaluation) -> dict[str, Any]:
         "labelled": of.total,
         "correct": of.correct,
         **{metric.name: _metric(metric) for metric in of.overall},
-        "ece": None if calibration is None else calibration.ece,
-        "overconfidence": None if calibration is None else calibration.overconfidence,
+        **{
+            name: None if calibration is None else formula.value(calibration)
+            for name, formula in formulas_of(OfCalibration).items()
+        },
         "without_temperature": _without_temperature(of.without_temperature),
     }
 
