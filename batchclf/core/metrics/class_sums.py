@@ -77,7 +77,7 @@ def class_sums(counts: NDArray[np.int64], classes: NDArray[np.int64], size: int)
     ordered = classes[order]
     starts = np.flatnonzero(np.diff(ordered, prepend=-1))
     if len(starts):
-        sums[..., ordered[starts]] = np.add.reduceat(counts[..., order], starts, axis=-1)
+        sums[..., ordered[starts]] = np.add.reduceat(counts.take(order, axis=-1), starts, axis=-1)
     return sums
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -110,14 +111,8 @@ def _terms(formulas: Iterable[OfClasses]) -> dict[Term, None]:
     return dict.fromkeys(term for formula in formulas for term in formula.terms)
 
 
-def right(of: ClassSums) -> NDArray[np.int64]:
-    """The right ones."""
-    return of.correct
-
-
-def images(of: ClassSums) -> NDArray[np.int64]:
-    """All images, by their label."""
-    return of.support
+right, images = attrgetter("correct"), attrgetter("support")
+recall, precision, f1 = map(attrgetter, ("recall", "precision", "f1"))
 
 
 def present(of: ClassSums) -> NDArray[np.bool_]:
@@ -128,21 +123,6 @@ def present(of: ClassSums) -> NDArray[np.bool_]:
 def occurring(of: ClassSums) -> NDArray[np.bool_]:
     """Whether a class is a label or a prediction."""
     return of.support + of.predicted > 0
-
-
-def recall(of: ClassSums) -> NDArray[np.float64]:
-    """The recall."""
-    return of.recall
-
-
-def precision(of: ClassSums) -> NDArray[np.float64]:
-    """The precision."""
-    return of.precision
-
-
-def f1(of: ClassSums) -> NDArray[np.float64]:
-    """F1."""
-    return of.f1
 
 
 def chance(of: ClassSums) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from batchclf.core.text import NOTHING, count, counted, decimal, percent, percent_interval, points
 from batchclf.core.training_record import TemperatureRecord, TrainingRecord
+from batchclf.report.parts.metric_words import metric_words
 from batchclf.report.sections.images import HistogramPanel
 
 if TYPE_CHECKING:
@@ -232,8 +233,10 @@ def _scored(
     on = f"{counted(labelled.total, 'labelled image')} of this run"
     loss = labelled.metric("log_loss")
     return (
-        TemperatureRow("Calibration error (ECE)", on, decimal(before.ece), decimal(after.ece)),
-        TemperatureRow("Log loss", on, decimal(before.log_loss), decimal(loss.value) if loss else NOTHING),
+        TemperatureRow(metric_words("ece")[0], on, decimal(before.ece), decimal(after.ece)),
+        TemperatureRow(
+            metric_words("log_loss")[0], on, decimal(before.log_loss), decimal(loss.value) if loss else NOTHING
+        ),
         TemperatureRow(
             "Confidence minus accuracy (points)", on, points(before.overconfidence), points(after.overconfidence)
         ),
@@ -243,6 +246,6 @@ def _scored(
 def _chosen_on(record: TemperatureRecord) -> tuple[TemperatureRow, ...]:
     on = f"{counted(record.images, 'validation image')}, when it was chosen"
     return (
-        TemperatureRow("Calibration error (ECE)", on, *map(decimal, record.ece)),
-        TemperatureRow("Log loss", on, *map(decimal, record.log_loss)),
+        TemperatureRow(metric_words("ece")[0], on, *map(decimal, record.ece)),
+        TemperatureRow(metric_words("log_loss")[0], on, *map(decimal, record.log_loss)),
     )

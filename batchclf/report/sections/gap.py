@@ -18,6 +18,7 @@ from batchclf.core.text import (
     signed,
 )
 from batchclf.core.training_record import TrainingRecord
+from batchclf.report.parts.metric_words import metric_words
 from batchclf.report.sections.duplicates import DuplicatesView, duplicates_view
 from batchclf.report.sections.earlier_runs import EarlierRunsView, earlier_runs_view
 from batchclf.report.sections.learning import LearningView, learning_of
@@ -162,7 +163,7 @@ def _loss_rows(gap: "Gap") -> tuple[GapRow, ...]:
     train, test, loss = gap.train_loss, gap.test_loss, gap.loss_gap
     return (
         GapRow(
-            name="Log loss",
+            name=metric_words("log_loss")[0],
             train=decimal(train.value),
             train_interval=f"{decimal(train.interval.low)} to {decimal(train.interval.high)}",
             test=decimal(test.value),
