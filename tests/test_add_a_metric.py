@@ -192,10 +192,19 @@ def test_prometheus_gets_it(program):
 
 
 def test_the_tables_of_the_docs_have_it(program):
-    printed = program.python(ROOT / "tests" / "metric_tables.py").stdout
-    assert (
-        f"\n| `{NAME}` | mean Jaccard index of the classes that occur as label or prediction | 0 to 1 | more |"
-        in printed
-    )
-    assert f"\n| `splits.*.{NAME}` | mean Jaccard index of the classes that occur" in printed
-    assert f"\n| `batchclf_{NAME}` | `subset` | mean Jaccard index over the classes |" in printed
+    docs = shutil.copytree(ROOT / "docs", program.folder / "docs", ignore=shutil.ignore_patterns("__pycache__"))
+    program.python(docs / "tables.py")
+    meaning = "mean Jaccard index of the classes that occur as label or prediction"
+    for page, before, row in (
+        ("jobs.md", "| `macro_recall` |", f"| `{NAME}` | {meaning} | 0 to 1 | more | bootstrap |"),
+        ("run-directory.md", "| `splits.*.macro_recall` |", f"| `splits.*.{NAME}` | {meaning}; bootstrap interval |"),
+        (
+            "notify.md",
+            "| `batchclf_accuracy` |",
+            f"| `batchclf_{NAME}` | `subset` | mean Jaccard index over the classes |",
+        ),
+    ):
+        lines = (docs / page).read_text(encoding="utf-8").splitlines()
+        place = lines.index(row)
+        assert lines[place - 1].startswith(before), page
+        assert [line for line in lines if line != row] == (ROOT / "docs" / page).read_text("utf-8").splitlines()
