@@ -2,9 +2,10 @@
 
 import argparse
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from batchclf.cli.options import positive
+from batchclf.models.runtime.registry import Device, Precision, RuntimeName
 
 if TYPE_CHECKING:
     from batchclf.core.records.run import RunRecord
@@ -34,13 +35,19 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         help="files of predictions to write, of csv, jsonl and parquet; csv is always among them (default: csv)",
     )
     parser.add_argument(
-        "--runtime", choices=("onnx", "tensorflow"), default="onnx", help="what runs the model (default: onnx)"
+        "--runtime", choices=get_args(RuntimeName), default="onnx", help="what runs the model (default: onnx)"
     )
     parser.add_argument(
         "--precision",
-        choices=("f32", "bf16"),
+        choices=get_args(Precision),
         default="f32",
         help="bf16 is faster and less exact; needs the extra openvino (default: f32)",
+    )
+    parser.add_argument(
+        "--device",
+        choices=get_args(Device),
+        default="cpu",
+        help="where the model is run; cuda is a GPU of NVIDIA (default: cpu)",
     )
     parser.add_argument(
         "--resize",
@@ -76,6 +83,7 @@ def score_settings(args: argparse.Namespace) -> "ScoreSettings":
         probabilities=args.probabilities,
         formats=args.format,
         precision=args.precision,
+        device=args.device,
         resize=args.resize,
         cache=args.reports / CACHE if args.cache else None,
     )

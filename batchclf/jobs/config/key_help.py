@@ -7,9 +7,15 @@ import msgspec
 
 from batchclf.jobs.config.spec import JobSpec
 from batchclf.jobs.config.validate import is_struct, without_none
+from batchclf.models.runtime.registry import Device, RuntimeName
 
 NAME = "NAME"
 """Stands in a dotted key for a name that the user chooses."""
+
+
+def _any_of(kind: Any) -> str:
+    return " or ".join(f'"{choice}"' for choice in get_args(kind))
+
 
 EXPLAINED: dict[str, tuple[str, str]] = {
     "name": ("The job's folder under the reports folder; the file's name without .toml unless given.", '"nightly"'),
@@ -107,8 +113,9 @@ EXPLAINED: dict[str, tuple[str, str]] = {
     "scoring.workers": ("How many decode side by side; as many as there are cores unless given.", "2"),
     "scoring.topk": ("Classes a row of predictions.csv, best first.", "3"),
     "scoring.probabilities": ("A column for each class's probability; the log loss needs them.", "true"),
-    "scoring.runtime": ('What runs the model, "onnx" or "tensorflow".', '"onnx"'),
+    "scoring.runtime": (f"What runs the model, {_any_of(RuntimeName)}.", '"onnx"'),
     "scoring.precision": ('"bf16" is faster and less exact; it needs the extra openvino.', '"f32"'),
+    "scoring.device": (f"Where the model is run, {_any_of(Device)}, a GPU of NVIDIA.", '"cpu"'),
     "scoring.resize": ('How large images shrink to the model\'s input, "fast" or "exact".', '"fast"'),
     "scoring.format": ('Files of predictions: "csv" (always written), "jsonl", "parquet".', '["csv"]'),
     "scoring.cache": ("Keep the scores, and do not score the same image again.", "true"),

@@ -12,7 +12,7 @@ from batchclf.scoring.batches import default_batch_size
 from batchclf.storage.predictions.write import Format
 
 if TYPE_CHECKING:
-    from batchclf.models.runtime.registry import Precision, RuntimeName
+    from batchclf.models.runtime.registry import Device, Precision, RuntimeName
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class ScoreSettings:
     topk: int
     probabilities: bool
     precision: "Precision" = "f32"
+    device: "Device" = "cpu"
     resize: ResizeMode = "fast"
     cache: Path | None = None
     formats: tuple[Format, ...] = ("csv",)

@@ -11,7 +11,7 @@ from batchclf.core.types import ColorMode
 from batchclf.data.pixel_store import Store
 from batchclf.data.size_text import SIZE
 from batchclf.models.preprocessing import ChannelOrder, Scale
-from batchclf.models.runtime.registry import Precision, RuntimeName
+from batchclf.models.runtime.registry import Device, Precision, RuntimeName
 from batchclf.storage.predictions.write import Format
 from batchclf.training.plan import CHECKPOINT_SECONDS, ClassWeights
 from batchclf.training.recipes.builtin import Schedule
@@ -114,6 +114,7 @@ class ScoringSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     probabilities: bool = True
     runtime: RuntimeName = "onnx"
     precision: Precision = "f32"
+    device: Device = "cpu"
     resize: Literal["fast", "exact"] = "fast"
     format: list[Format] = msgspec.field(default_factory=lambda: ["csv"])
     cache: bool = True

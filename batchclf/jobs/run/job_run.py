@@ -145,6 +145,7 @@ def _settings(job: Job) -> ScoreSettings:
         probabilities=scoring.probabilities,
         formats=tuple(scoring.format),
         precision=scoring.precision,
+        device=scoring.device,
         resize=scoring.resize,
         cache=job.reports / CACHE if scoring.cache else None,
     )

@@ -90,6 +90,7 @@ def _record(head: RunHead, scored: list[SubsetRecord], steps: Steps) -> RunRecor
         seconds=steps.seconds,
         runtime=settings.runtime,
         precision=settings.precision,
+        device=settings.device,
         resize=settings.resize,
         formats=list(settings.formats),
         batch_size=settings.images_a_batch(head.bundle),

@@ -31,5 +31,6 @@ def computed_with(bundle: Bundle, settings: ScoreSettings) -> dict[str, str]:
         "model": bundle.digest,
         "runtime": f"{library} {version(library)}",
         "precision": settings.precision,
+        "device": settings.device,
         "way of decoding": f"{DECODING_VERSION}, opencv {version('opencv-python-headless')}, {settings.resize}",
     }
