@@ -21,6 +21,7 @@ from batchclf.jobs.run.run_log import Steps, logging_to
 from batchclf.jobs.run.train_model import open_job_base, settings_of, train_with_progress
 from batchclf.jobs.score.score_subsets import score_subsets
 from batchclf.models.bundle import Bundle, load_bundle
+from batchclf.models.runtime.registry import find_runtime
 from batchclf.storage.predictions.write import check_formats
 from batchclf.storage.run.directory import new_run_directory
 from batchclf.storage.run.published import CACHE, new_run_id, publish_latest
@@ -80,7 +81,11 @@ def _fill(
     job: Job, folder: Path, run_id: str, steps: Steps, watcher: Watcher, command: list[str], deadline: Deadline
 ) -> RunRecord:
     trains = will_train(job)
-    check_formats(tuple(job.spec.scoring.format))
+    settings = _settings(job)
+    check_formats(settings.formats)
+    runtime = find_runtime(settings.runtime, settings.precision, settings.device)
+    if runtime.graph:  # TensorFlow's devices are settled by its first use, which is the training's
+        runtime.load().check(settings.device)
     with steps.step("load data"):
         base = open_job_base(job, watcher.say) if trains else None
         dataset = load_data(job, watcher.say, base, watcher.progress)
@@ -88,7 +93,6 @@ def _fill(
             watcher.say(f"data: {dataset.origin}")
     with steps.step("train model" if trains else "load model"):
         bundle = _bundle(job, base, dataset if trains else None, watcher, deadline)
-    settings = _settings(job)
     with steps.step("score"):
         subsets = _subsets(job, dataset)
         scored = score_subsets(subsets, bundle, settings, folder, watcher, deadline=deadline)

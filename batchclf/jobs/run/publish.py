@@ -100,7 +100,7 @@ def _record(head: RunHead, scored: list[SubsetRecord], steps: Steps) -> RunRecor
         subsets=scored,
         dataset=head.dataset,
         timings=dict(steps.timings),
-        versions=versions(settings),
+        versions=versions(head.bundle, settings, trained=head.trained),
         run_date=head.run_date,
         main_subset=head.main_subset,
     )

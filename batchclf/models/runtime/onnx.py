@@ -34,12 +34,18 @@ class OnnxRuntime:
 
     def __init__(self, bundle: Bundle, device: Device) -> None:
         self._path, self._device = bundle.onnx_path, device
+        self._missing = self.check(device)
         self._session = self._open()
 
     @staticmethod
     def versions() -> dict[str, str]:
         """Give the version of ONNX Runtime."""
         return versions_of("onnxruntime")
+
+    @staticmethod
+    def check(device: Device) -> str:
+        """Raise ModelError for cuda where ONNX Runtime has none; say what it lacks to load it, empty for nothing."""
+        return _load_cuda() if device == "cuda" else ""
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Score (n, height, width, channels) uint8 images, n >= 1: (n, classes) float32, rows sum to 1.
@@ -61,7 +67,6 @@ class OnnxRuntime:
         raise MemoryError(message)
 
     def _open(self) -> Any:
-        missing = _load_cuda() if self._device == "cuda" else ""
         try:
             session = onnx_session(self._path, first=[(CUDA, _EXACT)] if self._device == "cuda" else ())
         except Exception as error:  # ONNX Runtime raises a class of its own for each status code
@@ -70,7 +75,7 @@ class OnnxRuntime:
             raise ModelError(f"{self._path} cannot be loaded: {error}", hint=hint) from error
         # It goes on without a provider that it cannot load, and raises nothing (decision 131)
         if self._device == "cuda" and CUDA not in session.get_providers():
-            raise ModelError(f"ONNX Runtime cannot use CUDA here, and would score on the CPU{missing}", hint=_GPU_HINT)
+            raise ModelError(f"ONNX Runtime cannot use CUDA, and would score on the CPU{self._missing}", hint=_GPU_HINT)
         return session
 
 

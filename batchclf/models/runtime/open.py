@@ -18,4 +18,4 @@ def open_runtime(
     Raises ModelError where it cannot be loaded, a library is missing or the machine cannot do what is asked for, and
     UsageError where the three do not go together.
     """
-    return find_runtime(name, precision, device).load()(bundle, device)
+    return find_runtime(name, precision, device).open(bundle, device)

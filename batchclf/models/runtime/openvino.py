@@ -37,13 +37,8 @@ class OpenvinoRuntime:
     """The bundle's model.onnx in OpenVINO, in bfloat16."""
 
     def __init__(self, bundle: Bundle, device: Device) -> None:
-        assert device == "cpu", device
+        self.check(device)
         core = _openvino().Core()
-        # OpenVINO also takes bfloat16 where the processor must imitate it, and is slow then (decision 045)
-        if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") or not _native():
-            raise ModelError(
-                "this processor has no bfloat16 arithmetic (avx512_bf16 or amx_bf16)", hint="score with --precision f32"
-            )
         self._path = bundle.onnx_path
         try:
             compiled = core.compile_model(str(self._path), "CPU", {"INFERENCE_PRECISION_HINT": "bf16", **_ALL_CORES})
@@ -59,6 +54,16 @@ class OpenvinoRuntime:
         """Give the version of OpenVINO."""
         _openvino()
         return versions_of("openvino")
+
+    @staticmethod
+    def check(device: Device) -> None:
+        """Raise ModelError where the processor has no bfloat16 arithmetic."""
+        able = _openvino().Core().get_property(device.upper(), "OPTIMIZATION_CAPABILITIES")
+        # OpenVINO also takes bfloat16 where the processor must imitate it, and is slow then (decision 045)
+        if "BF16" not in able or not _native():
+            raise ModelError(
+                "this processor has no bfloat16 arithmetic (avx512_bf16 or amx_bf16)", hint="score with --precision f32"
+            )
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Score (n, height, width, channels) uint8 images, n >= 1: (n, classes) float32, rows sum to 1.

@@ -24,6 +24,9 @@ class Implementation(Protocol):
     def versions(self) -> dict[str, str]:
         """Import the libraries that compute and give their versions by module; raises ImportError."""
 
+    def check(self, device: Device) -> None:
+        """Raise ModelError where this machine cannot compute on the device; needs no model."""
+
 
 @dataclass(frozen=True, slots=True)
 class RuntimeEntry:
@@ -64,6 +67,19 @@ class RuntimeEntry:
                 hint=f"install it with: {self.install}",
             ) from error
         return loaded
+
+    def check_bundle(self, bundle: "Bundle") -> None:
+        """Raise ModelError where the bundle has no model that it runs."""
+        if not self.graph and bundle.original_path is None:
+            raise ModelError(
+                f"{bundle.path} came as an ONNX file, so there is no model in it that --runtime {self.name} runs",
+                hint="score with --runtime onnx",
+            )
+
+    def open(self, bundle: "Bundle", device: Device) -> "Runtime":
+        """Load the bundle's model onto a device; raises ModelError."""
+        self.check_bundle(bundle)
+        return self.load()(bundle, device)
 
 
 ENTRIES = (
