@@ -6,9 +6,15 @@ UNKNOWN = "unknown"
 
 
 def versions_of(*modules: str) -> dict[str, str]:
-    """Import modules and give their versions by the modules' names, UNKNOWN where one says none; raises ImportError.
+    """Import modules and give their versions by the modules' names, UNKNOWN where one says none.
 
-    Several distributions have the same module (onnxruntime and onnxruntime-gpu, opencv-python and its relatives), so
-    that their names are no key to it, and their metadata may speak of files that another one has replaced.
+    Raises ImportError where one is not installed, or only a folder is left of it.
     """
-    return {module: str(getattr(import_module(module), "__version__", UNKNOWN)) for module in modules}
+    # Not those of distributions, of which several have the same module and overwrite each other's (decision 133)
+    found = {}
+    for name in modules:
+        module = import_module(name)
+        if getattr(module, "__file__", None) is None:
+            raise ImportError(f"only an empty folder is left of {name}; uninstall every package of it first")
+        found[name] = str(getattr(module, "__version__", UNKNOWN))
+    return found
