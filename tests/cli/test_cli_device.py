@@ -182,3 +182,24 @@ def test_a_library_without_a_version_costs_the_cache_and_no_run(cli, photos, dig
     record = read_record(tmp_path / "two")
     assert record.versions["onnxruntime"] == "unknown"
     assert record.subsets[0].cached == 0
+
+
+@pytest.mark.network
+def test_opencv_python_decodes_in_place_of_the_headless_package(process, cli, photos, digits_bundle, tmp_path):
+    import cv2
+
+    for number in range(5):
+        Image.effect_noise((60, 50), 90).save(photos / f"noise {number}.jpg")
+    install = ("install", "--quiet", "--no-deps", "--target", "site", f"opencv-python=={cv2.version.opencv_version}")
+    if process("-m", "pip", *install, cwd=tmp_path).returncode != 0:
+        pytest.skip("opencv-python cannot be fetched")
+    path = os.pathsep.join([str(tmp_path / "site"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    found = process("-c", "import cv2; print(cv2.version.headless)", cwd=tmp_path, env={"PYTHONPATH": path})
+    assert found.stdout.split() == ["False"], found.stderr
+    command = ("score", "photos", "--model", digits_bundle, "--out")
+    done = process("-m", "batchclf", *command, "other", cwd=tmp_path, env={"PYTHONPATH": path})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert cli(*command, "usual")[0] == 0
+    other, usual = (tmp_path / "other", tmp_path / "usual")
+    assert (other / "predictions.csv").read_bytes() == (usual / "predictions.csv").read_bytes()
+    assert read_record(other).versions == read_record(usual).versions
