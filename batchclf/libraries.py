@@ -6,9 +6,9 @@ UNKNOWN = "unknown"
 
 
 def versions_of(*modules: str) -> dict[str, str]:
-    """Import modules and give their versions by the modules' names, UNKNOWN where one says none.
+    """Import modules and give their versions by the modules' names, UNKNOWN if one says none.
 
-    Raises ImportError where one is not installed, or only a folder is left of it.
+    Raises ImportError if one is not installed, or only a folder is left of it.
     """
     # Not those of distributions, of which several have the same module and overwrite each other's (decision 133)
     found = {}

@@ -10,6 +10,9 @@ import sys
 import pytest
 from PIL import Image
 
+from batchclf.jobs.config.settings import ScoreSettings
+from batchclf.jobs.score.score_cache import computed_with
+from batchclf.models.bundle import load_bundle
 from batchclf.storage.run.directory import read_record
 
 STAND_IN = """
@@ -180,6 +183,12 @@ def test_a_library_without_a_version_costs_the_cache_and_no_run(cli, photos, dig
         assert (code, err) == (0, "")
         assert "going on without the cache: onnxruntime gives no version" in printed
     record = read_record(tmp_path / "two")
+    settings = ScoreSettings("onnx", 16, 1, 3, False)
+    bundle = load_bundle(digits_bundle)
+    # So a killed run is not continued, either.
+    assert computed_with(bundle, settings) != computed_with(bundle, settings)
+    monkeypatch.undo()
+    assert computed_with(bundle, settings) == computed_with(bundle, settings)
     assert record.versions["onnxruntime"] == "unknown"
     assert record.subsets[0].cached == 0
 

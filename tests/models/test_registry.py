@@ -1,4 +1,4 @@
-"""One entry a runtime: the choices, what serves them, and what is said where nothing does."""
+"""One entry a runtime: the choices, what serves them, and what is said if nothing does."""
 
 import sys
 from importlib.util import find_spec

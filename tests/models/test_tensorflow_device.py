@@ -1,4 +1,4 @@
-"""On which device TensorFlow computes; GPUs are stood in for where TensorFlow's own list of devices is read."""
+"""On which device TensorFlow computes; GPUs are stood in for in TensorFlow's own list of devices."""
 
 import json
 import os

@@ -29,9 +29,9 @@ def open_cache(bundle: Bundle, settings: ScoreSettings, *, say: Say) -> "ScoreCa
 
 
 def libraries(settings: ScoreSettings) -> dict[str, str]:
-    """Give the versions of what decodes and what runs the model, by module, UNKNOWN where one gives none.
+    """Give the versions of what decodes and what runs the model, by module, UNKNOWN if one gives none.
 
-    Raises ModelError where what runs the model is not installed.
+    Raises ModelError if what runs the model is not installed.
     """
     entry = find_runtime(settings.runtime, settings.precision, settings.device)
     return {**entry.load().versions(), **decoders()}

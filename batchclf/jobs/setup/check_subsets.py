@@ -28,7 +28,7 @@ from batchclf.training.plan import DEFAULT_RECIPE
 from batchclf.training.recipes.custom import find_recipe
 
 State = Literal["ok", "warning", "error"]
-EXTRAS = {entry.extra: (entry.module,) for entry in ENTRIES} | {
+EXTRAS = {entry.extra: (entry.module,) for entry in ENTRIES if entry.extra} | {
     "train": ("tensorflow", "tf2onnx", "onnx"),
     "parquet": ("pyarrow",),
 }
@@ -113,8 +113,9 @@ def _runtime(scoring: ScoringSpec) -> Iterator[Found]:
     """Check that this machine can run a model as the job asks for; the model itself may not be there yet."""
     try:
         entry = find_runtime(scoring.runtime, scoring.precision, scoring.device)
-        # A package that is missing is reported by itself. TensorFlow takes seconds to load, and needs nothing on a CPU.
-        if find_spec(entry.module) is not None and (entry.graph or scoring.device != "cpu"):
+        # An extra that is missing is reported by itself. TensorFlow takes seconds to load, and needs nothing on a CPU.
+        is_here = not entry.extra or find_spec(entry.module) is not None
+        if is_here and (entry.graph or scoring.device != "cpu"):
             entry.load().check(scoring.device)
     except BatchclfError as error:
         yield of_error("model", error, ("scoring", "precision" if scoring.precision != "f32" else "device"))

@@ -44,7 +44,7 @@ class OnnxRuntime:
 
     @staticmethod
     def check(device: Device) -> str:
-        """Raise ModelError for cuda where ONNX Runtime has none; say what it lacks to load it, empty for nothing."""
+        """Raise ModelError for cuda if ONNX Runtime has none; say what it lacks to load it, empty for nothing."""
         return _load_cuda() if device == "cuda" else ""
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ def open_runtime(
 ) -> "Runtime":
     """Load the bundle's model.
 
-    Raises ModelError where it cannot be loaded, a library is missing or the machine cannot do what is asked for, and
-    UsageError where the three do not go together.
+    Raises ModelError if it cannot be loaded, a library is missing or the machine cannot do what is asked for, and
+    UsageError if the three do not go together.
     """
     return find_runtime(name, precision, device).open(bundle, device)

@@ -57,9 +57,9 @@ class OpenvinoRuntime:
 
     @staticmethod
     def check(device: Device) -> None:
-        """Raise ModelError where the processor has no bfloat16 arithmetic."""
+        """Raise ModelError if the processor has no bfloat16 arithmetic."""
         able = _openvino().Core().get_property(device.upper(), "OPTIMIZATION_CAPABILITIES")
-        # OpenVINO also takes bfloat16 where the processor must imitate it, and is slow then (decision 045)
+        # OpenVINO also takes bfloat16 if the processor must imitate it, and is slow then (decision 045)
         if "BF16" not in able or not _native():
             raise ModelError(
                 "this processor has no bfloat16 arithmetic (avx512_bf16 or amx_bf16)", hint="score with --precision f32"

@@ -19,13 +19,13 @@ class Implementation(Protocol):
     """The class that an entry names."""
 
     def __call__(self, bundle: "Bundle", device: Device) -> "Runtime":
-        """Load the bundle's model onto a device; raises ModelError where that fails or another device would run it."""
+        """Load the bundle's model onto a device; raises ModelError if that fails or another device would run it."""
 
     def versions(self) -> dict[str, str]:
         """Import the libraries that compute and give their versions by module; raises ImportError."""
 
     def check(self, device: Device) -> None:
-        """Raise ModelError where this machine cannot compute on the device; needs no model."""
+        """Raise ModelError if this machine cannot compute on the device; needs no model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class RuntimeEntry:
         return f"--runtime {self.name} --precision {self.precision} --device {'|'.join(self.devices)}"
 
     def load(self) -> Implementation:
-        """Import its class and its libraries; raises ModelError where one is missing or broken."""
+        """Import its class and its libraries; raises ModelError if one is missing or broken."""
         file, _, name = self.opener.partition(":")
         loaded: Implementation = getattr(import_module(f"batchclf.models.runtime.{file}"), name)
         try:
@@ -69,7 +69,7 @@ class RuntimeEntry:
         return loaded
 
     def check_bundle(self, bundle: "Bundle") -> None:
-        """Raise ModelError where the bundle has no model that it runs."""
+        """Raise ModelError if the bundle has no model that it runs."""
         if not self.graph and bundle.original_path is None:
             raise ModelError(
                 f"{bundle.path} came as an ONNX file, so there is no model in it that --runtime {self.name} runs",

@@ -32,7 +32,7 @@ class TensorflowRuntime:
 
     @staticmethod
     def check(device: Device) -> None:
-        """Let TensorFlow compute on a device and no other; raises ModelError where that cannot be."""
+        """Let TensorFlow compute on a device and no other; raises ModelError if that cannot be."""
         from batchclf.models.sources.keras import tensorflow_or_error
 
         tf = tensorflow_or_error()
@@ -49,7 +49,7 @@ class TensorflowRuntime:
         except RuntimeError as error:  # a device can be chosen only before anything was computed
             raise ModelError(
                 f"TensorFlow has begun on another device in this process and cannot score on {device}",
-                hint="score with --runtime onnx, or in a run that does not train; a training goes to the GPU where "
+                hint="score with --runtime onnx, or in a run that does not train; a training goes to the GPU if "
                 "CUDA_VISIBLE_DEVICES names one",
             ) from error
         if device == "cuda":

@@ -37,7 +37,7 @@ def quieten() -> None:
 def tensorflow_or_error() -> Any:
     """Import TensorFlow with its start-up chatter off, and keep it off GPUs unless CUDA_VISIBLE_DEVICES names some.
 
-    Raises ModelError where it is not installed.
+    Raises ModelError if it is not installed.
     """
     quieten()
     try:
