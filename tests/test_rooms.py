@@ -17,6 +17,7 @@ JOBS, CLI = "jobs", "cli"
 ROOMS = {
     "atomic": set(),
     "errors": set(),
+    "libraries": set(),
     CORE: set(),
     DATA: {CORE},
     MODELS: {CORE},
@@ -31,7 +32,7 @@ ROOMS = {
 
 ROOMS |= {CLI: set(ROOMS), "__main__": {CLI}}
 
-EVERYWHERE = {"", "atomic", "errors"}
+EVERYWHERE = {"", "atomic", "errors", "libraries"}
 """What every room may import, too: "" for its version."""
 
 SUB_ROOMS = {

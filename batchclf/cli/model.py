@@ -110,9 +110,10 @@ def show_model(args: argparse.Namespace, console: "Console") -> int:
     """Show a bundle."""
     from batchclf.models.bundle import load_bundle
     from batchclf.models.describe import as_dict, as_lines
+    from batchclf.models.runtime.registry import runtimes_of
 
     bundle = load_bundle(args.bundle)
-    for line in as_lines(bundle):
+    for line in as_lines(bundle, runtimes_of(bundle)):
         console.say(line)
     console.result({**as_dict(bundle), "exit_code": 0})
     return 0

@@ -14,9 +14,19 @@ from batchclf.core.choices import ColorMode, ResizeMode
 from batchclf.data.jpeg import SOI, jpeg_size
 from batchclf.data.resize import fit, reduction
 from batchclf.errors import WANT, UnreadableImageError
+from batchclf.libraries import versions_of
 
 DECODING_VERSION = 1
 """To be raised whenever the same file would give other pixels: scores in caches are told apart by it."""
+
+
+def decoders() -> dict[str, str]:
+    """Give the versions of the libraries that decode, by module."""
+    found = versions_of("cv2", "PIL")
+    # `__version__` lacks the last part, the number of the build, and another build may bring another libjpeg.
+    found["cv2"] = getattr(getattr(cv2, "version", None), "opencv_version", found["cv2"])
+    return found
+
 
 # OpenCV's own log would reach cron's mail; what failed is told by the reason in skipped.csv.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

@@ -1,5 +1,6 @@
 """The facts about a bundle that `model show` prints."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -23,8 +24,8 @@ def as_dict(bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def as_lines(bundle: Bundle) -> list[str]:
-    """Give a table for a person: one fact a line, then the files."""
+def as_lines(bundle: Bundle, runtimes: Sequence[str]) -> list[str]:
+    """Give a table for a person: one fact a line, then the files. `runtimes` are the names of what can run it."""
     info = bundle.info
     height, width, channels = info.input_shape
     names = ", ".join(info.class_names[:SHOWN_CLASSES])
@@ -46,7 +47,7 @@ def as_lines(bundle: Bundle) -> list[str]:
         "created": info.created,
         "made with": ", ".join(f"{name} {version}" for name, version in info.versions.items()),
         "check": f"the graph and the model it was made of agree within {info.onnx_difference:.1e}",
-        "runtimes": "onnx" if info.original is None else "onnx, tensorflow",
+        "runtimes": ", ".join(runtimes),
     }
     width = max(map(len, facts))
     lines = [f"{term:{width}}  {value}" for term, value in facts.items() if value]

@@ -1,6 +1,7 @@
 """Open an ONNX graph in ONNX Runtime."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,12 @@ DYNAMIC_BATCH = (
 )
 
 
-def onnx_session(path: Path) -> Any:
-    """Open an ONNX graph on the CPU, on all cores that this process may use, with the runtime's own chatter off."""
+def onnx_session(path: Path, *, first: Sequence[tuple[str, Mapping[str, str]]] = ()) -> Any:
+    """Open an ONNX graph on the CPU, on all cores that this process may use, with the runtime's own chatter off.
+
+    Execution providers of ONNX Runtime named `first`, with their options, come before the CPU. The session that comes
+    back does without one that cannot be loaded: look at its `get_providers`.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -20,8 +25,11 @@ def onnx_session(path: Path) -> Any:
     options.intra_op_num_threads = _usable_cores()
     # Threads that wait by spinning take the cores from the decoding workers (decision 042)
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Some of CUDA's sums depend on the order in which threads finish, unless this is set; on the CPU none does.
+    options.use_deterministic_compute = bool(first)
+    providers = [*first, "CPUExecutionProvider"]
     # Its fallback tries the same again, and prints to standard output.
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    return onnxruntime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
 
 
 def _usable_cores() -> int:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from batchclf import atomic
 from batchclf.core.types import Say
+from batchclf.libraries import versions_of
 
 CHECKPOINT_FORMAT = 1
 Arrays = list[NDArray[Any]]
@@ -97,7 +98,4 @@ def checkpoint_path(out: Path, variant: str = "") -> Path:
 
 def versions_key() -> dict[str, str]:
     """Say what else decides on the weights: the versions, and how many cores TensorFlow divides its work for."""
-    from importlib.metadata import version
-
-    names = ("tensorflow", "keras", "numpy", "batchclf")
-    return {**{name: version(name) for name in names}, "cores": str(os.cpu_count())}
+    return {**versions_of("tensorflow", "keras", "numpy", "batchclf"), "cores": str(os.cpu_count())}

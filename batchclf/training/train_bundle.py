@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from batchclf.core.holdout import hold_out
 from batchclf.core.training_record import Right, TemperatureRecord, TrainingRecord, Variant, temperature_of
 from batchclf.core.types import Dataset, Say, Split
 from batchclf.errors import DataError, ModelError
+from batchclf.libraries import versions_of
 from batchclf.models.bundle import (
     BUNDLE_FORMAT,
     KERAS_FILE,
@@ -289,7 +289,7 @@ def _write(out: Path, trained: _Outcome, plan: Plan, dataset: Dataset, fingerpri
             history=trained.history,
             training_data=TrainingData(dataset.name, len(dataset.train.images), fingerprint),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions={name: version(name) for name in ("tensorflow", "keras", "numpy", "onnx", "batchclf")},
+            versions=versions_of("tensorflow", "keras", "numpy", "onnx", "batchclf"),
             onnx_difference=difference,
             original=KERAS_FILE,
             files=file_digests(folder),

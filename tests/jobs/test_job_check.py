@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from datetime import date
 
 import numpy as np
@@ -281,6 +282,20 @@ def test_extras(check, photos, monkeypatch, tmp_path):
     assert (found.state, found.line) == ("error", 8)
     assert found.hint == "pip install 'batchclf[parquet]'"
     found = check("[data]\ndataset = 'digits'\n[publish]\nreports = 'reports'\n")["packages"]
+    assert found.hint == "pip install 'batchclf[train]'"
+
+
+def test_a_runtime_that_is_missing_is_named_with_how_to_install_it(check, photos, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    check(FOLDERS)
+    _, checks = check_job(tmp_path / "nightly.toml", RUN_DATE)
+    (found,) = [each for each in checks if each.state == "error"]
+    assert "onnxruntime is needed for --runtime onnx" in found.message
+    assert found.hint == "install it with: pip install 'onnxruntime'"
+    monkeypatch.undo()
+    monkeypatch.setattr("batchclf.jobs.setup.check_subsets.find_spec", lambda name: None)
+    found = check(FOLDERS + "[scoring]\nruntime = 'tensorflow'\n")["packages"]
+    assert (found.state, found.line, found.key) == ("error", 7, "scoring.runtime")
     assert found.hint == "pip install 'batchclf[train]'"
 
 

@@ -98,7 +98,7 @@ def test_the_bundle_tells_what_is_known(onnx_model, tmp_path):
     text = "\n".join(said)
     assert "output: probabilities (the model ends in a softmax)" in text
     assert "8x6 rgb, channels-first" in text
-    with pytest.raises(ModelError, match="no model in it that TensorFlow runs") as caught:
+    with pytest.raises(ModelError, match="no model in it that --runtime tensorflow runs") as caught:
         open_runtime(bundle, "tensorflow")
     assert "--runtime onnx" in caught.value.hint
 

@@ -92,8 +92,9 @@ def test_a_missing_package_is_told(digits_bundle, monkeypatch):
 
 
 def test_tensorflow_has_one_precision_only(digits_bundle):
-    with pytest.raises(UsageError, match="does not go with --runtime tensorflow"):
+    with pytest.raises(UsageError, match=r"--runtime tensorflow, --precision bf16 .* do not go together") as caught:
         open_runtime(load_bundle(digits_bundle), "tensorflow", precision="bf16")
+    assert "--runtime onnx --precision bf16" in caught.value.hint
 
 
 OPEN = """

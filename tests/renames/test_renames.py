@@ -55,6 +55,9 @@ RENAMED_OPTIONS = {
 }
 NEW_FORMATS = {"run.json": 2, "model.json": 3, "report.json": 2, "comparison.json": 2, "summary": 2, "runs.json": 2}
 
+NEW_OF_A_RUN = {"device": "cpu"}
+"""Keys that a run has besides its runtime and precision now, as they are read from runs that have none."""
+
 EXACT = (
     "predictions.csv",
     "predictions.jsonl",
@@ -112,6 +115,8 @@ def plain(value, *, old, key=""):
         # The settings' share has the name of what `final` measures on.
         names = {**names, "validation": "validation"} if "train" in value or "accuracy" in value else names
         kept = {names.get(name, name): each for name, each in value.items()}
+        if old and {"runtime", "precision"} <= kept.keys():
+            kept = {**NEW_OF_A_RUN, **kept}
         inner = {name: plain(each, old=old, key=name) for name, each in kept.items() if not VOLATILE.fullmatch(name)}
         return inner | {f"{name} is there": True for name in kept}
     if isinstance(value, list):

@@ -204,6 +204,7 @@ class RunRecord:
     model: ModelRecord
     subsets: list[SubsetRecord]
     precision: str = "f32"
+    device: str = "cpu"
     resize: str = "fast"
     formats: list[str] = field(default_factory=lambda: ["csv"])
     dataset: DatasetRecord | None = None

@@ -9,7 +9,7 @@ from batchclf.core.choices import ColorMode, Format, ReportFormat, ResizeMode, S
 from batchclf.core.options import InnerShare, PathText, Positive, Text, option
 from batchclf.data.catalog import DatasetName
 from batchclf.data.size_text import SIZE
-from batchclf.models.runtime.registry import Precision, RuntimeName
+from batchclf.models.runtime.registry import Device, Precision, RuntimeName
 
 SizeText = Annotated[str, Meta(pattern=SIZE, extra={"words": "a height and a width such as 224x224"})]
 MOST_COLUMNS = 100
@@ -123,6 +123,13 @@ class ScoringOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             more="see [Long runs and speed](scoring.md#long-runs-and-speed)",
         ),
     ] = "f32"
+    device: Annotated[
+        Device,
+        option(
+            "where the model is run; cuda is a GPU of NVIDIA",
+            more="see [GPUs and other builds](commands.md#gpus-and-other-builds)",
+        ),
+    ] = "cpu"
     resize: Annotated[
         ResizeMode,
         option(

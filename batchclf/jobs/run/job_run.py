@@ -11,19 +11,19 @@ from batchclf.data.catalog import load_dataset
 from batchclf.data.folders import load_class_folders
 from batchclf.errors import note_published
 from batchclf.jobs.config.data_options import input_not_used, input_options, split_options, split_record, will_train
-from batchclf.jobs.config.gate_rules import scoring_options
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job
-from batchclf.jobs.config.settings import DirectorySubset, SplitSubset, score_settings
+from batchclf.jobs.config.settings import DirectorySubset, SplitSubset
 from batchclf.jobs.run.inputs import Publication, RunHead
 from batchclf.jobs.run.publish import finish
 from batchclf.jobs.run.run_log import Steps, logging_to
 from batchclf.jobs.run.train_model import open_job_base, settings_of, train_with_progress
 from batchclf.jobs.score.score_subsets import score_subsets
 from batchclf.models.bundle import Bundle, load_bundle
+from batchclf.models.runtime.registry import find_runtime
 from batchclf.storage.predictions.write import check_formats
 from batchclf.storage.run.directory import new_run_directory
-from batchclf.storage.run.published import CACHE, new_run_id, publish_latest
+from batchclf.storage.run.published import new_run_id, publish_latest
 from batchclf.training.finetune.base import Base
 from batchclf.training.recipes.builtin import DEFAULT_RECIPE
 
@@ -81,7 +81,11 @@ def _fill(
     job: Job, folder: Path, run_id: str, steps: Steps, watcher: Watcher, command: list[str], deadline: Deadline
 ) -> RunRecord:
     trains = will_train(job)
-    check_formats(tuple(job.spec.scoring.format))
+    settings = score_settings(scoring_options(job.spec), job.reports / CACHE)
+    check_formats(settings.formats)
+    runtime = find_runtime(settings.runtime, settings.precision, settings.device)
+    if runtime.graph:  # TensorFlow's devices are settled by its first use, which is the training's
+        runtime.load().check(settings.device)
     with steps.step("load data"):
         base = open_job_base(job, watcher.say) if trains else None
         dataset = load_data(job, watcher.say, base, watcher.progress)
@@ -89,7 +93,6 @@ def _fill(
             watcher.say(f"data: {dataset.origin}")
     with steps.step("train model" if trains else "load model"):
         bundle = _bundle(job, base, dataset if trains else None, watcher, deadline)
-    settings = score_settings(scoring_options(job.spec), job.reports / CACHE)
     with steps.step("score"):
         subsets = _subsets(job, dataset)
         scored = score_subsets(subsets, bundle, settings, folder, watcher, deadline=deadline)

@@ -1,11 +1,13 @@
 """What run.json says of the model and of the libraries."""
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import replace
 
 from batchclf import __version__
 from batchclf.core.records.run import ModelRecord
 from batchclf.jobs.config.settings import ScoreSettings
+from batchclf.jobs.score.score_cache import libraries
+from batchclf.libraries import versions_of
 from batchclf.models.bundle import Bundle
 
 
@@ -32,13 +34,10 @@ def model_record(bundle: Bundle, *, trained: bool) -> ModelRecord:
     )
 
 
-def versions(settings: ScoreSettings) -> dict[str, str]:
-    """Say which libraries a run was computed with."""
-    found = {"batchclf": __version__, "python": platform.python_version()}
-    openvino = ["openvino"] if settings.precision == "bf16" else []
-    for name in ("numpy", "onnxruntime", *openvino, "opencv-python-headless", "tensorflow"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+def versions(bundle: Bundle, settings: ScoreSettings, *, trained: bool) -> dict[str, str]:
+    """Say which libraries a run was computed with, by module; those of a training only if this run trained."""
+    used = {**versions_of("numpy"), **libraries(settings)}
+    if settings.precision != "f32":
+        used |= libraries(replace(settings, precision="f32"))
+    made = bundle.info.versions if trained else {}
+    return {"batchclf": __version__, "python": platform.python_version(), **made, **used}

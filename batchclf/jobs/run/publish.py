@@ -90,6 +90,7 @@ def _record(head: RunHead, scored: list[SubsetRecord], steps: Steps) -> RunRecor
         seconds=steps.seconds,
         runtime=settings.runtime,
         precision=settings.precision,
+        device=settings.device,
         resize=settings.resize,
         formats=list(settings.formats),
         batch_size=settings.images_a_batch(head.bundle),
@@ -99,7 +100,7 @@ def _record(head: RunHead, scored: list[SubsetRecord], steps: Steps) -> RunRecor
         subsets=scored,
         dataset=head.dataset,
         timings=dict(steps.timings),
-        versions=versions(settings),
+        versions=versions(head.bundle, settings, trained=head.trained),
         run_date=head.run_date,
         main_subset=head.main_subset,
     )

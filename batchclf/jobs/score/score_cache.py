@@ -1,12 +1,14 @@
 """Which cache a run may use: one for each model, way of decoding and version of what computes."""
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from batchclf.core.types import Say
-from batchclf.data.decoding import DECODING_VERSION
+from batchclf.data.decoding import DECODING_VERSION, decoders
 from batchclf.jobs.config.settings import ScoreSettings
+from batchclf.libraries import UNKNOWN
 from batchclf.models.bundle import Bundle
+from batchclf.models.runtime.registry import find_runtime
 
 if TYPE_CHECKING:
     from batchclf.scoring.cache import ScoreCache
@@ -16,20 +18,35 @@ def open_cache(bundle: Bundle, settings: ScoreSettings, *, say: Say) -> "ScoreCa
     """Open the cache that holds what this model gives under these settings; None if none is asked for."""
     if not settings.cache or settings.cache_folder is None:
         return None
+    unknown = [name for name, version in libraries(settings).items() if version == UNKNOWN]
+    if unknown:
+        say(f"going on without the cache: {unknown[0]} gives no version, so its scores could be those of another one")
+        return None
     from batchclf.scoring.cache import ScoreCache, cache_key
 
     key = cache_key(computed_with(bundle, settings))
     return ScoreCache(settings.cache_folder, key, len(bundle.info.class_names), say=say)
 
 
+def libraries(settings: ScoreSettings) -> dict[str, str]:
+    """Give the versions of what decodes and what runs the model, by module, UNKNOWN if one gives none.
+
+    Raises ModelError if what runs the model is not installed.
+    """
+    entry = find_runtime(settings.runtime, settings.precision, settings.device)
+    return {**entry.load().versions(), **decoders()}
+
+
 def computed_with(bundle: Bundle, settings: ScoreSettings) -> dict[str, str]:
-    """Name all that an image's probabilities depend on beside the image itself."""
-    library = "tensorflow" if settings.runtime == "tensorflow" else "onnxruntime"
-    if settings.precision == "bf16":
-        library = "openvino"
+    """Name all that an image's probabilities depend on beside the image itself; raises what `libraries` raises."""
+    versions = libraries(settings)
+    # One that gives no version is another one each time, so that nothing of it is taken for another's (decision 133)
+    known = {name: uuid4().hex if version == UNKNOWN else version for name, version in versions.items()}
     return {
         "model": bundle.digest,
-        "runtime": f"{library} {version(library)}",
+        "runtime": settings.runtime,
         "precision": settings.precision,
-        "way of decoding": f"{DECODING_VERSION}, opencv {version('opencv-python-headless')}, {settings.resize}",
+        "device": settings.device,
+        "version of a library": ", ".join(f"{name} {version}" for name, version in known.items()),
+        "way of decoding": f"{DECODING_VERSION}, {settings.resize}",
     }

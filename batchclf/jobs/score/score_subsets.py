@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -197,10 +198,10 @@ def _open(stack: ExitStack, bundle: Bundle, settings: ScoreSettings, watcher: "W
         check = PrecisionCheck()
 
     def runtime() -> "Runtime":
+        open_with = partial(open_runtime, bundle, settings.runtime, device=settings.device)
         if check is None:
-            return open_runtime(bundle, settings.runtime)
-        reduced = open_runtime(bundle, settings.runtime, precision=settings.precision)
-        return ComparedRuntime(reduced, lambda: open_runtime(bundle, settings.runtime), check, compared)
+            return open_with()
+        return ComparedRuntime(open_with(precision=settings.precision), open_with, check, compared)
 
     # Loading the runtime's library takes as long as decoding a thousand images; they go side by side.
     opening = stack.enter_context(ThreadPoolExecutor(1, "open-runtime")).submit(runtime)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,19 +15,23 @@ from batchclf.data.discovery import check_folder
 from batchclf.data.labels import LabelRule, label_rule
 from batchclf.data.providers import DATA_DIR_VARIABLE, OFFLINE_VARIABLE
 from batchclf.data.selection import select
-from batchclf.errors import BatchclfError, DataError
+from batchclf.errors import BatchclfError, DataError, UsageError
 from batchclf.jobs.config.data_options import input_not_used, will_train
 from batchclf.jobs.config.load import Job
 from batchclf.jobs.config.placeholders import is_dated
 from batchclf.jobs.config.settings import DirectorySubset
+from batchclf.jobs.config.spec import ScoringSpec
 from batchclf.jobs.config.toml_lines import Keys
-from batchclf.models.bundle import load_bundle
-from batchclf.models.runtime.open import open_runtime
+from batchclf.models.bundle import Bundle, load_bundle
+from batchclf.models.runtime.registry import ENTRIES, find_runtime
 from batchclf.training.recipes.builtin import DEFAULT_RECIPE
 from batchclf.training.recipes.custom import find_recipe
 
 State = Literal["ok", "warning", "error"]
-EXTRAS = {"train": ("tensorflow", "tf2onnx", "onnx"), "openvino": ("openvino",), "parquet": ("pyarrow",)}
+EXTRAS = {entry.extra: (entry.module,) for entry in ENTRIES if entry.extra} | {
+    "train": ("tensorflow", "tf2onnx", "onnx"),
+    "parquet": ("pyarrow",),
+}
 """The extras that a job may need, with the modules that they bring."""
 
 
@@ -53,12 +57,11 @@ def needed_extras(job: Job) -> dict[str, Keys]:
     needs: dict[str, Keys] = {}
     if job.spec.data is not None and job.spec.model.bundle is None:
         needs["train"] = ("model",)
-    if scoring.runtime == "tensorflow":
-        needs["train"] = ("scoring", "runtime")
+    with suppress(UsageError):  # of which `check_model` speaks
+        if extra := find_runtime(scoring.runtime, scoring.precision, scoring.device).extra:
+            needs[extra] = ("scoring", "precision" if scoring.precision != "f32" else "runtime")
     if will_train(job):
         needs["train"] = ("model",)
-    if scoring.precision == "bf16":
-        needs["openvino"] = ("scoring", "precision")
     if "parquet" in scoring.format:
         needs["parquet"] = ("scoring", "format")
     return needs
@@ -85,11 +88,7 @@ def check_packages(job: Job) -> Iterator[Found]:
 def check_model(job: Job) -> tuple[tuple[str, ...] | None, list[Found]]:
     """Give the classes of the model that the job will load, None if it trains one or cannot, and what was found."""
     keys: Keys = ("model", "bundle") if job.spec.model.bundle else ("model",)
-    scoring = job.spec.scoring
-    found = []
-    if scoring.precision == "bf16" and scoring.runtime != "onnx":
-        what = "precision bf16 does not go with the runtime tensorflow"
-        found.append(Found("model", "error", what, ("scoring", "precision"), "take one of the two keys away"))
+    found = list(_runtime(job.spec.scoring))
     if will_train(job):
         why = "retrain = true" if job.spec.model.retrain else f"there is none yet at {job.bundle}"
         found.append(_recipe(job, why))
@@ -98,9 +97,8 @@ def check_model(job: Job) -> tuple[tuple[str, ...] | None, list[Found]]:
         return None, found
     try:
         bundle = load_bundle(job.bundle)
-        # TensorFlow takes seconds to load; a package that is missing is reported by itself.
-        if scoring.runtime == "onnx" and (scoring.precision == "f32" or find_spec("openvino") is not None):
-            open_runtime(bundle, "onnx", precision=scoring.precision)
+        if not found:
+            _open(bundle, job.spec.scoring)
     except BatchclfError as error:
         return None, [*found, of_error("model", error, keys)]
     info = bundle.info
@@ -109,6 +107,26 @@ def check_model(job: Job) -> tuple[tuple[str, ...] | None, list[Found]]:
             found.append(Found("data", "warning", sentence, ("data", key), "take the key away, or train again"))
     what = f"{job.bundle}: {info.origin}, {len(info.class_names)} classes, of {info.created}"
     return info.class_names, [*found, Found("model", "ok", what)]
+
+
+def _runtime(scoring: ScoringSpec) -> Iterator[Found]:
+    """Check that this machine can run a model as the job asks for; the model itself may not be there yet."""
+    try:
+        entry = find_runtime(scoring.runtime, scoring.precision, scoring.device)
+        # An extra that is missing is reported by itself. TensorFlow takes seconds to load, and needs nothing on a CPU.
+        is_here = not entry.extra or find_spec(entry.module) is not None
+        if is_here and (entry.graph or scoring.device != "cpu"):
+            entry.load().check(scoring.device)
+    except BatchclfError as error:
+        yield of_error("model", error, ("scoring", "precision" if scoring.precision != "f32" else "device"))
+
+
+def _open(bundle: Bundle, scoring: ScoringSpec) -> None:
+    """Open a bundle as the job would, but load no TensorFlow; raises ModelError."""
+    entry = find_runtime(scoring.runtime, scoring.precision, scoring.device)
+    entry.check_bundle(bundle)
+    if entry.graph and find_spec(entry.module) is not None:
+        entry.open(bundle, scoring.device)
 
 
 def _recipe(job: Job, why: str) -> Found:

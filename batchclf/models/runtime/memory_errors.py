@@ -7,6 +7,7 @@ _SIGNS = (
     "cannot allocate memory",
     "out of memory",
     "not enough memory",
+    "alloc_failed",
 )
 
 

@@ -1,30 +1,21 @@
-"""Run a bundle's model: ONNX Runtime by default, TensorFlow or OpenVINO on request."""
+"""Run a bundle's model: in ONNX Runtime by default, in another runtime on request."""
 
 from typing import TYPE_CHECKING
 
-from batchclf.errors import UsageError
 from batchclf.models.bundle import Bundle
-from batchclf.models.runtime.onnx import OnnxRuntime
+from batchclf.models.runtime.registry import find_runtime
 
 if TYPE_CHECKING:
     from batchclf.models.runtime.interface import Runtime
-    from batchclf.models.runtime.registry import Precision, RuntimeName
+    from batchclf.models.runtime.registry import Device, Precision, RuntimeName
 
 
-def open_runtime(bundle: Bundle, name: "RuntimeName", *, precision: "Precision" = "f32") -> "Runtime":
-    """Load the bundle's model; with bf16 its graph is run in OpenVINO.
+def open_runtime(
+    bundle: Bundle, name: "RuntimeName", *, precision: "Precision" = "f32", device: "Device" = "cpu"
+) -> "Runtime":
+    """Load the bundle's model.
 
-    Raises ModelError where it cannot be loaded, OpenVINO is missing or the processor has no bfloat16 arithmetic, and
-    UsageError for bf16 with TensorFlow.
+    Raises ModelError if it cannot be loaded, a library is missing or the machine cannot do what is asked for, and
+    UsageError if the three do not go together.
     """
-    if precision == "bf16":
-        if name != "onnx":
-            raise UsageError("--precision bf16 does not go with --runtime tensorflow", hint="leave --runtime away")
-        from batchclf.models.runtime.openvino import OpenvinoRuntime
-
-        return OpenvinoRuntime(bundle)
-    if name == "onnx":
-        return OnnxRuntime(bundle)
-    from batchclf.models.runtime.tensorflow import TensorflowRuntime
-
-    return TensorflowRuntime(bundle)
+    return find_runtime(name, precision, device).open(bundle, device)

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.errors import ModelError
+from batchclf.libraries import versions_of
 from batchclf.models.bundle import Bundle
 from batchclf.models.runtime.memory_errors import is_out_of_memory
+from batchclf.models.runtime.registry import Device
 
 CPUINFO = Path("/proc/cpuinfo")
 _INSTRUCTIONS = {"avx512_bf16", "amx_bf16", "bf16"}
@@ -34,14 +36,9 @@ def has_bf16(cpuinfo: str) -> bool:
 class OpenvinoRuntime:
     """The bundle's model.onnx in OpenVINO, in bfloat16."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        openvino = _openvino_or_error()
-        core = openvino.Core()
-        # OpenVINO also takes bfloat16 where the processor must imitate it, and is slow then (decision 045)
-        if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") or not _native():
-            raise ModelError(
-                "this processor has no bfloat16 arithmetic (avx512_bf16 or amx_bf16)", hint="score with --precision f32"
-            )
+    def __init__(self, bundle: Bundle, device: Device) -> None:
+        self.check(device)
+        core = _openvino().Core()
         self._path = bundle.onnx_path
         try:
             compiled = core.compile_model(str(self._path), "CPU", {"INFERENCE_PRECISION_HINT": "bf16", **_ALL_CORES})
@@ -51,6 +48,22 @@ class OpenvinoRuntime:
             raise ModelError(
                 f"OpenVINO cannot load {self._path}: {error}", hint="score with --precision f32, or train it again"
             ) from error
+
+    @staticmethod
+    def versions() -> dict[str, str]:
+        """Give the version of OpenVINO."""
+        _openvino()
+        return versions_of("openvino")
+
+    @staticmethod
+    def check(device: Device) -> None:
+        """Raise ModelError if the processor has no bfloat16 arithmetic."""
+        able = _openvino().Core().get_property(device.upper(), "OPTIMIZATION_CAPABILITIES")
+        # OpenVINO also takes bfloat16 if the processor must imitate it, and is slow then (decision 045)
+        if "BF16" not in able or not _native():
+            raise ModelError(
+                "this processor has no bfloat16 arithmetic (avx512_bf16 or amx_bf16)", hint="score with --precision f32"
+            )
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Score (n, height, width, channels) uint8 images, n >= 1: (n, classes) float32, rows sum to 1.
@@ -90,20 +103,15 @@ def _native() -> bool:
         return True
 
 
-def _openvino_or_error() -> Any:
-    """Import OpenVINO without the part that reports its use to Intel; raises ModelError where it is not installed."""
+def _openvino() -> Any:
+    """Import OpenVINO without the part that reports its use to Intel; raises ImportError."""
     held = sys.modules.get(_REPORTING)
     # None makes Python's import fail, which OpenVINO allows for: only its model converter is missing then.
     # (decision 046)
     sys.modules[_REPORTING] = held  # type: ignore[assignment]
     try:
         import openvino
-    except ImportError as error:
-        raise ModelError(
-            f"OpenVINO is needed for --precision bf16 and cannot be imported ({error})",
-            hint="install it with: pip install 'batchclf[openvino]'",
-        ) from error
     finally:
         if held is None:
-            del sys.modules[_REPORTING]
+            sys.modules.pop(_REPORTING, None)  # another thread may import it, too
     return openvino

@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from batchclf import atomic
 from batchclf.core.choices import ColorMode
 from batchclf.core.types import Say
 from batchclf.errors import ModelError, UsageError
+from batchclf.libraries import versions_of
 from batchclf.models.bundle import (
     BUNDLE_FORMAT,
     IMPORTED,
@@ -165,10 +165,4 @@ def _versions(original: Original) -> dict[str, str]:
     names = ["batchclf", "numpy", "onnx", "onnxruntime"]
     if original.kept is not None:
         names += ["tensorflow", "keras", "tf2onnx"]
-    found = {}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return versions_of(*names)

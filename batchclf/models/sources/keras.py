@@ -4,6 +4,8 @@ import logging
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +30,15 @@ def quieten() -> None:
     TensorFlow has them on by itself for some processors only; on others they train a network in two thirds of the time.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     # By itself TensorFlow has oneDNN on for newer processors only (decision 121)
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def tensorflow_or_error() -> Any:
-    """Import TensorFlow with its start-up chatter off; raises ModelError where it is not installed."""
+    """Import TensorFlow with its start-up chatter off, and keep it off GPUs unless CUDA_VISIBLE_DEVICES names some.
+
+    Raises ModelError if it is not installed.
+    """
     quieten()
     try:
         import tensorflow
@@ -43,7 +47,16 @@ def tensorflow_or_error() -> Any:
             f"TensorFlow is needed for this and cannot be imported ({error})",
             hint="install it with: pip install 'batchclf[train]'",
         ) from error
+    _keep_off_gpus(tensorflow)
     return tensorflow
+
+
+@cache
+def _keep_off_gpus(tensorflow: Any) -> None:
+    # Not by CUDA_VISIBLE_DEVICES, which would hide the GPU from ONNX Runtime in this process, too (decision 131)
+    if "CUDA_VISIBLE_DEVICES" not in os.environ:
+        with suppress(RuntimeError):  # whoever imports batchclf has begun with TensorFlow
+            tensorflow.config.set_visible_devices([], "GPU")
 
 
 class TensorflowModel:

@@ -121,6 +121,7 @@ class RunPart:
     seconds: float
     runtime: str
     precision: str
+    device: str
     resize: str
     batch_size: int
     model: ModelPart
@@ -282,6 +283,7 @@ def _run(record: RunRecord) -> RunPart:
         seconds=record.seconds,
         runtime=record.runtime,
         precision=record.precision,
+        device=record.device,
         resize=record.resize,
         batch_size=record.batch_size,
         model=ModelPart(

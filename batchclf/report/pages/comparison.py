@@ -266,7 +266,7 @@ def _facts_of(record: RunRecord) -> list[tuple[str, str]]:
         ("Recipe", visible(f"{model.recipe}, {model.parameters:,} parameters")),
         ("Settings", visible(", ".join(f"{name} {value}" for name, value in model.settings.items())) or NOTHING),
         ("Trained on", visible(model.trained_on)),
-        ("Runtime", f"{record.runtime}, {record.precision}, resize {record.resize}"),
+        ("Runtime", f"{record.runtime} on {record.device}, {record.precision}, resize {record.resize}"),
         ("Versions", visible(", ".join(f"{name} {version}" for name, version in record.versions.items())) or NOTHING),
         ("Command", visible(" ".join(record.command))),
     ]

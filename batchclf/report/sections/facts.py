@@ -182,6 +182,7 @@ def _run(record: RunRecord) -> FactGroup:
         f"{visible(step)} {duration(value)}" for step, value in record.timings.items() if step != "report"
     )
     versions = " · ".join(f"{visible(name)} {visible(value)}" for name, value in record.versions.items())
+    runtime = f"{visible(record.runtime)} on {visible(record.device)}"
     facts = [
         Fact("Run", visible(record.run_id), code=True),
         Fact("Job", visible(record.job) if record.job else "none, started by hand"),
@@ -191,7 +192,7 @@ def _run(record: RunRecord) -> FactGroup:
         Fact("Started", shown_moment(record.started)),
         Fact("Duration", duration(record.seconds)),
         Fact("Timings", timings),
-        Fact("Runtime", f"{visible(record.runtime)}, batches of {counted(record.batch_size, 'image')}"),
+        Fact("Runtime", f"{runtime}, batches of {counted(record.batch_size, 'image')}"),
         Fact("Precision", "; ".join(_precision(subset, record) for subset in record.subsets if subset.precision)),
         Fact("From the cache", _cached(record)),
         Fact("Versions", versions),
