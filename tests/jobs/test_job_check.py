@@ -295,7 +295,7 @@ def test_a_runtime_that_is_missing_is_named_with_how_to_install_it(check, photos
     monkeypatch.undo()
     monkeypatch.setattr("batchclf.jobs.setup.check_subsets.find_spec", lambda name: None)
     found = check(FOLDERS + "[scoring]\nruntime = 'tensorflow'\n")["packages"]
-    assert (found.state, found.line, found.key) == ("error", 7, "scoring.runtime")
+    assert (found.state, found.line, found.key) == ("error", 8, "scoring.runtime")
     assert found.hint == "pip install 'batchclf[train]'"
 
 

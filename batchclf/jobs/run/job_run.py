@@ -11,9 +11,10 @@ from batchclf.data.catalog import load_dataset
 from batchclf.data.folders import load_class_folders
 from batchclf.errors import note_published
 from batchclf.jobs.config.data_options import input_not_used, input_options, split_options, split_record, will_train
+from batchclf.jobs.config.gate_rules import scoring_options
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job
-from batchclf.jobs.config.settings import DirectorySubset, SplitSubset
+from batchclf.jobs.config.settings import DirectorySubset, SplitSubset, score_settings
 from batchclf.jobs.run.inputs import Publication, RunHead
 from batchclf.jobs.run.publish import finish
 from batchclf.jobs.run.run_log import Steps, logging_to
@@ -23,7 +24,7 @@ from batchclf.models.bundle import Bundle, load_bundle
 from batchclf.models.runtime.registry import find_runtime
 from batchclf.storage.predictions.write import check_formats
 from batchclf.storage.run.directory import new_run_directory
-from batchclf.storage.run.published import new_run_id, publish_latest
+from batchclf.storage.run.published import CACHE, new_run_id, publish_latest
 from batchclf.training.finetune.base import Base
 from batchclf.training.recipes.builtin import DEFAULT_RECIPE
 
