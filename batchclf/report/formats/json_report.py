@@ -30,11 +30,11 @@ from batchclf.core.records.run import (
     Outcome,
     RunRecord,
     RunState,
-    Status,
     SubsetRecord,
 )
 from batchclf.core.training_record import TrainingRecord
 from batchclf.core.types import ColorMode, Prediction, SkippedImage
+from batchclf.errors import Status
 from batchclf.report.formats.json_values import json_values
 from batchclf.report.sections.gate import in_order
 from batchclf.report.sections.verdict import Direction, verdict_view
