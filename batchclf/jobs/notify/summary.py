@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
-from batchclf.core.records.run import GateKind, GateResult, Outcome, RunRecord, SubsetRecord
+from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord
 from batchclf.core.text import visible
 from batchclf.errors import ExitCode, OutcomeStatus, RunError
 from batchclf.jobs.notify.problems import in_one_line
 from batchclf.report.formats.json_values import json_values
+from batchclf.report.formats.record_parts import part, part_of
 from batchclf.storage.run.directory import REPORT_FILE
 from batchclf.storage.run.metrics import read_metrics
 
@@ -70,29 +71,18 @@ class Headline(msgspec.Struct, frozen=True):
     ece: float | None
 
 
-class SubsetPart(msgspec.Struct, frozen=True):
+@part_of(SubsetRecord, "found scored skipped excluded complete")
+class SubsetPart:
     """What was scored: found = scored + skipped + excluded; `complete` is false if the deadline ended it."""
 
-    found: int
-    scored: int
-    skipped: int
-    excluded: int
-    complete: bool
 
-
-class GatePart(msgspec.Struct, frozen=True):
+@part_of(
+    GateResult,
+    "name kind subset class_name against value bound outcome passed sentence",
+    rename={"class_name": "class"},
+)
+class GatePart:
     """One result of the gate; `subset`, `class` and `against` are empty if it is about none. Shares are 0 to 1."""
-
-    name: str
-    kind: GateKind
-    subset: str
-    class_name: str = msgspec.field(name="class")
-    against: str
-    value: float | None
-    bound: float | None
-    outcome: Outcome
-    passed: bool
-    sentence: str
 
 
 class SummaryDocument(msgspec.Struct, frozen=True):
@@ -175,13 +165,10 @@ def outcome_summary(outcome: RunOutcome) -> dict[str, Any]:
         run=None if folder is None else str(folder),
         report=None if folder is None else str(folder / REPORT_FILE),
         trained=record.model.trained_in_this_run if record else None,
-        subsets={
-            _name(each): SubsetPart(each.found, each.scored, each.skipped, each.excluded, each.complete)
-            for each in subsets
-        },
+        subsets={_name(each): part(SubsetPart, each) for each in subsets},
         headline=headline,
         gap=_value(gap["gap"]) if gap else None,
-        gates=[_gate(each) for each in record.gates] if record else [],
+        gates=[part(GatePart, each) for each in record.gates] if record else [],
         metrics=metrics,
         files={} if folder is None else _files(folder),
     )
@@ -218,21 +205,6 @@ def _headline(metrics: Mapping[str, Any] | None, split: str) -> Headline:
 
 def _value(metric: Mapping[str, float | None] | None) -> Value | None:
     return None if metric is None else Value(metric["value"], metric["low"], metric["high"])
-
-
-def _gate(of: GateResult) -> GatePart:
-    return GatePart(
-        name=of.name,
-        kind=of.kind,
-        subset=of.subset,
-        class_name=of.class_name,
-        against=of.against,
-        value=of.value,
-        bound=of.bound,
-        outcome=of.outcome,
-        passed=of.passed,
-        sentence=of.sentence,
-    )
 
 
 def _files(folder: Path) -> dict[str, str]:

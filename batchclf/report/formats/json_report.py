@@ -23,19 +23,10 @@ from batchclf.core.metrics.temperature import WithoutTemperature
 from batchclf.core.records.findings import Findings, LabelIssues
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.regularisation import Regularisation, compare_variants
-from batchclf.core.records.run import (
-    DatasetRecord,
-    GateKind,
-    GateResult,
-    Outcome,
-    RunRecord,
-    RunState,
-    SubsetRecord,
-)
-from batchclf.core.training_record import TrainingRecord
-from batchclf.core.types import ColorMode, Prediction, SkippedImage
-from batchclf.errors import Status
+from batchclf.core.records.run import GateResult, ModelRecord, RunRecord, RunState
+from batchclf.core.types import Prediction, SkippedImage
 from batchclf.report.formats.json_values import json_values
+from batchclf.report.formats.record_parts import part, part_of
 from batchclf.report.sections.gate import in_order
 from batchclf.report.sections.verdict import Direction, verdict_view
 
@@ -44,24 +35,13 @@ CURVE_DECIMALS = 5
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-@dataclass(frozen=True)
+@part_of(GateResult, "outcome passed kind name subset class_name against value bound sentence")
 class GatePart:
     """One rule or alarm of the gate, `value` compared with `bound`; both null where there was nothing to compare.
 
     `outcome` says what came of it, `passed` decides on the run's status whatever the evidence. `subset` and
     `class_name` are empty where it is about all of them; `against` is what a change is compared with.
     """
-
-    outcome: Outcome
-    passed: bool
-    kind: GateKind
-    name: str
-    subset: str
-    class_name: str
-    against: str
-    value: float | None
-    bound: float | None
-    sentence: str
 
 
 @dataclass(frozen=True)
@@ -80,7 +60,11 @@ class VerdictPart:
     gates: list[GatePart]
 
 
-@dataclass(frozen=True)
+@part_of(
+    ModelRecord,
+    "path digest recipe settings class_names input_shape color_mode parameters trained_on created history "
+    "trained_in_this_run training regularisation",
+)
 class ModelPart:
     """The model that scored; `history` has one value an epoch, null where training gave no finite one.
 
@@ -88,45 +72,22 @@ class ModelPart:
     were trained, null where there are none.
     """
 
-    path: str
-    digest: str
-    recipe: str
-    settings: dict[str, int | float | str | bool]
-    class_names: list[str]
-    input_shape: tuple[int, int, int]
-    color_mode: ColorMode
-    parameters: int
-    trained_on: str
-    created: str
     history: dict[str, list[float | None]]
-    trained_in_this_run: bool
-    training: TrainingRecord | None
     regularisation: Regularisation | None
 
 
-@dataclass(frozen=True)
+@part_of(
+    RunRecord,
+    "run_id job command status started run_date seconds runtime precision resize batch_size model subsets dataset "
+    "timings versions",
+)
 class RunPart:
     """How the run came about. Times are ISO 8601 with offset, durations in seconds.
 
     `run_date` is the job's run date, YYYY-MM-DD, or empty.
     """
 
-    run_id: str
-    job: str | None
-    command: list[str]
-    status: Status
-    started: str
-    run_date: str
-    seconds: float
-    runtime: str
-    precision: str
-    resize: str
-    batch_size: int
     model: ModelPart
-    subsets: list[SubsetRecord]
-    dataset: DatasetRecord | None
-    timings: dict[str, float]
-    versions: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -226,7 +187,7 @@ def report_document(findings: Findings, *, skipped: Iterable[SkippedImage], gene
             verdict.partial or None,
             change.sentence if change else None,
             change.direction if change else None,
-            [_gate(gate) for gate in in_order(findings.record.gates)],
+            [part(GatePart, gate) for gate in in_order(findings.record.gates)],
         ),
         run=_run(findings.record),
         main=findings.main.split,
@@ -270,55 +231,9 @@ def document_schema() -> dict[str, Any]:
 
 
 def _run(record: RunRecord) -> RunPart:
-    model = record.model
-    return RunPart(
-        run_id=record.run_id,
-        job=record.job,
-        command=record.command,
-        status=record.status,
-        started=record.started,
-        run_date=record.run_date,
-        seconds=record.seconds,
-        runtime=record.runtime,
-        precision=record.precision,
-        resize=record.resize,
-        batch_size=record.batch_size,
-        model=ModelPart(
-            path=model.path,
-            digest=model.digest,
-            recipe=model.recipe,
-            settings=model.settings,
-            class_names=model.class_names,
-            input_shape=model.input_shape,
-            color_mode=model.color_mode,
-            parameters=model.parameters,
-            trained_on=model.trained_on,
-            created=model.created,
-            history={name: list(values) for name, values in model.history.items()},
-            trained_in_this_run=model.trained_in_this_run,
-            training=model.training,
-            regularisation=compare_variants(model.training.variants) if model.training else None,
-        ),
-        subsets=record.subsets,
-        dataset=record.dataset,
-        timings=record.timings,
-        versions=record.versions,
-    )
-
-
-def _gate(gate: GateResult) -> GatePart:
-    return GatePart(
-        outcome=gate.outcome,
-        passed=gate.passed,
-        kind=gate.kind,
-        name=gate.name,
-        subset=gate.subset,
-        class_name=gate.class_name,
-        against=gate.against,
-        value=gate.value,
-        bound=gate.bound,
-        sentence=gate.sentence,
-    )
+    model, training = record.model, record.model.training
+    regularisation = compare_variants(training.variants) if training else None
+    return part(RunPart, record, model=part(ModelPart, model, regularisation=regularisation))
 
 
 def _split(evaluation: Evaluation) -> SplitPart:

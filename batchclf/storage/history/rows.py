@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import astuple, fields
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from batchclf.core.estimate import Estimate, Interval
@@ -29,6 +30,17 @@ _RUN_COLUMNS = (
     "batchclf",
 )
 _CLASS_COLUMNS = [field.name.replace("class_name", "class") for field in fields(ClassValues)]
+_SUBSET_COLUMNS = (
+    *("split", "kind", "source", "labels", "found", "scored", "skipped", "excluded", "seconds"),
+    *("complete", "content", "folders"),
+)
+_GATE_COLUMNS = (
+    *("name", "kind", "subset", "class_name", "against", "value", "bound", "passed", "certain", "missing"),
+    *("outcome", "sentence"),
+)
+"""Attributes of the records, in the order of the columns."""
+
+_gate_row = attrgetter(*_GATE_COLUMNS)
 _CHILDREN = ("subsets", "metrics", "class_metrics", "gates", "digests")
 
 _SUMMARIES = """
@@ -214,64 +226,19 @@ def _estimate(row: dict[str, Any], name: str) -> Estimate | None:
 
 
 def _subset_row(subset: SubsetRecord) -> tuple[Any, ...]:
-    return (
-        subset.split,
-        subset.kind,
-        subset.source,
-        subset.labels,
-        subset.found,
-        subset.scored,
-        subset.skipped,
-        subset.excluded,
-        subset.seconds,
-        subset.complete,
-        subset.content,
-        _json(subset.folders),
-    )
+    *values, folders = attrgetter(*_SUBSET_COLUMNS)(subset)
+    return *values, _json(folders)
 
 
 def _subset(row: Sequence[Any]) -> SubsetRecord:
-    split, kind, source, labels, *numbers, complete, content, folders = row
-    found, scored, skipped, excluded, seconds = numbers
-    return SubsetRecord(
-        split,
-        kind,
-        source,
-        labels,
-        found,
-        scored,
-        skipped,
-        excluded,
-        seconds,
-        complete=bool(complete),
-        content=content,
-        folders=json.loads(folders),
-    )
-
-
-def _gate_row(gate: GateResult) -> tuple[Any, ...]:
-    return (
-        gate.name,
-        gate.kind,
-        gate.subset,
-        gate.class_name,
-        gate.against,
-        gate.value,
-        gate.bound,
-        gate.passed,
-        gate.certain,
-        gate.missing,
-        gate.outcome,
-        gate.sentence,
-    )
+    values = dict(zip(_SUBSET_COLUMNS, row, strict=True))
+    return SubsetRecord(**values | {"complete": bool(values["complete"]), "folders": json.loads(values["folders"])})
 
 
 def _gate(row: Sequence[Any]) -> GateResult:
-    name, kind, subset, class_name, against, value, bound, passed, certain, missing, _, sentence = row
-    flags = {"passed": bool(passed), "certain": bool(certain), "missing": bool(missing)}
-    return GateResult(
-        name, value, bound, sentence=sentence, kind=kind, subset=subset, class_name=class_name, against=against, **flags
-    )
+    values = dict(zip(_GATE_COLUMNS, row, strict=True))
+    del values["outcome"]  # follows from the others
+    return GateResult(**values | {name: bool(values[name]) for name in ("passed", "certain", "missing")})
 
 
 def _json(value: Any) -> str:
