@@ -129,7 +129,9 @@ def _facts(area: str, shown: Sequence[NamedCurve]) -> str:
 
 
 def ranking_figures(ranking: RankingView) -> dict[str, Any]:
-    """Draw the figures of the ranking section by name."""
+    """Draw the figures of the ranking section by name; empty if there are no curves."""
+    if ranking.missing:
+        return {}
     named = list(zip(ranking.names, ranking.drawn, strict=True))
     by_roc = [NamedCurve(name, area_text(c.auc.value if c.auc else None), c.roc) for name, c in named]
     by_recall = [NamedCurve(name, area_text(c.average_precision), c.precision_recall) for name, c in named]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 LEAST_OVERCONFIDENCE = 0.0005
 """Less is not worth a word: it is shown as 0.0 points."""
 
+KEY_METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "mcc")
+"""Those of the Markdown."""
+
 NEEDS_PROBABILITIES = "needs --probabilities"
 _METHODS = {
     "wilson": "Wilson",
@@ -180,3 +183,19 @@ def _notes(findings: Findings) -> tuple[str, ...]:
     if main.split == "train":
         notes.append("These are the images the model was trained on: the numbers say little about new images.")
     return tuple(notes)
+
+
+def metric_lines(labelled: "LabelledMetrics | None") -> list[str]:
+    """Write the metrics that people ask for first as a table in Markdown; nothing without labels."""
+    if labelled is None:
+        return []
+    lines = ["| Metric | Value | 95% interval | Baseline |", "|---|--:|--:|--:|"]
+    for metric in filter(None, map(labelled.metric, KEY_METRICS)):
+        baseline = NOTHING if metric.baseline is None else metric_value(metric.name, metric.baseline)
+        lines.append(
+            f"| {metric_words(metric.name)[0]} | {metric_value(metric.name, metric.value)} | "
+            f"{metric_interval(metric.name, metric.interval)} | {baseline} |"
+        )
+    if labelled.calibration:
+        lines.append(f"| Calibration error (ECE) | {labelled.calibration.ece:.3f} | | |")
+    return lines
