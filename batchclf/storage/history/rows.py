@@ -13,22 +13,13 @@ from batchclf.core.records.history import ClassValues, FailedRun, FileDigest, Me
 from batchclf.core.records.run import GateResult, SubsetRecord
 from batchclf.storage.csv_files.cells import utf8_text
 
-_RUN_COLUMNS = (
-    "run_id",
-    "job_name",
-    "run_date",
-    "started",
-    "seconds",
-    "status",
-    "complete",
-    "main_split",
-    "overfitting",
-    "dataset",
-    "model",
-    "model_digest",
-    "command",
-    "batchclf",
-)
+_RUN_COLUMNS = {
+    **{name: f"summary.{name}" for name in ("run_id", "run_date", "started", "seconds", "status", "overfitting")},
+    **{"job_name": "summary.job", "main_split": "summary.split", "model_digest": "summary.model_digest"},
+    **{name: name for name in ("complete", "dataset", "model", "command", "batchclf")},
+}
+"""Columns of runs, and the attributes of RunDetails that they hold."""
+
 _CLASS_COLUMNS = [field.name.replace("class_name", "class") for field in fields(ClassValues)]
 _SUBSET_COLUMNS = (
     *("split", "kind", "source", "labels", "found", "scored", "skipped", "excluded", "seconds"),
@@ -63,22 +54,7 @@ def put_run(connection: sqlite3.Connection, job: str, details: RunDetails, diges
     """Write a run of a job; one of the same folder is replaced as a whole, and keeps its number."""
     summary = details.summary
     job, folder = utf8_text(job), utf8_text(summary.folder)
-    values: tuple[Any, ...] = (
-        summary.run_id,
-        summary.job,
-        summary.run_date,
-        summary.started,
-        summary.seconds,
-        summary.status,
-        details.complete,
-        summary.split,
-        summary.overfitting,
-        details.dataset,
-        details.model,
-        summary.model_digest,
-        _json(details.command),
-        details.batchclf,
-    )
+    values = [_json(each) if isinstance(each, tuple) else each for each in attrgetter(*_RUN_COLUMNS.values())(details)]
     known = connection.execute("SELECT id FROM runs WHERE job = ? AND folder = ?", (job, folder)).fetchone()
     if known is None:
         marks = ", ".join("?" * (len(_RUN_COLUMNS) + 2))
