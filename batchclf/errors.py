@@ -1,7 +1,8 @@
-"""Every exception that batchclf raises on purpose; only `cli.main.main` prints them."""
+"""What a process ends with, and every exception that batchclf raises on purpose; only `cli.main.main` prints them."""
 
 import errno
-from typing import TYPE_CHECKING
+from enum import IntEnum
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -9,9 +10,49 @@ if TYPE_CHECKING:
 WANT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """The system's errors that are the want of this process or the machine, not the fault of a file."""
 
+Status = Literal["ok", "gate failed", "partial"]
+"""What came of a run that was published."""
 
-INTERRUPTED = 130
-"""What the process ends with after Ctrl-C or SIGTERM."""
+OutcomeStatus = Literal[Status, "error", "deadline", "nothing to score", "already running", "interrupted"]
+"""The same, or how a run ended that published nothing."""
+
+
+class ExitCode(IntEnum):
+    """What a process ends with: the number, the status of a published run, that of a run that published nothing.
+
+    This table is the only place that knows the numbers; docs/commands.md, "Exit codes", is compared with it.
+    """
+
+    published: Status | None
+    unpublished: OutcomeStatus
+
+    OK = 0, "ok"
+    ERROR = 1
+    USAGE = 2
+    GATE_FAILED = 3, "gate failed"
+    PARTIAL = 4, "partial", "deadline"
+    NOTHING_TO_SCORE = 5, None, "nothing to score"
+    ALREADY_RUNNING = 75, None, "already running"
+    INTERRUPTED = 130, None, "interrupted"
+
+    def __new__(cls, code: int, published: Status | None = None, unpublished: OutcomeStatus = "error") -> Self:
+        """Make a row of the table."""
+        row = int.__new__(cls, code)
+        row._value_ = code
+        row.published = published
+        row.unpublished = unpublished
+        return row
+
+    @classmethod
+    def of(cls, status: Status) -> Self:
+        """Look up what the process ends with after a run that was published with a status."""
+        return next(row for row in cls if row.published == status)
+
+    @property
+    def words(self) -> str:
+        """The name in words, as `--help` and the docs write it: "gate failed"."""
+        return self.name.lower().replace("_", " ")
+
 
 _PUBLISHED = "the run was published all the same"
 
@@ -20,10 +61,10 @@ class BatchclfError(Exception):
     """Something a user can put right.
 
     `message` says what happened, to which file or key, and what was expected; `hint` says what to do.
-    `exit_code` is what the process ends with (docs/commands.md, "Exit codes").
+    `exit_code` is what the process ends with.
     """
 
-    exit_code = 1
+    exit_code: ClassVar[ExitCode] = ExitCode.ERROR
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -34,7 +75,7 @@ class BatchclfError(Exception):
 class UsageError(BatchclfError):
     """Command-line arguments that do not go together."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class DataError(BatchclfError):
@@ -44,7 +85,7 @@ class DataError(BatchclfError):
 class NothingToScoreError(DataError):
     """A directory in which there is no image to score."""
 
-    exit_code = 5
+    exit_code = ExitCode.NOTHING_TO_SCORE
 
 
 class UnreadableImageError(BatchclfError):
@@ -88,26 +129,10 @@ class TargetTakenError(RunError):
     """A run directory that another run, still going on, is to become."""
 
 
-class GateFailedError(BatchclfError):
-    """A finished and published run whose metrics break a bound of the job's gate."""
-
-    exit_code = 3
-
-
-class PartialError(BatchclfError):
-    """A finished and published run in which more images were skipped than the budget allows."""
-
-    exit_code = 4
-
-
-EXIT_CODES = {"ok": 0, "gate failed": GateFailedError.exit_code, "partial": PartialError.exit_code}
-"""What the process ends with after a run that was published, by its status."""
-
-
 class DeadlineError(BatchclfError):
     """The deadline passed before there was anything to publish."""
 
-    exit_code = 4
+    exit_code = ExitCode.PARTIAL
 
 
 class NotifyError(BatchclfError):
@@ -117,7 +142,13 @@ class NotifyError(BatchclfError):
 class AlreadyRunningError(BatchclfError):
     """Another run of the same job holds its lock."""
 
-    exit_code = 75
+    exit_code = ExitCode.ALREADY_RUNNING
+
+
+class StoppedError(BatchclfError):
+    """Ctrl-C or SIGTERM, in words."""
+
+    exit_code = ExitCode.INTERRUPTED
 
 
 def note_published(error: BaseException, run: "Path") -> None:

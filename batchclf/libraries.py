@@ -10,7 +10,7 @@ def versions_of(*modules: str) -> dict[str, str]:
 
     Raises ImportError if one is not installed, or only a folder is left of it.
     """
-    # Not those of distributions, of which several have the same module and overwrite each other's (decision 133)
+    # Not those of distributions, of which several have the same module and overwrite each other's (decision 132)
     found = {}
     for name in modules:
         module = import_module(name)

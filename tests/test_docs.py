@@ -3,7 +3,6 @@
 import configparser
 import contextlib
 import importlib.util
-import inspect
 import io
 import json
 import re
@@ -16,9 +15,8 @@ import pytest
 from doc_pages import DOCUMENTS, ROOT, blocks, first_column, own_text, read, section, tables
 from run_cases import run_record
 
-from batchclf import __version__, errors
+from batchclf import __version__
 from batchclf.cli import main as cli_main
-from batchclf.cli.summary import EXIT_CODES
 from batchclf.core.gate.alarms import AGAINST_LAST_RUN, NO_IMAGES, ONE_CLASS
 from batchclf.core.images.drift import SURE_P
 from batchclf.core.images.near_duplicates import MOST_BITS, SAME_CORRELATION, WINDOW
@@ -109,19 +107,6 @@ def test_alarms_are_those_of_the_program():
     assert "`count_fell_by` (half)" in text
     assert f"`one_class` ({alarms.one_class:.0%})" in text
     assert f"p below {SURE_P}" in text
-
-
-def test_exit_codes():
-    rows = {int(code): meaning for code, meaning in tables(section(COMMANDS_PAGE, "Exit codes"))}
-    raised = {each.exit_code for _, each in inspect.getmembers(errors, inspect.isclass)}
-    assert rows.keys() == {0, cli_main.INTERRUPTED} | raised | set(EXIT_CODES.values())
-    for status, code in EXIT_CODES.items():
-        assert rows[code].split(":")[0] == status
-    in_help = re.search(r"exit codes: (.*)", cli_main.EXAMPLES, re.DOTALL)[1]
-    for part in in_help.split(","):
-        code, words = part.split(maxsplit=1)
-        assert re.match(rf"{words.strip()}\b", rows[int(code)])
-    assert " ".join(in_help.split()) in " ".join(section(README, "Every night").split())
 
 
 def test_columns_of_the_prediction_csv():

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from batchclf.errors import BatchclfError
+from batchclf.errors import BatchclfError, ExitCode
 
 if TYPE_CHECKING:
     from batchclf.core.progress import Advance
@@ -43,10 +43,11 @@ class Console:
         """Say what is no error but must not go unseen; `--quiet` does not hide it."""
         print(f"batchclf: warning: {_printable(line)}", file=sys.stderr)
 
-    def result(self, summary: dict[str, Any]) -> None:
-        """Print the one JSON object of `--json`; nothing without it."""
+    def result(self, summary: dict[str, Any], code: ExitCode = ExitCode.OK) -> ExitCode:
+        """Print the one JSON object of `--json`, nothing without it; returns the exit code, which is part of it."""
         if self.as_json:
-            print(json.dumps(summary, ensure_ascii=True), flush=True)
+            print(json.dumps({**summary, "exit_code": code}, ensure_ascii=True), flush=True)
+        return code
 
     @contextmanager
     def progress(self, what: str, total: int | None) -> "Iterator[Advance]":

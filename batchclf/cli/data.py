@@ -67,8 +67,7 @@ def describe_data(args: argparse.Namespace, console: "Console") -> int:
     grid = args.grid or Path(f"{dataset.name}-first-{GRID_IMAGES}.png")
     atomic.write_bytes(grid, grid_png(dataset.train.images[:GRID_IMAGES], names))
     console.say(f"grid of the first {len(names)} training images: {grid}")
-    console.result({**as_dict(facts), "grid": str(grid), "exit_code": 0})
-    return 0
+    return console.result({**as_dict(facts), "grid": str(grid)})
 
 
 def export_data(args: argparse.Namespace, console: "Console") -> int:
@@ -80,8 +79,7 @@ def export_data(args: argparse.Namespace, console: "Console") -> int:
     split = dataset.splits[args.split]
     count = export_split(split, dataset.class_names, args.directory, say=console.say)
     console.say(f"wrote {count:,} PNGs in {len(dataset.class_names)} class folders to {args.directory}")
-    console.result({"directory": str(args.directory), "split": args.split, "images": count, "exit_code": 0})
-    return 0
+    return console.result({"directory": str(args.directory), "split": args.split, "images": count})
 
 
 def fetch_data(args: argparse.Namespace, console: "Console") -> int:
@@ -90,5 +88,4 @@ def fetch_data(args: argparse.Namespace, console: "Console") -> int:
 
     origin = load_dataset(args.dataset, data_dir=as_path(args.data_dir), say=console.say).origin
     console.say(origin)
-    console.result({"dataset": args.dataset, "origin": origin, "exit_code": 0})
-    return 0
+    return console.result({"dataset": args.dataset, "origin": origin})

@@ -56,5 +56,4 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     if gap is not None:
         console.say(gap.sentence)
     console.say(f"wrote {', '.join(FILES)} to {out}")
-    console.result({**metrics_dict(evaluations, gap), "files": [str(out / name) for name in FILES], "exit_code": 0})
-    return 0
+    return console.result({**metrics_dict(evaluations, gap), "files": [str(out / name) for name in FILES]})

@@ -90,8 +90,7 @@ def list_runs(args: argparse.Namespace, console: "Console") -> int:
     if args.job is not None:
         job = find_job(args.reports, args.job)
         say_runs(console.say, job)
-        console.result({**msgspec.to_builtins(job), "runs": [_summary(run) for run in job.runs], "exit_code": 0})
-        return 0
+        return console.result({**msgspec.to_builtins(job), "runs": [_summary(run) for run in job.runs]})
     jobs = list(all_histories(args.reports))
     say_jobs(console.say, jobs) if jobs else console.say(f"there is no run in {args.reports} yet")
     rows = [
@@ -105,8 +104,7 @@ def list_runs(args: argparse.Namespace, console: "Console") -> int:
         }
         for job in jobs
     ]
-    console.result({"jobs": rows, "exit_code": 0})
-    return 0
+    return console.result({"jobs": rows})
 
 
 def show_run(args: argparse.Namespace, console: "Console") -> int:
@@ -122,15 +120,13 @@ def show_run(args: argparse.Namespace, console: "Console") -> int:
     run = find_run(args.reports, job, args.run)
     if isinstance(run, FailedRun):
         say_failed(console.say, job.name, run)
-        console.result({"job": job.name, "failed": msgspec.to_builtins(run), "exit_code": 0})
-        return 0
+        return console.result({"job": job.name, "failed": msgspec.to_builtins(run)})
     details = details_of(args.reports, job.name, run)
     place = "" if run.pruned else str(args.reports / job.name / run.folder)
     say_run(console.say, job.name, details, place)
     digests = msgspec.to_builtins(recorded_digests(args.reports, job.name, run))
     shown = {**msgspec.to_builtins(details), "summary": _summary(run)}
-    console.result({"job": job.name, "folder": place or None, **shown, "digests": digests, "exit_code": 0})
-    return 0
+    return console.result({"job": job.name, "folder": place or None, **shown, "digests": digests})
 
 
 def diff_runs(args: argparse.Namespace, console: "Console") -> int:
@@ -167,9 +163,7 @@ def diff_runs(args: argparse.Namespace, console: "Console") -> int:
         for pair in found.classes
     ]
     first, second = map(_summary, runs)
-    summary = {"job": job.name, "first": first, "second": second, **pairs, "classes": classes, "exit_code": 0}
-    console.result(summary)
-    return 0
+    return console.result({"job": job.name, "first": first, "second": second, **pairs, "classes": classes})
 
 
 def export_runs(args: argparse.Namespace, console: "Console") -> int:
@@ -182,8 +176,7 @@ def export_runs(args: argparse.Namespace, console: "Console") -> int:
     jobs = list(all_histories(args.reports)) if args.job is None else [find_job(args.reports, args.job)]
     number = export_history(args.reports, jobs, args.format, args.out)
     console.say(f"wrote {number:,} {'run' if number == 1 else 'runs'} to {args.out}")
-    console.result({"runs": number, "file": str(args.out), "format": args.format, "exit_code": 0})
-    return 0
+    return console.result({"runs": number, "file": str(args.out), "format": args.format})
 
 
 def prune_runs(args: argparse.Namespace, console: "Console") -> int:
@@ -211,8 +204,7 @@ def prune_runs(args: argparse.Namespace, console: "Console") -> int:
             hint="the lines above say why; see what may be written in the reports folder",
         )
     key = "would_remove" if args.dry_run else "removed"
-    console.result({"job": plan.folder.name, key: list(names.gone), "exit_code": 0})
-    return 0
+    return console.result({"job": plan.folder.name, key: list(names.gone)})
 
 
 def rebuild(args: argparse.Namespace, console: "Console") -> int:
@@ -231,8 +223,7 @@ def rebuild(args: argparse.Namespace, console: "Console") -> int:
     if done.unread:
         lines = "; ".join(f"{each.folder}: {each.reason}" for each in done.unread[:3])
         raise RunError(f"{len(done.unread)} could not be read: {lines}", hint="all others were recorded")
-    console.result({"runs": done.runs, "file": str(done.path), "exit_code": 0})
-    return 0
+    return console.result({"runs": done.runs, "file": str(done.path)})
 
 
 def _summary(run: "RunSummary") -> dict[str, Any]:

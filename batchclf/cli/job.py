@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from batchclf.cli.options import describe
 from batchclf.cli.run import add_date
 from batchclf.data.catalog import DATASET_NAMES
+from batchclf.errors import ExitCode
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -42,7 +43,7 @@ def _add_check(actions: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="report everything that is wrong with a job file and what it names",
         description="Check a job file, and the model, data, folders, baselines and programs that it names, without "
-        "running it. Exit code 1 if something is wrong; warnings do not count.",
+        f"running it. Exit code {ExitCode.ERROR} if something is wrong; warnings do not count.",
     )
     check.add_argument("job", type=Path, metavar="JOB.toml", help="job file")
     add_date(check)
@@ -100,18 +101,16 @@ def _check(args: argparse.Namespace, console: "Console") -> int:
             console.say(f"         hint: {check.hint}")
     count = {state: sum(check.state == state for check in checks) for state in ("error", "warning")}
     console.say(f"{_counted(count['error'], 'error')}, {_counted(count['warning'], 'warning')}")
-    code = 1 if count["error"] else 0
-    console.result(
+    return console.result(
         {
             "job": None if job is None else job.name,
             "run_date": None if job is None else job.run_date.isoformat(),
             "checks": [dataclasses.asdict(check) for check in checks],
             "errors": count["error"],
             "warnings": count["warning"],
-            "exit_code": code,
-        }
+        },
+        ExitCode.ERROR if count["error"] else ExitCode.OK,
     )
-    return code
 
 
 def _counted(number: int, what: str) -> str:
@@ -123,8 +122,7 @@ def _new(args: argparse.Namespace, console: "Console") -> int:
 
     new_job(args.job, dataset=args.dataset, data=args.data, score=args.score, model=args.model)
     console.say(f"wrote {args.job}; next: batchclf job check {args.job}")
-    console.result({"file": str(args.job), "exit_code": 0})
-    return 0
+    return console.result({"file": str(args.job)})
 
 
 def _install(args: argparse.Namespace, console: "Console") -> int:
@@ -133,5 +131,4 @@ def _install(args: argparse.Namespace, console: "Console") -> int:
     entry = plan(args.job, args.at)
     install = install_cron if args.cron else install_systemd if args.systemd else install_github
     files = install(entry, dry_run=args.dry_run, say=console.say)
-    console.result({"job": entry.name, "files": files, "installed": not args.dry_run, "exit_code": 0})
-    return 0
+    return console.result({"job": entry.name, "files": files, "installed": not args.dry_run})

@@ -8,11 +8,12 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, NoReturn
 
 from batchclf import __version__
 from batchclf.cli import options
-from batchclf.errors import INTERRUPTED, WANT, BatchclfError, is_published
+from batchclf.errors import WANT, BatchclfError, ExitCode, StoppedError, is_published
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -22,6 +23,7 @@ VERBS = ("run", "train", "score", "evaluate", "report", "query", "history", "job
 
 _NO_THREAD = "can't start new thread"  # Python's RuntimeError for that has no class of its own
 _CHECK_LIMITS = "raise the limits of the process, or give fewer --workers"
+_WIDTH = 103  # of the lines of the epilog
 _CHECK_DISK = "check the disk's free space and the permissions"
 
 EXAMPLES = """\
@@ -30,8 +32,6 @@ examples:
   batchclf score photos/                        score a folder with the newest published model
   batchclf data describe fashion-mnist          look at the data first
 
-exit codes: 0 ok, 1 error, 2 usage, 3 gate failed, 4 partial, 5 nothing to score, 75 already running,
-130 interrupted
 """
 
 
@@ -39,7 +39,7 @@ class _Parser(argparse.ArgumentParser):
     """Names the new name of an option that was renamed."""
 
     def error(self, message: str) -> NoReturn:
-        """End with exit code 2 and the usage."""
+        """End with the usage."""
         from batchclf.core.renames import OPTIONS
 
         words = {word.partition("=")[0] for word in message.split()}
@@ -50,10 +50,11 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
     """Make the parser of some verbs, or of all; imports nothing heavy, so that --help is quick."""
+    codes = ", ".join(f"{code} {code.words}" for code in ExitCode)
     parser = _Parser(
         prog="batchclf",
         description="Batch scoring and evaluation reports for image classifiers.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES + fill(f"exit codes: {codes}", _WIDTH),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"batchclf {__version__}")
@@ -74,7 +75,7 @@ def entry() -> NoReturn:
             try:
                 stream.flush()
             except OSError:  # nobody reads it any more
-                code = code or 1
+                code = code or ExitCode.ERROR
     os._exit(code)
 
 
@@ -91,7 +92,7 @@ def _open_standard_streams() -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit code (docs/commands.md, "Exit codes")."""
+    """Run one command; returns the exit code."""
     arguments = sys.argv[1:] if argv is None else argv
     # Who names a verb does not wait for the modules of the others; without one, or with a wrong one, all are listed.
     named = tuple(arguments[:1])
@@ -110,31 +111,31 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         kept = _kept(error)
         message = "interrupted" if is_published(error) else "interrupted; nothing was published"
-        return _ended(console, BatchclfError(message, hint=kept), INTERRUPTED)
+        return _ended(console, StoppedError(message, hint=kept))
     except BatchclfError as error:
         error.hint = _with_kept(error.hint, error)
-        return _ended(console, error, error.exit_code)
+        return _ended(console, error)
     except MemoryError as error:
         hint = _with_kept("free memory, or give a smaller --batch-size or fewer --workers", error)
-        return _ended(console, BatchclfError(f"the memory does not suffice: {error}", hint=hint), 1)
+        return _ended(console, BatchclfError(f"the memory does not suffice: {error}", hint=hint))
     except BrokenPipeError as error:
         # Nobody reads the output any more, as behind `| head`: that is an error only if it ended a run.
         sys.stdout = None
         if hint := _kept(error):
-            return _ended(console, BatchclfError("nobody reads the output any more; use --quiet", hint=hint), 1)
-        return 1
+            return _ended(console, BatchclfError("nobody reads the output any more; use --quiet", hint=hint))
+        return ExitCode.ERROR
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         check = _CHECK_LIMITS if error.errno in WANT else _CHECK_DISK
         hint = f"{check}; {_kept(error) or 'nothing was published'}"
-        return _ended(console, BatchclfError(f"the system refused ({error.strerror or error}){where}", hint=hint), 1)
+        return _ended(console, BatchclfError(f"the system refused ({error.strerror or error}){where}", hint=hint))
     except Exception as error:
         if str(error) == _NO_THREAD:
             hint = _with_kept(_CHECK_LIMITS, error)
-            return _ended(console, BatchclfError(f"the system refused ({error})", hint=hint), 1)
+            return _ended(console, BatchclfError(f"the system refused ({error})", hint=hint))
         traceback.print_exc()
         hint = _with_kept("this is a fault in batchclf: please report it with the traceback above", error)
-        return _ended(console, BatchclfError(f"unexpected {type(error).__name__}: {error}", hint=hint), 1)
+        return _ended(console, BatchclfError(f"unexpected {type(error).__name__}: {error}", hint=hint))
 
 
 def _kept(error: BaseException) -> str:
@@ -146,7 +147,6 @@ def _with_kept(hint: str, error: BaseException) -> str:
     return "; ".join(filter(None, (hint, _kept(error))))
 
 
-def _ended(console: "Console", error: BatchclfError, code: int) -> int:
+def _ended(console: "Console", error: BatchclfError) -> ExitCode:
     console.trouble(error)
-    console.result({**console.summary, "error": error.message, "hint": error.hint, "exit_code": code})
-    return code
+    return console.result({**console.summary, "error": error.message, "hint": error.hint}, error.exit_code)

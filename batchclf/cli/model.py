@@ -102,8 +102,7 @@ def import_bundle(args: argparse.Namespace, console: "Console") -> int:
     read_sample = None if args.sample is None else sample_reader(args.sample, names)
     bundle = import_model(args.path, options, args.out, say=console.say, read_sample=read_sample)
     console.say(f"score with it: batchclf score DIR --model {args.out}")
-    console.result({**as_dict(bundle), "exit_code": 0})
-    return 0
+    return console.result(as_dict(bundle))
 
 
 def show_model(args: argparse.Namespace, console: "Console") -> int:
@@ -115,5 +114,4 @@ def show_model(args: argparse.Namespace, console: "Console") -> int:
     bundle = load_bundle(args.bundle)
     for line in as_lines(bundle, runtimes_of(bundle)):
         console.say(line)
-    console.result({**as_dict(bundle), "exit_code": 0})
-    return 0
+    return console.result(as_dict(bundle))

@@ -72,8 +72,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
             _, more = print_rows(result, form, limit)
             if more:
                 console.say(_more(more).removeprefix("; "))
-    console.result({**summary, "more": more, "exit_code": 0})
-    return 0
+    return console.result({**summary, "more": more})
 
 
 def _more(more: int) -> str:

@@ -82,8 +82,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
         console.say(f"{what}: {out} ({out.stat().st_size / 1000:,.0f} kB)")
     files = {kind: str(out) for kind, out in outs.items()}
     first = next(iter(outs.values()))
-    console.result({what: str(first), "bytes": first.stat().st_size, **summary, "files": files, "exit_code": 0})
-    return 0
+    return console.result({what: str(first), "bytes": first.stat().st_size, **summary, "files": files})
 
 
 def _outs(args: argparse.Namespace) -> "Outs":
@@ -113,5 +112,4 @@ def _list_blocks(console: "Console") -> int:
     for template, block, about in (names, *blocks):
         console.say(f"{template:{widths[0]}}  {block:{widths[1]}}  {about}")
     rows = [{"template": template, "block": block, "about": about} for template, block, about in blocks]
-    console.result({"blocks": rows, "exit_code": 0})
-    return 0
+    return console.result({"blocks": rows})

@@ -85,8 +85,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     say_trouble(record, folder, console)
     for trouble in run.troubles:
         console.trouble(trouble)
-    console.result({**outcome_summary(run.outcome), "exit_code": run.exit_code})
-    return run.exit_code
+    return console.result(outcome_summary(run.outcome), run.exit_code)
 
 
 def _dry_run(job: "Job", console: "Console") -> int:
@@ -114,8 +113,7 @@ def _dry_run(job: "Job", console: "Console") -> int:
     if bundle is not None:
         console.say(f"the model is of {bundle.info.created}, digest {bundle.digest[:12]}")
     console.say("dry run: nothing was trained, scored or written")
-    console.result({**plan, "trains": trains, "exit_code": 0})
-    return 0
+    return console.result({**plan, "trains": trains})
 
 
 def _training(job: "Job") -> str:

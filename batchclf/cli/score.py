@@ -76,8 +76,8 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
 
 def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProcesses") -> int:
     from batchclf.cli.selection import directory_subset, refuse_with_split
-    from batchclf.cli.summary import run_exit_code, run_summary, say_trouble
-    from batchclf.errors import TargetTakenError
+    from batchclf.cli.summary import run_summary, say_trouble
+    from batchclf.errors import ExitCode, TargetTakenError
     from batchclf.jobs.config.limits import parse_budget
     from batchclf.jobs.config.settings import score_settings
     from batchclf.jobs.report.index import renew_index
@@ -123,9 +123,7 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
         for line in explain_time(record):
             console.say(line)
     say_trouble(record, out, console)
-    if console.as_json:
-        console.result(run_summary(record, out))
-    return run_exit_code(record)
+    return console.result(run_summary(record, out) if console.as_json else {}, ExitCode.of(record.status))
 
 
 def _split(args: argparse.Namespace, bundle: "Bundle", console: "Console") -> "SplitOf":

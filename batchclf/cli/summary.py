@@ -1,21 +1,13 @@
-"""A run in one JSON object, its exit code, and its trouble on standard error."""
+"""A run in one JSON object, and its trouble on standard error."""
 
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchclf.core.records.run import RunRecord
-from batchclf.errors import EXIT_CODES
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
-
-__all__ = ["EXIT_CODES", "run_exit_code", "run_summary", "say_trouble"]
-
-
-def run_exit_code(record: RunRecord) -> int:
-    """Turn the status of a run into the exit code."""
-    return EXIT_CODES[record.status]
 
 
 def say_trouble(record: RunRecord, folder: Path, console: "Console") -> None:

@@ -63,7 +63,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     console.say(f"data: {dataset.origin}")
     bundle = train_with_progress(dataset, settings, args.out, console)
     info = bundle.info
-    console.result(
+    return console.result(
         {
             "bundle": str(bundle.path),
             "digest": bundle.digest,
@@ -71,10 +71,8 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
             "settings": info.settings,
             "history": info.history,
             "training": msgspec.to_builtins(info.training),
-            "exit_code": 0,
         }
     )
-    return 0
 
 
 def _open_base(options: TrainingOptions, input_size: str | None, console: "Console") -> "Base | None":

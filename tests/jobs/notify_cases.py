@@ -11,6 +11,7 @@ from doc_pages import read, section
 from run_cases import NAMES, drawn, write_run
 
 from batchclf.core.records.run import GateResult
+from batchclf.errors import ExitCode
 from batchclf.jobs.config.spec import NotifySpec
 from batchclf.jobs.notify.send import notify
 from batchclf.jobs.notify.summary import failed_outcome, published_outcome
@@ -50,7 +51,7 @@ def published_run(folder, *, n=40, skipped=(), **changes):
 
 def unpublished_run(code=1, message="the disk is full", hint="make room"):
     """A run that published nothing."""
-    return failed_outcome("nightly", "2026-03-01", code, message, hint, STARTED, 3.25)
+    return failed_outcome("nightly", "2026-03-01", ExitCode(code), message, hint, STARTED, 3.25)
 
 
 class Notifying:

@@ -41,8 +41,6 @@ def test_schema_in_the_repository_is_that_of_the_types(repo_root):
 def test_the_page_lists_its_keys(good):
     text, keys = documented("The summary")
     assert keys == list(outcome_summary(good))
-    statuses = summary_schema()["$defs"]["SummaryDocument"]["properties"]["status"]["enum"]
-    assert all(f"`{status}`" in text for status in statuses)
     gate = outcome_summary(good)["gates"][0]
     assert all(f"`{key}`" in text for key in gate)
 

@@ -9,6 +9,7 @@ from report_cases import FASHION, both_splits, evaluate, read, record, sample, v
 from batchclf.errors import BatchclfError
 from batchclf.report.html.render import list_blocks, render
 from batchclf.report.html.templates import _built_in_environment
+from batchclf.report.sections.section_list import SECTIONS
 
 BUILT_IN = Path(__file__).parents[2] / "templates"
 
@@ -39,6 +40,7 @@ def test_every_block_is_listed_once_with_what_it_is():
         for file in BUILT_IN.glob("*.html")
         for name in re.findall(r"\{%-? block (\w+)", file.read_text("utf-8"))
     }
+    there |= {("report.html", section.block) for section in SECTIONS}
     # What a page fills in of its frame is listed with the frame.
     framed = {name for template, name in there if template == "page.html"}
     assert {(t, n) for t, n in there if t == "page.html" or n not in framed} == listed

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from batchclf.core.estimate import Estimate
-from batchclf.core.records.run import GateResult, Status, SubsetRecord
+from batchclf.core.records.run import GateResult, SubsetRecord
+from batchclf.errors import Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from typing import Literal
 from batchclf.core.choices import ColorMode
 from batchclf.core.images.drift import Reference
 from batchclf.core.training_record import TrainingRecord
+from batchclf.errors import Status
 
 RUN_FORMAT = 2
-Status = Literal["ok", "gate failed", "partial"]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from batchclf.models.runtime.registry import Device, Precision, RuntimeName
 
 SizeText = Annotated[str, Meta(pattern=SIZE, extra={"words": "a height and a width such as 224x224"})]
 MOST_COLUMNS = 100
-"""Up to so many classes have a column each for their probabilities by default (decision 138)."""
+"""Up to so many classes have a column each for their probabilities by default (decision 137)."""
 
 
 OF_FOLDERS = ("test_size", "group_by", "input_size", "color", "store")

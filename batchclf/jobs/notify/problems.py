@@ -5,7 +5,7 @@ from itertools import groupby
 from pathlib import Path
 
 from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord
-from batchclf.errors import BatchclfError, GateFailedError, PartialError
+from batchclf.errors import BatchclfError
 from batchclf.storage.run.directory import REPORT_FILE, SKIPPED_FILE
 
 MOST_LINES = 20
@@ -23,10 +23,10 @@ def troubles(record: RunRecord, folder: Path) -> list[BatchclfError]:
     found: list[BatchclfError] = []
     report = f"read {folder / REPORT_FILE}"
     failed = [each for each in record.gates if not each.passed]
-    found += [GateFailedError(f"gate failed: {_sentence(each)}", hint=report) for each in failed[:MOST_LINES]]
+    found += [BatchclfError(f"gate failed: {_sentence(each)}", hint=report) for each in failed[:MOST_LINES]]
     if len(failed) > MOST_LINES:
-        found.append(GateFailedError(f"gate failed: {_more(len(failed) - MOST_LINES)}", hint=report))
-    found += [PartialError(f"partial: {line}", hint=hint) for line, hint in _partial(record, folder)]
+        found.append(BatchclfError(f"gate failed: {_more(len(failed) - MOST_LINES)}", hint=report))
+    found += [BatchclfError(f"partial: {line}", hint=hint) for line, hint in _partial(record, folder)]
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from batchclf.core.metrics.catalog import METRICS
 from batchclf.core.records.run import RunRecord
-from batchclf.errors import NotifyError, RunError
+from batchclf.errors import ExitCode, NotifyError, RunError
 from batchclf.jobs.notify.summary import RunOutcome
 from batchclf.storage.exports.prometheus import SUFFIX, Gauge, read_sample, write_gauges
 from batchclf.storage.run.directory import read_record
@@ -47,7 +47,7 @@ def write_run_gauges(
         )
     labels = ((JOB_LABEL, outcome.job),)
     ended = round(outcome.started.timestamp() + outcome.seconds, 3)
-    success = ended if outcome.exit_code == 0 else read_sample(path, LAST_SUCCESS, labels) or _end_of(last_good)
+    success = ended if outcome.good else read_sample(path, LAST_SUCCESS, labels) or _end_of(last_good)
     write_gauges(path, run_gauges(labels, outcome, summary, ended, success))
 
 
@@ -57,7 +57,7 @@ def run_gauges(
     """Give a run as gauges. `ended` and `success`, the last success, are seconds since 1970; shares are 0 to 1."""
     gauges = [
         Gauge("batchclf_last_run_timestamp_seconds", "When the last run ended.", _sample(ended, labels)),
-        Gauge(LAST_SUCCESS, "When the last run with exit code 0 ended.", _sample(success, labels)),
+        Gauge(LAST_SUCCESS, f"When the last run with exit code {ExitCode.OK} ended.", _sample(success, labels)),
         Gauge("batchclf_last_run_exit_code", "Exit code of the last run.", _sample(outcome.exit_code, labels)),
         Gauge("batchclf_last_run_duration_seconds", "How long the last run took.", _sample(outcome.seconds, labels)),
     ]

@@ -31,10 +31,10 @@ def notify(
     """Notify all that `spec` names of a run; returns what went wrong with that, and notifies the others all the same.
 
     `prometheus` and `junit` are the files to write, `folder` is the job file's, in which commands run. `last_good` is
-    the run directory of the last good run, for the time of the last success if no file has it. A run is a
-    success if its exit code is 0.
+    the run directory of the last good run, for the time of the last success if no file has it. `outcome.good`
+    says whether the run is a success.
     """
-    good = outcome.exit_code == 0
+    good = outcome.good
     command, which = (spec.on_success, "on_success") if good else (spec.on_failure, "on_failure")
     wanted = (prometheus, junit, command, spec.webhook)
     if all(each is None for each in wanted):

@@ -7,38 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import msgspec
 
-from batchclf.core.records.run import GateKind, GateResult, Outcome, RunRecord, SubsetRecord
+from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord
 from batchclf.core.text import visible
-from batchclf.errors import (
-    EXIT_CODES,
-    INTERRUPTED,
-    AlreadyRunningError,
-    DeadlineError,
-    NothingToScoreError,
-    RunError,
-)
+from batchclf.errors import ExitCode, OutcomeStatus, RunError
 from batchclf.jobs.notify.problems import in_one_line
 from batchclf.report.formats.json_values import json_values
+from batchclf.report.formats.record_parts import part, part_of
 from batchclf.storage.run.directory import REPORT_FILE
 from batchclf.storage.run.metrics import read_metrics
 
 SUMMARY_FORMAT = 2
-OutcomeStatus = Literal[
-    "ok", "gate failed", "partial", "error", "deadline", "nothing to score", "already running", "interrupted"
-]
-"""A published run's status, or how a run ended that published nothing."""
-
-_ENDED: dict[int, OutcomeStatus] = {
-    DeadlineError.exit_code: "deadline",
-    NothingToScoreError.exit_code: "nothing to score",
-    AlreadyRunningError.exit_code: "already running",
-    INTERRUPTED: "interrupted",
-}
-_STATUSES = {status: status for status in get_args(OutcomeStatus)}
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _CALLS = str.maketrans({c: f"\\x{ord(c):02x}" for c in "<>&@`"})
 """What chat programs take for a mention, a link or code."""
@@ -48,20 +30,29 @@ _CALLS = str.maketrans({c: f"\\x{ord(c):02x}" for c in "<>&@`"})
 class RunOutcome:
     """How a run ended: of a job, or of a single `score`, whose `job` and `run_date` are empty.
 
-    `status` is an OutcomeStatus. `message` and `hint` say what ended a run that published nothing; of a published run,
-    which has `folder` and `record`, they follow from the record if they are empty. `started` is an aware time.
+    `message` and `hint` say what ended a run that published nothing; of a published run, which has `folder` and
+    `record`, they follow from the record if they are empty. `started` is an aware time.
     """
 
     job: str
     run_date: str
-    exit_code: int
-    status: str
+    exit_code: ExitCode
     message: str
     hint: str
     started: datetime
     seconds: float
-    folder: Path | None
-    record: RunRecord | None
+    folder: Path | None = None
+    record: RunRecord | None = None
+
+    @property
+    def good(self) -> bool:
+        """Whether the run is a success: it was published, and its status is ok."""
+        return self.exit_code == ExitCode.OK
+
+    @property
+    def status(self) -> OutcomeStatus:
+        """The status of the published run, else how the run ended."""
+        return self.record.status if self.record else self.exit_code.unpublished
 
 
 class Value(msgspec.Struct, frozen=True):
@@ -80,29 +71,18 @@ class Headline(msgspec.Struct, frozen=True):
     ece: float | None
 
 
-class SubsetPart(msgspec.Struct, frozen=True):
+@part_of(SubsetRecord, "found scored skipped excluded complete")
+class SubsetPart:
     """What was scored: found = scored + skipped + excluded; `complete` is false if the deadline ended it."""
 
-    found: int
-    scored: int
-    skipped: int
-    excluded: int
-    complete: bool
 
-
-class GatePart(msgspec.Struct, frozen=True):
+@part_of(
+    GateResult,
+    "name kind subset class_name against value bound outcome passed sentence",
+    rename={"class_name": "class"},
+)
+class GatePart:
     """One result of the gate; `subset`, `class` and `against` are empty if it is about none. Shares are 0 to 1."""
-
-    name: str
-    kind: GateKind
-    subset: str
-    class_name: str = msgspec.field(name="class")
-    against: str
-    value: float | None
-    bound: float | None
-    outcome: Outcome
-    passed: bool
-    sentence: str
 
 
 class SummaryDocument(msgspec.Struct, frozen=True):
@@ -140,8 +120,7 @@ def published_outcome(record: RunRecord, folder: Path) -> RunOutcome:
     return RunOutcome(
         record.job or "",
         record.run_date,
-        EXIT_CODES[record.status],
-        record.status,
+        ExitCode.of(record.status),
         "",
         "",
         datetime.fromisoformat(record.started),
@@ -152,11 +131,10 @@ def published_outcome(record: RunRecord, folder: Path) -> RunOutcome:
 
 
 def failed_outcome(
-    job: str, run_date: str, exit_code: int, message: str, hint: str, started: datetime, seconds: float
+    job: str, run_date: str, exit_code: ExitCode, message: str, hint: str, started: datetime, seconds: float
 ) -> RunOutcome:
-    """Say how a run ended that published nothing; its status follows from the exit code, which is not 0."""
-    status = _ENDED.get(exit_code, "error")
-    return RunOutcome(job, run_date, exit_code, status, message, hint, started, seconds, None, None)
+    """Say how a run ended that published nothing; its status follows from the exit code."""
+    return RunOutcome(job, run_date, exit_code, message, hint, started, seconds)
 
 
 def outcome_summary(outcome: RunOutcome) -> dict[str, Any]:
@@ -176,7 +154,7 @@ def outcome_summary(outcome: RunOutcome) -> dict[str, Any]:
         format=SUMMARY_FORMAT,
         job=outcome.job or None,
         run_date=outcome.run_date or None,
-        status=_STATUSES.get(outcome.status, "error"),
+        status=outcome.status,
         exit_code=outcome.exit_code,
         text=_text(outcome, message, headline),
         message=message,
@@ -187,13 +165,10 @@ def outcome_summary(outcome: RunOutcome) -> dict[str, Any]:
         run=None if folder is None else str(folder),
         report=None if folder is None else str(folder / REPORT_FILE),
         trained=record.model.trained_in_this_run if record else None,
-        subsets={
-            _name(each): SubsetPart(each.found, each.scored, each.skipped, each.excluded, each.complete)
-            for each in subsets
-        },
+        subsets={_name(each): part(SubsetPart, each) for each in subsets},
         headline=headline,
         gap=_value(gap["gap"]) if gap else None,
-        gates=[_gate(each) for each in record.gates] if record else [],
+        gates=[part(GatePart, each) for each in record.gates] if record else [],
         metrics=metrics,
         files={} if folder is None else _files(folder),
     )
@@ -230,21 +205,6 @@ def _headline(metrics: Mapping[str, Any] | None, split: str) -> Headline:
 
 def _value(metric: Mapping[str, float | None] | None) -> Value | None:
     return None if metric is None else Value(metric["value"], metric["low"], metric["high"])
-
-
-def _gate(of: GateResult) -> GatePart:
-    return GatePart(
-        name=of.name,
-        kind=of.kind,
-        subset=of.subset,
-        class_name=of.class_name,
-        against=of.against,
-        value=of.value,
-        bound=of.bound,
-        outcome=of.outcome,
-        passed=of.passed,
-        sentence=of.sentence,
-    )
 
 
 def _files(folder: Path) -> dict[str, str]:

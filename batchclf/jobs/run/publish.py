@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchclf.core.metrics.evaluation import Evaluation
-from batchclf.core.records.run import GateResult, RunRecord, Status, SubsetRecord
+from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord
 from batchclf.core.training_record import temperature_of
 from batchclf.core.types import Say, Split
+from batchclf.errors import Status
 from batchclf.jobs.evaluate.findings import gather, runs_to_compare
 from batchclf.jobs.evaluate.flips import write_flips
 from batchclf.jobs.evaluate.image_checks import image_findings, look_at_images

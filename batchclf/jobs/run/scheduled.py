@@ -10,7 +10,7 @@ from pathlib import Path
 from batchclf.core.progress import Watcher
 from batchclf.core.records.run import LAST_GOOD
 from batchclf.core.types import Say
-from batchclf.errors import INTERRUPTED, AlreadyRunningError, BatchclfError, is_published
+from batchclf.errors import AlreadyRunningError, BatchclfError, ExitCode, is_published
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job
 from batchclf.jobs.history.retention import apply_retention
@@ -33,10 +33,10 @@ class ScheduledRun:
     troubles: tuple[BatchclfError, ...]
 
     @property
-    def exit_code(self) -> int:
-        """The exit code of all: that of the run, or 1 if only something after it went wrong."""
-        # The run stays published; what fails after it makes a good run end with 1 (decision 099)
-        return self.outcome.exit_code or (1 if self.troubles else 0)
+    def exit_code(self) -> ExitCode:
+        """The exit code of all: that of the run, or ERROR if only something after it went wrong."""
+        # The run stays published; what fails after it makes a good run end as an error (decision 099)
+        return self.outcome.exit_code or (ExitCode.ERROR if self.troubles else ExitCode.OK)
 
 
 def run_scheduled(
@@ -131,13 +131,14 @@ def _logged(watcher: Watcher, log: Path | None) -> Iterator[Say]:
         lines.close()
 
 
-def _in_words(error: BaseException) -> tuple[int, str, str]:
+def _in_words(error: BaseException) -> tuple[ExitCode, str, str]:
     """Give exit code, message and hint of what ended a run."""
     if isinstance(error, BatchclfError):
         return error.exit_code, error.message, error.hint
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, "; ".join(["interrupted", *getattr(error, "__notes__", ["nothing was published"])]), ""
-    return 1, f"{type(error).__name__}: {error}", "the log has the details"
+        notes = getattr(error, "__notes__", ["nothing was published"])
+        return ExitCode.INTERRUPTED, "; ".join(["interrupted", *notes]), ""
+    return ExitCode.ERROR, f"{type(error).__name__}: {error}", "the log has the details"
 
 
 def _logs(folder: Path) -> set[Path]:

@@ -40,7 +40,7 @@ def libraries(settings: ScoreSettings) -> dict[str, str]:
 def computed_with(bundle: Bundle, settings: ScoreSettings) -> dict[str, str]:
     """Name all that an image's probabilities depend on beside the image itself; raises what `libraries` raises."""
     versions = libraries(settings)
-    # One that gives no version is another one each time, so that nothing of it is taken for another's (decision 133)
+    # One that gives no version is another one each time, so that nothing of it is taken for another's (decision 132)
     known = {name: uuid4().hex if version == UNKNOWN else version for name, version in versions.items()}
     return {
         "model": bundle.digest,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from batchclf.errors import BatchclfError
+from batchclf.errors import BatchclfError, ExitCode
 from batchclf.jobs.config.limits import parse_duration
 
 DEADLINE = "6h"
@@ -118,7 +118,7 @@ def service_unit(entry: Entry) -> str:
         "Type=oneshot",
         f"ExecStart={exec_line(entry.arguments)}",
         "# Another run of the job is under way: it does the work.",
-        "SuccessExitStatus=75",
+        f"SuccessExitStatus={ExitCode.ALREADY_RUNNING}",
         f"TimeoutStartSec={round(entry.seconds + _AFTER_DEADLINE)}",
         "TimeoutStopSec=120",
         "KillMode=mixed",

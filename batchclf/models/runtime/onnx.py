@@ -14,9 +14,9 @@ from batchclf.models.runtime.registry import Device
 
 CUDA = "CUDAExecutionProvider"
 _EXACT = {
-    # By default products and convolutions of float32 are computed in TF32, with 10 bits in place of 23 (decision 132)
+    # By default products and convolutions of float32 are computed in TF32, with 10 bits in place of 23 (decision 131)
     "use_tf32": "0",
-    # By default cuDNN's algorithms are timed and the quickest is taken: another one on another day (decision 132)
+    # By default cuDNN's algorithms are timed and the quickest is taken: another one on another day (decision 131)
     "cudnn_conv_algo_search": "HEURISTIC",
 }
 _PACKAGE_HINT = (
@@ -73,7 +73,7 @@ class OnnxRuntime:
             broken = "train it again" if self._device == "cpu" else _GPU_HINT
             hint = "free memory" if is_out_of_memory(error) else broken
             raise ModelError(f"{self._path} cannot be loaded: {error}", hint=hint) from error
-        # It goes on without a provider that it cannot load, and raises nothing (decision 131)
+        # It goes on without a provider that it cannot load, and raises nothing (decision 130)
         if self._device == "cuda" and CUDA not in session.get_providers():
             raise ModelError(f"ONNX Runtime cannot use CUDA, and would score on the CPU{self._missing}", hint=_GPU_HINT)
         return session
@@ -90,7 +90,7 @@ def _load_cuda() -> str:
     onnxruntime.print = printed.append
     try:
         if hasattr(onnxruntime, "preload_dlls"):  # from 1.21 on
-            # The libraries in pip's packages, where the system's loader does not look (decision 131)
+            # The libraries in pip's packages, where the system's loader does not look (decision 130)
             onnxruntime.preload_dlls(directory="")
     finally:
         del onnxruntime.print

@@ -44,7 +44,7 @@ class TensorflowRuntime:
                 "score with --device cpu",
             )
         try:
-            # By itself TensorFlow takes whatever is there, and says nothing of it (decision 131)
+            # By itself TensorFlow takes whatever is there, and says nothing of it (decision 130)
             tf.config.set_visible_devices(gpus if device == "cuda" else [], "GPU")
         except RuntimeError as error:  # a device can be chosen only before anything was computed
             raise ModelError(
@@ -53,7 +53,7 @@ class TensorflowRuntime:
                 "CUDA_VISIBLE_DEVICES names one",
             ) from error
         if device == "cuda":
-            tf.config.experimental.enable_tensor_float_32_execution(False)  # 10 bits in place of 23 (decision 132)
+            tf.config.experimental.enable_tensor_float_32_execution(False)  # 10 bits in place of 23 (decision 131)
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Score (n, height, width, channels) uint8 images, n >= 1: (n, classes) float32, rows sum to 1.

@@ -53,7 +53,7 @@ def tensorflow_or_error() -> Any:
 
 @cache
 def _keep_off_gpus(tensorflow: Any) -> None:
-    # Not by CUDA_VISIBLE_DEVICES, which would hide the GPU from ONNX Runtime in this process, too (decision 131)
+    # Not by CUDA_VISIBLE_DEVICES, which would hide the GPU from ONNX Runtime in this process, too (decision 130)
     if "CUDA_VISIBLE_DEVICES" not in os.environ:
         with suppress(RuntimeError):  # whoever imports batchclf has begun with TensorFlow
             tensorflow.config.set_visible_devices([], "GPU")

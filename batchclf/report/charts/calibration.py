@@ -25,7 +25,7 @@ from batchclf.report.charts.canvas import (
     value_range,
 )
 from batchclf.report.sections.calibration import CalibrationView
-from batchclf.report.sections.images import HistogramPanel
+from batchclf.report.sections.images import HistogramPanel, UnlabelledView
 
 if TYPE_CHECKING:
     from batchclf.core.metrics.calibration import CalibrationBin, CoveragePoint
@@ -155,10 +155,17 @@ def calibration_figures(calibration: CalibrationView) -> dict[str, Any]:
             reliability(calibration.bins, calibration.temperature.bins if calibration.temperature else ())
         ),
         "coverage": markup(coverage(calibration.coverage)),
-        "histogram": [histogram_figure(panel, f"confidence-{panel.kind}") for panel in calibration.panels],
+        "histogram": [_histogram(panel, f"confidence-{panel.kind}") for panel in calibration.panels],
     }
 
 
-def histogram_figure(panel: HistogramPanel, name: str) -> Markup:
+def unlabelled_figures(subsets: Sequence[UnlabelledView]) -> dict[str, Any]:
+    """Draw how sure the predictions of images without labels are, a figure for each subset."""
+    return {
+        "unlabelled": [_histogram(subset.histogram, f"unlabelled-{number}") for number, subset in enumerate(subsets, 1)]
+    }
+
+
+def _histogram(panel: HistogramPanel, name: str) -> Markup:
     """Draw a histogram of confidences; `name` distinguishes the figures of one page."""
     return markup(confidence_histogram(panel.kind, panel.title, panel.counts, name))

@@ -1,23 +1,20 @@
 """What every figure of the report is drawn with: a plane with ticks and series, as inline SVG by matplotlib.
 
 Matplotlib's axes take 25 ms a figure to set up and lay out, most of it for text that the browser sets anyway. So
-figures are drawn with its SVG renderer itself, which takes 3 ms. Text and axes take the page's colours and font; the
+figures are drawn with a renderer of their own (decision 136). Text and axes take the page's colours and font; the
 colours of the series are CSS variables (`--series-a`, …), so that they follow light and dark mode.
 """
 
-import io
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import isfinite
-from typing import Any, Literal
+from typing import Literal
 
 import matplotlib
 import numpy as np
 from markupsafe import Markup
 from matplotlib.backend_bases import RendererBase
-from matplotlib.backends.backend_svg import RendererSVG
 from matplotlib.font_manager import FontProperties
 from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path
@@ -27,17 +24,17 @@ from matplotlib.transforms import Affine2D, IdentityTransform
 from numpy.typing import ArrayLike, NDArray
 
 from batchclf.core.text import visible
+from batchclf.report.charts.svg_renderer import SvgRenderer
 
 WIDTH = 400.0
 """Width of a figure in CSS pixels at its natural size; the page scales it."""
 
-# matplotlib wants real colours: each stands for what _page_tag puts in its place.
+# matplotlib wants real colours: each stands for what _THEME puts in its place.
 INK, MUTED, GRID = "#010101", "#020202", "#030303"
 SERIES = ("#040404", "#050505", "#060606", "#070707", "#080808")
 TRAIN, TEST = RIGHT, WRONG = SERIES[:2]
 _THEME = {INK: "currentColor", MUTED: "var(--muted)", GRID: "var(--grid)"}
 _THEME |= {colour: f"var(--series-{letter})" for colour, letter in zip(SERIES, "abcde", strict=True)}
-_RC: Any = {"svg.fonttype": "none", "svg.hashsalt": "batchclf"}
 
 DASHED, DOTTED = (5.0, 3.0), (1.5, 2.5)
 TEXT = 12.0
@@ -124,9 +121,7 @@ class Chart:
             base = round(y - 0.36 * size, 1)
             # With a Text at hand the renderer writes the anchor, so that the width may be unknown.
             at = Text(round(x, 1), base, text, ha=anchor, transform=_NO_TRANSFORM)
-            renderer.draw_text(
-                context, x, self.height - base, text, FontProperties(family=["inherit"], size=size), 0, mtext=at
-            )
+            renderer.draw_text(context, x, self.height - base, text, FontProperties(size=size), 0, mtext=at)
 
         self._steps.append(draw)
 
@@ -148,26 +143,17 @@ class Chart:
 
     def svg(self, title: str, description: str) -> str:
         """Write the figure as an SVG element that can stand in a page beside others: no prolog, ids of its own."""
-        written = io.StringIO()
-        absent = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        with matplotlib.rc_context(_RC):
-            # The renderer alone: axes measure text that the browser sets, and take 25 ms a figure (decision 079)
-            renderer: Any = RendererSVG(WIDTH, self.height, written, metadata=absent)  # type: ignore[no-untyped-call]
-            for step in self._steps:
-                step(renderer)
-            renderer.finalize()
-        text = written.getvalue()
-        body = text[text.index("</defs>") + len("</defs>") : text.rindex("</svg>")]  # these hold a style for all
-        # Only inside tags: a class may be called id="x" or #010101.
-        body = re.sub(r"<[^>]*>", lambda tag: _page_tag(tag[0], self.name), body)
-        body = re.sub(r"<g>\s*((?:<use [^>]*/>\s*)+)</g>", _hoisted, body)
+        # No Figure: to load it and set it up takes longer than to draw (decision 136)
+        renderer = SvgRenderer(self.name, WIDTH, self.height, _THEME)
+        for step in self._steps:
+            step(renderer)
         head = (
             f'<svg viewBox="0 0 {WIDTH:g} {self.height:g}" role="img" '
             f'aria-labelledby="{self.name}-title {self.name}-desc">'
             f'<title id="{self.name}-title">{escape(title)}</title>'
             f'<desc id="{self.name}-desc">{escape(description)}</desc>'
         )
-        return head + re.sub(r"\n\s*", "\n", body).strip() + "</svg>"
+        return head + "\n".join(renderer.elements) + "</svg>"
 
 
 class Plane:
@@ -310,54 +296,6 @@ def _segments(lines: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Path:
     """Make one path of many lines, each with its two ends."""
     ends = np.asarray(lines, float).reshape(-1, 2)
     return Path(ends, [Path.MOVETO, Path.LINETO] * len(lines))
-
-
-def _page_tag(tag: str, name: str) -> str:
-    """Give a tag's ids the figure's name, its colours and font those of the page, and write its path shortly."""
-    tag = re.sub(r' transform="rotate\(-?0 [^"]*"', "", tag)
-    tag = re.sub(r'\bid="([^"]*)"', rf'id="{name}-\1"', tag)
-    tag = re.sub(r'(?:xlink:)?href="#([^"]*)"', rf'href="#{name}-\1"', tag)
-    tag = re.sub(r"#0\d0\d0\d", lambda colour: _THEME.get(colour[0], colour[0]), tag)
-    # matplotlib writes `font:` or `font-size: …; font-family: …`, depending on its version.
-    tag = re.sub(r"font: (?:\w+ )*?([\d.]+)px [^;\"]*", r"font-size: \1px", tag)
-    tag = re.sub(r"font-family: [^;\"]*;? ?", "", tag).replace("stroke-dashoffset: 0; ", "")
-    tag = re.sub(r"(\.\d\d)\d+", r"\1", tag.replace("\n", ""))
-    return re.sub(r' d="([MLz\d. -]+)"', lambda data: f' d="{_relative(data[1])}"', tag)
-
-
-def _relative(data: str) -> str:
-    """Write a path of straight lines with one decimal and steps from point to point: half as long."""
-    written, here = [], (0, 0)
-    for letter, x, y in re.findall(r"([MLz])(?: *(-?[\d.]+) +(-?[\d.]+))?", data):
-        if letter == "z":
-            written.append("z")
-            continue
-        there = (round(10 * float(x)), round(10 * float(y)))
-        across, down = there[0] - here[0], there[1] - here[1]
-        here = there
-        if letter == "M":
-            written.append(f"M{_tenths(there[0])} {_tenths(there[1])}")
-        elif not (across or down):
-            continue
-        elif not down:
-            written.append(f"h{_tenths(across)}")
-        elif not across:
-            written.append(f"v{_tenths(down)}")
-        else:
-            written.append(f"l{_tenths(across)} {_tenths(down)}")
-    return "".join(written)
-
-
-def _tenths(number: int) -> str:
-    text = f"{number / 10:g}"
-    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
-
-
-def _hoisted(group: re.Match[str]) -> str:
-    """Write what all markers of a group have in common once."""
-    style = re.search(r' style="[^"]*"', group[1])
-    uses = re.sub(r' style="[^"]*"|\n\s*', "", group[1])
-    return f"<g{style[0] if style else ''}>{uses}</g>"
 
 
 def markup(svg: str) -> Markup:

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.metrics.ranking import Curve
 from batchclf.report.charts.canvas import (
     DASHED,
     DOTTED,
@@ -23,6 +22,9 @@ from batchclf.report.charts.canvas import (
 )
 from batchclf.report.sections.ranking import RankingView, area_text
 
+if TYPE_CHECKING:
+    from batchclf.core.metrics.ranking import Curve  # which a run without labels does not need
+
 _DASHES: tuple[Sequence[float], ...] = ((), DASHED, DOTTED)
 _ROW = 18.0
 BAND_STEPS = 60
@@ -34,10 +36,10 @@ class NamedCurve:
 
     name: str
     area: str
-    curve: Curve
+    curve: "Curve"
 
 
-def roc(shown: Sequence[NamedCurve], rest: Sequence[Curve]) -> str:
+def roc(shown: Sequence[NamedCurve], rest: "Sequence[Curve]") -> str:
     """Draw ROC curves as inline SVG; of the curves in `rest` only the range is shown."""
     chart, plane = _square("roc", len(shown) + bool(rest))
     plane.x_label("false positive rate; height: true positive rate (recall)")
@@ -50,7 +52,7 @@ def roc(shown: Sequence[NamedCurve], rest: Sequence[Curve]) -> str:
     return chart.svg("ROC curves, each class against the rest", _facts("area under the curve", shown))
 
 
-def precision_recall(shown: Sequence[NamedCurve], rest: Sequence[Curve]) -> str:
+def precision_recall(shown: Sequence[NamedCurve], rest: "Sequence[Curve]") -> str:
     """Draw precision against recall as inline SVG; of the curves in `rest` only the range is shown."""
     chart, plane = _square("precision-recall", len(shown) + bool(rest))
     plane.x_label("recall; height: precision")
@@ -93,7 +95,7 @@ def _legend(chart: Chart, shown: Sequence[NamedCurve], rest: bool) -> None:
 
 
 def _range_of(
-    plane: Plane, curves: Sequence[Curve], value: Callable[[NDArray[np.float64], Curve], NDArray[np.float64]]
+    plane: Plane, curves: "Sequence[Curve]", value: "Callable[[NDArray[np.float64], Curve], NDArray[np.float64]]"
 ) -> None:
     if not curves:
         return
@@ -102,23 +104,23 @@ def _range_of(
     plane.band(at, values.min(axis=0), values.max(axis=0), MUTED)
 
 
-def _columns(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _columns(curve: "Curve") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     x, y = np.array(curve).T
     return x, y
 
 
-def _true_positive_rate_at(rate: NDArray[np.float64], curve: Curve) -> NDArray[np.float64]:
+def _true_positive_rate_at(rate: NDArray[np.float64], curve: "Curve") -> NDArray[np.float64]:
     return np.interp(rate, *_columns(curve))
 
 
-def _precision_at(recall: NDArray[np.float64], curve: Curve) -> NDArray[np.float64]:
+def _precision_at(recall: NDArray[np.float64], curve: "Curve") -> NDArray[np.float64]:
     """Read a precision-recall curve: between two points the precision is that of the second."""
     recalls, precisions = _columns(curve)
     place = np.searchsorted(recalls, np.minimum(recall, recalls[-1]), side="left")
     return np.asarray(precisions[place])
 
 
-def _stairs(curve: Curve) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _stairs(curve: "Curve") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Give the corners of a precision-recall curve."""
     recalls, precisions = _columns(curve)
     return np.repeat(recalls, 2)[:-1], np.repeat(precisions, 2)[1:]
@@ -129,7 +131,9 @@ def _facts(area: str, shown: Sequence[NamedCurve]) -> str:
 
 
 def ranking_figures(ranking: RankingView) -> dict[str, Any]:
-    """Draw the figures of the ranking section by name."""
+    """Draw the figures of the ranking section by name; empty if there are no curves."""
+    if ranking.missing:
+        return {}
     named = list(zip(ranking.names, ranking.drawn, strict=True))
     by_roc = [NamedCurve(name, area_text(c.auc.value if c.auc else None), c.roc) for name, c in named]
     by_recall = [NamedCurve(name, area_text(c.average_precision), c.precision_recall) for name, c in named]

@@ -1,18 +1,13 @@
 """A report as JSON: the numbers of the page for programs; docs/report.schema.json is made from these types."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_type_hints
 
 import msgspec
 
-from batchclf.core.choices import ColorMode
 from batchclf.core.compare.result import Comparison
-from batchclf.core.images.drift import Drift
-from batchclf.core.images.duplicates import Duplicates
-from batchclf.core.images.statistics import ImageStatistics
 from batchclf.core.metrics.calibration import Calibration
 from batchclf.core.metrics.confusion import ConfusedPair
 from batchclf.core.metrics.evaluation import Evaluation
@@ -21,48 +16,30 @@ from batchclf.core.metrics.labelled import ClassMetrics
 from batchclf.core.metrics.overall import Metric
 from batchclf.core.metrics.ranking import ClassRanking
 from batchclf.core.metrics.temperature import WithoutTemperature
-from batchclf.core.records.findings import Findings, LabelIssues
-from batchclf.core.records.history import RunSummary
+from batchclf.core.records.findings import Findings
 from batchclf.core.records.regularisation import Regularisation, compare_variants
-from batchclf.core.records.run import (
-    DatasetRecord,
-    GateKind,
-    GateResult,
-    Outcome,
-    RunRecord,
-    RunState,
-    Status,
-    SubsetRecord,
-)
-from batchclf.core.training_record import TrainingRecord
+from batchclf.core.records.run import GateResult, ModelRecord, RunRecord, RunState
 from batchclf.core.types import Prediction, SkippedImage
 from batchclf.report.formats.json_values import json_values
+from batchclf.report.formats.record_parts import part, part_of
 from batchclf.report.sections.gate import in_order
+from batchclf.report.sections.section_list import SECTIONS, Material, load
 from batchclf.report.sections.verdict import Direction, verdict_view
 
 DOCUMENT_FORMAT = 2
 CURVE_DECIMALS = 5
+_FIRST = ("gap", "duplicates", "statistics", "drift", "label_issues", "skipped", "history", "change", "flips")
+"""Keys of sections that stand in this order since format 1; those of further sections follow."""
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-@dataclass(frozen=True)
+@part_of(GateResult, "outcome passed kind name subset class_name against value bound sentence")
 class GatePart:
     """One rule or alarm of the gate, `value` compared with `bound`; both null where there was nothing to compare.
 
     `outcome` says what came of it, `passed` decides on the run's status whatever the evidence. `subset` and
     `class_name` are empty where it is about all of them; `against` is what a change is compared with.
     """
-
-    outcome: Outcome
-    passed: bool
-    kind: GateKind
-    name: str
-    subset: str
-    class_name: str
-    against: str
-    value: float | None
-    bound: float | None
-    sentence: str
 
 
 @dataclass(frozen=True)
@@ -81,7 +58,11 @@ class VerdictPart:
     gates: list[GatePart]
 
 
-@dataclass(frozen=True)
+@part_of(
+    ModelRecord,
+    "path digest recipe settings class_names input_shape color_mode parameters trained_on created history "
+    "trained_in_this_run training regularisation",
+)
 class ModelPart:
     """The model that scored; `history` has one value an epoch, null where training gave no finite one.
 
@@ -89,46 +70,22 @@ class ModelPart:
     were trained, null where there are none.
     """
 
-    path: str
-    digest: str
-    recipe: str
-    settings: dict[str, int | float | str | bool]
-    class_names: list[str]
-    input_shape: tuple[int, int, int]
-    color_mode: ColorMode
-    parameters: int
-    trained_on: str
-    created: str
     history: dict[str, list[float | None]]
-    trained_in_this_run: bool
-    training: TrainingRecord | None
     regularisation: Regularisation | None
 
 
-@dataclass(frozen=True)
+@part_of(
+    RunRecord,
+    "run_id job command status started run_date seconds runtime precision device resize batch_size model subsets "
+    "dataset timings versions",
+)
 class RunPart:
     """How the run came about. Times are ISO 8601 with offset, durations in seconds.
 
     `run_date` is the job's run date, YYYY-MM-DD, or empty.
     """
 
-    run_id: str
-    job: str | None
-    command: list[str]
-    status: Status
-    started: str
-    run_date: str
-    seconds: float
-    runtime: str
-    precision: str
-    device: str
-    resize: str
-    batch_size: int
     model: ModelPart
-    subsets: list[SubsetRecord]
-    dataset: DatasetRecord | None
-    timings: dict[str, float]
-    versions: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -167,16 +124,7 @@ class SplitPart:
     labelled: LabelledPart | None
 
 
-@dataclass(frozen=True)
-class SkippedReason:
-    """How many images were skipped for a reason."""
-
-    reason: str
-    images: int
-
-
-@dataclass(frozen=True)
-class ReportDocument:
+class ReportHead(msgspec.Struct, frozen=True):
     """The report of one run. Shares are 0 to 1, differences of shares -1 to 1; what cannot be known is null.
 
     `main` is the split or directory that the verdict is about. `history` has the earlier runs of the job, oldest first.
@@ -189,17 +137,6 @@ class ReportDocument:
     main: str
     class_names: list[str]
     splits: list[SplitPart]
-    gap: Gap | None
-    duplicates: Duplicates | None
-    statistics: list[ImageStatistics]
-    drift: list[Drift]
-    label_issues: LabelIssues | None
-    skipped: list[SkippedReason]
-    history: list[RunSummary]
-    change: Comparison | None
-    flips: list[Comparison]
-    kind: Literal["run"] = "run"
-    format: int = DOCUMENT_FORMAT
 
 
 @dataclass(frozen=True)
@@ -214,12 +151,12 @@ class ComparisonDocument:
     format: int = DOCUMENT_FORMAT
 
 
-def report_document(findings: Findings, *, skipped: Iterable[SkippedImage], generated: datetime) -> ReportDocument:
+def report_document(findings: Findings, *, skipped: Iterable[SkippedImage], generated: datetime) -> ReportHead:
     """Put together what report.json holds; `generated` is an aware time."""
     verdict = verdict_view(findings, generated)
     change = verdict.change
-    reasons = Counter(each.reason for each in skipped)
-    return ReportDocument(
+    material = Material(findings, skipped)
+    return _report_type()(
         generated=generated.isoformat(timespec="seconds"),
         verdict=VerdictPart(
             verdict.state,
@@ -228,22 +165,34 @@ def report_document(findings: Findings, *, skipped: Iterable[SkippedImage], gene
             verdict.partial or None,
             change.sentence if change else None,
             change.direction if change else None,
-            [_gate(gate) for gate in in_order(findings.record.gates)],
+            [part(GatePart, gate) for gate in in_order(findings.record.gates)],
         ),
         run=_run(findings.record),
         main=findings.main.split,
         class_names=list(findings.main.class_names),
         splits=[_split(each) for each in findings.evaluations],
-        gap=findings.gap,
-        duplicates=findings.duplicates,
-        statistics=list(findings.statistics),
-        drift=list(findings.drift),
-        label_issues=findings.label_issues,
-        skipped=[SkippedReason(reason, count) for reason, count in reasons.most_common()],
-        history=list(findings.history),
-        change=findings.change,
-        flips=list(findings.flips),
+        **{key: material.made(how) for key, how in _keys().items()},
     )
+
+
+def _keys() -> dict[str, str]:
+    """List the keys of the sections, and how each is made."""
+    found = {key: how for section in SECTIONS for key, how in section.json.items()}
+    return dict(sorted(found.items(), key=lambda item: _FIRST.index(item[0]) if item[0] in _FIRST else len(_FIRST)))
+
+
+def _report_type() -> type[ReportHead]:
+    """Make the type of report.json: the head, the keys of the sections, and what says which document it is."""
+    attributes = get_type_hints(Findings, localns={"Comparison": Comparison, "Gap": Gap})
+    keys = [
+        (key, get_type_hints(load(how.split()[0]))["return"] if ":" in how else attributes[how.split(".")[1]])
+        for key, how in _keys().items()
+    ]
+    kind = [("kind", Literal["run"], "run"), ("format", int, DOCUMENT_FORMAT)]
+    made = msgspec.defstruct(
+        "ReportDocument", [*keys, *kind], bases=(ReportHead,), namespace={"__doc__": ReportHead.__doc__}, frozen=True
+    )
+    return cast("type[ReportHead]", made)
 
 
 def comparison_document(
@@ -253,7 +202,7 @@ def comparison_document(
     return ComparisonDocument(generated.isoformat(timespec="seconds"), _run(first), _run(second), comparison)
 
 
-def encoded(document: ReportDocument | ComparisonDocument) -> bytes:
+def encoded(document: ReportHead | ComparisonDocument) -> bytes:
     """Write a document as JSON in UTF-8, a line for each key of the outermost object."""
     values = json_values(msgspec.to_builtins(document))
     lines = [msgspec.json.encode(name) + b": " + msgspec.json.encode(value) for name, value in values.items()]
@@ -262,7 +211,7 @@ def encoded(document: ReportDocument | ComparisonDocument) -> bytes:
 
 def document_schema() -> dict[str, Any]:
     """Make the JSON schema of both documents."""
-    references, parts = msgspec.json.schema_components([ReportDocument, ComparisonDocument])
+    references, parts = msgspec.json.schema_components([_report_type(), ComparisonDocument])
     return {
         "$schema": _DIALECT,
         "title": "report.json of batchclf",
@@ -272,56 +221,9 @@ def document_schema() -> dict[str, Any]:
 
 
 def _run(record: RunRecord) -> RunPart:
-    model = record.model
-    return RunPart(
-        run_id=record.run_id,
-        job=record.job,
-        command=record.command,
-        status=record.status,
-        started=record.started,
-        run_date=record.run_date,
-        seconds=record.seconds,
-        runtime=record.runtime,
-        precision=record.precision,
-        device=record.device,
-        resize=record.resize,
-        batch_size=record.batch_size,
-        model=ModelPart(
-            path=model.path,
-            digest=model.digest,
-            recipe=model.recipe,
-            settings=model.settings,
-            class_names=model.class_names,
-            input_shape=model.input_shape,
-            color_mode=model.color_mode,
-            parameters=model.parameters,
-            trained_on=model.trained_on,
-            created=model.created,
-            history={name: list(values) for name, values in model.history.items()},
-            trained_in_this_run=model.trained_in_this_run,
-            training=model.training,
-            regularisation=compare_variants(model.training.variants) if model.training else None,
-        ),
-        subsets=record.subsets,
-        dataset=record.dataset,
-        timings=record.timings,
-        versions=record.versions,
-    )
-
-
-def _gate(gate: GateResult) -> GatePart:
-    return GatePart(
-        outcome=gate.outcome,
-        passed=gate.passed,
-        kind=gate.kind,
-        name=gate.name,
-        subset=gate.subset,
-        class_name=gate.class_name,
-        against=gate.against,
-        value=gate.value,
-        bound=gate.bound,
-        sentence=gate.sentence,
-    )
+    model, training = record.model, record.model.training
+    regularisation = compare_variants(training.variants) if training else None
+    return part(RunPart, record, model=part(ModelPart, model, regularisation=regularisation))
 
 
 def _split(evaluation: Evaluation) -> SplitPart:

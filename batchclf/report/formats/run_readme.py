@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from batchclf.core.records.run import RunRecord, Status, SubsetRecord
+from batchclf.core.records.run import RunRecord, SubsetRecord
 from batchclf.core.text import count, counted
+from batchclf.errors import Status
 from batchclf.report.parts.markdown_text import code
 
 README_FILE = "README.md"

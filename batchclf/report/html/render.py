@@ -2,9 +2,7 @@
 
 import base64
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +19,6 @@ __all__ = ["Block", "list_blocks", "render", "render_page"]
 _PICTURES, _WEIGHT = "<!--pictures-->", "<!--weight-->"
 """Stand where pictures and size go, which are known when the rest has been written. No text can forge them: it is
 escaped."""
-
-
-_STYLE = re.compile(r' style="([^"]*)"')
 
 
 def render(view: ReportView, templates: Path | None = None) -> str:
@@ -78,22 +73,7 @@ def render_page(
         if explained is None:
             raise
         raise explained from error
-    return _filled(_without_styles(page), pictures, budget)
-
-
-def _without_styles(page: str) -> str:
-    """Write what matplotlib says in style attributes, which the page's policy forbids, as attributes of their own.
-
-    Text cannot be mistaken for such an attribute: its quotes are escaped.
-    """
-    # The policy names styles by their hash, so style attributes would not apply (decision 068)
-    return _STYLE.sub(lambda found: _attributes(found[1]), page)
-
-
-@lru_cache(maxsize=1000)  # a figure has few styles, many times
-def _attributes(style: str) -> str:
-    pairs = (each.split(":", 1) for each in style.split(";") if ":" in each)
-    return "".join(f' {name.strip()}="{value.strip()}"' for name, value in pairs)
+    return _filled(page, pictures, budget)
 
 
 def _csp_hash(text: str) -> str:

@@ -16,10 +16,12 @@ from platformdirs import user_cache_path
 
 import batchclf
 from batchclf.errors import BatchclfError
+from batchclf.report.sections.section_list import SECTIONS, Section
 
 BUILT_IN = "batchclf/"
 """With this before its name a built-in template is reached even where a user's folder replaces it."""
 
+_SECTIONS = "{# sections #}\n"
 _BLOCK = re.compile(r"\{#-?\s*(?P<about>[^#]*?)\s*-?#\}\s*\{%-?\s*block\s+(?P<name>\w+)")
 
 
@@ -40,7 +42,7 @@ def list_blocks() -> tuple[Block, ...]:
     blocks = []
     for file in sorted(_built_in().iterdir(), key=lambda file: file.name):
         if file.name.endswith(".html"):
-            for found in _BLOCK.finditer(file.read_text("utf-8")):
+            for found in _BLOCK.finditer(_text(file)):
                 blocks.append(Block(file.name, found["name"], " ".join(found["about"].split())))
     return tuple(blocks)
 
@@ -115,7 +117,27 @@ class _Loader(jinja2.BaseLoader):
         file = self.built_in / template.removeprefix(BUILT_IN)
         if not file.is_file():
             raise jinja2.TemplateNotFound(template)
-        return file.read_text("utf-8"), str(file), None
+        return _text(file), str(file), None
+
+
+def _text(file: Traversable) -> str:
+    """Read a built-in template; in report.html the sections take the place of their mark."""
+    text = file.read_text("utf-8")
+    # Names of Jinja2's blocks are fixed, so a loop in the template could not give each section its own (decision 135)
+    return text.replace(_SECTIONS, "".join(map(_section_block, SECTIONS))) if _SECTIONS in text else text
+
+
+def _section_block(section: Section) -> str:
+    """Include the template of a section in a block, below the comment with which that begins."""
+    name = f"{section.name}.html"
+    about = _built_in().joinpath(name).read_text("utf-8").partition("#}")[0]
+    return f"""{about}See {name}. #}}
+{{% block {section.block} %}}
+{{% if view.{section.attribute} %}}
+{{% include "{name}" %}}
+{{% endif %}}
+{{% endblock {section.block} %}}
+"""
 
 
 def _check(folder: Path, known: set[str]) -> None:

@@ -22,7 +22,7 @@ from batchclf.report.sections.facts import (
 from batchclf.report.sections.learning import LearningView, learning_of
 from batchclf.report.sections.metrics import Measure
 from batchclf.report.sections.regularisation import RegularisationView, regularisation_view
-from batchclf.report.sections.whole_report import Section
+from batchclf.report.sections.whole_report import Link
 
 TRAINING_BUDGET = 1_000_000
 """Bytes; a training of 1,000 epochs takes about 100 kB."""
@@ -62,7 +62,7 @@ class TrainingView:
     headline: str
     summary: str
     generated: str
-    contents: tuple[Section, ...]
+    contents: tuple[Link, ...]
     measures: tuple[Measure, ...]
     learning: LearningView
     temperature: TemperatureView | None
@@ -86,7 +86,7 @@ def training_view(model: TrainedModel, *, generated: datetime) -> TrainingView:
         headline=headline,
         summary=training_line(model.training) or "How this training went was not kept.",
         generated=moment(generated),
-        contents=tuple(Section(anchor, title) for there, anchor, title in sections if there),
+        contents=tuple(Link(anchor, title) for there, anchor, title in sections if there),
         measures=_measures(model),
         learning=learning,
         temperature=temperature,

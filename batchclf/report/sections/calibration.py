@@ -249,3 +249,14 @@ def _chosen_on(record: TemperatureRecord) -> tuple[TemperatureRow, ...]:
         TemperatureRow(metric_words("ece")[0], on, *map(decimal, record.ece)),
         TemperatureRow(metric_words("log_loss")[0], on, *map(decimal, record.log_loss)),
     )
+
+
+def temperature_lines(labelled: "LabelledMetrics | None") -> list[str]:
+    """Say in Markdown what the model's temperature does to the calibration; nothing if that is not known."""
+    before = labelled.without_temperature if labelled else None
+    if labelled is None or before is None or labelled.calibration is None:
+        return []
+    return [
+        f"- Temperature {before.temperature:.3g}: calibration error (ECE) {before.ece:.3f} without it, "
+        f"{labelled.calibration.ece:.3f} with it"
+    ]

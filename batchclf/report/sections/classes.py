@@ -12,9 +12,13 @@ from batchclf.core.metrics.gap import Gap
 from batchclf.core.metrics.labelled import ClassMetrics, LabelledMetrics
 from batchclf.core.text import NOTHING, class_name, count, decimal, percent, percent_interval, points, points_interval
 from batchclf.report.parts.bar import Bar, bar
+from batchclf.report.parts.markdown_text import code
 
 SHOWN_NAMES = 20
 """So many classes without images or predictions are named."""
+
+NAMED = 3
+"""So many classes and pairs are named in Markdown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +135,18 @@ def _decimals(interval: Interval) -> str:
 
 def _share(estimate: Estimate | None) -> Value:
     return Value(percent(estimate.value), percent_interval(estimate)) if estimate else Value(NOTHING)
+
+
+def weakest_lines(labelled: LabelledMetrics) -> list[str]:
+    """Name the weakest classes and the most frequent confusions in Markdown."""
+    recalls = [(each.recall, each.name) for each in labelled.per_class if each.recall]
+    worst = sorted(recalls, key=lambda each: each[0].value)[:NAMED]
+    classes = [f"{code(name)} {percent(recall.value)} ({percent_interval(recall)})" for recall, name in worst]
+    pairs = [
+        f"{code(pair.label)} taken for {code(pair.prediction)} {count(pair.count)}×"
+        for pair in labelled.confused_pairs[:NAMED]
+    ]
+    return [
+        f"- Weakest classes by recall: {', '.join(classes)}",
+        f"- Most confused: {', '.join(pairs) or 'nothing, every labelled image is right'}",
+    ]

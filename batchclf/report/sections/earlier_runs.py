@@ -8,8 +8,8 @@ from math import isfinite
 from batchclf.core.estimate import Estimate
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
-from batchclf.core.records.run import Status
 from batchclf.core.text import NOTHING, count, moment, percent, percent_interval, points, points_interval, visible
+from batchclf.errors import Status
 from batchclf.report.parts.addresses import report_address
 
 SHOWN_RUNS = 30

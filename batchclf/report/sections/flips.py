@@ -10,8 +10,12 @@ from batchclf.core.records.history import RunSummary
 from batchclf.core.text import NOTHING, class_name, count, counted, moment, percent, visible
 from batchclf.core.types import Prediction
 from batchclf.report.parts.addresses import report_address
+from batchclf.report.parts.markdown_text import code
 from batchclf.report.parts.metric_words import p_words
 from batchclf.report.parts.pictures import Picture, Pictures
+
+NAMED_FLIPS = 3
+"""So many are named in Markdown."""
 
 
 @dataclass(frozen=True)
@@ -220,3 +224,17 @@ def _subset(comparison: Comparison, names: Mapping[str, str], pictures: Pictures
         notes=tuple(notes),
         galleries=flip_galleries(comparison, pictures, "the last run", "this run"),
     )
+
+
+def negative_flip_lines(findings: Findings) -> list[str]:
+    """Name the negative flips since the last run in Markdown; nothing if there is none."""
+    negative = [flip for each in compared_subsets(findings) for flip in each.negative_flips]
+    if not negative:
+        return []
+    total = sum(each.only_first_right for each in compared_subsets(findings))
+    named = ", ".join(
+        f"{code(flip.path)} ({code(flip.first_prediction)} → {code(flip.second_prediction)})"
+        for flip in negative[:NAMED_FLIPS]
+    )
+    more = f" and {count(total - NAMED_FLIPS)} more" if total > NAMED_FLIPS else ""
+    return [f"- Right in the last run, wrong now: {named}{more}"]

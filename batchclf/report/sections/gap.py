@@ -18,6 +18,7 @@ from batchclf.core.text import (
     signed,
 )
 from batchclf.core.training_record import TrainingRecord
+from batchclf.report.parts.markdown_text import prose
 from batchclf.report.parts.metric_words import metric_words
 from batchclf.report.sections.duplicates import DuplicatesView, duplicates_view
 from batchclf.report.sections.earlier_runs import EarlierRunsView, earlier_runs_view
@@ -213,3 +214,12 @@ def _why_missing(findings: Findings) -> str:
             "score them with their labels."
         )
     return "The two splits were not scored by the same model and classes, so they cannot be compared."
+
+
+def gap_lines(findings: Findings) -> list[str]:
+    """Say the gap in Markdown, and what the variants of the training have come to."""
+    from batchclf.report.sections.regularisation import variant_lines
+
+    sentence = [prose(findings.gap.sentence)] if findings.gap else []
+    variants = variant_lines(findings.record.model.training)
+    return [*sentence, "", *variants] if sentence and variants else sentence or variants

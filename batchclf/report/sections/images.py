@@ -1,18 +1,23 @@
 """The parts of the report that show single images: galleries, unlabelled predictions, skipped files."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from batchclf.core.metrics.evaluation import Evaluation
+from batchclf.core.records.findings import Findings
 from batchclf.core.text import count, counted, percent, visible
 from batchclf.core.types import Prediction, SkippedImage
 from batchclf.report.parts.bar import Bar, bar
+from batchclf.report.parts.markdown_text import code
 from batchclf.report.parts.pictures import Picture, Pictures
+from batchclf.report.parts.subset_words import subset_place
 
 SHOWN_SKIPS = 50
 SHOWN_PREDICTED = 100
 SHOWN_REASONS = 12
+NAMED_REASONS = 3
+LONGEST_REASON = 200
 
 MOST_REASONS = 10_000
 """So many different reasons are counted apart: some name the file, and there may be more of them than memory."""
@@ -140,11 +145,17 @@ def predicted_rows(evaluation: Evaluation, most: int) -> tuple[tuple[PredictedRo
     return rows, f"showing {len(rows)} of {count(len(order))} classes" if len(rows) < len(order) else ""
 
 
-def unlabelled_view(evaluation: Evaluation, name: str, place: str, pictures: Pictures) -> UnlabelledView:
-    """Show the predictions of a subset of which some or all images have no label.
+def unlabelled_views(findings: Findings, names: Mapping[str, str], pictures: Pictures) -> tuple[UnlabelledView, ...]:
+    """Show the predictions of each subset of which some or all images have no label; `names` has what it is called."""
+    places = {subset.split: subset_place(subset) for subset in findings.record.subsets}
+    return tuple(
+        _unlabelled(each, names.get(each.split, each.split or "directory"), places.get(each.split, ""), pictures)
+        for each in findings.evaluations
+        if each.total and (each.labelled is None or each.labelled.total < each.total)
+    )
 
-    `name` is what the subset is called, `place` where it is, empty where the name says it.
-    """
+
+def _unlabelled(evaluation: Evaluation, name: str, place: str, pictures: Pictures) -> UnlabelledView:
     known = evaluation.labelled.total if evaluation.labelled else 0
     total = evaluation.total
     if known:
@@ -192,3 +203,28 @@ def skipped_view(skipped: Iterable[SkippedImage]) -> SkippedView:
         reasons=tuple(ReasonRow(visible(reason), count(number), visible(firsts[reason])) for reason, number in shown),
         other_reasons=f"{counted(others, 'file')} for other reasons" if others else "",
     )
+
+
+@dataclass(frozen=True)
+class SkippedReason:
+    """How many images were skipped for a reason."""
+
+    reason: str
+    images: int
+
+
+def skipped_reasons(skipped: Iterable[SkippedImage]) -> list[SkippedReason]:
+    """Count the skipped images by reason, the most frequent first."""
+    reasons = Counter(each.reason for each in skipped)
+    return [SkippedReason(reason, images) for reason, images in reasons.most_common()]
+
+
+def skipped_lines(skipped: Iterable[SkippedImage]) -> list[str]:
+    """Count the skipped images by reason in Markdown."""
+    reasons = skipped_reasons(skipped)
+    total = sum(each.images for each in reasons)
+    if not total:
+        return ["- Skipped: none"]
+    shown = [f"{code(each.reason, LONGEST_REASON)} {count(each.images)}×" for each in reasons[:NAMED_REASONS]]
+    more = len(reasons) - len(shown)
+    return [f"- Skipped: {counted(total, 'image')}: {', '.join(shown)}{f' and {more} more reasons' if more else ''}"]

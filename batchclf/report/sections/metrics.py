@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchclf.core.metrics.catalog import METRICS, find_metric, overall
+from batchclf.core.metrics.catalog import METRICS, find_metric, formulas_of, overall
 from batchclf.core.metrics.evaluation import Evaluation
+from batchclf.core.metrics.formulas import OfCalibration
 from batchclf.core.records.findings import Findings
 from batchclf.core.text import NOTHING, count, counted, decimal, percent, percent_interval, points, points_interval
 from batchclf.report.parts.bar import Bar, bar
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 LEAST_OVERCONFIDENCE = 0.0005
 """Less is not worth a word: it is shown as 0.0 points."""
+
+KEY_METRICS = tuple(name for name, entry in METRICS.items() if entry.in_markdown)
+"""Those of the Markdown."""
 
 NEEDS_PROBABILITIES = "needs --probabilities"
 _METHODS = {
@@ -182,3 +186,21 @@ def _notes(findings: Findings) -> tuple[str, ...]:
     if main.split == "train":
         notes.append("These are the images the model was trained on: the numbers say little about new images.")
     return tuple(notes)
+
+
+def metric_lines(labelled: "LabelledMetrics | None") -> list[str]:
+    """Write the metrics that people ask for first as a table in Markdown; nothing without labels."""
+    if labelled is None:
+        return []
+    lines = ["| Metric | Value | 95% interval | Baseline |", "|---|--:|--:|--:|"]
+    for metric in filter(None, map(labelled.metric, KEY_METRICS)):
+        baseline = NOTHING if metric.baseline is None else metric_value(metric.name, metric.baseline)
+        lines.append(
+            f"| {metric_words(metric.name)[0]} | {metric_value(metric.name, metric.value)} | "
+            f"{metric_interval(metric.name, metric.interval)} | {baseline} |"
+        )
+    for name, formula in formulas_of(OfCalibration).items():
+        if labelled.calibration and name in KEY_METRICS:
+            value = metric_value(name, formula.value(labelled.calibration))
+            lines.append(f"| {metric_words(name)[0]} | {value} | | |")
+    return lines

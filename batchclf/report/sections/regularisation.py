@@ -16,6 +16,7 @@ from batchclf.core.text import (
     visible,
 )
 from batchclf.core.training_record import TrainingRecord, Variant
+from batchclf.report.parts.markdown_text import code, prose
 
 
 @dataclass(frozen=True)
@@ -87,3 +88,18 @@ def _share(of: Estimate | None) -> str:
 
 def _ends(of: Estimate | None) -> str:
     return percent_interval(of) if of else ""
+
+
+def variant_lines(training: TrainingRecord | None) -> list[str]:
+    """Show the variants of a training side by side in Markdown; nothing if none were tried."""
+    view = regularisation_view(training)
+    if view is None:
+        return []
+    lines = [prose(view.sentence), "", "| Variant | Options | Epochs | Train | Validation | Test | Gap (points) |"]
+    lines.append("|---|---|--:|--:|--:|--:|--:|")
+    for row in view.rows:
+        name = f"{code(row.name)}{' (best on validation)' if row.best else ''}"
+        options = code(row.options) if row.options else NOTHING
+        gap = f"{row.gap} ({row.gap_interval})" if row.gap_interval else row.gap
+        lines.append(f"| {name} | {options} | {row.epochs} | {row.train} | {row.validation} | {row.test} | {gap} |")
+    return lines

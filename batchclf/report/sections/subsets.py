@@ -8,11 +8,15 @@ from batchclf.core.metrics.labelled import LabelledMetrics
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.run import RunRecord, SubsetRecord
 from batchclf.core.text import NOTHING, class_name, count, counted, percent, percent_interval, visible
+from batchclf.report.parts.markdown_text import code
 from batchclf.report.parts.pictures import Pictures
 from batchclf.report.parts.subset_words import subset_name, subset_place
 from batchclf.report.sections.images import PredictedRow, Shot, predicted_rows, shots
 
 SHOWN_PREDICTED = 25
+
+LISTED_SUBSETS = 8
+"""So many are listed in Markdown."""
 
 
 @dataclass(frozen=True)
@@ -171,3 +175,19 @@ def _sentence(labelled: LabelledMetrics) -> str:
     shown = len(labelled.worst_errors)
     which = "all of them" if shown == wrong else f"the {shown} that the model was surest of"
     return f"{score}; {counted(wrong, 'image')} {'was' if wrong == 1 else 'were'} predicted wrong, below {which}."
+
+
+def subset_lines(findings: Findings) -> list[str]:
+    """Sum up each subset in Markdown, if there are more than the page is about."""
+    view = subsets_view(findings, {})
+    if view is None:
+        return []
+    lines = []
+    for row in view.rows[:LISTED_SUBSETS]:
+        accuracy = f"accuracy {row.accuracy} ({row.accuracy_interval})" if row.accuracy_interval else row.accuracy
+        accuracy = "" if accuracy == NOTHING else accuracy
+        state = "" if row.state == "complete" else row.state
+        facts = filter(None, (f"{row.scored} scored", f"{row.skipped} skipped", accuracy, state))
+        lines.append(f"- Subset {code(row.name)}: {', '.join(facts)}")
+    more = len(view.rows) - len(lines)
+    return [*lines, f"- {count(more)} more subsets"] if more else lines

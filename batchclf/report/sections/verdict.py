@@ -10,6 +10,7 @@ from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import GateResult, RunRecord, RunState, run_state
 from batchclf.core.text import age, count, counted, duration, moment, percent, percent_interval, points, visible
+from batchclf.errors import ExitCode
 from batchclf.report.parts.subset_words import measured, partial_words, subset_names
 from batchclf.report.sections.gate import GateLine, gate_line, held_words, in_order, rules_and_alarms
 
@@ -113,7 +114,8 @@ def _reason(state: RunState, record: RunRecord, main: Evaluation) -> str:
         return f"{score}; the gate was not met." if state == "failed" else f"{score}."
     if state == "uncertain":
         failed = not all(gate.passed for gate in record.gates)
-        return f"{score}; {held}. The run counts as {'failed (exit code 3)' if failed else 'passed (exit code 0)'}."
+        counts = f"failed (exit code {ExitCode.GATE_FAILED})" if failed else f"passed (exit code {ExitCode.OK})"
+        return f"{score}; {held}. The run counts as {counts}."
     return f"{score}; {held}."
 
 

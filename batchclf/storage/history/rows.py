@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import astuple, fields
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from batchclf.core.estimate import Estimate, Interval
@@ -12,23 +13,25 @@ from batchclf.core.records.history import ClassValues, FailedRun, FileDigest, Me
 from batchclf.core.records.run import GateResult, SubsetRecord
 from batchclf.storage.csv_files.cells import utf8_text
 
-_RUN_COLUMNS = (
-    "run_id",
-    "job_name",
-    "run_date",
-    "started",
-    "seconds",
-    "status",
-    "complete",
-    "main_split",
-    "overfitting",
-    "dataset",
-    "model",
-    "model_digest",
-    "command",
-    "batchclf",
-)
+_RUN_COLUMNS = {
+    **{name: f"summary.{name}" for name in ("run_id", "run_date", "started", "seconds", "status", "overfitting")},
+    **{"job_name": "summary.job", "main_split": "summary.split", "model_digest": "summary.model_digest"},
+    **{name: name for name in ("complete", "dataset", "model", "command", "batchclf")},
+}
+"""Columns of runs, and the attributes of RunDetails that they hold."""
+
 _CLASS_COLUMNS = [field.name.replace("class_name", "class") for field in fields(ClassValues)]
+_SUBSET_COLUMNS = (
+    *("split", "kind", "source", "labels", "found", "scored", "skipped", "excluded", "seconds"),
+    *("complete", "content", "folders"),
+)
+_GATE_COLUMNS = (
+    *("name", "kind", "subset", "class_name", "against", "value", "bound", "passed", "certain", "missing"),
+    *("outcome", "sentence"),
+)
+"""Attributes of the records, in the order of the columns."""
+
+_gate_row = attrgetter(*_GATE_COLUMNS)
 _CHILDREN = ("subsets", "metrics", "class_metrics", "gates", "digests")
 
 _SUMMARIES = """
@@ -51,22 +54,7 @@ def put_run(connection: sqlite3.Connection, job: str, details: RunDetails, diges
     """Write a run of a job; one of the same folder is replaced as a whole, and keeps its number."""
     summary = details.summary
     job, folder = utf8_text(job), utf8_text(summary.folder)
-    values: tuple[Any, ...] = (
-        summary.run_id,
-        summary.job,
-        summary.run_date,
-        summary.started,
-        summary.seconds,
-        summary.status,
-        details.complete,
-        summary.split,
-        summary.overfitting,
-        details.dataset,
-        details.model,
-        summary.model_digest,
-        _json(details.command),
-        details.batchclf,
-    )
+    values = [_json(each) if isinstance(each, tuple) else each for each in attrgetter(*_RUN_COLUMNS.values())(details)]
     known = connection.execute("SELECT id FROM runs WHERE job = ? AND folder = ?", (job, folder)).fetchone()
     if known is None:
         marks = ", ".join("?" * (len(_RUN_COLUMNS) + 2))
@@ -214,64 +202,19 @@ def _estimate(row: dict[str, Any], name: str) -> Estimate | None:
 
 
 def _subset_row(subset: SubsetRecord) -> tuple[Any, ...]:
-    return (
-        subset.split,
-        subset.kind,
-        subset.source,
-        subset.labels,
-        subset.found,
-        subset.scored,
-        subset.skipped,
-        subset.excluded,
-        subset.seconds,
-        subset.complete,
-        subset.content,
-        _json(subset.folders),
-    )
+    *values, folders = attrgetter(*_SUBSET_COLUMNS)(subset)
+    return *values, _json(folders)
 
 
 def _subset(row: Sequence[Any]) -> SubsetRecord:
-    split, kind, source, labels, *numbers, complete, content, folders = row
-    found, scored, skipped, excluded, seconds = numbers
-    return SubsetRecord(
-        split,
-        kind,
-        source,
-        labels,
-        found,
-        scored,
-        skipped,
-        excluded,
-        seconds,
-        complete=bool(complete),
-        content=content,
-        folders=json.loads(folders),
-    )
-
-
-def _gate_row(gate: GateResult) -> tuple[Any, ...]:
-    return (
-        gate.name,
-        gate.kind,
-        gate.subset,
-        gate.class_name,
-        gate.against,
-        gate.value,
-        gate.bound,
-        gate.passed,
-        gate.certain,
-        gate.missing,
-        gate.outcome,
-        gate.sentence,
-    )
+    values = dict(zip(_SUBSET_COLUMNS, row, strict=True))
+    return SubsetRecord(**values | {"complete": bool(values["complete"]), "folders": json.loads(values["folders"])})
 
 
 def _gate(row: Sequence[Any]) -> GateResult:
-    name, kind, subset, class_name, against, value, bound, passed, certain, missing, _, sentence = row
-    flags = {"passed": bool(passed), "certain": bool(certain), "missing": bool(missing)}
-    return GateResult(
-        name, value, bound, sentence=sentence, kind=kind, subset=subset, class_name=class_name, against=against, **flags
-    )
+    values = dict(zip(_GATE_COLUMNS, row, strict=True))
+    del values["outcome"]  # follows from the others
+    return GateResult(**values | {name: bool(values[name]) for name in ("passed", "certain", "missing")})
 
 
 def _json(value: Any) -> str:

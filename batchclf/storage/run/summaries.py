@@ -7,8 +7,8 @@ import msgspec
 
 from batchclf.core.estimate import Estimate, Interval
 from batchclf.core.records.history import FailedRun, RunSummary
-from batchclf.core.records.run import GateResult, Status, main_of
-from batchclf.errors import RunError
+from batchclf.core.records.run import GateResult, main_of
+from batchclf.errors import RunError, Status
 from batchclf.storage.run.directory import FAILED_PREFIX, FAILED_SUFFIX, RECORD_FILE
 from batchclf.storage.run.metrics import FILES
 from batchclf.storage.run.run_json import decode_run
