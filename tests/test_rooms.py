@@ -19,6 +19,7 @@ ROOMS = {
     "errors": set(),
     "libraries": set(),
     CORE: set(),
+    "log": {CORE},
     DATA: {CORE},
     MODELS: {CORE},
     STORAGE: {CORE},

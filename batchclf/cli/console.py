@@ -1,47 +1,68 @@
 """Where lines go: standard output for a person, standard error beside `--json`, nowhere with `--quiet`."""
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from batchclf.errors import BatchclfError, ExitCode
+from batchclf.log import LOGGER, LogWatcher
 
 if TYPE_CHECKING:
     from batchclf.core.progress import Advance
 
 
-class Console:
-    """The command line as a watcher of jobs."""
+class Handler(logging.Handler):
+    """Prints what is logged; `quiet` hides what is neither a warning nor an error, details need `verbose`."""
+
+    def __init__(self, *, quiet: bool, as_json: bool, verbose: bool) -> None:
+        super().__init__(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
+        self._as_json = as_json
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record; what printing raises ends the command, as a pipe that nobody reads does."""
+        line = _printable(record.getMessage())
+        if record.levelno < logging.WARNING:
+            print(line, file=sys.stderr if self._as_json else sys.stdout, flush=True)
+            return
+        print(f"batchclf: {record.levelname.lower()}: {line}", file=sys.stderr)
+        if hint := getattr(record, "hint", ""):
+            print(f"  hint: {_printable(hint)}", file=sys.stderr)
+
+
+class Console(LogWatcher):
+    """The command line as a watcher of jobs; within `with` what they log is printed."""
 
     def __init__(self, *, quiet: bool = False, as_json: bool = False, verbose: bool = False) -> None:
         self.as_json = as_json
         self.quiet = quiet
         self.summary: dict[str, Any] = {}
         """What `--json` shows of a run that has ended with an error, beside that error."""
-        self._verbose = verbose
+        self._handler = Handler(quiet=quiet, as_json=as_json, verbose=verbose)
 
-    def say(self, line: str) -> None:
-        """Say one line."""
-        if not self.quiet:
-            print(_printable(line), file=sys.stderr if self.as_json else sys.stdout, flush=True)
+    def __enter__(self) -> Self:
+        """Print what is logged from now on."""
+        LOGGER.addHandler(self._handler)
+        LOGGER.setLevel(logging.DEBUG)
+        LOGGER.propagate = False  # TensorFlow gives the root logger a handler of its own (decision 139)
+        return self
 
-    def detail(self, line: str) -> None:
-        """Say one line with `--verbose`."""
-        if self._verbose:
-            self.say(line)
+    def __exit__(self, *of_error: object) -> None:
+        """Leave the logger as it was."""
+        LOGGER.removeHandler(self._handler)
+        LOGGER.setLevel(logging.NOTSET)
+        LOGGER.propagate = True
 
     def trouble(self, error: BatchclfError) -> None:
         """Say an error and what to do; `--quiet` does not hide it."""
-        print(f"batchclf: error: {_printable(error.message)}", file=sys.stderr)
-        if error.hint:
-            print(f"  hint: {_printable(error.hint)}", file=sys.stderr)
+        LOGGER.error(error.message, extra={"hint": error.hint})
 
     def warn(self, line: str) -> None:
         """Say what is no error but must not go unseen; `--quiet` does not hide it."""
-        print(f"batchclf: warning: {_printable(line)}", file=sys.stderr)
+        LOGGER.warning(line)
 
     def result(self, summary: dict[str, Any], code: ExitCode = ExitCode.OK) -> ExitCode:
         """Print the one JSON object of `--json`, nothing without it; returns the exit code, which is part of it."""
@@ -53,7 +74,8 @@ class Console:
     def progress(self, what: str, total: int | None) -> "Iterator[Advance]":
         """Show a bar on a terminal's standard error; nothing in cron, with `--quiet` or with `--json`."""
         if self.quiet or self.as_json or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-            yield _no_bar
+            with super().progress(what, total) as advance:
+                yield advance
             return
         from rich.console import Console as Terminal
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -66,10 +88,6 @@ class Console:
         with Progress(*columns, console=terminal, transient=True, redirect_stdout=above) as bar:
             task = bar.add_task(what, total=total)
             yield lambda steps: bar.advance(task, steps)
-
-
-def _no_bar(steps: int) -> None:
-    """Show nothing."""
 
 
 def _printable(line: str) -> str:

@@ -100,10 +100,16 @@ def main(argv: list[str] | None = None) -> int:
     args.command = ["batchclf", *arguments]
     # Imported here: it loads json, which --help does not need.
     from batchclf.cli.console import Console
+
+    with Console(quiet=args.quiet, as_json=args.json, verbose=args.verbose) as console:
+        return _run(args, console)
+
+
+def _run(args: argparse.Namespace, console: "Console") -> int:
+    """Hand over to the verb; what it raises becomes a message and an exit code."""
     from batchclf.cli.interrupt import interruptible
     from batchclf.cli.native_stderr import diverted_native_stderr
 
-    console = Console(quiet=args.quiet, as_json=args.json, verbose=args.verbose)
     try:
         with interruptible(), diverted_native_stderr():
             code: int = args.handle(args, console)

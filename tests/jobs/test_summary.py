@@ -137,7 +137,8 @@ def test_a_run_whose_metrics_are_gone_is_told_all_the_same(good):
 
 
 def told(outcome, capsys):
-    say_trouble(outcome.record, outcome.folder, Console(quiet=True))
+    with Console(quiet=True) as console:
+        say_trouble(outcome.record, outcome.folder, console)
     captured = capsys.readouterr()
     assert captured.out == ""
     return captured.err.splitlines()

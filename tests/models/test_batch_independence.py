@@ -10,7 +10,7 @@ import pytest
 from network_cases import bundle_of, convolutional, noise
 
 from batchclf.models.bundle import load_bundle
-from batchclf.models.runtime.open import open_runtime
+from batchclf.models.runtime.registry import open_runtime
 
 if find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)
@@ -41,7 +41,7 @@ import os, sys
 from pathlib import Path
 import numpy as np
 from batchclf.models.bundle import load_bundle
-from batchclf.models.runtime.open import open_runtime
+from batchclf.models.runtime.registry import open_runtime
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
 runtime = open_runtime(load_bundle(Path(sys.argv[1])), "onnx")
 np.save(sys.argv[3], runtime.probabilities(np.load(sys.argv[2])))

@@ -170,7 +170,7 @@ def test_loading_and_onnx_runtime_import_no_tensorflow(digits_bundle):
         "import sys, numpy\n"
         "from pathlib import Path\n"
         "from batchclf.models.bundle import load_bundle\n"
-        "from batchclf.models.runtime.open import open_runtime\n"
+        "from batchclf.models.runtime.registry import open_runtime\n"
         "runtime = open_runtime(load_bundle(Path(sys.argv[1])), 'onnx')\n"
         "print(runtime.probabilities(numpy.zeros((2, 8, 8, 1), numpy.uint8)).shape)\n"
         "print(sorted({'tensorflow', 'keras', 'onnx', 'tf2onnx'} & set(sys.modules)))\n"

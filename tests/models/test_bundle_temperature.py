@@ -16,7 +16,7 @@ from batchclf.models.onnx_graph.bundle_graph import with_interface
 from batchclf.models.onnx_graph.export import write_graph
 from batchclf.models.onnx_session import onnx_session
 from batchclf.models.preprocessing import Preprocessing, prepare, to_probabilities
-from batchclf.models.runtime.open import open_runtime
+from batchclf.models.runtime.registry import open_runtime
 from batchclf.models.sources.keras import load_keras
 
 TEMPERATURE = 1.7

@@ -7,7 +7,7 @@ from onnx import TensorProto, helper, load_model, numpy_helper, save_model
 from batchclf.errors import ModelError
 from batchclf.models.onnx_graph.export import write_graph
 from batchclf.models.preprocessing import Preprocessing, prepare
-from batchclf.models.runtime.open import open_runtime
+from batchclf.models.runtime.registry import open_runtime
 from batchclf.models.sources import import_model as importing
 from batchclf.models.sources.import_model import import_model
 from batchclf.models.sources.infer_preprocessing import ImportOptions

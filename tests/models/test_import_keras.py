@@ -10,7 +10,7 @@ import pytest
 from batchclf.errors import ModelError, UsageError
 from batchclf.models.bundle import load_bundle
 from batchclf.models.preprocessing import Preprocessing
-from batchclf.models.runtime.open import open_runtime
+from batchclf.models.runtime.registry import open_runtime
 from batchclf.models.sources.import_model import import_model
 from batchclf.models.sources.infer_preprocessing import ImportOptions
 

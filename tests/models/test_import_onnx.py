@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from batchclf.errors import BatchclfError, ModelError, UsageError
 from batchclf.models.bundle import load_bundle
 from batchclf.models.preprocessing import SCALES, Preprocessing, prepare
-from batchclf.models.runtime.open import open_runtime
+from batchclf.models.runtime.registry import open_runtime
 from batchclf.models.sources.import_model import import_model, sample_images
 from batchclf.models.sources.infer_preprocessing import ImportOptions
 

@@ -12,7 +12,7 @@ from batchclf.models.bundle import load_bundle
 from batchclf.models.onnx_graph.names import with_stable_names
 from batchclf.models.onnx_graph.read import subgraphs
 from batchclf.models.onnx_session import onnx_session
-from batchclf.models.runtime.open import open_runtime
+from batchclf.models.runtime.registry import open_runtime
 from batchclf.training.train_bundle import TrainSettings, train
 
 if find_spec("tensorflow") is None:

@@ -12,8 +12,8 @@ from network_cases import bundle_of, convolutional, noise
 from batchclf.errors import ModelError, UsageError
 from batchclf.models.bundle import load_bundle
 from batchclf.models.runtime import openvino as openvino_runtime
-from batchclf.models.runtime.open import open_runtime
 from batchclf.models.runtime.openvino import CPUINFO, has_bf16
+from batchclf.models.runtime.registry import open_runtime
 
 OPENVINO = find_spec("openvino") is not None
 NATIVE = CPUINFO.is_file() and has_bf16(CPUINFO.read_text())
@@ -102,7 +102,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from batchclf.models.bundle import load_bundle
-from batchclf.models.runtime.open import open_runtime
+from batchclf.models.runtime.registry import open_runtime
 open_runtime(load_bundle(Path(sys.argv[1])), "onnx", precision="bf16").probabilities(np.zeros((2, 8, 8, 1), np.uint8))
 print(sorted(name for name in sys.modules if "telemetry" in name or name.startswith("openvino.tools")))
 """

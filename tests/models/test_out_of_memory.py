@@ -11,8 +11,8 @@ from network_cases import bundle_of, noise, spreading
 
 from batchclf.errors import ModelError
 from batchclf.models.bundle import load_bundle
-from batchclf.models.runtime.open import open_runtime
 from batchclf.models.runtime.openvino import CPUINFO, has_bf16
+from batchclf.models.runtime.registry import open_runtime
 
 if find_spec("tensorflow") is None:
     pytest.skip("TensorFlow is not installed", allow_module_level=True)
@@ -26,7 +26,7 @@ import json, resource, sys
 from pathlib import Path
 import numpy as np
 from batchclf.models.bundle import load_bundle
-from batchclf.models.runtime.open import open_runtime
+from batchclf.models.runtime.registry import open_runtime
 
 runtime = open_runtime(load_bundle(Path(sys.argv[1])), sys.argv[3], precision=sys.argv[4])
 images = np.load(sys.argv[2])

@@ -11,8 +11,15 @@ from onnx_cases import import_rows
 
 from batchclf.errors import ModelError, UsageError
 from batchclf.models.bundle import load_bundle
-from batchclf.models.runtime.open import open_runtime
-from batchclf.models.runtime.registry import ENTRIES, Device, Precision, RuntimeName, find_runtime, runtimes_of
+from batchclf.models.runtime.registry import (
+    ENTRIES,
+    Device,
+    Precision,
+    RuntimeName,
+    find_runtime,
+    open_runtime,
+    runtimes_of,
+)
 
 CHOICES = list(product(get_args(RuntimeName), get_args(Precision), get_args(Device)))
 SERVED = [(entry.name, entry.precision, device) for entry in ENTRIES for device in entry.devices]

@@ -8,7 +8,7 @@ import pytest
 
 from batchclf.errors import ModelError
 from batchclf.models.bundle import load_bundle
-from batchclf.models.runtime.open import open_runtime
+from batchclf.models.runtime.registry import open_runtime
 
 RUNTIMES = ("onnx", "tensorflow")
 

@@ -11,7 +11,7 @@ from batchclf.data.decoding import read_image
 from batchclf.data.discovery import discover
 from batchclf.data.labels import LabelRule, label_rule
 from batchclf.models.bundle import load_bundle
-from batchclf.models.runtime.open import open_runtime
+from batchclf.models.runtime.registry import open_runtime
 from batchclf.scoring.decoder import DecodeSetup
 from batchclf.scoring.model_run import ModelRun
 from batchclf.scoring.pool import DecodePool, folder_prefix

@@ -8,7 +8,7 @@ import pytest
 from average_cases import coloured_noise, keras_model, logits, trained
 
 from batchclf.errors import ModelError, UsageError
-from batchclf.models.runtime.open import open_runtime
+from batchclf.models.runtime.registry import open_runtime
 from batchclf.training.augmentation import augment, parse_augmentation
 from batchclf.training.finetune.base import BaseOptions, open_base
 from batchclf.training.finetune.transfer import build_on

@@ -7,7 +7,7 @@ import pytest
 from average_cases import coloured_noise, keras_model, logits, trained
 
 from batchclf.models.bundle import load_bundle
-from batchclf.models.runtime.open import open_runtime
+from batchclf.models.runtime.registry import open_runtime
 from batchclf.training.finetune.base import BaseOptions, open_base
 from batchclf.training.finetune.transfer import build_on
 from batchclf.training.recipes.builtin import RECIPES

@@ -9,7 +9,7 @@ import pytest
 from batchclf.core.types import Dataset, Split
 from batchclf.errors import DataError, ModelError, UsageError
 from batchclf.models.bundle import load_bundle
-from batchclf.models.runtime.open import open_runtime
+from batchclf.models.runtime.registry import open_runtime
 from batchclf.training.recipes.builtin import RECIPES, Recipe
 from batchclf.training.train_bundle import TrainSettings, train
 

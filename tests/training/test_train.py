@@ -12,7 +12,7 @@ from batchclf.core.types import Dataset, Split
 from batchclf.errors import DataError, ModelError, UsageError
 from batchclf.models.bundle import BUNDLE_FORMAT, load_bundle
 from batchclf.models.preprocessing import Preprocessing
-from batchclf.models.runtime.open import open_runtime
+from batchclf.models.runtime.registry import open_runtime
 from batchclf.training.recipes.builtin import RECIPES, Recipe
 from batchclf.training.train_bundle import TrainSettings, train
 

@@ -19,7 +19,7 @@ from batchclf.jobs.score.run_files import Results
 from batchclf.jobs.score.score_cache import open_cache
 from batchclf.jobs.score.subset_run import IMAGE_HINT, Scorer, SubsetRun
 from batchclf.models.bundle import Bundle
-from batchclf.models.runtime.open import open_runtime
+from batchclf.models.runtime.registry import open_runtime
 from batchclf.scoring.batches import files_per_block
 from batchclf.scoring.decoder import DecodeSetup
 from batchclf.scoring.model_run import ComparedRuntime, ModelRun

@@ -113,3 +113,14 @@ def runtimes_of(bundle: "Bundle") -> list[RuntimeName]:
     """Name the runtimes that can run a bundle: the graph is always there, the model that it was made of may be not."""
     able = [entry.name for entry in ENTRIES if entry.graph or bundle.original_path is not None]
     return list(dict.fromkeys(able))
+
+
+def open_runtime(
+    bundle: "Bundle", name: RuntimeName, *, precision: Precision = "f32", device: Device = "cpu"
+) -> "Runtime":
+    """Load the bundle's model.
+
+    Raises ModelError if it cannot be loaded, a library is missing or the machine cannot do what is asked for, and
+    UsageError if the three do not go together.
+    """
+    return find_runtime(name, precision, device).open(bundle, device)
