@@ -112,7 +112,7 @@ def _escaped(text: str) -> str:
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    return "".join(_line(row) for row in (head, ("---",) * len(head), *rows))
+    return _line(head) + "|---" * len(head) + "|\n" + "".join(map(_line, rows))
 
 
 def _line(cells: Iterable[str]) -> str:
