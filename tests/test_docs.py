@@ -212,7 +212,8 @@ def tour(tmp_path_factory):
     assert list(of_fashion) == ["min_test_accuracy", "max_gap", "rules"]
     rule = {"metric": "accuracy", "subset": "test", "against": "last-good", "max_drop": 0.01}
     assert of_fashion["rules"] == [rule]
-    job = '[data]\ndataset = "digits"\n[scoring]\ncache = true\n[gate]\nmin_test_accuracy = 0.1\nmax_gap = 0.9\n[[gate.rules]]\n'
+    job = '[data]\ndataset = "digits"\n[scoring]\ncache = true\n'
+    job += "[gate]\nmin_test_accuracy = 0.1\nmax_gap = 0.9\n[[gate.rules]]\n"
     job += "".join(f"{key} = {json.dumps(value)}\n" for key, value in rule.items())
     (folder / "jobs" / "digits.toml").write_text(job, encoding="utf-8")
     taken = []
