@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from batchclf.core.gate.rules import Alarms, Gate
 from batchclf.errors import JobFileError, UsageError
+from batchclf.jobs.config.gate_rules import scoring_options
 from batchclf.jobs.config.limits import parse_budget
 from batchclf.jobs.config.load import load_job, read_job
 
@@ -394,3 +395,19 @@ def test_budget_is_kept_at_the_bound(per_mille, thousands):
 def test_what_is_no_budget(text):
     with pytest.raises(UsageError, match="percentage"):
         parse_budget(text)
+
+
+@pytest.mark.parametrize(
+    ("rules", "scoring", "asked"),
+    [
+        ("", "", None),
+        ("[[gate.rules]]\nmetric = 'ece'\nmax = 0.1\n", "", None),
+        ("[[gate.rules]]\nmetric = 'log_loss'\nmax = 0.5\n", "", True),
+        ("[[gate.rules]]\nmetric = 'brier'\nmax = 0.5\n", "probabilities = true\n", True),
+        ("", "probabilities = false\n", False),
+    ],
+)
+def test_a_rule_that_needs_all_probabilities_has_them_written(tmp_path, rules, scoring, asked):
+    """However many classes the model has: by default only a model of few has a column for each."""
+    spec = load(tmp_path, f"{DATA}[scoring]\n{scoring}{rules}").spec
+    assert scoring_options(spec).probabilities is asked
