@@ -9,6 +9,7 @@ from batchclf.core.choices import ColorMode, Format, ReportFormat, ResizeMode, S
 from batchclf.core.options import InnerShare, PathText, Positive, Text, option
 from batchclf.data.catalog import DatasetName
 from batchclf.data.size_text import SIZE
+from batchclf.errors import ExitCode
 from batchclf.models.runtime.registry import Device, Precision, RuntimeName
 
 SizeText = Annotated[str, Meta(pattern=SIZE, extra={"words": "a height and a width such as 224x224"})]
@@ -161,7 +162,7 @@ class DirectoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_skipped: Annotated[
         str | None,
         option(
-            "the run is partial (exit code 4) if more images cannot be read, N or P%",
+            f"the run is partial (exit code {ExitCode.PARTIAL}) if more images cannot be read, N or P%",
             example="1%",
             unset="any number",
             metavar="LIMIT",

@@ -15,6 +15,7 @@ from batchclf.core.options import (
     Text,
     option,
 )
+from batchclf.errors import ExitCode
 from batchclf.jobs.config.options import DataSpec, DirectoryOptions, ReportOptions, RetentionSpec, ScoringOptions
 from batchclf.training.options import TrainingOptions
 
@@ -255,9 +256,9 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             example="../baselines/metrics.json",
         ),
     ] = {}
-    gate: Annotated[GateSpec, option("what a run must keep to be good; otherwise the exit code is 3")] = msgspec.field(
-        default_factory=GateSpec
-    )
+    gate: Annotated[
+        GateSpec, option(f"what a run must keep to be good; otherwise the exit code is {ExitCode.GATE_FAILED}")
+    ] = msgspec.field(default_factory=GateSpec)
     publish: Annotated[PublishSpec, option("where runs are published")] = msgspec.field(default_factory=PublishSpec)
     report: Annotated[ReportSpec, option("the report in the run directory")] = msgspec.field(default_factory=ReportSpec)
     retention: Annotated[RetentionSpec, option("which runs stay; the others are removed after a run")] = msgspec.field(
