@@ -208,11 +208,13 @@ def tour(tmp_path_factory):
     """The tour's commands, run in order on the digits: (command, lines shown, lines printed) of each; the folder."""
     folder = tmp_path_factory.mktemp("tour")
     (folder / "jobs").mkdir()
-    of_fashion = tomllib.loads((ROOT / "jobs" / "fashion-mnist.toml").read_text(encoding="utf-8"))["gate"]
-    assert list(of_fashion) == ["min_test_accuracy", "max_gap", "rules"]
+    of_fashion = tomllib.loads((ROOT / "jobs" / "fashion-mnist.toml").read_text(encoding="utf-8"))
+    assert of_fashion["scoring"]["cache"]
+    assert list(of_fashion["gate"]) == ["min_test_accuracy", "max_gap", "rules"]
     rule = {"metric": "accuracy", "subset": "test", "against": "last-good", "max_drop": 0.01}
-    assert of_fashion["rules"] == [rule]
-    job = '[data]\ndataset = "digits"\n[gate]\nmin_test_accuracy = 0.1\nmax_gap = 0.9\n[[gate.rules]]\n'
+    assert of_fashion["gate"]["rules"] == [rule]
+    job = '[data]\ndataset = "digits"\n[scoring]\ncache = true\n'
+    job += "[gate]\nmin_test_accuracy = 0.1\nmax_gap = 0.9\n[[gate.rules]]\n"
     job += "".join(f"{key} = {json.dumps(value)}\n" for key, value in rule.items())
     (folder / "jobs" / "digits.toml").write_text(job, encoding="utf-8")
     taken = []
