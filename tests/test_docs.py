@@ -17,14 +17,15 @@ from run_cases import run_record
 
 from batchclf import __version__
 from batchclf.cli import main as cli_main
-from batchclf.core.gate.alarms import AGAINST_LAST_RUN, NO_IMAGES, ONE_CLASS
+from batchclf.core.gate.alarms import ALARMS
+from batchclf.core.gate.rules import AlarmName
 from batchclf.core.images.drift import SURE_P
 from batchclf.core.images.near_duplicates import MOST_BITS, SAME_CORRELATION, WINDOW
 from batchclf.core.metrics.catalog import ENTRIES
 from batchclf.core.metrics.formulas import LOWEST_PROBABILITY
 from batchclf.core.metrics.gap import STRONG_GAP
 from batchclf.jobs.config.load import load_job
-from batchclf.jobs.config.spec import AlarmName, AlarmSpec
+from batchclf.jobs.config.spec import AlarmSpec
 from batchclf.jobs.evaluate.duplicates import COMPARED_FILES, COMPARED_IN_MEMORY, LISTED_DUPLICATES
 from batchclf.jobs.run.train_model import TRAINING_PAGE
 from batchclf.models.bundle import INFO_FILE, KERAS_FILE, ONNX_FILE
@@ -101,8 +102,8 @@ def test_the_metrics_of_rules_are_those_of_the_program():
 def test_alarms_are_those_of_the_program():
     text = section(JOBS_PAGE, "Alarms")
     alarms = AlarmSpec()
-    assert sorted(first_column(text)) == sorted(get_args(AlarmName))
-    assert set(get_args(AlarmName)) == {NO_IMAGES, ONE_CLASS, *AGAINST_LAST_RUN}
+    assert first_column(text) == [alarm.name for alarm in ALARMS]
+    assert sorted(get_args(AlarmName)) == sorted(alarm.name for alarm in ALARMS)
     assert alarms.count_fell_by == 0.5
     assert "`count_fell_by` (half)" in text
     assert f"`one_class` ({alarms.one_class:.0%})" in text
