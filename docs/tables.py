@@ -13,6 +13,7 @@ from pathlib import Path
 
 from batchclf.cli.main import build_parser
 from batchclf.cli.options import common
+from batchclf.core.gate.alarms import ALARMS
 from batchclf.core.metrics.catalog import ENTRIES, find_metric
 from batchclf.core.metrics.entry import Entry
 from batchclf.core.metrics.formulas import OfHits
@@ -39,6 +40,7 @@ def tables() -> dict[str, str]:
     made = {
         "options of every command": _options_table(common()),
         "keys of a job file": _keys_table(),
+        "alarms": _table(("alarm", "when it goes off"), ((f"`{each.name}`", each.when) for each in ALARMS)),
         "metrics of rules": _table(("metric", "what it is", "values", "better", "95% interval"), _rows_of_rules()),
     }
     for name, parser in commands().items():

@@ -49,7 +49,7 @@ def tables(text):
         if line.startswith("|") and not re.fullmatch(r"[|\s-]+", line):
             cells = re.split(r"(?<!\\)\|", line)[1:-1]
             rows.append([cell.strip().replace("\\|", "|") for cell in cells])
-        elif line.startswith("|---"):
+        elif line.startswith(("|---", "| ---")):
             rows.pop()
     return rows
 

@@ -17,14 +17,16 @@ from run_cases import run_record
 
 from batchclf import __version__
 from batchclf.cli import main as cli_main
-from batchclf.core.gate.alarms import AGAINST_LAST_RUN, NO_IMAGES, ONE_CLASS
+from batchclf.core.choices import FORMAT_WORDS, Format
+from batchclf.core.gate.alarms import ALARMS
+from batchclf.core.gate.rules import AlarmName
 from batchclf.core.images.drift import SURE_P
 from batchclf.core.images.near_duplicates import MOST_BITS, SAME_CORRELATION, WINDOW
 from batchclf.core.metrics.catalog import ENTRIES
 from batchclf.core.metrics.formulas import LOWEST_PROBABILITY
 from batchclf.core.metrics.gap import STRONG_GAP
 from batchclf.jobs.config.load import load_job
-from batchclf.jobs.config.spec import AlarmName, AlarmSpec
+from batchclf.jobs.config.spec import AlarmSpec
 from batchclf.jobs.evaluate.duplicates import COMPARED_FILES, COMPARED_IN_MEMORY, LISTED_DUPLICATES
 from batchclf.jobs.run.train_model import TRAINING_PAGE
 from batchclf.models.bundle import INFO_FILE, KERAS_FILE, ONNX_FILE
@@ -101,8 +103,8 @@ def test_the_metrics_of_rules_are_those_of_the_program():
 def test_alarms_are_those_of_the_program():
     text = section(JOBS_PAGE, "Alarms")
     alarms = AlarmSpec()
-    assert sorted(first_column(text)) == sorted(get_args(AlarmName))
-    assert set(get_args(AlarmName)) == {NO_IMAGES, ONE_CLASS, *AGAINST_LAST_RUN}
+    assert first_column(text) == [alarm.name for alarm in ALARMS]
+    assert sorted(get_args(AlarmName)) == sorted(alarm.name for alarm in ALARMS)
     assert alarms.count_fell_by == 0.5
     assert "`count_fell_by` (half)" in text
     assert f"`one_class` ({alarms.one_class:.0%})" in text
@@ -133,7 +135,8 @@ def test_columns_of_the_prediction_csv():
 
 def test_a_runs_own_readme_says_what_this_one_says():
     listed = {row[0].strip("`"): row[1] for row in tables(own_text(section(RUN_PAGE, "The run directory")))}
-    on_request = {"predictions.jsonl", "predictions.parquet", "report.json", "report.md"}
+    assert FORMAT_WORDS.keys() == set(get_args(Format))
+    on_request = {f"predictions.{name}" for name in FORMAT_WORDS if name != "csv"} | {"report.json", "report.md"}
     assert listed.keys() == FILES.keys() - on_request
     text = run_readme(run_record("a", ("a", "b"), []), [], [])
     for language in ("python", "r"):
@@ -208,10 +211,11 @@ def tour(tmp_path_factory):
     """The tour's commands, run in order on the digits: (command, lines shown, lines printed) of each; the folder."""
     folder = tmp_path_factory.mktemp("tour")
     (folder / "jobs").mkdir()
-    of_fashion = tomllib.loads((ROOT / "jobs" / "fashion-mnist.toml").read_text(encoding="utf-8"))["gate"]
-    assert list(of_fashion) == ["min_test_accuracy", "max_gap", "rules"]
+    of_fashion = tomllib.loads((ROOT / "jobs" / "fashion-mnist.toml").read_text(encoding="utf-8"))
+    assert of_fashion["scoring"]["cache"]
+    assert list(of_fashion["gate"]) == ["min_test_accuracy", "max_gap", "rules"]
     rule = {"metric": "accuracy", "subset": "test", "against": "last-good", "max_drop": 0.01}
-    assert of_fashion["rules"] == [rule]
+    assert of_fashion["gate"]["rules"] == [rule]
     job = '[data]\ndataset = "digits"\n[scoring]\ncache = true\n'
     job += "[gate]\nmin_test_accuracy = 0.1\nmax_gap = 0.9\n[[gate.rules]]\n"
     job += "".join(f"{key} = {json.dumps(value)}\n" for key, value in rule.items())

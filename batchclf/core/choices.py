@@ -1,5 +1,6 @@
 """The values that options choose from; light, since the command line's parser reads them."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 ColorMode = Literal["grayscale", "rgb"]
@@ -14,7 +15,8 @@ Schedule = Literal["constant", "cosine"]
 """The learning rate over the steps: as it is, or up to it over a fifth of them and down to 0 along a cosine."""
 
 Format = Literal["csv", "jsonl", "parquet"]
-"""The forms of the predictions."""
+FORMAT_WORDS: Mapping[Format, str] = {"csv": "CSV", "jsonl": "JSON lines", "parquet": "Parquet"}
+"""The forms of the predictions, each the file `predictions.NAME`, and what they are called."""
 
 SplitName = Literal["test", "train"]
 ReportFormat = Literal["html", "json", "md"]

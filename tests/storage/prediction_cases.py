@@ -1,14 +1,16 @@
 """Scores with hostile names, and what becomes of them in the files."""
 
 import re
+from typing import get_args
 
 import numpy as np
 from hypothesis import strategies as st
 
+from batchclf.core.choices import Format
 from batchclf.core.types import BatchScores, ImageRef
 from batchclf.storage.predictions.write import PredictionFiles
 
-FORMATS = ("csv", "jsonl", "parquet")
+FORMATS = get_args(Format)
 NASTY = ["NA", "nan", "null", "None", "001", "1e5", "true", "prob:x", "x.1", "'", "''", "'=a", " ", "\n", "\r", "\r\n"]
 WORDS = st.sampled_from(NASTY) | st.builds(
     "".join, st.lists(st.sampled_from([*"=+-@\t\r\n'\",;{}\\ ax0é猫", "\u2028", "\ufeff"]), min_size=1, max_size=5)

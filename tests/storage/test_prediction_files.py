@@ -24,7 +24,7 @@ from batchclf.storage.predictions.columns import column_names
 from batchclf.storage.predictions.write import PredictionFiles, check_formats
 from batchclf.storage.run.skipped import SkippedWriter, read_skipped
 
-WHOLE = {"predictions.csv", "predictions.jsonl", "predictions.parquet"}
+WHOLE = {f"predictions.{name}" for name in FORMATS}
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,19 +1,19 @@
-"""Alarms: what would go unseen in a quiet run, each a rule over what is known of a directory in two runs."""
+"""Alarms: what would go unseen in a quiet run, each a rule over what is known of a directory in two runs.
 
-from collections.abc import Mapping
+`ALARMS` has an entry for each.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import exp, lgamma
+from typing import Literal, Protocol
 
 import numpy as np
 
+from batchclf.core.gate.rules import AlarmName, Alarms
 from batchclf.core.images.drift import SURE_P
 from batchclf.core.records.run import GateResult
 from batchclf.core.text import counted, first_of
-
-NO_IMAGES, NO_NEW_IMAGES, SAME_IMAGES = "no-images", "no-new-images", "same-images"
-FEWER_IMAGES, CLASS_FOLDERS, ONE_CLASS = "fewer-images", "class-folders", "one-class"
-AGAINST_LAST_RUN = (SAME_IMAGES, NO_NEW_IMAGES, FEWER_IMAGES, CLASS_FOLDERS)
-"""The alarms that cannot be held without an earlier run."""
 
 NAMES_IN_SENTENCE = 5
 
@@ -42,35 +42,79 @@ class DirectoryRun:
 
 @dataclass(frozen=True, slots=True)
 class PredictedCounts:
-    """How many images were given each class, and in words which or when."""
+    """How many images were given each class, and in words which or when; `run_id` is "" if in no run."""
 
     counts: Mapping[str, int]
     when: str
+    run_id: str = ""
+
+
+class Facts(Protocol):
+    """What alarms may ask of a directory, read when asked; BatchclfError and OSError are alarms, too."""
+
+    alarms: Alarms
+    now: DirectoryRun
+
+    @property
+    def last(self) -> DirectoryRun:
+        """The run that the alarm is `against`; raises NoLastRunError, and then the alarm has no result."""
+
+    def with_content(self) -> tuple[DirectoryRun, DirectoryRun]:
+        """Give `now` and `last` with their `content`."""
+
+    def new_images(self) -> int:
+        """Count the images of `now` that `last` has not under any name."""
+
+    def predicted(self) -> Mapping[str, int]:
+        """Give how often each class was predicted; empty if nothing was."""
+
+    def predicted_before(self) -> PredictedCounts:
+        """Give the same of `last`, or of the test images when the model was trained; empty without either."""
+
+
+class NoLastRunError(Exception):
+    """There is no earlier run to compare a directory with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One alarm; `when` says in the docs when it goes off, as Markdown.
+
+    `against` is the run that it is compared with: the "last" one or the last "good" one; "" for none, and then it is
+    checked if nothing was scored, too. What is "last" asks for new images, so a `fixed` directory does not have it.
+    `check` gives None if there is nothing to judge. It is left out if the alarm `unless` has gone off.
+    """
+
+    name: AlarmName
+    against: Literal["", "last", "good"]
+    check: Callable[[Facts], GateResult | None]
+    when: str
+    unless: AlarmName | None = None
 
 
 def no_images(current: DirectoryRun) -> GateResult:
     """Hold that there was something to score."""
     if current.scored:
-        return _result(NO_IMAGES, current, True, f"{_images(current.scored)} of {current.name} scored")
+        return _result("no-images", current, True, f"{_images(current.scored)} of {current.name} scored")
     if current.skipped:
         why = f"{_images(current.skipped)} could not be read; skipped.csv has the reasons"
     else:
         # Where the folder is not there or cannot be listed, that is said in place of where labels come from.
         listed = current.labels.startswith(("labels", "no labels"))
         why = f"{f'there was none in {current.source}' if listed else current.labels}; look whether they arrive there"
-    return _result(NO_IMAGES, current, False, f"no image of {current.name} was scored: {why}")
+    return _result("no-images", current, False, f"no image of {current.name} was scored: {why}")
 
 
 def same_images(current: DirectoryRun, last: DirectoryRun) -> GateResult:
     """Hold that the content of the images is not, as a whole and whatever their names, that of the last run."""
     if current.content != last.content:
         sentence = f"{current.name} holds other images than on {_when(last)}"
-        return _result(SAME_IMAGES, current, True, sentence, last=last)
+        return _result("same-images", current, True, sentence, last=last)
     sentence = (
         f"{current.name} holds the very same {_images(current.scored)} as on {_when(last)}; look whether new ones "
         "arrive, or set fixed = true for a directory that is meant to stay as it is"
     )
-    return _result(SAME_IMAGES, current, False, sentence, last=last)
+    return _result("same-images", current, False, sentence, last=last)
 
 
 def no_new_images(current: DirectoryRun, last: DirectoryRun, new: int) -> GateResult:
@@ -78,12 +122,12 @@ def no_new_images(current: DirectoryRun, last: DirectoryRun, new: int) -> GateRe
     share = new / current.scored
     if new:
         sentence = f"of {_images(current.scored)} of {current.name} {new:,} are new since {_when(last)}"
-        return _result(NO_NEW_IMAGES, current, True, sentence, value=share, last=last)
+        return _result("no-new-images", current, True, sentence, value=share, last=last)
     sentence = (
         f"none of {_images(current.scored)} of {current.name} is new since {_when(last)}; look whether new ones "
         "arrive, or set fixed = true for a directory that gets none"
     )
-    return _result(NO_NEW_IMAGES, current, False, sentence, value=share, last=last)
+    return _result("no-new-images", current, False, sentence, value=share, last=last)
 
 
 def fewer_images(current: DirectoryRun, last: DirectoryRun, fell_by: float) -> GateResult:
@@ -94,7 +138,7 @@ def fewer_images(current: DirectoryRun, last: DirectoryRun, fell_by: float) -> G
     sentence = f"{_images(current.scored)} of {current.name} scored{skipped}, {last.scored:,} on {_when(last)}"
     if not passed:
         sentence += f": {share:.1%} fewer; look whether all have arrived"
-    return _result(FEWER_IMAGES, current, passed, sentence, value=share, bound=fell_by, last=last)
+    return _result("fewer-images", current, passed, sentence, value=share, bound=fell_by, last=last)
 
 
 def class_folders(current: DirectoryRun, last: DirectoryRun) -> GateResult | None:
@@ -116,9 +160,9 @@ def class_folders(current: DirectoryRun, last: DirectoryRun) -> GateResult | Non
         parts.append(f"labels came from the folders then, in this run there are {current.labels}")
     if not parts:
         sentence = f"the {len(here):,} class folders of {current.name} are those of {_when(last)}"
-        return _result(CLASS_FOLDERS, current, True, sentence, last=last)
+        return _result("class-folders", current, True, sentence, last=last)
     sentence = f"the class folders of {current.name} are not those of {_when(last)}: {'; '.join(parts)}"
-    return _result(CLASS_FOLDERS, current, False, sentence, last=last)
+    return _result("class-folders", current, False, sentence, last=last)
 
 
 def one_class(
@@ -126,7 +170,6 @@ def one_class(
     predicted: Mapping[str, int],
     before: PredictedCounts,
     share: float,
-    last: DirectoryRun | None = None,
 ) -> GateResult | None:
     """Hold that not one class has at least `share` of the `predicted`, unless it had about as many before.
 
@@ -148,10 +191,55 @@ def one_class(
     passed = value < share or not clearly or fisher_greater(most, total, then, of_before) >= SURE_P
     if not passed:
         facts += "; look at the newest images, and whether the model or what prepares the images has changed"
-    return _result(ONE_CLASS, current, passed, facts, value=value, bound=share, last=last)
+    return _result("one-class", current, passed, facts, value=value, bound=share, against=before.run_id)
 
 
-def cannot_tell(alarm: str, current: DirectoryRun, why: str, last: DirectoryRun | None = None) -> GateResult:
+ALARMS = (
+    Alarm(
+        "no-images",
+        "",
+        lambda of: no_images(of.now),
+        "nothing was scored: the folder is missing or empty, or none of its images could be read",
+    ),
+    Alarm(
+        "same-images",
+        "last",
+        lambda of: same_images(*of.with_content()),
+        "the images have, as a whole, the same content as those of the last run, whatever their names; not with "
+        "`fixed`",
+    ),
+    Alarm(
+        "no-new-images",
+        "last",
+        lambda of: no_new_images(of.now, of.last, of.new_images()),
+        "every image's content was already there in the last run; not with `fixed`, nor together with `same-images`",
+        unless="same-images",
+    ),
+    Alarm(
+        "fewer-images",
+        "good",
+        lambda of: fewer_images(of.now, of.last, of.alarms.count_fell_by),
+        "the number of scored images fell by `count_fell_by` (half) or more since the last good run",
+    ),
+    Alarm(
+        "class-folders",
+        "good",
+        lambda of: class_folders(of.now, of.last),
+        "if labels come from the folders: a class folder has images that had none in the last good run, or the other "
+        "way round; or a new folder that is not a class has switched labels off",
+    ),
+    Alarm(
+        "one-class",
+        "good",
+        lambda of: one_class(of.now, of.predicted(), of.predicted_before(), of.alarms.one_class),
+        "one class has at least `one_class` (95%) of the predictions and had clearly less in the last good run or, in "
+        "the first run, among the predictions for the test images when the model was trained",
+    ),
+)
+"""The alarms in the order of their results."""
+
+
+def cannot_tell(alarm: AlarmName, current: DirectoryRun, why: str, last: DirectoryRun | None = None) -> GateResult:
     """Raise an alarm that cannot be held because something cannot be read: silence would say that all is well."""
     sentence = f"whether {current.name} has the alarm {alarm} cannot be told: {why}"
     return _result(alarm, current, False, sentence, last=last, missing=True)
@@ -192,7 +280,7 @@ def _listed(folders: Mapping[str, int]) -> str:
 
 
 def _result(
-    alarm: str,
+    alarm: AlarmName,
     current: DirectoryRun,
     passed: bool,
     sentence: str,
@@ -200,6 +288,7 @@ def _result(
     value: float | None = None,
     bound: float | None = None,
     last: DirectoryRun | None = None,
+    against: str = "",
     missing: bool = False,
 ) -> GateResult:
     return GateResult(
@@ -211,5 +300,5 @@ def _result(
         missing=missing,
         kind="alarm",
         subset=current.name,
-        against=last.run_id if last else "",
+        against=last.run_id if last else against,
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 WhenUncertain = Literal["value", "pass", "fail"]
+AlarmName = Literal["no-images", "no-new-images", "same-images", "fewer-images", "class-folders", "one-class"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Alarms:
     alarm is raised. `fixed` are the directories that hold the same images in every run.
     """
 
-    off: frozenset[str] = frozenset()
+    off: frozenset[AlarmName] = frozenset()
     count_fell_by: float = 0.5
     one_class: float = 0.95
     fixed: frozenset[str] = frozenset()

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from batchclf.core.choices import SplitName
-from batchclf.core.gate.rules import WhenUncertain
+from batchclf.core.gate.rules import AlarmName, WhenUncertain
 from batchclf.core.options import (
     NotNegative,
     PathText,
@@ -127,9 +127,6 @@ class RuleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             unset='value; pass with against and with class "*"',
         ),
     ] = None
-
-
-AlarmName = Literal["no-images", "no-new-images", "same-images", "fewer-images", "class-folders", "one-class"]
 
 
 class AlarmSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

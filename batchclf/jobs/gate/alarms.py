@@ -7,24 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from batchclf.core.gate.alarms import (
-    AGAINST_LAST_RUN,
-    CLASS_FOLDERS,
-    FEWER_IMAGES,
-    NO_IMAGES,
-    NO_NEW_IMAGES,
-    ONE_CLASS,
-    SAME_IMAGES,
+    ALARMS,
+    Alarm,
     DirectoryRun,
+    NoLastRunError,
     PredictedCounts,
     cannot_tell,
-    class_folders,
-    fewer_images,
-    no_images,
-    no_new_images,
-    one_class,
-    same_images,
 )
-from batchclf.core.gate.rules import Alarms
+from batchclf.core.gate.rules import AlarmName, Alarms
 from batchclf.core.images.content_digest import ContentDigest
 from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord
 from batchclf.data.labels import are_from_folders
@@ -65,7 +55,7 @@ def raise_alarms(alarms: Alarms, current: CurrentRun) -> list[GateResult]:
     results: list[GateResult] = []
     for subset in current.record.subsets:
         if subset.kind == "directory" and subset.complete:
-            results += _Watch(alarms, current, subset, earlier).results()
+            results += _Watch(alarms, current, _directory_run(subset, current.record), earlier).results()
     return results
 
 
@@ -108,61 +98,65 @@ class _EarlierRuns:
         return None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Watch:
-    """Checks the alarms of one directory."""
+    """Checks the alarms of one directory, and reads the `Facts` that they ask for."""
 
     alarms: Alarms
     current: CurrentRun
-    subset: SubsetRecord
+    now: DirectoryRun
     earlier: _EarlierRuns
+    _last: _Last | None = None
 
     def results(self) -> Iterator[GateResult]:
-        now = _directory_run(self.subset, self.current.record)
-        if NO_IMAGES not in self.alarms.off:
-            yield no_images(now)
-        if not now.scored:
-            return
-        wanted = [alarm for alarm in (*AGAINST_LAST_RUN, ONE_CLASS) if alarm not in self.alarms.off]
-        if now.name in self.alarms.fixed:
-            wanted = [alarm for alarm in wanted if alarm not in (SAME_IMAGES, NO_NEW_IMAGES)]
-        same = False
-        for alarm in wanted:
-            if alarm == NO_NEW_IMAGES and same:
-                continue  # it would say the same again
-            last = None
-            try:
-                # What is wrong in one run must not be the measure of the next one.
-                last = self.earlier.last(now.name, good=alarm not in (SAME_IMAGES, NO_NEW_IMAGES))
-                result = self._checked(alarm, now, last)
-            except (BatchclfError, OSError) as error:
-                why = error.message if isinstance(error, BatchclfError) else str(error)
-                result = cannot_tell(alarm, now, why, last.run if last else None)
+        gone_off: set[AlarmName] = set()
+        fixed = self.now.name in self.alarms.fixed
+        for alarm in ALARMS:
+            if alarm.name in self.alarms.off or alarm.unless in gone_off or (fixed and alarm.against == "last"):
+                continue
+            if alarm.against and not self.now.scored:
+                continue
+            result = self._checked(alarm)
             if result is not None:
-                same = same or (alarm == SAME_IMAGES and result.outcome == "failed")
+                if result.outcome == "failed":
+                    gone_off.add(alarm.name)
                 yield result
 
-    def _checked(self, alarm: str, now: DirectoryRun, last: _Last | None) -> GateResult | None:
-        if alarm == ONE_CLASS:
-            return self._one_class(now, last)
-        if last is None:
+    def _checked(self, alarm: Alarm) -> GateResult | None:
+        self._last = None
+        try:
+            if alarm.against:
+                # What is wrong in one run must not be the measure of the next one.
+                self._last = self.earlier.last(self.now.name, good=alarm.against == "good")
+            return alarm.check(self)
+        except NoLastRunError:
             return None
-        if alarm == SAME_IMAGES:
-            return same_images(_content_known(now, self.current.folder), _content_known(last.run, last.folder))
-        if alarm == NO_NEW_IMAGES:
-            return no_new_images(now, last.run, _count_new(now.name, self.current.folder, last.folder))
-        if alarm == FEWER_IMAGES:
-            return fewer_images(now, last.run, self.alarms.count_fell_by)
-        assert alarm == CLASS_FOLDERS, alarm
-        return class_folders(now, last.run)
+        except (BatchclfError, OSError) as error:
+            why = error.message if isinstance(error, BatchclfError) else str(error)
+            return cannot_tell(alarm.name, self.now, why, self._last.run if self._last else None)
 
-    def _one_class(self, now: DirectoryRun, last: _Last | None) -> GateResult | None:
-        of_current = next((each for each in self.current.evaluations if each.split == now.name), None)
-        before = _predicted_counts(last) if last else _reference(self.current.record)
-        if of_current is None or before is None:
-            return None
-        counts = dict(zip(of_current.class_names, of_current.predicted_counts.tolist(), strict=True))
-        return one_class(now, counts, before, self.alarms.one_class, last.run if last else None)
+    def _found_last(self) -> _Last:
+        if self._last is None:
+            raise NoLastRunError
+        return self._last
+
+    @property
+    def last(self) -> DirectoryRun:
+        return self._found_last().run
+
+    def with_content(self) -> tuple[DirectoryRun, DirectoryRun]:
+        last = self._found_last()
+        return _content_known(self.now, self.current.folder), _content_known(last.run, last.folder)
+
+    def new_images(self) -> int:
+        return _count_new(self.now.name, self.current.folder, self._found_last().folder)
+
+    def predicted(self) -> dict[str, int]:
+        found = next((each for each in self.current.evaluations if each.split == self.now.name), None)
+        return dict(zip(found.class_names, found.predicted_counts.tolist(), strict=True)) if found else {}
+
+    def predicted_before(self) -> PredictedCounts:
+        return _predicted_counts(self._last) if self._last else _reference(self.current.record)
 
 
 def _directory_run(subset: SubsetRecord, record: RunRecord) -> DirectoryRun:
@@ -218,12 +212,12 @@ def _predicted_counts(last: _Last) -> PredictedCounts:
     counts = split.get("predicted")
     if not isinstance(counts, dict) or not all(isinstance(count, int) for count in counts.values()):
         raise RunError(f"the metrics.json of {last.folder} says nothing of the predictions for {last.run.name}")
-    return PredictedCounts(counts, f"on {last.run.run_date} (run {last.run.run_id})")
+    return PredictedCounts(counts, f"on {last.run.run_date} (run {last.run.run_id})", last.run.run_id)
 
 
-def _reference(record: RunRecord) -> PredictedCounts | None:
+def _reference(record: RunRecord) -> PredictedCounts:
     known = record.model.reference
     if known is None:
-        return None
+        return PredictedCounts({}, "")
     counts = dict(zip(record.model.class_names, known.predicted, strict=True))
     return PredictedCounts(counts, f"for the {known.held_out:,} test images when the model was trained")

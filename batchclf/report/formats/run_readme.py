@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from batchclf.core.choices import FORMAT_WORDS
 from batchclf.core.records.run import RunRecord, SubsetRecord
 from batchclf.core.text import count, counted
 from batchclf.errors import Status
@@ -18,8 +19,7 @@ FILES = {
     "predictions.csv": "one row an image, see below",
     "predictions.schema.json": "the columns of `predictions.csv` for programs: a Table Schema of the Data Package "
     "standard",
-    "predictions.jsonl": "the same rows as JSON lines",
-    "predictions.parquet": "the same rows as Parquet",
+    **{f"predictions.{name}": f"the same rows as {words}" for name, words in FORMAT_WORDS.items() if name != "csv"},
     "images.csv": "facts of each of these images: size, mode, brightness, contrast, hash, digest",
     "duplicates.csv": "images that occur more than once, above all in both train and test",
     "flips.csv": "the images whose prediction is another one than in the run before",

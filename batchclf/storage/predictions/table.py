@@ -15,7 +15,7 @@ from batchclf.storage.csv_files.read import Cells, line_of_row, read_cells
 from batchclf.storage.predictions.columns import PROBABILITY
 from batchclf.storage.predictions.parquet import CLASSES_KEY, check_pyarrow, is_pyarrow_there
 from batchclf.storage.predictions.read import class_indices, class_names_of, known_class_names, read_header, shares
-from batchclf.storage.predictions.write import CSV_FILE, JSONL_FILE, PARQUET_FILE
+from batchclf.storage.predictions.write import CSV_FILE, PARQUET_FILE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,12 +36,11 @@ def read_table(path: Path) -> "pd.DataFrame":
     file = _file_in(path) if path.is_dir() else path
     if not file.is_file():
         raise PredictionsError(f"there is no file {file}", hint="give a run directory or the predictions of a run")
-    readers = {".parquet": _read_parquet, ".jsonl": _read_jsonl}
-    return readers.get(file.suffix.lower(), _read_csv)(file)
+    return _READERS.get(file.suffix.lower(), _read_csv)(file)
 
 
 def _file_in(folder: Path) -> Path:
-    there = [name for name in (PARQUET_FILE, JSONL_FILE, CSV_FILE) if (folder / name).is_file()]
+    there = [f"predictions{suffix}" for suffix in _READERS if (folder / f"predictions{suffix}").is_file()]
     usable = [name for name in there if name != PARQUET_FILE or is_pyarrow_there()]
     if not usable:
         raise PredictionsError(f"{folder} holds no {CSV_FILE}", hint="give a folder that `batchclf` has scored into")
@@ -132,6 +131,10 @@ def _read_parquet(path: Path) -> "pd.DataFrame":
     if names is None:
         raise PredictionsError(f"{path} was not written by batchclf", hint="read it with pandas.read_parquet")
     return _typed(path, dict(table.to_pandas().items()), msgspec.json.decode(names, type=tuple[str, ...]))
+
+
+_READERS = {".parquet": _read_parquet, ".jsonl": _read_jsonl, ".csv": _read_csv}
+"""By suffix, the most exact one first."""
 
 
 def _typed(path: Path, columns: Mapping[str, Sequence[Any]], names: tuple[str, ...]) -> "pd.DataFrame":

@@ -1,5 +1,6 @@
 """The predictions of a run, in every format that is asked for, written as the scores come."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -8,10 +9,12 @@ from batchclf.core.choices import Format
 from batchclf.core.types import BatchScores
 from batchclf.storage.csv_files.append_file import ROWS, AppendFile, Positions
 from batchclf.storage.predictions.columns import PredictionColumns, PredictionLayout
-from batchclf.storage.predictions.text import csv_format, jsonl_format
+from batchclf.storage.predictions.text import TextFormat, csv_format, jsonl_format
 
-CSV_FILE, JSONL_FILE, PARQUET_FILE = "predictions.csv", "predictions.jsonl", "predictions.parquet"
+CSV_FILE, PARQUET_FILE = "predictions.csv", "predictions.parquet"
 GROWING_PARQUET_FILE = ".predictions.arrows"
+_OF_LINES: dict[Format, Callable[[PredictionLayout], TextFormat]] = {"csv": csv_format, "jsonl": jsonl_format}
+"""The formats with a line a row, which grow as they are: `predictions.NAME`."""
 # Numbers that are turned into text at a time.
 _NUMBERS = 200_000
 
@@ -55,9 +58,9 @@ class PredictionFiles:
         self.rows = 0 if resume_at is None else resume_at[ROWS]
         self._layout = PredictionLayout(class_names, topk, probabilities)
         self._folder = folder
-        growing: dict[str, _Growing] = {CSV_FILE: csv_format(self._layout)}
-        if "jsonl" in formats:
-            growing[JSONL_FILE] = jsonl_format(self._layout)
+        growing: dict[str, _Growing] = {
+            f"predictions.{name}": begin(self._layout) for name, begin in _OF_LINES.items() if name in ("csv", *formats)
+        }
         if "parquet" in formats:
             from batchclf.storage.predictions.parquet import ArrowFormat, cut_growing
 
