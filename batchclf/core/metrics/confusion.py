@@ -1,4 +1,4 @@
-"""The confusion matrix: counts that add up, so that one process and many give the same result."""
+"""The confusion matrix: counts that add up, however the rows are cut."""
 
 from dataclasses import dataclass
 
@@ -35,12 +35,6 @@ class ConfusionCounts:
         known = labels >= 0
         # Not by bincount: a matrix of a thousand classes is large beside the piece that is added to it.
         np.add.at(self.counts, (labels[known], predictions[known]), 1)
-
-    def merge(self, other: "ConfusionCounts") -> None:
-        """Add what counts of the same classes have counted; raises ValueError where the classes differ."""
-        if self.class_names != other.class_names:
-            raise ValueError("confusion counts of different classes cannot be merged")
-        np.add(self.counts, other.counts, out=self.counts)
 
     def copy(self) -> "ConfusionCounts":
         """Give what was counted so far; later updates do not change it."""

@@ -88,11 +88,6 @@ class CellExamples:
         found = known[rows.confidence[known] >= self._bounds[cells[known]]]
         self._keep(_Images(rows.paths, cells, rows.confidence, rows.margin).take(found).best(self.most))
 
-    def merge(self, other: "CellExamples") -> None:
-        """Look at what other examples of the same split and classes have kept."""
-        for images in other._kept:
-            self._keep(images)
-
     def by_cell(self) -> "ExampleMapping":
         """Give what was kept so far."""
         self._compact()

@@ -114,21 +114,6 @@ class LabelledTally:
         """Do without what needs the probabilities of all rows: some have none."""
         self.probabilities = self.untempered = None
 
-    def merge(self, other: "LabelledTally") -> None:
-        """Add what another tally of the same split, classes and temperature has counted."""
-        self.confusion.merge(other.confusion)
-        self.hits.merge(other.hits)
-        self.calibration.merge(other.calibration)
-        if self.probabilities is None or other.probabilities is None:
-            self.forget_probabilities()
-        else:
-            self.probabilities.merge(other.probabilities)
-        if self.untempered is not None and other.untempered is not None:
-            self.untempered.merge(other.untempered)
-        self.examples.merge(other.examples)
-        wrong = self.worst_errors + other.worst_errors
-        self.worst_errors = heapq.nsmallest(SHOWN_IMAGES, wrong, _by_error)
-
     def metrics(self) -> LabelledMetrics | None:
         """Compute the metrics of what has been counted so far; None where nothing was."""
         confusion = self.confusion.copy()

@@ -28,9 +28,3 @@ class ProbabilityCounts:
         for name, formula in formulas_of(OfImages).items():
             self.means[name].update(formula.values(labels, probabilities))
         self.ranking.update(labels, probabilities)
-
-    def merge(self, other: "ProbabilityCounts") -> None:
-        """Add what counts of the same classes have counted."""
-        for name, moments in self.means.items():
-            moments.merge(other.means[name])
-        self.ranking.merge(other.ranking)

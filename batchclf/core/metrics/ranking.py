@@ -64,11 +64,6 @@ class RankingCounts:
         np.add.at(self.images.reshape(-1), cells.reshape(-1), np.uint32(1))
         np.add.at(self.positives.reshape(-1), cells[np.arange(len(labels)), labels], np.uint32(1))
 
-    def merge(self, other: "RankingCounts") -> None:
-        """Add what counts of the same classes have counted."""
-        self.images += other.images
-        self.positives += other.positives
-
     def ranking(self) -> tuple[ClassRanking, ...]:
         """Compute every class's areas and curves; the probabilities of a bin are taken as equal."""
         return tuple(map(_of_class, self.class_names, self.images, self.positives))

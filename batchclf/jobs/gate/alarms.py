@@ -74,7 +74,6 @@ class _Last:
     """The last run of a directory, and what that says of it."""
 
     folder: Path
-    record: RunRecord
     run: DirectoryRun
 
 
@@ -104,7 +103,7 @@ class _EarlierRuns:
             record = self._records[run.folder]
             subset = next((each for each in record.subsets if each.split == name), None)
             if subset is not None and subset.kind == "directory" and subset.complete and subset.scored:
-                return _Last(folder, record, _directory_run(subset, record))
+                return _Last(folder, _directory_run(subset, record))
         return None
 
 
