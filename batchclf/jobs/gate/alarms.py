@@ -181,13 +181,16 @@ def _directory_run(subset: SubsetRecord, record: RunRecord) -> DirectoryRun:
 
 
 def _content_known(run: DirectoryRun, folder: Path) -> DirectoryRun:
-    return run if run.content else replace(run, content=_known(content_of(folder), run.name, folder))
+    if run.content:
+        return run
+    contents = content_of(folder)
+    if run.name not in contents:
+        raise _no_content(folder)
+    return replace(run, content=contents[run.name])
 
 
-def _known(contents: dict[str, str], name: str, folder: Path) -> str:
-    if name not in contents:
-        raise RunError(f"{folder} says nothing of the content of the images: {IMAGES_FILE} lacks them")
-    return contents[name]
+def _no_content(folder: Path) -> RunError:
+    return RunError(f"{folder} says nothing of the content of the images: {IMAGES_FILE} lacks them")
 
 
 def _count_new(name: str, folder: Path, of_last: Path) -> int:
@@ -208,7 +211,7 @@ def _digests(folder: Path, name: str) -> Iterator[Digests]:
             found = True
             yield rows.digest
     if not found:
-        raise RunError(f"{folder} says nothing of the content of the images: {IMAGES_FILE} lacks them")
+        raise _no_content(folder)
 
 
 def _predicted_counts(last: _Last) -> PredictedCounts:

@@ -19,7 +19,7 @@ from batchclf.report.sections.facts import (
     shown_moment,
     training_line,
 )
-from batchclf.report.sections.learning import LearningView, learning_of
+from batchclf.report.sections.learning import LearningView, learning_view
 from batchclf.report.sections.metrics import Measure
 from batchclf.report.sections.regularisation import RegularisationView, regularisation_view
 from batchclf.report.sections.whole_report import Link
@@ -72,7 +72,7 @@ class TrainingView:
 
 def training_view(model: TrainedModel, *, generated: datetime) -> TrainingView:
     """Put together what the page shows; `generated` is an aware time."""
-    learning = learning_of(model.history, model.training, model.settings)
+    learning = learning_view(model.history, model.training, model.settings)
     temperature, regularisation = temperature_view(model.training), regularisation_view(model.training)
     headline = visible(f"{model.recipe} trained on {model.data}")
     sections = (

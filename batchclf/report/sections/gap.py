@@ -22,7 +22,7 @@ from batchclf.report.parts.markdown_text import prose
 from batchclf.report.parts.metric_words import metric_words
 from batchclf.report.sections.duplicates import DuplicatesView, duplicates_view
 from batchclf.report.sections.earlier_runs import EarlierRunsView, earlier_runs_view
-from batchclf.report.sections.learning import LearningView, learning_of
+from batchclf.report.sections.learning import LearningView, learning_view
 
 if TYPE_CHECKING:
     from batchclf.core.metrics.gap import ClassGap, Gap, Overfitting
@@ -95,7 +95,7 @@ def gap_view(findings: Findings) -> GapView:
     """Show the gap, or why there is none, with learning curves, duplicates between the splits and earlier runs."""
     gap = findings.gap
     model, earlier_runs = findings.record.model, earlier_runs_view(findings)
-    learning = learning_of(model.history, model.training, model.settings)
+    learning = learning_view(model.history, model.training, model.settings)
     variants = _variants(model.training)
     if gap is None:
         return GapView(_why_missing(findings), "", "", "", (), "", (), (), "", learning, variants, None, earlier_runs)
