@@ -1,7 +1,7 @@
 """What the predictions of one split tell: how often and how surely each class, the images to look at, the metrics."""
 
 import heapq
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,7 +33,6 @@ class Evaluation:
     labelled: "LabelledMetrics | None"
 
 
-@dataclass(eq=False)
 class Tally:
     """Takes prediction rows in pieces of any size and gives the same `Evaluation` however they were cut.
 
@@ -41,21 +40,14 @@ class Tally:
     scores without it.
     """
 
-    split: str
-    class_names: tuple[str, ...]
-    temperature: float = 1.0
-    total: int = 0
-    confidence_sum: float = 0.0
-    predicted_counts: NDArray[np.int64] = field(init=False)
-    confidence_counts: NDArray[np.int64] = field(init=False)
-    has_probabilities: bool = True
-    least_confident: list[Prediction] = field(default_factory=list)
-    labelled: "LabelledTally | None" = None
-
-    def __post_init__(self) -> None:
-        """Start the counts at zero."""
-        self.predicted_counts = np.zeros(len(self.class_names), np.int64)
+    def __init__(self, split: str, class_names: tuple[str, ...], temperature: float = 1.0) -> None:
+        self.split, self.class_names, self.temperature = split, class_names, temperature
+        self.total, self.confidence_sum = 0, 0.0
+        self.predicted_counts = np.zeros(len(class_names), np.int64)
         self.confidence_counts = np.zeros(CALIBRATION_BINS, np.int64)
+        self.has_probabilities = True
+        self.least_confident: list[Prediction] = []
+        self.labelled: LabelledTally | None = None
 
     def update(self, rows: PredictionRows) -> None:
         """Add rows of this split."""

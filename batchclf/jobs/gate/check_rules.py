@@ -1,7 +1,7 @@
 """Check the current run against its gate: gathers the values, and the runs and files that it is compared with."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -78,20 +78,15 @@ class _Reference:
     reading: Reading
 
 
-@dataclass(eq=False)
 class _Held:
     """Checks rules one by one; reads each reference, and compares with it, once."""
 
-    current: CurrentRun
-    _now: Reading = field(init=False)
-    _main: str = field(init=False)
-    _read: dict[Path, Reading | BatchclfError] = field(default_factory=dict)
-    _compared: dict[tuple[Path, str], Comparison | BatchclfError] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        of = self.current
+    def __init__(self, of: CurrentRun) -> None:
+        self.current = of
         self._now = reading_of(of.folder, of.record, of.evaluations, of.gap)
         self._main = main_of(of.record.main_subset, [subset.split for subset in of.record.subsets] or [""])
+        self._read: dict[Path, Reading | BatchclfError] = {}
+        self._compared: dict[tuple[Path, str], Comparison | BatchclfError] = {}
 
     def hold(self, rule: Rule, name: str = "") -> GateResult:
         """Check one rule; its subset is the run's main one unless it names another. `name` is one of its own."""
