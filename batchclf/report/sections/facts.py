@@ -1,7 +1,7 @@
 """The part of the report that says what was scored, by which model and how."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -90,11 +90,6 @@ def facts_view(findings: Findings) -> FactsView:
 
 
 def _data(record: RunRecord) -> FactGroup:
-    classes = record.model.class_names
-    names = ", ".join(visible(name) for name in classes[:SHOWN_CLASS_NAMES])
-    if len(classes) > SHOWN_CLASS_NAMES:
-        names += f" and {len(classes) - SHOWN_CLASS_NAMES} more"
-    height, width, channels = record.model.input_shape
     facts = []
     if record.dataset is not None:
         facts += [
@@ -107,13 +102,23 @@ def _data(record: RunRecord) -> FactGroup:
     facts += [Fact(_directory(subset), visible(subset.source), code=True) for subset in directories]
     resized = f", larger ones shrunk by the {visible(record.resize)} way" if directories else ""
     facts += [
-        Fact(
-            "Images",
-            f"{height} × {width} pixels, {record.model.color_mode} ({counted(channels, 'channel')}){resized}",
-        ),
-        Fact(f"Classes ({len(classes)})", names),
+        Fact("Images", f"{shape_words(record.model.input_shape, record.model.color_mode)}{resized}"),
+        classes_fact(record.model.class_names),
     ]
     return FactGroup("Data", tuple(facts))
+
+
+def shape_words(shape: tuple[int, int, int], color_mode: str) -> str:
+    """Say what images are brought to: (height, width, channels), and how they are decoded."""
+    height, width, channels = shape
+    return f"{height} × {width} pixels, {visible(color_mode)} ({counted(channels, 'channel')})"
+
+
+def classes_fact(names: Sequence[str]) -> Fact:
+    """Count the classes and name the first of them."""
+    shown = ", ".join(visible(name) for name in names[:SHOWN_CLASS_NAMES])
+    more = len(names) - SHOWN_CLASS_NAMES
+    return Fact(f"Classes ({len(names)})", f"{shown} and {more} more" if more > 0 else shown)
 
 
 def _directory(subset: SubsetRecord) -> str:
