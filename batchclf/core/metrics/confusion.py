@@ -56,6 +56,13 @@ class ConfusionCounts:
         return np.diagonal(self.counts).copy()
 
     @property
+    def wrong(self) -> NDArray[np.int64]:
+        """The counts with nothing on the diagonal: (classes, classes) int64."""
+        wrong = self.counts.copy()
+        np.fill_diagonal(wrong, 0)
+        return wrong
+
+    @property
     def sums(self) -> ClassSums:
         """Diagonal and margins: (classes,) int64 each."""
         return ClassSums.of(self.correct, self.support, self.predicted)
@@ -74,8 +81,7 @@ class ConfusionCounts:
 
     def confused_pairs(self, most: int) -> tuple[ConfusedPair, ...]:
         """Find the `most` largest cells off the diagonal, largest first, ties in class order."""
-        wrong = self.counts.copy()
-        np.fill_diagonal(wrong, 0)
+        wrong = self.wrong
         order = np.argsort(-wrong, axis=None, kind="stable")[:most]
         shares = self.row_normalised()
         pairs = []

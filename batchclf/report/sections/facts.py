@@ -249,23 +249,18 @@ def _subset(subset: SubsetRecord, evaluation: Evaluation | None) -> SubsetRow:
 
 
 def _files(findings: Findings) -> tuple[File, ...]:
-    formats = findings.record.formats
-    others = [File(f"predictions.{name}", "the same rows, exact") for name in formats if name != "csv"]
-    images = (File("images.csv", "size, mode and brightness of each image"),) if findings.statistics else ()
-    duplicates = (File("duplicates.csv", "images that occur twice"),) if findings.duplicates else ()
-    flips = (File(FLIPS_FILE, "predictions that changed since the last run"),) if findings.flips else ()
-    metrics = (
-        File("per_class.csv", "metrics of each class"),
-        File("confusion.csv", "confusion counts"),
+    labelled = any(evaluation.labelled for evaluation in findings.evaluations)
+    other_formats = [name for name in findings.record.formats if name != "csv"]
+    files = (
+        (True, "predictions.csv", "one row an image"),
+        *((True, f"predictions.{name}", "the same rows, exact") for name in other_formats),
+        (labelled, "per_class.csv", "metrics of each class"),
+        (labelled, "confusion.csv", "confusion counts"),
+        (findings.statistics, "images.csv", "size, mode and brightness of each image"),
+        (findings.duplicates, "duplicates.csv", "images that occur twice"),
+        (findings.flips, FLIPS_FILE, "predictions that changed since the last run"),
+        (True, "metrics.json", "all numbers"),
+        (True, "skipped.csv", "files not scored, with reasons"),
+        (True, "run.json", "how the run came about"),
     )
-    return (
-        File("predictions.csv", "one row an image"),
-        *others,
-        *(metrics if any(evaluation.labelled for evaluation in findings.evaluations) else ()),
-        *images,
-        *duplicates,
-        *flips,
-        File("metrics.json", "all numbers"),
-        File("skipped.csv", "files not scored, with reasons"),
-        File("run.json", "how the run came about"),
-    )
+    return tuple(File(name, about) for is_there, name, about in files if is_there)
