@@ -4,12 +4,14 @@ from batchclf.cli.tables import say_facts, say_table
 from batchclf.core.estimate import Estimate, Interval
 from batchclf.core.metrics.catalog import place
 from batchclf.core.records.history import (
+    NEVER,
     ClassValues,
     FailedRun,
     JobHistory,
     MetricValue,
     RunDetails,
     RunSummary,
+    read_time,
 )
 from batchclf.core.records.history_diff import ClassPair, MetricPair, RunDifference
 from batchclf.core.records.run import GateResult, run_state
@@ -26,7 +28,6 @@ from batchclf.core.text import (
     signed,
 )
 from batchclf.core.types import Say
-from batchclf.jobs.history.runs import NEVER, read_time
 from batchclf.report.parts.metric_words import difference, metric_interval, metric_value
 from batchclf.report.sections.verdict import headline
 

@@ -20,7 +20,7 @@ def visible(text: str) -> str:
     A name must not be able to look like another one, and a lone surrogate (a file name that is not UTF-8)
     cannot be written. Zero-width joiners stay: Persian and Hindi words need them.
     """
-    return "".join(_escaped(c) if _is_hidden(c) else c for c in text)
+    return "".join(c.encode("unicode_escape").decode("ascii") if _is_hidden(c) else c for c in text)
 
 
 def class_name(text: str) -> str:
@@ -35,10 +35,6 @@ def class_name(text: str) -> str:
 def _is_hidden(character: str) -> bool:
     category = unicodedata.category(character)
     return (category[0] == "C" and character not in _JOINERS) or category in ("Zl", "Zp")
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def percent(share: float) -> str:

@@ -115,11 +115,6 @@ class Prediction:
     confidence: float
     margin: float
 
-    @property
-    def correct(self) -> bool | None:
-        """Whether label and prediction agree; None where the label is unknown."""
-        return None if self.label is None else self.label == self.prediction
-
 
 SHOWN_IMAGES = 24
 """So many images of a kind are worth looking at: the least sure ones, the surest errors."""

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
-from typing import Protocol, get_args
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from batchclf.data.available_memory import available_memory
 from batchclf.data.user_cache import user_cache
 from batchclf.errors import DataError
 
-STORES: tuple[Store, ...] = get_args(Store)
 _SMALLER = "use smaller images (--input-size, in a job input_size)"
 _OTHER_FOLDER = "name a folder on another disk with XDG_CACHE_HOME"
 

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,12 +57,10 @@ class DecodePool:
         """Return itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Cancel what waits and end the processes."""
         self._closed = True
-        self.processes.__exit__(kind, error, trace)
+        self.processes.__exit__()
         self._threads.shutdown(cancel_futures=True)
 
     def use_processes(self) -> None:

@@ -6,7 +6,6 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 # Threads take turns in Python; below this number the start of processes is not worth it (decision 033)
 PROCESSES_FROM = 4096
@@ -38,9 +37,7 @@ class WorkerProcesses:
         """Return itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Kill the processes, whatever they do; no other can be taken after that."""
         with self._lock:
             self._closed = True

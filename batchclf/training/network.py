@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchclf.errors import ModelError
-from batchclf.training.finetune.backbone import set_trainable
 from batchclf.training.finetune.base import Base
 from batchclf.training.finetune.transfer import build_on
 from batchclf.training.plan import Plan
@@ -19,10 +18,6 @@ class Network:
     model: Any
     members: tuple[Any, ...]
     backbone: Any | None = None
-
-    def set_trainable(self, trainable: bool) -> None:
-        """Freeze or unfreeze the part that comes from a base."""
-        set_trainable(self.backbone, trainable)
 
 
 def fine_tuning(base: Base) -> Recipe:

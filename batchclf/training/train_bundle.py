@@ -36,6 +36,7 @@ from batchclf.models.preprocessing import Preprocessing, prepare
 from batchclf.models.sources.keras import load_keras, tensorflow_or_error
 from batchclf.training.checkpoint import Checkpoint, checkpoint_path, versions_key
 from batchclf.training.epochs import Phase, Trained, Watch, fit
+from batchclf.training.finetune.backbone import set_trainable
 from batchclf.training.network import Network, build_network, fine_tuning, flip_tta
 from batchclf.training.options import TrainSettings
 from batchclf.training.plan import Plan, make_plan
@@ -213,8 +214,8 @@ def _phases(plan: Plan, network: Network) -> tuple[Phase, ...]:
     if plan.base is None:
         return (Phase(plan.epochs, plan.learning_rate),)
     phases = (
-        Phase(plan.base.frozen_epochs, plan.learning_rate, lambda: network.set_trainable(False)),
-        Phase(plan.epochs, plan.learning_rate / 10, lambda: network.set_trainable(True)),
+        Phase(plan.base.frozen_epochs, plan.learning_rate, lambda: set_trainable(network.backbone, False)),
+        Phase(plan.epochs, plan.learning_rate / 10, lambda: set_trainable(network.backbone, True)),
     )
     return phases if plan.base.frozen_epochs else phases[1:]
 

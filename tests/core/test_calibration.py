@@ -119,17 +119,3 @@ def test_edge_cases(confidence, correct, ece, overconfidence):
 def test_nothing_counted_is_no_calibration():
     with pytest.raises(ValueError, match="at least one image"):
         CalibrationCounts().calibration()
-
-
-@settings(max_examples=30)
-@given(st.integers(0, 2**32 - 1), st.integers(0, 2_000))
-def test_merged_counts_are_the_counts_of_all(seed, cut):
-    confidence, correct = random_predictions(seed)
-    merged, whole = count(confidence[:cut], correct[:cut]), count(confidence, correct)
-    merged.merge(count(confidence[cut:], correct[cut:]))
-    first, second = merged.calibration(), whole.calibration()
-    assert first.coverage == second.coverage
-    assert first.ece == pytest.approx(second.ece)
-    for one, other in zip(first.bins, second.bins, strict=True):
-        assert (one.images, one.correct, one.accuracy) == (other.images, other.correct, other.accuracy)
-        assert one.confidence == pytest.approx(other.confidence)

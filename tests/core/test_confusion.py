@@ -47,29 +47,20 @@ def test_rows_are_normalised_as_by_scikit_learn(rows):
 
 
 @given(random_rows(), st.integers(0, 120))
-def test_merged_counts_are_the_counts_of_all(rows, cut):
+def test_counts_of_pieces_are_the_counts_of_all(rows, cut):
     first, second = rows.only(np.arange(len(rows)) < cut), rows.only(np.arange(len(rows)) >= cut)
-    whole = _count(rows).counts
     for one, other in ((first, second), (second, first)):
-        merged, updated = _count(one), _count(one)
-        merged.merge(_count(other))
-        updated.update(other.labels, other.predictions)
-        np.testing.assert_array_equal(merged.counts, whole)
-        np.testing.assert_array_equal(updated.counts, whole)
+        counts = _count(one)
+        counts.update(other.labels, other.predictions)
+        np.testing.assert_array_equal(counts.counts, _count(rows).counts)
 
 
 def test_a_copy_stays_as_it_is():
     counts = _counts(("a", "b"), [0], [1])
     copy = counts.copy()
     counts.update(np.array([1]), np.array([1]))
-    counts.merge(counts)
     assert copy.counts.tolist() == [[0, 1], [0, 0]]
-    assert counts.counts.tolist() == [[0, 2], [0, 2]]
-
-
-def test_counts_of_other_classes_are_not_merged():
-    with pytest.raises(ValueError, match="different classes"):
-        ConfusionCounts.empty(("a", "b")).merge(ConfusionCounts.empty(("b", "a")))
+    assert counts.counts.tolist() == [[0, 1], [0, 1]]
 
 
 @given(random_rows(), st.integers(0, 12))

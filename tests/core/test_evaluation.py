@@ -1,6 +1,5 @@
 from dataclasses import replace
 from itertools import pairwise
-from math import log
 
 import numpy as np
 import pandas as pd
@@ -106,25 +105,11 @@ def test_without_probability_columns_nothing_rests_on_them():
     tally = tally_of(with_columns)
     tally.update(without)
     tally.update(with_columns)
-    tallies = [tally_of(without), tally]
-    for first, second in ((with_columns, without), (without, with_columns)):
-        merged = tally_of(first)
-        merged.merge(tally_of(second))
-        tallies.append(merged)
-    for each in tallies:
+    for each in (tally_of(without), tally):
         found = each.evaluation().labelled
         assert found.metric("log_loss") is found.metric("brier") is found.ranking is None
         assert found.metric("accuracy") is not None
         assert sum(part.images for part in found.calibration.bins) == found.total
-
-
-def test_a_tally_that_counted_nothing_takes_nothing_away():
-    rows = make_rows([[0.75, 0.25]], [1])
-    merged = Tally("test", rows.class_names)
-    merged.merge(tally_of(rows))
-    merged.merge(Tally("test", rows.class_names))
-    assert _value(merged.evaluation().labelled, "log_loss") == pytest.approx(log(4))
-    _same(merged.evaluation(), evaluate(rows))
 
 
 @settings(max_examples=60)
@@ -146,12 +131,10 @@ def test_rows_that_name_fewer_classes_hit_less_often():
     hits = TopHits()
     hits.update(np.array([0, 1, 2, 2]), np.array([[0, 1, 2], [0, 1, -1], [0, -1, -1], [1, 0, 2]]))
     assert hits.counts.tolist() == [1, 2, 3]
-    hits.merge(TopHits())
-    other = TopHits(np.array([5, 7]))
-    other.merge(hits)
-    assert other.counts.tolist() == [6, 9]
-    other.update(np.array([0]), np.array([[0]]))
-    assert other.counts.tolist() == [7]
+    hits.update(np.array([1, 0]), np.array([[0, 1], [0, 1]]))
+    assert hits.counts.tolist() == [2, 4]
+    hits.update(np.array([0]), np.array([[0, 1, 2]]))
+    assert hits.counts.tolist() == [3, 5]
 
 
 @settings(max_examples=30)
@@ -180,10 +163,8 @@ def test_rows_without_labels_count_but_are_not_judged():
     assert evaluation.total == 3
     assert evaluation.predicted_counts.tolist() == [2, 1]
     assert evaluation.mean_confidence == pytest.approx((0.9 + 0.8 + 0.6) / 3)
-    assert evaluation.confidence_correct.sum() == 0
     assert [row.confidence for row in evaluation.least_confident] == [0.6, 0.8, 0.9]
     assert {row.label for row in evaluation.least_confident} == {None}
-    assert {row.correct for row in evaluation.least_confident} == {None}
 
 
 @given(random_rows(unknown=True))
@@ -215,7 +196,8 @@ def test_confidence_counts_are_a_histogram(rows):
     found = evaluate(inner)
     np.testing.assert_array_equal(found.confidence_counts, counts)
     correct, _ = np.histogram(inner.confidence[inner.labels == inner.predictions], CALIBRATION_BINS, (0, 1))
-    np.testing.assert_array_equal(found.confidence_correct, correct)
+    if found.labelled is not None:
+        assert [each.correct for each in found.labelled.calibration.bins] == correct.tolist()
     assert evaluation.confidence_counts.sum() == len(rows)
     assert evaluation.mean_confidence == pytest.approx(rows.confidence.mean())
     np.testing.assert_array_equal(
@@ -232,7 +214,7 @@ def test_the_edges_of_the_confidence_bins(confidence, bin_number):
 def _same(first, second):
     assert (first.split, first.class_names, first.total) == (second.split, second.class_names, second.total)
     assert first.mean_confidence == pytest.approx(second.mean_confidence)
-    for name in ("predicted_counts", "confidence_counts", "confidence_correct"):
+    for name in ("predicted_counts", "confidence_counts"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
     assert first.least_confident == second.least_confident
     assert (first.labelled is None) == (second.labelled is None)
@@ -265,19 +247,6 @@ def test_any_cut_of_rows_in_any_order_gives_the_same_evaluation(rows, cuts, seed
     _same(tally.evaluation(), evaluate(rows))
 
 
-@settings(max_examples=60)
-@given(random_rows(unknown=True), st.integers(0, 2**32 - 1), st.integers(1, 5))
-def test_any_grouping_merges_to_the_same_evaluation(rows, seed, groups):
-    random = np.random.default_rng(seed)
-    group_of = random.integers(0, groups, len(rows))
-    tallies = [tally_of(rows.only(group_of == group)) for group in range(groups)]
-    random.shuffle(tallies)
-    while len(tallies) > 1:
-        first = tallies.pop(int(random.integers(len(tallies))))
-        tallies[int(random.integers(len(tallies)))].merge(first)
-    _same(tallies[0].evaluation(), evaluate(rows))
-
-
 @settings(max_examples=40)
 @given(random_rows(unknown=True, most=200))
 def test_the_images_to_look_at_are_those_of_a_sort(rows):
@@ -291,15 +260,14 @@ def test_the_images_to_look_at_are_those_of_a_sort(rows):
     assert [row.path for row in evaluation.least_confident] == list(unsure.path)
     if evaluation.labelled is not None:
         assert [row.path for row in evaluation.labelled.worst_errors] == list(wrong.path)
-        assert not any(row.correct for row in evaluation.labelled.worst_errors)
+        assert not any(row.label == row.prediction for row in evaluation.labelled.worst_errors)
 
 
 def test_a_row_is_its_columns():
     rows = make_rows([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]], [1, -1])
     first, second = rows.row(0), rows.row(1)
     assert first == Prediction("test/00000.png", "test", "class 1", "class 0", 0.7, pytest.approx(0.5))
-    assert first.correct is False
-    assert (second.label, second.prediction, second.correct) == (None, "class 2", None)
+    assert (second.label, second.prediction) == (None, "class 2")
     assert rows.only(np.array([False, True])).row(0) == second
     assert len(rows.only(np.array([False, False]))) == 0
 

@@ -60,19 +60,6 @@ def test_any_cut_in_any_order_gives_the_images_of_a_sort(rows, seed, cuts, room)
         assert paths_of(look_at(*pieces).by_cell()) == expected(rows, 6)
 
 
-@settings(max_examples=60)
-@given(random_rows(unknown=True), st.integers(0, 2**32 - 1), st.integers(1, 5))
-def test_any_grouping_merges_to_the_same_images(rows, seed, groups):
-    rows, random = shuffled(rows, seed % 7), np.random.default_rng(seed)
-    group_of = random.integers(0, groups, len(rows))
-    parts = [look_at(rows.only(group_of == group)) for group in range(groups)]
-    random.shuffle(parts)
-    first = parts.pop()
-    for part in parts:
-        first.merge(part)
-    assert paths_of(first.by_cell()) == expected(rows, 6)
-
-
 @pytest.mark.parametrize(("classes", "most"), [(100, 6), (101, 2)])
 def test_many_classes_get_fewer_images_a_cell(classes, most):
     rng = np.random.default_rng(0)

@@ -219,16 +219,3 @@ def test_bins_keep_the_order_and_are_narrow(values, steps):
 def test_memory_is_bounded(classes):
     counts = RankingCounts(tuple(map(str, range(classes))))
     assert counts.images.nbytes + counts.positives.nbytes <= LARGEST_HISTOGRAMS == 64 * 2**20
-
-
-@settings(max_examples=30)
-@given(st.integers(0, 99), st.integers(0, 300))
-def test_merged_counts_are_the_counts_of_all(seed, cut):
-    labels, probabilities = realistic(seed, 300, 4)
-    first, second = (RankingCounts(tuple("abcd")) for _ in range(2))
-    first.update(labels[:cut], probabilities[:cut])
-    second.update(labels[cut:], probabilities[cut:])
-    second.merge(first)
-    first.update(labels[cut:], probabilities[cut:])
-    assert first.ranking() == second.ranking()
-    assert [each.auc for each in first.ranking()] == [each.auc for each in ranking_of(labels, probabilities)]

@@ -24,7 +24,7 @@ from batchclf.jobs.history.runs import (
 )
 from batchclf.jobs.report.index import write_index
 from batchclf.storage.history.database import check, reading
-from batchclf.storage.history.rows import known_folders
+from batchclf.storage.history.rows import known_entries
 from batchclf.storage.run.details import read_details
 
 
@@ -39,7 +39,7 @@ def job(tmp_path):
 
 def recorded(folder):
     with reading(folder.parent / "history.sqlite") as connection:
-        return known_folders(connection, folder.name)
+        return known_entries(connection, folder.name)
 
 
 def bare(runs):
@@ -74,14 +74,14 @@ def test_what_was_published_and_not_recorded_is_added_by_the_next_run(tmp_path):
     log = folder / "failed-20260302T053000Z.log.jsonl"
     log.write_text('{"time": "2026-03-02T05:30:00+00:00", "level": "error", "message": "no disk"}\n')
     record_run(folder.parent, folder / ids[3])
-    assert recorded(folder) == {ids[0], ids[2], ids[3]}
+    assert recorded(folder) == {ids[0], ids[2], ids[3], log.name}
     log.unlink()
     (failed,) = job_history(folder).failed
     assert (failed.run_id, failed.log, failed.message) == ("20260302T053000Z", "", "no disk")
     # One that was copied in since.
     shutil.copytree(folder / ids[0], folder / "20260201T000000Z")
-    assert [each.folder for each in record_missing(folder)] == [ids[1]]
-    assert recorded(folder) == {"20260201T000000Z", ids[0], ids[2], ids[3]}
+    record_missing(folder)
+    assert recorded(folder) == {"20260201T000000Z", ids[0], ids[2], ids[3], log.name}
 
 
 def test_a_run_directory_tells_its_run_even_where_the_history_says_something_else(job):

@@ -218,7 +218,7 @@ def test_where_all_labelled_images_are_duplicates_there_is_no_gap_without_them()
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.one_of(st.just(BROKEN), st.just(float("inf")), st.floats(0, 5)), min_size=2, max_size=12))
 def test_the_best_epoch_has_the_lowest_test_loss(losses):
-    view = learning_view({"loss": [0.5] * len(losses), "val_loss": losses})
+    view = learning_view({"loss": [0.5] * len(losses), "val_loss": losses}, None, {})
     finite = [loss for loss in losses if isfinite(loss)]
     if not finite:
         assert view.best is None
@@ -233,19 +233,19 @@ def test_the_best_epoch_has_the_lowest_test_loss(losses):
 
 
 def test_learning_curves_of_one_epoch_none_and_part_of_the_metrics():
-    assert "brings one" in learning_view({}).missing
-    assert "brings one" in learning_view({"loss": [BROKEN], "lr": [0.1]}).missing
-    one = learning_view({"loss": [0.4], "val_loss": [0.5], "accuracy": [0.9]})
+    assert "brings one" in learning_view({}, None, {}).missing
+    assert "brings one" in learning_view({"loss": [BROKEN], "lr": [0.1]}, None, {}).missing
+    one = learning_view({"loss": [0.4], "val_loss": [0.5], "accuracy": [0.9]}, None, {})
     assert (one.best, one.columns) == (None, ("Train accuracy", "Train loss", "Test loss"))
     assert "one epoch" in one.sentence
-    view = learning_view({"loss": [BROKEN, BROKEN], "accuracy": [0.5, 0.6], "val_accuracy": [0.4]})
+    view = learning_view({"loss": [BROKEN, BROKEN], "accuracy": [0.5, 0.6], "val_accuracy": [0.4]}, None, {})
     assert [(curve.metric, curve.train, curve.held) for curve in view.curves] == [("accuracy", (0.5, 0.6), (0.4,))]
     assert [row.values for row in view.rows] == [("50.0%", "40.0%"), ("60.0%", "–")]
 
 
 def test_of_many_epochs_the_table_shows_some_and_the_best():
     losses = [1 + abs(epoch - 777) / 1000 for epoch in range(1, 2001)]
-    view = learning_view({"loss": losses, "val_loss": losses})
+    view = learning_view({"loss": losses, "val_loss": losses}, None, {})
     assert view.best == 777
     assert [row.epoch for row in view.rows if row.note == "best"] == ["777"]
     assert (view.rows[0].epoch, view.rows[-1].epoch) == ("1", "2,000")

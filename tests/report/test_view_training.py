@@ -20,7 +20,7 @@ from batchclf.report.sections.regularisation import regularisation_view
 
 
 def test_early_stopping_is_explained_with_the_epoch_that_was_kept():
-    view = learning_view(history(), training(temperature=None), stops_early=True)
+    view = learning_view(history(), training(temperature=None), {"patience": 3})
     losses = history()["val_loss"]
     assert view.sentence == (
         "Training stopped after epoch 14 of 40; the weights are those after epoch 9, where the validation loss was "
@@ -31,7 +31,7 @@ def test_early_stopping_is_explained_with_the_epoch_that_was_kept():
     assert (
         "on 6,000 images split from the train split and not trained on. They chose the epoch. The test" in view.chosen
     )
-    assert "They chose the epoch and the temperature." in learning_view(history(), training()).chosen
+    assert "They chose the epoch and the temperature." in learning_view(history(), training(), {}).chosen
 
 
 @pytest.mark.parametrize(
@@ -72,13 +72,13 @@ def test_early_stopping_is_explained_with_the_epoch_that_was_kept():
     ],
 )
 def test_which_images_chose_what(changes, stops_early, sentence, chosen):
-    view = learning_view(history(), training(**changes), stops_early=stops_early)
+    view = learning_view(history(), training(**changes), {"patience": 3 * stops_early})
     assert sentence in view.sentence
     assert chosen in view.chosen
 
 
 def test_flip_tta_is_explained_beside_the_curves():
-    views = [learning_view(history(), training(), has_flip_tta=each) for each in (True, False)]
+    views = [learning_view(history(), training(), {"flip_tta": each}) for each in (True, False)]
     assert views[0].chosen == (
         f"{views[1].chosen} All points are without flip TTA (test-time augmentation); with it the model averages its "
         "logits for each image and its mirror image, and is measured so everywhere else."
@@ -86,7 +86,7 @@ def test_flip_tta_is_explained_beside_the_curves():
 
 
 def test_the_ensemble_size_is_shown_beside_the_curves():
-    views = [learning_view(history(), training(), ensemble_size=size) for size in (3, 1)]
+    views = [learning_view(history(), training(), {"ensemble_size": size}) for size in (3, 1)]
     assert views[0].chosen == (
         f"{views[1].chosen} The model averages the logits of 3 ensemble members that were trained side by side; the "
         "train loss is the mean of theirs, all other points are of the averaged logits."
@@ -94,7 +94,7 @@ def test_the_ensemble_size_is_shown_beside_the_curves():
 
 
 def test_a_model_of_old_reads_as_before():
-    view = learning_view(history())
+    view = learning_view(history(), None, {})
     assert view.columns[1] == "Test accuracy"
     assert view.chosen.endswith("The test split chose nothing: the model is that of the last epoch.")
     assert (view.held, view.kept) == ("test", None)

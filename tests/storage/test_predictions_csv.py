@@ -166,7 +166,7 @@ def test_somebody_elses_csv_with_a_byte_order_mark(tmp_path):
     path.write_text("confidence,prediction,label,path,extra\r\n0.9,cat,cat,a.png,1\r\n1,dog,,b.png,2\r\n", "utf-8-sig")
     (piece,) = read_prediction_rows(path)
     assert piece.class_names == ("cat", "dog")
-    assert [piece.row(i).correct for i in range(2)] == [True, None]
+    assert [(piece.row(i).label, piece.row(i).prediction) for i in range(2)] == [("cat", "cat"), (None, "dog")]
     assert np.isnan(piece.margin).all()
 
 

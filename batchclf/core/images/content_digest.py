@@ -29,17 +29,9 @@ class ContentDigest:
         mixed ^= mixed >> np.uint64(31)
         self.images += len(digests)
         # A sum, so that names and order do not matter and run.json needs one number (decision 101)
-        self._add(int(mixed.sum(dtype=np.uint64)))
-
-    def merge(self, other: "ContentDigest") -> None:
-        """Add what another one has taken."""
-        self.images += other.images
-        self._add(other.total)
+        self.total = (self.total + int(mixed.sum(dtype=np.uint64))) % 2**64
 
     @property
     def text(self) -> str:
         """The number of images and 16 hexadecimal digits, as `SubsetRecord.content` has it."""
         return f"{self.images}-{self.total:016x}"
-
-    def _add(self, total: int) -> None:
-        self.total = (self.total + total) % 2**64

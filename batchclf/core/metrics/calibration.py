@@ -75,18 +75,12 @@ class CalibrationCounts:
         self.correct += np.bincount(fine[correct], minlength=COVERAGE_THRESHOLDS)
         self.confidence += np.bincount(fine, confidence, COVERAGE_THRESHOLDS)
 
-    def merge(self, other: "CalibrationCounts") -> None:
-        """Add what other counts have counted."""
-        self.images += other.images
-        self.correct += other.correct
-        self.confidence += other.confidence
-
     def calibration(self) -> Calibration:
         """Compute the calibration of at least one image; raises ValueError where none was counted."""
         total = int(self.images.sum())
         if not total:
             raise ValueError("calibration needs at least one image")
-        images, correct = by_bin(self.images), self.correct_by_bin()
+        images, correct = by_bin(self.images), by_bin(self.correct)
         confidence = self.confidence.reshape(CALIBRATION_BINS, -1).sum(axis=1)
         overconfidence = float(confidence.sum() - correct.sum()) / total
         return Calibration(
@@ -95,10 +89,6 @@ class CalibrationCounts:
             overconfidence=overconfidence,
             coverage=self._coverage(total),
         )
-
-    def correct_by_bin(self) -> NDArray[np.int64]:
-        """Count the right ones in each of the 20 bins: (20,) int64."""
-        return by_bin(self.correct)
 
     def _coverage(self, total: int) -> tuple[CoveragePoint, ...]:
         """Add up from the most confident bin on."""

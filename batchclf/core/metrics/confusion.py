@@ -1,4 +1,4 @@
-"""The confusion matrix: counts that add up, so that one process and many give the same result."""
+"""The confusion matrix: counts that add up, however the rows are cut."""
 
 from dataclasses import dataclass
 
@@ -36,12 +36,6 @@ class ConfusionCounts:
         # Not by bincount: a matrix of a thousand classes is large beside the piece that is added to it.
         np.add.at(self.counts, (labels[known], predictions[known]), 1)
 
-    def merge(self, other: "ConfusionCounts") -> None:
-        """Add what counts of the same classes have counted; raises ValueError where the classes differ."""
-        if self.class_names != other.class_names:
-            raise ValueError("confusion counts of different classes cannot be merged")
-        np.add(self.counts, other.counts, out=self.counts)
-
     def copy(self) -> "ConfusionCounts":
         """Give what was counted so far; later updates do not change it."""
         return ConfusionCounts(self.class_names, self.counts.copy())
@@ -62,6 +56,13 @@ class ConfusionCounts:
         return np.diagonal(self.counts).copy()
 
     @property
+    def wrong(self) -> NDArray[np.int64]:
+        """The counts with nothing on the diagonal: (classes, classes) int64."""
+        wrong = self.counts.copy()
+        np.fill_diagonal(wrong, 0)
+        return wrong
+
+    @property
     def sums(self) -> ClassSums:
         """Diagonal and margins: (classes,) int64 each."""
         return ClassSums.of(self.correct, self.support, self.predicted)
@@ -80,8 +81,7 @@ class ConfusionCounts:
 
     def confused_pairs(self, most: int) -> tuple[ConfusedPair, ...]:
         """Find the `most` largest cells off the diagonal, largest first, ties in class order."""
-        wrong = self.counts.copy()
-        np.fill_diagonal(wrong, 0)
+        wrong = self.wrong
         order = np.argsort(-wrong, axis=None, kind="stable")[:most]
         shares = self.row_normalised()
         pairs = []

@@ -1,7 +1,7 @@
 """What the predictions of one split tell: how often and how surely each class, the images to look at, the metrics."""
 
 import heapq
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class Evaluation:
     """One split (or directory) evaluated.
 
-    `predicted_counts` is (classes,) int64 over all rows, labelled or not; `confidence_counts` and
-    `confidence_correct` are (20,) int64: rows, and right ones among the labelled, whose confidence lies in
-    bin i of 0 to 1, upper edge included in the last. `labelled` is None where no row has a label.
+    `predicted_counts` is (classes,) int64 over all rows, labelled or not; `confidence_counts` is (20,) int64: rows
+    whose confidence lies in bin i of 0 to 1, upper edge included in the last. `labelled` is None where no row has a
+    label.
     """
 
     split: str
@@ -29,12 +29,10 @@ class Evaluation:
     mean_confidence: float
     predicted_counts: NDArray[np.int64]
     confidence_counts: NDArray[np.int64]
-    confidence_correct: NDArray[np.int64]
     least_confident: tuple[Prediction, ...]
     labelled: "LabelledMetrics | None"
 
 
-@dataclass(eq=False)
 class Tally:
     """Takes prediction rows in pieces of any size and gives the same `Evaluation` however they were cut.
 
@@ -42,21 +40,14 @@ class Tally:
     scores without it.
     """
 
-    split: str
-    class_names: tuple[str, ...]
-    temperature: float = 1.0
-    total: int = 0
-    confidence_sum: float = 0.0
-    predicted_counts: NDArray[np.int64] = field(init=False)
-    confidence_counts: NDArray[np.int64] = field(init=False)
-    has_probabilities: bool = True
-    least_confident: list[Prediction] = field(default_factory=list)
-    labelled: "LabelledTally | None" = None
-
-    def __post_init__(self) -> None:
-        """Start the counts at zero."""
-        self.predicted_counts = np.zeros(len(self.class_names), np.int64)
+    def __init__(self, split: str, class_names: tuple[str, ...], temperature: float = 1.0) -> None:
+        self.split, self.class_names, self.temperature = split, class_names, temperature
+        self.total, self.confidence_sum = 0, 0.0
+        self.predicted_counts = np.zeros(len(class_names), np.int64)
         self.confidence_counts = np.zeros(CALIBRATION_BINS, np.int64)
+        self.has_probabilities = True
+        self.least_confident: list[Prediction] = []
+        self.labelled: LabelledTally | None = None
 
     def update(self, rows: PredictionRows) -> None:
         """Add rows of this split."""
@@ -71,28 +62,14 @@ class Tally:
         self.least_confident = heapq.nsmallest(SHOWN_IMAGES, self.least_confident + unsure, _by_confidence)
         self.has_probabilities &= rows.probabilities is not None
         known = np.flatnonzero(rows.labels >= 0)
-        if len(known):
-            self._labelled().update(rows, known)
-
-    def _labelled(self) -> "LabelledTally":
+        if not len(known):
+            return
         if self.labelled is None:
             # On the first label: all that is computed from labels is a dozen modules.
             from batchclf.core.metrics.labelled import LabelledTally
 
             self.labelled = LabelledTally(self.split, self.class_names, self.temperature)
-        return self.labelled
-
-    def merge(self, other: "Tally") -> None:
-        """Add what another tally of the same split, classes and temperature has counted."""
-        self.total += other.total
-        self.confidence_sum += other.confidence_sum
-        self.predicted_counts += other.predicted_counts
-        self.confidence_counts += other.confidence_counts
-        self.has_probabilities &= other.has_probabilities
-        unsure = self.least_confident + other.least_confident
-        self.least_confident = heapq.nsmallest(SHOWN_IMAGES, unsure, _by_confidence)
-        if other.labelled is not None:
-            self._labelled().merge(other.labelled)
+        self.labelled.update(rows, known)
 
     def evaluation(self) -> Evaluation:
         """Compute the metrics of what has been counted so far."""
@@ -106,9 +83,6 @@ class Tally:
             mean_confidence=self.confidence_sum / self.total if self.total else float("nan"),
             predicted_counts=self.predicted_counts.copy(),
             confidence_counts=self.confidence_counts.copy(),
-            confidence_correct=(
-                np.zeros(CALIBRATION_BINS, np.int64) if labelled is None else labelled.calibration.correct_by_bin()
-            ),
             least_confident=tuple(self.least_confident),
             labelled=None if labelled is None else labelled.metrics(),
         )

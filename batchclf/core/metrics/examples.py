@@ -1,7 +1,7 @@
 """The images that stand for each cell of the confusion matrix."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,6 @@ def _joined(parts: list[_Images]) -> _Images:
     return joined.take(np.array(order, np.int64))
 
 
-@dataclass(eq=False)
 class CellExamples:
     """The most confident images of each cell (true class, predicted class), from rows of one split.
 
@@ -64,17 +63,12 @@ class CellExamples:
     rows were cut.
     """
 
-    split: str
-    class_names: tuple[str, ...]
-    _kept: list[_Images] = field(default_factory=list)
-    _room: int = field(init=False)
-    _bounds: NDArray[np.float64] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Start with no image."""
+    def __init__(self, split: str, class_names: tuple[str, ...]) -> None:
+        self.split, self.class_names = split, class_names
+        self._kept: list[_Images] = []
         self._room = _LEAST_ROOM
         # The confidence that an image needs to get into a cell.
-        self._bounds = np.zeros(len(self.class_names) ** 2)
+        self._bounds = np.zeros(len(class_names) ** 2)
 
     @property
     def most(self) -> int:
@@ -86,22 +80,14 @@ class CellExamples:
         known = np.flatnonzero(rows.labels >= 0)
         cells = rows.labels * len(self.class_names) + rows.predictions
         found = known[rows.confidence[known] >= self._bounds[cells[known]]]
-        self._keep(_Images(rows.paths, cells, rows.confidence, rows.margin).take(found).best(self.most))
-
-    def merge(self, other: "CellExamples") -> None:
-        """Look at what other examples of the same split and classes have kept."""
-        for images in other._kept:
-            self._keep(images)
+        self._kept.append(_Images(rows.paths, cells, rows.confidence, rows.margin).take(found).best(self.most))
+        if sum(len(each.paths) for each in self._kept) > self._room:
+            self._compact()
 
     def by_cell(self) -> "ExampleMapping":
         """Give what was kept so far."""
         self._compact()
         return ExampleMapping(self.split, self.class_names, self._kept[0])
-
-    def _keep(self, images: _Images) -> None:
-        self._kept.append(images)
-        if sum(len(each.paths) for each in self._kept) > self._room:
-            self._compact()
 
     def _compact(self) -> None:
         images = _joined([*self._kept, _NONE]).best(self.most)

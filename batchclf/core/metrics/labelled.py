@@ -67,30 +67,19 @@ class LabelledMetrics:
         return next((metric for metric in self.overall if metric.name == name), None)
 
 
-@dataclass(eq=False)
 class LabelledTally:
     """Takes the rows of one split that have labels, as `Tally` does; that one hands them on.
 
     `temperature` is the one that the model divided its logits by, above 0.
     """
 
-    split: str
-    class_names: tuple[str, ...]
-    temperature: float
-    confusion: ConfusionCounts = field(init=False)
-    hits: TopHits = field(default_factory=TopHits)
-    calibration: CalibrationCounts = field(default_factory=CalibrationCounts)
-    probabilities: ProbabilityCounts | None = field(init=False)
-    untempered: UntemperedCounts | None = field(init=False)
-    examples: CellExamples = field(init=False)
-    worst_errors: list[Prediction] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        """Start the counts at zero."""
-        self.confusion = ConfusionCounts.empty(self.class_names)
-        self.probabilities = ProbabilityCounts(self.class_names)
-        self.untempered = UntemperedCounts(self.temperature) if self.temperature != 1 else None
-        self.examples = CellExamples(self.split, self.class_names)
+    def __init__(self, split: str, class_names: tuple[str, ...], temperature: float) -> None:
+        self.confusion = ConfusionCounts.empty(class_names)
+        self.hits, self.calibration = TopHits(), CalibrationCounts()
+        self.probabilities: ProbabilityCounts | None = ProbabilityCounts(class_names)
+        self.untempered = UntemperedCounts(temperature) if temperature != 1 else None
+        self.examples = CellExamples(split, class_names)
+        self.worst_errors: list[Prediction] = []
 
     def update(self, rows: PredictionRows, known: NDArray[np.int64]) -> None:
         """Add rows, sorted by path; `known` are the indices of those with a label, at least one."""
@@ -113,21 +102,6 @@ class LabelledTally:
     def forget_probabilities(self) -> None:
         """Do without what needs the probabilities of all rows: some have none."""
         self.probabilities = self.untempered = None
-
-    def merge(self, other: "LabelledTally") -> None:
-        """Add what another tally of the same split, classes and temperature has counted."""
-        self.confusion.merge(other.confusion)
-        self.hits.merge(other.hits)
-        self.calibration.merge(other.calibration)
-        if self.probabilities is None or other.probabilities is None:
-            self.forget_probabilities()
-        else:
-            self.probabilities.merge(other.probabilities)
-        if self.untempered is not None and other.untempered is not None:
-            self.untempered.merge(other.untempered)
-        self.examples.merge(other.examples)
-        wrong = self.worst_errors + other.worst_errors
-        self.worst_errors = heapq.nsmallest(SHOWN_IMAGES, wrong, _by_error)
 
     def metrics(self) -> LabelledMetrics | None:
         """Compute the metrics of what has been counted so far; None where nothing was."""

@@ -24,12 +24,6 @@ class Moments:
         self.total += float(values.sum())
         self.squares += float(values @ values)
 
-    def merge(self, other: "Moments") -> None:
-        """Add what another has seen."""
-        self.n += other.n
-        self.total += other.total
-        self.squares += other.squares
-
     @property
     def mean(self) -> float:
         """The mean; nan without values."""

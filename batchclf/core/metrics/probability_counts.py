@@ -1,7 +1,5 @@
 """What can be counted only if all probabilities of an image are known: means over the images, rankings."""
 
-from dataclasses import dataclass, field
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,26 +9,15 @@ from batchclf.core.metrics.moments import Moments
 from batchclf.core.metrics.ranking import RankingCounts
 
 
-@dataclass(eq=False)
 class ProbabilityCounts:
     """Moments of the metrics that are means over the images, by name, and the histograms behind the rankings."""
 
-    class_names: tuple[str, ...]
-    means: dict[str, Moments] = field(default_factory=lambda: {name: Moments() for name in formulas_of(OfImages)})
-    ranking: RankingCounts = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Start with no image counted."""
-        self.ranking = RankingCounts(self.class_names)
+    def __init__(self, class_names: tuple[str, ...]) -> None:
+        self.means = {name: Moments() for name in formulas_of(OfImages)}
+        self.ranking = RankingCounts(class_names)
 
     def update(self, labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> None:
         """Add images by their (n,) true class, none below 0, and their (n, classes) probabilities, 0 to 1."""
         for name, formula in formulas_of(OfImages).items():
             self.means[name].update(formula.values(labels, probabilities))
         self.ranking.update(labels, probabilities)
-
-    def merge(self, other: "ProbabilityCounts") -> None:
-        """Add what counts of the same classes have counted."""
-        for name, moments in self.means.items():
-            moments.merge(other.means[name])
-        self.ranking.merge(other.ranking)

@@ -1,6 +1,6 @@
 """ROC and precision-recall of each class against the rest, from its probabilities."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
@@ -39,7 +39,6 @@ class ClassRanking:
     precision_recall: Curve
 
 
-@dataclass(eq=False)
 class RankingCounts:
     """How often a class got which probability, as histograms: memory does not grow with the images.
 
@@ -47,15 +46,10 @@ class RankingCounts:
     `ProbabilityBins`. Two probabilities in the same bin count as a tie.
     """
 
-    class_names: tuple[str, ...]
-    bins: ProbabilityBins = field(init=False)
-    images: NDArray[np.uint32] = field(init=False)
-    positives: NDArray[np.uint32] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Start the counts at zero."""
-        self.bins = ProbabilityBins.for_classes(len(self.class_names))
-        self.images, self.positives = (np.zeros((len(self.class_names), self.bins.count), np.uint32) for _ in range(2))
+    def __init__(self, class_names: tuple[str, ...]) -> None:
+        self.class_names = class_names
+        self.bins = ProbabilityBins.for_classes(len(class_names))
+        self.images, self.positives = (np.zeros((len(class_names), self.bins.count), np.uint32) for _ in range(2))
 
     def update(self, labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> None:
         """Add images by their (n,) true class, none below 0, and their (n, classes) probabilities, 0 to 1."""
@@ -63,11 +57,6 @@ class RankingCounts:
         cells = self.bins.of(probabilities) + np.arange(len(self.class_names)) * self.bins.count
         np.add.at(self.images.reshape(-1), cells.reshape(-1), np.uint32(1))
         np.add.at(self.positives.reshape(-1), cells[np.arange(len(labels)), labels], np.uint32(1))
-
-    def merge(self, other: "RankingCounts") -> None:
-        """Add what counts of the same classes have counted."""
-        self.images += other.images
-        self.positives += other.positives
 
     def ranking(self) -> tuple[ClassRanking, ...]:
         """Compute every class's areas and curves; the probabilities of a bin are taken as equal."""

@@ -18,16 +18,7 @@ class TopHits:
     def update(self, labels: NDArray[np.int64], ranked: NDArray[np.int64]) -> None:
         """Add images by their (n,) true class, none below 0, and their (n, k) classes, best first, -1 for none."""
         found = np.logical_or.accumulate(ranked == labels[:, None], axis=1)
-        self._add(found.sum(axis=0, dtype=np.int64))
-
-    def merge(self, other: "TopHits") -> None:
-        """Add what other hits have counted."""
-        if other.counts is not None:
-            self._add(other.counts)
-
-    def _add(self, counts: NDArray[np.int64]) -> None:
-        if self.counts is None:
-            self.counts = counts.copy()
-        else:
-            k = min(len(self.counts), len(counts))
-            self.counts = self.counts[:k] + counts[:k]
+        counts = found.sum(axis=0, dtype=np.int64)
+        before = np.zeros_like(counts) if self.counts is None else self.counts
+        k = min(len(before), len(counts))
+        self.counts = before[:k] + counts[:k]

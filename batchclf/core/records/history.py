@@ -1,10 +1,22 @@
 """Earlier runs: in a few numbers each, and all that the history keeps of one."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from batchclf.core.estimate import Estimate
 from batchclf.core.records.run import GateResult, SubsetRecord
 from batchclf.errors import Status
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def read_time(text: str) -> datetime:
+    """Read a time of a record; one that cannot be read counts as the oldest, NEVER."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return NEVER
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

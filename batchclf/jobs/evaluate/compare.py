@@ -1,7 +1,7 @@
 """Compare two runs on the images that both have scored."""
 
 import filecmp
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from batchclf.core.compare.pair_tally import PairTally
@@ -10,6 +10,7 @@ from batchclf.core.records.run import RunRecord
 from batchclf.core.text import first_of
 from batchclf.errors import ComparisonError
 from batchclf.storage.images.facts import IMAGES_FILE
+from batchclf.storage.predictions.flips import FlipsWriter
 from batchclf.storage.predictions.pairs import PairedPredictions, UnsortedRowsError, read_alone, read_pairs
 from batchclf.storage.run.directory import PREDICTIONS_FILE, read_record
 
@@ -29,17 +30,7 @@ def compare_runs(first: Path, second: Path, split: str | None = None, *, record:
     check_classes(of_first, of_second)
     split = common_split(of_first, of_second) if split is None else split
     names = tuple(of_first.model.class_names)
-
-    def tally(*, whole: bool) -> PairTally:
-        made = PairTally(of_first.run_id, of_second.run_id, split, names)
-        for pairs in paired_predictions(first, second, names, {split}, whole=whole):
-            count(made, pairs)
-        return made
-
-    try:
-        found = tally(whole=False)
-    except UnsortedRowsError:
-        found = tally(whole=True)
+    (found,) = tally_runs((first, of_first.run_id), (second, of_second.run_id), names, [split])
     if not found.images:
         replaced = f", {found.replaced:,} have the same path but another content" if found.replaced else ""
         raise ComparisonError(
@@ -50,8 +41,40 @@ def compare_runs(first: Path, second: Path, split: str | None = None, *, record:
     return found.comparison()
 
 
-def paired_predictions(
-    first: Path, second: Path, class_names: tuple[str, ...], splits: Collection[str], *, whole: bool = False
+def tally_runs(
+    first: tuple[Path, str],
+    second: tuple[Path, str],
+    class_names: tuple[str, ...],
+    splits: Sequence[str],
+    writer: FlipsWriter | None = None,
+) -> list[PairTally]:
+    """Tally the predictions of two runs, (directory, run id) each, for the images of some splits that both have.
+
+    Gives a tally for each split, in the order of `splits`; `writer` takes the flips. Raises as `read_pairs` does.
+    """
+
+    def tally(*, whole: bool) -> list[PairTally]:
+        made = {split: PairTally(first[1], second[1], split, class_names) for split in splits}
+        for pairs in _paired_predictions(first[0], second[0], class_names, splits, whole=whole):
+            of_split = made[pairs.split]
+            of_split.update(pairs.first, pairs.second)
+            of_split.only_first += pairs.only_first
+            of_split.only_second += pairs.only_second
+            of_split.replaced += pairs.replaced
+            if writer is not None:
+                writer.write(pairs.split, pairs.first, pairs.second)
+        return list(made.values())
+
+    try:
+        return tally(whole=False)
+    except UnsortedRowsError:
+        if writer is not None:
+            writer.clear()
+        return tally(whole=True)
+
+
+def _paired_predictions(
+    first: Path, second: Path, class_names: tuple[str, ...], splits: Collection[str], *, whole: bool
 ) -> Iterator[PairedPredictions]:
     """Give the predictions of two run directories for the images of some splits that both have, piece by piece.
 
@@ -63,14 +86,6 @@ def paired_predictions(
     if by_path and _same_content(*files):
         return read_alone(files[0], class_names, splits)
     return read_pairs(files, class_names, splits, images=None if by_path else images, whole=whole)
-
-
-def count(tally: PairTally, pairs: PairedPredictions) -> None:
-    """Add what was read of the tally's split."""
-    tally.update(pairs.first, pairs.second)
-    tally.only_first += pairs.only_first
-    tally.only_second += pairs.only_second
-    tally.replaced += pairs.replaced
 
 
 def check_classes(first: RunRecord, second: RunRecord) -> None:

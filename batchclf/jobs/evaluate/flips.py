@@ -12,7 +12,6 @@ from batchclf.storage.predictions.flips import FLIPS_FILE, FlipsWriter
 from batchclf.storage.run.directory import read_record
 
 if TYPE_CHECKING:
-    from batchclf.core.compare.pair_tally import PairTally
     from batchclf.core.compare.result import Comparison
 
 
@@ -48,9 +47,7 @@ def write_flips(
 
 def _against(last: Path, folder: Path, record: RunRecord, writer: FlipsWriter, say: Say) -> "tuple[Comparison, ...]":
     # The comparison is a dozen modules, which a first run does without.
-    from batchclf.core.compare.pair_tally import PairTally
-    from batchclf.jobs.evaluate.compare import check_classes, count, paired_predictions
-    from batchclf.storage.predictions.pairs import UnsortedRowsError
+    from batchclf.jobs.evaluate.compare import check_classes, tally_runs
 
     earlier = read_record(last)
     check_classes(earlier, record)
@@ -58,19 +55,8 @@ def _against(last: Path, folder: Path, record: RunRecord, writer: FlipsWriter, s
     splits = [subset.split for subset in record.subsets if (subset.split, subset.kind) in kinds]
     names = tuple(record.model.class_names)
     main = main_of(record.main_subset, splits or [""])
-
-    def tally(*, whole: bool) -> "list[PairTally]":
-        made = {split: PairTally(earlier.run_id, record.run_id, split, names) for split in splits}
-        for pairs in paired_predictions(last, folder, names, splits, whole=whole):
-            count(made[pairs.split], pairs)
-            writer.write(pairs.split, pairs.first, pairs.second)
-        return sorted(made.values(), key=lambda each: (each.split != main, each.split))
-
-    try:
-        found = tally(whole=False)
-    except UnsortedRowsError:
-        writer.clear()
-        found = tally(whole=True)
+    found = tally_runs((last, earlier.run_id), (folder, record.run_id), names, splits, writer)
+    found.sort(key=lambda each: (each.split != main, each.split))
     for each in found:
         if not each.images:
             replaced = f"; {each.replaced:,} have the name of another one" if each.replaced else ""

@@ -64,7 +64,6 @@ class _Last:
     """The last run of a directory, and what that says of it."""
 
     folder: Path
-    record: RunRecord
     run: DirectoryRun
 
 
@@ -94,7 +93,7 @@ class _EarlierRuns:
             record = self._records[run.folder]
             subset = next((each for each in record.subsets if each.split == name), None)
             if subset is not None and subset.kind == "directory" and subset.complete and subset.scored:
-                return _Last(folder, record, _directory_run(subset, record))
+                return _Last(folder, _directory_run(subset, record))
         return None
 
 
@@ -176,13 +175,16 @@ def _directory_run(subset: SubsetRecord, record: RunRecord) -> DirectoryRun:
 
 
 def _content_known(run: DirectoryRun, folder: Path) -> DirectoryRun:
-    return run if run.content else replace(run, content=_known(content_of(folder), run.name, folder))
+    if run.content:
+        return run
+    contents = content_of(folder)
+    if run.name not in contents:
+        raise _no_content(folder)
+    return replace(run, content=contents[run.name])
 
 
-def _known(contents: dict[str, str], name: str, folder: Path) -> str:
-    if name not in contents:
-        raise RunError(f"{folder} says nothing of the content of the images: {IMAGES_FILE} lacks them")
-    return contents[name]
+def _no_content(folder: Path) -> RunError:
+    return RunError(f"{folder} says nothing of the content of the images: {IMAGES_FILE} lacks them")
 
 
 def _count_new(name: str, folder: Path, of_last: Path) -> int:
@@ -203,7 +205,7 @@ def _digests(folder: Path, name: str) -> Iterator[Digests]:
             found = True
             yield rows.digest
     if not found:
-        raise RunError(f"{folder} says nothing of the content of the images: {IMAGES_FILE} lacks them")
+        raise _no_content(folder)
 
 
 def _predicted_counts(last: _Last) -> PredictedCounts:

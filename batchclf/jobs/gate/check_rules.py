@@ -1,9 +1,10 @@
 """Check the current run against its gate: gathers the values, and the runs and files that it is compared with."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from batchclf.core.compare.result import Comparison
 from batchclf.core.gate.evidence import Change, Measure, Pairs, Share, measure_change, share_change
@@ -37,6 +38,8 @@ from batchclf.jobs.gate.measured import (
 )
 
 NAMES_IN_SENTENCE = 3
+_Key = TypeVar("_Key")
+_Made = TypeVar("_Made")
 
 
 def hold_gate(gate: Gate, current: CurrentRun) -> list[GateResult]:
@@ -75,20 +78,15 @@ class _Reference:
     reading: Reading
 
 
-@dataclass(eq=False)
 class _Held:
     """Checks rules one by one; reads each reference, and compares with it, once."""
 
-    current: CurrentRun
-    _now: Reading = field(init=False)
-    _main: str = field(init=False)
-    _read: dict[Path, Reading | BatchclfError] = field(default_factory=dict)
-    _compared: dict[tuple[Path, str], Comparison | BatchclfError] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        of = self.current
+    def __init__(self, of: CurrentRun) -> None:
+        self.current = of
         self._now = reading_of(of.folder, of.record, of.evaluations, of.gap)
         self._main = main_of(of.record.main_subset, [subset.split for subset in of.record.subsets] or [""])
+        self._read: dict[Path, Reading | BatchclfError] = {}
+        self._compared: dict[tuple[Path, str], Comparison | BatchclfError] = {}
 
     def hold(self, rule: Rule, name: str = "") -> GateResult:
         """Check one rule; its subset is the run's main one unless it names another. `name` is one of its own."""
@@ -211,19 +209,14 @@ class _Held:
 
     def _usable(self, path: Path, subset: str) -> Reading:
         """Read a reference, once; raises BatchclfError, or NotThereError if it is of other classes or data."""
-        if path not in self._read:
-            try:
-                if not path.exists():
-                    hint = "name a run of this job, a run directory or a metrics.json"
-                    raise RunError(f"there is no {path}", hint=hint)
-                self._read[path] = read_reading(path)
-            except BatchclfError as error:
-                self._read[path] = error
-            except OSError as error:
-                self._read[path] = _unreadable(path, error)
-        found = self._read[path]
-        if isinstance(found, BatchclfError):
-            raise found
+
+        def read() -> Reading:
+            if not path.exists():
+                hint = "name a run of this job, a run directory or a metrics.json"
+                raise RunError(f"there is no {path}", hint=hint)
+            return read_reading(path)
+
+        found = _once(self._read, path, path, read)
         there, here = found.class_names(), self._now.class_names()
         if there and there != here:
             sides = (("only it has", there - here), ("only this run's model has", here - there))
@@ -243,20 +236,13 @@ class _Held:
         folder = reading.folder
         if folder is None:
             raise NotThereError("it does not say what each image was predicted as: name a run directory")
-        if (folder, subset) not in self._compared:
-            of = self.current
-            made = (each for each in of.flips if each.split == subset and folder == of.beside / each.first_run)
-            try:
-                found = next(made, None) or compare_runs(folder, of.folder, subset, record=of.record)
-                self._compared[folder, subset] = found
-            except BatchclfError as error:
-                self._compared[folder, subset] = error
-            except OSError as error:
-                self._compared[folder, subset] = _unreadable(folder, error)
-        known = self._compared[folder, subset]
-        if isinstance(known, BatchclfError):
-            raise known
-        return known
+        of = self.current
+        made = (each for each in of.flips if each.split == subset and folder == of.beside / each.first_run)
+
+        def compare() -> Comparison:
+            return next(made, None) or compare_runs(folder, of.folder, subset, record=of.record)
+
+        return _once(self._compared, (folder, subset), folder, compare)
 
     def _comparison_if_any(self, reading: Reading, subset: str) -> Comparison | None:
         try:
@@ -303,8 +289,19 @@ def _of_share(share: Share) -> Measure:
     return Measure(share.value, share.n, share.estimate().interval)
 
 
-def _unreadable(path: Path, error: OSError) -> RunError:
-    return RunError(f"{path} cannot be read: {error.strerror}", hint="look at its rights")
+def _once(known: dict[_Key, _Made | BatchclfError], key: _Key, path: Path, make: Callable[[], _Made]) -> _Made:
+    """Make something of a path, once: `known` keeps it, or the BatchclfError that is raised, again and again."""
+    if key not in known:
+        try:
+            known[key] = make()
+        except BatchclfError as error:
+            known[key] = error
+        except OSError as error:
+            known[key] = RunError(f"{path} cannot be read: {error.strerror}", hint="look at its rights")
+    found = known[key]
+    if isinstance(found, BatchclfError):
+        raise found
+    return found
 
 
 def _in_words(error: Exception) -> str:

@@ -35,7 +35,7 @@ def rebuild_history(reports: Path, folders: Sequence[Path] = ()) -> Rebuilt:
     number, unread = 0, list[UnreadRun]()
     for job in jobs_with_runs(reports):
         runs, before = run_folders(reports / job), len(unread)
-        record_runs(reports, job, runs, unread)
+        record_runs(reports, job, runs, unread=unread)
         number += len(runs) - (len(unread) - before)
         record_missing(reports / job)
     return Rebuilt(reports / HISTORY_FILE, number, tuple(unread))

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from batchclf import atomic
-from batchclf.core.records.history import JobHistory
+from batchclf.core.records.history import NEVER, JobHistory, read_time
 from batchclf.core.types import Say
 from batchclf.errors import HistoryError, RunError
-from batchclf.jobs.history.runs import NEVER, job_history, read_time, record_missing
+from batchclf.jobs.history.runs import job_history, record_missing
 from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.run.directory import LOG_FILE
 from batchclf.storage.run.published import HISTORY_FILE
@@ -26,7 +26,7 @@ def apply_retention(
     removes. Whatever goes wrong is said and costs nothing else. The caller holds the job's lock.
     """
     from batchclf.storage.history.database import reading
-    from batchclf.storage.history.rows import known_folders, known_logs
+    from batchclf.storage.history.rows import known_entries
 
     old = old_entries(job_folder, keep_runs=keep_runs, keep_days=keep_days, kept=kept)
     if not old:
@@ -34,7 +34,7 @@ def apply_retention(
     try:
         record_missing(job_folder)
         with reading(job_folder.parent / HISTORY_FILE) as connection:
-            known = known_folders(connection, job_folder.name) | known_logs(connection, job_folder.name)
+            known = known_entries(connection, job_folder.name)
     except (HistoryError, RunError, OSError) as error:
         say(f"no old run was removed, since they cannot be kept in the history: {error}")
         return []

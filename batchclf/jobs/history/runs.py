@@ -3,11 +3,11 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from batchclf.core.records.history import FailedRun, JobHistory, RunSummary, UnreadRun
+from batchclf.core.records.history import NEVER, FailedRun, JobHistory, RunSummary, UnreadRun, read_time
 from batchclf.errors import HistoryError, RunError
 from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.run.directory import FAILED_PREFIX, FAILED_SUFFIX, RECORD_FILE
@@ -18,8 +18,6 @@ _Read = TypeVar("_Read")
 
 _AT_ONCE = 50
 """So many runs are read before they are written in one step; others can write in between."""
-
-NEVER = datetime.min.replace(tzinfo=UTC)
 
 _TIME = len("20260102T030405Z")
 """So many characters of a run id are its time."""
@@ -84,7 +82,7 @@ def record_run(reports: Path, folder: Path) -> None:
     ours, locked or cannot be written; RunError if the run directory cannot be read.
     """
     try:
-        _write(reports, folder.parent.name, [folder])
+        record_runs(reports, folder.parent.name, [folder])
         record_missing(folder.parent, reports)
     except OSError as error:
         raise RunError(
@@ -93,26 +91,21 @@ def record_run(reports: Path, folder: Path) -> None:
         ) from error
 
 
-def record_missing(job_folder: Path, reports: Path | None = None) -> list[UnreadRun]:
-    """Add what lies in a job's folder and is not in the history; returns the run directories that cannot be read.
-
-    Raises HistoryError.
-    """
+def record_missing(job_folder: Path, reports: Path | None = None) -> None:
+    """Add what lies in a job's folder and is not in the history, as far as it can be read. Raises HistoryError."""
     from batchclf.storage.history.database import reading
-    from batchclf.storage.history.rows import known_folders, known_logs
+    from batchclf.storage.history.rows import known_entries
 
     reports = reports or job_folder.parent
     known: set[str] = set()
     if os.path.lexists(reports / HISTORY_FILE):
         with reading(reports / HISTORY_FILE) as connection:
-            known = known_folders(connection, job_folder.name) | known_logs(connection, job_folder.name)
+            known = known_entries(connection, job_folder.name)
     new = [(name, is_run) for name, is_run in _ours(job_folder) if utf8_text(name) not in known]
-    unread: list[UnreadRun] = []
     if new:
         runs = [job_folder / name for name, is_run in new if is_run]
         logs = [job_folder / name for name, is_run in new if not is_run]
-        _write(reports, job_folder.name, runs, logs, unread=unread)
-    return unread
+        record_runs(reports, job_folder.name, runs, logs, unread=[])
 
 
 def record_failure(
@@ -143,14 +136,6 @@ def record_failure(
         put_failure(connection, job, failed)
 
 
-def record_runs(reports: Path, job: str, folders: Iterable[Path], unread: list[UnreadRun] | None = None) -> None:
-    """Write run directories into the history of a job, again if they are there already.
-
-    One that cannot be read goes to `unread`; without such a list it raises RunError or OSError. Raises HistoryError.
-    """
-    _write(reports, job, list(folders), unread=unread)
-
-
 def run_folders(job_folder: Path) -> list[Path]:
     """List the run directories in a job's folder by name, whether they can be read or not."""
     return [job_folder / name for name, is_run in _ours(job_folder) if is_run]
@@ -162,9 +147,13 @@ def jobs_with_runs(reports: Path) -> list[str]:
     return [name for name in names if any(_ours(reports / name))]
 
 
-def _write(
+def record_runs(
     reports: Path, job: str, folders: list[Path], logs: Iterable[Path] = (), *, unread: list[UnreadRun] | None = None
 ) -> None:
+    """Write run directories, and logs of failed runs, into the history of a job, again if they are there already.
+
+    One that cannot be read goes to `unread`; without such a list it raises RunError or OSError. Raises HistoryError.
+    """
     from batchclf.storage.history.database import writing
     from batchclf.storage.history.rows import put_failure, put_run
     from batchclf.storage.run.details import digest_files, read_details
@@ -266,12 +255,3 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 def run_age(run: RunSummary) -> tuple[datetime, str]:
     """Order runs by their age, the oldest first."""
     return read_time(run.started), run.folder
-
-
-def read_time(text: str) -> datetime:
-    """Read a time; one that cannot be read counts as the oldest."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return NEVER
-    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -101,7 +101,7 @@ def install_cron(entry: Entry, *, dry_run: bool, say: Say) -> list[str]:
         say("the crontab has this entry already")
         return []
     if before.strip():
-        kept = _state_folder() / "crontab.old"
+        kept = _of_home(user_state_path) / "batchclf" / "crontab.old"
         kept.parent.mkdir(parents=True, exist_ok=True)
         atomic.write_bytes(kept, before.encode("utf-8", "surrogateescape"))
         say(f"the crontab as it was: {kept}")
@@ -161,7 +161,7 @@ def install_systemd(entry: Entry, *, dry_run: bool, say: Say) -> list[str]:
 
     Units of the same name that batchclf did not write are left alone: raises BatchclfError.
     """
-    folder = _config_folder() / "systemd" / "user"
+    folder = _of_home(user_config_path) / "systemd" / "user"
     units = {
         folder / f"batchclf-{entry.name}.service": service_unit(entry),
         folder / f"batchclf-{entry.name}.timer": timer_unit(entry),
@@ -249,14 +249,6 @@ def _say_variables(entry: Entry, say: Say) -> None:
 def _show(text: str, say: Say) -> None:
     for line in text.splitlines():
         say(line)
-
-
-def _config_folder() -> Path:
-    return _of_home(user_config_path)
-
-
-def _state_folder() -> Path:
-    return _of_home(user_state_path) / "batchclf"
 
 
 def _of_home(locate: Any) -> Path:

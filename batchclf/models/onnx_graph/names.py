@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from batchclf.models.onnx_graph.read import subgraphs
+from batchclf.models.onnx_graph.read import inner_graphs, subgraphs
 
 
 def with_stable_names(model: Any) -> Any:
@@ -56,15 +56,9 @@ def _order_nodes(graph: Any) -> None:
 def _taken(node: Any) -> Iterator[str]:
     """Name what a node takes: its inputs, and all that the graphs inside it use, whether from outside or their own."""
     yield from node.input
-    for graph in (each for inner in _inner(node) for each in subgraphs(inner)):
+    for graph in (each for inner in inner_graphs(node) for each in subgraphs(inner)):
         yield from (name for each in graph.node for name in each.input)
         yield from (each.name for each in graph.output)
-
-
-def _inner(node: Any) -> Iterator[Any]:
-    """Give the graphs inside a node, without those inside their nodes."""
-    for attribute in node.attribute:
-        yield from [attribute.g] if attribute.HasField("g") else attribute.graphs
 
 
 def _uses(graph: Any, constants: set[str]) -> Iterator[tuple[str, str]]:
@@ -75,7 +69,7 @@ def _uses(graph: Any, constants: set[str]) -> Iterator[tuple[str, str]]:
     yield from ((each.name, "Input") for each in graph.input)
     for node in graph.node:
         yield from ((name, "Constant" if name in constants else "Value") for name in node.input if name)
-        for inner in _inner(node):
+        for inner in inner_graphs(node):
             yield from _uses(inner, constants)
         yield from ((name, node.op_type) for name in node.output if name)
     yield from ((each.name, "Constant" if each.name in constants else "Value") for each in graph.output)

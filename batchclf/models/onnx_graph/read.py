@@ -144,9 +144,14 @@ def subgraphs(graph: Any) -> Iterator[Any]:
     """Give the graph, and the graphs inside its nodes."""
     yield graph
     for node in graph.node:
-        for attribute in node.attribute:
-            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
-                yield from subgraphs(inner)
+        for inner in inner_graphs(node):
+            yield from subgraphs(inner)
+
+
+def inner_graphs(node: Any) -> Iterator[Any]:
+    """Give the graphs inside a node, without those inside their nodes."""
+    for attribute in node.attribute:
+        yield from [attribute.g] if attribute.HasField("g") else attribute.graphs
 
 
 def free_prefix(graph: Any) -> str:

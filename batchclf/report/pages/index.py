@@ -3,11 +3,11 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
-from batchclf.core.records.history import FailedRun, JobHistory, RunSummary, UnreadRun
+from batchclf.core.records.history import NEVER, FailedRun, JobHistory, RunSummary, UnreadRun, read_time
 from batchclf.core.records.run import RunState, run_state
 from batchclf.core.text import (
     NOTHING,
@@ -141,7 +141,7 @@ def _job(job: JobHistory, anchor: str, most: int, generated: datetime) -> JobVie
         name=visible(job.name),
         anchor=anchor,
         last=shown[0],
-        old=age(generated - newest[0][0]) if newest and newest[0][0] > _NEVER else "",
+        old=age(generated - newest[0][0]) if newest and newest[0][0] > NEVER else "",
         rows=tuple(shown[:OPEN_RUNS]),
         folded=tuple(shown[OPEN_RUNS:]),
         note=note,
@@ -223,7 +223,7 @@ def _trend(runs: Sequence[RunSummary], name: Literal["accuracy", "gap"]) -> "tup
     found = []
     for run in runs[-MOST_RUNS:]:
         value = run.accuracy if name == "accuracy" else run.gap
-        if value is not None and (time := _time(run.started)) > _NEVER:
+        if value is not None and (time := _time(run.started)) > NEVER:
             found.append((time, value.value, value.interval.low, value.interval.high, _is_bad(run)))
     if len(found) < 2:
         return ()
@@ -237,19 +237,11 @@ def _cut(text: str) -> str:
     return shown if len(shown) <= _LONGEST_MESSAGE else shown[: _LONGEST_MESSAGE - 1] + "…"
 
 
-_NEVER = datetime.min.replace(tzinfo=UTC)
-
-
 def _time(text: str, run_id: str = "") -> datetime:
     """Read a time; where that fails the run's id has it, else it counts as the oldest."""
-    for words in (text, run_id[:16]):
-        try:
-            time = datetime.fromisoformat(words)
-        except ValueError:
-            continue
-        return time if time.tzinfo else time.replace(tzinfo=UTC)
-    return _NEVER
+    time = read_time(text)
+    return time if time > NEVER else read_time(run_id[:16])
 
 
 def _short(time: datetime) -> str:
-    return moment(time) if time > _NEVER else NOTHING
+    return moment(time) if time > NEVER else NOTHING

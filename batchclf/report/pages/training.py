@@ -12,14 +12,15 @@ from batchclf.report.charts.gap import learning_curves
 from batchclf.report.html.render import render_page
 from batchclf.report.sections.calibration import TemperatureView, temperature_view
 from batchclf.report.sections.facts import (
-    SHOWN_CLASS_NAMES,
     Fact,
     FactGroup,
+    classes_fact,
     settings_facts,
+    shape_words,
     shown_moment,
     training_line,
 )
-from batchclf.report.sections.learning import LearningView, learning_of
+from batchclf.report.sections.learning import LearningView, learning_view
 from batchclf.report.sections.metrics import Measure
 from batchclf.report.sections.regularisation import RegularisationView, regularisation_view
 from batchclf.report.sections.whole_report import Link
@@ -72,7 +73,7 @@ class TrainingView:
 
 def training_view(model: TrainedModel, *, generated: datetime) -> TrainingView:
     """Put together what the page shows; `generated` is an aware time."""
-    learning = learning_of(model.history, model.training, model.settings)
+    learning = learning_view(model.history, model.training, model.settings)
     temperature, regularisation = temperature_view(model.training), regularisation_view(model.training)
     headline = visible(f"{model.recipe} trained on {model.data}")
     sections = (
@@ -137,13 +138,8 @@ def _at(history: Mapping[str, Sequence[float]], metric: str, epoch: int) -> floa
 
 
 def _groups(model: TrainedModel) -> tuple[FactGroup, ...]:
-    height, width, channels = model.input_shape
-    names = ", ".join(visible(name) for name in model.class_names[:SHOWN_CLASS_NAMES])
-    if len(model.class_names) > SHOWN_CLASS_NAMES:
-        names += f" and {len(model.class_names) - SHOWN_CLASS_NAMES} more"
     held = model.training.validation_images if model.training else 0
     split = f", {count(held)} of them for validation" if held else ""
-    shape = f"{height} × {width} pixels, {visible(model.color_mode)} ({counted(channels, 'channel')})"
     return (
         FactGroup("Settings", (Fact("Recipe", visible(model.recipe)), *settings_facts(model.settings))),
         FactGroup(
@@ -151,8 +147,8 @@ def _groups(model: TrainedModel) -> tuple[FactGroup, ...]:
             (
                 Fact("Name", visible(model.data)),
                 Fact("Train split", f"{counted(model.train_images, 'image')}{split}"),
-                Fact("Images", shape),
-                Fact(f"Classes ({len(model.class_names)})", names),
+                Fact("Images", shape_words(model.input_shape, model.color_mode)),
+                classes_fact(model.class_names),
                 Fact("SHA-256", visible(model.fingerprint), code=True),
             ),
         ),

@@ -1,8 +1,10 @@
 """The metrics in words, and their values as the report and the tables of the history show them."""
 
-from batchclf.core.estimate import Interval
+from dataclasses import dataclass
+
+from batchclf.core.estimate import Estimate, Interval
 from batchclf.core.metrics.catalog import find_metric
-from batchclf.core.text import decimal, percent, points, signed
+from batchclf.core.text import NOTHING, decimal, percent, percent_interval, points, points_interval, signed
 
 
 def metric_words(key: str) -> tuple[str, str]:
@@ -46,3 +48,37 @@ def p_words(p_value: float) -> str:
 def _unit(key: str) -> str:
     metric = find_metric(key)
     return "" if metric is None else metric.unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTestRow:
+    """A metric on train and on test, and the gap between them, with 95% intervals; – and empty where there is none."""
+
+    train: str
+    train_interval: str
+    test: str
+    test_interval: str
+    gap: str
+    gap_interval: str
+
+
+def train_test(train: Estimate | None, test: Estimate | None, gap: Estimate | None) -> dict[str, str]:
+    """Show two shares and their difference: the values of a TrainTestRow."""
+    return {
+        "train": share(train),
+        "train_interval": share_interval(train),
+        "test": share(test),
+        "test_interval": share_interval(test),
+        "gap": points(gap.value) if gap else NOTHING,
+        "gap_interval": points_interval(gap) if gap else "",
+    }
+
+
+def share(estimate: Estimate | None) -> str:
+    """Show a share as a percentage."""
+    return percent(estimate.value) if estimate else NOTHING
+
+
+def share_interval(estimate: Estimate | None) -> str:
+    """Show the 95% interval of a share; empty for none."""
+    return percent_interval(estimate) if estimate else ""

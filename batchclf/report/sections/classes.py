@@ -95,8 +95,7 @@ def _names(names: list[str]) -> tuple[str, ...]:
 
 def _mistaken(confusion: ConfusionCounts) -> dict[str, tuple[str, int]]:
     """Find for each class what its images are most often taken for; ties go to the earlier class."""
-    wrong = confusion.counts.copy()
-    np.fill_diagonal(wrong, 0)
+    wrong = confusion.wrong
     best = wrong.argmax(axis=1)
     numbers = wrong[np.arange(len(wrong)), best]
     return {

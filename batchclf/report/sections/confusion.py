@@ -170,7 +170,7 @@ def _shown_classes(confusion: ConfusionCounts) -> frozenset[int]:
 
 
 def _part(confusion: ConfusionCounts, classes: Sequence[int]) -> str:
-    wrong = _wrong(confusion)
+    wrong = confusion.wrong
     within = int(wrong[np.ix_(classes, classes)].sum())
     total = int(wrong.sum())
     held = f"; {percent(within / total)} of all errors are among them" if total else ""
@@ -208,12 +208,6 @@ def _shares(counts: NDArray[np.int64], of: NDArray[np.int64]) -> Shares:
     return np.asarray(counts / np.maximum(of, 1))
 
 
-def _wrong(confusion: ConfusionCounts) -> NDArray[np.int64]:
-    wrong = confusion.counts.copy()
-    np.fill_diagonal(wrong, 0)
-    return wrong
-
-
 def _overview(confusion: ConfusionCounts, order: Sequence[int]) -> str:
     """Draw all classes as a PNG in a data URI, a pixel a cell; of more than 400, a pixel for some by the strongest."""
     counts = confusion.counts[np.ix_(order, order)]
@@ -241,7 +235,7 @@ def _large_cells(confusion: ConfusionCounts) -> Iterator[LargeCell]:
 
 def _largest(confusion: ConfusionCounts, most: int | None = None) -> Iterator[tuple[int, int, int]]:
     """Find the cells off the diagonal that have images, largest first, ties in class order."""
-    wrong = _wrong(confusion)
+    wrong = confusion.wrong
     rows, columns = np.nonzero(wrong)
     numbers = wrong[rows, columns]
     for at in np.argsort(-numbers, kind="stable")[:most]:
@@ -249,7 +243,7 @@ def _largest(confusion: ConfusionCounts, most: int | None = None) -> Iterator[tu
 
 
 def _cells_note(confusion: ConfusionCounts) -> str:
-    numbers = np.sort(_wrong(confusion), axis=None)[::-1]
+    numbers = np.sort(confusion.wrong, axis=None)[::-1]
     there = int((numbers > 0).sum())
     shown = min(there, SHOWN_CELLS)
     held = percent(int(numbers[:shown].sum()) / int(numbers.sum())) if there else NOTHING

@@ -8,16 +8,17 @@ from math import isfinite
 from batchclf.core.estimate import Estimate
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
-from batchclf.core.text import NOTHING, count, moment, percent, percent_interval, points, points_interval, visible
+from batchclf.core.text import NOTHING, count, moment, percent, points, visible
 from batchclf.errors import Status
 from batchclf.report.parts.addresses import report_address
+from batchclf.report.parts.metric_words import TrainTestRow, train_test
 
 SHOWN_RUNS = 30
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-@dataclass(frozen=True)
-class EarlierRunRow:
+@dataclass(frozen=True, kw_only=True)
+class EarlierRunRow(TrainTestRow):
     """One run; `address` is that of its report beside this one, empty for this run and where there is none any more.
 
     `status` is empty where the run was good.
@@ -27,12 +28,6 @@ class EarlierRunRow:
     address: str
     this: bool
     status: str
-    train: str
-    train_interval: str
-    test: str
-    test_interval: str
-    gap: str
-    gap_interval: str
     level: str
 
 
@@ -141,13 +136,8 @@ def _row(run: _Run, *, this: bool) -> EarlierRunRow:
         address=run.address,
         this=this,
         status="" if run.status == "ok" else run.status,
-        train=percent(run.train.value) if run.train else NOTHING,
-        train_interval=percent_interval(run.train) if run.train else "",
-        test=percent(run.test.value) if run.test else NOTHING,
-        test_interval=percent_interval(run.test) if run.test else "",
-        gap=points(run.gap.value) if run.gap else NOTHING,
-        gap_interval=points_interval(run.gap) if run.gap else "",
         level=run.level,
+        **train_test(run.train, run.test, run.gap),
     )
 
 

@@ -1,6 +1,5 @@
 """The part of the report on errors: the images to look at, and what to look for in them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batchclf.core.metrics.confusion import ConfusedPair
@@ -115,9 +114,5 @@ def _label_issues(found: LabelIssues | None, labelled: int, pictures: Pictures) 
 def _issues_sentence(found: LabelIssues, labelled: int) -> str:
     of = f"{count(found.images)} of {counted(labelled, 'label')} ({percent(found.images / labelled)})"
     are = "is" if found.images == 1 else "are"
-    shown = _shown(found.shown, found.images)
+    shown = f"; these are the {len(found.shown)} most likely ones" if len(found.shown) < found.images else ""
     return f"{of} {are} probably wrong{shown}. A label issue is no proof: look before you change a label."
-
-
-def _shown(shown: Sequence[object], images: int) -> str:
-    return f"; these are the {len(shown)} most likely ones" if len(shown) < images else ""

@@ -1,7 +1,7 @@
 """The part of the report that says what was scored, by which model and how."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -90,11 +90,6 @@ def facts_view(findings: Findings) -> FactsView:
 
 
 def _data(record: RunRecord) -> FactGroup:
-    classes = record.model.class_names
-    names = ", ".join(visible(name) for name in classes[:SHOWN_CLASS_NAMES])
-    if len(classes) > SHOWN_CLASS_NAMES:
-        names += f" and {len(classes) - SHOWN_CLASS_NAMES} more"
-    height, width, channels = record.model.input_shape
     facts = []
     if record.dataset is not None:
         facts += [
@@ -107,13 +102,23 @@ def _data(record: RunRecord) -> FactGroup:
     facts += [Fact(_directory(subset), visible(subset.source), code=True) for subset in directories]
     resized = f", larger ones shrunk by the {visible(record.resize)} way" if directories else ""
     facts += [
-        Fact(
-            "Images",
-            f"{height} × {width} pixels, {record.model.color_mode} ({counted(channels, 'channel')}){resized}",
-        ),
-        Fact(f"Classes ({len(classes)})", names),
+        Fact("Images", f"{shape_words(record.model.input_shape, record.model.color_mode)}{resized}"),
+        classes_fact(record.model.class_names),
     ]
     return FactGroup("Data", tuple(facts))
+
+
+def shape_words(shape: tuple[int, int, int], color_mode: str) -> str:
+    """Say what images are brought to: (height, width, channels), and how they are decoded."""
+    height, width, channels = shape
+    return f"{height} × {width} pixels, {visible(color_mode)} ({counted(channels, 'channel')})"
+
+
+def classes_fact(names: Sequence[str]) -> Fact:
+    """Count the classes and name the first of them."""
+    shown = ", ".join(visible(name) for name in names[:SHOWN_CLASS_NAMES])
+    more = len(names) - SHOWN_CLASS_NAMES
+    return Fact(f"Classes ({len(names)})", f"{shown} and {more} more" if more > 0 else shown)
 
 
 def _directory(subset: SubsetRecord) -> str:
@@ -244,23 +249,18 @@ def _subset(subset: SubsetRecord, evaluation: Evaluation | None) -> SubsetRow:
 
 
 def _files(findings: Findings) -> tuple[File, ...]:
-    formats = findings.record.formats
-    others = [File(f"predictions.{name}", "the same rows, exact") for name in formats if name != "csv"]
-    images = (File("images.csv", "size, mode and brightness of each image"),) if findings.statistics else ()
-    duplicates = (File("duplicates.csv", "images that occur twice"),) if findings.duplicates else ()
-    flips = (File(FLIPS_FILE, "predictions that changed since the last run"),) if findings.flips else ()
-    metrics = (
-        File("per_class.csv", "metrics of each class"),
-        File("confusion.csv", "confusion counts"),
+    labelled = any(evaluation.labelled for evaluation in findings.evaluations)
+    other_formats = [name for name in findings.record.formats if name != "csv"]
+    files = (
+        (True, "predictions.csv", "one row an image"),
+        *((True, f"predictions.{name}", "the same rows, exact") for name in other_formats),
+        (labelled, "per_class.csv", "metrics of each class"),
+        (labelled, "confusion.csv", "confusion counts"),
+        (findings.statistics, "images.csv", "size, mode and brightness of each image"),
+        (findings.duplicates, "duplicates.csv", "images that occur twice"),
+        (findings.flips, FLIPS_FILE, "predictions that changed since the last run"),
+        (True, "metrics.json", "all numbers"),
+        (True, "skipped.csv", "files not scored, with reasons"),
+        (True, "run.json", "how the run came about"),
     )
-    return (
-        File("predictions.csv", "one row an image"),
-        *others,
-        *(metrics if any(evaluation.labelled for evaluation in findings.evaluations) else ()),
-        *images,
-        *duplicates,
-        *flips,
-        File("metrics.json", "all numbers"),
-        File("skipped.csv", "files not scored, with reasons"),
-        File("run.json", "how the run came about"),
-    )
+    return tuple(File(name, about) for is_there, name, about in files if is_there)

@@ -92,7 +92,7 @@ def flips_view(findings: Findings, names: Mapping[str, str], pictures: Pictures)
         address=report_address(last) if last else "",
         rows=tuple(_row(each, names) for each in compared),
         with_replaced=any(each.replaced for each in compared),
-        subsets=tuple(_subset(each, names, pictures) for each in compared if _worth_showing(each)),
+        subsets=tuple(_subset(each, names, pictures) for each in compared if each.changed or each.relabelled),
         file=bool(findings.flips),
     )
 
@@ -205,10 +205,6 @@ def _row(comparison: Comparison, names: Mapping[str, str]) -> FlipRow:
         new=count(comparison.only_second),
         gone=count(comparison.only_first),
     )
-
-
-def _worth_showing(comparison: Comparison) -> bool:
-    return bool(comparison.changed or comparison.relabelled)
 
 
 def _subset(comparison: Comparison, names: Mapping[str, str], pictures: Pictures) -> FlipSubset:

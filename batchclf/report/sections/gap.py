@@ -5,24 +5,13 @@ from typing import TYPE_CHECKING
 
 from batchclf.core.estimate import Estimate
 from batchclf.core.records.findings import Findings
-from batchclf.core.text import (
-    NOTHING,
-    class_name,
-    count,
-    counted,
-    decimal,
-    percent,
-    percent_interval,
-    points,
-    points_interval,
-    signed,
-)
+from batchclf.core.text import class_name, count, counted, decimal, signed
 from batchclf.core.training_record import TrainingRecord
 from batchclf.report.parts.markdown_text import prose
-from batchclf.report.parts.metric_words import metric_words
+from batchclf.report.parts.metric_words import TrainTestRow, metric_words, train_test
 from batchclf.report.sections.duplicates import DuplicatesView, duplicates_view
 from batchclf.report.sections.earlier_runs import EarlierRunsView, earlier_runs_view
-from batchclf.report.sections.learning import LearningView, learning_of
+from batchclf.report.sections.learning import LearningView, learning_view
 
 if TYPE_CHECKING:
     from batchclf.core.metrics.gap import ClassGap, Gap, Overfitting
@@ -43,17 +32,11 @@ _STATES: "dict[Overfitting, str]" = {
 }
 
 
-@dataclass(frozen=True)
-class GapRow:
-    """Train, test and their difference with 95% intervals; `clear` where the interval leaves out zero."""
+@dataclass(frozen=True, kw_only=True)
+class GapRow(TrainTestRow):
+    """Train, test and their difference; `clear` where the interval leaves out zero."""
 
     name: str
-    train: str
-    train_interval: str
-    test: str
-    test_interval: str
-    gap: str
-    gap_interval: str
     clear: bool
 
 
@@ -95,7 +78,7 @@ def gap_view(findings: Findings) -> GapView:
     """Show the gap, or why there is none, with learning curves, duplicates between the splits and earlier runs."""
     gap = findings.gap
     model, earlier_runs = findings.record.model, earlier_runs_view(findings)
-    learning = learning_of(model.history, model.training, model.settings)
+    learning = learning_view(model.history, model.training, model.settings)
     variants = _variants(model.training)
     if gap is None:
         return GapView(_why_missing(findings), "", "", "", (), "", (), (), "", learning, variants, None, earlier_runs)
@@ -146,16 +129,8 @@ def _by_gap(each: "ClassGap") -> float:
 
 
 def _share_row(name: str, train: Estimate | None, test: Estimate | None, gap: Estimate | None) -> GapRow:
-    return GapRow(
-        name=name,
-        train=percent(train.value) if train else NOTHING,
-        train_interval=percent_interval(train) if train else "",
-        test=percent(test.value) if test else NOTHING,
-        test_interval=percent_interval(test) if test else "",
-        gap=points(gap.value) if gap else NOTHING,
-        gap_interval=points_interval(gap) if gap else "",
-        clear=gap is not None and _leaves_out_zero(gap),
-    )
+    clear = gap is not None and _leaves_out_zero(gap)
+    return GapRow(name=name, clear=clear, **train_test(train, test, gap))
 
 
 def _loss_rows(gap: "Gap") -> tuple[GapRow, ...]:

@@ -123,7 +123,7 @@ def held_words(gates: Sequence[GateResult]) -> str:
     missed, met = outcomes["failed", False], outcomes["passed", True]
     clauses = []
     if raised:
-        clauses.append(f"{counted(raised, 'alarm')} {_was(raised)} raised")
+        clauses.append(f"{counted(raised, 'alarm')} {'was' if raised == 1 else 'were'} raised")
     if missed:
         clauses.append(f"{_of(missed, rules)} not met")
     elif met:
@@ -146,10 +146,6 @@ def _of(number: int, rules: Sequence[GateResult]) -> str:
     if number == len(rules):
         return f"all {count(number)} rules are"
     return f"{count(number)} of {count(len(rules))} rules {'is' if number == 1 else 'are'}"
-
-
-def _was(number: int) -> str:
-    return "was" if number == 1 else "were"
 
 
 def _summary(gates: Sequence[GateResult]) -> str:

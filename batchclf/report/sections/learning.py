@@ -59,18 +59,14 @@ class LearningView:
 
 def learning_view(
     history: Mapping[str, Sequence[float]],
-    training: TrainingRecord | None = None,
-    *,
-    stops_early: bool = False,
-    has_flip_tta: bool = False,
-    ensemble_size: int = 1,
+    training: TrainingRecord | None,
+    settings: Mapping[str, int | float | str | bool],
 ) -> LearningView:
-    """Show a model's training history; values that are not finite are shown as missing.
+    """Show the history of a model that was trained with these settings; values that are not finite are missing ones.
 
-    Without `training`, as in models of old, the `val_*` metrics are those of the test split. `stops_early` says that
-    the validation loss could have ended the training, `has_flip_tta` that the model averages its logits for each
-    image and its mirror image, which the network that was trained did not. `ensemble_size` is how many networks it
-    averages.
+    Without `training`, as in models of old, the `val_*` metrics are those of the test split. With `patience` the
+    validation loss could have ended the training; with `flip_tta` the model averages its logits for each image and
+    its mirror image, which the network that was trained did not; `ensemble_size` is how many networks it averages.
     """
     held: Held = "test" if training is None else training.measured_on
     curves = _curves(history)
@@ -104,36 +100,21 @@ def learning_view(
         best=best if epochs > 1 else None,
         kept=kept,
         sentence=_sentence(epochs, best, losses, held, training),
-        chosen=_chosen(training, stops_early) + _averaged(ensemble_size, flip_tta=has_flip_tta),
+        chosen=_chosen(training, bool(settings.get("patience"))) + _averaged(settings),
         columns=tuple(name for name, _, _ in series),
         rows=rows,
         part=f"showing {len(rows)} of {count(epochs)} epochs" if len(rows) < epochs else "",
     )
 
 
-def learning_of(
-    history: Mapping[str, Sequence[float]],
-    training: TrainingRecord | None,
-    settings: Mapping[str, int | float | str | bool],
-) -> LearningView:
-    """Show the training of a model that was made with these settings, as `learning_view` does."""
-    return learning_view(
-        history,
-        training,
-        stops_early=bool(settings.get("patience")),
-        has_flip_tta=bool(settings.get("flip_tta")),
-        ensemble_size=int(settings.get("ensemble_size", 1)),
-    )
-
-
-def _averaged(ensemble_size: int, *, flip_tta: bool) -> str:
-    sentence = ""
+def _averaged(settings: Mapping[str, int | float | str | bool]) -> str:
+    sentence, ensemble_size = "", int(settings.get("ensemble_size", 1))
     if ensemble_size > 1:
         sentence = (
             f" The model averages the logits of {ensemble_size} ensemble members that were trained side by side; the "
             "train loss is the mean of theirs, all other points are of the averaged logits."
         )
-    return sentence + (_FLIP_TTA if flip_tta else "")
+    return sentence + (_FLIP_TTA if settings.get("flip_tta") else "")
 
 
 def _curves(history: Mapping[str, Sequence[float]]) -> tuple[Curve, ...]:

@@ -2,39 +2,23 @@
 
 from dataclasses import dataclass
 
-from batchclf.core.estimate import Estimate
 from batchclf.core.records.regularisation import MeasuredVariant, compare_variants
-from batchclf.core.text import (
-    NOTHING,
-    class_name,
-    count,
-    duration,
-    percent,
-    percent_interval,
-    points,
-    points_interval,
-    visible,
-)
+from batchclf.core.text import NOTHING, class_name, count, duration, visible
 from batchclf.core.training_record import TrainingRecord, Variant
 from batchclf.report.parts.markdown_text import code, prose
+from batchclf.report.parts.metric_words import TrainTestRow, share, share_interval, train_test
 
 
-@dataclass(frozen=True)
-class VariantRow:
+@dataclass(frozen=True, kw_only=True)
+class VariantRow(TrainTestRow):
     """One variant; accuracies and gap with 95% intervals. `best` is the best one on the validation images."""
 
     name: str
     options: str
     epochs: str
     kept: str
-    train: str
-    train_interval: str
     validation: str
     validation_interval: str
-    test: str
-    test_interval: str
-    gap: str
-    gap_interval: str
     seconds: str
     best: bool
 
@@ -65,29 +49,16 @@ def _row(of: MeasuredVariant, best: bool) -> VariantRow:
         options=visible(variant.options),
         epochs=count(variant.epochs),
         kept=_kept(variant),
-        train=_share(of.train),
-        train_interval=_ends(of.train),
-        validation=_share(of.validation),
-        validation_interval=_ends(of.validation),
-        test=_share(of.test),
-        test_interval=_ends(of.test),
-        gap=points(of.gap.value) if of.gap else NOTHING,
-        gap_interval=points_interval(of.gap) if of.gap else "",
+        validation=share(of.validation),
+        validation_interval=share_interval(of.validation),
         seconds=duration(variant.seconds),
         best=best,
+        **train_test(of.train, of.test, of.gap),
     )
 
 
 def _kept(variant: Variant) -> str:
     return "the last kept" if variant.kept_epoch == variant.epochs else f"epoch {count(variant.kept_epoch)} kept"
-
-
-def _share(of: Estimate | None) -> str:
-    return percent(of.value) if of else NOTHING
-
-
-def _ends(of: Estimate | None) -> str:
-    return percent_interval(of) if of else ""
 
 
 def variant_lines(training: TrainingRecord | None) -> list[str]:

@@ -11,6 +11,7 @@ from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import GateResult, RunRecord, RunState, run_state
 from batchclf.core.text import age, count, counted, duration, moment, percent, percent_interval, points, visible
 from batchclf.errors import ExitCode
+from batchclf.report.parts.metric_words import p_words
 from batchclf.report.parts.subset_words import measured, partial_words, subset_names
 from batchclf.report.sections.gate import GateLine, gate_line, held_words, in_order, rules_and_alarms
 
@@ -181,6 +182,9 @@ def _difference(change: "Comparison", than: str, same_images: bool) -> Change:
     direction: Direction = "better" if accuracy.difference > 0 else "worse"
     interval = accuracy.interval
     words = f"95% interval {points(interval.low)} to {points(interval.high)}, " if interval else ""
-    p_value = "p < 0.001" if change.p_value < 0.001 else f"p = {change.p_value:.2g}"
+    p_value = p_words(change.p_value)
     chance = "this can be chance" if change.p_value >= CHANCE else "this is more than chance"
-    return Change(direction, f"{size} points {direction} than {than}{on} ({words}McNemar's test {p_value}): {chance}.")
+    return Change(
+        direction,
+        f"{size} points {direction} than {than}{on} ({words}McNemar's test {p_value}): {chance}.",
+    )

@@ -1,13 +1,29 @@
 """A file that grows, and that the run after a killed one can go on with."""
 
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from batchclf.errors import RunError
 
 ROWS = "rows"
 Positions = dict[str, int]
 """How far a writer has come: its `rows`, and under the name of each of its files the bytes on disk."""
+
+
+class ClosedAtEnd:
+    """What a `with` block closes at its end."""
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
+        raise NotImplementedError
 
 
 class AppendFile:

@@ -35,8 +35,8 @@ _gate_row = attrgetter(*_GATE_COLUMNS)
 _CHILDREN = ("subsets", "metrics", "class_metrics", "gates", "digests")
 
 _SUMMARIES = """
-SELECT r.id, r.folder, r.run_id, r.job_name, r.run_date, r.started, r.seconds, r.status, r.main_split, r.overfitting,
-    r.model_digest, m.value AS f1, e.value AS ece,
+SELECT r.id, r.folder, r.run_id, r.job_name AS job, r.run_date, r.started, r.seconds, r.status, r.main_split AS split,
+    r.overfitting, r.model_digest, m.value AS macro_f1, e.value AS ece,
     a.value AS accuracy, a.low AS accuracy_low, a.high AS accuracy_high, a.images AS accuracy_images,
     t.value AS train, t.low AS train_low, t.high AS train_high, t.images AS train_images,
     g.value AS gap, g.low AS gap_low, g.high AS gap_high, g.images AS gap_images
@@ -48,6 +48,11 @@ LEFT JOIN metrics AS m ON m.run = r.id AND m.split = r.main_split AND m.name = '
 LEFT JOIN metrics AS e ON e.run = r.id AND e.split = r.main_split AND e.name = 'ece'
 WHERE r.job = ?
 """
+_OF_SUMMARIES = (
+    *("run_id", "folder", "started", "seconds", "status", "split", "overfitting", "macro_f1", "ece"),
+    *("model_digest", "job", "run_date"),
+)
+"""Its columns that are fields of RunSummary."""
 
 
 def put_run(connection: sqlite3.Connection, job: str, details: RunDetails, digests: Sequence[FileDigest]) -> None:
@@ -86,14 +91,10 @@ def put_failure(connection: sqlite3.Connection, job: str, failed: FailedRun) -> 
     )
 
 
-def known_folders(connection: sqlite3.Connection, job: str) -> set[str]:
-    """List the folders of a job's runs."""
-    return {row[0] for row in connection.execute("SELECT folder FROM runs WHERE job = ?", (utf8_text(job),))}
-
-
-def known_logs(connection: sqlite3.Connection, job: str) -> set[str]:
-    """List the logs of a job's failed runs."""
-    return {row[0] for row in connection.execute("SELECT log FROM failures WHERE job = ?", (utf8_text(job),))}
+def known_entries(connection: sqlite3.Connection, job: str) -> set[str]:
+    """List the folders of a job's runs and the logs of its failed ones."""
+    query = "SELECT folder FROM runs WHERE job = ?1 UNION SELECT log FROM failures WHERE job = ?1"
+    return {row[0] for row in connection.execute(query, (utf8_text(job),))}
 
 
 def known_jobs(connection: sqlite3.Connection) -> list[str]:
@@ -172,25 +173,14 @@ def _by_run(connection: sqlite3.Connection, table: str, job: str) -> dict[int, l
 def _summary(row: dict[str, Any], gates: Sequence[tuple[Any, ...]], subsets: Sequence[tuple[Any, ...]]) -> RunSummary:
     of = [_subset(each[2:]) for each in subsets]
     return RunSummary(
-        run_id=row["run_id"],
-        folder=row["folder"],
-        started=row["started"],
-        seconds=row["seconds"],
-        status=row["status"],
-        split=row["main_split"],
-        images=sum(subset.scored for subset in of if subset.split == row["main_split"]),
+        **{name: row[name] for name in _OF_SUMMARIES},
+        images=sum(subset.scored for subset in of if subset.split == row["split"]),
         skipped=sum(subset.skipped for subset in of),
         accuracy=_estimate(row, "accuracy"),
         train_accuracy=_estimate(row, "train"),
         gap=_estimate(row, "gap"),
-        overfitting=row["overfitting"],
-        macro_f1=row["f1"],
-        ece=row["ece"],
-        model_digest=row["model_digest"],
         gates=tuple(_gate(each[2:]) for each in gates),
         sources=tuple(dict.fromkeys(subset.source for subset in of)),
-        job=row["job_name"],
-        run_date=row["run_date"],
     )
 
 

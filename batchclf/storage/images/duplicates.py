@@ -2,7 +2,9 @@
 
 import csv
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +26,7 @@ COLUMNS = [
     "original_label",
     "correlation",
 ]
+"""The fields of DuplicateRows, in their order."""
 
 
 def write_duplicates(path: Path, pieces: Iterable[DuplicateRows]) -> None:
@@ -45,18 +48,9 @@ def read_duplicates(path: Path) -> Iterator[DuplicateRows]:
             unknown = set(cells["kind"]) - {EXACT, NEAR, UNCONFIRMED}
             if unknown:
                 raise ValueError(f"there is no kind '{min(unknown)}'")
-            texts = {name: list(map(plain_text, cells[name])) for name in COLUMNS[:-1]}
-            yield DuplicateRows(
-                texts["kind"],
-                texts["split"],
-                texts["path"],
-                texts["label"],
-                texts["prediction"],
-                texts["original_split"],
-                texts["original_path"],
-                texts["original_label"],
-                [float(cell or "nan") for cell in cells["correlation"]],
-            )
+            columns: list[Any] = [list(map(plain_text, cells[name])) for name in COLUMNS[:-1]]
+            columns.append([float(cell or "nan") for cell in cells["correlation"]])
+            yield DuplicateRows(*columns)
     except BatchclfError as error:
         raise RunError(error.message, hint="score again") from error
     except (OSError, ValueError, csv.Error) as error:
@@ -64,16 +58,7 @@ def read_duplicates(path: Path) -> Iterator[DuplicateRows]:
 
 
 def _lines(rows: DuplicateRows) -> bytearray:
-    texts = (
-        rows.kinds,
-        rows.splits,
-        rows.paths,
-        rows.labels,
-        rows.predictions,
-        rows.original_splits,
-        rows.original_paths,
-        rows.original_labels,
-    )
+    texts = [getattr(rows, each.name) for each in fields(rows)[:-1]]
     columns = [part for each in texts for part in (text_column(csv_cells(each)), b",")]
     correlations = [b"" if np.isnan(value) else f"{value:.4f}".encode() for value in rows.correlations]
     return text_lines(len(rows), [*columns, text_column(correlations), b"\r\n"])

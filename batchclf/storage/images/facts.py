@@ -1,10 +1,9 @@
 """images.csv: facts of each image that was scored, in the order of predictions.csv."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from batchclf.core.images.facts import MODES
 from batchclf.core.images.statistics import ImageRows
 from batchclf.core.types import ImageRef
 from batchclf.errors import BatchclfError, RunError
-from batchclf.storage.csv_files.append_file import ROWS, AppendFile, Positions
+from batchclf.storage.csv_files.append_file import ROWS, AppendFile, ClosedAtEnd, Positions
 from batchclf.storage.csv_files.cells import csv_cells
 from batchclf.storage.csv_files.read import read_cells
 from batchclf.storage.csv_files.vector_text import Text, text_column, text_lines
@@ -29,9 +28,11 @@ _DIGEST_BLOCK = 2**20
 _DIGEST_DIGITS = 32
 _LINE_END = _DIGEST_DIGITS + 2  # what a line ends with: a comma, the digits and a carriage return
 Digests = NDArray[np.uint64]
+_Columns = tuple[list[str], list[str], NDArray[np.float32], NDArray[np.float32], Digests, Digests]
+"""Splits, and the columns of ImageRows."""
 
 
-class ImageFactsWriter:
+class ImageFactsWriter(ClosedAtEnd):
     """Writes images.csv; use as a context manager. Counts in `rows`, those before a resume too."""
 
     def __init__(self, path: Path, resume_at: Positions | None = None) -> None:
@@ -39,13 +40,7 @@ class ImageFactsWriter:
         self.rows = 0 if resume_at is None else resume_at[ROWS]
         self._file = AppendFile(path, _HEADER, resume_at)
 
-    def __enter__(self) -> "ImageFactsWriter":
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         """Close the file."""
         self._file.close()
 
@@ -77,30 +72,30 @@ def read_image_rows(path: Path) -> Iterator[ImageRows]:
     """Read images.csv in pieces of one split each, in the file's order; raises RunError where it is damaged."""
     try:
         done = 0
-        for rows in _plain_rows(path):
-            if rows is None:
+        for lines in _line_blocks(path, _BLOCK):
+            # As long as the lines are as most are.
+            columns = _taken_apart(lines)
+            if columns is None:
                 yield from _parsed_rows(path, done)
                 break
-            done += len(rows)
-            yield from _of_each_split(rows)
+            done += len(columns[0])
+            yield from _of_each_split(*columns)
     except BatchclfError as error:
         raise RunError(error.message, hint="score again") from error
     except (OSError, ValueError) as error:
         raise RunError(f"{path} is damaged: {error}", hint="score again") from error
 
 
-def _plain_rows(path: Path) -> Iterator["_Columns | None"]:
-    """Read as long as the lines are as most are; then None."""
+def _line_blocks(path: Path, size: int) -> Iterator[bytes]:
+    """Give the lines after the header, about `size` bytes at a time; raises ValueError if they are not whole."""
     with path.open("rb") as handle:
         if handle.readline() != _HEADER:
             raise ValueError(f"its first line is not {','.join(COLUMNS)}")
         rest = b""
-        while block := handle.read(_BLOCK):
+        while block := handle.read(size):
             lines, end, rest = (rest + block).rpartition(b"\n")
             if end:
-                yield (columns := _taken_apart(lines + end))
-                if columns is None:
-                    return
+                yield lines + end
         if rest:
             raise ValueError("its last line breaks off")
 
@@ -112,7 +107,7 @@ def _parsed_rows(path: Path, skip: int) -> Iterator[ImageRows]:
         skip -= min(skip, len(cells["split"]))
         if not set(map(len, some["dhash"])) == set(map(len, some["digest"])) <= {32}:
             raise ValueError("a row lacks a cell, or its hash or digest has not 32 digits")
-        columns = _Columns(
+        yield from _of_each_split(
             some["split"],
             list(map(",".join, zip(some["width"], some["height"], some["mode"], strict=True))),
             np.array(list(map(float, some["brightness"])), np.float32),
@@ -120,34 +115,14 @@ def _parsed_rows(path: Path, skip: int) -> Iterator[ImageRows]:
             _from_hex("".join(some["dhash"])),
             _from_hex("".join(some["digest"]))[:, 0].copy(),
         )
-        yield from _of_each_split(columns)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Columns:
-    splits: list[str]
-    stored: list[str]
-    brightness: NDArray[np.float32]
-    contrast: NDArray[np.float32]
-    dhash: NDArray[np.uint64]
-    digest: NDArray[np.uint64]
-
-    def __len__(self) -> int:
-        return len(self.splits)
-
-
-def _of_each_split(columns: _Columns) -> Iterator[ImageRows]:
+def _of_each_split(splits: list[str], *columns: Any) -> Iterator[ImageRows]:
+    """Cut columns, those of ImageRows in their order, into pieces of one split each."""
     start = 0
-    for split, rows in groupby(columns.splits):
+    for split, rows in groupby(splits):
         some = slice(start, start + sum(1 for _ in rows))
-        yield ImageRows(
-            split,
-            columns.stored[some],
-            columns.brightness[some],
-            columns.contrast[some],
-            columns.dhash[some],
-            columns.digest[some],
-        )
+        yield ImageRows(split, *(column[some] for column in columns))
         start = some.stop
 
 
@@ -162,7 +137,7 @@ def _taken_apart(lines: bytes) -> _Columns | None:
     if not in_line or (np.diff(commas[:, -2:]) != 33).any() or (ends - commas[:, -1] != 34).any():
         return None
     places = np.arange(1, 33)
-    return _Columns(
+    return (
         _cells(text, commas[:, 0], commas[:, 1]),
         _cells(text, commas[:, 1], commas[:, 4]),
         _numbers(text, commas[:, 4], commas[:, 5]),
@@ -230,49 +205,33 @@ def read_image_digests(path: Path) -> Iterator[Digests]:
     Raises RunError where the file is damaged.
     """
     done = 0
-    for digests in _plain_digests(path):
-        if digests is None:
-            yield from _digests_after(path, done)
-            return
-        done += len(digests)
-        yield digests
-
-
-def _plain_digests(path: Path) -> Iterator[Digests | None]:
-    """Read as long as no line has quotes or is otherwise not as most are; then None."""
     try:
-        with path.open("rb") as handle:
-            if handle.readline() != _HEADER:
-                yield None
-                return
-            rest = b""
-            while block := handle.read(_DIGEST_BLOCK):
-                lines, end, rest = (rest + block).rpartition(b"\n")
-                if end:
-                    yield (digests := _digests_of_lines(lines + end))
-                    if digests is None:
-                        return
-        if rest:
-            yield None
+        for lines in _line_blocks(path, _DIGEST_BLOCK):
+            digests = _digests_of_lines(lines)
+            done += len(digests)
+            yield digests
+        return
+    except ValueError:
+        pass  # a line has quotes or is otherwise not as most are
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}", hint="score again") from error
+    yield from _digests_after(path, done)
 
 
-def _digests_of_lines(lines: bytes) -> Digests | None:
+def _digests_of_lines(lines: bytes) -> Digests:
+    """Take the digests out of whole lines; raises ValueError if one is not as most are."""
     text = np.frombuffer(lines, np.uint8)
     ends = np.flatnonzero(text == ord("\n"))
     commas = ends - _LINE_END
     if b'"' in lines or (np.diff(ends, prepend=-1) <= _LINE_END).any():
-        return None
+        raise ValueError("a line has quotes or is too short")
     if (text[commas] != ord(",")).any() or (text[ends - 1] != ord("\r")).any():
-        return None
+        raise ValueError("a line does not end in a digest")
     digits = text[commas[:, None] + np.arange(1, _DIGEST_DIGITS // 2 + 1)].tobytes()
-    try:
-        content = bytes.fromhex(digits.decode())
-    except ValueError:
-        return None
-    # `fromhex` passes over spaces.
-    return np.frombuffer(content, ">u8").astype(np.uint64) if 2 * len(content) == len(digits) else None
+    content = bytes.fromhex(digits.decode())
+    if 2 * len(content) != len(digits):  # `fromhex` passes over spaces
+        raise ValueError("a digest has spaces")
+    return np.frombuffer(content, ">u8").astype(np.uint64)
 
 
 def _digests_after(path: Path, done: int) -> Iterator[Digests]:

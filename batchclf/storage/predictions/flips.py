@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from batchclf.storage.csv_files.append_file import ClosedAtEnd
 from batchclf.storage.csv_files.cells import csv_cells
 from batchclf.storage.csv_files.vector_text import seven_digits, text_column, text_lines
 
@@ -29,7 +29,7 @@ _HEADER = ",".join(COLUMNS).encode() + b"\r\n"
 _KINDS = text_column([CHANGED.encode(), NEGATIVE.encode(), POSITIVE.encode()])
 
 
-class FlipsWriter:
+class FlipsWriter(ClosedAtEnd):
     """Writes flips.csv as the predictions of both runs come; use as a context manager.
 
     The rows are in the order that they come in. Raises OSError where the disk refuses.
@@ -41,13 +41,7 @@ class FlipsWriter:
         # The last one, which the index -1 finds, is for what is unknown.
         self._names = text_column([*csv_cells(class_names), b""])
 
-    def __enter__(self) -> "FlipsWriter":
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         """Close the file."""
         self._file.close()
 

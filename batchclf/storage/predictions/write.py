@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol
 
 from batchclf.core.choices import Format
 from batchclf.core.types import BatchScores
-from batchclf.storage.csv_files.append_file import ROWS, AppendFile, Positions
+from batchclf.storage.csv_files.append_file import ROWS, AppendFile, ClosedAtEnd, Positions
 from batchclf.storage.predictions.columns import PredictionColumns, PredictionLayout
 from batchclf.storage.predictions.text import TextFormat, csv_format, jsonl_format
 
@@ -35,7 +34,7 @@ def check_formats(formats: tuple[Format, ...]) -> None:
         check_pyarrow()
 
 
-class PredictionFiles:
+class PredictionFiles(ClosedAtEnd):
     """Writes predictions.csv and the other formats asked for; use as a context manager.
 
     Needs at least two classes and 1 <= topk <= classes. `rows` counts the rows written, those before a resume too.
@@ -73,18 +72,8 @@ class PredictionFiles:
             for name, each in growing.items():
                 self._files.append((AppendFile(folder / name, each.header, resume_at), each))
         except BaseException:
-            self._close()
+            self.close()
             raise
-
-    def __enter__(self) -> "PredictionFiles":
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the files."""
-        self._close()
 
     def write(self, scores: BatchScores, split: str) -> None:
         """Append one row for each image of the batch."""
@@ -103,13 +92,14 @@ class PredictionFiles:
 
     def finish(self) -> None:
         """Make the files whole after the last row of a run: only now there is a Parquet file."""
-        self._close()
+        self.close()
         growing = self._folder / GROWING_PARQUET_FILE
         if any(file.path == growing for file, _ in self._files):
             from batchclf.storage.predictions.parquet import finish_parquet
 
             finish_parquet(growing, self._folder / PARQUET_FILE, self.rows)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the files."""
         for file, _ in self._files:
             file.close()

@@ -8,11 +8,11 @@ after what it speaks of.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
 import msgspec
 
 from batchclf import atomic
+from batchclf.storage.csv_files.append_file import ClosedAtEnd
 
 JOURNAL_FILE = "journal.jsonl"
 JOURNAL_FORMAT = 2
@@ -57,7 +57,7 @@ class KilledRun:
         return self.entries[-1].found if self.entries else 0
 
 
-class Journal:
+class Journal(ClosedAtEnd):
     """Writes the journal of a run; use as a context manager."""
 
     def __init__(self, folder: Path, head: JournalHead, kept: list[JournalEntry]) -> None:
@@ -66,16 +66,6 @@ class Journal:
         path = folder / JOURNAL_FILE
         atomic.write_bytes(path, b"".join(msgspec.json.encode(each) + b"\n" for each in (head, *kept)))
         self._handle = path.open("ab")
-
-    def __enter__(self) -> "Journal":
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the file."""
-        self.close()
 
     def close(self) -> None:
         """Close the file."""

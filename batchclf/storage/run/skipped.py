@@ -4,17 +4,16 @@ import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 from batchclf.core.types import ImageRef, SkippedImage
 from batchclf.errors import RunError
-from batchclf.storage.csv_files.append_file import ROWS, AppendFile, Positions
+from batchclf.storage.csv_files.append_file import ROWS, AppendFile, ClosedAtEnd, Positions
 from batchclf.storage.csv_files.cells import plain_text, safe_cell
 
 COLUMNS = ["path", "split", "label", "reason"]
 
 
-class SkippedWriter:
+class SkippedWriter(ClosedAtEnd):
     """Writes skipped.csv row by row; use as a context manager. Counts in `rows`, those before a resume too."""
 
     def __init__(self, path: Path, resume_at: Positions | None = None) -> None:
@@ -22,13 +21,7 @@ class SkippedWriter:
         self.rows = 0 if resume_at is None else resume_at[ROWS]
         self._file = AppendFile(path, _line(COLUMNS), resume_at)
 
-    def __enter__(self) -> "SkippedWriter":
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         """Close the file."""
         self._file.close()
 
