@@ -34,7 +34,7 @@ def test_usage_ends_as_argparse_ends():
 
 def test_the_page_has_the_rows_of_the_table():
     rows = tables(section(read("docs/commands.md"), "Exit codes"))
-    assert [int(code) for code, *_ in rows] == list(ExitCode)
+    assert [int(code) for code, *_ in rows] == list(ExitCode), "put its row into docs/commands.md, Exit codes"
     listed = set()
     for code, (_, cell, meaning) in zip(ExitCode, rows, strict=True):
         assert re.match(rf"{code.words}\b", meaning)

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from importlib.util import find_spec
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 from onnx_cases import import_rows
 from PIL import Image
 
+from batchclf.core.choices import Format
 from batchclf.models.runtime.openvino import CPUINFO, has_bf16
 from batchclf.scoring.processes import PROCESSES_FROM
 from batchclf.storage.run.directory import read_record
@@ -56,7 +58,7 @@ def test_the_formats_asked_for_are_written(cli, photos, digits_bundle, tmp_path,
 def test_an_unknown_format_is_told_with_the_known_ones(cli, photos):
     code, _, err = cli("score", photos, "--format", "csv,xlsx")
     assert code == 2
-    assert "'xlsx' is not one of: csv, jsonl, parquet" in err
+    assert f"'xlsx' is not one of: {', '.join(get_args(Format))}" in err
 
 
 def test_the_time_is_explained_and_kept(cli, photos, digits_bundle, tmp_path):

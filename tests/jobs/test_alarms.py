@@ -8,6 +8,7 @@ import pytest
 from job_cases import Watching
 from PIL import Image
 
+from batchclf.core.gate.alarms import ALARMS
 from batchclf.core.gate.rules import Alarms
 from batchclf.jobs.config.load import load_job
 from batchclf.jobs.evaluate.image_checks import ImageFindings
@@ -18,7 +19,7 @@ from batchclf.jobs.history.runs import earlier_runs
 from batchclf.jobs.run.job_run import run_job
 from batchclf.storage.run.directory import read_record, write_record
 
-AGAINST_LAST = ("same-images", "no-new-images", "fewer-images", "class-folders")
+AGAINST_LAST = tuple(alarm.name for alarm in ALARMS if alarm.against and alarm.name != "one-class")
 
 
 class DailyRuns:

@@ -86,6 +86,14 @@ class TestValues:
             assert (result.name, result.value) == (f"{name}[test]", expected)
             assert (result.passed, result.subset, result.kind) == (True, "test", "bound")
 
+    def test_every_count_of_a_run_is_read(self, job):
+        folder = write_day(job, 0, right_on(30, 20), skipped=[("test/bad.png", "cut off")])
+        names = [name for name, of in METRICS.items() if of.source == "count"]
+        results = held(current_run(folder), *(Rule(name, minimum=0.0) for name in names))
+        found = {name: result.value for name, result in zip(names, results, strict=True)}
+        assert [name for name, value in found.items() if value is None] == [], "read it in jobs/gate/measured.py"
+        assert (found["images"], found["skipped"], found["skipped_share"]) == (30, 1, 1 / 31)
+
     def test_per_class_metrics_are_those_of_per_class_csv(self, job):
         folder = write_day(job, 0, drawn(NAMES, 90, seed=1, skill=0.6))
         with (folder / "per_class.csv").open(newline="") as handle:

@@ -2,11 +2,13 @@
 
 from datetime import date
 from fractions import Fraction
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from batchclf.core.choices import Format
 from batchclf.core.gate.rules import Alarms, Gate
 from batchclf.errors import JobFileError, UsageError
 from batchclf.jobs.config.gate_rules import scoring_options
@@ -90,7 +92,10 @@ def load(tmp_path, text, **of):
         (DATA + "[scoring]\ndirectories = ['x']\n", ["line 4", "a table is expected, not a list"]),
         (DATA + "[scoring]\ndirectories.shop.pth = 'x'\n", ["line 4", "'pth'", "did you mean 'path'?"]),
         (DATA + "[scoring]\nresize = 'slow'\n", ["line 4", "choose of: fast, exact"]),
-        (DATA + "[scoring]\nformat = ['csv', 'xlsx']\n", ["line 4", "'xlsx'", "choose of: csv, jsonl, parquet"]),
+        (
+            DATA + "[scoring]\nformat = ['csv', 'xlsx']\n",
+            ["line 4", "'xlsx'", f"choose of: {', '.join(get_args(Format))}"],
+        ),
         (DATA + "[scoring]\nworkers = 0\n", ["line 4", "from 1 on"]),
         ("[scoring.directories.shop]\npath = 'x'\n", ["without [data] nothing can be trained", "model.bundle"]),
         ("[scoring.directories.shop]\npath = 'x'\n[model]\nbundle = 'm'\nretrain = true\n", ["line 5", "retrain"]),

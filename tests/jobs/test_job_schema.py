@@ -28,7 +28,8 @@ def test_the_published_schema_is_the_programs(repo_root):
     done = subprocess.run(
         [sys.executable, "-m", "batchclf.jobs.config.schema"], capture_output=True, text=True, check=True
     )
-    assert (repo_root / "docs" / "job.schema.json").read_text() == done.stdout
+    hint = "make it again: python -m batchclf.jobs.config.schema > docs/job.schema.json"
+    assert (repo_root / "docs" / "job.schema.json").read_text() == done.stdout, hint
     assert json.loads(done.stdout) == job_schema()
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from batchclf.errors import ModelError
 from batchclf.models.bundle import load_bundle
-from batchclf.models.runtime.registry import open_runtime
+from batchclf.models.runtime.registry import ENTRIES, open_runtime
 
-RUNTIMES = ("onnx", "tensorflow")
+RUNTIMES = tuple(entry.name for entry in ENTRIES if entry.precision == "f32" and "cpu" in entry.devices)
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +43,12 @@ def test_raw_pixels_go_in_and_the_networks_probabilities_come_out(digits_bundle,
     np.testing.assert_allclose(probabilities, _by_hand(digits_bundle, images), atol=1e-5)
 
 
-def test_both_runtimes_give_the_same_predictions(digits, runtimes):
-    onnx, tensorflow = (runtimes[name].probabilities(digits.train.images) for name in RUNTIMES)
-    assert np.abs(onnx - tensorflow).max() < 1e-5
-    np.testing.assert_array_equal(onnx.argmax(axis=1), tensorflow.argmax(axis=1))
+def test_all_runtimes_give_the_same_predictions(digits, runtimes):
+    onnx, *others = (runtimes[name].probabilities(digits.train.images) for name in RUNTIMES)
+    assert others
+    for other in others:
+        assert np.abs(onnx - other).max() < 1e-5
+        np.testing.assert_array_equal(onnx.argmax(axis=1), other.argmax(axis=1))
 
 
 @pytest.mark.parametrize("name", RUNTIMES)

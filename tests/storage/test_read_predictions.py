@@ -90,7 +90,8 @@ def test_label_and_prediction_can_be_compared_and_counted(tmp_path):
 
 def test_a_run_directory_gives_its_most_exact_file(tmp_path, monkeypatch):
     names, batches = plain_batches([5])
-    folder = write(tmp_path / "run", names, batches, topk=1, probabilities=True)
+    formats = ("csv", "jsonl", "parquet")
+    folder = write(tmp_path / "run", names, batches, topk=1, probabilities=True, formats=formats)
     exact = [float(value) for value in batches[0].probabilities.max(axis=1)]
     assert batchclf.read_predictions(folder)["confidence"].tolist() == exact
     with monkeypatch.context() as without:
