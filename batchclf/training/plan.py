@@ -60,7 +60,7 @@ def make_plan(recipe: Recipe, settings: TrainSettings) -> Plan:
     ensemble_size = int(_chosen(settings.ensemble_size, recipe.ensemble_size))
     augmentation = parse_augmentation(recipe.augment if augment is None else augment)
     if augment is None:  # a recipe's own, for as many ensemble members as are wanted
-        augmentation = Augmentation(augmentation.of_members[:ensemble_size])
+        augmentation = Augmentation(augmentation.of_members[: max(1, ensemble_size)])
     epochs = settings.epochs or recipe.epochs
     plan = Plan(
         recipe=FINE_TUNE if settings.opened_base else settings.recipe or DEFAULT_RECIPE,

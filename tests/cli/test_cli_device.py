@@ -183,7 +183,7 @@ def test_a_library_without_a_version_costs_the_cache_and_no_run(cli, photos, dig
         assert (code, err) == (0, "")
         assert "going on without the cache: onnxruntime gives no version" in printed
     record = read_record(tmp_path / "two")
-    settings = ScoreSettings("onnx", 16, 1, 3, False)
+    settings = ScoreSettings(batch_size=16, workers=1, topk=3, probabilities=False)
     bundle = load_bundle(digits_bundle)
     # So a killed run is not continued, either.
     assert computed_with(bundle, settings) != computed_with(bundle, settings)

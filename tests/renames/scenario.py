@@ -161,7 +161,7 @@ class Verbs:
         self.printed[name] = done.stdout
 
 
-def run_verbs(folder, job=JOB, train=TRAIN):
+def run_verbs(folder, job=JOB, train=TRAIN, score=()):
     """Call the verbs that write or print something of their own in `folder`, new pictures and models in it."""
     folder.mkdir(parents=True, exist_ok=True)
     write_pictures(folder)
@@ -173,7 +173,7 @@ def run_verbs(folder, job=JOB, train=TRAIN):
     verbs.call("import", "model", "import", "good.onnx", "--out", "bundle", *about, "--json")
     verbs.call("import-other", "model", "import", "other.onnx", "--out", "other", *about, "--json")
     verbs.call("show", "model", "show", "bundle", "--json")
-    verbs.call("check", "job", "check", "job.toml", "--json")
+    verbs.call("check", "job", "check", "job.toml", "--date", "2026-11-29", "--json")
     verbs.call("run", "run", "job.toml", "--date", "2026-11-01", "--json")
     (folder / "bundle").rename(folder / "kept")
     shutil.copytree(folder / "other", folder / "bundle")
@@ -181,7 +181,7 @@ def run_verbs(folder, job=JOB, train=TRAIN):
     runs = sorted(each.name for each in (folder / "reports/renames").iterdir() if each.name.startswith("20"))
     first, second = (f"reports/renames/{each}" for each in runs)
     plain = ["--model", "kept", "--json"]
-    verbs.call("score", "score", "incoming", "--out", "scored", *plain)
+    verbs.call("score", "score", "incoming", "--out", "scored", *score, *plain)
     labelled = ["--out", "labelled", "--probabilities", "--format", "csv,jsonl"]
     verbs.call("score-labelled", "score", "photos/test", *labelled, *plain)
     verbs.call("evaluate", "evaluate", "labelled/predictions.csv", "--out", "evaluated", "--json")

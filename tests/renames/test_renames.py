@@ -45,6 +45,7 @@ RENAMED_JOB = (
     ("test_share", "test_size"),
     ('target = "t', 'subset = "t'),
     ("lost_share", "negative_flip_rate"),
+    ("[scoring]\n", "[scoring]\ncache = true\nprobabilities = true\n"),  # the defaults of then
 )
 RENAMED_OPTIONS = {
     "--validation": "--validation-split",
@@ -85,7 +86,7 @@ def now(tmp_path_factory):
     job = JOB
     for old, new in RENAMED_JOB:
         job = job.replace(old, new)
-    run_verbs(folder, job, tuple((RENAMED_OPTIONS[name], *values) for name, *values in TRAIN))
+    run_verbs(folder, job, tuple((RENAMED_OPTIONS[name], *values) for name, *values in TRAIN), ("--no-probabilities",))
     return folder
 
 

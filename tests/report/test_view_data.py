@@ -260,7 +260,7 @@ def test_figures_have_a_table_behind_each():
 
 def test_the_bars_of_a_balance_are_as_long_as_its_counts():
     root = ET.fromstring(chart_data.class_balance([("a", 100, 50), ("b", 50, 100), ("c", 0, 0)]))
-    bars = [path.get("d") for path in root.iter("path") if "stroke-width: 10" in path.get("style", "")]
+    bars = [path.get("d") for path in root.iter("path") if path.get("stroke-width") == "10"]
     lengths = [float(bar.split("h")[1]) if "h" in bar else 0.0 for bar in bars]
     assert lengths[0] == pytest.approx(2 * lengths[1], abs=0.2)
     description = next(element.text for element in root.iter("desc"))
