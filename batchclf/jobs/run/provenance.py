@@ -1,7 +1,8 @@
 """What run.json says of the model and of the libraries."""
 
 import platform
-from dataclasses import replace
+
+import msgspec
 
 from batchclf import __version__
 from batchclf.core.records.run import ModelRecord
@@ -38,6 +39,6 @@ def versions(bundle: Bundle, settings: ScoreSettings, *, trained: bool) -> dict[
     """Say which libraries a run was computed with, by module; those of a training only if this run trained."""
     used = {**versions_of("numpy"), **libraries(settings)}
     if settings.precision != "f32":
-        used |= libraries(replace(settings, precision="f32"))
+        used |= libraries(msgspec.structs.replace(settings, precision="f32"))
     made = bundle.info.versions if trained else {}
     return {"batchclf": __version__, "python": platform.python_version(), **made, **used}
