@@ -6,6 +6,7 @@ import numpy as np
 from report_cases import FASHION, record
 
 from batchclf.core.metrics.evaluation import Tally
+from batchclf.core.records.run import ModelRecord
 from batchclf.core.training_record import Right, TemperatureRecord, TrainingRecord, Variant
 from batchclf.report.pages.training import TrainedModel
 
@@ -78,21 +79,28 @@ def tempered(of, temperature, split="test"):
 
 
 def trained_model(**changes):
-    values = {
+    """A model with its page's facts; `changes` are fields of its record or of the page's own."""
+    of_record = {
+        "path": "models/fashion",
         "recipe": "mlp",
         "settings": SETTINGS,
-        "class_names": FASHION,
+        "class_names": list(FASHION),
         "input_shape": (28, 28, 1),
         "color_mode": "grayscale",
         "parameters": 101770,
-        "data": "fashion-mnist",
-        "train_images": 60000,
-        "fingerprint": "12" * 32,
+        "trained_on": "fashion-mnist, 60,000 images",
         "digest": "ab" * 32,
-        "onnx_difference": 3.2e-7,
         "created": "2026-03-01T03:00:00+01:00",
-        "versions": {"tensorflow": "2.21.0", "keras": "3.14.0"},
         "history": history(),
         "training": training(variants=VARIANTS),
     }
-    return TrainedModel(**(values | changes))
+    of_page = {
+        "data": "fashion-mnist",
+        "train_images": 60000,
+        "fingerprint": "12" * 32,
+        "onnx_difference": 3.2e-7,
+        "versions": {"tensorflow": "2.21.0", "keras": "3.14.0"},
+    }
+    of_record |= {name: value for name, value in changes.items() if name not in of_page}
+    of_page |= {name: value for name, value in changes.items() if name in of_page}
+    return TrainedModel(ModelRecord(**of_record), **of_page)

@@ -12,6 +12,7 @@ from batchclf.core.types import Dataset, Say
 from batchclf.errors import DeadlineError
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job
+from batchclf.jobs.run.provenance import model_record
 from batchclf.models.bundle import Bundle
 from batchclf.training.finetune.base import Base, open_base
 from batchclf.training.options import TrainSettings, base_options, train_settings
@@ -149,21 +150,12 @@ def write_training_page(bundle: Bundle) -> Path:
     if data is None:
         raise ValueError(f"the model in {bundle.path} was not trained by batchclf")
     model = TrainedModel(
-        recipe=info.recipe,
-        settings=info.settings,
-        class_names=info.class_names,
-        input_shape=info.input_shape,
-        color_mode=info.color_mode,
-        parameters=info.parameters,
+        model_record(bundle, trained=True),
         data=data.name,
         train_images=data.images,
         fingerprint=data.fingerprint,
-        digest=bundle.digest,
         onnx_difference=info.onnx_difference,
-        created=info.created,
         versions=info.versions,
-        history=info.history,
-        training=info.training,
     )
     out = bundle.path / TRAINING_PAGE
     atomic.write_text(out, render_training(training_view(model, generated=datetime.now(UTC))))

@@ -6,8 +6,8 @@ from datetime import datetime
 from math import isfinite
 
 from batchclf.core.metrics.intervals import wilson
+from batchclf.core.records.run import ModelRecord
 from batchclf.core.text import count, counted, decimal, duration, moment, percent, percent_interval, visible
-from batchclf.core.training_record import TrainingRecord
 from batchclf.report.charts.gap import learning_curves
 from batchclf.report.html.render import render_page
 from batchclf.report.sections.calibration import TemperatureView, temperature_view
@@ -31,28 +31,18 @@ TRAINING_BUDGET = 1_000_000
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What the page says of a model.
+    """What the page says of a model: what `run.json` says of it, and more of its training.
 
-    `train_images` are those of the train split, validation images included. `history` has one list a training metric,
-    one value an epoch. `onnx_difference` is how far the graph's probabilities are from the model's. `training` is None
-    for a model that was made before it was kept.
+    `train_images` are those of the train split of `data`, validation images included. `onnx_difference` is how far the
+    graph's probabilities are from the model's.
     """
 
-    recipe: str
-    settings: Mapping[str, int | float | str | bool]
-    class_names: Sequence[str]
-    input_shape: tuple[int, int, int]
-    color_mode: str
-    parameters: int
+    record: ModelRecord
     data: str
     train_images: int
     fingerprint: str
-    digest: str
     onnx_difference: float
-    created: str
     versions: Mapping[str, str]
-    history: Mapping[str, Sequence[float]]
-    training: TrainingRecord | None
 
 
 @dataclass(frozen=True)
@@ -73,9 +63,9 @@ class TrainingView:
 
 def training_view(model: TrainedModel, *, generated: datetime) -> TrainingView:
     """Put together what the page shows; `generated` is an aware time."""
-    learning = learning_view(model.history, model.training, model.settings)
-    temperature, regularisation = temperature_view(model.training), regularisation_view(model.training)
-    headline = visible(f"{model.recipe} trained on {model.data}")
+    learning = learning_view(model.record.history, model.record.training, model.record.settings)
+    temperature, regularisation = temperature_view(model.record.training), regularisation_view(model.record.training)
+    headline = visible(f"{model.record.recipe} trained on {model.data}")
     sections = (
         (True, "learning", "Learning curves"),
         (regularisation, "regularisation", "Regularisation"),
@@ -83,9 +73,9 @@ def training_view(model: TrainedModel, *, generated: datetime) -> TrainingView:
         (True, "facts", "Model and data"),
     )
     return TrainingView(
-        title=f"{headline} · {model.created[:10]}",
+        title=f"{headline} · {model.record.created[:10]}",
         headline=headline,
-        summary=training_line(model.training) or "How this training went was not kept.",
+        summary=training_line(model.record.training) or "How this training went was not kept.",
         generated=moment(generated),
         contents=tuple(Link(anchor, title) for there, anchor, title in sections if there),
         measures=_measures(model),
@@ -105,7 +95,7 @@ def render_training(view: TrainingView) -> str:
 
 def _measures(model: TrainedModel) -> tuple[Measure, ...]:
     """Show how the model does at its end, and what its training took."""
-    training = model.training
+    training = model.record.training
     if training is None:
         return ()
     said = {"validation": " not trained on", "train": " trained on", "test": ", which chose nothing"}
@@ -122,9 +112,9 @@ def _measures(model: TrainedModel) -> tuple[Measure, ...]:
         f"of {count(training.planned_epochs)} planned; the weights are those after epoch {count(training.kept_epoch)}"
     )
     measures.append(Measure("Epochs", count(training.epochs), planned))
-    loss = _at(model.history, "val_loss", training.kept_epoch)
+    loss = _at(model.record.history, "val_loss", training.kept_epoch)
     if loss is not None:
-        alone = ", without flip TTA" if model.settings.get("flip_tta") else ""
+        alone = ", without flip TTA" if model.record.settings.get("flip_tta") else ""
         measures.append(
             Measure(f"{training.measured_on.capitalize()} loss", decimal(loss), f"of the epoch that was kept{alone}")
         )
@@ -138,27 +128,27 @@ def _at(history: Mapping[str, Sequence[float]], metric: str, epoch: int) -> floa
 
 
 def _groups(model: TrainedModel) -> tuple[FactGroup, ...]:
-    held = model.training.validation_images if model.training else 0
+    held = model.record.training.validation_images if model.record.training else 0
     split = f", {count(held)} of them for validation" if held else ""
     return (
-        FactGroup("Settings", (Fact("Recipe", visible(model.recipe)), *settings_facts(model.settings))),
+        FactGroup("Settings", (Fact("Recipe", visible(model.record.recipe)), *settings_facts(model.record.settings))),
         FactGroup(
             "Data",
             (
                 Fact("Name", visible(model.data)),
                 Fact("Train split", f"{counted(model.train_images, 'image')}{split}"),
-                Fact("Images", shape_words(model.input_shape, model.color_mode)),
-                classes_fact(model.class_names),
+                Fact("Images", shape_words(model.record.input_shape, model.record.color_mode)),
+                classes_fact(model.record.class_names),
                 Fact("SHA-256", visible(model.fingerprint), code=True),
             ),
         ),
         FactGroup(
             "Model",
             (
-                Fact("Parameters", count(model.parameters)),
-                Fact("Created", shown_moment(model.created)),
+                Fact("Parameters", count(model.record.parameters)),
+                Fact("Created", shown_moment(model.record.created)),
                 Fact("ONNX and Keras", f"agree within {model.onnx_difference:.1e}"),
-                Fact("SHA-256", visible(model.digest), code=True),
+                Fact("SHA-256", visible(model.record.digest), code=True),
                 Fact("Versions", " · ".join(f"{visible(k)} {visible(v)}" for k, v in model.versions.items())),
             ),
         ),
