@@ -3,12 +3,12 @@
 import json
 import shutil
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 from report_cases import FASHION, GENERATED, both_splits, evaluate, read, record, sample
 
-import batchclf
 from batchclf.core.records.findings import Findings
 from batchclf.core.types import ImageRef, SkippedImage
 from batchclf.report import charts, sections
@@ -85,13 +85,16 @@ def with_weather(tmp_path, monkeypatch):
         monkeypatch.setattr(room, "__path__", [*room.__path__, str(folder)])
     shutil.copytree(Path(__file__).parents[2] / "templates", tmp_path / "templates")
     (tmp_path / "templates" / "weather.html").write_text(TEMPLATE)
-    monkeypatch.setattr(batchclf, "__path__", [*batchclf.__path__, str(tmp_path)])
+    # In place of the package's own, wherever an installation keeps that.
+    place = tmp_path / "templates" / "__init__.py"
+    spec = spec_from_file_location("batchclf.templates", place, submodule_search_locations=[str(place.parent)])
+    monkeypatch.setitem(sys.modules, "batchclf.templates", module_from_spec(spec))
     SECTIONS.insert(-1, WEATHER)
     _built_in_environment.cache_clear()
     yield
     SECTIONS.remove(WEATHER)
     _built_in_environment.cache_clear()
-    for name in ("batchclf.templates", "batchclf.report.sections.weather", "batchclf.report.charts.weather"):
+    for name in ("batchclf.report.sections.weather", "batchclf.report.charts.weather"):
         sys.modules.pop(name, None)
 
 
