@@ -212,11 +212,12 @@ def test_nothing_of_another_model_or_of_other_options_is_mixed_in(cli, here, wid
     assert _kill_after(process, here, 25)
     code, out, _ = cli(
         "score", here / "photos", "--model", wide_bundle, "--out", here / "run", "--topk", "1", "--labels", "none",
-        "--batch-size", "20", "--resume",
+        "--batch-size", "20", "--no-probabilities", "--resume",
     )  # fmt: skip
     assert code == 0
     assert "another number of classes a row" in out
     assert "another source of labels" in out
+    assert "another choice of probability columns" in out
     assert list(pd.read_csv(here / "run" / "predictions.csv").columns)[-1] == "margin"
 
 
