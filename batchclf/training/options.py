@@ -43,7 +43,7 @@ class TrainingOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     recipe: Annotated[
-        str | None,
+        Text | None,
         option(
             f"what is trained: {', '.join(RECIPES)}, or your own as MODULE:FUNCTION",
             example=DEFAULT_RECIPE,

@@ -48,6 +48,7 @@ def test_every_key_of_scoring_is_an_option_of_score_but_what_a_job_alone_has():
         (("--test-size", "x"), "'x' is not a number above 0 and below 1"),
         (("--input-size", "28"), "'28' is not a height and a width such as 224x224"),
         (("--augment", ""), "'' is not a text that is not empty"),
+        (("--recipe", ""), "'' is not a text that is not empty"),
         (("--class-weights", "all"), "invalid choice: 'all'"),
     ],
 )
