@@ -98,7 +98,7 @@ def test_a_session_that_falls_back_to_the_cpu_is_refused_with_what_is_missing(sc
     done, _ = score("--device", "cuda", "--out", "gpu", FALLS_BACK="1")
     assert done.returncode == 1
     assert "ONNX Runtime cannot use CUDA, and would score on the CPU: Failed to load libcublasLt.so" in done.stderr
-    assert "pip install 'onnxruntime-gpu[cuda,cudnn]'; or score with --device cpu" in done.stderr
+    assert "pip install 'onnxruntime-gpu[cuda,cudnn]'; or take the device cpu" in done.stderr
     assert not (tmp_path / "gpu").exists()
 
 

@@ -31,7 +31,7 @@ def test_cuda_is_refused_where_tensorflow_finds_no_gpu(digits_bundle, monkeypatc
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
     with pytest.raises(ModelError, match="TensorFlow cannot use CUDA, and would score on the CPU") as caught:
         open_runtime(load_bundle(digits_bundle), "tensorflow", device="cuda")
-    assert "pip install 'tensorflow[and-cuda]'; or score with --device cpu" in caught.value.hint
+    assert "pip install 'tensorflow[and-cuda]'; or take the device cpu" in caught.value.hint
 
 
 def test_a_gpu_that_is_not_nvidias_is_not_cuda(digits_bundle, gpus, monkeypatch):

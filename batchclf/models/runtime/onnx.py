@@ -21,11 +21,11 @@ _EXACT = {
 }
 _PACKAGE_HINT = (
     "onnxruntime-gpu must be installed in place of onnxruntime, not beside it: pip uninstall onnxruntime "
-    "onnxruntime-gpu, then pip install 'onnxruntime-gpu[cuda,cudnn]'; or score with --device cpu"
+    "onnxruntime-gpu, then pip install 'onnxruntime-gpu[cuda,cudnn]'; or take the device cpu"
 )
 _GPU_HINT = (
     "check that nvidia-smi lists a GPU, and that CUDA and cuDNN of the versions that onnxruntime-gpu asks for are "
-    "installed: pip install 'onnxruntime-gpu[cuda,cudnn]'; or score with --device cpu"
+    "installed: pip install 'onnxruntime-gpu[cuda,cudnn]'; or take the device cpu"
 )
 
 

@@ -41,7 +41,7 @@ class TensorflowRuntime:
             raise ModelError(
                 "TensorFlow cannot use CUDA, and would score on the CPU",
                 hint="check that nvidia-smi lists a GPU, and install CUDA with: pip install 'tensorflow[and-cuda]'; or "
-                "score with --device cpu",
+                "take the device cpu",
             )
         try:
             # By itself TensorFlow takes whatever is there, and says nothing of it (decision 130)
