@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 
-from batchclf.core.options import Option, Positive, choices, expected, fits, options_of, without_bounds
+from batchclf.core.options import Option, Positive, choices, expected, fits, given_of, options_of, without_bounds
 
 Group = argparse.ArgumentParser | argparse._ArgumentGroup
 Struct = TypeVar("Struct", bound=msgspec.Struct)
@@ -107,8 +107,7 @@ def as_path(text: str | None) -> Path | None:
 
 def given(options: msgspec.Struct, names: tuple[str, ...]) -> list[str]:
     """Name those of some options that are not at their defaults, as the command line spells them."""
-    of = options_of(type(options))
-    return [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) != of[name].default]
+    return [f"--{name.replace('_', '-')}" for name in given_of(options, names)]
 
 
 def common() -> argparse.ArgumentParser:

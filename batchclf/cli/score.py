@@ -1,7 +1,6 @@
 """`batchclf score`."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -70,7 +69,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     with WorkerProcesses() as processes:
         # They load their libraries while this process loads its own.
         if args.directory is not None and holds_many_files(args.directory):
-            processes.start(args.workers or os.cpu_count() or 1)
+            processes.start(options_from(args, ScoringOptions).worker_count)
         return _score(args, console, processes)
 
 

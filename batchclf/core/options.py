@@ -3,6 +3,7 @@
 Job file, JSON schema, command line and docs make their options from these fields, so an option stands in one place.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import isfinite
@@ -100,6 +101,17 @@ def _option(struct: type[msgspec.Struct], field: msgspec.structs.FieldInfo) -> O
         sentence=described[0].description or "",
         **(described[0].extra or {}),
     )
+
+
+def values_of(options: msgspec.Struct, struct: type[msgspec.Struct]) -> dict[str, Any]:
+    """Give the fields of `struct` as options of it, or of a struct that extends it, have them."""
+    return {name: getattr(options, name) for name in struct.__struct_fields__}
+
+
+def given_of(options: msgspec.Struct, names: Iterable[str]) -> list[str]:
+    """Name those of some options, by their names in TOML, that are not at their defaults."""
+    known = options_of(type(options))
+    return [name for name in names if getattr(options, known[name].attribute) != known[name].default]
 
 
 def fits(value: Any, kind: Any) -> bool:

@@ -17,6 +17,7 @@ from batchclf.core.options import (
     Text,
     WholeNumber,
     option,
+    values_of,
 )
 from batchclf.data.size_text import parse_size
 from batchclf.training.augmentation import KINDS
@@ -231,7 +232,7 @@ class TrainSettings(TrainingOptions, frozen=True):
 
 def train_settings(options: TrainingOptions, recipe_folder: Path, opened_base: "Base | None") -> TrainSettings:
     """Add to the options of a training what they name."""
-    shared = {name: getattr(options, name) for name in TrainingOptions.__struct_fields__}
+    shared = values_of(options, TrainingOptions)
     return TrainSettings(**shared, recipe_folder=recipe_folder, opened_base=opened_base)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from batchclf.core.options import options_of
+from batchclf.core.options import given_of
 from batchclf.core.records.run import LAST_GOOD
 from batchclf.data.class_split import group_pattern
 from batchclf.data.labels import LABEL_MODES
@@ -252,9 +252,8 @@ def _wrong_model(model: ModelSpec, text: JobText) -> Iterator[JobFileError]:
             yield text.error(
                 ("model", "recipe"), "model.recipe and model.base do not go together", "remove one of the two keys"
             )
-    given = [key for key in OF_BASE if getattr(model, key) is not None]
     if model.base is None:
-        for key in given:
+        for key in given_of(model, OF_BASE):
             yield text.error(("model", key), f"model.{key} goes with model.base only", "remove it, or give the base")
     if model.augment is not None:
         yield from _wrong_text(parse_augmentation, model.augment, text, ("model", "augment"))
@@ -267,8 +266,7 @@ def _wrong_model(model: ModelSpec, text: JobText) -> Iterator[JobFileError]:
 
 
 def _wrong_folder_keys(data: DataSpec, text: JobText) -> Iterator[JobFileError]:
-    given = [key for key in OF_FOLDERS if getattr(data, key) != options_of(DataSpec)[key].default]
-    for key in given if data.dataset is not None else []:
+    for key in given_of(data, OF_FOLDERS) if data.dataset is not None else []:
         yield text.error(("data", key), f"data.{key} is about class folders, not about a data set by name", "remove it")
     if data.group_by is not None:
         yield from _wrong_text(group_pattern, data.group_by, text, ("data", "group_by"))

@@ -1,5 +1,6 @@
 """The options that job files and the command line share; those of a training are in `training/options.py`."""
 
+import os
 from typing import Annotated
 
 import msgspec
@@ -142,6 +143,11 @@ class ScoringOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         list[Format], option("files of predictions to write; csv is always among them", metavar="LIST")
     ] = msgspec.field(default_factory=lambda: ["csv"])
     cache: Annotated[bool, option("keep scores in REPORTS/cache, and do not score the same image again")] = False
+
+    @property
+    def worker_count(self) -> int:
+        """How many decode side by side."""
+        return self.workers or os.cpu_count() or 1
 
 
 class DirectoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

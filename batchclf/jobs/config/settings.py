@@ -1,10 +1,10 @@
 """What can be scored, and how."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from batchclf.core.choices import Format
+from batchclf.core.options import values_of
 from batchclf.core.types import Split
 from batchclf.data.labels import LabelMode
 from batchclf.data.selection import EVERYTHING, Selection
@@ -17,11 +17,6 @@ class ScoreSettings(ScoringOptions, frozen=True):
     """The options of a scoring; scores are kept in `cache_folder` if `cache` asks for that."""
 
     cache_folder: Path | None = None
-
-    @property
-    def worker_count(self) -> int:
-        """How many decode side by side."""
-        return self.workers or os.cpu_count() or 1
 
     @property
     def formats(self) -> tuple[Format, ...]:
@@ -39,8 +34,7 @@ class ScoreSettings(ScoringOptions, frozen=True):
 
 def score_settings(options: ScoringOptions, cache_folder: Path) -> ScoreSettings:
     """Add to the options of a scoring the folder where scores are kept."""
-    shared = {name: getattr(options, name) for name in ScoringOptions.__struct_fields__}
-    return ScoreSettings(**shared, cache_folder=cache_folder)
+    return ScoreSettings(**values_of(options, ScoringOptions), cache_folder=cache_folder)
 
 
 @dataclass(frozen=True, eq=False)

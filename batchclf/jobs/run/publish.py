@@ -81,7 +81,7 @@ def finish(
 
 def _record(head: RunHead, scored: list[SubsetRecord], steps: Steps) -> RunRecord:
     """Put down the run as far as it is known before its gate is checked."""
-    settings = head.settings
+    settings, classes = head.settings, len(head.bundle.info.class_names)
     return RunRecord(
         run_id=head.run_id,
         job=head.job,
@@ -95,8 +95,8 @@ def _record(head: RunHead, scored: list[SubsetRecord], steps: Steps) -> RunRecor
         resize=settings.resize,
         formats=list(settings.formats),
         batch_size=settings.images_a_batch(head.bundle),
-        topk=min(settings.topk, len(head.bundle.info.class_names)),
-        probabilities=settings.writes_probabilities(len(head.bundle.info.class_names)),
+        topk=min(settings.topk, classes),
+        probabilities=settings.writes_probabilities(classes),
         model=model_record(head.bundle, trained=head.trained),
         subsets=scored,
         dataset=head.dataset,
