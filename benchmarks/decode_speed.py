@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from batchclf.data.decoding import to_pixels
+from batchclf.data.decoding.decode import to_pixels
 from batchclf.data.discovery import IMAGE_SUFFIXES
 
 Way = Callable[[bytes], np.ndarray]

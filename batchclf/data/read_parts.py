@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from batchclf.core.choices import ColorMode, ResizeMode, Store
 from batchclf.core.types import Progress, Say, Split, unseen
 from batchclf.data.class_split import Part
-from batchclf.data.decoding import read_image
+from batchclf.data.decoding.decode import read_image
 from batchclf.data.left_out import LeftOut
 from batchclf.data.pixel_store import Pixels, choose_store
 from batchclf.errors import UnreadableImageError

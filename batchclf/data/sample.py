@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from batchclf.core.choices import ColorMode
 from batchclf.core.types import ImageRef
-from batchclf.data.decoding import read_image
+from batchclf.data.decoding.decode import read_image
 from batchclf.data.discovery import check_folder, discover
 from batchclf.data.labels import label_rule
 from batchclf.errors import DataError, UnreadableImageError

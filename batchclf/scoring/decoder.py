@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from batchclf.core.choices import ColorMode, ResizeMode
 from batchclf.core.images.facts import FactMeter
-from batchclf.data.decoding import read_content, to_pixels
-from batchclf.data.image_header import image_header, stored_as
+from batchclf.data.decoding.decode import to_pixels
+from batchclf.data.decoding.header import image_header, stored_as
+from batchclf.data.decoding.read import read_content
 from batchclf.errors import UnreadableImageError
 
 KEPT_BYTES = 32 * 2**20

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from image_cases import image_bytes, noise, write_image
 from PIL import Image, ImageCms, ImageOps
 
-from batchclf.data.decoding import decode, read_image
+from batchclf.data.decoding.decode import decode, read_image
 from batchclf.data.discovery import IMAGE_SUFFIXES
 from batchclf.errors import UnreadableImageError
 
@@ -294,7 +294,7 @@ def test_nothing_is_printed_about_broken_files(tmp_path):
     (tmp_path / "empty.png").write_bytes(b"")
     program = (
         "import sys, pathlib\n"
-        "from batchclf.data.decoding import read_image\n"
+        "from batchclf.data.decoding.decode import read_image\n"
         "from batchclf.errors import UnreadableImageError\n"
         "refused = 0\n"
         "for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):\n"
@@ -339,7 +339,7 @@ def test_neither_listing_files_nor_decoding_loads_more_than_it_needs():
         "import sys\n"
         "import batchclf.data.discovery\n"
         "assert 'cv2' not in sys.modules\n"
-        "from batchclf.data.decoding import to_pixels\n"
+        "from batchclf.data.decoding.decode import to_pixels\n"
         f"to_pixels({content!r}, (8, 8, 3), 'rgb')\n"
         "print(*sorted(sys.modules.keys() & {'PIL', 'pandas', 'sklearn', 'matplotlib', 'tensorflow', 'onnxruntime'}))\n"
     )

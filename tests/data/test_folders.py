@@ -6,7 +6,7 @@ from image_cases import noise, write_image
 from PIL import Image
 
 from batchclf.data.folders import load_class_folders
-from batchclf.data.resize import fit
+from batchclf.data.geometry.resize import fit
 from batchclf.errors import DataError
 
 

@@ -9,8 +9,8 @@ from image_cases import image_bytes, noise
 from PIL import Image
 
 from batchclf.core.images.facts import FACTS, MODES
-from batchclf.data.decoding import decode
-from batchclf.data.image_header import UNKNOWN, image_header, stored_as
+from batchclf.data.decoding.decode import decode
+from batchclf.data.decoding.header import UNKNOWN, image_header, stored_as
 
 # Pillow's mode → ours, and the formats that can hold it.
 CASES = {

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from image_cases import image_bytes, noise
 from PIL import Image
 
-from batchclf.data.jpeg import jpeg_size
+from batchclf.data.decoding.jpeg import jpeg_size
 
 SIDES = st.integers(1, 70)
 

@@ -10,8 +10,8 @@ from image_cases import image_bytes, noise
 from photo_cases import SUBSAMPLING, jpeg, photo
 from PIL import Image, ImageOps
 
-from batchclf.data.decoding import decode, to_pixels
-from batchclf.data.resize import fit, reduction
+from batchclf.data.decoding.decode import decode, to_pixels
+from batchclf.data.geometry.resize import fit, reduction
 from batchclf.errors import UnreadableImageError
 
 MODES = ["exact", "fast"]

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from batchclf.core.types import BatchScores, ExcludedFile, ImageRef, SkippedImage
-from batchclf.data.decoding import read_image
+from batchclf.data.decoding.decode import read_image
 from batchclf.data.discovery import discover
 from batchclf.data.labels import LabelRule, label_rule
 from batchclf.models.bundle import load_bundle

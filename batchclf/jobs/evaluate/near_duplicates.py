@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from batchclf.core.images.near_duplicates import Pairs
 from batchclf.core.types import Split
-from batchclf.data.decoding import read_content, to_pixels
-from batchclf.data.resize import fit
+from batchclf.data.decoding.decode import to_pixels
+from batchclf.data.decoding.read import read_content
+from batchclf.data.geometry.resize import fit
 from batchclf.errors import UnreadableImageError
 
 SIDE = 32

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from batchclf.core.records.run import SubsetRecord
 from batchclf.core.types import Prediction, Split
-from batchclf.data.decoding import decode, encode_png, read_content
-from batchclf.data.jpeg import jpeg_size
-from batchclf.data.resize import fit, reduction
+from batchclf.data.decoding.decode import decode
+from batchclf.data.decoding.jpeg import jpeg_size
+from batchclf.data.decoding.read import read_content
+from batchclf.data.encode_png import encode_png
+from batchclf.data.geometry.resize import fit, reduction
 from batchclf.errors import UnreadableImageError
 
 LONGEST_SIDE = 96

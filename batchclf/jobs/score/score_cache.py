@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from batchclf.core.types import Say
-from batchclf.data.decoding import DECODING_VERSION, decoders
+from batchclf.data.decoding.decode import DECODING_VERSION, decoders
 from batchclf.jobs.config.settings import ScoreSettings
 from batchclf.libraries import UNKNOWN
 from batchclf.models.bundle import Bundle

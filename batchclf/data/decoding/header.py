@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.images.facts import MODES
-from batchclf.data.decoding import WARNING_FILTERS
-from batchclf.data.jpeg import SOI, jpeg_frame
+from batchclf.data.decoding.decode import WARNING_FILTERS
+from batchclf.data.decoding.jpeg import SOI, jpeg_frame
 
 # What is read of a PNG, and what the headers of other formats are brought to: its IHDR (ISO/IEC 15948, 11.2.2) up to
 # the colour type, width and height being 4 bytes each, then bits a channel and colour type.

@@ -1,7 +1,6 @@
-"""Decode one image file into the pixels a model takes, for training and scoring alike; and pixels to a PNG."""
+"""Decode one image file into the pixels a model takes, for training and scoring alike."""
 
 import io
-import os
 import threading
 import warnings
 from pathlib import Path
@@ -11,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.choices import ColorMode, ResizeMode
-from batchclf.data.jpeg import SOI, jpeg_size
-from batchclf.data.resize import fit, reduction
-from batchclf.errors import WANT, UnreadableImageError
+from batchclf.data.decoding.jpeg import SOI, jpeg_size
+from batchclf.data.decoding.read import read_content
+from batchclf.data.geometry.resize import fit, reduction
+from batchclf.errors import UnreadableImageError
 from batchclf.libraries import versions_of
 
 DECODING_VERSION = 1
@@ -45,8 +45,6 @@ _FLAGS: dict[tuple[ColorMode, int], int] = {
     ("rgb", 4): cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_4,
     ("rgb", 8): cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
-_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-_AT_ONCE = 64 * 1024
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
 WARNING_FILTERS = threading.Lock()
 """To be held while Python's warning filters are changed: they are the process's, not a thread's."""
@@ -60,31 +58,6 @@ def read_image(
     Raises UnreadableImageError with the reason where the file cannot be read or is damaged.
     """
     return to_pixels(read_content(path), input_shape, color_mode, resize)
-
-
-def read_content(path: Path | str) -> bytes:
-    """Read a whole file; raises UnreadableImageError with the reason where that fails.
-
-    Raises OSError where it is not the file's fault, as with too many open files.
-    """
-    try:
-        # Half the time of `open`, which counts where files are small.
-        handle = os.open(path, _READ)
-        try:
-            content = os.read(handle, _AT_ONCE)
-            rest = os.read(handle, _AT_ONCE)
-            if not rest:
-                return content
-            pieces = [content, rest]
-            while piece := os.read(handle, 16 * _AT_ONCE):
-                pieces.append(piece)
-            return b"".join(pieces)
-        finally:
-            os.close(handle)
-    except OSError as error:
-        if error.errno in WANT:
-            raise
-        raise UnreadableImageError(f"cannot be read: {error.strerror}") from error
 
 
 def to_pixels(
@@ -162,13 +135,3 @@ def _refuse_unbounded_values(content: bytes) -> None:
     if stored is not None and stored.dtype.itemsize > 2:
         kind = stored.dtype.name
         raise UnreadableImageError(f"holds {kind} values, whose black and white are unknown; save 8 or 16 bits instead")
-
-
-def encode_png(image: NDArray[np.uint8]) -> bytes:
-    """Encode (height, width, 1 or 3) uint8, 3 channels in RGB order, as PNG; raises OSError where OpenCV refuses."""
-    if image.shape[2] == 3:
-        image = np.ascontiguousarray(image[..., ::-1])  # OpenCV takes blue first.
-    encoded, buffer = cv2.imencode(".png", image)
-    if not encoded:
-        raise OSError(f"an image of shape {image.shape} cannot be written as PNG")
-    return bytes(buffer)

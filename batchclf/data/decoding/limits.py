@@ -1,0 +1,17 @@
+"""What a single image may take: pixels and seconds."""
+
+from dataclasses import dataclass
+
+MAX_PIXELS = 80_000_000
+IMAGE_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """At most `pixels` are decoded of an image, in at most `seconds`; one that takes more is skipped."""
+
+    pixels: int = MAX_PIXELS
+    seconds: float = IMAGE_TIMEOUT
+
+
+DEFAULT_LIMITS = Limits()

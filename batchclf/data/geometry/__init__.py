@@ -1,0 +1,1 @@
+"""Bring decoded pixels to the size that a model takes."""
