@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from batchclf.core.types import Say, Split
 from batchclf.data.class_folders import folder_names, write_class_map
-from batchclf.data.encode_png import encode_png
+from batchclf.data.decoding.opencv import encode_png
 from batchclf.errors import DataError
 
 

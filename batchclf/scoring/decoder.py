@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.choices import ColorMode, ResizeMode
-from batchclf.core.images.facts import FactMeter
-from batchclf.data.decoding.decode import to_pixels
-from batchclf.data.decoding.header import image_header, stored_as
+from batchclf.core.images.facts import FactMeter, Header, stored_as
+from batchclf.data.decoding.decode import PixelReader
 from batchclf.data.decoding.read import read_content
 from batchclf.errors import UnreadableImageError
 
@@ -61,6 +60,7 @@ class Decoder:
 
     def __init__(self, setup: DecodeSetup) -> None:
         self._setup = setup
+        self._reader = PixelReader(setup.input_shape, setup.color_mode, setup.resize)
         self._meter = FactMeter(setup.input_shape)
         self._paths: list[str] = []
         self._kept: list[bytes | None] = []
@@ -96,7 +96,8 @@ class Decoder:
     def _decode(self, paths: Sequence[str], contents: Sequence[bytes | None]) -> Decoded:
         setup, clock = self._setup, time.perf_counter
         images = self._images(len(paths))
-        digests, reasons, headers = [], {}, []
+        digests, reasons = [], {}
+        headers: list[Header] = []
         reading = decoding = 0.0
         count = 0
         for index, (path, content) in enumerate(zip(paths, contents, strict=True)):
@@ -112,8 +113,8 @@ class Decoder:
             between = clock()
             reading += between - started
             try:
-                images[count] = to_pixels(content, setup.input_shape, setup.color_mode, setup.resize)
-                headers.append(image_header(content))
+                images[count], header = self._reader.read(content)
+                headers.append(header)
                 count += 1
             except UnreadableImageError as error:
                 reasons[index] = error.message

@@ -8,9 +8,9 @@ import pytest
 from image_cases import image_bytes, noise
 from PIL import Image
 
-from batchclf.core.images.facts import FACTS, MODES
-from batchclf.data.decoding.decode import decode
-from batchclf.data.decoding.header import UNKNOWN, image_header, stored_as
+from batchclf.core.images.facts import FACTS, MODES, UNKNOWN, stored_as
+from batchclf.data.decoding.decode import decode, decode_as
+from batchclf.data.decoding.interface import Policy
 
 # Pillow's mode → ours, and the formats that can hold it.
 CASES = {
@@ -28,7 +28,7 @@ EACH = [(mode, name, file_format) for mode, (name, formats) in CASES.items() for
 
 def _stored(*contents):
     facts = np.zeros(len(contents), FACTS)
-    stored_as([image_header(content) for content in contents], facts)
+    stored_as([decode_as(content, Policy("rgb"))[1] for content in contents], facts)
     return [(int(each["width"]), int(each["height"]), MODES[each["mode"]]) for each in facts]
 
 
@@ -85,9 +85,9 @@ def test_progressive_jpegs_and_large_sizes():
     assert _stored(progressive, wide) == [(300, 40, "rgb"), (40_000, 1, "grayscale")]
 
 
-def test_what_only_opencv_knows_and_what_nobody_knows():
-    portable = b"P5 3 2 255\n" + bytes(6)
-    assert decode(portable, "grayscale").shape == (2, 3, 1)
-    assert _stored(portable) == [(3, 2, "grayscale")]
-    assert image_header(b"no image") == UNKNOWN
-    assert _stored(b"no image", b"") == [(0, 0, "unknown")] * 2
+def test_a_portable_graymap_and_what_is_not_known():
+    assert _stored(b"P5 3 2 255\n" + bytes(6)) == [(3, 2, "grayscale")]
+    facts = np.zeros(1, FACTS)
+    stored_as([UNKNOWN], facts)
+    assert facts["width"] == facts["height"] == 0
+    assert MODES[facts["mode"][0]] == "unknown"

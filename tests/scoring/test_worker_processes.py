@@ -194,12 +194,12 @@ def test_ctrl_c_is_left_to_the_parent(remote, processes):
 def test_what_a_library_prints_does_not_garble_the_replies(folder, monkeypatch, processes):
     """A worker's standard output carries its replies; printing goes to standard error."""
     noisy = (
-        "import batchclf.scoring.decoder as decoder\n"
-        "real = decoder.to_pixels\n"
+        "from batchclf.data.decoding.decode import PixelReader\n"
+        "real = PixelReader.read\n"
         "def noisy(*arguments):\n"
         "    print('libfoo warning', flush=True)\n"
         "    return real(*arguments)\n"
-        "decoder.to_pixels = noisy\n"
+        "PixelReader.read = noisy\n"
     )
     monkeypatch.setattr(processes_module, "_MAIN", f"exec({noisy!r}); {processes_module._MAIN}")
     remote = RemoteDecoder(setup_of(folder), processes.take())

@@ -1,5 +1,8 @@
 """Facts of single images: how each is stored, how bright it is, and a hash by which similar ones are found."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +21,22 @@ MODES = (
     "rgba-16",
 )
 """What an image may be stored as; `-16` has 16 bits a channel."""
+
+# The colour types of PNG's IHDR (ISO/IEC 15948, 11.2.2), and two that PNG lacks.
+GRAY, RGB, PALETTE, GRAY_ALPHA, RGBA = 0, 2, 3, 4, 6
+CMYK, OTHER = 7, 8
+
+
+class Header(NamedTuple):
+    """How an image is stored: width and height in pixels before any turning, bits a channel, and its colour type."""
+
+    width: int
+    height: int
+    depth: int
+    colour: int
+
+
+UNKNOWN = Header(0, 0, 0, OTHER)
 
 FACTS = np.dtype(
     [
@@ -40,6 +59,8 @@ Without a step the noise of a JPEG decides on the bits of a plain background. Of
 again or at half their size 96% are within 2 bits; with a step of 2 it was 55%.
 """
 
+_NAMES = {GRAY: "grayscale", RGB: "rgb", PALETTE: "palette", GRAY_ALPHA: "grayscale-alpha", RGBA: "rgba"}
+_ROW = np.dtype([("width", "<i8"), ("height", "<i8"), ("depth", "<i8"), ("colour", "<i8")])
 _MIDDLE = 128
 # Sums of squares of so many values around the middle are exact in float32: 1024 * 128**2 = 2**24 (decision 054)
 _EXACT = 1024
@@ -124,3 +145,25 @@ def _cells(size: int, count: int) -> NDArray[np.float32]:
     ends = [max(start + 1, (cell + 1) * size // count) for cell, start in enumerate(starts)]
     places = np.arange(size)
     return np.array([(places >= start) & (places < end) for start, end in zip(starts, ends, strict=True)], np.float32)
+
+
+def stored_as(headers: Sequence[Header], facts: NDArray[np.void]) -> None:
+    """Set width, height and mode of n FACTS to what n headers say; before any turning by EXIF."""
+    read = np.array(headers, _ROW)
+    facts["width"], facts["height"] = read["width"], read["height"]
+    facts["mode"] = _MODE_INDEX[np.minimum(read["colour"], OTHER), np.minimum(read["depth"], 16)]
+
+
+def _mode_indices() -> NDArray[np.uint8]:
+    """Make the table of modes: colour type, then bits a channel (0 to 16) → index of MODES."""
+    table = np.zeros((OTHER + 1, 17), np.uint8)
+    for colour, name in _NAMES.items():
+        table[colour, 1:] = MODES.index(name)
+        if f"{name}-16" in MODES:
+            table[colour, 16] = MODES.index(f"{name}-16")
+    table[GRAY, 1] = MODES.index("bilevel")
+    table[CMYK, 1:] = MODES.index("cmyk")
+    return table
+
+
+_MODE_INDEX = _mode_indices()

@@ -1,8 +1,8 @@
 """Decode one image file into the pixels a model takes, for training and scoring alike."""
 
-import io
-import threading
-import warnings
+from collections.abc import Callable
+from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 
 import cv2
@@ -10,128 +10,145 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.choices import ColorMode, ResizeMode
-from batchclf.data.decoding.jpeg import SOI, jpeg_size
+from batchclf.core.images.facts import Header
+from batchclf.data.decoding.interface import Decoded, Policy
+from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
 from batchclf.data.decoding.read import read_content
 from batchclf.data.geometry.resize import fit, reduction
 from batchclf.errors import UnreadableImageError
 from batchclf.libraries import versions_of
 
-DECODING_VERSION = 1
+DECODING_VERSION = 2
 """To be raised whenever the same file would give other pixels: scores in caches are told apart by it."""
+
+_BY_OPENCV = {b"\x89P": "png", b"\xff\xd8": "jpeg", b"BM": "bmp", b"RI": "webp"}
+"""First two bytes → module of this folder, whose `decode` gives None for what OpenCV does not read."""
+
+_BY_PILLOW = {
+    b"GIF8": "GIF",
+    **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "TIFF"),
+    **dict.fromkeys((b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  "), "JPEG2000"),
+    **dict.fromkeys((b"\xff\x0a", b"\0\0\0\x0cJXL "), "JXL"),
+    **{b"P" + digit: "PPM" for digit in (b"1", b"2", b"3", b"4", b"5", b"6")},
+}
+_BOX, _BRANDS = b"ftyp", {"AVIF": (b"avif", b"avis"), "HEIF": (b"hei", b"hev", b"mif1", b"msf1")}
+_MODULES = ("cv2", "PIL")
 
 
 def decoders() -> dict[str, str]:
     """Give the versions of the libraries that decode, by module."""
-    found = versions_of("cv2", "PIL")
+    found = versions_of(*_MODULES)
     # `__version__` lacks the last part, the number of the build, and another build may bring another libjpeg.
     found["cv2"] = getattr(getattr(cv2, "version", None), "opencv_version", found["cv2"])
     return found
 
 
-# OpenCV's own log would reach cron's mail; what failed is told by the reason in skipped.csv.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-# Images are decoded side by side by the scoring stream's workers.
-cv2.setNumThreads(1)
+class PixelReader:
+    """Brings files' content to one model's input: (height, width, channels) uint8."""
 
-# OpenCV refuses COLOR_RGB with REDUCED_COLOR, which would also say BGR. The reduction is a bit of its own, though,
-# and where COLOR_RGB stands beside it, it decides on the colours.
-_FLAGS: dict[tuple[ColorMode, int], int] = {
-    ("grayscale", 1): cv2.IMREAD_GRAYSCALE,
-    ("grayscale", 2): cv2.IMREAD_REDUCED_GRAYSCALE_2,
-    ("grayscale", 4): cv2.IMREAD_REDUCED_GRAYSCALE_4,
-    ("grayscale", 8): cv2.IMREAD_REDUCED_GRAYSCALE_8,
-    ("rgb", 1): cv2.IMREAD_COLOR_RGB,
-    ("rgb", 2): cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_2,
-    ("rgb", 4): cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_4,
-    ("rgb", 8): cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_8,
-}
-_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
-WARNING_FILTERS = threading.Lock()
-"""To be held while Python's warning filters are changed: they are the process's, not a thread's."""
+    def __init__(
+        self,
+        input_shape: tuple[int, int, int],
+        color_mode: ColorMode,
+        resize: ResizeMode = "fast",
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self._shape, self._resize = input_shape, resize
+        fast = resize == "fast"
+        # libjpeg decodes fewer pixels; the size comes from the header in 2 µs (decision 048)
+        scale_of = partial(reduction, input_shape=input_shape) if fast else None
+        self._policy = Policy(color_mode, stored_luma=fast, scale_of=scale_of, limits=limits)
+
+    def read(self, content: bytes) -> tuple[NDArray[np.uint8], Header]:
+        """Give the pixels at the model's input shape and how the file stores them.
+
+        Raises UnreadableImageError with the reason if the content cannot be decoded.
+        """
+        pixels, header = decode_as(content, self._policy)
+        return fit(pixels, self._shape, self._resize), header
 
 
 def read_image(
-    path: Path | str, input_shape: tuple[int, int, int], color_mode: ColorMode, resize: ResizeMode = "fast"
+    path: Path | str,
+    input_shape: tuple[int, int, int],
+    color_mode: ColorMode,
+    resize: ResizeMode = "fast",
+    limits: Limits = DEFAULT_LIMITS,
 ) -> NDArray[np.uint8]:
     """Read an image file at the model's input shape: (height, width, channels) uint8.
 
-    Raises UnreadableImageError with the reason where the file cannot be read or is damaged.
+    Raises UnreadableImageError with the reason if the file cannot be read or is damaged.
     """
-    return to_pixels(read_content(path), input_shape, color_mode, resize)
+    return to_pixels(read_content(path), input_shape, color_mode, resize, limits)
 
 
 def to_pixels(
-    content: bytes, input_shape: tuple[int, int, int], color_mode: ColorMode, resize: ResizeMode = "fast"
+    content: bytes,
+    input_shape: tuple[int, int, int],
+    color_mode: ColorMode,
+    resize: ResizeMode = "fast",
+    limits: Limits = DEFAULT_LIMITS,
 ) -> NDArray[np.uint8]:
     """Decode a file's bytes at the model's input shape: (height, width, channels) uint8.
 
-    `exact` decodes at full size and averages over areas. `fast` takes shorter ways where the image has at least
+    `exact` decodes at full size and averages over areas. `fast` takes shorter ways if the image has at least
     1.5 times the input's size; docs/scoring.md, "Fast and exact", says how far the results lie apart.
-    Raises UnreadableImageError with the reason where the content is damaged.
+    Raises UnreadableImageError with the reason if the content cannot be decoded.
     """
-    scale = 1
-    if resize == "fast" and content.startswith(SOI) and (size := jpeg_size(content)) is not None:
-        # libjpeg decodes fewer pixels; the size comes from the header in 2 µs (decision 048)
-        scale = reduction(size, input_shape)
-    return fit(decode(content, color_mode, scale), input_shape, resize)
+    return PixelReader(input_shape, color_mode, resize, limits).read(content)[0]
 
 
-def decode(content: bytes, color_mode: ColorMode, scale: int = 1) -> NDArray[np.uint8]:
+def decode(content: bytes, color_mode: ColorMode, scale: int = 1, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
     """Decode a file's bytes at its own size: (height, width, channels) uint8, channels in RGB order.
 
     A JPEG may be decoded at one by `scale` (1, 2, 4 or 8) of its size, which is quicker: libjpeg computes fewer pixels
     from each block. Other formats are to be decoded at scale 1.
 
-    The first frame of an animation, turned upright by its EXIF orientation; 16-bit values keep their upper 8 bits.
-    Transparency is dropped: a pixel keeps the colour stored for it, except that a TIFF is laid over black and a
-    GIF over its background colour. Raises UnreadableImageError where the content is no image, or one that breaks
-    off.
+    docs/scoring.md, "How images are read", says what each format gives. Raises UnreadableImageError with the reason if
+    the content is no image, is damaged, of a kind that is not supported, or beyond the limits.
     """
+    return decode_as(content, Policy(color_mode, scale_of=lambda size: scale, limits=limits))[0]
+
+
+def decode_as(content: bytes, policy: Policy) -> Decoded:
+    """Decode a file's bytes by a policy: pixels (height, width, channels) uint8, and how the file stores them."""
     if not content:
         raise UnreadableImageError("empty file (0 bytes)")
-    gray = color_mode == "grayscale"
-    try:
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), _FLAGS[color_mode, scale])
-    except cv2.error:
-        pixels = None
-    if pixels is None:
+    module = _BY_OPENCV.get(content[:2])
+    decoded = None if module is None else _decoder(module)(content, policy)
+    if decoded is None:
         # OpenCV reports only that it failed; Pillow reads the file or names the reason (decision 005)
-        pixels = _decode_with_pillow(content, "L" if gray else "RGB")
-    return np.asarray(pixels[:, :, None] if gray else pixels, np.uint8)
+        decoded = _decode_with_pillow(content, _kind(content) if module is None else module.upper(), policy)
+    pixels, header = decoded
+    return (pixels[:, :, None] if pixels.ndim == 2 else pixels), header
 
 
-def _decode_with_pillow(content: bytes, mode: str) -> NDArray[np.uint8]:
-    """Decode what OpenCV refuses: either a kind that only Pillow knows, or the reason why it is broken."""
+@cache
+def _decoder(module: str) -> Callable[[bytes, Policy], Decoded | None]:
+    """Load a format's module when the first file of its kind comes: most folders hold only one."""
+    decoder: Callable[[bytes, Policy], Decoded | None] = import_module(f"batchclf.data.decoding.{module}").decode
+    return decoder
+
+
+def _kind(content: bytes) -> str:
+    """Name the format of what is not for OpenCV, by how it begins."""
+    for length in (2, 4, 8):
+        if (kind := _BY_PILLOW.get(content[:length])) is not None:
+            return kind
+    if content[4:8] == _BOX:
+        # The brands of a file, ISO/IEC 14496-12, 4.3: its own, a version, and those it is compatible with.
+        box = content[8 : int.from_bytes(content[:4])]
+        brands = [box[place : place + 4] for place in (0, *range(8, min(len(box), 256), 4))]
+        for kind, known in _BRANDS.items():
+            if any(brand.startswith(known) for brand in brands):
+                return kind
+    raise UnreadableImageError("not an image: the content is of no known image format")
+
+
+def _decode_with_pillow(content: bytes, kind: str, policy: Policy) -> Decoded:
     # A decoding process seldom needs it, and starts sooner without (decision 005)
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from batchclf.data.decoding import jpeg, pillow
 
-    # Pillow would cut float values to 0 to 255 and give a black picture (decision 049)
-    _refuse_unbounded_values(content)
-    try:
-        # Pillow warns of what here becomes a reason.
-        with WARNING_FILTERS, warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            warnings.simplefilter("ignore", UserWarning)
-            with Image.open(io.BytesIO(content)) as image:
-                return np.asarray(ImageOps.exif_transpose(image).convert(mode))
-    except UnidentifiedImageError:
-        if content.startswith(_SIGNATURES):
-            reason = "damaged: it begins like an image, but nothing after that can be decoded"
-        else:
-            reason = "not an image: the content is of no known image format"
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        reason = f"too large to decode: {error}"
-    except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
-        reason = f"damaged: {error or type(error).__name__}"
-    raise UnreadableImageError(reason)
-
-
-def _refuse_unbounded_values(content: bytes) -> None:
-    """Raise where a TIFF holds 32-bit integers or floats: Pillow would cut them to 0 to 255, or call it damaged."""
-    try:
-        stored = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        return
-    if stored is not None and stored.dtype.itemsize > 2:
-        kind = stored.dtype.name
-        raise UnreadableImageError(f"holds {kind} values, whose black and white are unknown; save 8 or 16 bits instead")
+    frame = jpeg.jpeg_frame(content) if policy.scale_of else None
+    scale = policy.scale_of(frame.size) if frame and policy.scale_of else 1
+    return pillow.decode(content, kind, policy.color_mode, scale, policy.limits)

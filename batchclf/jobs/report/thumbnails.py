@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from batchclf.core.records.run import SubsetRecord
 from batchclf.core.types import Prediction, Split
-from batchclf.data.decoding.decode import decode
-from batchclf.data.decoding.jpeg import jpeg_size
+from batchclf.data.decoding.decode import decode_as
+from batchclf.data.decoding.interface import Policy, Size
+from batchclf.data.decoding.opencv import encode_png
 from batchclf.data.decoding.read import read_content
-from batchclf.data.encode_png import encode_png
 from batchclf.data.geometry.resize import fit, reduction
 from batchclf.errors import UnreadableImageError
 
@@ -55,12 +55,13 @@ def load_pictures(
 
 def _of_file(path: Path) -> bytes | None:
     try:
-        content = read_content(path)
-        size = jpeg_size(content)
-        scale = 1 if size is None else reduction(size, (*_shrunk(*size), 3))
-        return _encoded(decode(content, "rgb", scale))
+        return _encoded(decode_as(read_content(path), Policy("rgb", scale_of=_scale))[0])
     except (OSError, UnreadableImageError, ValueError):
         return None
+
+
+def _scale(size: Size) -> int:
+    return reduction(size, (*_shrunk(*size), 3))
 
 
 def _encoded(pixels: NDArray[np.uint8]) -> bytes:

@@ -1,0 +1,46 @@
+"""What every format's decoder takes and gives."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf.core.choices import ColorMode
+from batchclf.core.images.facts import Header
+from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
+from batchclf.errors import UnreadableImageError
+
+Size = tuple[int, int]
+"""(height, width) in pixels, as stored: before any turning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a file's content becomes pixels.
+
+    `stored_luma` allows for the brightness that a JPEG holds in place of one made from the decoded colour.
+    `scale_of` gives, for (height, width), at which part of its size (one by 1, 2, 4 or 8) a JPEG is decoded.
+    """
+
+    color_mode: ColorMode
+    stored_luma: bool = False
+    scale_of: Callable[[Size], int] | None = None
+    limits: Limits = DEFAULT_LIMITS
+
+
+Decoded = tuple[NDArray[np.uint8], Header]
+"""Pixels, upright, (height, width, 3) in RGB order or (height, width) gray, and the header they came from."""
+
+
+def unsupported(what: str) -> UnreadableImageError:
+    """Make the error for a file that may well be whole, but is of a kind that nothing here reads."""
+    return UnreadableImageError(f"unsupported: {what}")
+
+
+def check_pixels(pixels: int, limits: Limits) -> None:
+    """Raise UnreadableImageError if so many pixels are more than are decoded of one image."""
+    if pixels > limits.pixels:
+        raise UnreadableImageError(
+            f"too large: {pixels:,} pixels would be decoded, and at most {limits.pixels:,} are (--max-pixels)"
+        )

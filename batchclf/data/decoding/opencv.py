@@ -1,0 +1,58 @@
+"""OpenCV: files to colours or to gray, and pixels to a PNG."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+# OpenCV's own log would reach cron's mail; skipped.csv has the reasons.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+# Images are decoded side by side by the scoring stream's workers.
+cv2.setNumThreads(1)
+
+# Turning is ours, by one rule for all formats.
+_COLOR = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+_GRAY = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
+# OpenCV refuses COLOR_RGB with REDUCED_COLOR, which would also say BGR. The reduction is a bit of its own, though,
+# and beside COLOR_RGB that one decides on the colours.
+_REDUCED = {
+    1: 0,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
+
+
+def colours(content: bytes, scale: int = 1) -> NDArray[np.uint8] | None:
+    """Decode as (height, width, 3) in RGB order; a JPEG at one by `scale` of its size. None if OpenCV refuses it."""
+    return _decoded(content, _COLOR | _REDUCED[scale])
+
+
+def stored_gray(content: bytes, scale: int = 1) -> NDArray[np.uint8] | None:
+    """Decode as (height, width): what a file without colours stores, or a JPEG's luma. None if OpenCV refuses it.
+
+    Not for colours in other formats: libpng would convert them in linear light if the file has a gamma.
+    """
+    return _decoded(content, _GRAY | _REDUCED[scale])
+
+
+def gray_of(pixels: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
+    """Make gray of (height, width, 3) in RGB order: 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601-7, 2.5.1)."""
+    return None if pixels is None else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _decoded(content: bytes, flags: int) -> NDArray[np.uint8] | None:
+    try:
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error:
+        return None
+    return None if pixels is None else np.asarray(pixels, np.uint8)
+
+
+def encode_png(image: NDArray[np.uint8]) -> bytes:
+    """Encode (height, width, 1 or 3) uint8, 3 channels in RGB order, as PNG; raises OSError where OpenCV refuses."""
+    if image.shape[2] == 3:
+        image = np.ascontiguousarray(image[..., ::-1])  # OpenCV takes blue first.
+    encoded, buffer = cv2.imencode(".png", image)
+    if not encoded:
+        raise OSError(f"an image of shape {image.shape} cannot be written as PNG")
+    return bytes(buffer)

@@ -1,0 +1,132 @@
+"""Decode with Pillow: the formats that OpenCV does not read or reads wrong, and the reason why a file is broken."""
+
+import importlib
+import io
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, TiffImagePlugin
+
+from batchclf.core.choices import ColorMode
+from batchclf.core.images.facts import CMYK, GRAY, GRAY_ALPHA, OTHER, PALETTE, RGB, RGBA, Header
+from batchclf.data.decoding import exif, tiff
+from batchclf.data.decoding.interface import Decoded, check_pixels, unsupported
+from batchclf.data.decoding.limits import Limits
+from batchclf.errors import UnreadableImageError
+
+_READERS = {
+    "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+    "HEIF": ("pillow_heif.as_plugin", "HeifImageFile"),
+    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
+    "JPEG2000": ("PIL.Jpeg2KImagePlugin", "Jpeg2KImageFile"),
+    "JXL": ("pillow_jxl.JpegXLImagePlugin", "JXLImageFile"),
+    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "PPM": ("PIL.PpmImagePlugin", "PpmImageFile"),
+    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
+    "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+}
+"""Format → module and class: the only ones that are ever opened, so that Pillow starts no other program for any."""
+
+_TURNED_BY_EXIF = frozenset({"AVIF", "HEIF", "JPEG", "PNG", "WEBP"})
+_UNBOUNDED = {"F": "float32", "I": "int32"}
+_COLOURS = {
+    "1": (1, GRAY),
+    "L": (8, GRAY),
+    "LA": (8, GRAY_ALPHA),
+    "La": (8, GRAY_ALPHA),
+    "P": (8, PALETTE),
+    "PA": (8, PALETTE),
+    "RGB": (8, RGB),
+    "RGBX": (8, RGB),
+    "YCbCr": (8, RGB),
+    "RGBA": (8, RGBA),
+    "RGBa": (8, RGBA),
+    "CMYK": (8, CMYK),
+    "I;16": (16, GRAY),
+    "I;16B": (16, GRAY),
+    "I;16L": (16, GRAY),
+}
+_SETTINGS = threading.Lock()
+
+
+def decode(content: bytes, kind: str, color_mode: ColorMode, scale: int, limits: Limits) -> Decoded:
+    """Decode a file of a format of `_READERS`; a JPEG at one by `scale` of its size.
+
+    Raises UnreadableImageError with the reason if that cannot be done.
+    """
+    image = None
+    with _settings():
+        try:
+            module, name = _READERS[kind]
+            reader: Callable[..., ImageFile.ImageFile] = getattr(importlib.import_module(module), name)
+            image = reader(io.BytesIO(content), "")
+            return _decoded(image, kind, color_mode, scale, limits)
+        except (UnreadableImageError, MemoryError):
+            raise
+        except Exception as error:  # Pillow's readers raise nearly anything on damaged files
+            if kind == "TIFF":
+                tiff.explain(content, error, image)
+            raise _reason(error) from error
+
+
+def _decoded(image: ImageFile.ImageFile, kind: str, color_mode: ColorMode, scale: int, limits: Limits) -> Decoded:
+    header = Header(*image.size, *_COLOURS.get(image.mode, (0, OTHER)))
+    shift = 8
+    if kind == "JPEG" and scale > 1:
+        image.draft(None, (-(-image.width // scale), -(-image.height // scale)))
+    elif kind == "TIFF":
+        header, shift = tiff.check(image, header, limits)
+    check_pixels(image.width * image.height, limits)
+    # XMP turns no format here; Pillow would look into it if EXIF says nothing.
+    image.info.pop("xmp", None)
+    image.load()
+    pixels = _eight_bits(image, kind, color_mode, shift)
+    turned = exif.orientation(image.info.get("exif", b"")) if kind in _TURNED_BY_EXIF else 1
+    return exif.upright(pixels, turned), header
+
+
+def _eight_bits(image: Image.Image, kind: str, color_mode: ColorMode, shift: int) -> NDArray[np.uint8]:
+    """Take the upper 8 bits of deeper gray, and drop transparency: the stored colour stays."""
+    mode = "L" if color_mode == "grayscale" else "RGB"
+    if image.mode.startswith("I;16") or (image.mode == "I" and kind == "PPM"):
+        gray = (np.asarray(image) >> shift).astype(np.uint8)
+        if kind == "TIFF" and tiff.white_is_zero(image):
+            gray = 255 - gray
+        return gray if mode == "L" else np.repeat(gray[..., None], 3, axis=2)
+    if image.mode in _UNBOUNDED:
+        raise tiff.unbounded(_UNBOUNDED[image.mode])
+    if image.mode not in {"1", "L", "LA", "La", "RGB"}:
+        image = image.convert("RGB")
+    return np.asarray(image.convert(mode))
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    """Change settings that are the process's, and bring them back.
+
+    Warnings become reasons or nothing. The limit is ours. libtiff reads what is not compressed, too: Pillow itself
+    mixes up planes of 16 bits (decision 140).
+    """
+    with _SETTINGS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        most, by_libtiff = Image.MAX_IMAGE_PIXELS, TiffImagePlugin.READ_LIBTIFF
+        Image.MAX_IMAGE_PIXELS, TiffImagePlugin.READ_LIBTIFF = None, True
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS, TiffImagePlugin.READ_LIBTIFF = most, by_libtiff
+
+
+def _reason(error: Exception) -> UnreadableImageError:
+    text = " ".join(str(error).split()) or type(error).__name__
+    if text.lower().startswith("unsupported") or text.startswith("conversion from "):
+        return unsupported(text)
+    if isinstance(error, SyntaxError | EOFError) or not str(error):
+        text = "it begins like an image, but nothing after that can be decoded"
+    return UnreadableImageError(f"damaged: {text}")

@@ -1,0 +1,111 @@
+"""What Pillow reads of TIFF, and how; what it does not read is unsupported, not damaged."""
+
+import io
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+from PIL import Image, TiffImagePlugin
+
+from batchclf.core.images.facts import Header
+from batchclf.data.decoding.interface import check_pixels, unsupported
+from batchclf.data.decoding.limits import Limits
+from batchclf.errors import UnreadableImageError
+
+# Tags, by TIFF 6.0, sections 8, 15, 18 and 19.
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
+_STRIPS, _SAMPLES, _PLANES, _TILE_WIDTH, _TILE_HEIGHT, _TILES = 273, 277, 284, 322, 323, 324
+_EXTRA, _SAMPLE_FORMAT = 338, 339
+_SEPARATE, _WHITE_IS_ZERO, _UNSIGNED, _UNDEFINED = 2, 0, 1, 4
+_KINDS = {2: "int", 3: "float", 5: "complex int", 6: "complex"}
+_PHOTOMETRICS = {0: "gray", 1: "gray", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab"}
+_COMPRESSIONS = {1: "none", 5: "LZW", 7: "JPEG", 8: "deflate", 32773: "PackBits", 32946: "deflate", 34925: "LZMA"}
+_UNREAD = {
+    **dict.fromkeys((22610, 34934), "JPEG XR"),
+    **dict.fromkeys((33003, 33005, 34712), "JPEG 2000"),
+    **dict.fromkeys((34676, 34677), "LogLuv"),
+    **dict.fromkeys((50002, 52546), "JPEG XL"),
+    34887: "LERC",
+    50000: "Zstandard",
+    50001: "WebP",
+}
+"""Compressions that not every build of Pillow's libtiff reads, by their numbers in the tag."""
+
+Tags = Mapping[int, Any]
+
+
+def check(image: Image.Image, header: Header, limits: Limits) -> tuple[Header, int]:
+    """Raise UnreadableImageError if Pillow would read an opened TIFF wrong, or decode more than the limit.
+
+    Returns the header as the file has it, and by how many bits gray of more than 8 bits is to be shifted.
+    """
+    tags = _tags(image)
+    _check_values(tags)
+    # A tile is decoded as a whole, however little of it the image shows.
+    check_pixels(tags.get(_TILE_WIDTH, 0) * tags.get(_TILE_HEIGHT, 0), limits)
+    return header._replace(width=tags[_WIDTH], height=tags[_HEIGHT]), max(_bits(tags)) - 8
+
+
+def white_is_zero(image: Image.Image) -> bool:
+    """Whether 0 is white. Pillow turns gray of up to 8 bits, but not of 16."""
+    return bool(_tags(image).get(_PHOTOMETRIC) == _WHITE_IS_ZERO)
+
+
+def unbounded(kind: str) -> UnreadableImageError:
+    """Make the error for values of which nothing says what is black and what is white."""
+    return unsupported(f"holds {kind} values, whose black and white are unknown; save 8 or 16 bits without sign")
+
+
+def explain(content: bytes, error: Exception, image: Image.Image | None) -> None:
+    """Raise UnreadableImageError if an error of Pillow means that it does not read this kind of TIFF.
+
+    `image` is None if the file could not even be opened.
+    """
+    tags = _directory(content) if image is None else _tags(image)
+    if not tags.keys() & {_STRIPS, _TILES} or not tags.keys() >= {_WIDTH, _HEIGHT}:
+        return
+    _check_values(tags)
+    compression = tags.get(_COMPRESSION, 1)
+    planes = tags.get(_PLANES, 1) == _SEPARATE
+    if image is None or compression in _UNREAD or (planes and _EXTRA in tags):
+        bits = "/".join(map(str, sorted(set(_bits(tags)))))
+        colours = _PHOTOMETRICS.get(tags.get(_PHOTOMETRIC, 0), f"photometric {tags.get(_PHOTOMETRIC)}")
+        packed = _UNREAD.get(compression) or _COMPRESSIONS.get(compression, compression)
+        raise unsupported(
+            f"a TIFF of {tags.get(_SAMPLES, 1)} x {bits} bits ({colours}), compression {packed}"
+            f"{', in separate planes' if planes else ''}"
+        ) from error
+
+
+def _check_values(tags: Tags) -> None:
+    kinds, bits = set(_many(tags.get(_SAMPLE_FORMAT, _UNSIGNED))) - {_UNSIGNED, _UNDEFINED}, max(_bits(tags))
+    if kinds:
+        raise unbounded(f"{_KINDS.get(min(kinds), 'unknown')}{bits}")
+    if bits > 16:
+        raise unbounded(f"uint{bits}")
+
+
+def _bits(tags: Tags) -> tuple[int, ...]:
+    return _many(tags.get(_BITS, 1)) or (1,)
+
+
+def _many(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _tags(image: Image.Image) -> Tags:
+    tags: Tags = getattr(image, "tag_v2", {})
+    return tags
+
+
+def _directory(content: bytes) -> Tags:
+    """Read the first directory of a TIFF; nothing if that is damaged."""
+    try:
+        stream = io.BytesIO(content)
+        big = b"\x2b" in content[2:4]
+        directory = TiffImagePlugin.ImageFileDirectory_v2(stream.read(16 if big else 8))
+        stream.seek(directory.next)
+        directory.load(stream)
+        return dict(directory)
+    except (SyntaxError, KeyError, IndexError, TypeError, ValueError, OSError, EOFError, struct.error):
+        return {}
