@@ -21,8 +21,11 @@ from batchclf.libraries import versions_of
 DECODING_VERSION = 2
 """To be raised whenever the same file would give other pixels: scores in caches are told apart by it."""
 
-_BY_OPENCV = {b"\x89P": "png", b"\xff\xd8": "jpeg", b"BM": "bmp", b"RI": "webp"}
-"""First two bytes → module of this folder, whose `decode` gives None for what OpenCV does not read."""
+_COMMON = {b"\x89P": "PNG", b"\xff\xd8": "JPEG", b"BM": "BMP", b"RI": "WEBP"}
+"""First two bytes → format, for those that most files are of."""
+
+_BY_OPENCV = {"PNG": "png", "JPEG": "jpeg", "BMP": "bmp", "WEBP": "webp", "JPEG2000": "jpeg2000"}
+"""Format → module of this folder, whose `decode` gives None for what is better read by Pillow."""
 
 _BY_PILLOW = {
     b"GIF8": "GIF",
@@ -114,19 +117,21 @@ def decode_as(content: bytes, policy: Policy) -> Decoded:
     """Decode a file's bytes by a policy: pixels (height, width, channels) uint8, and how the file stores them."""
     if not content:
         raise UnreadableImageError("empty file (0 bytes)")
-    module = _BY_OPENCV.get(content[:2])
-    decoded = None if module is None else _decoder(module)(content, policy)
+    kind = _COMMON.get(content[:2]) or _kind(content)
+    decoded = _decoder(kind)(content, policy) if kind in _BY_OPENCV else None
     if decoded is None:
         # OpenCV reports only that it failed; Pillow reads the file or names the reason (decision 005)
-        decoded = _decode_with_pillow(content, _kind(content) if module is None else module.upper(), policy)
+        decoded = _decode_with_pillow(content, kind, policy)
     pixels, header = decoded
     return (pixels[:, :, None] if pixels.ndim == 2 else pixels), header
 
 
 @cache
-def _decoder(module: str) -> Callable[[bytes, Policy], Decoded | None]:
+def _decoder(kind: str) -> Callable[[bytes, Policy], Decoded | None]:
     """Load a format's module when the first file of its kind comes: most folders hold only one."""
-    decoder: Callable[[bytes, Policy], Decoded | None] = import_module(f"batchclf.data.decoding.{module}").decode
+    decoder: Callable[[bytes, Policy], Decoded | None] = import_module(
+        f"batchclf.data.decoding.{_BY_OPENCV[kind]}"
+    ).decode
     return decoder
 
 

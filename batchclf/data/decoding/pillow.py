@@ -15,6 +15,7 @@ from batchclf.core.choices import ColorMode
 from batchclf.core.images.facts import CMYK, GRAY, GRAY_ALPHA, OTHER, PALETTE, RGB, RGBA, Header
 from batchclf.data.decoding import exif, tiff
 from batchclf.data.decoding.interface import Decoded, check_pixels, unsupported
+from batchclf.data.decoding.jxl import jxl_pixels
 from batchclf.data.decoding.limits import Limits
 from batchclf.errors import UnreadableImageError
 
@@ -65,8 +66,13 @@ def decode(content: bytes, kind: str, color_mode: ColorMode, scale: int, limits:
         try:
             module, name = _READERS[kind]
             reader: Callable[..., ImageFile.ImageFile] = getattr(importlib.import_module(module), name)
+            if kind == "JXL":
+                check_pixels(jxl_pixels(content), limits)
             image = reader(io.BytesIO(content), "")
-            return _decoded(image, kind, color_mode, scale, limits)
+            decoded = _decoded(image, kind, color_mode, scale, limits)
+            if kind == "TIFF":
+                tiff.check_sums(content, image)
+            return decoded
         except (UnreadableImageError, MemoryError):
             raise
         except Exception as error:  # Pillow's readers raise nearly anything on damaged files
@@ -82,12 +88,17 @@ def _decoded(image: ImageFile.ImageFile, kind: str, color_mode: ColorMode, scale
         image.draft(None, (-(-image.width // scale), -(-image.height // scale)))
     elif kind == "TIFF":
         header, shift = tiff.check(image, header, limits)
+    elif kind == "JXL" and image.mode == "LA":
+        # The plugin reads 8 bits whatever the file holds, and does not say how many it holds (decision 140)
+        raise unsupported("JPEG XL of gray and transparency")
     check_pixels(image.width * image.height, limits)
     # XMP turns no format here; Pillow would look into it if EXIF says nothing.
     image.info.pop("xmp", None)
     image.load()
     pixels = _eight_bits(image, kind, color_mode, shift)
-    turned = exif.orientation(image.info.get("exif", b"")) if kind in _TURNED_BY_EXIF else 1
+    # A JPEG that was packed into JPEG XL keeps its EXIF; what was encoded as JPEG XL is turned by its decoder.
+    by_exif = kind in _TURNED_BY_EXIF or (kind == "JXL" and getattr(image, "jpeg", False))
+    turned = exif.orientation(image.info.get("exif", b"")) if by_exif else 1
     return exif.upright(pixels, turned), header
 
 
@@ -127,6 +138,8 @@ def _reason(error: Exception) -> UnreadableImageError:
     text = " ".join(str(error).split()) or type(error).__name__
     if text.lower().startswith("unsupported") or text.startswith("conversion from "):
         return unsupported(text)
-    if isinstance(error, SyntaxError | EOFError) or not str(error):
+    if text.startswith("decoder error"):
+        text = "a strip or tile cannot be decoded"
+    elif isinstance(error, SyntaxError | EOFError) or not str(error):
         text = "it begins like an image, but nothing after that can be decoded"
     return UnreadableImageError(f"damaged: {text}")

@@ -1,8 +1,10 @@
 """What Pillow reads of TIFF, and how; what it does not read is unsupported, not damaged."""
 
 import io
+import lzma
 import struct
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from PIL import Image, TiffImagePlugin
@@ -14,9 +16,9 @@ from batchclf.errors import UnreadableImageError
 
 # Tags, by TIFF 6.0, sections 8, 15, 18 and 19.
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
-_STRIPS, _SAMPLES, _PLANES, _TILE_WIDTH, _TILE_HEIGHT, _TILES = 273, 277, 284, 322, 323, 324
-_EXTRA, _SAMPLE_FORMAT = 338, 339
-_SEPARATE, _WHITE_IS_ZERO, _UNSIGNED, _UNDEFINED = 2, 0, 1, 4
+_STRIPS, _SAMPLES, _STRIP_BYTES, _PLANES = 273, 277, 279, 284
+_TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES, _EXTRA, _SAMPLE_FORMAT = 322, 323, 324, 325, 338, 339
+_SEPARATE, _WHITE_IS_ZERO, _YCBCR, _JPEG, _UNSIGNED, _UNDEFINED = 2, 0, 6, 7, 1, 4
 _KINDS = {2: "int", 3: "float", 5: "complex int", 6: "complex"}
 _PHOTOMETRICS = {0: "gray", 1: "gray", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab"}
 _COMPRESSIONS = {1: "none", 5: "LZW", 7: "JPEG", 8: "deflate", 32773: "PackBits", 32946: "deflate", 34925: "LZMA"}
@@ -31,6 +33,13 @@ _UNREAD = {
 }
 """Compressions that not every build of Pillow's libtiff reads, by their numbers in the tag."""
 
+_CHECKED: Mapping[int, Callable[[], Any]] = {
+    **dict.fromkeys((8, 32946), zlib.decompressobj),
+    34925: lzma.LZMADecompressor,
+}
+"""Compressions whose data end in a checksum, and what checks it."""
+
+_AT_ONCE = 2**20
 Tags = Mapping[int, Any]
 
 
@@ -41,6 +50,9 @@ def check(image: Image.Image, header: Header, limits: Limits) -> tuple[Header, i
     """
     tags = _tags(image)
     _check_values(tags)
+    if tags.get(_PHOTOMETRIC) == _YCBCR and (tags.get(_COMPRESSION) != _JPEG or _separate(tags)):
+        # libtiff brings these to RGB by a way that goes on after an error, with black (decision 140)
+        raise unsupported(_kind(tags))
     # A tile is decoded as a whole, however little of it the image shows.
     check_pixels(tags.get(_TILE_WIDTH, 0) * tags.get(_TILE_HEIGHT, 0), limits)
     return header._replace(width=tags[_WIDTH], height=tags[_HEIGHT]), max(_bits(tags)) - 8
@@ -66,15 +78,58 @@ def explain(content: bytes, error: Exception, image: Image.Image | None) -> None
         return
     _check_values(tags)
     compression = tags.get(_COMPRESSION, 1)
-    planes = tags.get(_PLANES, 1) == _SEPARATE
-    if image is None or compression in _UNREAD or (planes and _EXTRA in tags):
-        bits = "/".join(map(str, sorted(set(_bits(tags)))))
-        colours = _PHOTOMETRICS.get(tags.get(_PHOTOMETRIC, 0), f"photometric {tags.get(_PHOTOMETRIC)}")
-        packed = _UNREAD.get(compression) or _COMPRESSIONS.get(compression, compression)
-        raise unsupported(
-            f"a TIFF of {tags.get(_SAMPLES, 1)} x {bits} bits ({colours}), compression {packed}"
-            f"{', in separate planes' if planes else ''}"
-        ) from error
+    if image is None or compression in _UNREAD or (_separate(tags) and _EXTRA in tags):
+        raise unsupported(_kind(tags)) from error
+
+
+def check_sums(content: bytes, image: Image.Image) -> None:
+    """Raise UnreadableImageError if a strip or tile that libtiff has decoded ends in a wrong checksum.
+
+    libtiff stops as soon as it has all pixels, so it does not see the sum.
+    """
+    tags = _tags(image)
+    decompressor = _CHECKED.get(tags.get(_COMPRESSION, 1))
+    if decompressor is None:
+        return
+    places = zip(
+        _many(tags.get(_STRIPS) or tags.get(_TILES) or ()),
+        _many(tags.get(_STRIP_BYTES) or tags.get(_TILE_BYTES) or ()),
+        strict=False,
+    )
+    for start, length in places:
+        try:
+            _unpack(decompressor(), content[start : start + length], _most_bytes(tags))
+        except (zlib.error, lzma.LZMAError) as error:
+            raise UnreadableImageError("damaged: the checksum of a strip or tile is wrong") from error
+
+
+def _unpack(decompressor: Any, data: bytes, most: int) -> None:
+    """Let zlib or lzma unpack data to its end, or to about so many bytes, and drop what comes."""
+    while most > 0 and not decompressor.eof:
+        unpacked = decompressor.decompress(data, _AT_ONCE)
+        data = getattr(decompressor, "unconsumed_tail", b"")
+        most -= len(unpacked)
+        if not unpacked and not data:
+            return  # it breaks off, but all pixels were there
+
+
+def _most_bytes(tags: Tags) -> int:
+    """Give what a strip or tile may unpack to; more is not looked at."""
+    pixels = max(tags[_WIDTH] * tags[_HEIGHT], tags.get(_TILE_WIDTH, 0) * tags.get(_TILE_HEIGHT, 0))
+    return int(pixels * sum(_bits(tags)) // 8 + _AT_ONCE)
+
+
+def _kind(tags: Tags) -> str:
+    bits = "/".join(map(str, sorted(set(_bits(tags)))))
+    colours = _PHOTOMETRICS.get(tags.get(_PHOTOMETRIC, 0), f"photometric {tags.get(_PHOTOMETRIC)}")
+    compression = tags.get(_COMPRESSION, 1)
+    packed = _UNREAD.get(compression) or _COMPRESSIONS.get(compression, compression)
+    planes = ", in separate planes" if _separate(tags) else ""
+    return f"a TIFF of {tags.get(_SAMPLES, 1)} x {bits} bits ({colours}), compression {packed}{planes}"
+
+
+def _separate(tags: Tags) -> bool:
+    return bool(tags.get(_PLANES, 1) == _SEPARATE)
 
 
 def _check_values(tags: Tags) -> None:

@@ -1,0 +1,36 @@
+"""The size of a JPEG XL image: the plugin that reads it decodes all of it before it says so."""
+
+_CODESTREAM = b"\xff\x0a"
+_BOXES = {b"jxlc": 4, b"jxlp": 8}
+"""Boxes of a container that hold the codestream, and how far behind their name it begins (ISO/IEC 18181-2, 9)."""
+
+_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
+_BITS_OF_SIDE = (9, 13, 18, 30)
+
+
+def jxl_pixels(content: bytes) -> int:
+    """Read how many pixels an image has from its SizeHeader (ISO/IEC 18181-1, D.2); 0 if it has none."""
+    starts = [content.find(name) + behind for name, behind in _BOXES.items() if name in content]
+    start = 0 if content.startswith(_CODESTREAM) else min(starts, default=len(content))
+    if not content.startswith(_CODESTREAM, start):
+        return 0
+    # Fields are packed from the lowest bit on.
+    bits = int.from_bytes(content[start + 2 : start + 18], "little")
+
+    def take(count: int) -> int:
+        nonlocal bits
+        value = bits & ((1 << count) - 1)
+        bits >>= count
+        return value
+
+    small = take(1)
+
+    def side() -> int:
+        return 8 * (take(5) + 1) if small else take(_BITS_OF_SIDE[take(2)]) + 1
+
+    height = side()
+    ratio = take(3)
+    if ratio:
+        over, under = _RATIOS[ratio - 1]
+        return height * (height * over // under)
+    return height * side()
