@@ -38,9 +38,14 @@ def unsupported(what: str) -> UnreadableImageError:
     return UnreadableImageError(f"unsupported: {what}")
 
 
-def check_pixels(pixels: int, limits: Limits) -> None:
-    """Raise UnreadableImageError if so many pixels are more than are decoded of one image."""
-    if pixels > limits.pixels:
+def check_pixels(pixels: int, limits: Limits, part: int = 1) -> None:
+    """Raise UnreadableImageError if so many pixels are more than are decoded of one image.
+
+    Of a format whose decoder takes `part` times the memory of others it is one by `part` of that.
+    """
+    most = limits.pixels // part
+    if pixels > most:
+        of_format = f", 1 by {part} of --max-pixels for this format" if part > 1 else ", see --max-pixels"
         raise UnreadableImageError(
-            f"too large: {pixels:,} pixels would be decoded, and at most {limits.pixels:,} are (--max-pixels)"
+            f"too large: {pixels:,} pixels would be decoded, and at most {most:,} are{of_format}"
         )

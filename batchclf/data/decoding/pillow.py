@@ -53,6 +53,7 @@ _COLOURS = {
     "I;16B": (16, GRAY),
     "I;16L": (16, GRAY),
 }
+_BAND = 2**20
 _SETTINGS = threading.Lock()
 
 
@@ -99,22 +100,34 @@ def _decoded(image: ImageFile.ImageFile, kind: str, color_mode: ColorMode, scale
     # A JPEG that was packed into JPEG XL keeps its EXIF; what was encoded as JPEG XL is turned by its decoder.
     by_exif = kind in _TURNED_BY_EXIF or (kind == "JXL" and getattr(image, "jpeg", False))
     turned = exif.orientation(image.info.get("exif", b"")) if by_exif else 1
+    image.close()
     return exif.upright(pixels, turned), header
 
 
 def _eight_bits(image: Image.Image, kind: str, color_mode: ColorMode, shift: int) -> NDArray[np.uint8]:
     """Take the upper 8 bits of deeper gray, and drop transparency: the stored colour stays."""
-    mode = "L" if color_mode == "grayscale" else "RGB"
-    if image.mode.startswith("I;16") or (image.mode == "I" and kind == "PPM"):
-        gray = (np.asarray(image) >> shift).astype(np.uint8)
-        if kind == "TIFF" and tiff.white_is_zero(image):
-            gray = 255 - gray
-        return gray if mode == "L" else np.repeat(gray[..., None], 3, axis=2)
-    if image.mode in _UNBOUNDED:
+    if image.mode in _UNBOUNDED and not (image.mode == "I" and kind == "PPM"):
         raise tiff.unbounded(_UNBOUNDED[image.mode])
-    if image.mode not in {"1", "L", "LA", "La", "RGB"}:
-        image = image.convert("RGB")
-    return np.asarray(image.convert(mode))
+    invert = image.mode.startswith("I;16") and kind == "TIFF" and tiff.white_is_zero(image)
+    width, height = image.size
+    pixels = np.empty((height, width) if color_mode == "grayscale" else (height, width, 3), np.uint8)
+    # By bands: Pillow makes three copies on the way to an array.
+    rows = max(1, _BAND // max(1, width))
+    for top in range(0, height, rows):
+        band = image.crop((0, top, width, min(height, top + rows)))
+        pixels[top : top + rows] = _band(band, color_mode, shift, invert=invert)
+    return pixels
+
+
+def _band(band: Image.Image, color_mode: ColorMode, shift: int, *, invert: bool) -> NDArray[np.uint8]:
+    if band.mode[0] == "I":
+        gray = (np.asarray(band) >> shift).astype(np.uint8)
+        if invert:
+            gray = 255 - gray
+        return gray if color_mode == "grayscale" else gray[..., None]
+    if band.mode not in {"1", "L", "LA", "La", "RGB"}:
+        band = band.convert("RGB")
+    return np.asarray(band.convert("L" if color_mode == "grayscale" else "RGB"))
 
 
 @contextmanager
