@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from image_cases import image_bytes, noise, write_image
 from PIL import Image, ImageCms, ImageOps
 
+from batchclf.core.suffixes import BUILT_IN
 from batchclf.data.decoding.decode import decode, read_image
-from batchclf.data.discovery import IMAGE_SUFFIXES
 from batchclf.errors import UnreadableImageError
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
@@ -327,7 +327,7 @@ def test_warning_filters_are_as_before_though_threads_decode_at_once():
 
 
 def test_every_suffix_is_one_that_is_decoded(tmp_path):
-    for suffix in IMAGE_SUFFIXES:
+    for suffix in BUILT_IN:
         file = write_image(tmp_path / f"a{suffix}")
         assert read_image(file, (12, 17, 3), "rgb").shape == (12, 17, 3)
     assert cv2.getNumThreads() == 1
