@@ -32,7 +32,8 @@ def _pillow(suffix):
 
 
 def _opencv(suffix):
-    done, content = cv2.imencode(suffix, PICTURE if suffix in (".pgm", ".pbm") else _COLOURS)
+    pixels = {".pgm": PICTURE, ".pbm": np.uint8(255) * (PICTURE > 127)}.get(suffix, _COLOURS)
+    done, content = cv2.imencode(suffix, pixels)
     assert done, suffix
     return content.tobytes()
 
