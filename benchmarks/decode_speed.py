@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from batchclf.data.decoding.decode import to_pixels
-from batchclf.data.discovery import IMAGE_SUFFIXES
+from batchclf.data.decoding.suffixes import IMAGE_SUFFIXES
 
 Way = Callable[[bytes], np.ndarray]
 

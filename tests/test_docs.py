@@ -25,6 +25,7 @@ from batchclf.core.images.near_duplicates import MOST_BITS, SAME_CORRELATION, WI
 from batchclf.core.metrics.catalog import ENTRIES
 from batchclf.core.metrics.formulas import LOWEST_PROBABILITY
 from batchclf.core.metrics.gap import STRONG_GAP
+from batchclf.core.suffixes import BUILT_IN, EXTRAS
 from batchclf.jobs.config.load import load_job
 from batchclf.jobs.config.spec import AlarmSpec
 from batchclf.jobs.evaluate.duplicates import COMPARED_FILES, COMPARED_IN_MEMORY, LISTED_DUPLICATES
@@ -146,17 +147,23 @@ def test_a_runs_own_readme_says_what_this_one_says():
 
 def test_data_places_name_the_variables_and_the_digests_file():
     from batchclf.data import providers
-    from batchclf.data.discovery import IMAGE_SUFFIXES
     from batchclf.data.fashion_mnist import FILE_SET
 
     text = section(SCORING_PAGE, "Where the data comes from")
     for name in (providers.DATA_DIR_VARIABLE, providers.OFFLINE_VARIABLE, FILE_SET.debian_package):
         assert name in text
     assert str(providers.SYSTEM_FOLDER / FILE_SET.name) in text
-    suffixes = re.search(
-        r"Image files end in (.*?),\s+in small", section(SCORING_PAGE, "How images are read"), re.DOTALL
-    )[1]
-    assert set(re.findall(r"`(.*?)`", suffixes)) == IMAGE_SUFFIXES
+
+
+def test_suffixes_of_images_and_what_adds_them():
+    text = section(SCORING_PAGE, "How images are read")
+    named = re.search(r"Image files end in (.*?),\s+in small", text, re.DOTALL)[1]
+    assert re.findall(r"`(.*?)`", named) == list(BUILT_IN)
+    install = section(read("docs/commands.md"), "Image formats of extras")
+    assert "'.[" + ",".join(extra.name for extra in EXTRAS) + "]'" in install
+    of_extras = re.search(r"With the extra .*?\(", text, re.DOTALL)[0]
+    expected = [word for extra in EXTRAS for word in (extra.name, *extra.suffixes)]
+    assert re.findall(r"`(.*?)`", of_extras) == expected
 
 
 def test_bounds_that_the_metrics_table_names():

@@ -1,7 +1,7 @@
 """Class folders as two lists of files, train and test: decided by their paths, before any image is read."""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from batchclf.core.holdout import hold_out
 from batchclf.core.text import counted, first_of
-from batchclf.core.types import ImageRef, Say, SkippedImage
+from batchclf.core.types import ExcludedFile, Say, SkippedImage
 from batchclf.data.discovery import discover
 from batchclf.data.labels import LabelRule
+from batchclf.data.left_out import LeftOut
 from batchclf.errors import DataError, UsageError
 
 _NAMED = 3
@@ -41,19 +42,21 @@ class Part:
 
 
 def list_part(
-    name: str, folder: Path, by_folder: Mapping[str, str], class_names: Sequence[str], left_out: Callable[[str], None]
+    name: str, folder: Path, by_folder: Mapping[str, str], class_names: Sequence[str], left_out: LeftOut
 ) -> Part:
     """List the images of a folder whose sub-folders are the classes in `by_folder` (folder → class name).
 
-    `left_out` gets a line for each folder that cannot be listed.
+    `left_out` gets a line for each folder that cannot be listed, and each file that is excluded.
     """
     index = {name: number for number, name in enumerate(class_names)}
     files: list[str] = []
     labels: list[int] = []
     for found in discover(folder, LabelRule(by_folder, "")):
         if isinstance(found, SkippedImage):
-            left_out(f"{folder / found.ref.path}: {found.reason}")
-        elif isinstance(found, ImageRef) and found.label is not None:
+            left_out.folder(f"{folder / found.ref.path}: {found.reason}")
+        elif isinstance(found, ExcludedFile):
+            left_out.file(found)
+        elif found.label is not None:
             files.append(found.path)
             labels.append(index[found.label])
     return Part(name, folder, tuple(files), np.array(labels, np.int64))

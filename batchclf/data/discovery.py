@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
+from batchclf.data.decoding.suffixes import IMAGE_SUFFIXES, why_no_image
 from batchclf.data.labels import LabelRule
 from batchclf.errors import WANT, DataError
 
 Found = ImageRef | SkippedImage | ExcludedFile
 HIDDEN = "hidden"
-NO_IMAGE = "not an image by its suffix"
 LINK_TO_FOLDER = "symbolic link to a folder"
 LOOP = "symbolic link to a folder above it"
 Identity = tuple[int, int]
 """Device and inode: the same for a folder by whatever path it is reached."""
-
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 
 
 def check_folder(root: Path) -> None:
@@ -83,8 +81,8 @@ def discover(root: Path, rule: LabelRule, *, follow_symlinks: bool = False) -> I
                 yield ExcludedFile(path, HIDDEN)
             elif name in loops:
                 yield ExcludedFile(path, LOOP)
-            elif name[name.rfind(".") :].lower() not in IMAGE_SUFFIXES:
-                yield ExcludedFile(path, NO_IMAGE)
+            elif (suffix := name[name.rfind(".") :].lower()) not in IMAGE_SUFFIXES:
+                yield ExcludedFile(path, why_no_image(suffix))
             elif name in irregular and (reason := _no_file_reason(root, resolved, path, follow_symlinks)) is not None:
                 yield ExcludedFile(path, reason)
             else:
@@ -166,8 +164,8 @@ def _listed(root: Path, resolved: Path, path: str, rule: LabelRule, follow_symli
         return SkippedImage(ImageRef(path, rule.label(path)), f"the file cannot be looked at: {error.strerror}")
     if is_folder:
         return ExcludedFile(path, "a folder")
-    if path[path.rfind(".") :].lower() not in IMAGE_SUFFIXES:
-        return ExcludedFile(path, NO_IMAGE)
+    if (suffix := path[path.rfind(".") :].lower()) not in IMAGE_SUFFIXES:
+        return ExcludedFile(path, why_no_image(suffix))
     if linked and not follow_symlinks:
         return ExcludedFile(path, "behind a symbolic link to a folder")
     reason = None if stat.S_ISREG(mode) else _no_file_reason(root, resolved, path, follow_symlinks)

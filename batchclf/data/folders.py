@@ -65,7 +65,8 @@ def load_class_folders(
     names = class_names or tuple(sorted({name for of_base in folders.values() for name in of_base.values()}))
     _check_names(root, names, {name for of_base in folders.values() for name in of_base.values()})
     left_out = LeftOut(say)
-    listed = [list_part(name, base, folders[name], names, left_out.folder) for name, base in bases.items()]
+    listed = [list_part(name, base, folders[name], names, left_out) for name, base in bases.items()]
+    left_out.say_suffixes()
     as_learnt = None
     if len(listed) == 1 and learnt is not None:
         as_learnt = split_as_learnt(listed[0], learnt, group=group, say=say)

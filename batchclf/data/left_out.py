@@ -1,7 +1,9 @@
 """What training goes without: each reason in a line, but not a million lines."""
 
+from batchclf.core.suffixes import count_suffix, left_out_words
 from batchclf.core.text import counted
-from batchclf.core.types import Say
+from batchclf.core.types import ExcludedFile, Say
+from batchclf.data.decoding.suffixes import REASONS
 
 TOLD = 20
 """Lines before the rest is only counted."""
@@ -12,11 +14,22 @@ class LeftOut:
 
     def __init__(self, say: Say) -> None:
         self._say, self._images, self._folders = say, 0, 0
+        self._suffixes: dict[str, int] = {}
 
     def folder(self, line: str) -> None:
         """Leave out a folder; `line` is its path and the reason."""
         self._folders += 1
         self._tell(line)
+
+    def file(self, file: ExcludedFile) -> None:
+        """Count a file in a class folder that is no image by its suffix; others are not meant to be images."""
+        if file.reason in REASONS and "/" in file.path:
+            count_suffix(self._suffixes, file.path)
+
+    def say_suffixes(self) -> None:
+        """Say in one line which files are no images by their suffix; nothing without any."""
+        if words := left_out_words(self._suffixes):
+            self._say(f"left out by suffix: {words}")
 
     def image(self, line: str) -> None:
         """Leave out an image; `line` is its path and the reason."""

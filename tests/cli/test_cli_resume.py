@@ -1,5 +1,6 @@
 """`score --resume`: whatever moment a run was killed at, the next one ends with the files of a run that was not."""
 
+import json
 import os
 import shutil
 import signal
@@ -44,7 +45,7 @@ def photos(digits, tmp_path_factory):
         Image.fromarray(split.images[index][..., 0]).save(path)
     for number in range(0, 60, 3):
         (root / str(number % 10) / f"bad {number}.png").write_bytes(b"no image")
-        (root / str(number % 10) / f"note {number}.txt").write_text("excluded")
+        (root / str(number % 10) / f"note {number}.{'txt' if number % 4 else 'TXT.bak'}").write_text("excluded")
     return root
 
 
@@ -71,7 +72,9 @@ def _start(here, model, out, *more):
 
 
 def _contents(run):
-    return {name: (run / name).read_bytes() for name in FILES if (run / name).exists()}
+    (subset,) = json.loads((run / "run.json").read_text())["subsets"]
+    files = {name: (run / name).read_bytes() for name in FILES if (run / name).exists()}
+    return {**files, "left out": subset["excluded_suffixes"]}
 
 
 def _journals(here):

@@ -201,8 +201,13 @@ def test_unreadable_images_are_left_out_and_said(tmp_path):
     (tmp_path / "a" / "000.png").write_bytes(b"not an image")
     (tmp_path / "b" / "zzz.png").write_bytes(b"")
     (tmp_path / "b" / "notes.txt").write_text("no image by its suffix")
+    (tmp_path / "b" / "deep").mkdir()
+    (tmp_path / "b" / "deep" / "MORE.TXT").write_text("nor this")
+    (tmp_path / "b" / ".hidden.txt").write_text("this is hidden")
+    (tmp_path / "classes.txt").write_text("this lies in no class folder")
     dataset, said = _load(tmp_path)
     assert len(dataset.train.paths) + len(dataset.test.paths) == 7
+    assert said.pop(0) == "left out by suffix: 2 .txt"
     assert f"the size after the first image, {tmp_path / 'a' / '001.png'}" in said[0]
     assert sorted(said[1:3]) == [
         f"left out {tmp_path / 'a' / '000.png'}: not an image: the content is of no known image format",

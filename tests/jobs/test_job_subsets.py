@@ -219,6 +219,22 @@ def test_more_skipped_than_a_folder_may_have(job_of, photos):
     assert all(subset.complete for subset in refused.subsets)
 
 
+def test_each_folder_says_what_it_leaves_out_by_suffix(job_of, photos):
+    flat = photos / "flat" / "2026-11-24"
+    for file in (flat / "clip.MOV", flat / "notes.txt", photos / "labelled" / "notes.TXT"):
+        file.write_bytes(b"no image")
+    watching = Watching()
+    record, run = run_job(job_of(FOLDERS + '[report]\nformat = ["html", "md"]\n'), watching, COMMAND)
+    counts = {Path(subset.source): subset.excluded_suffixes for subset in record.subsets}
+    assert counts == {photos / "labelled": {".json": 1, ".txt": 1}, flat: {".mov": 1, ".txt": 1}}
+    assert all(sum(subset.excluded_suffixes.values()) == subset.excluded for subset in record.subsets)
+    said = [line.partition("): ")[2] for line in watching.lines if "by suffix: " in line]
+    assert sorted(said) == ["left out by suffix: 1 .json, 1 .txt", "left out by suffix: 1 .mov, 1 .txt"]
+    for file in ("report.html", "report.md"):
+        words = (run / file).read_text().replace("<bdi>", "")
+        assert "Left out by suffix: 2 .txt, 1 .json, 1 .mov" in words
+
+
 def test_paths_are_relative_to_the_job_file(job_of, photos, monkeypatch, tmp_path_factory):
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     record, run = run_job(job_of(FOLDERS), Watching(), COMMAND)

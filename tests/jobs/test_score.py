@@ -76,9 +76,10 @@ def test_a_folder_is_accounted_for(tmp_path, photos, bundle, digits, first_hundr
     assert list(skipped["path"]) == ["0/empty.png", "3/cut.png", "9/text.jpg"]
     assert list(skipped["label"]) == ["0", "3", "9"]
     assert skipped["reason"].str.len().min() > 5
-    assert watching.lines[-1].endswith(
-        "found 106 = scored 100 + skipped 3 + excluded 3 (1 hidden; 2 not an image by its suffix)"
-    )
+    accounts, left_out = watching.lines[-2:]
+    assert accounts.endswith("found 106 = scored 100 + skipped 3 + excluded 3 (1 hidden; 2 not an image by its suffix)")
+    assert left_out == f"{photos.resolve()}: left out by suffix: 1 .json, 1 .txt"
+    assert record.excluded_suffixes == {".json": 1, ".txt": 1}
     assert [line.split(":")[0] for line in watching.details] == [f"skipped {path}" for path in skipped["path"]]
     assert sum(watching.steps.values()) == 106
     # The same images from memory get the same probabilities: what is read back are the same pixels.

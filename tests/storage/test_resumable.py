@@ -20,7 +20,7 @@ def _killed(folder, name, head, files=10):
     hidden = folder / f".{name}.123-abcdef01.partial"
     hidden.mkdir(parents=True)
     with Journal(hidden, head, []) as journal:
-        journal.append(JournalEntry("00", files, {}, "", {}, {}, {}))
+        journal.append(JournalEntry("00", files, {}, {}, "", {}, {}, {}))
     return hidden
 
 

@@ -89,7 +89,8 @@ class SubsetRecord:
     `over_budget` says that more images were skipped than allowed. `complete` is false where the deadline ended the
     scoring: then only the files up to there were found. `folders` counts a directory's images (scored and skipped) by
     their first folder, those at the top under "". `content` is a digest of the scored images' content that does not
-    depend on their order or names, empty where it is not known.
+    depend on their order or names, empty where it is not known. `excluded_suffixes` counts the excluded files that are
+    no image by their suffix: by that in small letters, "" for none and "other" for what is not counted apart.
     """
 
     split: str
@@ -108,6 +109,7 @@ class SubsetRecord:
     complete: bool = True
     folders: dict[str, int] = field(default_factory=dict)
     content: str = ""
+    excluded_suffixes: dict[str, int] = field(default_factory=dict)
 
 
 GateKind = Literal["bound", "change", "alarm"]

@@ -14,6 +14,7 @@ from batchclf.core.images.facts import Header
 from batchclf.data.decoding.interface import Decoded, Policy
 from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
 from batchclf.data.decoding.read import read_content
+from batchclf.data.decoding.suffixes import INSTALLED
 from batchclf.data.geometry.resize import fit, reduction
 from batchclf.errors import UnreadableImageError
 from batchclf.libraries import versions_of
@@ -35,12 +36,11 @@ _BY_PILLOW = {
     **{b"P" + digit: "PPM" for digit in (b"1", b"2", b"3", b"4", b"5", b"6")},
 }
 _BOX, _BRANDS = b"ftyp", {"AVIF": (b"avif", b"avis"), "HEIF": (b"hei", b"hev", b"mif1", b"msf1")}
-_MODULES = ("cv2", "PIL")
 
 
 def decoders() -> dict[str, str]:
     """Give the versions of the libraries that decode, by module."""
-    found = versions_of(*_MODULES)
+    found = versions_of("cv2", "PIL", *(extra.module for extra in INSTALLED))
     # `__version__` lacks the last part, the number of the build, and another build may bring another libjpeg.
     found["cv2"] = getattr(getattr(cv2, "version", None), "opencv_version", found["cv2"])
     return found

@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from batchclf.core.suffixes import count_suffix
+from batchclf.data.decoding.suffixes import REASONS
 from batchclf.jobs.config.settings import ScoreSettings
 from batchclf.scoring.stream import Block
 from batchclf.storage.csv_files.cells import utf8_text
@@ -22,12 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Counts:
-    """What came of the files of one subset so far; `excluded` counts by reason, `folders` images by first folder."""
+    """What came of the files of one subset so far.
+
+    `excluded` counts by reason, `suffixes` those of them that are no image by their suffix as `count_suffix` does,
+    `folders` images by first folder.
+    """
 
     found: int = 0
     scored: int = 0
     skipped: int = 0
     excluded: Counter[str] = field(default_factory=Counter)
+    suffixes: dict[str, int] = field(default_factory=dict)
     first_skip: str = ""
     folders: Counter[str] = field(default_factory=Counter)
 
@@ -67,7 +74,12 @@ class Results:
         self._skipped = SkippedWriter(folder / SKIPPED_FILE, resume_at=None if last is None else last.skipped)
         if last is not None:
             self.counts = Counts(
-                last.found, self._predictions.rows, self._skipped.rows, Counter(last.excluded), last.first_skip
+                last.found,
+                self._predictions.rows,
+                self._skipped.rows,
+                Counter(last.excluded),
+                dict(last.suffixes),
+                last.first_skip,
             )
 
     def __enter__(self) -> "Results":
@@ -94,6 +106,9 @@ class Results:
         counts.found += block.found
         counts.skipped += len(block.skipped)
         counts.excluded.update(file.reason for file in block.excluded)
+        for file in block.excluded:
+            if file.reason in REASONS:
+                count_suffix(counts.suffixes, file.path)
         counts.folders.update(_first_folder(skipped.ref.path) for skipped in block.skipped)
         for skipped in block.skipped:
             self._skipped.write(skipped, split)
@@ -107,9 +122,9 @@ class Results:
             counts.folders.update(_first_folder(ref.path) for ref in block.scores.refs)
         if self._journal is not None:
             positions = self._predictions.positions(), self._images.positions(), self._skipped.positions()
-            excluded = dict(counts.excluded)
+            excluded = dict(counts.excluded), dict(counts.suffixes)
             self._journal.append(
-                JournalEntry(block.digest.hex(), counts.found, excluded, counts.first_skip, *positions)
+                JournalEntry(block.digest.hex(), counts.found, *excluded, counts.first_skip, *positions)
             )
 
     def finish(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchclf.core.records.run import SubsetRecord
+from batchclf.data.decoding.suffixes import IMAGE_HINT
 from batchclf.data.discovery import Found, check_folder
 from batchclf.data.labels import LabelRule, label_rule
 from batchclf.data.selection import select
@@ -17,7 +18,7 @@ from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
 from batchclf.jobs.score.run_files import Results
 from batchclf.jobs.score.score_cache import open_cache
-from batchclf.jobs.score.subset_run import IMAGE_HINT, Scorer, SubsetRun
+from batchclf.jobs.score.subset_run import Scorer, SubsetRun
 from batchclf.models.bundle import Bundle
 from batchclf.models.runtime.registry import open_runtime
 from batchclf.scoring.batches import files_per_block

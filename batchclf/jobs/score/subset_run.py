@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 from batchclf.core.records.run import PrecisionRecord, SubsetRecord
+from batchclf.core.suffixes import left_out_words
+from batchclf.data.decoding.suffixes import IMAGE_HINT
 from batchclf.errors import NothingToScoreError, RunError
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.score.run_files import Counts, Results
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 
 MOST_FOLDERS = 10_000
 """With more folders than that nobody means classes by them; they are not counted then."""
-
-IMAGE_HINT = "images are files that end in .png, .jpg, .jpeg, .bmp, .gif, .webp, .tif or .tiff"
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +99,7 @@ class SubsetRun:
             timings={name: round(value, 3) for name, value in asdict(times).items() if name != "cached"},
             complete=self.complete,
             folders=_by_folder(counts) if kind == "directory" and not self._results.resumed else {},
+            excluded_suffixes=dict(sorted(counts.suffixes.items(), key=lambda of: (-of[1], of[0]))),
         )
         _account(record, self.name, counts, self._scorer.watcher, may_be_empty=may_be_empty)
         if check is not None and check.images:
@@ -120,6 +121,8 @@ def _account(record: SubsetRecord, name: str, counts: Counts, watcher: "Watcher"
     if record.found != record.scored + record.skipped + record.excluded:
         raise RunError(f"the files do not add up: {line}", hint="this is a fault in batchclf; report it with the log")
     watcher.say(line + (f"; {record.cached:,} scores come from the cache" if record.cached else ""))
+    if left_out := left_out_words(record.excluded_suffixes):
+        watcher.say(f"{name}: left out by suffix: {left_out}")
     if not record.complete:
         watcher.say(f"{name}: the deadline passed, so it is not complete")
     if not record.scored and not may_be_empty:

@@ -1,15 +1,17 @@
 """The parts of the report that show single images: galleries, unlabelled predictions, skipped files."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.records.findings import Findings
+from batchclf.core.records.run import SubsetRecord
+from batchclf.core.suffixes import left_out_words
 from batchclf.core.text import count, counted, percent, visible
 from batchclf.core.types import Prediction, SkippedImage
 from batchclf.report.parts.bar import Bar, bar
-from batchclf.report.parts.markdown_text import code
+from batchclf.report.parts.markdown_text import code, prose
 from batchclf.report.parts.pictures import Picture, Pictures
 from batchclf.report.parts.subset_words import subset_place
 
@@ -103,7 +105,8 @@ class ReasonRow:
 class SkippedView:
     """The first skipped files; `more` is the number of those left out, empty for none.
 
-    `reasons` are the most frequent ones, `other_reasons` says for how many files there are others.
+    `reasons` are the most frequent ones, `other_reasons` says for how many files there are others. `left_out`
+    counts the files that are no images by their suffix, empty without any.
     """
 
     total: int
@@ -111,6 +114,7 @@ class SkippedView:
     more: str
     reasons: tuple[ReasonRow, ...]
     other_reasons: str
+    left_out: str
 
 
 def shots(images: Iterable[Prediction], pictures: Pictures) -> tuple[Shot, ...]:
@@ -181,7 +185,7 @@ def _confidence_row(place: int, bins: int, number: int, total: int) -> Confidenc
     return ConfidenceRow(between, count(number), percent(number / total) if total else percent(0.0))
 
 
-def skipped_view(skipped: Iterable[SkippedImage]) -> SkippedView:
+def skipped_view(skipped: Iterable[SkippedImage], subsets: Sequence[SubsetRecord]) -> SkippedView:
     """List the first skipped files and count the rest; there may be more of them than fit into memory."""
     rows: list[SkippedRow] = []
     reasons: Counter[str] = Counter()
@@ -202,7 +206,15 @@ def skipped_view(skipped: Iterable[SkippedImage]) -> SkippedView:
         more=count(more) if more else "",
         reasons=tuple(ReasonRow(visible(reason), count(number), visible(firsts[reason])) for reason, number in shown),
         other_reasons=f"{counted(others, 'file')} for other reasons" if others else "",
+        left_out=_left_out(subsets),
     )
+
+
+def _left_out(subsets: Sequence[SubsetRecord]) -> str:
+    files: Counter[str] = Counter()
+    for subset in subsets:
+        files.update(subset.excluded_suffixes)
+    return left_out_words(files)
 
 
 @dataclass(frozen=True)
@@ -219,12 +231,14 @@ def skipped_reasons(skipped: Iterable[SkippedImage]) -> list[SkippedReason]:
     return [SkippedReason(reason, images) for reason, images in reasons.most_common()]
 
 
-def skipped_lines(skipped: Iterable[SkippedImage]) -> list[str]:
-    """Count the skipped images by reason in Markdown."""
+def skipped_lines(skipped: Iterable[SkippedImage], subsets: Sequence[SubsetRecord]) -> list[str]:
+    """Count the skipped images by reason in Markdown, and the files that are left out by their suffix."""
     reasons = skipped_reasons(skipped)
     total = sum(each.images for each in reasons)
+    left_out = [f"- Left out by suffix: {prose(words)}"] if (words := _left_out(subsets)) else []
     if not total:
-        return ["- Skipped: none"]
+        return ["- Skipped: none", *left_out]
     shown = [f"{code(each.reason, LONGEST_REASON)} {count(each.images)}×" for each in reasons[:NAMED_REASONS]]
     more = len(reasons) - len(shown)
-    return [f"- Skipped: {counted(total, 'image')}: {', '.join(shown)}{f' and {more} more reasons' if more else ''}"]
+    others = f" and {more} more reasons" if more else ""
+    return [f"- Skipped: {counted(total, 'image')}: {', '.join(shown)}{others}", *left_out]

@@ -159,9 +159,9 @@ SECTIONS = [
     Section(
         "skipped",
         "Skipped files",
-        view="sections.images:skipped_view skipped",
+        view="sections.images:skipped_view skipped findings.record.subsets",
         json={"skipped": "sections.images:skipped_reasons skipped"},
-        markdown="sections.images:skipped_lines skipped",
+        markdown="sections.images:skipped_lines skipped findings.record.subsets",
     ),
     Section("facts", "Data, model and run", view="sections.facts:facts_view"),
 ]

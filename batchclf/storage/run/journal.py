@@ -31,12 +31,14 @@ class JournalHead:
 class JournalEntry:
     """The state after a block: its digest (32 hex digits), and counts and positions since the run began.
 
-    `predictions`, `images` and `skipped` are what the writers give as their positions.
+    `excluded` counts by reason, `suffixes` by suffix those that are no images by that. `predictions`, `images` and
+    `skipped` are what the writers give as their positions.
     """
 
     digest: str
     found: int
     excluded: dict[str, int]
+    suffixes: dict[str, int]
     first_skip: str
     predictions: dict[str, int]
     images: dict[str, int]
