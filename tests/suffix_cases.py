@@ -6,6 +6,8 @@ import os
 import cv2
 import imagecodecs
 import numpy as np
+import pillow_heif
+import pillow_jxl  # noqa: F401 (registers itself with Pillow)
 from PIL import Image
 
 PICTURE = np.repeat(np.linspace(0, 255, 32).astype(np.uint8)[:, None], 32, 1)
@@ -62,6 +64,21 @@ def write_each(folder, suffixes):
                 files.append(folder / f"{name}{suffix if name == 'first' else suffix.upper()}")
                 files[-1].write_bytes(content)
     return files
+
+
+def write_of_extras(folder):
+    """Write the picture as pillow-heif, imagecodecs and pillow-jxl-plugin do; no other wheel encodes HEVC."""
+    folder.mkdir(parents=True, exist_ok=True)
+    heif = pillow_heif.from_pillow(Image.fromarray(_COLOURS))
+    heic = io.BytesIO()
+    heif.save(heic, quality=95)
+    jxl = io.BytesIO()
+    Image.fromarray(_COLOURS).save(jxl, "JXL", lossless=True)
+    contents = {f"a{suffix}": heic.getvalue() for suffix in (".heic", ".HEIF", ".hif")}
+    contents |= {"first.jxl": jxl.getvalue(), "second.JXL": imagecodecs.jpegxl_encode(_COLOURS)}
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return [folder / name for name in contents]
 
 
 def without(folder, *modules):

@@ -7,7 +7,7 @@ import sys
 import pandas as pd
 import pytest
 from onnx_cases import import_rows
-from suffix_cases import without, write_each
+from suffix_cases import without, write_each, write_of_extras
 
 from batchclf.core.suffixes import BUILT_IN, EXTRAS
 from batchclf.errors import ExitCode
@@ -103,11 +103,13 @@ def test_files_of_an_extra_alone_end_with_the_command_that_installs_it(process, 
     assert ".heic or" not in done.stderr
 
 
-def test_files_of_an_extra_are_images_if_it_is_installed(cli, model, tmp_path):
-    fill(tmp_path / "photos", [f"a{suffix}" for extra in EXTRAS for suffix in extra.suffixes])
-    assert cli("score", "photos", "--model", model, "--out", "run")[0] == 0
+def test_files_of_an_extra_are_scored_if_it_is_installed(process, model, tmp_path):
+    files = [*write_each(tmp_path / "photos", [".png"]), *write_of_extras(tmp_path / "photos")]
+    done = process("-m", "batchclf", "score", "photos", "--model", model, "--out", "run", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
     subset = subset_of(tmp_path / "run")
-    assert (subset["scored"], subset["skipped"], subset["excluded"]) == (2, 4, 0)
+    assert (subset["scored"], subset["excluded"]) == (len(files), 0)
+    assert pd.read_csv(tmp_path / "run" / "predictions.csv")["prediction"].nunique() == 1
 
 
 def test_an_empty_folder_of_an_extra_is_none(process, repo_root, tmp_path):
