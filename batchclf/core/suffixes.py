@@ -15,9 +15,10 @@ BUILT_IN = (
 
 @dataclass(frozen=True, slots=True)
 class FormatExtra:
-    """An extra of batchclf that reads one more format, with the `module` that it brings."""
+    """An extra of batchclf that reads one more format, with the distribution and the module that it brings."""
 
     name: str
+    distribution: str
     module: str
     words: str
     suffixes: tuple[str, ...]
@@ -34,8 +35,8 @@ class FormatExtra:
 
 
 EXTRAS = (
-    FormatExtra("heif", "pillow_heif", "an HEIC image", (".heic", ".heif", ".hif")),
-    FormatExtra("jxl", "pillow_jxl", "a JPEG XL image", (".jxl",)),
+    FormatExtra("heif", "pillow-heif", "pillow_heif", "an HEIC image", (".heic", ".heif", ".hif")),
+    FormatExtra("jxl", "pillow-jxl-plugin", "pillow_jxl", "a JPEG XL image", (".jxl",)),
 )
 _BY_SUFFIX = {suffix: extra for extra in EXTRAS for suffix in extra.suffixes}
 

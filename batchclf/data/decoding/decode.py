@@ -30,6 +30,7 @@ _BY_OPENCV = {"PNG": "png", "JPEG": "jpeg", "BMP": "bmp", "WEBP": "webp", "JPEG2
 
 _BY_PILLOW = {
     b"GIF8": "GIF",
+    b"(\0\0\0": "DIB",
     **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "TIFF"),
     **dict.fromkeys((b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  "), "JPEG2000"),
     **dict.fromkeys((b"\xff\x0a", b"\0\0\0\x0cJXL "), "JXL"),
@@ -40,9 +41,14 @@ _BOX, _BRANDS = b"ftyp", {"AVIF": (b"avif", b"avis"), "HEIF": (b"hei", b"hev", b
 
 def decoders() -> dict[str, str]:
     """Give the versions of the libraries that decode, by module."""
-    found = versions_of("cv2", "PIL", *(extra.module for extra in INSTALLED))
+    found = versions_of("cv2", "PIL")
     # `__version__` lacks the last part, the number of the build, and another build may bring another libjpeg.
     found["cv2"] = getattr(getattr(cv2, "version", None), "opencv_version", found["cv2"])
+    if INSTALLED:
+        from importlib.metadata import version
+
+        # Not loaded for that, and pillow_jxl does not say its version.
+        found |= {extra.module: version(extra.distribution) for extra in INSTALLED}
     return found
 
 

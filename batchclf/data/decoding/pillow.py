@@ -22,6 +22,7 @@ from batchclf.errors import UnreadableImageError
 _READERS = {
     "AVIF": ("PIL.AvifImagePlugin", "AvifImageFile"),
     "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "DIB": ("PIL.BmpImagePlugin", "DibImageFile"),
     "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
     "HEIF": ("pillow_heif.as_plugin", "HeifImageFile"),
     "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
@@ -99,7 +100,7 @@ def _decoded(image: ImageFile.ImageFile, kind: str, color_mode: ColorMode, scale
     pixels = _eight_bits(image, kind, color_mode, shift)
     # A JPEG that was packed into JPEG XL keeps its EXIF; what was encoded as JPEG XL is turned by its decoder.
     by_exif = kind in _TURNED_BY_EXIF or (kind == "JXL" and getattr(image, "jpeg", False))
-    turned = exif.orientation(image.info.get("exif", b"")) if by_exif else 1
+    turned = exif.orientation(image.info.get("exif") or b"") if by_exif else 1
     image.close()
     return exif.upright(pixels, turned), header
 
