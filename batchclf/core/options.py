@@ -30,6 +30,10 @@ ChannelNumbers = Annotated[
 PathText = Annotated[
     str, Meta(pattern=r"^[^\x00]+$", extra={"words": "a path that is not empty and has no NUL character"})
 ]
+SIZE = r"^[1-9][0-9]{0,4}[xX][1-9][0-9]{0,4}\Z"
+"""What a height and a width as text look like, up to 99999x99999."""
+
+SizeText = Annotated[str, Meta(pattern=SIZE, extra={"words": "a height and a width such as 224x224"})]
 
 REQUIRED = msgspec.NODEFAULT
 """The default of an option that must be given."""

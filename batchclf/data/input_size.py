@@ -10,8 +10,7 @@ from batchclf.core.choices import ColorMode
 from batchclf.core.text import counted
 from batchclf.core.types import Say
 from batchclf.data.class_split import Part
-from batchclf.data.decoding.decode import decode
-from batchclf.data.decoding.read import read_content
+from batchclf.data.decoding.decode import decode, read_content
 from batchclf.errors import DataError, UnreadableImageError
 
 LONGEST_SIDE = 96

@@ -2,10 +2,8 @@
 
 import re
 
+from batchclf.core.options import SIZE
 from batchclf.errors import UsageError
-
-SIZE = r"^[1-9][0-9]{0,4}[xX][1-9][0-9]{0,4}\Z"
-"""What such a text looks like, up to 99999x99999."""
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from batchclf.core.choices import ColorMode, ResizeMode
 from batchclf.core.images.facts import FactMeter, Header, stored_as
-from batchclf.data.decoding.decode import PixelReader
-from batchclf.data.decoding.read import read_content
+from batchclf.data.decoding.decode import PixelReader, read_content
 from batchclf.errors import UnreadableImageError
 
 KEPT_BYTES = 32 * 2**20

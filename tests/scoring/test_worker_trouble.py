@@ -138,6 +138,6 @@ def test_too_many_open_files_are_no_reason_to_skip(folder, monkeypatch):
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     with monkeypatch.context() as patch:
-        patch.setattr("batchclf.data.decoding.read.os.open", full)
+        patch.setattr("batchclf.data.decoding.decode.os.open", full)
         with pytest.raises(OSError, match="Too many open files"):
             Decoder(setup_of(folder)).decode(["01.png"])

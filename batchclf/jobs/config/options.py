@@ -4,16 +4,13 @@ import os
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
 from batchclf.core.choices import ColorMode, Format, ReportFormat, ResizeMode, Store
-from batchclf.core.options import InnerShare, PathText, Positive, Text, option
+from batchclf.core.options import InnerShare, PathText, Positive, SizeText, Text, option
 from batchclf.data.catalog import DatasetName
-from batchclf.data.size_text import SIZE
 from batchclf.errors import ExitCode
 from batchclf.models.runtime.registry import Device, Precision, RuntimeName
 
-SizeText = Annotated[str, Meta(pattern=SIZE, extra={"words": "a height and a width such as 224x224"})]
 MOST_COLUMNS = 100
 """Up to so many classes have a column each for their probabilities by default (decision 137)."""
 

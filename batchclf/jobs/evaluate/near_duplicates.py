@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from batchclf.core.images.near_duplicates import Pairs
 from batchclf.core.types import Split
-from batchclf.data.decoding.decode import to_pixels
-from batchclf.data.decoding.read import read_content
+from batchclf.data.decoding.decode import read_content, to_pixels
 from batchclf.data.geometry.resize import fit
 from batchclf.errors import UnreadableImageError
 

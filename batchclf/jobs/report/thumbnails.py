@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from batchclf.core.records.run import SubsetRecord
 from batchclf.core.types import Prediction, Split
-from batchclf.data.decoding.decode import decode_as
+from batchclf.data.decoding.decode import decode_as, read_content
 from batchclf.data.decoding.interface import Policy, Size
 from batchclf.data.decoding.opencv import encode_png
-from batchclf.data.decoding.read import read_content
 from batchclf.data.geometry.resize import fit, reduction
 from batchclf.errors import UnreadableImageError
 

@@ -9,7 +9,6 @@ from batchclf.errors import ModelError
 from batchclf.libraries import versions_of
 from batchclf.models.bundle import Bundle
 from batchclf.models.onnx_session import onnx_session
-from batchclf.models.runtime.memory_errors import is_out_of_memory
 from batchclf.models.runtime.registry import Device
 
 CUDA = "CUDAExecutionProvider"
@@ -58,6 +57,8 @@ class OnnxRuntime:
             scores: NDArray[np.float32] = self._session.run(["probabilities"], {"image": images})[0]
             return scores
         except Exception as error:  # ONNX Runtime raises a class of its own for each status code
+            from batchclf.models.runtime.memory_errors import is_out_of_memory
+
             if not is_out_of_memory(error):
                 raise ModelError(f"{self._path} fails on {len(images)} images: {error}") from error
             message = f"{self._path}: {error}"
@@ -70,6 +71,8 @@ class OnnxRuntime:
         try:
             session = onnx_session(self._path, first=[(CUDA, _EXACT)] if self._device == "cuda" else ())
         except Exception as error:  # ONNX Runtime raises a class of its own for each status code
+            from batchclf.models.runtime.memory_errors import is_out_of_memory
+
             broken = "train it again" if self._device == "cpu" else _GPU_HINT
             hint = "free memory" if is_out_of_memory(error) else broken
             raise ModelError(f"{self._path} cannot be loaded: {error}", hint=hint) from error

@@ -8,10 +8,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from batchclf.report.html.figures import figures
 from batchclf.report.html.size_budget import fitting, page_budget
 from batchclf.report.html.templates import Block, environment, list_blocks, template_error
 from batchclf.report.parts.pictures import Picture
+from batchclf.report.sections.section_list import SECTIONS, load
 from batchclf.report.sections.whole_report import ReportView
 
 __all__ = ["Block", "list_blocks", "render", "render_page"]
@@ -31,13 +31,23 @@ def render(view: ReportView, templates: Path | None = None) -> str:
         "report.html",
         {
             "view": view,
-            "figures": figures(view),
+            "figures": _figures(view),
             "data": _cell_data(view),
         },
         budget=page_budget(view.class_count),
         pictures=view.pictures,
         templates=templates,
     )
+
+
+def _figures(view: ReportView) -> dict[str, Any]:
+    """Draw every figure of the page, by the name that the templates use."""
+    found: dict[str, Any] = {}
+    for section in SECTIONS:
+        shown = view.sections[section.attribute]
+        if section.figures and shown is not None:
+            found |= load(section.figures)(shown)
+    return found
 
 
 def _cell_data(view: ReportView) -> str:

@@ -4,16 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
+from urllib.parse import quote
 
 from batchclf.core.estimate import Estimate
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
 from batchclf.core.text import NOTHING, count, moment, percent, points, visible
 from batchclf.errors import Status
-from batchclf.report.parts.addresses import report_address
 from batchclf.report.parts.metric_words import TrainTestRow, train_test
 
 SHOWN_RUNS = 30
+REPORT_FILE = "report.html"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -158,3 +159,8 @@ def _course(what: str, runs: Sequence[Estimate | None], shown: Callable[[float],
     if low == high:
         return f"{what} stayed at {last}{unit}"
     return f"{what} went from {first} to {last}{unit}, between {low} and {high}"
+
+
+def report_address(run: RunSummary) -> str:
+    """Write the address of the report of a run beside this one; empty if its folder or its page was removed."""
+    return f"../{quote(run.folder, errors='surrogateescape')}/{REPORT_FILE}" if REPORT_FILE in run.files else ""

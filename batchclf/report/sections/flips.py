@@ -9,10 +9,10 @@ from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
 from batchclf.core.text import NOTHING, class_name, count, counted, moment, percent, visible
 from batchclf.core.types import Prediction
-from batchclf.report.parts.addresses import report_address
 from batchclf.report.parts.markdown_text import code
 from batchclf.report.parts.metric_words import p_words
 from batchclf.report.parts.pictures import Picture, Pictures
+from batchclf.report.sections.earlier_runs import report_address
 
 NAMED_FLIPS = 3
 """So many are named in Markdown."""
