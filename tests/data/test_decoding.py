@@ -221,7 +221,7 @@ def test_a_file_that_breaks_off_is_damaged(file_format, kept, mode):
         (b"\0", "not an image: the content is of no known image format"),
         (b"%PDF-1.7 and so on", "not an image: the content is of no known image format"),
         (b"\x89PNG\r\n\x1a\n", "damaged: it begins like an image, but nothing after that can be decoded"),
-        (b"GIF89a", "damaged: it begins like an image, but nothing after that can be decoded"),
+        (b"GIF89a", "damaged: it breaks off within the first frame"),
         (b"\xff\xd8\xff", "damaged: it begins like an image, but nothing after that can be decoded"),
     ],
 )

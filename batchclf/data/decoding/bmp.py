@@ -5,10 +5,13 @@ import struct
 from batchclf.core.images.facts import RGB, Header
 from batchclf.data.decoding import opencv
 from batchclf.data.decoding.interface import Decoded, Policy, check_pixels
+from batchclf.errors import UnreadableImageError
 
 _INFO = struct.Struct("<IiiHHI")
-_INFO_SIZE = 40
-_BITS = 24
+_MASKS = struct.Struct("<III")
+_CORE, _INFO_SIZES = 12, frozenset({40, 52, 56, 64, 108, 124})
+_FILE_HEADER, _MASKS_AT = 14, 54
+_PLAIN, _BITFIELDS = 0, 3
 
 
 def decode(content: bytes, policy: Policy) -> Decoded | None:
@@ -16,10 +19,16 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
 
     OpenCV takes 16 bits as 5 a colour whatever the masks say, and ignores masks of 32 bits.
     """
-    if len(content) < 14 + _INFO.size:
+    if len(content) < _MASKS_AT + _MASKS.size:
         return None
-    size, width, height, _, bits, compression = _INFO.unpack_from(content, 14)
-    if size < _INFO_SIZE or bits != _BITS or compression:
+    size, width, height, _, bits, compression = _INFO.unpack_from(content, _FILE_HEADER)
+    if size == _CORE:
+        return None
+    if size not in _INFO_SIZES:
+        raise UnreadableImageError(f"damaged: a header of {size:,} bytes is of no known kind of BMP")
+    if compression == _BITFIELDS and not all(_MASKS.unpack_from(content, _MASKS_AT)):
+        raise UnreadableImageError("damaged: a mask that takes a colour from the pixels is 0")
+    if bits != 24 or compression != _PLAIN:
         return None
     height = abs(height)
     check_pixels(width * height, policy.limits)

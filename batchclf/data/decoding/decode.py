@@ -189,4 +189,8 @@ def _decode_with_pillow(content: bytes, kind: str, policy: Policy) -> Decoded:
 
     frame = jpeg.jpeg_frame(content) if policy.scale_of else None
     scale = policy.scale_of(frame.size) if frame and policy.scale_of else 1
-    return pillow.decode(content, kind, policy.color_mode, scale, policy.limits)
+    decoded = pillow.decode(content, kind, policy.color_mode, scale, policy.limits)
+    if kind == "PNG":
+        # Pillow does not check what libpng does, and some of these have other pixels than were written.
+        raise UnreadableImageError("damaged: libpng refuses it")
+    return decoded

@@ -13,7 +13,7 @@ from PIL import Image, ImageFile, TiffImagePlugin
 
 from batchclf.core.choices import ColorMode
 from batchclf.core.images.facts import CMYK, GRAY, GRAY_ALPHA, OTHER, PALETTE, RGB, RGBA, Header
-from batchclf.data.decoding import exif, tiff
+from batchclf.data.decoding import exif, gif, tiff
 from batchclf.data.decoding.interface import Decoded, check_pixels, unsupported
 from batchclf.data.decoding.jxl import jxl_pixels
 from batchclf.data.decoding.limits import Limits
@@ -70,10 +70,12 @@ def decode(content: bytes, kind: str, color_mode: ColorMode, scale: int, limits:
             reader: Callable[..., ImageFile.ImageFile] = getattr(importlib.import_module(module), name)
             if kind == "JXL":
                 check_pixels(jxl_pixels(content), limits)
+            elif kind == "GIF":
+                gif.check(content)
             image = reader(io.BytesIO(content), "")
             decoded = _decoded(image, kind, color_mode, scale, limits)
             if kind == "TIFF":
-                tiff.check_sums(content, image)
+                tiff.check_data(content, image)
             return decoded
         except (UnreadableImageError, MemoryError):
             raise

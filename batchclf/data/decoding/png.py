@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 from batchclf.core.images.facts import GRAY, GRAY_ALPHA, Header
 from batchclf.data.decoding import opencv
 from batchclf.data.decoding.interface import Decoded, Policy, check_pixels
+from batchclf.errors import UnreadableImageError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _START = SIGNATURE + b"\0\0\0\rIHDR"
 _IHDR = struct.Struct(">IIBB")
 _CHUNK = struct.Struct(">I4s")
+_RARE = frozenset({b"acTL", b"eXIf"})
 _ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
 _GRAYS = frozenset({GRAY, GRAY_ALPHA})
 
@@ -23,16 +25,37 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
         return None
     header = Header._make(_IHDR.unpack_from(content, 16))
     check_pixels(header.width * header.height, policy.limits)
-    if b"acTL" in content:
+    rare = _rare_chunks(content)
+    if b"acTL" in rare:
         content = _without_animation(content)
     pixels = _pixels(content, policy, header)
     if pixels is None:
         return None
-    if b"eXIf" in content:
+    if b"eXIf" in rare:
         from batchclf.data.decoding import exif
 
-        pixels = exif.upright(pixels, exif.orientation(_chunk(content, b"eXIf")))
+        pixels = exif.upright(pixels, exif.orientation(rare[b"eXIf"]))
     return pixels, header
+
+
+def _rare_chunks(content: bytes) -> dict[bytes, bytes]:
+    """Walk the chunks up to IEND, and give the data of those that change what is shown.
+
+    Raises UnreadableImageError if a chunk is longer than what is left: libpng would reserve memory for all of it.
+    """
+    found: dict[bytes, bytes] = {}
+    place, whole, unpack = len(SIGNATURE), len(content), _CHUNK.unpack_from
+    try:
+        while True:
+            length, kind = unpack(content, place)
+            if kind == b"IEND":
+                return found
+            if kind in _RARE:
+                found[kind] = content[place + 8 : place + 8 + length]
+            place += 12 + length
+    except struct.error:
+        where = "it has no end" if place == whole else "a chunk is longer than the file"
+        raise UnreadableImageError(f"damaged: {where}") from None
 
 
 def _pixels(content: bytes, policy: Policy, header: Header) -> NDArray[np.uint8] | None:
@@ -43,24 +66,12 @@ def _pixels(content: bytes, policy: Policy, header: Header) -> NDArray[np.uint8]
     return opencv.gray_of(opencv.colours(content))
 
 
-def _chunks(content: bytes) -> "list[tuple[bytes, int, int]]":
-    """List the chunks: type, first byte, the byte after the last; the last one may break off."""
-    found, place = [], len(SIGNATURE)
-    while place + _CHUNK.size <= len(content):
-        length, kind = _CHUNK.unpack_from(content, place)
-        found.append((kind, place, place + 12 + length))
-        place += 12 + length
-    return found
-
-
-def _chunk(content: bytes, wanted: bytes) -> bytes:
-    for kind, start, end in _chunks(content):
-        if kind == wanted:
-            return content[start + 8 : end - 4]
-    return b""
-
-
 def _without_animation(content: bytes) -> bytes:
     # OpenCV decodes the first frame of the animation; Pillow, TensorFlow and libvips the default image (decision 140)
-    pieces = [content[start:end] for kind, start, end in _chunks(content) if kind not in _ANIMATION]
-    return b"".join([SIGNATURE, *pieces])
+    pieces, place = [SIGNATURE], len(SIGNATURE)
+    while place + _CHUNK.size <= len(content):
+        length, kind = _CHUNK.unpack_from(content, place)
+        if kind not in _ANIMATION:
+            pieces.append(content[place : place + 12 + length])
+        place += 12 + length
+    return b"".join(pieces)

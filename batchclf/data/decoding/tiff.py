@@ -16,19 +16,27 @@ from batchclf.errors import UnreadableImageError
 
 # Tags, by TIFF 6.0, sections 8, 15, 18 and 19.
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
-_STRIPS, _SAMPLES, _STRIP_BYTES, _PLANES = 273, 277, 279, 284
-_TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES, _EXTRA, _SAMPLE_FORMAT = 322, 323, 324, 325, 338, 339
+_STRIPS, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANES = 273, 277, 278, 279, 284
+_TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES, _SAMPLE_FORMAT = 322, 323, 324, 325, 339
 _SEPARATE, _WHITE_IS_ZERO, _YCBCR, _JPEG, _UNSIGNED, _UNDEFINED = 2, 0, 6, 7, 1, 4
 _KINDS = {2: "int", 3: "float", 5: "complex int", 6: "complex"}
 _PHOTOMETRICS = {0: "gray", 1: "gray", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab"}
-_COMPRESSIONS = {1: "none", 5: "LZW", 7: "JPEG", 8: "deflate", 32773: "PackBits", 32946: "deflate", 34925: "LZMA"}
+_COMPRESSIONS = {
+    1: "none",
+    5: "LZW",
+    7: "JPEG",
+    8: "deflate",
+    32773: "PackBits",
+    32946: "deflate",
+    34925: "LZMA",
+    50000: "Zstandard",
+}
 _UNREAD = {
     **dict.fromkeys((22610, 34934), "JPEG XR"),
     **dict.fromkeys((33003, 33005, 34712), "JPEG 2000"),
     **dict.fromkeys((34676, 34677), "LogLuv"),
     **dict.fromkeys((50002, 52546), "JPEG XL"),
     34887: "LERC",
-    50000: "Zstandard",
     50001: "WebP",
 }
 """Compressions that not every build of Pillow's libtiff reads, by their numbers in the tag."""
@@ -39,6 +47,8 @@ _CHECKED: Mapping[int, Callable[[], Any]] = {
 }
 """Compressions whose data end in a checksum, and what checks it."""
 
+_PACKBITS = 32773
+_BIG_MOTOROLA = b"MM\0\x2b"
 _AT_ONCE = 2**20
 Tags = Mapping[int, Any]
 
@@ -73,34 +83,65 @@ def explain(content: bytes, error: Exception, image: Image.Image | None) -> None
 
     `image` is None if the file could not even be opened.
     """
+    if content.startswith(_BIG_MOTOROLA):
+        raise unsupported("BigTIFF of the byte order MM") from error
     tags = _directory(content) if image is None else _tags(image)
     if not tags.keys() & {_STRIPS, _TILES} or not tags.keys() >= {_WIDTH, _HEIGHT}:
         return
     _check_values(tags)
     compression = tags.get(_COMPRESSION, 1)
-    if image is None or compression in _UNREAD or (_separate(tags) and _EXTRA in tags):
+    if image is None or compression in _UNREAD or (_separate(tags) and tags.get(_SAMPLES, 1) > 4):
         raise unsupported(_kind(tags)) from error
 
 
-def check_sums(content: bytes, image: Image.Image) -> None:
-    """Raise UnreadableImageError if a strip or tile that libtiff has decoded ends in a wrong checksum.
+def check_data(content: bytes, image: Image.Image) -> None:
+    """Raise UnreadableImageError if a strip or tile that libtiff has decoded is damaged all the same.
 
-    libtiff stops as soon as it has all pixels, so it does not see the sum.
+    libtiff stops as soon as it has all pixels, so it does not see a wrong checksum behind them, and cuts runs of
+    PackBits that are too long.
     """
     tags = _tags(image)
-    decompressor = _CHECKED.get(tags.get(_COMPRESSION, 1))
-    if decompressor is None:
+    compression = tags.get(_COMPRESSION, 1)
+    if compression not in _CHECKED and compression != _PACKBITS:
         return
     places = zip(
         _many(tags.get(_STRIPS) or tags.get(_TILES) or ()),
         _many(tags.get(_STRIP_BYTES) or tags.get(_TILE_BYTES) or ()),
         strict=False,
     )
-    for start, length in places:
+    for number, (start, length) in enumerate(places):
+        data = content[start : start + length]
+        if compression == _PACKBITS:
+            _check_runs(data, _unpacked_bytes(tags, number))
+            continue
         try:
-            _unpack(decompressor(), content[start : start + length], _most_bytes(tags))
+            _unpack(_CHECKED[compression](), data, _most_bytes(tags))
         except (zlib.error, lzma.LZMAError) as error:
             raise UnreadableImageError("damaged: the checksum of a strip or tile is wrong") from error
+
+
+def _unpacked_bytes(tags: Tags, number: int) -> int:
+    """Give the bytes that a strip or tile has once it is unpacked; the last strip of a plane may have fewer rows."""
+    bits = _bits(tags)[0] * (1 if _separate(tags) else int(tags.get(_SAMPLES, 1)))
+    if _TILES in tags:
+        return int((tags[_TILE_WIDTH] * bits + 7) // 8 * tags[_TILE_HEIGHT])
+    height = int(tags[_HEIGHT])
+    rows = min(height, int(tags.get(_ROWS, height)))
+    above = number % -(-height // rows) * rows
+    return int((tags[_WIDTH] * bits + 7) // 8 * min(rows, height - above))
+
+
+def _check_runs(data: bytes, wanted: int) -> None:
+    """Walk the runs of PackBits (TIFF 6.0, section 9); what follows the last byte that is wanted does not matter."""
+    place = filled = 0
+    while place < len(data) and filled < wanted:
+        head = data[place]
+        if head < 128:
+            filled, place = filled + head + 1, place + head + 2
+        else:
+            filled, place = filled + (257 - head if head > 128 else 0), place + (2 if head > 128 else 1)
+    if filled > wanted:
+        raise UnreadableImageError("damaged: a run of PackBits goes beyond its strip or tile")
 
 
 def _unpack(decompressor: Any, data: bytes, most: int) -> None:

@@ -3,15 +3,21 @@
 from batchclf.core.images.facts import RGB, RGBA, UNKNOWN, Header
 from batchclf.data.decoding import exif, opencv
 from batchclf.data.decoding.interface import Decoded, Policy, check_pixels
+from batchclf.errors import UnreadableImageError
 
 _ALPHA = 0x10
 
 
 def decode(content: bytes, policy: Policy) -> Decoded | None:
-    """Decode a WebP (RFC 9649); None if OpenCV refuses it."""
+    """Decode a WebP (RFC 9649) that is lossy; None if it is another, or OpenCV refuses it.
+
+    OpenCV gives what there is of a lossless image that breaks off inside, and does not say so: Pillow does.
+    """
     chunks = _chunks(content)
     header = _header(chunks)
     check_pixels(header.width * header.height, policy.limits)
+    if b"VP8L" in chunks:
+        return None
     pixels = opencv.colours(content)
     if pixels is None:
         return None
@@ -24,11 +30,18 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
 
 
 def _chunks(content: bytes) -> dict[bytes, bytes]:
-    """Take the chunks apart, the first of each kind; an image's data is cut to its header."""
+    """Take the chunks apart, the first of each kind; of image data only as much as a header takes.
+
+    Raises UnreadableImageError if there is less than the chunks' lengths say: libwebp decodes what there is.
+    """
+    if content[8:12] != b"WEBP":
+        raise UnreadableImageError("not an image: the content is of no known image format")
     found: dict[bytes, bytes] = {}
-    place = 12
-    while place + 8 <= len(content):
+    place, end = 12, 8 + int.from_bytes(content[4:8], "little")
+    while place + 8 <= end:
         kind, length = content[place : place + 4], int.from_bytes(content[place + 4 : place + 8], "little")
+        if place + 8 + length > min(end, len(content)):
+            raise UnreadableImageError("damaged: a chunk is longer than the file")
         found.setdefault(kind, content[place + 8 : place + 8 + (length if kind == b"EXIF" else min(length, 32))])
         place += 8 + length + length % 2
     return found
