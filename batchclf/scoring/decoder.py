@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.choices import ColorMode, ResizeMode
-from batchclf.core.images.facts import FactMeter, Header, stored_as
+from batchclf.core.images.facts import FactMeter, stored_as
 from batchclf.data.decoding.decode import PixelReader, read_content
 from batchclf.errors import UnreadableImageError
 
@@ -96,7 +96,7 @@ class Decoder:
         setup, clock = self._setup, time.perf_counter
         images = self._images(len(paths))
         digests, reasons = [], {}
-        headers: list[Header] = []
+        headers: list[bytes] = []
         reading = decoding = 0.0
         count = 0
         for index, (path, content) in enumerate(zip(paths, contents, strict=True)):

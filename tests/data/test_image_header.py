@@ -88,6 +88,6 @@ def test_progressive_jpegs_and_large_sizes():
 def test_a_portable_graymap_and_what_is_not_known():
     assert _stored(b"P5 3 2 255\n" + bytes(6)) == [(3, 2, "grayscale")]
     facts = np.zeros(1, FACTS)
-    stored_as([UNKNOWN], facts)
+    stored_as([UNKNOWN.packed], facts)
     assert facts["width"] == facts["height"] == 0
     assert MODES[facts["mode"][0]] == "unknown"

@@ -1,5 +1,6 @@
 """Facts of single images: how each is stored, how bright it is, and a hash by which similar ones are found."""
 
+import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -27,6 +28,9 @@ GRAY, RGB, PALETTE, GRAY_ALPHA, RGBA = 0, 2, 3, 4, 6
 CMYK, OTHER = 7, 8
 
 
+_IHDR = struct.Struct(">IIBB")
+
+
 class Header(NamedTuple):
     """How an image is stored: width and height in pixels before any turning, bits a channel, and its colour type."""
 
@@ -34,6 +38,11 @@ class Header(NamedTuple):
     height: int
     depth: int
     colour: int
+
+    @property
+    def packed(self) -> bytes:
+        """The same in 10 bytes, as PNG's IHDR begins: there are millions of them."""
+        return _IHDR.pack(*self)
 
 
 UNKNOWN = Header(0, 0, 0, OTHER)
@@ -60,7 +69,7 @@ again or at half their size 96% are within 2 bits; with a step of 2 it was 55%.
 """
 
 _NAMES = {GRAY: "grayscale", RGB: "rgb", PALETTE: "palette", GRAY_ALPHA: "grayscale-alpha", RGBA: "rgba"}
-_ROW = np.dtype([("width", "<i8"), ("height", "<i8"), ("depth", "<i8"), ("colour", "<i8")])
+_HEADER = np.dtype([("width", ">u4"), ("height", ">u4"), ("depth", "u1"), ("colour", "u1")])
 _MIDDLE = 128
 # Sums of squares of so many values around the middle are exact in float32: 1024 * 128**2 = 2**24 (decision 054)
 _EXACT = 1024
@@ -147,9 +156,9 @@ def _cells(size: int, count: int) -> NDArray[np.float32]:
     return np.array([(places >= start) & (places < end) for start, end in zip(starts, ends, strict=True)], np.float32)
 
 
-def stored_as(headers: Sequence[Header], facts: NDArray[np.void]) -> None:
-    """Set width, height and mode of n FACTS to what n headers say; before any turning by EXIF."""
-    read = np.array(headers, _ROW)
+def stored_as(headers: Sequence[bytes], facts: NDArray[np.void]) -> None:
+    """Set width, height and mode of n FACTS to what n packed headers say; before any turning by EXIF."""
+    read = np.frombuffer(b"".join(headers), _HEADER)
     facts["width"], facts["height"] = read["width"], read["height"]
     facts["mode"] = _MODE_INDEX[np.minimum(read["colour"], OTHER), np.minimum(read["depth"], 16)]
 

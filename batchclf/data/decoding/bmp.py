@@ -35,4 +35,4 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
     pixels = opencv.colours(content)
     if pixels is not None and policy.color_mode == "grayscale":
         pixels = opencv.gray_of(pixels)
-    return None if pixels is None else (pixels, Header(width, height, 8, RGB))
+    return None if pixels is None else (pixels, Header(width, height, 8, RGB).packed)

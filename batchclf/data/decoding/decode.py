@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.choices import ColorMode, ResizeMode
-from batchclf.core.images.facts import Header
 from batchclf.data.decoding.interface import Decoded, Policy
 from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
 from batchclf.data.decoding.suffixes import INSTALLED
@@ -27,6 +26,9 @@ _COMMON = {b"\x89P": "PNG", b"\xff\xd8": "JPEG", b"BM": "BMP", b"RI": "WEBP"}
 
 _BY_OPENCV = {"PNG": "png", "JPEG": "jpeg", "BMP": "bmp", "WEBP": "webp", "JPEG2000": "jpeg2000"}
 """Format → module of this folder, whose `decode` gives None for what is better read by Pillow."""
+
+Decoder = Callable[[bytes, Policy], Decoded | None]
+_loaded: dict[str, Decoder] = {}
 
 _BY_PILLOW = {
     b"GIF8": "GIF",
@@ -70,7 +72,7 @@ class PixelReader:
         scale_of = partial(reduction, input_shape=input_shape) if fast else None
         self._policy = Policy(color_mode, stored_luma=fast, scale_of=scale_of, limits=limits)
 
-    def read(self, content: bytes) -> tuple[NDArray[np.uint8], Header]:
+    def read(self, content: bytes) -> Decoded:
         """Give the pixels at the model's input shape and how the file stores them.
 
         Raises UnreadableImageError with the reason if the content cannot be decoded.
@@ -151,7 +153,8 @@ def decode_as(content: bytes, policy: Policy) -> Decoded:
     if not content:
         raise UnreadableImageError("empty file (0 bytes)")
     kind = _COMMON.get(content[:2]) or _kind(content)
-    decoded = _decoder(kind)(content, policy) if kind in _BY_OPENCV else None
+    by_opencv = _loaded.get(kind) or _decoder(kind)
+    decoded = by_opencv(content, policy)
     if decoded is None:
         # OpenCV reports only that it failed; Pillow reads the file or names the reason (decision 005)
         decoded = _decode_with_pillow(content, kind, policy)
@@ -159,13 +162,17 @@ def decode_as(content: bytes, policy: Policy) -> Decoded:
     return (pixels[:, :, None] if pixels.ndim == 2 else pixels), header
 
 
-@cache
-def _decoder(kind: str) -> Callable[[bytes, Policy], Decoded | None]:
+def _decoder(kind: str) -> Decoder:
     """Load a format's module when the first file of its kind comes: most folders hold only one."""
-    decoder: Callable[[bytes, Policy], Decoded | None] = import_module(
-        f"batchclf.data.decoding.{_BY_OPENCV[kind]}"
-    ).decode
+    if kind not in _BY_OPENCV:
+        return _not_by_opencv
+    decoder: Decoder = import_module(f"batchclf.data.decoding.{_BY_OPENCV[kind]}").decode
+    _loaded[kind] = decoder
     return decoder
+
+
+def _not_by_opencv(content: bytes, policy: Policy) -> None:
+    return None
 
 
 def _kind(content: bytes) -> str:

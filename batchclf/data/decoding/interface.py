@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.choices import ColorMode
-from batchclf.core.images.facts import Header
 from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
 from batchclf.errors import UnreadableImageError
 
@@ -29,8 +28,8 @@ class Policy:
     limits: Limits = DEFAULT_LIMITS
 
 
-Decoded = tuple[NDArray[np.uint8], Header]
-"""Pixels, upright, (height, width, 3) in RGB order or (height, width) gray, and the header they came from."""
+Decoded = tuple[NDArray[np.uint8], bytes]
+"""Pixels, upright, (height, width, 3) in RGB order or (height, width) gray, and the packed header they came from."""
 
 
 def unsupported(what: str) -> UnreadableImageError:

@@ -57,7 +57,7 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
         return None
     if frame.exif:
         pixels = exif.upright(pixels, exif.orientation(frame.exif))
-    return pixels, Header(width, height, frame.depth, _OF_CHANNELS.get(frame.channels, OTHER))
+    return pixels, Header(width, height, frame.depth, _OF_CHANNELS.get(frame.channels, OTHER)).packed
 
 
 def _pixels(content: bytes, policy: Policy, channels: int, scale: int) -> NDArray[np.uint8] | None:

@@ -36,4 +36,6 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
     pixels = opencv.colours(content)
     if pixels is not None and policy.color_mode == "grayscale":
         pixels = opencv.gray_of(pixels)
-    return None if pixels is None else (pixels, Header(width, height, bits, _OF_COMPONENTS.get(components, OTHER)))
+    return (
+        None if pixels is None else (pixels, Header(width, height, bits, _OF_COMPONENTS.get(components, OTHER)).packed)
+    )

@@ -10,21 +10,17 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 cv2.setNumThreads(1)
 
 # Turning is ours, by one rule for all formats.
-_COLOR = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-_GRAY = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
+_STORED = cv2.IMREAD_IGNORE_ORIENTATION
 # OpenCV refuses COLOR_RGB with REDUCED_COLOR, which would also say BGR. The reduction is a bit of its own, though,
 # and beside COLOR_RGB that one decides on the colours.
-_REDUCED = {
-    1: 0,
-    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
-    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
-    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
-}
+_REDUCED = {2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4, 8: cv2.IMREAD_REDUCED_GRAYSCALE_8}
+_GRAY = {1: cv2.IMREAD_GRAYSCALE | _STORED} | {scale: flag | _STORED for scale, flag in _REDUCED.items()}
+_COLOR = {scale: flag | cv2.IMREAD_COLOR_RGB for scale, flag in _GRAY.items()}
 
 
 def colours(content: bytes, scale: int = 1) -> NDArray[np.uint8] | None:
     """Decode as (height, width, 3) in RGB order; a JPEG at one by `scale` of its size. None if OpenCV refuses it."""
-    return _decoded(content, _COLOR | _REDUCED[scale])
+    return _decoded(content, _COLOR[scale])
 
 
 def stored_gray(content: bytes, scale: int = 1) -> NDArray[np.uint8] | None:
@@ -32,20 +28,21 @@ def stored_gray(content: bytes, scale: int = 1) -> NDArray[np.uint8] | None:
 
     Not for colours in other formats: libpng would convert them in linear light if the file has a gamma.
     """
-    return _decoded(content, _GRAY | _REDUCED[scale])
+    return _decoded(content, _GRAY[scale])
+
+
+def _decoded(content: bytes, flags: int) -> NDArray[np.uint8] | None:
+    try:
+        # Typed as if it could give other than uint8; with these flags it does not.
+        pixels: NDArray[np.uint8] | None = cv2.imdecode(np.frombuffer(content, np.uint8), flags)  # type: ignore[assignment]
+    except cv2.error:
+        return None
+    return pixels
 
 
 def gray_of(pixels: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
     """Make gray of (height, width, 3) in RGB order: 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601-7, 2.5.1)."""
     return None if pixels is None else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
-
-
-def _decoded(content: bytes, flags: int) -> NDArray[np.uint8] | None:
-    try:
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    except cv2.error:
-        return None
-    return None if pixels is None else np.asarray(pixels, np.uint8)
 
 
 def encode_png(image: NDArray[np.uint8]) -> bytes:

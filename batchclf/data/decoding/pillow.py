@@ -104,7 +104,7 @@ def _decoded(image: ImageFile.ImageFile, kind: str, color_mode: ColorMode, scale
     by_exif = kind in _TURNED_BY_EXIF or (kind == "JXL" and getattr(image, "jpeg", False))
     turned = exif.orientation(image.info.get("exif") or b"") if by_exif else 1
     image.close()
-    return exif.upright(pixels, turned), header
+    return exif.upright(pixels, turned), header.packed
 
 
 def _eight_bits(image: Image.Image, kind: str, color_mode: ColorMode, shift: int) -> NDArray[np.uint8]:

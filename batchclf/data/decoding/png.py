@@ -2,18 +2,19 @@
 
 import struct
 
-import numpy as np
-from numpy.typing import NDArray
-
-from batchclf.core.images.facts import GRAY, GRAY_ALPHA, Header
+from batchclf.core.images.facts import GRAY, GRAY_ALPHA
 from batchclf.data.decoding import opencv
 from batchclf.data.decoding.interface import Decoded, Policy, check_pixels
 from batchclf.errors import UnreadableImageError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _START = SIGNATURE + b"\0\0\0\rIHDR"
-_IHDR = struct.Struct(">IIBB")
+_SIZE = struct.Struct(">II")
 _CHUNK = struct.Struct(">I4s")
+_FIRST = 33
+"""Where the first chunk after IHDR begins."""
+
+_AROUND = _FIRST + 12 + 12
 _RARE = frozenset({b"acTL", b"eXIf"})
 _ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
 _GRAYS = frozenset({GRAY, GRAY_ALPHA})
@@ -21,21 +22,29 @@ _GRAYS = frozenset({GRAY, GRAY_ALPHA})
 
 def decode(content: bytes, policy: Policy) -> Decoded | None:
     """Decode a PNG (ISO/IEC 15948); None if OpenCV refuses it."""
-    if len(content) < 33 or not content.startswith(_START):
+    if not content.startswith(_START) or len(content) < _AROUND:
         return None
-    header = Header._make(_IHDR.unpack_from(content, 16))
-    check_pixels(header.width * header.height, policy.limits)
-    rare = _rare_chunks(content)
+    width, height = _SIZE.unpack_from(content, 16)
+    if width * height > policy.limits.pixels:
+        check_pixels(width * height, policy.limits)
+    # Small files have one chunk of data between IHDR and IEND: no need to walk.
+    length, kind = _CHUNK.unpack_from(content, _FIRST)
+    rare = {} if kind == b"IDAT" and length == len(content) - _AROUND else _rare_chunks(content)
     if b"acTL" in rare:
         content = _without_animation(content)
-    pixels = _pixels(content, policy, header)
+    if policy.color_mode == "rgb":
+        pixels = opencv.colours(content)
+    elif content[25] in _GRAYS:
+        pixels = opencv.stored_gray(content)
+    else:
+        pixels = opencv.gray_of(opencv.colours(content))
     if pixels is None:
         return None
     if b"eXIf" in rare:
         from batchclf.data.decoding import exif
 
         pixels = exif.upright(pixels, exif.orientation(rare[b"eXIf"]))
-    return pixels, header
+    return pixels, content[16:26]
 
 
 def _rare_chunks(content: bytes) -> dict[bytes, bytes]:
@@ -44,7 +53,7 @@ def _rare_chunks(content: bytes) -> dict[bytes, bytes]:
     Raises UnreadableImageError if a chunk is longer than what is left: libpng would reserve memory for all of it.
     """
     found: dict[bytes, bytes] = {}
-    place, whole, unpack = len(SIGNATURE), len(content), _CHUNK.unpack_from
+    place, whole, unpack = _FIRST, len(content), _CHUNK.unpack_from
     try:
         while True:
             length, kind = unpack(content, place)
@@ -56,14 +65,6 @@ def _rare_chunks(content: bytes) -> dict[bytes, bytes]:
     except struct.error:
         where = "it has no end" if place == whole else "a chunk is longer than the file"
         raise UnreadableImageError(f"damaged: {where}") from None
-
-
-def _pixels(content: bytes, policy: Policy, header: Header) -> NDArray[np.uint8] | None:
-    if policy.color_mode == "rgb":
-        return opencv.colours(content)
-    if header.colour in _GRAYS:
-        return opencv.stored_gray(content)
-    return opencv.gray_of(opencv.colours(content))
 
 
 def _without_animation(content: bytes) -> bytes:

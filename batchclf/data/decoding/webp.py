@@ -26,7 +26,7 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
         assert pixels is not None
     if b"EXIF" in chunks:
         pixels = exif.upright(pixels, exif.orientation(chunks[b"EXIF"]))
-    return pixels, header
+    return pixels, header.packed
 
 
 def _chunks(content: bytes) -> dict[bytes, bytes]:
