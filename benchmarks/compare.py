@@ -1,6 +1,7 @@
 """Run commands side by side, in turn, and print medians and ratios; the peak memory of each with all its processes."""
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -15,10 +16,11 @@ SAMPLE_SECONDS = 0.02
 
 @dataclass
 class Measured:
-    """What was measured of one command: seconds of the whole process, and MB of it with its children."""
+    """What was measured of one command: seconds by the clock and of the processor, and MB, with its children."""
 
     name: str
     seconds: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
     megabytes: list[float] = field(default_factory=list)
 
     @property
@@ -27,16 +29,22 @@ class Measured:
         return median(self.seconds)
 
     @property
+    def cpu(self) -> float:
+        """The median of the seconds of the processor, user and system, all processes together."""
+        return median(self.processor)
+
+    @property
     def peak(self) -> float:
         """The highest memory of all runs, in MB (proportional set size, so shared pages count once)."""
         return max(self.megabytes)
 
 
-def run(command: list[str], *, cwd: Path, memory: bool = False) -> tuple[float, float]:
-    """Run one command to its end: seconds from start to exit, and its peak memory in MB if that is asked for."""
+def run(command: list[str], *, cwd: Path, memory: bool = False) -> tuple[float, float, float]:
+    """Run one command to its end: seconds from start to exit, those of the processor, and its peak memory in MB if that
+    is asked for."""
     # These make numpy slow if they are set.
     environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
-    started = time.perf_counter()
+    before, started = _cpu_of_children(), time.perf_counter()
     process = subprocess.Popen(
         command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -50,7 +58,12 @@ def run(command: list[str], *, cwd: Path, memory: bool = False) -> tuple[float, 
         sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{output[-2000:]}")
     if memory:
         sampler.join()
-    return seconds, peak[0]
+    return seconds, _cpu_of_children() - before, peak[0]
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def alternate(commands: dict[str, list[str]], rounds: int, *, cwd: Path, memory: bool = False) -> dict[str, Measured]:
@@ -60,10 +73,11 @@ def alternate(commands: dict[str, list[str]], rounds: int, *, cwd: Path, memory:
         for name, command in commands.items():
             with tempfile.TemporaryDirectory(dir=cwd) as folder:
                 full = [part.replace("{out}", f"{folder}/out") for part in command]
-                seconds, peak = run(full, cwd=cwd, memory=memory)
+                seconds, cpu, peak = run(full, cwd=cwd, memory=memory)
             measured[name].seconds.append(seconds)
+            measured[name].processor.append(cpu)
             measured[name].megabytes.append(peak)
-            print(f"  round {number + 1}: {name} {seconds:.2f} s", flush=True)
+            print(f"  round {number + 1}: {name} {seconds:.2f} s, of the processor {cpu:.2f} s", flush=True)
     return measured
 
 
