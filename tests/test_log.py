@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from batchclf.cli.main import main
+from batchclf.log import LOGGER
 
 SCORE = """
 import logging, sys
@@ -89,7 +90,8 @@ def test_the_console_is_a_handler_for_the_time_of_a_command(
     photos, digits_bundle, tmp_path, monkeypatch, capfd, caplog
 ):
     monkeypatch.chdir(tmp_path)
-    logger = logging.getLogger("batchclf")
+    logger, root = LOGGER, logging.getLogger()
+    above = list(root.handlers), root.level, logging.lastResort
     before = list(logger.handlers), logger.level, logger.propagate
     heard = []
     mine = logging.Handler()
@@ -106,6 +108,7 @@ def test_the_console_is_a_handler_for_the_time_of_a_command(
     assert any(level == "DEBUG" and "broken.png" in line for level, line in heard)
     assert "broken.png" not in err
     assert (list(logger.handlers), logger.level, logger.propagate) == before
+    assert (list(root.handlers), root.level, logging.lastResort) == above
     assert not [record for record in caplog.records if record.name == "batchclf"]
 
 

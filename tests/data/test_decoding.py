@@ -13,6 +13,7 @@ from image_cases import image_bytes, noise, write_image
 from PIL import Image, ImageCms, ImageOps
 
 from batchclf.data.decoding.decode import decode, read_image
+from batchclf.data.decoding.limits import Limits
 from batchclf.data.discovery import IMAGE_SUFFIXES
 from batchclf.errors import UnreadableImageError
 
@@ -243,11 +244,10 @@ def test_pixels_changed_on_the_way_are_found_by_the_checksum():
         decode(bytes(content), "rgb")
 
 
-def test_an_image_of_too_many_pixels_is_not_decoded(monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+def test_an_image_of_too_many_pixels_is_not_decoded():
     # A PPM without its pixels, which OpenCV refuses first.
     with pytest.raises(UnreadableImageError, match=r"^too large to decode: "):
-        decode(b"P6 20 20 255\n" + b"\0" * 10, "rgb")
+        decode(b"P6 20 20 255\n" + b"\0" * 10, "rgb", limits=Limits(pixels=399))
 
 
 @settings(deadline=None)

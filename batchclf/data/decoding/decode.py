@@ -1,8 +1,6 @@
 """Decode one image file into the pixels a model takes, for training and scoring alike."""
 
-import io
-import threading
-import warnings
+import struct
 from pathlib import Path
 
 import cv2
@@ -10,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.choices import ColorMode, ResizeMode
+from batchclf.data.decoding.fallback import decode_with_pillow
 from batchclf.data.decoding.jpeg import SOI, jpeg_size
+from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
 from batchclf.data.decoding.read import read_content
 from batchclf.data.geometry.resize import fit, reduction
 from batchclf.errors import UnreadableImageError
@@ -45,23 +45,29 @@ _FLAGS: dict[tuple[ColorMode, int], int] = {
     ("rgb", 4): cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_4,
     ("rgb", 8): cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
-_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
-WARNING_FILTERS = threading.Lock()
-"""To be held while Python's warning filters are changed: they are the process's, not a thread's."""
+_PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 
 
 def read_image(
-    path: Path | str, input_shape: tuple[int, int, int], color_mode: ColorMode, resize: ResizeMode = "fast"
+    path: Path | str,
+    input_shape: tuple[int, int, int],
+    color_mode: ColorMode,
+    resize: ResizeMode = "fast",
+    limits: Limits = DEFAULT_LIMITS,
 ) -> NDArray[np.uint8]:
     """Read an image file at the model's input shape: (height, width, channels) uint8.
 
     Raises UnreadableImageError with the reason where the file cannot be read or is damaged.
     """
-    return to_pixels(read_content(path), input_shape, color_mode, resize)
+    return to_pixels(read_content(path), input_shape, color_mode, resize, limits)
 
 
 def to_pixels(
-    content: bytes, input_shape: tuple[int, int, int], color_mode: ColorMode, resize: ResizeMode = "fast"
+    content: bytes,
+    input_shape: tuple[int, int, int],
+    color_mode: ColorMode,
+    resize: ResizeMode = "fast",
+    limits: Limits = DEFAULT_LIMITS,
 ) -> NDArray[np.uint8]:
     """Decode a file's bytes at the model's input shape: (height, width, channels) uint8.
 
@@ -73,10 +79,10 @@ def to_pixels(
     if resize == "fast" and content.startswith(SOI) and (size := jpeg_size(content)) is not None:
         # libjpeg decodes fewer pixels; the size comes from the header in 2 µs (decision 048)
         scale = reduction(size, input_shape)
-    return fit(decode(content, color_mode, scale), input_shape, resize)
+    return fit(decode(content, color_mode, scale, limits), input_shape, resize)
 
 
-def decode(content: bytes, color_mode: ColorMode, scale: int = 1) -> NDArray[np.uint8]:
+def decode(content: bytes, color_mode: ColorMode, scale: int = 1, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:
     """Decode a file's bytes at its own size: (height, width, channels) uint8, channels in RGB order.
 
     A JPEG may be decoded at one by `scale` (1, 2, 4 or 8) of its size, which is quicker: libjpeg computes fewer pixels
@@ -90,40 +96,28 @@ def decode(content: bytes, color_mode: ColorMode, scale: int = 1) -> NDArray[np.
     if not content:
         raise UnreadableImageError("empty file (0 bytes)")
     gray = color_mode == "grayscale"
+    _check_pixels(content, scale, limits)
     try:
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), _FLAGS[color_mode, scale])
     except cv2.error:
         pixels = None
     if pixels is None:
         # OpenCV reports only that it failed; Pillow reads the file or names the reason (decision 005)
-        pixels = _decode_with_pillow(content, "L" if gray else "RGB")
+        # What is slow or rare is decoded in a process of its own (decision 142)
+        from batchclf.data.decoding.aside import call
+
+        # Pillow would cut float values to 0 to 255 and give a black picture (decision 049)
+        _refuse_unbounded_values(content)
+        pixels = call(decode_with_pillow, content, "L" if gray else "RGB", limits, seconds=limits.seconds)
     return np.asarray(pixels[:, :, None] if gray else pixels, np.uint8)
 
 
-def _decode_with_pillow(content: bytes, mode: str) -> NDArray[np.uint8]:
-    """Decode what OpenCV refuses: either a kind that only Pillow knows, or the reason why it is broken."""
-    # A decoding process seldom needs it, and starts sooner without (decision 005)
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    # Pillow would cut float values to 0 to 255 and give a black picture (decision 049)
-    _refuse_unbounded_values(content)
-    try:
-        # Pillow warns of what here becomes a reason.
-        with WARNING_FILTERS, warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            warnings.simplefilter("ignore", UserWarning)
-            with Image.open(io.BytesIO(content)) as image:
-                return np.asarray(ImageOps.exif_transpose(image).convert(mode))
-    except UnidentifiedImageError:
-        if content.startswith(_SIGNATURES):
-            reason = "damaged: it begins like an image, but nothing after that can be decoded"
-        else:
-            reason = "not an image: the content is of no known image format"
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        reason = f"too large to decode: {error}"
-    except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
-        reason = f"damaged: {error or type(error).__name__}"
-    raise UnreadableImageError(reason)
+def _check_pixels(content: bytes, scale: int, limits: Limits) -> None:
+    size = struct.unpack_from(">II", content, 16) if content.startswith(_PNG) else jpeg_size(content)
+    if size is not None and (count := size[0] * size[1] // scale**2) > limits.pixels:
+        raise UnreadableImageError(
+            f"too large: {count:,} pixels would be decoded, and at most {limits.pixels:,} are (--max-pixels)"
+        )
 
 
 def _refuse_unbounded_values(content: bytes) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.images.facts import MODES
-from batchclf.data.decoding.decode import WARNING_FILTERS
+from batchclf.data.decoding.fallback import WARNING_FILTERS
 from batchclf.data.decoding.jpeg import SOI, jpeg_frame
 
 # What is read of a PNG, and what the headers of other formats are brought to: its IHDR (ISO/IEC 15948, 11.2.2) up to

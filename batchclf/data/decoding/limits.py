@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from batchclf.errors import ImageTimeoutError
+
 MAX_PIXELS = 80_000_000
 IMAGE_TIMEOUT = 60.0
 
@@ -15,3 +17,8 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+
+
+def took_too_long(seconds: float) -> ImageTimeoutError:
+    """Make the error for a file that was not through after so many seconds."""
+    return ImageTimeoutError(f"took longer than {seconds:g} s to read and decode (--image-timeout)")
