@@ -126,3 +126,30 @@ def test_errors_and_warnings_are_records_with_their_hint(tmp_path, monkeypatch, 
     assert record.levelno == logging.ERROR
     assert "nowhere" in record.getMessage()
     assert capfd.readouterr().err == f"batchclf: error: {record.getMessage()}\n  hint: {record.hint}\n"
+
+
+CONSOLE = """
+import logging, sys
+from batchclf.cli.console import Console
+library = logging.getLogger("library")
+library.warning("before")
+with Console(quiet=True) as console:
+    library.warning("meanwhile")
+    logging.warning("of the root logger, which sets up logging where nobody has")
+    import absl.logging
+    absl.logging.error("the same")
+    console.warn("ours")
+library.warning("after")
+"""
+
+
+def test_what_other_libraries_log_is_not_printed_while_a_command_runs(tmp_path):
+    assert python(CONSOLE, cwd=tmp_path) == ("", "before\nbatchclf: warning: ours\nafter\n")
+
+
+def test_a_program_around_a_command_hears_what_other_libraries_log(tmp_path):
+    setup = CONSOLE.replace("library =", "logging.basicConfig(format='%(name)s %(message)s'); library =")
+    out, err = python(setup, cwd=tmp_path)
+    assert out == ""
+    assert "library meanwhile\n" in err
+    assert "\nours" not in err
