@@ -5,6 +5,7 @@ import os
 import sqlite3
 import struct
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,7 @@ def test_an_image_that_takes_too_long_is_skipped_and_next_time_scored(cli, bundl
     code, _, err = cli(*command, "--out", tmp_path / "second")
     assert code == 0, err
     assert "found 10 = scored 10 + skipped 0 + excluded 0; 9 scores come from the cache" in err
+    assert _children() == before
 
 
 def test_a_resumed_run_tries_a_slow_image_again(cli, bundle, photos, tmp_path, slow_pillow, monkeypatch):
@@ -249,3 +251,20 @@ def test_no_library_logs_to_standard_error(bundle, photos, tmp_path, process, fi
     done = process("-m", "batchclf", "score", photos, "--model", bundle, "--out", "run", "--quiet", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert set(_skipped(tmp_path / "run")) == {"many.tif"}
+
+
+@pytest.mark.slow
+def test_no_library_logs_to_standard_error_of_a_process_that_trains_and_scores(photos, tmp_path, process):
+    if find_spec("tensorflow") is None:
+        pytest.skip("TensorFlow is not installed")
+    for number, path in enumerate(sorted(photos.iterdir())):
+        folder = tmp_path / "classes" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / path.name).hardlink_to(path)
+    for folder in (photos, tmp_path / "classes" / "a"):
+        (folder / "many.tif").write_bytes(many_samples())
+    (tmp_path / "job.toml").write_text(
+        "[data]\ndirectory = 'classes'\n[model]\nepochs = 1\n[scoring.directories.new]\npath = 'photos'\n"
+    )
+    done = process("-m", "batchclf", "run", "job.toml", "--quiet", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

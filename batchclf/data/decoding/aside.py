@@ -129,19 +129,12 @@ def _give_back(process: "subprocess.Popen[bytes]") -> bool:
     return wanted
 
 
-def _forget() -> None:
-    """After a fork: the processes answer to the parent."""
+def _new_lock() -> None:
     global _lock
     _lock = threading.Lock()
-    for process in _idle:
-        for pipe in (process.stdin, process.stdout):
-            assert pipe is not None
-            pipe.close()
-        process.returncode = 0  # not to be waited for here
-    _idle.clear()
-    _busy.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    # Another thread may have had it. The processes are found not to be this one's children when they are taken.
+    os.register_at_fork(after_in_child=_new_lock)
 atexit.register(close)
