@@ -1,8 +1,7 @@
-"""A decoding process: requests on standard input, replies on standard output, until standard input ends.
+"""A decoding process of a long run.
 
 Many small images spend as long in Python as in the decoder, and threads take turns there; processes do not. A process
-also keeps a decoder that crashes on a damaged file away from the run. It ends with its parent, however that ends:
-then its standard input is closed. Both sides are this program, so they speak in pickles.
+also keeps a decoder that crashes on a damaged file, or goes on for ever, away from the run.
 """
 
 import subprocess
@@ -17,7 +16,7 @@ class RemoteDecoder:
     """A `Decoder` in a process of its own; to be used from one thread."""
 
     def __init__(self, setup: DecodeSetup, process: "subprocess.Popen[bytes]") -> None:
-        """Wait until the process is ready; raises ChildDiedError where it does not come so far."""
+        """Wait until the process is ready; raises ChildDiedError if it does not come so far."""
         self.process = process
         child.ask(process, setup)
 

@@ -2,8 +2,11 @@
 
 import csv
 import os
+import signal
 import sqlite3
 import struct
+import subprocess
+import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -74,15 +77,15 @@ def _skipped(run):
     return {row["path"]: row["reason"] for row in _rows(run / "skipped.csv")}
 
 
-def _children():
-    """The processes of this one, by their parents' ids."""
+def _children(of=None):
+    """The ids of the processes that this one, or another, has started."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, parent = stat.read_text().rsplit(")", 1)[1].split()[:2]
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if int(parent) == os.getpid() and state != "Z":
+        if int(parent) == (of or os.getpid()) and state != "Z":
             found.append(int(stat.parent.name))
     return found
 
@@ -141,6 +144,37 @@ def test_a_resumed_run_tries_a_slow_image_again(cli, bundle, photos, tmp_path, s
     assert cli(*command[:4], "--out", tmp_path / "fresh")[0] == 0
     for name in ("predictions.csv", "images.csv", "metrics.json"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes()
+
+
+INTERRUPTED = f"""
+import sys
+from batchclf.cli.main import entry
+from batchclf.data.decoding import aside
+aside._MAIN = {f"exec({SLOW!r}); {aside._MAIN}"!r}
+entry()
+"""
+
+
+def test_an_interrupted_run_does_not_wait_for_a_slow_image(bundle, photos, tmp_path):
+    command = [sys.executable, "-c", INTERRUPTED, "score", photos, "--model", bundle, "--out", "run"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as run:
+        pids = _wait_for(lambda: _children(run.pid))
+        time.sleep(3)
+        started = time.monotonic()
+        run.send_signal(signal.SIGINT)
+        _, err = run.communicate(timeout=50)
+    assert time.monotonic() - started < 40
+    assert run.returncode == 130
+    assert "interrupted; nothing was published" in err
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def _wait_for(look):
+    for _ in range(600):
+        if found := look():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not come so far")
 
 
 def test_a_resumed_run_with_another_limit_of_pixels_begins_anew(cli, bundle, photos, tmp_path, monkeypatch):

@@ -36,8 +36,8 @@ def this_process_is_apart() -> None:
 def call(function: Callable[[*Arguments], Result], *arguments: *Arguments, seconds: float) -> Result:
     """Call a function of a module, sent by its name, in a process beside this one; raises what it raises.
 
-    Raises ImageTimeoutError where it takes longer than `seconds`, UnreadableImageError where the process crashes twice,
-    and RuntimeError where `close` ends it. Where no process can be started, and in one that `this_process_is_apart`,
+    Raises ImageTimeoutError if it takes longer than `seconds`, UnreadableImageError if the process crashes twice,
+    and RuntimeError if `close` ends it. If no process can be started, and in one that `this_process_is_apart`,
     the function is called directly and has no limit here.
     """
     crash = None
@@ -91,7 +91,7 @@ def _answer(request: Any) -> Any:
 
 
 def _take() -> "subprocess.Popen[bytes] | None":
-    """Give a process that no other thread has; None where there is none to be had, or none is wanted."""
+    """Give a process that no other thread has; None if there is none to be had, or none is wanted."""
     global _none_to_be_had
     with _lock:
         if _is_apart or _none_to_be_had:
@@ -119,7 +119,7 @@ def _take() -> "subprocess.Popen[bytes] | None":
 
 
 def _give_back(process: "subprocess.Popen[bytes]") -> bool:
-    """Keep a process for the next call, unless it has ended; False where `close` has ended it."""
+    """Keep a process for the next call, unless it has ended; False if `close` has ended it."""
     with _lock:
         wanted = _busy.pop(process, None) is not None
         if wanted and process.returncode is None:

@@ -46,7 +46,7 @@ def start(main: str) -> "subprocess.Popen[bytes]":
 def ask(process: "subprocess.Popen[bytes]", request: Any) -> Any:
     """Give the answer to a request, or raise it if it is an exception; from one thread at a time.
 
-    Raises ChildDiedError where the process ends instead of answering.
+    Raises ChildDiedError if the process ends instead of answering.
     """
     assert process.stdin is not None
     assert process.stdout is not None

@@ -17,6 +17,8 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+SCORED_BEFORE = Limits(pixels=2**63)
+"""For an image that a run has scored, which kept to that run's limit."""
 
 
 def took_too_long(seconds: float) -> ImageTimeoutError:

@@ -12,6 +12,7 @@ from batchclf.core.records.run import SubsetRecord
 from batchclf.core.types import Prediction, Split
 from batchclf.data.decoding.decode import decode
 from batchclf.data.decoding.jpeg import jpeg_size
+from batchclf.data.decoding.limits import SCORED_BEFORE
 from batchclf.data.decoding.read import read_content
 from batchclf.data.encode_png import encode_png
 from batchclf.data.geometry.resize import fit, reduction
@@ -58,7 +59,7 @@ def _of_file(path: Path) -> bytes | None:
         content = read_content(path)
         size = jpeg_size(content)
         scale = 1 if size is None else reduction(size, (*_shrunk(*size), 3))
-        return _encoded(decode(content, "rgb", scale))
+        return _encoded(decode(content, "rgb", scale, SCORED_BEFORE))
     except (OSError, UnreadableImageError, ValueError):
         return None
 
