@@ -27,9 +27,7 @@ BATCHCLF = [PYTHON, "-m", "batchclf"]
 def main() -> None:
     """Measure the cases that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "cases", nargs="*", metavar="CASE", help="see above (default: all)"
-    )
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="see above (default: all)")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each command (default: 5)")
     parser.add_argument("--work", type=Path, help="folder for models and images, kept for the next time")
     args = parser.parse_args()

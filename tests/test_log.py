@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from batchclf.cli.main import main
+from batchclf.log import LOGGER
 
 SCORE = """
 import logging, sys
@@ -89,7 +90,8 @@ def test_the_console_is_a_handler_for_the_time_of_a_command(
     photos, digits_bundle, tmp_path, monkeypatch, capfd, caplog
 ):
     monkeypatch.chdir(tmp_path)
-    logger = logging.getLogger("batchclf")
+    logger, root = LOGGER, logging.getLogger()
+    above = list(root.handlers), root.level, logging.lastResort
     before = list(logger.handlers), logger.level, logger.propagate
     heard = []
     mine = logging.Handler()
@@ -106,6 +108,7 @@ def test_the_console_is_a_handler_for_the_time_of_a_command(
     assert any(level == "DEBUG" and "broken.png" in line for level, line in heard)
     assert "broken.png" not in err
     assert (list(logger.handlers), logger.level, logger.propagate) == before
+    assert (list(root.handlers), root.level, logging.lastResort) == above
     assert not [record for record in caplog.records if record.name == "batchclf"]
 
 
@@ -123,3 +126,30 @@ def test_errors_and_warnings_are_records_with_their_hint(tmp_path, monkeypatch, 
     assert record.levelno == logging.ERROR
     assert "nowhere" in record.getMessage()
     assert capfd.readouterr().err == f"batchclf: error: {record.getMessage()}\n  hint: {record.hint}\n"
+
+
+CONSOLE = """
+import logging, sys
+from batchclf.cli.console import Console
+library = logging.getLogger("library")
+library.warning("before")
+with Console(quiet=True) as console:
+    library.warning("meanwhile")
+    logging.warning("of the root logger, which sets up logging where nobody has")
+    import absl.logging
+    absl.logging.error("the same")
+    console.warn("ours")
+library.warning("after")
+"""
+
+
+def test_what_other_libraries_log_is_not_printed_while_a_command_runs(tmp_path):
+    assert python(CONSOLE, cwd=tmp_path) == ("", "before\nbatchclf: warning: ours\nafter\n")
+
+
+def test_a_program_around_a_command_hears_what_other_libraries_log(tmp_path):
+    setup = CONSOLE.replace("library =", "logging.basicConfig(format='%(name)s %(message)s'); library =")
+    out, err = python(setup, cwd=tmp_path)
+    assert out == ""
+    assert "library meanwhile\n" in err
+    assert "\nours" not in err

@@ -14,6 +14,8 @@ from batchclf.log import LOGGER, LogWatcher
 if TYPE_CHECKING:
     from batchclf.core.progress import Advance
 
+_NOWHERE = logging.NullHandler()
+
 
 class Handler(logging.Handler):
     """Prints what is logged; `quiet` hides what is neither a warning nor an error, details need `verbose`."""
@@ -34,7 +36,10 @@ class Handler(logging.Handler):
 
 
 class Console(LogWatcher):
-    """The command line as a watcher of jobs; within `with` what they log is printed."""
+    """The command line as a watcher of jobs; within `with` what they log is printed, and nothing else that is logged.
+
+    Handlers that a program around it has set up hear other libraries as ever.
+    """
 
     def __init__(self, *, quiet: bool = False, as_json: bool = False, verbose: bool = False) -> None:
         self.as_json = as_json
@@ -48,6 +53,9 @@ class Console(LogWatcher):
         LOGGER.addHandler(self._handler)
         LOGGER.setLevel(logging.DEBUG)
         LOGGER.propagate = False  # TensorFlow gives the root logger a handler of its own (decision 139)
+        # Where nobody has set up logging, Python prints the warnings of other libraries, and absl sets it up.
+        self._last_resort, logging.lastResort = logging.lastResort, _NOWHERE
+        logging.getLogger().addHandler(_NOWHERE)
         return self
 
     def __exit__(self, *of_error: object) -> None:
@@ -55,6 +63,8 @@ class Console(LogWatcher):
         LOGGER.removeHandler(self._handler)
         LOGGER.setLevel(logging.NOTSET)
         LOGGER.propagate = True
+        logging.getLogger().removeHandler(_NOWHERE)
+        logging.lastResort = self._last_resort
 
     def trouble(self, error: BatchclfError) -> None:
         """Say an error and what to do; `--quiet` does not hide it."""

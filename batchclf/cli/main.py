@@ -102,7 +102,12 @@ def main(argv: list[str] | None = None) -> int:
     from batchclf.cli.console import Console
 
     with Console(quiet=args.quiet, as_json=args.json, verbose=args.verbose) as console:
-        return _run(args, console)
+        try:
+            return _run(args, console)
+        finally:
+            # The pictures of a report may have needed it.
+            if (aside := sys.modules.get("batchclf.data.decoding.aside")) is not None:
+                aside.close()
 
 
 def _run(args: argparse.Namespace, console: "Console") -> int:

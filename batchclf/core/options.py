@@ -23,6 +23,9 @@ ShareBelowOne = Annotated[float, Meta(ge=0, lt=1)]
 InnerShare = Annotated[float, Meta(gt=0, lt=1)]
 NotNegative = Annotated[float, Meta(ge=0)]
 AboveZero = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+"""A day at the most."""
+
 Text = Annotated[str, Meta(min_length=1)]
 ChannelNumbers = Annotated[
     list[float], Meta(min_length=1, max_length=3, extra={"words": "one finite number a channel: one, or three"})

@@ -14,6 +14,7 @@ from batchclf.data.class_split import (
     split_by_chance,
     warn_of_groups_on_both_sides,
 )
+from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
 from batchclf.data.discovery import check_folder
 from batchclf.data.input_size import settle_input
 from batchclf.data.left_out import LeftOut
@@ -34,6 +35,7 @@ def load_class_folders(
     color_mode: ColorMode | None = None,
     class_names: tuple[str, ...] | None = None,
     resize: ResizeMode = "fast",
+    limits: Limits = DEFAULT_LIMITS,
     store: Store = "auto",
     learnt: Collection[str] | None = None,
     progress: Progress = unseen,
@@ -47,8 +49,9 @@ def load_class_folders(
     test/ `test_size` is not used, and groups with images in both are said in a warning.
 
     `size` (height, width) and `color_mode` are found out by `input_size.settle_input` unless given; `class_names` fixes
-    the classes and their order (those of a loaded model). `resize` says how large images shrink; scoring should do the
-    same. `store` says where the pixels stand, see `pixel_store.choose_store`; on disk `Split.images` is a `np.memmap`.
+    the classes and their order (those of a loaded model). `resize` says how large images shrink and `limits` which are
+    skipped; scoring should do the same. `store` says where the pixels stand, see `pixel_store.choose_store`; on disk
+    `Split.images` is a `np.memmap`.
 
     `learnt` are the paths below `root`, with `/`, of the images that a model was trained on. Where chance would decide,
     these are train and all others test, as `class_split.split_as_learnt` tells; where none of them is there, chance
@@ -82,8 +85,8 @@ def load_class_folders(
         how = _how(share, seed, group)
     to_learn = names if as_learnt is None else ()
     _check_enough(root, to_learn, train, test, group)
-    shape, mode = settle_input(listed, size, color_mode, say)
-    to = InputFormat(shape, mode, resize)
+    shape, mode = settle_input(listed, size, color_mode, say, limits)
+    to = InputFormat(shape, mode, resize, limits)
     train_split, test_split = read_parts([train, test], to, store, left_out, say, progress)
     left_out.sum_up(len(train.files) + len(test.files))
     _check_readable(root, to_learn, train_split, test_split)

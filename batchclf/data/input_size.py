@@ -11,6 +11,7 @@ from batchclf.core.text import counted
 from batchclf.core.types import Say
 from batchclf.data.class_split import Part
 from batchclf.data.decoding.decode import decode, read_content
+from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
 from batchclf.errors import DataError, UnreadableImageError
 
 LONGEST_SIDE = 96
@@ -25,7 +26,11 @@ Readable = tuple[str, NDArray[np.uint8]]
 
 
 def settle_input(
-    parts: Sequence[Part], size: tuple[int, int] | None, color_mode: ColorMode | None, say: Say
+    parts: Sequence[Part],
+    size: tuple[int, int] | None,
+    color_mode: ColorMode | None,
+    say: Say,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> tuple[Shape, ColorMode]:
     """Give the input's shape (height, width, channels) and its colour mode.
 
@@ -36,7 +41,7 @@ def settle_input(
     if size is not None and color_mode is not None:
         return _shape(size, color_mode), color_mode
     files = [(part, file) for part in parts for file in part.files]
-    if (first := next(_readable(files), None)) is None:
+    if (first := next(_readable(files, limits), None)) is None:
         raise DataError(
             f"there are no readable images in class folders under {parts[0].folder}",
             hint="lay the images out as CLASS/*.png, or as train/CLASS/*.png and test/CLASS/*.png",
@@ -49,7 +54,7 @@ def settle_input(
         size = (height, width)
         told.append(f"the size after the first image, {path}")
     if color_mode is None:
-        color_mode, why = _color_mode(files, first)
+        color_mode, why = _color_mode(files, first, limits)
         told.append(why)
     say(f"input size {size[0]}x{size[1]} {color_mode}: {'; '.join(told)}")
     return _shape(size, color_mode), color_mode
@@ -59,9 +64,9 @@ def _shape(size: tuple[int, int], color_mode: ColorMode) -> Shape:
     return (*size, 1 if color_mode == "grayscale" else 3)
 
 
-def _color_mode(files: Sequence[File], first: Readable) -> tuple[ColorMode, str]:
+def _color_mode(files: Sequence[File], first: Readable, limits: Limits) -> tuple[ColorMode, str]:
     places = np.linspace(0, len(files) - 1, min(LOOKED_AT, len(files))).astype(int).tolist()
-    others = (other for other in _readable([files[place] for place in places]) if other[0] != first[0])
+    others = (other for other in _readable([files[place] for place in places], limits) if other[0] != first[0])
     looked_at = 0
     for path, pixels in chain([first], others):
         looked_at += 1
@@ -70,11 +75,11 @@ def _color_mode(files: Sequence[File], first: Readable) -> tuple[ColorMode, str]
     return "grayscale", f"none of {counted(looked_at, 'image')} looked at has colour"
 
 
-def _readable(files: Sequence[File]) -> Iterator[Readable]:
+def _readable(files: Sequence[File], limits: Limits) -> Iterator[Readable]:
     """Yield path and pixels, (height, width, 3) uint8, of the images that can be read."""
     for part, file in files:
         path = part.folder / file
         try:
-            yield str(path), decode(read_content(path), "rgb")
+            yield str(path), decode(read_content(path), "rgb", limits=limits)
         except UnreadableImageError:
             continue

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
+from threading import get_ident
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from batchclf.core.choices import ColorMode, ResizeMode, Store
 from batchclf.core.types import Progress, Say, Split, unseen
 from batchclf.data.class_split import Part
+from batchclf.data.decoding import aside
 from batchclf.data.decoding.decode import read_image
+from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
 from batchclf.data.left_out import LeftOut
 from batchclf.data.pixel_store import Pixels, choose_store
 from batchclf.errors import UnreadableImageError
@@ -29,6 +32,7 @@ class InputFormat:
     shape: tuple[int, int, int]
     color_mode: ColorMode
     resize: ResizeMode
+    limits: Limits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +81,8 @@ def _pieces(part: Part, to: InputFormat) -> Iterator[_Piece]:
     """Decode in threads; the codecs let others work meanwhile. At most two pieces a thread wait to be taken."""
     size = max(1, min(_PIECE_IMAGES, _PIECE_BYTES // prod(to.shape)))
     threads = os.cpu_count() or 1
-    pool = ThreadPoolExecutor(threads, "decode")
+    ids: set[int] = set()
+    pool = ThreadPoolExecutor(threads, "decode", initializer=lambda: ids.add(get_ident()))
     waiting: deque[Future[_Piece]] = deque()
     try:
         for start in range(0, len(part.files), size):
@@ -87,6 +92,7 @@ def _pieces(part: Part, to: InputFormat) -> Iterator[_Piece]:
         while waiting:
             yield waiting.popleft().result()
     finally:
+        aside.close(ids)
         pool.shutdown(cancel_futures=True)
 
 
@@ -98,7 +104,7 @@ def _decode(part: Part, files: Sequence[str], to: InputFormat) -> _Piece:
     for number, file in enumerate(files):
         path = part.folder / file
         try:
-            images[count] = read_image(path, to.shape, to.color_mode, to.resize)
+            images[count] = read_image(path, to.shape, to.color_mode, to.resize, to.limits)
         except UnreadableImageError as error:
             lines.append(f"{path}: {error.message}")
             continue

@@ -1,8 +1,9 @@
 """Read and decode some files, one after the other: what every decoding thread and worker process does."""
 
 import hashlib
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +12,14 @@ from numpy.typing import NDArray
 from batchclf.core.choices import ColorMode, ResizeMode
 from batchclf.core.images.facts import FactMeter, stored_as
 from batchclf.data.decoding.decode import PixelReader, read_content
-from batchclf.errors import UnreadableImageError
+from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
+from batchclf.errors import ImageTimeoutError, UnreadableImageError
 
 KEPT_BYTES = 32 * 2**20
 """Content that is kept between `read` and `decode`; more is read again, so that huge files cannot fill the memory."""
+
+_LATE = 0.01
+"""Part of an image's time by which a timer may be late; setting it for each small file would cost 1% of a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +30,17 @@ class DecodeSetup:
     input_shape: tuple[int, int, int]
     color_mode: ColorMode
     resize: ResizeMode
+    limits: Limits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
     """What became of some files, by their index.
 
-    `digests` has 16 bytes a file: of its content or, where that cannot be read, of the reason. `reasons` says why a
-    file is skipped. `images` is (n, height, width, channels) uint8: the files that were to be decoded, in order,
-    without the skipped ones; `facts` are their n FACTS. `read` and `decode` are seconds.
+    `digests` has 16 bytes a file: of its content or, where that cannot be read, of the reason; of one that took too
+    long what no other reading gives. `reasons` says why a file is skipped. `images` is (n, height, width, channels)
+    uint8: the files that were to be decoded, in order, without the skipped ones; `facts` are their n FACTS. `read` and
+    `decode` are seconds.
     """
 
     digests: list[bytes]
@@ -54,12 +61,23 @@ def reason_digest(reason: str) -> bytes:
     return content_digest(reason.encode("utf-8", "surrogateescape"))
 
 
-class Decoder:
-    """Reads files and decodes them in this thread."""
+def passing_digest() -> bytes:
+    """A digest that no other reading gives, 16 bytes: a resumed run tries the file again."""
+    return os.urandom(16)
 
-    def __init__(self, setup: DecodeSetup) -> None:
+
+class Decoder:
+    """Reads files and decodes them in this thread.
+
+    `set_timer` is called with the seconds that an image may take, before the first file and now and then after that;
+    who has called a method calls the timer off. An image of many has at least 99% of its time, a single one all of it.
+    """
+
+    def __init__(self, setup: DecodeSetup, set_timer: Callable[[float], object] = lambda seconds: None) -> None:
         self._setup = setup
-        self._reader = PixelReader(setup.input_shape, setup.color_mode, setup.resize)
+        self._reader = PixelReader(setup.input_shape, setup.color_mode, setup.resize, setup.limits)
+        self._set_timer = set_timer
+        self._due = 0.0
         self._meter = FactMeter(setup.input_shape)
         self._paths: list[str] = []
         self._kept: list[bytes | None] = []
@@ -70,7 +88,9 @@ class Decoder:
         digests, reasons = [], {}
         room = KEPT_BYTES
         started = time.perf_counter()
+        self._due = 0.0
         for index, path in enumerate(paths):
+            self._start_image(time.perf_counter())
             try:
                 content = read_content(self._setup.root + path)
             except UnreadableImageError as error:
@@ -99,8 +119,10 @@ class Decoder:
         headers: list[bytes] = []
         reading = decoding = 0.0
         count = 0
+        self._due = 0.0
         for index, (path, content) in enumerate(zip(paths, contents, strict=True)):
             started = clock()
+            self._start_image(started)
             try:
                 if content is None:
                     content = read_content(setup.root + path)
@@ -117,6 +139,8 @@ class Decoder:
                 count += 1
             except UnreadableImageError as error:
                 reasons[index] = error.message
+                if isinstance(error, ImageTimeoutError):
+                    digests[-1] = passing_digest()
             decoding += clock() - between
         started = clock()
         images = images[:count]
@@ -124,6 +148,12 @@ class Decoder:
         stored_as(headers, facts)
         decoding += clock() - started
         return Decoded(digests, reasons, images, facts, reading, decoding)
+
+    def _start_image(self, now: float) -> None:
+        if now >= self._due:
+            seconds = self._setup.limits.seconds
+            self._set_timer(seconds)
+            self._due = now + _LATE * seconds
 
     def _images(self, count: int) -> NDArray[np.uint8]:
         return np.empty((count, *self._setup.input_shape), np.uint8)

@@ -12,8 +12,10 @@ import numpy as np
 
 from batchclf.core.images.facts import FACTS
 from batchclf.core.types import Known, Say
-from batchclf.scoring.decoder import Decoded, Decoder, DecodeSetup
-from batchclf.scoring.processes import WorkerDiedError, WorkerProcesses
+from batchclf.data.decoding.limits import took_too_long
+from batchclf.errors import ChildDiedError
+from batchclf.scoring.decoder import Decoded, Decoder, DecodeSetup, passing_digest
+from batchclf.scoring.processes import WorkerProcesses
 
 if TYPE_CHECKING:
     from batchclf.scoring.cache import ScoreCache
@@ -49,9 +51,12 @@ class DecodePool:
         self._cache = cache
         self._say = say
         self._own = threading.local()
+        self._thread_ids: set[int] = set()
         self._use_processes = self._closed = False
         self._processes_work = bool(sys.executable)
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+        self._threads = ThreadPoolExecutor(
+            workers, "decode", initializer=lambda: self._thread_ids.add(threading.get_ident())
+        )
 
     def __enter__(self) -> "DecodePool":
         """Return itself."""
@@ -61,6 +66,9 @@ class DecodePool:
         """Cancel what waits and end the processes."""
         self._closed = True
         self.processes.__exit__()
+        # Not loaded, so that it is not either where no file needed it.
+        if (aside := sys.modules.get("batchclf.data.decoding.aside")) is not None:
+            aside.close(self._thread_ids)
         self._threads.shutdown(cancel_futures=True)
 
     def use_processes(self) -> None:
@@ -78,7 +86,7 @@ class DecodePool:
     def _decode(self, paths: Sequence[str]) -> Part:
         try:
             return self._decode_with(self._decoder(), paths)
-        except WorkerDiedError:
+        except ChildDiedError:
             # Killed from outside, or by a file: one at a time says which.
             return joined([self._decode_one(path) for path in paths])
 
@@ -101,23 +109,30 @@ class DecodePool:
         return Part(Decoded(digests, reasons, decoded.images, decoded.facts, *seconds), known)
 
     def _decode_one(self, path: str) -> Part:
-        try:
-            return self._decode_with(self._decoder(), [path])
-        except WorkerDiedError:
-            pass
-        try:
-            return self._decode_with(self._decoder(), [path])
-        except WorkerDiedError as error:
-            reason = f"the decoder crashed on it twice ({error})"
-            nothing = np.empty((0, *self._setup.input_shape), np.uint8)
-            # The digest is that of the content: a resumed run, which only reads, must find the same.
-            digests = Decoder(self._setup).read([path]).digests
-            return Part(Decoded(digests, {0: reason}, nothing, np.empty(0, FACTS), 0.0, 0.0), None)
+        """Decode one of the files of which some have ended a process: one that does so again is skipped."""
+        crash: ChildDiedError | None = None
+        for _ in range(2):
+            try:
+                return self._decode_with(self._decoder(), [path])
+            except ChildDiedError as error:
+                if error.timed_out:
+                    return self._skipped(took_too_long(self._setup.limits.seconds).message, passing_digest())
+                crash = error
+        # The digest is that of the content: a resumed run, which only reads, must find the same.
+        (digest,) = Decoder(self._setup).read([path]).digests
+        return self._skipped(f"the decoder crashed on it twice ({crash})", digest)
+
+    def _skipped(self, reason: str, digest: bytes) -> Part:
+        nothing = np.empty((0, *self._setup.input_shape), np.uint8)
+        return Part(Decoded([digest], {0: reason}, nothing, np.empty(0, FACTS), 0.0, 0.0), None)
 
     def _digests(self, paths: Sequence[str]) -> list[bytes]:
         try:
             return self._decoder().read(paths).digests
-        except WorkerDiedError:
+        except ChildDiedError as error:
+            if error.timed_out:
+                # Some of them cannot even be read: none is taken for unchanged.
+                return [passing_digest() for _ in paths]
             return Decoder(self._setup).read(paths).digests
 
     def _decoder(self) -> "Decoder | RemoteDecoder":
@@ -132,22 +147,27 @@ class DecodePool:
             if not decoder.ended:
                 return decoder
             self.processes.end(decoder.process)
-        self._own.decoder = self._remote_decoder() if self._use_processes else Decoder(self._setup)
+        self._own.decoder = self._remote_decoder() if self._use_processes else Decoder(self._setup, self._check_open)
         own: Decoder | RemoteDecoder = self._own.decoder
         return own
+
+    def _check_open(self, seconds: float) -> None:
+        """A thread has no timer that could end it, but it stops between two images when the run ends."""
+        if self._closed:
+            raise RuntimeError("the run is ending")
 
     def _remote_decoder(self) -> "Decoder | RemoteDecoder":
         try:
             from batchclf.scoring.worker import RemoteDecoder
 
             return RemoteDecoder(self._setup, self.processes.take())
-        except (OSError, WorkerDiedError) as error:
+        except (OSError, ChildDiedError) as error:
             if self._closed:
                 raise RuntimeError("the run is ending") from error
             if self._processes_work:
                 self._say(f"decoding without processes of their own, which is slower: none could be started ({error})")
             self._use_processes = self._processes_work = False
-            return Decoder(self._setup)
+            return Decoder(self._setup, self._check_open)
 
 
 def joined(parts: Sequence[Part]) -> Part:

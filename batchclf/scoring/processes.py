@@ -2,9 +2,7 @@
 
 import os
 import subprocess
-import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 # Threads take turns in Python; below this number the start of processes is not worth it (decision 033)
@@ -12,13 +10,6 @@ PROCESSES_FROM = 4096
 """Files from which on processes are worth their start (0.2 s each): below, threads are as quick."""
 
 _MAIN = "from batchclf.scoring.worker import main; main()"
-
-
-class WorkerDiedError(Exception):
-    """The process ended instead of answering."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(f"signal {-status}" if status < 0 else f"exit status {status}")
 
 
 class WorkerProcesses:
@@ -71,13 +62,9 @@ class WorkerProcesses:
 
     def end(self, process: "subprocess.Popen[bytes]") -> None:
         """Kill a process, if it has not ended, and free what it held."""
-        process.kill()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                # What was still to be written has nobody to go to.
-                with suppress(OSError):
-                    pipe.close()
-        process.wait()
+        from batchclf.data.decoding import child
+
+        child.end(process)
         with self._lock:
             if process in self._all:
                 self._all.remove(process)
@@ -88,23 +75,14 @@ class WorkerProcesses:
             return [process.pid for process in self._all if process.returncode is None]
 
     def _launch(self) -> "subprocess.Popen[bytes]":
-        # With this process' own import path, so that the package need not be installed, and no main module runs twice.
-        path = [str(Path(__file__).parents[2]), *sys.path]
-        # And with its encoding of file names.
-        options = ["-S", "-E", "-X", f"utf8={sys.flags.utf8_mode}"]
-        # Not multiprocessing, whose workers outlive a killed parent and run the main module again (decision 034)
-        command = [sys.executable, *options, "-c", f"import sys; sys.path[:] = {path!r}; {_MAIN}"]
-        # numpy's threads would only get into the way of the other processes.
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+        from batchclf.data.decoding import child
+
         with self._lock:
             if self._closed:
                 raise RuntimeError("the run is ending")
             if self._refused:
                 raise OSError("not as many could be started as there are workers")
-            # In a session of its own: signals to the run's process group are for the run to handle (decision 052)
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=environment
-            )
+            process = child.start(_MAIN)
             self._all.append(process)
         return process
 

@@ -5,6 +5,8 @@ import pytest
 from image_cases import noise, write_image
 from PIL import Image
 
+from batchclf.data.decoding import aside
+from batchclf.data.decoding.limits import Limits
 from batchclf.data.folders import load_class_folders
 from batchclf.data.geometry.resize import fit
 from batchclf.errors import DataError
@@ -214,6 +216,21 @@ def test_unreadable_images_are_left_out_and_said(tmp_path):
         f"left out {tmp_path / 'b' / 'zzz.png'}: empty file (0 bytes)",
     ]
     assert said[3:] == ["left out 2 of 9 images (22.2%), which cannot be read"]
+
+
+def test_images_that_take_too_much_are_left_out_and_said(tmp_path, monkeypatch):
+    _fill(tmp_path, {"a": 4, "b": 4})
+    write_image(tmp_path / "a" / "000.png", noise(30, 20))
+    Image.fromarray(noise(12, 17)).save(tmp_path / "b" / "000.png", "PCX")  # for Pillow, in a process beside
+    slow = "import time, PIL.Image; PIL.Image.open = lambda *arguments, **more: time.sleep(60)"
+    monkeypatch.setattr(aside, "_MAIN", f"exec({slow!r}); {aside._MAIN}")
+    aside.close()
+    dataset, said = _load(tmp_path, size=(12, 17), color_mode="rgb", limits=Limits(pixels=599, seconds=1))
+    assert aside.pids() == []
+    assert len(dataset.train.paths) + len(dataset.test.paths) == 6
+    large, slow = sorted(line for line in said if line.startswith(f"left out {tmp_path}"))
+    assert large.startswith(f"left out {tmp_path / 'a' / '000.png'}: too large: 600 pixels")
+    assert slow == f"left out {tmp_path / 'b' / '000.png'}: took longer than 1 s to read and decode (--image-timeout)"
 
 
 def test_a_million_reasons_are_not_a_million_lines(tmp_path):

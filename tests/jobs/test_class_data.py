@@ -59,6 +59,18 @@ def trained(tmp_path_factory):
     return folder, read_record(run), watching.lines
 
 
+def test_training_skips_what_scoring_would_skip(tmp_path):
+    for number in range(12):
+        path = tmp_path / "photos" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 9 if number else 10)).save(path)
+    said = []
+    job = load_job(write_job(tmp_path, '[data]\ndirectory = "photos"\n[scoring]\nmax_pixels = 72\nimage_timeout = 5\n'))
+    dataset = load_data(job, said.append)
+    assert len(dataset.train.images) + len(dataset.test.images) == 11
+    assert any("a/0.png: too large: 80 pixels" in line for line in said)
+
+
 @pytest.fixture
 def again(trained, tmp_path, monkeypatch):
     """The same in a folder of its own, to be changed."""

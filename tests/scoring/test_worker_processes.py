@@ -13,12 +13,13 @@ from PIL import Image
 from worker_cases import FirstPixel, setup_of
 
 from batchclf.core.types import ImageRef
+from batchclf.errors import ChildDiedError
 from batchclf.scoring import processes as processes_module
 from batchclf.scoring import worker as worker_module
 from batchclf.scoring.decoder import Decoder
 from batchclf.scoring.model_run import ModelRun
 from batchclf.scoring.pool import DecodePool, folder_prefix
-from batchclf.scoring.processes import PROCESSES_FROM, WorkerDiedError, WorkerProcesses, holds_many_files
+from batchclf.scoring.processes import PROCESSES_FROM, WorkerProcesses, holds_many_files
 from batchclf.scoring.stream import StreamTimes, blocks_of, score_blocks
 from batchclf.scoring.worker import RemoteDecoder
 
@@ -144,9 +145,9 @@ def test_a_file_that_crashes_the_decoder_is_skipped_and_the_rest_is_scored(folde
 
 def test_a_process_that_died_says_so(remote, processes):
     os.kill(processes.pids()[0], signal.SIGKILL)
-    with pytest.raises(WorkerDiedError, match="signal 9"):
+    with pytest.raises(ChildDiedError, match="signal 9"):
         remote.decode(["01.png"])
-    with pytest.raises(WorkerDiedError, match="signal 9"):
+    with pytest.raises(ChildDiedError, match="signal 9"):
         remote.decode(["01.png"])
 
 

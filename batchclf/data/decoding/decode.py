@@ -157,7 +157,7 @@ def decode_as(content: bytes, policy: Policy) -> Decoded:
     decoded = by_opencv(content, policy)
     if decoded is None:
         # OpenCV reports only that it failed; Pillow reads the file or names the reason (decision 005)
-        decoded = _decode_with_pillow(content, kind, policy)
+        decoded = _beside(content, kind, policy)
     pixels, header = decoded
     return (pixels[:, :, None] if pixels.ndim == 2 else pixels), header
 
@@ -190,14 +190,26 @@ def _kind(content: bytes) -> str:
     raise UnreadableImageError("not an image: the content is of no known image format")
 
 
-def _decode_with_pillow(content: bytes, kind: str, policy: Policy) -> Decoded:
-    # A decoding process seldom needs it, and starts sooner without (decision 005)
-    from batchclf.data.decoding import jpeg, pillow
+def _beside(content: bytes, kind: str, policy: Policy) -> Decoded:
+    # What is slow or rare is decoded in a process of its own (decision 142)
+    from batchclf.data.decoding.aside import call
 
-    frame = jpeg.jpeg_frame(content) if policy.scale_of else None
-    scale = policy.scale_of(frame.size) if frame and policy.scale_of else 1
-    decoded = pillow.decode(content, kind, policy.color_mode, scale, policy.limits)
+    scale = 1
+    if kind == "JPEG" and policy.scale_of:
+        from batchclf.data.decoding.jpeg import jpeg_frame
+
+        frame = jpeg_frame(content)
+        scale = policy.scale_of(frame.size) if frame else 1
+    arguments = (content, kind, policy.color_mode, scale, policy.limits)
+    decoded = call(decode_with_pillow, *arguments, seconds=policy.limits.seconds)
     if kind == "PNG":
         # Pillow does not check what libpng does, and some of these have other pixels than were written.
         raise UnreadableImageError("damaged: libpng refuses it")
     return decoded
+
+
+def decode_with_pillow(content: bytes, kind: str, color_mode: ColorMode, scale: int, limits: Limits) -> Decoded:
+    """As `pillow.decode`. Most processes never need Pillow, and start sooner without (decision 005)."""
+    from batchclf.data.decoding import pillow
+
+    return pillow.decode(content, kind, color_mode, scale, limits)

@@ -6,8 +6,9 @@ from typing import Annotated
 import msgspec
 
 from batchclf.core.choices import ColorMode, Format, ReportFormat, ResizeMode, Store
-from batchclf.core.options import InnerShare, PathText, Positive, SizeText, Text, option
+from batchclf.core.options import InnerShare, PathText, Positive, Seconds, SizeText, Text, option
 from batchclf.data.catalog import DatasetName
+from batchclf.data.decoding.limits import IMAGE_TIMEOUT, MAX_PIXELS, Limits
 from batchclf.errors import ExitCode
 from batchclf.models.runtime.registry import Device, Precision, RuntimeName
 
@@ -136,10 +137,24 @@ class ScoringOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             more="see [How images are read](scoring.md#how-images-are-read)",
         ),
     ] = "fast"
+    image_timeout: Annotated[
+        Seconds,
+        option(
+            "seconds after which an image that is still being decoded is skipped",
+            metavar="SECONDS",
+            more="see [Long runs and speed](scoring.md#long-runs-and-speed)",
+        ),
+    ] = IMAGE_TIMEOUT
+    max_pixels: Annotated[Positive, option("an image of more pixels is skipped", metavar="N")] = MAX_PIXELS
     format: Annotated[
         list[Format], option("files of predictions to write; csv is always among them", metavar="LIST")
     ] = msgspec.field(default_factory=lambda: ["csv"])
     cache: Annotated[bool, option("keep scores in REPORTS/cache, and do not score the same image again")] = False
+
+    @property
+    def limits(self) -> Limits:
+        """What a single image may take."""
+        return Limits(self.max_pixels, self.image_timeout)
 
     @property
     def worker_count(self) -> int:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from batchclf.core.images.near_duplicates import Pairs
 from batchclf.core.types import Split
 from batchclf.data.decoding.decode import read_content, to_pixels
+from batchclf.data.decoding.limits import SCORED_BEFORE
 from batchclf.data.geometry.resize import fit
 from batchclf.errors import UnreadableImageError
 
@@ -32,7 +33,8 @@ def look_at_files(path_of: Callable[[int], Path]) -> Look:
     def look(row: int) -> Pixels | None:
         try:
             content = read_content(path_of(row))
-            return to_pixels(content, (SIDE, SIDE, 1), "grayscale").astype(np.float32)[..., 0]
+            pixels = to_pixels(content, (SIDE, SIDE, 1), "grayscale", limits=SCORED_BEFORE)
+            return pixels.astype(np.float32)[..., 0]
         except (OSError, UnreadableImageError):
             return None
 

@@ -12,6 +12,7 @@ from batchclf.core.records.run import SubsetRecord
 from batchclf.core.types import Prediction, Split
 from batchclf.data.decoding.decode import decode_as, read_content
 from batchclf.data.decoding.interface import Policy, Size
+from batchclf.data.decoding.limits import SCORED_BEFORE
 from batchclf.data.decoding.opencv import encode_png
 from batchclf.data.geometry.resize import fit, reduction
 from batchclf.errors import UnreadableImageError
@@ -54,7 +55,7 @@ def load_pictures(
 
 def _of_file(path: Path) -> bytes | None:
     try:
-        return _encoded(decode_as(read_content(path), Policy("rgb", scale_of=_scale))[0])
+        return _encoded(decode_as(read_content(path), Policy("rgb", scale_of=_scale, limits=SCORED_BEFORE))[0])
     except (OSError, UnreadableImageError, ValueError):
         return None
 

@@ -75,7 +75,10 @@ def load_data(job: Job, say: Say, base: Base | None = None, progress: Progress =
         options["learnt"] = bundle.learnt()
     split = split_record(job)
     how = {} if split is None else split_options(split)
-    return load_class_folders(job.directory or Path(), say=say, store=data.store, progress=progress, **options, **how)
+    limits = scoring_options(job.spec).limits
+    return load_class_folders(
+        job.directory or Path(), say=say, limits=limits, store=data.store, progress=progress, **options, **how
+    )
 
 
 def _fill(

@@ -49,4 +49,6 @@ def computed_with(bundle: Bundle, settings: ScoreSettings) -> dict[str, str]:
         "device": settings.device,
         "version of a library": ", ".join(f"{name} {version}" for name, version in known.items()),
         "way of decoding": f"{DECODING_VERSION}, {settings.resize}",
+        # A larger image has none, which a cache with scores of it would not show
+        "limit of pixels": str(settings.max_pixels),
     }

@@ -136,7 +136,7 @@ def _pool(
 ) -> DecodePool:
     """Open what decodes the images of a directory."""
     info = bundle.info
-    setup = DecodeSetup(folder_prefix(subset.root), info.input_shape, info.color_mode, settings.resize)
+    setup = DecodeSetup(folder_prefix(subset.root), info.input_shape, info.color_mode, settings.resize, settings.limits)
     return DecodePool(setup, settings.worker_count, cache=scorer.cache, processes=processes, say=scorer.watcher.say)
 
 
@@ -239,5 +239,6 @@ def _still_kept(
     same, files = count_unchanged(files, [bytes.fromhex(entry.digest) for entry in kept], pool)
     if same < len(kept):
         through = kept[same - 1].found if same else 0
-        watcher.say(f"an image, or the list of files, has changed; scoring again from file {through + 1:,} on")
+        why = "an image took too long, or an image or the list of files has changed"
+        watcher.say(f"{why}; scoring again from file {through + 1:,} on")
     return kept[:same], files
