@@ -22,12 +22,13 @@ from batchclf.scoring import stream as stream_module
 from batchclf.scoring.model_run import ModelRun
 
 SLOW = """
-import time, PIL.Image
-def slow(content, *arguments, real=PIL.Image.open, **more):
-    if content.getvalue().endswith(b"slow"):
+import time
+from batchclf.data.decoding import pillow
+def slow(content, *arguments, real=pillow.decode):
+    if content.endswith(b"slow"):
         time.sleep(60)
-    return real(content, *arguments, **more)
-PIL.Image.open = slow
+    return real(content, *arguments)
+pillow.decode = slow
 """
 """Pillow as it would be on files that end so."""
 
@@ -62,7 +63,7 @@ def photos(tmp_path):
     folder.mkdir()
     pixels = np.random.default_rng(1).integers(0, 256, (10, 8, 8), np.uint8)
     for number, image in enumerate(pixels):
-        Image.fromarray(image).save(folder / f"{number}.png", "PCX" if number == 4 else "PNG")
+        Image.fromarray(image).save(folder / f"{number}.png", "PPM" if number == 4 else "PNG")
     with (folder / "4.png").open("ab") as file:
         file.write(b"slow")
     return folder

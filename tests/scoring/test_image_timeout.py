@@ -23,8 +23,7 @@ REASON = "took longer than 0.5 s to read and decode (--image-timeout)"
 HANG = """
 import ctypes, {module}
 def hanging(content, *arguments, real={module}.{function}, **more):
-    data = content.getvalue() if hasattr(content, "getvalue") else bytes(content)
-    if data.endswith(b"hang"):
+    if bytes(content).endswith(b"hang"):
         mutex, libc = ctypes.create_string_buffer(64), ctypes.PyDLL(None)
         libc.pthread_mutex_lock(mutex)
         libc.pthread_mutex_lock(mutex)
@@ -42,7 +41,11 @@ def way(request):
 @pytest.fixture
 def hanging(way, monkeypatch):
     """Let OpenCV hang in the decoding processes, and Pillow in those beside the threads."""
-    of, module, function = (processes_module, "cv2", "imdecode") if way == "processes" else (aside, "PIL.Image", "open")
+    of, module, function = (
+        (processes_module, "cv2", "imdecode")
+        if way == "processes"
+        else (aside, "batchclf.data.decoding.pillow", "decode")
+    )
     main = f"exec({HANG.format(module=module, function=function)!r}); {of._MAIN}"
     with monkeypatch.context() as patch:
         patch.setattr(of, "_MAIN", main)
@@ -56,7 +59,7 @@ def folder(tmp_path, way):
     """40 images of which number 13 makes the decoder hang; in threads that is one for Pillow."""
     for number in range(40):
         Image.new("L", (6, 5), number).save(tmp_path / f"{number:02}.png")
-    Image.new("L", (6, 5), 13).save(tmp_path / "13.png", "PNG" if way == "processes" else "PCX")
+    Image.new("L", (6, 5), 13).save(tmp_path / "13.png", "PNG" if way == "processes" else "PPM")
     with (tmp_path / "13.png").open("ab") as file:
         file.write(b"hang")
     return tmp_path
