@@ -9,7 +9,7 @@ from batchclf.errors import UnreadableImageError
 
 _INFO = struct.Struct("<IiiHHI")
 _MASKS = struct.Struct("<III")
-_CORE, _INFO_SIZES = 12, frozenset({40, 52, 56, 64, 108, 124})
+_CORE, _INFO_SIZES = 12, frozenset({12, 40, 52, 56, 64, 108, 124})
 _FILE_HEADER, _MASKS_AT = 14, 54
 _PLAIN, _BITFIELDS = 0, 3
 
@@ -22,10 +22,12 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
     if len(content) < _MASKS_AT + _MASKS.size:
         return None
     size, width, height, _, bits, compression = _INFO.unpack_from(content, _FILE_HEADER)
-    if size == _CORE:
-        return None
     if size not in _INFO_SIZES:
         raise UnreadableImageError(f"damaged: a header of {size:,} bytes is of no known kind of BMP")
+    if int.from_bytes(content[10:_FILE_HEADER], "little") < _FILE_HEADER + size:
+        raise UnreadableImageError("damaged: the pixels are said to lie in the header")
+    if size == _CORE:
+        return None
     if compression == _BITFIELDS and not all(_MASKS.unpack_from(content, _MASKS_AT)):
         raise UnreadableImageError("damaged: a mask that takes a colour from the pixels is 0")
     if bits != 24 or compression != _PLAIN:

@@ -5,7 +5,7 @@ import io
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +81,8 @@ def decode(content: bytes, kind: str, color_mode: ColorMode, scale: int, limits:
             raise
         except Exception as error:  # Pillow's readers raise nearly anything on damaged files
             if kind == "TIFF":
-                tiff.explain(content, error, image)
+                with suppress(TypeError, ValueError, LookupError):  # tags of types that they cannot have
+                    tiff.explain(content, error, image)
             raise _reason(error) from error
 
 

@@ -50,6 +50,7 @@ _CHECKED: Mapping[int, Callable[[], Any]] = {
 _PACKBITS = 32773
 _BIG_MOTOROLA = b"MM\0\x2b"
 _AT_ONCE = 2**20
+_FILE_HEADER = 8
 Tags = Mapping[int, Any]
 
 
@@ -63,6 +64,8 @@ def check(image: Image.Image, header: Header, limits: Limits) -> tuple[Header, i
     if tags.get(_PHOTOMETRIC) == _YCBCR and (tags.get(_COMPRESSION) != _JPEG or _separate(tags)):
         # libtiff brings these to RGB by a way that goes on after an error, with black (decision 140)
         raise unsupported(_kind(tags))
+    if min(_places(tags), default=_FILE_HEADER) < _FILE_HEADER:
+        raise UnreadableImageError("damaged: a strip or tile is said to lie in the header")
     # A tile is decoded as a whole, however little of it the image shows.
     check_pixels(tags.get(_TILE_WIDTH, 0) * tags.get(_TILE_HEIGHT, 0), limits)
     return header._replace(width=tags[_WIDTH], height=tags[_HEIGHT]), max(_bits(tags)) - 8
@@ -105,7 +108,7 @@ def check_data(content: bytes, image: Image.Image) -> None:
     if compression not in _CHECKED and compression != _PACKBITS:
         return
     places = zip(
-        _many(tags.get(_STRIPS) or tags.get(_TILES) or ()),
+        _places(tags),
         _many(tags.get(_STRIP_BYTES) or tags.get(_TILE_BYTES) or ()),
         strict=False,
     )
@@ -189,6 +192,11 @@ def _many(value: int | tuple[int, ...]) -> tuple[int, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
+def _places(tags: Tags) -> tuple[int, ...]:
+    """Give where the strips or tiles begin."""
+    return _many(tags.get(_STRIPS) or tags.get(_TILES) or ())
+
+
 def _tags(image: Image.Image) -> Tags:
     tags: Tags = getattr(image, "tag_v2", {})
     return tags
@@ -203,5 +211,5 @@ def _directory(content: bytes) -> Tags:
         stream.seek(directory.next)
         directory.load(stream)
         return dict(directory)
-    except (SyntaxError, KeyError, IndexError, TypeError, ValueError, OSError, EOFError, struct.error):
+    except (SyntaxError, LookupError, TypeError, ValueError, ArithmeticError, OSError, EOFError, struct.error):
         return {}
