@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.choices import ColorMode, ResizeMode
-from batchclf.data.decoding.interface import Decoded, Policy
+from batchclf.data.decoding.interface import Decoded, Policy, Size
 from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
 from batchclf.data.decoding.suffixes import INSTALLED
 from batchclf.data.geometry.resize import fit, reduction
@@ -43,6 +43,13 @@ _AT_ONCE = 64 * 1024
 _BOX, _BRANDS = b"ftyp", {"AVIF": (b"avif", b"avis"), "HEIF": (b"hei", b"hev", b"mif1", b"msf1")}
 
 
+def _fixed(size: Size, scale: int) -> int:
+    return scale
+
+
+_SCALES = {1: None, 2: partial(_fixed, scale=2), 4: partial(_fixed, scale=4), 8: partial(_fixed, scale=8)}
+
+
 def decoders() -> dict[str, str]:
     """Give the versions of the libraries that decode, by module."""
     found = versions_of("cv2", "PIL")
@@ -66,19 +73,18 @@ class PixelReader:
         resize: ResizeMode = "fast",
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        self._shape, self._resize = input_shape, resize
         fast = resize == "fast"
         # libjpeg decodes fewer pixels; the size comes from the header in 2 µs (decision 048)
         scale_of = partial(reduction, input_shape=input_shape) if fast else None
-        self._policy = Policy(color_mode, stored_luma=fast, scale_of=scale_of, limits=limits)
+        finish = partial(fit, input_shape=input_shape, resize=resize)
+        self._policy = Policy(color_mode, stored_luma=fast, scale_of=scale_of, finish=finish, limits=limits)
 
     def read(self, content: bytes) -> Decoded:
         """Give the pixels at the model's input shape and how the file stores them.
 
         Raises UnreadableImageError with the reason if the content cannot be decoded.
         """
-        pixels, header = decode_as(content, self._policy)
-        return fit(pixels, self._shape, self._resize), header
+        return decode_as(content, self._policy)
 
 
 def read_image(
@@ -145,7 +151,7 @@ def decode(content: bytes, color_mode: ColorMode, scale: int = 1, limits: Limits
     docs/scoring.md, "How images are read", says what each format gives. Raises UnreadableImageError with the reason if
     the content is no image, is damaged, of a kind that is not supported, or beyond the limits.
     """
-    return decode_as(content, Policy(color_mode, scale_of=lambda size: scale, limits=limits))[0]
+    return decode_as(content, Policy(color_mode, scale_of=_SCALES[scale], limits=limits))[0]
 
 
 def decode_as(content: bytes, policy: Policy) -> Decoded:
@@ -157,9 +163,15 @@ def decode_as(content: bytes, policy: Policy) -> Decoded:
     decoded = by_opencv(content, policy)
     if decoded is None:
         # OpenCV reports only that it failed; Pillow reads the file or names the reason (decision 005)
-        decoded = _beside(content, kind, policy)
+        return _beside(content, kind, policy)
+    return _finished(decoded, policy)
+
+
+def _finished(decoded: Decoded, policy: Policy) -> Decoded:
     pixels, header = decoded
-    return (pixels[:, :, None] if pixels.ndim == 2 else pixels), header
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    return (pixels if policy.finish is None else policy.finish(pixels)), header
 
 
 def _decoder(kind: str) -> Decoder:
@@ -194,22 +206,15 @@ def _beside(content: bytes, kind: str, policy: Policy) -> Decoded:
     # What is slow or rare is decoded in a process of its own (decision 142)
     from batchclf.data.decoding.aside import call
 
-    scale = 1
-    if kind == "JPEG" and policy.scale_of:
-        from batchclf.data.decoding.jpeg import jpeg_frame
-
-        frame = jpeg_frame(content)
-        scale = policy.scale_of(frame.size) if frame else 1
-    arguments = (content, kind, policy.color_mode, scale, policy.limits)
-    decoded = call(decode_with_pillow, *arguments, seconds=policy.limits.seconds)
+    decoded = call(decode_with_pillow, content, kind, policy, seconds=policy.limits.seconds)
     if kind == "PNG":
         # Pillow does not check what libpng does, and some of these have other pixels than were written.
         raise UnreadableImageError("damaged: libpng refuses it")
     return decoded
 
 
-def decode_with_pillow(content: bytes, kind: str, color_mode: ColorMode, scale: int, limits: Limits) -> Decoded:
-    """As `pillow.decode`. Most processes never need Pillow, and start sooner without (decision 005)."""
+def decode_with_pillow(content: bytes, kind: str, policy: Policy) -> Decoded:
+    """As `pillow.decode`, and finished. Most processes never need Pillow, and start sooner without (decision 005)."""
     from batchclf.data.decoding import pillow
 
-    return pillow.decode(content, kind, color_mode, scale, limits)
+    return _finished(pillow.decode(content, kind, policy), policy)

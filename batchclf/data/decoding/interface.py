@@ -20,11 +20,14 @@ class Policy:
 
     `stored_luma` allows for the brightness that a JPEG holds in place of one made from the decoded colour.
     `scale_of` gives, for (height, width), at which part of its size (one by 1, 2, 4 or 8) a JPEG is decoded.
+    `finish` is done with the pixels, (height, width, channels) uint8, in the process that has decoded them, so that
+    whole pictures are not handed from process to process; both must be known by name there.
     """
 
     color_mode: ColorMode
     stored_luma: bool = False
     scale_of: Callable[[Size], int] | None = None
+    finish: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None
     limits: Limits = DEFAULT_LIMITS
 
 

@@ -14,9 +14,8 @@ from PIL import Image, ImageFile, TiffImagePlugin
 from batchclf.core.choices import ColorMode
 from batchclf.core.images.facts import CMYK, GRAY, GRAY_ALPHA, OTHER, PALETTE, RGB, RGBA, Header
 from batchclf.data.decoding import exif, gif, tiff
-from batchclf.data.decoding.interface import Decoded, check_pixels, unsupported
+from batchclf.data.decoding.interface import Decoded, Policy, check_pixels, unsupported
 from batchclf.data.decoding.jxl import jxl_pixels
-from batchclf.data.decoding.limits import Limits
 from batchclf.errors import UnreadableImageError
 
 _READERS = {
@@ -58,8 +57,8 @@ _BAND = 2**20
 _SETTINGS = threading.Lock()
 
 
-def decode(content: bytes, kind: str, color_mode: ColorMode, scale: int, limits: Limits) -> Decoded:
-    """Decode a file of a format of `_READERS`; a JPEG at one by `scale` of its size.
+def decode(content: bytes, kind: str, policy: Policy) -> Decoded:
+    """Decode a file of a format of `_READERS`.
 
     Raises UnreadableImageError with the reason if that cannot be done.
     """
@@ -69,11 +68,11 @@ def decode(content: bytes, kind: str, color_mode: ColorMode, scale: int, limits:
             module, name = _READERS[kind]
             reader: Callable[..., ImageFile.ImageFile] = getattr(importlib.import_module(module), name)
             if kind == "JXL":
-                check_pixels(jxl_pixels(content), limits)
+                check_pixels(jxl_pixels(content), policy.limits)
             elif kind == "GIF":
                 gif.check(content)
             image = reader(io.BytesIO(content), "")
-            decoded = _decoded(image, kind, color_mode, scale, limits)
+            decoded = _decoded(image, kind, policy)
             if kind == "TIFF":
                 tiff.check_data(content, image)
             return decoded
@@ -86,21 +85,22 @@ def decode(content: bytes, kind: str, color_mode: ColorMode, scale: int, limits:
             raise _reason(error) from error
 
 
-def _decoded(image: ImageFile.ImageFile, kind: str, color_mode: ColorMode, scale: int, limits: Limits) -> Decoded:
+def _decoded(image: ImageFile.ImageFile, kind: str, policy: Policy) -> Decoded:
     header = Header(*image.size, *_COLOURS.get(image.mode, (0, OTHER)))
     shift = 8
-    if kind == "JPEG" and scale > 1:
+    if kind == "JPEG" and policy.scale_of:
+        scale = policy.scale_of((image.height, image.width))
         image.draft(None, (-(-image.width // scale), -(-image.height // scale)))
     elif kind == "TIFF":
-        header, shift = tiff.check(image, header, limits)
+        header, shift = tiff.check(image, header, policy.limits)
     elif kind == "JXL" and image.mode == "LA":
         # The plugin reads 8 bits whatever the file holds, and does not say how many it holds (decision 140)
         raise unsupported("JPEG XL of gray and transparency")
-    check_pixels(image.width * image.height, limits)
+    check_pixels(image.width * image.height, policy.limits)
     # XMP turns no format here; Pillow would look into it if EXIF says nothing.
     image.info.pop("xmp", None)
     image.load()
-    pixels = _eight_bits(image, kind, color_mode, shift)
+    pixels = _eight_bits(image, kind, policy.color_mode, shift)
     # A JPEG that was packed into JPEG XL keeps its EXIF; what was encoded as JPEG XL is turned by its decoder.
     by_exif = kind in _TURNED_BY_EXIF or (kind == "JXL" and getattr(image, "jpeg", False))
     turned = exif.orientation(image.info.get("exif") or b"") if by_exif else 1

@@ -18,8 +18,8 @@ from batchclf.errors import UnreadableImageError
 SIDE = 32
 """Pixels are compared at 32x32 in gray: what a duplicate of another size or quality lacks is not seen there."""
 
-READERS = 4
-"""Threads that read and decode files: OpenCV lets go of Python's lock."""
+READERS = 2
+"""Threads that read and decode files: OpenCV lets go of Python's lock. Each may hold a large image."""
 
 _AT_ONCE = 32
 Pixels = NDArray[np.float32]

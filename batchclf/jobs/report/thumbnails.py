@@ -22,8 +22,8 @@ LOSSLESS_SIDE = 64
 """Pictures up to this size are PNGs and exact; larger ones are WebPs, a tenth of a PNG's size."""
 
 WEBP_QUALITY = 80
-READERS = 4
-"""Threads that read and decode files for pictures: OpenCV lets go of Python's lock."""
+READERS = 2
+"""Threads that read and decode files for pictures: OpenCV lets go of Python's lock. Each may hold a large image."""
 
 Pictures = dict[tuple[str, str], bytes]
 
@@ -55,7 +55,7 @@ def load_pictures(
 
 def _of_file(path: Path) -> bytes | None:
     try:
-        return _encoded(decode_as(read_content(path), Policy("rgb", scale_of=_scale, limits=SCORED_BEFORE))[0])
+        return _encoded(decode_as(read_content(path), _POLICY)[0])
     except (OSError, UnreadableImageError, ValueError):
         return None
 
@@ -64,11 +64,15 @@ def _scale(size: Size) -> int:
     return reduction(size, (*_shrunk(*size), 3))
 
 
-def _encoded(pixels: NDArray[np.uint8]) -> bytes:
+def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width, channels = pixels.shape
-    shrunk = _shrunk(height, width)
-    small = fit(pixels, (*shrunk, channels))
-    if max(shrunk) <= LOSSLESS_SIDE:
+    return fit(pixels, (*_shrunk(height, width), channels))
+
+
+def _encoded(pixels: NDArray[np.uint8]) -> bytes:
+    small = _small(pixels)
+    channels = small.shape[2]
+    if max(small.shape[:2]) <= LOSSLESS_SIDE:
         return encode_png(small)
     # OpenCV takes blue first.
     turned = np.ascontiguousarray(small[..., ::-1]) if channels == 3 else small
@@ -80,3 +84,6 @@ def _shrunk(height: int, width: int) -> tuple[int, int]:
     """Choose the size of a picture: as it is, or with its longest side at 96 pixels."""
     scale = min(1.0, LONGEST_SIDE / max(height, width, 1))
     return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+_POLICY = Policy("rgb", scale_of=_scale, finish=_small, limits=SCORED_BEFORE)
