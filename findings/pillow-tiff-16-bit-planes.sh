@@ -85,7 +85,7 @@ for order in "<>":
         assert (by_pillow(content, libtiff=True) == pixels >> 8).all()
         seen = by_pillow(content)
         print(f"{writer.__name__}, {order}: red of the first pixels {pixels[0, :2, 0] >> 8} comes as {seen[0, :4, 0]}")
-        planes = np.moveaxis(pixels, 2, 0).astype(order + "u2").reshape(3, -1).view(np.uint8)
+        planes = np.moveaxis(pixels, 2, 0).ravel().astype(order + "u2").view(np.uint8).reshape(3, -1)
         assert (np.moveaxis(seen, 2, 0) == planes[:, : 8 * 16].reshape(3, 8, 16)).all()
     assert (by_pillow(by_tifffile(pixels, order, "zlib")) == pixels >> 8).all()
 PYTHON

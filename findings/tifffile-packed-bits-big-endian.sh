@@ -3,11 +3,11 @@
 #
 # Guess: imread gives back what imwrite(..., bitspersample=12, byteorder=">") was given; the order of bytes means
 # nothing to samples that are packed bit by bit.
-# Seen: the values come back changed, silently: 0x123 as 0x301. tifffile hands big-endian arrays to
-# imagecodecs.packints_encode, which takes the bytes of each value as they lie in memory. The same for 10 and 14 bits.
-# With byteorder="<" the file is right. The writer is wrong, not the reader: the bytes are not those of TIFF 6.0, and
-# OpenCV (libtiff) reads 0x301 from them, too; if the right bytes are put in their place, both read 0x123.
-# For batchclf: the tests of packed TIFFs make big-endian ones of bytes by hand, not with tifffile.
+# Seen: the values come back changed, silently: 0x123 as 0x301, with 14 bits as 0x2301. tifffile hands big-endian arrays
+# to imagecodecs.packints_encode, which takes the bytes of each value as they lie in memory. With byteorder="<" the file
+# is right. The writer is wrong, not the reader: the bytes are not those of TIFF 6.0, and OpenCV (libtiff) reads the
+# same wrong values from them; if the right bytes are put in their place, both read 0x123.
+# For batchclf: a TIFF that is to test packed samples of the other byte order is made of bytes by hand.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
