@@ -6,7 +6,8 @@
 # it is one of the properties that a reader has to apply, or else refuse the file.
 # Seen: pyvips and pillow-heif (libheif) crop it: 32x64. Pillow, OpenCV and imagecodecs (libavif) give all of it, 64x64,
 # with the half that the writer cut away: libavif leaves cropping to its caller, and none of them does it. They are
-# silent; of irot, Pillow at least makes an EXIF orientation. The same with a file by avifenc 0.11.1 (not in this script).
+# silent; of irot, Pillow at least makes an EXIF orientation. The same with a file by avifenc 0.11.1 (not in this
+# script).
 # For batchclf: AVIF is read by Pillow, so it is scored with what was cut away; HEIC, read by pillow-heif, without.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -3,9 +3,10 @@
 #
 # Guess: a PGM or PPM whose largest value is 100 comes as 0 to 255, whether its numbers are text (P2, P3) or bytes (P5,
 # P6): they are one format, with one header.
-# Seen: text is scaled, 100 comes as 255; bytes are not, 100 comes as 100. If the largest value is 1,023, IMREAD_GRAYSCALE
-# and IMREAD_COLOR give the upper of its two bytes: white comes as 3, nearly black. With 255 or 65,535 as the largest
-# value all is right. The files are made by hand, as Netpbm's pgm(5) and ppm(5) say; Pillow scales each of them.
+# Seen: text is scaled, 100 comes as 255; bytes are not, 100 comes as 100. If the largest value is 1,023,
+# IMREAD_GRAYSCALE and IMREAD_COLOR give the upper of its two bytes: white comes as 3, nearly black. With 255 or 65,535
+# as the largest value all is right. The files are made by hand, as Netpbm's pgm(5) and ppm(5) say; Pillow scales each
+# of them.
 # For batchclf: PNM is read by Pillow (batchclf/data/decoding/decode.py).
 set -euo pipefail
 folder=$(mktemp -d)

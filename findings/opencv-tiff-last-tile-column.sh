@@ -4,10 +4,10 @@
 # Guess: a tiled TIFF gives the same pixels as one in strips, whatever its width: TIFF 6.0, section 15, has the last
 # tiles filled up beyond the edge of the image.
 # Seen: if the width is no multiple of the tile's, the last column of tiles is wrong, silently: OpenCV takes their rows
-# to be shorter than they are (19 values in place of 32 if 6 are left), so they are sheared and drawn out. It is so for
-# 16 bits of gray with IMREAD_GRAYSCALE and IMREAD_COLOR, and for 8 bits of gray and alpha with IMREAD_UNCHANGED, too. 16
-# bits of gray with IMREAD_UNCHANGED, 8 bits of gray, and widths that are a multiple are right. Written by tifffile and
-# by pyvips (libtiff); tifffile reads all of them right.
+# to be shorter than they are (of 16 bits 19 values in place of 32, if 6 are left), so they are sheared and drawn out.
+# It is so for 16 bits of gray with IMREAD_GRAYSCALE and IMREAD_COLOR, and for 8 bits of gray and alpha with
+# IMREAD_UNCHANGED, too. 16 bits of gray with IMREAD_UNCHANGED, 8 bits of gray, and widths that are a multiple are
+# right. Written by tifffile and by pyvips (libtiff); tifffile reads all of them right.
 # For batchclf: TIFF is read by Pillow (batchclf/data/decoding/decode.py).
 set -euo pipefail
 folder=$(mktemp -d)

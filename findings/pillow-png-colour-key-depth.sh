@@ -4,9 +4,9 @@
 # Guess: convert("RGBA") of a PNG with a colour key (tRNS) makes the pixels of that colour transparent, whatever the
 # depth of the PNG.
 # Seen: only for 1 and 8 bits. Pillow brings 2, 4 and 16 bits to 8 and leaves the key as it was. In gray of 2 or 4 bits
-# the key is never met, unless it is black. In RGB of 16 bits a key of values over 255 is never met, and one of values up
-# to 255 is met by another colour: with the key 0x0012 the pixels of 0x12ff become transparent, not those of 0x0012. The
-# files are made by hand, as ISO/IEC 15948 says; pyvips makes the right pixels transparent in each.
+# the key is never met, unless it is black. In RGB of 16 bits a key of values over 255 is never met, and one of values
+# up to 255 is met by another colour: with the key 0x0012 the pixels of 0x12ff become transparent, not those of 0x0012.
+# The files are made by hand, as ISO/IEC 15948 says; pyvips makes the right pixels transparent in each.
 # For batchclf: a PNG's transparency is dropped, and OpenCV reads it (batchclf/data/decoding/png.py).
 set -euo pipefail
 folder=$(mktemp -d)

@@ -4,9 +4,9 @@
 # Guess: tf.io.decode_gif of a GIF whose only frame is smaller than its screen gives the screen, with the frame in its
 # place.
 # Seen: it gives an image of the frame's size, in which the frame is shifted by its place on the screen: a green frame
-# of 1x1 at (1, 1) comes as one black pixel; of one of 2x2 at (1, 1) the first pixel comes in the lower right corner, the
-# other three are black. No error. tf.io.decode_image gives the same. If a second frame has the screen's size, the first
-# one is right. Written by hand and by parts of Pillow; Pillow reads both right.
+# of 1x1 at (1, 1) comes as one black pixel; of one of 2x2 at (1, 1) the first pixel comes in the lower right corner,
+# the other three are black. No error. tf.io.decode_image gives the same. If a second frame has the screen's size, the
+# first one is right. Written by hand and by parts of Pillow; Pillow reads both right.
 # For batchclf: GIF is read by Pillow, for training as for scoring (batchclf/data/decoding/decode.py).
 set -euo pipefail
 folder=$(mktemp -d)
