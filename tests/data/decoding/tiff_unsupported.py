@@ -1,0 +1,3 @@
+"""The TIFFs of tiff_cases.py that are whole and yet not read: each by name, so that a change of it is noticed."""
+
+UNSUPPORTED: frozenset[str] = frozenset()
