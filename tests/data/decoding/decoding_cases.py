@@ -92,3 +92,9 @@ def image_with(pixels, file_format, **options):
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, file_format, **options)
     return content.getvalue()
+
+
+def with_libvips(content):
+    """As libvips reads it: (height, width[, samples]) of what the file stores."""
+    pyvips = pytest.importorskip("pyvips")
+    return pyvips.Image.new_from_buffer(content, "").numpy()

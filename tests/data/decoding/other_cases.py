@@ -1,0 +1,133 @@
+"""WebP, GIF, AVIF, JPEG 2000 and PNM: bits, channels and transparency, each with what was written."""
+
+import io
+from functools import partial
+
+import container_writers as by_hand
+import numpy as np
+from decoding_cases import Case, image_with, noise, upper_8
+from PIL import Image
+
+
+def _webp_pillow(channels, **options):
+    pixels = noise(channels=channels)
+    content = image_with(pixels, "WEBP", lossless=True, exact=True, **options)
+    return Case(content, pixels[..., :3])
+
+
+def _webp_imagecodecs(channels):
+    import imagecodecs
+
+    pixels = noise(channels=channels)
+    return Case(imagecodecs.webp_encode(pixels, lossless=True), pixels[..., :3])
+
+
+def _webp_lossy(channels):
+    """Decoded by imagecodecs' own libwebp."""
+    import imagecodecs
+
+    content = image_with(noise(40, 50, channels), "WEBP", quality=80)
+    return Case(content, imagecodecs.webp_decode(content)[..., :3])
+
+
+def indexed():
+    return noise(12, 17, 1), noise(1, 256, 3, seed=1)[0]
+
+
+def _gif(**options):
+    indices, palette = indexed()
+    return Case(by_hand.write_gif(indices, palette, **options), palette[indices])
+
+
+def _gif_pillow(**options):
+    indices, palette = indexed()
+    image = Image.fromarray(indices)
+    image.putpalette(palette.tobytes())
+    content = io.BytesIO()
+    image.save(content, "GIF", optimize=False, **options)
+    return Case(content.getvalue(), palette[indices])
+
+
+def _avif(bits, channels):
+    """Lossless: RGB is stored as it is (matrix coefficients 0); a library may round where it drops lower bits."""
+    import imagecodecs
+
+    values = noise(40, 60, channels, bits=bits)
+    stored = values[..., 0] if channels == 2 else values[..., :3] if channels == 4 else values
+    content = imagecodecs.avif_encode(values, level=100, bitspersample=bits)
+    right = upper_8(stored, bits)
+    return Case(content, np.repeat(right[..., None], 3, 2) if right.ndim == 2 else right, 0 if bits == 8 else 1)
+
+
+def _avif_pillow(channels):
+    """Lossy; imagecodecs is the judge."""
+    import imagecodecs
+
+    content = image_with(noise(40, 60, channels), "AVIF", quality=90, subsampling="4:4:4")
+    return Case(content, imagecodecs.avif_decode(content)[..., :3], 1)
+
+
+def _jpeg_2000(bits, channels, form="jp2"):
+    import imagecodecs
+
+    values = noise(40, 60, channels, bits=bits)
+    stored = values[..., 0] if channels == 2 else values[..., :3] if channels == 4 else values
+    options = {"codecformat": form, "level": 0, "reversible": True, "bitspersample": bits}
+    return Case(imagecodecs.jpeg2k_encode(values, **options), upper_8(stored, bits), 0 if bits == 8 else 1)
+
+
+def _jpeg_2000_pillow(channels):
+    pixels = noise(40, 60, channels)
+    return Case(image_with(pixels, "JPEG2000", irreversible=False), pixels[..., :3] if channels > 2 else pixels)
+
+
+def write_pnm(values, most, kind):
+    """(height, width[, 3]) values of at most `most`, as netpbm's P1 to P6 have them."""
+    height, width = values.shape[:2]
+    head = f"P{kind}\n# by hand\n{width} {height}\n" + ("" if kind in (1, 4) else f"{most}\n")
+    if kind in (1, 2, 3):
+        return (head + "\n".join(map(str, values.ravel().tolist())) + "\n").encode()
+    if kind == 4:
+        return head.encode() + np.packbits(values, axis=1).tobytes()
+    return head.encode() + values.astype(">u2" if most > 255 else np.uint8).tobytes()
+
+
+def _pnm(kind, most):
+    values = np.random.default_rng(0).integers(0, most + 1, (12, 17) if kind in (1, 2, 4, 5) else (12, 17, 3))
+    if kind in (1, 4):
+        # 1 is black.
+        right = (1 - values) * 255
+    else:
+        right = values >> 8 if most == 65535 else np.rint(values * 255 / most)
+    return Case(write_pnm(values, most, kind), right.astype(np.uint8), 0 if most in (1, 255, 65535) else 1)
+
+
+CASES = {
+    **{f"webp-lossless-{name}-pillow": partial(_webp_pillow, n) for name, n in (("rgb", 3), ("rgba", 4))},
+    **{f"webp-lossless-{name}-imagecodecs": partial(_webp_imagecodecs, n) for name, n in (("rgb", 3), ("rgba", 4))},
+    **{f"webp-lossy-{name}": partial(_webp_lossy, n) for name, n in (("rgb", 3), ("rgba", 4))},
+    "gif-by-hand": _gif,
+    "gif-transparent-by-hand": partial(_gif, transparent=3, background=5),
+    "gif-transparent-background-by-hand": partial(_gif, transparent=3, background=3),
+    "gif-two-frames-by-hand": partial(_gif, second=255 - indexed()[0]),
+    "gif-two-frames-transparent-by-hand": partial(_gif, second=255 - indexed()[0], transparent=3),
+    "gif-pillow": _gif_pillow,
+    "gif-interlaced-pillow": partial(_gif_pillow, interlace=1),
+    "gif-transparent-pillow": partial(_gif_pillow, transparency=3, background=5),
+    **{f"avif-{bits}-rgb": partial(_avif, bits, 3) for bits in (8, 10, 12)},
+    **{f"avif-{bits}-rgba": partial(_avif, bits, 4) for bits in (8, 10)},
+    "avif-8-gray": partial(_avif, 8, 1),
+    "avif-lossy-rgb-pillow": partial(_avif_pillow, 3),
+    "avif-lossy-rgba-pillow": partial(_avif_pillow, 4),
+    **{f"jp2-{bits}-gray": partial(_jpeg_2000, bits, 1) for bits in (8, 10, 12, 16)},
+    **{f"jp2-{bits}-rgb": partial(_jpeg_2000, bits, 3) for bits in (8, 10, 12, 16)},
+    **{f"jp2-{bits}-rgba": partial(_jpeg_2000, bits, 4) for bits in (8, 16)},
+    "j2k-8-rgb": partial(_jpeg_2000, 8, 3, "j2k"),
+    "j2k-16-gray": partial(_jpeg_2000, 16, 1, "j2k"),
+    **{f"jp2-8-{name}-pillow": partial(_jpeg_2000_pillow, n) for name, n in (("gray", 1), ("rgb", 3), ("rgba", 4))},
+    **{f"pbm-{name}": partial(_pnm, kind, 1) for name, kind in (("text", 1), ("binary", 4))},
+    **{f"pgm-{name}-{most}": partial(_pnm, kind, most) for name, kind in (("text", 2), ("binary", 5))
+       for most in (1, 15, 100, 255, 1023, 4095, 65535)},
+    **{f"ppm-{name}-{most}": partial(_pnm, kind, most) for name, kind in (("text", 3), ("binary", 6))
+       for most in (1, 15, 100, 255, 1023, 4095, 65535)},
+}
