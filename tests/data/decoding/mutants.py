@@ -1,0 +1,243 @@
+"""Damaged copies of real files, and what another library makes of the same bytes.
+
+Run as a program with a folder of mutants, it prints a line of JSON for each: the name, then what `verdict` gives.
+"""
+
+import io
+import json
+import random
+import sys
+import warnings
+import zlib
+from pathlib import Path
+
+import bmp_cases
+import numpy as np
+import other_cases
+import png_cases
+import tiff_cases
+from decoding_cases import image_with, noise, upper_8
+from PIL import Image, ImageOps
+
+from batchclf.data.decoding.decode import decode
+from batchclf.data.decoding.limits import Limits
+from batchclf.errors import UnreadableImageError
+
+MOST_PIXELS = 1_000_000
+"""Of a mutant whose header says more, nothing is decoded: by the limit that is given, and not by the judges."""
+
+LIMITS = Limits(pixels=MOST_PIXELS)
+SMOOTH = np.linspace(0, 255, 48 * 40 * 3).reshape(48, 40, 3).astype(np.uint8)
+HALF_NOISE = SMOOTH // 2 + noise(48, 40) // 2
+
+SEEDS = {
+    "png": [
+        *(png_cases.CASES[name]().content for name in ("png-8-rgb", "png-16-rgba", "png-2-palette-tRNS", "png-1-gray")),
+        image_with(HALF_NOISE, "PNG"),
+    ],
+    "jpeg": [
+        image_with(HALF_NOISE, "JPEG", quality=90),
+        image_with(HALF_NOISE, "JPEG", quality=75, progressive=True),
+        image_with(HALF_NOISE, "JPEG", quality=90, subsampling=0, restart_marker_blocks=4),
+        image_with(HALF_NOISE[..., 0], "JPEG", quality=90),
+    ],
+    "webp": [
+        image_with(HALF_NOISE, "WEBP", quality=80),
+        image_with(np.dstack([HALF_NOISE, HALF_NOISE[..., 0]]), "WEBP", lossless=True),
+    ],
+    "bmp": [
+        bmp_cases.CASES[name]().content
+        for name in ("bmp-24", "bmp-8-palette", "bmp-8-palette-rle", "bmp-16-565", "bmp-32-masks-v5-alpha")
+    ],
+    "gif": [other_cases.CASES[name]().content for name in ("gif-by-hand", "gif-interlaced-pillow")],
+    "tiff": [
+        tiff_cases.MATRIX[name]().content
+        for name in (
+            *("tiff-8-rgb-strips-none", "tiff-8-gray-tiles-deflate", "tiff-16-rgb-strips-lzw-predicted"),
+            *("tiff-1-gray-strips-packbits", "tiff-8-palette-strips-none", "tiff-16-gray-tiles-zstd"),
+            *("tiff-8-rgba-planes-deflate", "tiff-8-rgb-strips-lzma", "tiff-8-gray-strips-bigtiff-big-endian"),
+        )
+    ],
+    "avif": [image_with(HALF_NOISE, "AVIF", quality=80)],
+    "jp2": [image_with(HALF_NOISE, "JPEG2000", irreversible=False), other_cases.CASES["jp2-8-gray"]().content],
+    "pnm": [other_cases.CASES[name]().content for name in ("ppm-binary-255", "pgm-binary-65535", "pbm-binary")],
+}
+SUFFIXES = {"jpeg": "jpg", "tiff": "tif", "pnm": "ppm"}
+
+
+def mutate(content, rng):
+    """Change a file in one to three places by one of the ways that disks, networks and programs have."""
+    content = bytearray(content)
+    for _ in range(rng.randint(1, 3)):
+        # Headers lie at the beginning, where half of the changes go.
+        at = rng.randrange(min(len(content), 64) if rng.random() < 0.5 else len(content)) if content else 0
+        length = rng.choice([1, 2, 4, 16, 64])
+        way = rng.choice(["flip", "flip", "byte", "cut", "insert", "remove", "repeat", "zeros", "length"])
+        if way == "flip" and content:
+            content[at] ^= 1 << rng.randrange(8)
+        elif way == "byte" and content:
+            content[at] = rng.randrange(256)
+        elif way == "cut":
+            del content[max(at, len(content) // 4) :]
+        elif way == "insert":
+            content[at:at] = rng.randbytes(length)
+        elif way == "remove":
+            del content[at : at + length]
+        elif way == "repeat":
+            content[at:at] = content[at : at + length]
+        elif way == "zeros":
+            content[at : at + length] = bytes(len(content[at : at + length]))
+        elif way == "length":
+            number = rng.choice([0, 1, 255, 256, 32_767, 65_535])
+            content[at : at + 2] = number.to_bytes(2, rng.choice(["little", "big"]))
+    return bytes(content)
+
+
+def with_right_checksums(content):
+    """A PNG whose chunks' checksums are mended, so that more than the checksum is tried."""
+    content, at = bytearray(content), 8
+    while at + 12 <= len(content):
+        end = at + 8 + int.from_bytes(content[at : at + 4], "big")
+        content[end : end + 4] = zlib.crc32(content[at + 4 : end]).to_bytes(4, "big")
+        at = end + 4
+    return bytes(content)
+
+
+def mutant(file_format, seed):
+    """The same for the same seed."""
+    rng = random.Random(f"{file_format} {seed}")
+    content = mutate(rng.choice(SEEDS[file_format]), rng)
+    return with_right_checksums(content) if file_format == "png" and rng.random() < 0.7 else content
+
+
+class JudgeRefusesError(Exception):
+    """The judge does not read the bytes, or cannot say what is right for them."""
+
+
+def _pillow(content, formats):
+    with Image.open(io.BytesIO(content), formats=formats) as image:
+        if image.width * image.height > MOST_PIXELS:
+            raise JudgeRefusesError("too large")
+        deep = image.mode.startswith("I;16")
+        turned = ImageOps.exif_transpose(image)
+        if deep:
+            return (np.asarray(turned) >> 8).astype(np.uint8)
+        return np.asarray(turned.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
+
+
+def _libvips(content):
+    import pyvips
+
+    image = pyvips.Image.new_from_buffer(content, "", fail_on="truncated")
+    if image.width * image.height > MOST_PIXELS:
+        raise JudgeRefusesError("too large")
+    pixels = image.numpy()
+    return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] < 3 else pixels[..., :3]
+
+
+def _tifffile(content):
+    """The stored values by the rules of docs/scoring.md."""
+    import tifffile
+
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        page = file.pages[0]
+        if page.imagewidth * page.imagelength > MOST_PIXELS or page.nbytes > 8 * MOST_PIXELS:
+            raise JudgeRefusesError("too large")
+        values = page.asarray()
+        if values.dtype.kind not in "bu" or page.bitspersample > 16:
+            raise JudgeRefusesError(f"{page.bitspersample} bits of {values.dtype}")
+        if page.planarconfig == 2 and values.ndim == 3:
+            values = np.moveaxis(values, 0, -1)
+        if values.shape[:2] != (page.imagelength, page.imagewidth):
+            raise JudgeRefusesError(f"an array of {values.shape}")
+        orientation = page.tags.get(274)
+        photometric = int(page.photometric)
+        bits = page.bitspersample
+    if orientation is not None and orientation.value != 1:
+        raise JudgeRefusesError("turned")
+    if photometric == 3 and values.ndim == 2 and page.colormap is not None:
+        colours = np.asarray(page.colormap)
+        return (colours >> 8).astype(np.uint8)[:, values].transpose(1, 2, 0)
+    pixels = upper_8(values.astype(np.uint16), bits)
+    if photometric == 2 and values.ndim == 3 and values.shape[2] >= 3:
+        return pixels[..., :3]
+    if photometric in (0, 1) and values.ndim == 2:
+        return pixels if photometric == 1 else 255 - pixels
+    raise JudgeRefusesError(f"photometric {photometric} of {values.shape}")
+
+
+def _codec(name):
+    def read(content):
+        import imagecodecs
+
+        pixels = getattr(imagecodecs, f"{name}_decode")(content)
+        bits = 8 * pixels.itemsize
+        return upper_8(pixels, bits)[..., :3] if pixels.ndim == 3 else upper_8(pixels, bits)
+
+    return read
+
+
+JUDGES = {
+    "png": lambda content: _pillow(content, ("PNG",)),
+    "jpeg": lambda content: _pillow(content, ("JPEG", "MPO")),
+    "webp": _codec("webp"),
+    "bmp": lambda content: _pillow(content, ("BMP",)),
+    "gif": _libvips,
+    "tiff": _tifffile,
+    "avif": _codec("avif"),
+    "jp2": _codec("jpeg2k"),
+    "pnm": lambda content: _pillow(content, ("PPM",)),
+}
+WITHIN = {"jpeg": 2, "avif": 3, "jp2": 1, "bmp": 1, "pnm": 1}
+"""Levels between two libraries that read the same bytes."""
+
+
+def judged(file_format, content):
+    """Give uint8 (height, width[, 3]); raises JudgeRefusesError with the judge's words."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return JUDGES[file_format](content)
+    except JudgeRefusesError:
+        raise
+    except Exception as error:  # a judge raises nearly anything
+        raise JudgeRefusesError(f"{type(error).__name__}: {error}") from error
+
+
+def verdict(file_format, content):
+    """Decode and compare: (kind, words).
+
+    `skipped`: refused with a reason of one line; `same`: the pixels are those of the judge; `differs`: they are not;
+    `alone`: the judge refuses what is read here, with its words.
+    """
+    try:
+        pixels = decode(content, "rgb", limits=LIMITS)
+    except UnreadableImageError as error:
+        return ("skipped", error.message) if len(error.message.splitlines()) == 1 else ("differs", "reason of lines")
+    try:
+        right = judged(file_format, content)
+    except JudgeRefusesError as error:
+        return "alone", " ".join(str(error).split())[:100]
+    right = right if right.ndim == 3 else np.repeat(right[:, :, None], 3, 2)
+    if right.shape != pixels.shape:
+        return "differs", f"{pixels.shape} instead of {right.shape}"
+    off = np.abs(pixels.astype(int) - right)
+    if off.max() <= WITHIN.get(file_format, 0):
+        return "same", ""
+    return "differs", f"{(off > WITHIN.get(file_format, 0)).mean():.1%} of the values, by up to {off.max()}"
+
+
+def write_mutants(folder, seeds):
+    """One file for each seed, the formats in turn; gives how many."""
+    folder.mkdir()
+    formats = list(SEEDS)
+    for seed in seeds:
+        file_format = formats[seed % len(formats)]
+        suffix = SUFFIXES.get(file_format, file_format)
+        (folder / f"{file_format}-{seed}.{suffix}").write_bytes(mutant(file_format, seed))
+    return len(seeds)
+
+
+if __name__ == "__main__":
+    for path in sorted(Path(sys.argv[1]).iterdir()):
+        print(json.dumps([path.name, *verdict(path.name.split("-")[0], path.read_bytes())]), flush=True)
