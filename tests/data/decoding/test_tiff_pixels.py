@@ -92,7 +92,7 @@ def test_values_without_a_black_and_a_white(compression, values, format_code, wo
         **cases.LAYOUTS[layout],
     )
     np.testing.assert_array_equal(cases.judged(content).ravel(), values)
-    check_refused(content, f"holds {words} values, ")
+    check_refused(content, f"unsupported: holds {words} values, ")
 
 
 @pytest.mark.parametrize("bits", [3, 5, 6, 7, 9, 10, 11, 13, 14, 15])

@@ -58,7 +58,7 @@ def _tiff_of_floats():
 
 @by_name(WHOLE)
 def test_whole_files_that_are_not_read(case):
-    check_refused(case(), ("unsupported: ", "holds float16 values, "))
+    check_refused(case(), "unsupported: ")
 
 
 SIDE = 40_000
