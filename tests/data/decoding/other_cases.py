@@ -126,8 +126,14 @@ CASES = {
     "j2k-16-gray": partial(_jpeg_2000, 16, 1, "j2k"),
     **{f"jp2-8-{name}-pillow": partial(_jpeg_2000_pillow, n) for name, n in (("gray", 1), ("rgb", 3), ("rgba", 4))},
     **{f"pbm-{name}": partial(_pnm, kind, 1) for name, kind in (("text", 1), ("binary", 4))},
-    **{f"pgm-{name}-{most}": partial(_pnm, kind, most) for name, kind in (("text", 2), ("binary", 5))
-       for most in (1, 15, 100, 255, 1023, 4095, 65535)},
-    **{f"ppm-{name}-{most}": partial(_pnm, kind, most) for name, kind in (("text", 3), ("binary", 6))
-       for most in (1, 15, 100, 255, 1023, 4095, 65535)},
+    **{
+        f"pgm-{name}-{most}": partial(_pnm, kind, most)
+        for name, kind in (("text", 2), ("binary", 5))
+        for most in (1, 15, 100, 255, 1023, 4095, 65535)
+    },
+    **{
+        f"ppm-{name}-{most}": partial(_pnm, kind, most)
+        for name, kind in (("text", 3), ("binary", 6))
+        for most in (1, 15, 100, 255, 1023, 4095, 65535)
+    },
 }

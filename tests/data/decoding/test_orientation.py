@@ -19,7 +19,7 @@ def test_matrix(case):
 @pytest.mark.parametrize("writer", cases.WRITERS)
 def test_turned_at_the_model_s_input_too(writer, resize):
     case = cases.WRITERS[writer][6]()
-    check_pixels(to_pixels(case.content, case.pixels.shape[:2] + (3,), "rgb", resize), _colour(case.pixels))
+    check_pixels(to_pixels(case.content, (*case.pixels.shape[:2], 3), "rgb", resize), _colour(case.pixels))
 
 
 def _colour(pixels):

@@ -11,17 +11,10 @@ from PIL import Image
 
 from batchclf.data.decoding.decode import decode
 
-UNSUPPORTED: frozenset[str] = frozenset()
-"""Whole, and yet not read."""
 
-
-@pytest.mark.parametrize("name", cases.CASES)
-def test_matrix(name):
-    case = cases.CASES[name]()
-    if name in UNSUPPORTED:
-        check_refused(case.content, "unsupported: ")
-    else:
-        check(case)
+@by_name(cases.CASES)
+def test_matrix(case):
+    check(case())
 
 
 @by_name({name: make for name, make in cases.CASES.items() if name.startswith("gif")})

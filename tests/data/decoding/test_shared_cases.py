@@ -22,22 +22,12 @@ def _gray(name):
     return decode(_read(name), "grayscale")[..., 0]
 
 
-def _readable(name):
-    try:
-        return _gray(name)
-    except UnreadableImageError as error:
-        assert error.message.startswith("unsupported: ")
-        return None
-
-
 @pytest.mark.parametrize("name", ["red.png", "red-sRGB.png"])
 def test_red_is_76(name):
     assert np.unique(_gray(name)).tolist() == [76]
 
 
-@pytest.mark.parametrize(
-    "chunks", ["none", "cHRM", "cICP", "iCCP", "gAMA100000", "sRGB", "gAMA45455", "cHRM+gAMA"]
-)
+@pytest.mark.parametrize("chunks", ["none", "cHRM", "cICP", "iCCP", "gAMA100000", "sRGB", "gAMA45455", "cHRM+gAMA"])
 def test_rows_of_pure_colours(chunks):
     gray = _gray(f"gray-{chunks}.png")
     np.testing.assert_allclose(gray.reshape(4, -1, gray.shape[1]).mean((1, 2)), [76, 150, 29, 124], atol=1)
@@ -48,10 +38,9 @@ RAMPS = ["tiff-gray16-plain", "tiff-gray16-tiled", "tiff-gray16-zstd", "tiff-gra
 
 @pytest.mark.parametrize("name", RAMPS)
 def test_a_ramp_has_the_mean_of_its_ends(name):
-    gray = _readable(f"{name}.tif")
-    if gray is not None:
-        assert gray.mean() == pytest.approx(127.5, abs=0.1)
-        assert (gray.min(), gray.max()) == (0, 255)
+    gray = _gray(f"{name}.tif")
+    assert gray.mean() == pytest.approx(127.5, abs=0.1)
+    assert (gray.min(), gray.max()) == (0, 255)
 
 
 @pytest.mark.parametrize("name", ["tiff-gray16-tiled64-70x70", "tiff-la8-tiled64-70x70"])
@@ -62,16 +51,14 @@ def test_rows_of_partly_filled_tiles(name):
     assert (gray[0, :3].tolist(), gray[0, -1], (np.diff(gray[0].astype(int)) > 2).all()) == ([0, 3, 7], 242, True)
 
 
-@pytest.mark.parametrize("name", ["zstd", "jpegxl", "jpeg2000", "webp", "lerc"])
-def test_codecs_in_tiff(name):
-    """Right, or skipped for its compression; never black."""
-    try:
-        pixels = decode(_read(f"tiff-rgb8-{name}.tif"), "rgb")
-    except UnreadableImageError as error:
-        assert error.message.startswith("unsupported: ")
-        assert name != "zstd"
-    else:
-        assert pixels.mean() == pytest.approx(127, abs=1)
+def test_zstandard_in_tiff():
+    assert decode(_read("tiff-rgb8-zstd.tif"), "rgb").mean() == pytest.approx(127, abs=1)
+
+
+@pytest.mark.parametrize("codec", ["jpegxl", "jpeg2000", "webp", "lerc"])
+def test_other_codecs_in_tiff(codec):
+    """Skipped for the compression, never black."""
+    check_refused(_read(f"tiff-rgb8-{codec}.tif"), "unsupported: ")
 
 
 def test_a_flipped_byte():

@@ -1,6 +1,8 @@
 """Files that are whole and yet not read say so; files of too many pixels are refused by their header."""
 
 import struct
+import subprocess
+import sys
 import zlib
 
 import bmp_cases
@@ -137,3 +139,26 @@ def test_a_jpeg_at_half_size_counts_what_is_decoded():
 def test_an_image_of_ordinary_size_is_not_too_large():
     pixels = np.zeros((3000, 4000, 3), np.uint8)
     check(Case(image_with(pixels, "PNG"), pixels))
+
+
+def test_the_length_that_a_chunk_claims_takes_no_memory(tmp_path):
+    """OpenCV makes room for as many bytes as a PNG's chunk says that it has."""
+    content = bytearray(by_hand.write_png(noise()))
+    at = content.index(b"IDAT") - 4
+    content[at : at + 4] = (400_000_000).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(content)
+    program = (
+        "import pathlib, resource, sys\n"
+        "from batchclf.data.decoding.decode import decode\n"
+        "from batchclf.errors import UnreadableImageError\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try:\n"
+        "    decode(pathlib.Path(sys.argv[1]).read_bytes(), 'rgb')\n"
+        "except UnreadableImageError as error:\n"
+        "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, error.message)\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "a.png")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    kilobytes, reason = done.stdout.split(maxsplit=1)
+    assert reason.startswith("damaged: ")
+    assert int(kilobytes) < 100_000

@@ -117,8 +117,10 @@ def put_together(entries, data, tile, rows_per_strip, order, big):
     layout = [(322, SHORT, [tile]), (323, SHORT, [tile])] if tile else [(278, LONG, [rows_per_strip])]
     entries = sorted([*entries, *layout, (where, pointer, [0] * len(data)), (sizes, pointer, counts)])
     inline = 8 if big else 4
-    head = struct.pack(f"{order}2sHHHQ", b"MM" if order == ">" else b"II", 43, 8, 0, 16) if big else struct.pack(
-        f"{order}2sHI", b"MM" if order == ">" else b"II", 42, 8
+    head = (
+        struct.pack(f"{order}2sHHHQ", b"MM" if order == ">" else b"II", 43, 8, 0, 16)
+        if big
+        else struct.pack(f"{order}2sHI", b"MM" if order == ">" else b"II", 42, 8)
     )
     entry_size, count_size = (20, 8) if big else (12, 2)
     after = len(head) + count_size + entry_size * len(entries) + inline
