@@ -1,4 +1,4 @@
-"""BMPs by hand: headers, masks, palettes and run lengths as Microsoft's BITMAPINFOHEADER to BITMAPV5HEADER have them."""
+"""BMPs by hand: headers, masks, palettes and run lengths as Microsoft's pages on BITMAPINFOHEADER have them."""
 
 import struct
 from functools import partial

@@ -65,8 +65,8 @@ def _mpo(orientation):
     return Case(content.getvalue(), TURNED[orientation](read_plainly(content.getvalue())))
 
 
-def _png(orientation, order, place):
-    chunks = {place: [(b"eXIf", by_hand.exif_payload(orientation, order))]}
+def _png(orientation, order, place, prefix=b""):
+    chunks = {place: [(b"eXIf", prefix + by_hand.exif_payload(orientation, order))]}
     return Case(by_hand.write_png(PICTURE, **chunks), TURNED[orientation](PICTURE))
 
 
@@ -113,6 +113,7 @@ WRITERS = {
     "png-little-endian": _each(_png, "<", "before"),
     "png-big-endian": _each(_png, ">", "before"),
     "png-behind-the-data": _each(_png, ">", "after"),
+    "png-with-prefix": _each(_png, "<", "before", by_hand.EXIF_PREFIX),
     "png-pillow": _each(_pillow, "PNG"),
     "webp-little-endian": _each(_webp, "<", b""),
     "webp-big-endian": _each(_webp, ">", b""),

@@ -5,7 +5,8 @@ import io
 import numpy as np
 import orientation_cases as cases
 import pytest
-from decoding_cases import by_name, check, check_pixels, luma, with_libvips
+from decoding_cases import by_name, check, check_pixels, image_with, luma, with_libvips
+from photo_cases import photo
 
 from batchclf.data.decoding.decode import decode, to_pixels
 
@@ -20,6 +21,17 @@ def test_matrix(case):
 def test_turned_at_the_model_s_input_too(writer, resize):
     case = cases.WRITERS[writer][6]()
     check_pixels(to_pixels(case.content, (*case.pixels.shape[:2], 3), "rgb", resize), _colour(case.pixels))
+
+
+@pytest.mark.parametrize("orientation", cases.TURNED)
+def test_a_jpeg_decoded_at_reduced_size(orientation):
+    pixels = photo(480, 640)
+    exif = cases.exif_of(orientation)
+    content = image_with(pixels, "JPEG", quality=95, exif=exif)
+    upright = cases.TURNED[orientation](pixels)
+    shape = (upright.shape[0] // 8, upright.shape[1] // 8, 3)
+    right = upright.reshape(shape[0], 8, shape[1], 8, 3).mean((1, 3))
+    assert np.abs(to_pixels(content, shape, "rgb", "fast") - right).mean() < 3
 
 
 def _colour(pixels):
