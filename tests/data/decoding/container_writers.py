@@ -36,11 +36,38 @@ def png_header(width, height, bits, colour):
     return PNG_SIGNATURE + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
 
 
-def write_png(values, bits=8, colour=RGB, *, before=(), after=()):
+def write_png(values, bits=8, colour=RGB, *, before=(), after=(), data=None):
     """(height, width[, samples]) values to a PNG; `before` and `after` its data are chunks as (kind, data)."""
     extra = [b"".join(chunk(*each) for each in chunks) for chunks in (before, after)]
-    data = chunk(b"IDAT", scanlines(values, bits))
+    data = chunk(b"IDAT", scanlines(values, bits) if data is None else data)
     return png_header(values.shape[1], len(values), bits, colour) + extra[0] + data + extra[1] + chunk(b"IEND", b"")
+
+
+ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+"""First row, first column and steps of the passes of an interlaced PNG (ISO/IEC 15948, 8.2)."""
+
+
+def write_interlaced_png(values, bits=8, colour=RGB):
+    passes = [values[top::down, left::right] for top, left, down, right in ADAM7]
+    data = b"".join(zlib.decompress(scanlines(each, bits)) for each in passes if each.size)
+    content = bytearray(write_png(values, bits, colour, data=zlib.compress(data)))
+    content[28] = 1
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    return bytes(content)
+
+
+def write_filtered_png(pixels):
+    """(height, width, 3) uint8; the rows are filtered by each of the five types in turn (ISO/IEC 15948, 9.2)."""
+    rows = pixels.reshape(len(pixels), -1).astype(int)
+    above = np.vstack([np.zeros_like(rows[:1]), rows[:-1]])
+    left, corner = (np.pad(each, ((0, 0), (3, 0)))[:, :-3] for each in (rows, above))
+    from_left, from_above, from_corner = (abs(left + above - corner - each) for each in (left, above, corner))
+    upper = np.where(from_above <= from_corner, above, corner)
+    paeth = np.where((from_left <= from_above) & (from_left <= from_corner), left, upper)
+    kinds = np.arange(len(rows)) % 5
+    predicted = np.stack([np.zeros_like(rows), left, above, (left + above) // 2, paeth])[kinds, np.arange(len(rows))]
+    data = np.hstack([kinds[:, None], (rows - predicted) % 256]).astype(np.uint8).tobytes()
+    return write_png(pixels, data=zlib.compress(data))
 
 
 def write_apng(frames, *, stand_in=None):
@@ -90,14 +117,19 @@ def jpeg_with(plain, *segments):
     return plain[:2] + b"".join(jpeg_segment(*each) for each in segments) + plain[2:]
 
 
-def write_gif(indices, palette, *, transparent=None, background=0, place=(0, 0), canvas=None, second=None):
-    """(height, width) indices and (256, 3) colours to a GIF89a; LZW with 9-bit codes that never grow."""
+def write_gif(indices, palette, *, transparent=None, background=0, place=(0, 0), canvas=None, second=None, local=False):
+    """(height, width) indices and (256, 3) colours to a GIF89a; LZW with 9-bit codes that never grow.
+
+    With `local` the colours are the frame's own, and the file's are others.
+    """
     width, height = canvas or indices.shape[::-1]
-    parts = [struct.pack("<6sHHBBB", b"GIF89a", width, height, 0xF7, background, 0), palette.tobytes()]
+    parts = [struct.pack("<6sHHBBB", b"GIF89a", width, height, 0xF7, background, 0)]
+    parts.append((palette[::-1] if local else palette).tobytes())
     for picture in [indices] if second is None else [indices, second]:
         if transparent is not None:
             parts.append(struct.pack("<BBBBHBB", 0x21, 0xF9, 4, 1, 0, transparent, 0))
-        parts.append(struct.pack("<BHHHHBB", 0x2C, *place, *picture.shape[::-1], 0, 8))
+        parts.append(struct.pack("<BHHHHB", 0x2C, *place, *picture.shape[::-1], 0x87 if local else 0))
+        parts.append((palette.tobytes() if local else b"") + b"\x08")
         codes = []
         for number, index in enumerate(picture.ravel().tolist()):
             # A clear code before the table would make the codes longer.

@@ -1,6 +1,7 @@
 """WebP, GIF, AVIF, JPEG 2000 and PNM: bits, channels and transparency, each with what was written."""
 
 import io
+import struct
 from functools import partial
 
 import container_writers as by_hand
@@ -67,6 +68,25 @@ def _avif_pillow(channels):
     return Case(content, imagecodecs.avif_decode(content)[..., :3], 1)
 
 
+def jpeg_xl(bits, channels):
+    """Lossless, by imagecodecs; the plugin that reads it here has a libjxl of its own."""
+    import imagecodecs
+
+    values = noise(40, 60, channels, bits=bits)
+    stored = values[..., 0] if channels == 2 else values[..., :3] if channels == 4 else values
+    return Case(imagecodecs.jpegxl_encode(values, lossless=True), upper_8(stored, bits))
+
+
+def webp_of_a_small_frame():
+    """An animation whose first frame covers a part of the canvas, at (left, top) of (4, 2)."""
+    frame = noise(6, 8)
+    simple = image_with(frame, "WEBP", lossless=True)
+    head = struct.pack("<I", 2) + (16).to_bytes(3, "little") + (11).to_bytes(3, "little")
+    place = b"".join(number.to_bytes(3, "little") for number in (2, 1, 7, 5, 100))
+    animation = (b"ANIM", struct.pack("<IH", 0xFF102030, 0)), (b"ANMF", place + b"\2" + simple[12:])
+    return by_hand.riff((b"VP8X", head), *animation), frame
+
+
 def _jpeg_2000(bits, channels, form="jp2"):
     import imagecodecs
 
@@ -108,6 +128,7 @@ CASES = {
     "gif-transparent-background-by-hand": partial(_gif, transparent=3, background=3),
     "gif-two-frames-by-hand": partial(_gif, second=255 - indexed()[0]),
     "gif-two-frames-transparent-by-hand": partial(_gif, second=255 - indexed()[0], transparent=3),
+    "gif-local-palette-by-hand": partial(_gif, local=True),
     "gif-pillow": _gif_pillow,
     "gif-interlaced-pillow": partial(_gif_pillow, interlace=1),
     "gif-transparent-pillow": partial(_gif_pillow, transparency=3, background=5),

@@ -48,7 +48,17 @@ def _one_transparent_colour(bits, colour):
     return Case(by_hand.write_png(values, bits, colour, before=[(b"tRNS", named)]), upper_8(values, bits))
 
 
+def _interlaced(bits, colour):
+    values = noise(13, 19, SAMPLES[colour], bits=bits)
+    stored = values[..., :3] if colour == by_hand.RGBA else values
+    return Case(by_hand.write_interlaced_png(values, bits, colour), upper_8(stored, bits))
+
+
 CASES = {
+    **{f"png-{bits}-gray-interlaced": partial(_interlaced, bits, by_hand.GRAY) for bits in (1, 2, 4, 8, 16)},
+    **{f"png-{bits}-rgb-interlaced": partial(_interlaced, bits, by_hand.RGB) for bits in (8, 16)},
+    "png-8-rgba-interlaced": partial(_interlaced, 8, by_hand.RGBA),
+    "png-8-rgb-filtered": lambda: Case(by_hand.write_filtered_png(noise()), noise()),
     **{f"png-{bits}-gray": partial(_direct, bits, by_hand.GRAY) for bits in (1, 2, 4, 8, 16)},
     **{f"png-{bits}-rgb": partial(_direct, bits, by_hand.RGB) for bits in (8, 16)},
     **{f"png-{bits}-palette": partial(_palette, bits) for bits in (1, 2, 4, 8)},

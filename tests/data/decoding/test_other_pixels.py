@@ -44,6 +44,24 @@ def test_a_gif_frame_that_does_not_cover_the_canvas_lies_at_its_place():
     check_pixels(decode(content, "rgb")[3:15, 5:22], palette[indices])
 
 
+def test_a_webp_frame_that_does_not_cover_the_canvas_lies_at_its_place():
+    content, frame = cases.webp_of_a_small_frame()
+    decoded = decode(content, "rgb")
+    assert decoded.shape == (12, 17, 3)
+    check_pixels(decoded[2:8, 4:12], frame)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_jpeg_xl(bits, channels):
+    pytest.importorskip("pillow_jxl")
+    case = cases.jpeg_xl(bits, channels)
+    if channels == 2:
+        check_refused(case.content, "unsupported: ")
+    else:
+        check(case)
+
+
 TRUNCATED = ["webp-lossless-rgb-pillow", "webp-lossy-rgba", "gif-by-hand", "avif-8-rgb", "jp2-8-rgb", "pgm-binary-255"]
 
 

@@ -1,5 +1,7 @@
 """TIFF: bits x samples x layout x compression x byte order, right to the bit or refused with the true reason."""
 
+import struct
+
 import numpy as np
 import pytest
 import tiff_cases as cases
@@ -87,6 +89,53 @@ def test_values_without_a_black_and_a_white(compression, values, format_code, wo
 def test_odd_bits(bits):
     """Whole files, which few writers make: not damaged."""
     content = by_hand.write_tiff(noise(66, 70, 1, bits=bits), bits, rows_per_strip=16)
+    check_refused(content, "unsupported: ")
+
+
+def test_bits_from_the_lowest_on():
+    """FillOrder 2."""
+    values = noise(66, 70, 1, bits=1)
+    content = by_hand.write_tiff(values, 1, more=[(266, by_hand.SHORT, [2])], spoil=_reversed_bits)
+    check(Case(content, values * np.uint8(255)))
+
+
+def _reversed_bits(data):
+    bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
+    return np.packbits(bits).tobytes()
+
+
+def test_samples_of_an_undefined_format_are_not_read():
+    content = by_hand.write_tiff(noise(66, 70, 1), sample_format=4, rows_per_strip=16)
+    check_refused(content, "unsupported: ")
+
+
+LAB, ICC_LAB, FILTER_ARRAY, LINEAR_RAW = 8, 9, 32803, 34892
+
+
+@pytest.mark.parametrize("photometric", [ICC_LAB, FILTER_ARRAY, LINEAR_RAW])
+def test_other_kinds_of_colours_are_not_read(photometric):
+    values = noise(66, 70, 1 if photometric == FILTER_ARRAY else 3)
+    check_refused(by_hand.write_tiff(values, photometric=photometric), "unsupported: ")
+
+
+def test_lab():
+    """CIE 1976 L*a*b* under D50, to XYZ by CIE 15, to D65 and sRGB by the matrix of IEC 61966-2-1 and Bradford's."""
+    lightness = np.linspace(100, 200, 70).astype(np.uint8)[None].repeat(66, 0)
+    a = np.linspace(-15, 15, 66).astype(np.int8)[:, None].repeat(70, 1)
+    b = np.full_like(a, 10)
+    content = by_hand.write_tiff(np.dstack([lightness, a.view(np.uint8), b.view(np.uint8)]), photometric=LAB)
+    y = (lightness * (100 / 255) + 16) / 116
+    cubes = np.stack([y + a / 500, y, y - b / 200], 2)
+    parts = np.where(cubes > 6 / 29, cubes**3, 3 * (6 / 29) ** 2 * (cubes - 4 / 29))
+    to_srgb = [[3.1339, -1.6169, -0.4906], [-0.9788, 1.9161, 0.0335], [0.0719, -0.2290, 1.4052]]
+    linear = np.clip(parts * [0.9642, 1, 0.8249] @ np.transpose(to_srgb), 0, 1)
+    right = np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear) * 255
+    check(Case(content, np.rint(right).astype(np.uint8), 2))
+
+
+def test_bits_that_differ_by_sample_are_not_read():
+    content = by_hand.write_tiff(noise(66, 70), photometric=by_hand.RGB)
+    content = content.replace(struct.pack("<3H", 8, 8, 8), struct.pack("<3H", 5, 6, 5))
     check_refused(content, "unsupported: ")
 
 
