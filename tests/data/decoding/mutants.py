@@ -18,7 +18,7 @@ import numpy as np
 import other_cases
 import png_cases
 import tiff_cases
-from decoding_cases import image_with, noise, upper_8
+from decoding_cases import MODES, image_with, luma, noise, upper_8
 from PIL import Image, ImageOps
 
 from batchclf.data.decoding.decode import decode
@@ -60,8 +60,11 @@ SEEDS = {
             *("tiff-8-rgba-planes-deflate", "tiff-8-rgb-strips-lzma", "tiff-8-gray-strips-bigtiff-big-endian"),
         )
     ],
-    "avif": [image_with(HALF_NOISE, "AVIF", quality=80)],
-    "jp2": [image_with(HALF_NOISE, "JPEG2000", irreversible=False), other_cases.CASES["jp2-8-gray"]().content],
+    "avif": [image_with(HALF_NOISE, "AVIF", quality=80), other_cases.CASES["avif-8-rgba"]().content],
+    "jp2": [
+        image_with(HALF_NOISE, "JPEG2000", irreversible=False),
+        *(other_cases.CASES[name]().content for name in ("jp2-8-gray", "jp2-16-rgb", "j2k-16-gray")),
+    ],
     "pnm": [other_cases.CASES[name]().content for name in ("ppm-binary-255", "pgm-binary-65535", "pbm-binary")],
 }
 SUFFIXES = {"jpeg": "jpg", "tiff": "tif", "pnm": "ppm"}
@@ -267,8 +270,8 @@ def _tifffile(content):
             values = np.moveaxis(values, 0, -1)
         if values.shape[:2] != (page.imagelength, page.imagewidth):
             raise JudgeRefusesError(f"an array of {values.shape}")
-        if page.tags[262].count != 1:
-            raise JudgeRefusesError("more than one photometric")
+        if 262 not in page.tags or page.tags[262].count != 1:
+            raise JudgeRefusesError("no photometric, or more than one")
         orientation = page.tags.get(274)
         photometric = int(page.photometric)
         bits = page.bitspersample
@@ -329,10 +332,13 @@ def verdict(file_format, content):
     `skipped`: refused with a reason of one line; `same`: the pixels are those of the judge; `differs`: they are not;
     `alone`: the judge refuses what is read here, with its words.
     """
-    try:
-        pixels = decode(content, "rgb", limits=LIMITS)
-    except UnreadableImageError as error:
-        return ("skipped", error.message) if len(error.message.splitlines()) == 1 else ("differs", "reason of lines")
+    (pixels, reason), (gray, also) = (_decoded(content, mode) for mode in MODES)
+    if reason != also:
+        return "differs", f"colour and gray: {reason} and {also}"
+    if pixels is None:
+        return ("skipped", reason) if len(reason.splitlines()) == 1 else ("differs", "a reason of several lines")
+    if np.abs(gray[..., 0].astype(int) - luma(pixels)).max() > 1:
+        return "differs", "colour and gray"
     try:
         right = judged(file_format, content)
     except JudgeRefusesError as error:
@@ -344,6 +350,13 @@ def verdict(file_format, content):
     if off.max() <= WITHIN.get(file_format, 0):
         return "same", ""
     return "differs", f"{(off > WITHIN.get(file_format, 0)).mean():.1%} of the values, by up to {off.max()}"
+
+
+def _decoded(content, mode):
+    try:
+        return decode(content, mode, limits=LIMITS), ""
+    except UnreadableImageError as error:
+        return None, error.message
 
 
 def write_mutants(folder, seeds):
