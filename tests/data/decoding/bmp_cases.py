@@ -130,3 +130,5 @@ CASES = {
     ),
     "bmp-32-pillow": lambda: Case(image_with(noise(channels=4), "BMP"), noise(channels=4)[..., :3]),
 }
+UNSUPPORTED = {"bmp-16-bgr565", "bmp-16-444", "bmp-32-masks-rgb", "bmp-32-masks-10-10-10"}
+"""Whole, and yet not read: Pillow knows a few layouts of masks."""

@@ -57,7 +57,7 @@ SEEDS = {
         for name in (
             *("tiff-8-rgb-strips-none", "tiff-8-gray-tiles-deflate", "tiff-16-rgb-strips-lzw-predicted"),
             *("tiff-1-gray-strips-packbits", "tiff-8-palette-strips-none", "tiff-16-gray-tiles-zstd"),
-            *("tiff-8-rgba-planes-deflate", "tiff-8-rgb-strips-lzma", "tiff-8-gray-strips-bigtiff-big-endian"),
+            *("tiff-8-rgba-planes-deflate", "tiff-8-rgb-strips-lzma", "tiff-8-gray-strips-bigtiff"),
         )
     ],
     "avif": [image_with(HALF_NOISE, "AVIF", quality=80), other_cases.CASES["avif-8-rgba"]().content],

@@ -8,20 +8,17 @@ import pytest
 from decoding_cases import by_name, check, check_pixels, check_refused, noise
 from PIL import Image
 
-UNSUPPORTED = {"bmp-16-bgr565", "bmp-16-444", "bmp-32-masks-rgb", "bmp-32-masks-10-10-10"}
-"""Whole, and yet not read: Pillow knows a few layouts of masks."""
-
 
 @pytest.mark.parametrize("name", cases.CASES)
 def test_matrix(name):
     case = cases.CASES[name]()
-    if name in UNSUPPORTED:
+    if name in cases.UNSUPPORTED:
         check_refused(case.content, "unsupported: ")
     else:
         check(case)
 
 
-@by_name({name: make for name, make in cases.CASES.items() if name not in UNSUPPORTED})
+@by_name({name: make for name, make in cases.CASES.items() if name not in cases.UNSUPPORTED})
 def test_the_writer_by_hand_writes_what_pillow_reads(case):
     made = case()
     with Image.open(io.BytesIO(made.content)) as image:

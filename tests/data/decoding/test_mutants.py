@@ -8,8 +8,15 @@ import subprocess
 import sys
 import time
 
+import bmp_cases
 import mutants
+import orientation_cases
+import other_cases
+import png_cases
 import pytest
+import tiff_cases
+from container_writers import write_apng
+from decoding_cases import Case, noise
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
@@ -95,20 +102,39 @@ def _check_accounts(bundle, photos, written):
         code, out = _score(bundle, photos, processes)
         assert code == 0
         scored, skipped = _rows(out / "predictions.csv"), _rows(out / "skipped.csv")
-        counts = json.loads((out / "run.json").read_text())["subsets"][0]
-        assert written == len(scored) + len(skipped)
+        (subset,) = json.loads((out / "run.json").read_text())["subsets"]
+        counts = [subset[name] for name in ("found", "scored", "skipped", "excluded")]
+        assert counts == [written, len(scored), len(skipped), 0]
+        assert sum(counts[1:]) == written
         assert {row["path"] for row in scored}.isdisjoint(row["path"] for row in skipped)
         assert all(row["reason"] and len(row["reason"].splitlines()) == 1 for row in skipped)
-        runs.append((scored, skipped, counts))
-    assert runs[0][:2] == runs[1][:2]
+        runs.append((scored, skipped))
+    assert runs[0] == runs[1]
     return runs[0]
 
 
 def test_a_folder_of_mutants_is_accounted_for_in_threads_and_in_processes(bundle, tmp_path):
     written = mutants.write_mutants(tmp_path / "photos", range(99))
-    scored, skipped, _ = _check_accounts(bundle, tmp_path / "photos", written)
+    scored, skipped = _check_accounts(bundle, tmp_path / "photos", written)
     assert scored
     assert skipped
+
+
+def test_whole_files_of_every_kind_give_the_same_in_threads_and_in_processes(bundle, tmp_path):
+    """Animated PNGs and turned pictures among them."""
+    makers = {
+        **{name: cases[name] for cases in (png_cases.CASES, bmp_cases.CASES, other_cases.CASES) for name in cases},
+        **{name: make for name, make in orientation_cases.EVERY.items() if name.endswith("-6")},
+        **{name: make for name, make in tiff_cases.MATRIX.items() if name.endswith(("-tiles-lzw", "-strips-deflate"))},
+        "apng": lambda: Case(write_apng([(noise(seed=1), (0, 0))], stand_in=noise()), None),
+    }
+    (tmp_path / "photos").mkdir()
+    for name, make in makers.items():
+        # The content decides, and not the suffix.
+        (tmp_path / "photos" / f"{name}.png").write_bytes(make().content)
+    _, skipped = _check_accounts(bundle, tmp_path / "photos", len(makers))
+    unread = {f"{name}.png" for name in makers if name in bmp_cases.UNSUPPORTED | tiff_cases.UNSUPPORTED}
+    assert {row["path"] for row in skipped} == unread
 
 
 @pytest.mark.slow
