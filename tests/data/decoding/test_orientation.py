@@ -7,6 +7,7 @@ import orientation_cases as cases
 import pytest
 from decoding_cases import by_name, check, check_pixels, image_with, luma, with_libvips
 from photo_cases import photo
+from PIL import Image, ImageOps
 
 from batchclf.data.decoding.decode import decode, to_pixels
 
@@ -74,8 +75,17 @@ def test_heic(orientation):
 
 def test_pillow_turns_as_the_table_says():
     """The table of turns against another reader of Exif."""
-    from PIL import Image, ImageOps
-
     for orientation, turn in cases.TURNED.items():
         with Image.open(io.BytesIO(cases.WRITERS["png-pillow"][orientation]().content)) as image:
             check_pixels(np.asarray(ImageOps.exif_transpose(image)), turn(cases.PICTURE))
+
+
+@pytest.mark.parametrize("orientation", cases.TURNED)
+def test_a_jpeg_packed_into_jpeg_xl(orientation, tmp_path):
+    """Its EXIF goes with it, and the packed data cannot be turned."""
+    pytest.importorskip("pillow_jxl")
+    case = cases.WRITERS["jpeg-pillow"][orientation]()
+    (tmp_path / "a.jpg").write_bytes(case.content)
+    with Image.open(tmp_path / "a.jpg") as image:
+        image.save(tmp_path / "a.jxl", lossless_jpeg=True)
+    check(cases.Case((tmp_path / "a.jxl").read_bytes(), case.pixels, 4))
