@@ -60,12 +60,27 @@ def _avif(bits, channels):
     return Case(content, np.repeat(right[..., None], 3, 2) if right.ndim == 2 else right, 0 if bits == 8 else 1)
 
 
-def _avif_pillow(channels):
+def _avif_pillow(channels, **options):
     """Lossy; imagecodecs is the judge."""
     import imagecodecs
 
-    content = image_with(noise(40, 60, channels), "AVIF", quality=90, subsampling="4:4:4")
-    return Case(content, imagecodecs.avif_decode(content)[..., :3], 1)
+    content = image_with(noise(40, 60, channels), "AVIF", quality=90, **options)
+    pixels = imagecodecs.avif_decode(content)
+    return Case(content, pixels if pixels.ndim == 2 else pixels[..., :3], 1)
+
+
+def heic(bits, channels):
+    """Within a level of what was written: it is stored as YCbCr without loss."""
+    import pillow_heif
+
+    values = noise(40, 60, channels, bits=bits)
+    name = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
+    form = name if bits == 8 else f"{name};{bits}"
+    content = io.BytesIO()
+    data = values.tobytes() if bits == 8 else values.astype("<u2").tobytes()
+    pillow_heif.from_bytes(form, (60, 40), data).save(content, quality=-1, chroma=444)
+    right = upper_8(values.reshape(40, 60, -1)[..., : 3 if channels > 2 else 1], bits)
+    return Case(content.getvalue(), np.repeat(right, 3, 2) if channels < 3 else right, 2)
 
 
 def jpeg_xl(bits, channels):
@@ -135,8 +150,10 @@ CASES = {
     **{f"avif-{bits}-rgb": partial(_avif, bits, 3) for bits in (8, 10, 12)},
     **{f"avif-{bits}-rgba": partial(_avif, bits, 4) for bits in (8, 10)},
     "avif-8-gray": partial(_avif, 8, 1),
-    "avif-lossy-rgb-pillow": partial(_avif_pillow, 3),
-    "avif-lossy-rgba-pillow": partial(_avif_pillow, 4),
+    **{f"avif-lossy-{name}-pillow": partial(_avif_pillow, n) for name, n in (("gray", 1), ("rgb", 3), ("rgba", 4))},
+    **{f"avif-lossy-rgb-{part}-pillow": partial(_avif_pillow, 3, subsampling=part) for part in ("4:2:2", "4:4:4")},
+    "avif-lossy-rgb-limited-range-pillow": partial(_avif_pillow, 3, range="limited"),
+    "avif-lossy-rgba-premultiplied-pillow": partial(_avif_pillow, 4, alpha_premultiplied=True),
     **{f"jp2-{bits}-gray": partial(_jpeg_2000, bits, 1) for bits in (8, 10, 12, 16)},
     **{f"jp2-{bits}-rgb": partial(_jpeg_2000, bits, 3) for bits in (8, 10, 12, 16)},
     **{f"jp2-{bits}-rgba": partial(_jpeg_2000, bits, 4) for bits in (8, 16)},

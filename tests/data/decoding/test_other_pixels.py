@@ -62,6 +62,26 @@ def test_jpeg_xl(bits, channels):
         check(case)
 
 
+@pytest.mark.parametrize(("bits", "channels"), [(8, 1), (8, 2), (8, 3), (8, 4), (10, 3)])
+def test_heic(bits, channels):
+    pytest.importorskip("pillow_heif")
+    check(cases.heic(bits, channels))
+
+
+WITH_A_TAIL = ["webp-lossless-rgb-pillow", "gif-by-hand", "avif-8-rgb", "jp2-8-rgb", "pgm-binary-255", "ppm-binary-255"]
+
+
+@by_name({name: cases.CASES[name] for name in WITH_A_TAIL})
+def test_bytes_behind_the_end_change_nothing(case):
+    made = case()
+    check(Case(made.content + b"junk" * 20, made.pixels, made.within))
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "BMP", "TIFF"])
+def test_bytes_behind_the_end_of_other_formats_change_nothing(file_format):
+    check(Case(image_with(noise(), file_format) + b"junk" * 20, noise()))
+
+
 TRUNCATED = ["webp-lossless-rgb-pillow", "webp-lossy-rgba", "gif-by-hand", "avif-8-rgb", "jp2-8-rgb", "pgm-binary-255"]
 
 
