@@ -66,6 +66,8 @@ SEEDS = {
         *(other_cases.CASES[name]().content for name in ("jp2-8-gray", "jp2-16-rgb", "j2k-16-gray")),
     ],
     "pnm": [other_cases.CASES[name]().content for name in ("ppm-binary-255", "pgm-binary-65535", "pbm-binary")],
+    "jxl": [other_cases.jpeg_xl(8, 3).content, other_cases.jpeg_xl(8, 1).content],
+    "heic": [other_cases.heic(8, 3).content],
 }
 SUFFIXES = {"jpeg": "jpg", "tiff": "tif", "pnm": "ppm"}
 
@@ -242,6 +244,10 @@ def _lzw(data, bits, wanted):
     return found
 
 
+def _nobody(content):
+    raise JudgeRefusesError("no other reader is here")
+
+
 def _either(*judges):
     def read(content):
         refused = []
@@ -263,6 +269,8 @@ def _tifffile(content):
         page = file.pages[0]
         if page.imagewidth * page.imagelength > MOST_PIXELS or page.nbytes > 8 * MOST_PIXELS:
             raise JudgeRefusesError("too large")
+        if min(page.dataoffsets) < 8:
+            raise JudgeRefusesError("a strip that lies in the header")
         values = page.asarray()
         if values.dtype.kind not in "bu" or page.bitspersample > 16:
             raise JudgeRefusesError(f"{page.bitspersample} bits of {values.dtype}")
@@ -270,8 +278,8 @@ def _tifffile(content):
             values = np.moveaxis(values, 0, -1)
         if values.shape[:2] != (page.imagelength, page.imagewidth):
             raise JudgeRefusesError(f"an array of {values.shape}")
-        if 262 not in page.tags or page.tags[262].count != 1:
-            raise JudgeRefusesError("no photometric, or more than one")
+        if not _is_well_formed(page, len(content)):
+            raise JudgeRefusesError("a directory that readers mend in different ways")
         orientation = page.tags.get(274)
         photometric = int(page.photometric)
         bits = page.bitspersample
@@ -286,6 +294,20 @@ def _tifffile(content):
     if photometric in (0, 1) and values.ndim == 2:
         return pixels if photometric == 1 else 255 - pixels
     raise JudgeRefusesError(f"photometric {photometric} of {values.shape}")
+
+
+def _is_well_formed(page, size):
+    """Whether every number is there once, and the strips or tiles are as many as they must be, in the file."""
+    if any(code not in page.tags or page.tags[code].count != 1 for code in (256, 257, 259, 262)):
+        return False
+    if any(code in page.tags and page.tags[code].count != 1 for code in (277, 278, 284, 317, 322, 323)):
+        return False
+    where, sizes = (324, 325) if page.is_tiled else (273, 279)
+    if where not in page.tags or sizes not in page.tags:
+        return False
+    counts = {page.tags[where].count, page.tags[sizes].count, int(np.prod(page.chunked))}
+    ends = [at + length for at, length in zip(page.dataoffsets, page.databytecounts, strict=False)]
+    return len(counts) == 1 and min(page.databytecounts) > 0 and max(ends) <= size
 
 
 def _codec(name):
@@ -309,6 +331,8 @@ JUDGES = {
     "avif": _codec("avif"),
     "jp2": _codec("jpeg2k"),
     "pnm": _netpbm,
+    "jxl": _codec("jpegxl"),
+    "heic": _nobody,
 }
 WITHIN = {"jpeg": 2, "avif": 3, "jp2": 1, "bmp": 1, "pnm": 1}
 """Levels between two libraries that read the same bytes."""

@@ -43,6 +43,13 @@ def test_a_file_that_breaks_off(name):
     check_refused(content[: len(content) - len(content) // 4], "damaged: ")
 
 
+@pytest.mark.parametrize("offset", [0, 14, 50, 10_000])
+def test_pixels_that_are_said_to_lie_in_the_header_or_behind_the_end(offset):
+    content = bytearray(cases.CASES["bmp-24"]().content)
+    content[10:14] = offset.to_bytes(4, "little")
+    check_refused(bytes(content), "damaged: ")
+
+
 def test_masks_of_no_channel():
     rows = cases.padded(np.zeros((12, 68), np.uint8))
     content = cases.write_bmp(rows, (17, 12), 32, compression=cases.BITFIELDS, masks=(0, 0, 0))

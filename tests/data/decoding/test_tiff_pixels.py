@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tiff_cases as cases
 import tiff_writer as by_hand
-from decoding_cases import Case, check, check_refused, noise
+from decoding_cases import Case, check, check_refused, noise, reasons
 
 
 def _check(name, case):
@@ -139,6 +139,23 @@ def test_bits_that_differ_by_sample_are_not_read():
     check_refused(content, "unsupported: ")
 
 
+@pytest.mark.parametrize("kind", [2, 7], ids=["text", "bytes"])
+@pytest.mark.parametrize("tag", [256, 257, 258, 259, 262, 277, 284, 339])
+def test_a_directory_that_makes_no_sense(tag, kind):
+    """Text or bytes in place of a number: a reason, and no other exception."""
+    content = bytearray(by_hand.write_tiff(noise(66, 70, 1), sample_format=1, rows_per_strip=16))
+    at = next(at for at in range(10, len(content), 12) if content[at : at + 2] == tag.to_bytes(2, "little"))
+    content[at + 2] = kind
+    for reason in reasons(bytes(content)):
+        assert reason.startswith(("damaged: ", "unsupported: "))
+
+
+def test_a_directory_that_is_said_to_lie_far_outside():
+    content = bytearray(by_hand.write_tiff(noise(66, 70, 1), big=True))
+    content[8:16] = (2**64 - 1).to_bytes(8, "little")
+    check_refused(bytes(content), "damaged: ")
+
+
 DAMAGED = {
     f"{kind}-{layout}-{compression}": (kind, layout, compression)
     for kind in ("8-gray", "16-gray", "8-rgb", "16-rgb", "8-rgba")
@@ -175,15 +192,24 @@ def test_a_flipped_byte_fails_the_checksum(kind, layout, compression):
     check_refused(cases.made(kind, **options, spoil=flip).content, "damaged: ")
 
 
-@pytest.mark.parametrize("layout", ["strips", "tiles"])
-def test_a_strip_that_lies_outside_of_the_file(layout):
+def _with_first_strip(layout, start, length=None):
+    """A file whose first strip or tile is said to lie at `start`, and to be so long."""
     values = noise(66, 70, 1)
-    content = bytearray(by_hand.write_tiff(values, **cases.LAYOUTS[layout]))
-    # The first of the offsets, which stand after the directory.
-    start = content.rindex(values[:1].tobytes()[:60])
-    place = content.index(start.to_bytes(4, "little"))
-    content[place : place + 4] = (len(content) + 1000).to_bytes(4, "little")
-    check_refused(bytes(content), "damaged: ")
+    content = by_hand.write_tiff(values, **cases.LAYOUTS[layout])
+    first = len(content) - (66 * 70 if layout == "strips" else 4 * 64 * 64)
+    size = 16 * 70 if layout == "strips" else 64 * 64
+    for before, after in ((first, start), (size, length)):
+        if after is not None:
+            place = content.index(struct.pack("<I", before))
+            content = content[:place] + struct.pack("<I", after) + content[place + 4 :]
+    return content
+
+
+@pytest.mark.parametrize(("start", "length"), [(10**6, None), (0, None), (4, None), (0, 0)])
+@pytest.mark.parametrize("layout", ["strips", "tiles"])
+def test_a_strip_that_lies_outside_of_the_data(layout, start, length):
+    """Behind the end, in the header, or nowhere: GDAL leaves strips out that hold nothing."""
+    check_refused(_with_first_strip(layout, start, length), ("damaged: ", "unsupported: "))
 
 
 def test_the_first_page_of_several():
