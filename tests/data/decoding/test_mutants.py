@@ -28,6 +28,7 @@ SECONDS_VARIABLE = "BATCHCLF_MUTANT_SECONDS"
 
 JUDGE_CANNOT_SAY = {
     "bmp": "Unsupported BMP bitfields layout",
+    "gif": "^code$",
     "heic": "no other reader is here",
     "jp2": "subsampling not supported",
     "tiff": "a directory that readers mend in different ways|photometric",
