@@ -31,7 +31,8 @@ JUDGE_CANNOT_SAY = {
     "gif": "^code$",
     "heic": "no other reader is here",
     "jp2": "subsampling not supported",
-    "tiff": "a directory that readers mend in different ways|photometric",
+    "pnm": "values above the most",
+    "tiff": "a directory that readers mend in different ways|photometric|Destination buffer is too small",
 }
 """What the judge says, by format, of files that may well be right: a regular expression."""
 

@@ -238,6 +238,7 @@ UNREAD_KINDS = (
     "tiff-8-cmyk-alpha-",
 )
 UNSUPPORTED = {
+    *(name for name in MATRIX if "-rgba-premultiplied-plane" in name),
     *(name for name in MATRIX if name.startswith(UNREAD_KINDS)),
     *(name for name in MATRIX if name.endswith("bigtiff-big-endian")),
     *(f"tiff-12-gray-{layout}-{name}-big-endian" for layout in ("strips", "tiles") for name in ("none", "lzw")),
