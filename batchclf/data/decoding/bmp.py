@@ -10,7 +10,7 @@ from batchclf.errors import UnreadableImageError
 _INFO = struct.Struct("<IiiHHI")
 _MASKS = struct.Struct("<III")
 _CORE, _INFO_SIZES = 12, frozenset({40, 52, 56, 64, 108, 124})
-_FILE_HEADER, _MASKS_AT = 14, 54
+_OFFSET_AT, _FILE_HEADER, _MASKS_AT = 10, 14, 54
 _PLAIN, _BITFIELDS = 0, 3
 
 
@@ -24,6 +24,8 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
     size, width, height, _, bits, compression = _INFO.unpack_from(content, _FILE_HEADER)
     if size == _CORE:
         return None
+    if int.from_bytes(content[_OFFSET_AT:_FILE_HEADER], "little") < _FILE_HEADER + size:
+        raise UnreadableImageError("damaged: the pixels are said to lie in the header")
     if size not in _INFO_SIZES:
         raise UnreadableImageError(f"damaged: a header of {size:,} bytes is of no known kind of BMP")
     if compression == _BITFIELDS and not all(_MASKS.unpack_from(content, _MASKS_AT)):

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImageFile, TiffImagePlugin
 
 from batchclf.core.images.facts import Header
 from batchclf.data.decoding.interface import check_pixels, unsupported
@@ -49,17 +49,28 @@ _CHECKED: Mapping[int, Callable[[], Any]] = {
 
 _PACKBITS = 32773
 _BIG_MOTOROLA = b"MM\0\x2b"
+_HEADER_BYTES = 8
+_EXTRA, _ASSOCIATED = 338, 1
 _AT_ONCE = 2**20
 Tags = Mapping[int, Any]
 
 
-def check(image: Image.Image, header: Header, limits: Limits) -> tuple[Header, int]:
+def check(image: ImageFile.ImageFile, header: Header, limits: Limits) -> tuple[Header, int]:
     """Raise UnreadableImageError if Pillow would read an opened TIFF wrong, or decode more than the limit.
 
     Returns the header as the file has it, and by how many bits gray of more than 8 bits is to be shifted.
     """
     tags = _tags(image)
     _check_values(tags)
+    if min(_many(tags.get(_STRIPS) or tags.get(_TILES) or _HEADER_BYTES)) < _HEADER_BYTES:
+        raise UnreadableImageError("damaged: a strip or tile is said to lie in the file's header")
+    if tags.get(_EXTRA) == (_ASSOCIATED,) and image.mode == "RGBA":
+        if _separate(tags):
+            raise unsupported(f"{_kind(tags)}, colours multiplied by their alpha")
+        # As stored: Pillow would divide the colours by their alpha
+        (tile,) = image.tile
+        assert isinstance(tile.args, tuple)
+        image.tile = [tile._replace(args=(tile.args[0].replace("RGBa", "RGBA"), *tile.args[1:]))]
     if tags.get(_PHOTOMETRIC) == _YCBCR and (tags.get(_COMPRESSION) != _JPEG or _separate(tags)):
         # libtiff brings these to RGB by a way that goes on after an error, with black (decision 140)
         raise unsupported(_kind(tags))
@@ -182,7 +193,8 @@ def _check_values(tags: Tags) -> None:
 
 
 def _bits(tags: Tags) -> tuple[int, ...]:
-    return _many(tags.get(_BITS, 1)) or (1,)
+    # Of a damaged directory they may be text.
+    return tuple(bits for bits in _many(tags.get(_BITS, 1)) if isinstance(bits, int)) or (1,)
 
 
 def _many(value: int | tuple[int, ...]) -> tuple[int, ...]:
@@ -203,5 +215,5 @@ def _directory(content: bytes) -> Tags:
         stream.seek(directory.next)
         directory.load(stream)
         return dict(directory)
-    except (SyntaxError, KeyError, IndexError, TypeError, ValueError, OSError, EOFError, struct.error):
+    except (SyntaxError, KeyError, IndexError, TypeError, ValueError, OSError, OverflowError, EOFError, struct.error):
         return {}
