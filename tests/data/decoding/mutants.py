@@ -272,23 +272,22 @@ def _tifffile(content):
             raise JudgeRefusesError("too large")
         if min(page.dataoffsets) < 8:
             raise JudgeRefusesError("a strip that lies in the header")
-        values = page.asarray()
-        if values.dtype.kind not in "bu" or page.bitspersample > 16:
-            raise JudgeRefusesError(f"{page.bitspersample} bits of {values.dtype}")
-        if page.planarconfig == 2 and values.ndim == 3:
-            values = np.moveaxis(values, 0, -1)
-        if values.shape[:2] != (page.imagelength, page.imagewidth):
-            raise JudgeRefusesError(f"an array of {values.shape}")
         if not _is_well_formed(page, len(content)):
             raise JudgeRefusesError("a directory that readers mend in different ways")
-        orientation = page.tags.get(274)
-        photometric = int(page.photometric)
-        bits = page.bitspersample
-    if orientation is not None and orientation.value != 1:
+        values = page.asarray()
+        if page.planarconfig == 2 and values.ndim == 3:
+            values = np.moveaxis(values, 0, -1)
+        return _shown(page, values)
+
+
+def _shown(page, values):
+    photometric, bits = int(page.photometric), page.bitspersample
+    if values.dtype.kind not in "bu" or bits > 16 or values.shape[:2] != (page.imagelength, page.imagewidth):
+        raise JudgeRefusesError(f"{bits} bits of {values.dtype} {values.shape}")
+    if 274 in page.tags and page.tags[274].value != 1:
         raise JudgeRefusesError("turned")
     if photometric == 3 and values.ndim == 2 and page.colormap is not None:
-        colours = np.asarray(page.colormap)
-        return (colours >> 8).astype(np.uint8)[:, values].transpose(1, 2, 0)
+        return (np.asarray(page.colormap) >> 8).astype(np.uint8)[:, values].transpose(1, 2, 0)
     pixels = upper_8(values.astype(np.uint16), bits)
     if photometric == 2 and values.ndim == 3 and values.shape[2] >= 3:
         return pixels[..., :3]
