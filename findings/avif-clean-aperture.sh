@@ -8,7 +8,7 @@
 # with the half that the writer cut away: libavif leaves cropping to its caller, and none of them does it. They are
 # silent; of irot, Pillow at least makes an EXIF orientation. The same with a file by avifenc 0.11.1 (not in this
 # script).
-# For batchclf: AVIF is read by Pillow, so it is scored with what was cut away; HEIC, read by pillow-heif, without.
+# For batchclf: AVIF is read by Pillow, so an AVIF with such a box is refused as unsupported. HEIC is cropped.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

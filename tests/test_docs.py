@@ -166,6 +166,15 @@ def test_suffixes_of_images_and_what_adds_them():
     assert re.findall(r"`(.*?)`", of_extras) == expected
 
 
+def test_the_tests_that_the_page_on_scoring_names():
+    rows = tables(own_text(section(SCORING_PAGE, "How images are read")))
+    assert len(rows) > 20
+    for *_, named in rows:
+        file, test = re.fullmatch(r"`(test_\w+\.py)::(test_\w+)`", named).groups()
+        text = (ROOT / "tests" / "data" / "decoding" / file).read_text(encoding="utf-8")
+        assert f"\ndef {test}(" in text, named
+
+
 def test_bounds_that_the_metrics_table_names():
     rows = {row[0].strip("`"): row[1] for row in tables(section(RUN_PAGE, "metrics.json (format 2)"))}
     assert f"`strong` ({STRONG_GAP:.2f} and more)" in rows["gap.overfitting"]

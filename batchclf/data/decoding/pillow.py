@@ -71,6 +71,9 @@ def decode(content: bytes, kind: str, policy: Policy) -> Decoded:
                 check_pixels(jxl_pixels(content), policy.limits)
             elif kind == "GIF":
                 gif.check(content)
+            elif kind == "AVIF" and b"clap" in content[: content.find(b"mdat")]:
+                # libavif leaves it to Pillow to cut, which does not.
+                raise unsupported("an AVIF that is to be cropped (clap)")
             image = reader(io.BytesIO(content), "")
             decoded = _decoded(image, kind, policy)
             if kind == "TIFF":
