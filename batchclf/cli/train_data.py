@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from batchclf.cli.options import add_option, add_options, as_path, given, options_from
 from batchclf.errors import UsageError
-from batchclf.jobs.config.options import OF_FOLDERS, DataSpec
+from batchclf.jobs.config.options import OF_FOLDERS, OF_IMAGES, DataSpec, ScoringOptions
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -22,6 +22,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     add_options(parser, DataSpec, "data_dir")
     folders = parser.add_argument_group("class folders", "how the folders of --data become a data set")
     add_options(folders, DataSpec, *OF_FOLDERS)
+    add_options(folders, ScoringOptions, *OF_IMAGES)
 
 
 def load_training_data(
@@ -31,9 +32,9 @@ def load_training_data(
 
     Raises UsageError if the options do not go together, and what loading raises.
     """
-    data = options_from(args, DataSpec)
+    data, reading = options_from(args, DataSpec), options_from(args, ScoringOptions)
     if data.directory is None:
-        if wrong := given(data, OF_FOLDERS):
+        if wrong := given(data, OF_FOLDERS) + given(reading, OF_IMAGES):
             raise UsageError(
                 f"{', '.join(wrong)}: for class folders only, not with --dataset",
                 hint=f"leave {'it' if len(wrong) == 1 else 'them'} out, or train on class folders with --data DIR",
@@ -54,6 +55,7 @@ def load_training_data(
         say=console.say,
         progress=console.progress,
         store=data.store,
+        limits=reading.limits,
         **input_options(data, base),
         **split_options(SplitRecord(data.test_size, data.group_by, seed)),
     )

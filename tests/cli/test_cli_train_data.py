@@ -52,11 +52,20 @@ def test_size_colour_share_and_groups(cli, photos, tmp_path):
     assert info["preprocessing"]["color_mode"] == "grayscale"
 
 
+def test_images_of_too_many_pixels_are_left_out_unless_the_limit_is_raised(cli, photos):
+    Image.new("RGB", (30, 20)).save(photos / "a" / "wide.png")
+    for limit, left_out in (("599", True), ("600", False)):
+        code, out, err = cli(*TRAIN, "--max-pixels", limit, "--out", f"model{limit}")
+        assert code == 0, err
+        assert ("wide.png: too large: 600 pixels would be decoded, and at most 599 are" in out + err) == left_out
+
+
 def test_options_of_class_folders_do_not_go_with_a_data_set_by_name(cli):
     code, _, err = cli(*TRAIN[:-2], "--dataset", "digits", "--store", "disk", "--group-by", "x", "--out", "model")
     assert code == 2
     assert "--group-by, --store: for class folders only, not with --dataset" in err
-    for option, value in (("--test-size", "0.3"), ("--input-size", "8x8"), ("--color", "rgb")):
+    others = ("--test-size", "0.3"), ("--input-size", "8x8"), ("--color", "rgb"), ("--max-pixels", "9")
+    for option, value in others:
         code, _, err = cli(*TRAIN[:-2], "--dataset", "digits", option, value, "--out", "model")
         assert (code, f"{option}: for class folders only" in err) == (2, True)
 

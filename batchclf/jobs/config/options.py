@@ -19,6 +19,9 @@ MOST_COLUMNS = 100
 OF_FOLDERS = ("test_size", "group_by", "input_size", "color", "store")
 """Keys of [data] that are about class folders."""
 
+OF_IMAGES = ("image_timeout", "max_pixels")
+"""Keys of [scoring] that are about image files: class folders are read within the same limits."""
+
 
 class DataSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[data]: a data set by name or a folder of class folders; `data_dir` is where a named one's files lie."""
