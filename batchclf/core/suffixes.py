@@ -15,9 +15,13 @@ BUILT_IN = (
 
 @dataclass(frozen=True, slots=True)
 class FormatExtra:
-    """An extra of batchclf that reads one more format, with the distribution and the module that it brings."""
+    """An extra of batchclf that reads one more format, with the distribution and the module that it brings.
+
+    `kind` is the format's name among the decoders.
+    """
 
     name: str
+    kind: str
     distribution: str
     module: str
     words: str
@@ -35,8 +39,8 @@ class FormatExtra:
 
 
 EXTRAS = (
-    FormatExtra("heif", "pillow-heif", "pillow_heif", "an HEIC image", (".heic", ".heif", ".hif")),
-    FormatExtra("jxl", "pillow-jxl-plugin", "pillow_jxl", "a JPEG XL image", (".jxl",)),
+    FormatExtra("heif", "HEIF", "pillow-heif", "pillow_heif", "an HEIC image", (".heic", ".heif", ".hif")),
+    FormatExtra("jxl", "JXL", "pillow-jxl-plugin", "pillow_jxl", "a JPEG XL image", (".jxl",)),
 )
 _BY_SUFFIX = {suffix: extra for extra in EXTRAS for suffix in extra.suffixes}
 

@@ -103,6 +103,21 @@ def test_files_of_an_extra_alone_end_with_the_command_that_installs_it(process, 
     assert ".heic or" not in done.stderr
 
 
+def test_a_photo_of_an_extra_under_another_suffix_is_skipped_with_the_command(process, model, tmp_path, bare):
+    write_of_extras(tmp_path / "made")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "made" / "a.heic").rename(tmp_path / "photos" / "phone.jpg")
+    (tmp_path / "made" / "first.jxl").rename(tmp_path / "photos" / "small.png")
+    write_each(tmp_path / "photos", [".png"])
+    done = process("-m", "batchclf", "score", "photos", "--model", model, "--out", "run", cwd=tmp_path, env=bare)
+    assert (done.returncode, done.stderr) == (0, "")
+    skipped = pd.read_csv(tmp_path / "run" / "skipped.csv")
+    assert dict(zip(skipped["path"], skipped["reason"], strict=True)) == {
+        "phone.jpg": f"unsupported: an HEIC image, which needs the extra heif: {HEIF}",
+        "small.png": f"unsupported: a JPEG XL image, which needs the extra jxl: {JXL}",
+    }
+
+
 def test_files_of_an_extra_are_scored_if_it_is_installed(process, model, tmp_path):
     files = [*write_each(tmp_path / "photos", [".png"]), *write_of_extras(tmp_path / "photos")]
     done = process("-m", "batchclf", "score", "photos", "--model", model, "--out", "run", cwd=tmp_path)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.choices import ColorMode, ResizeMode
-from batchclf.data.decoding.interface import Decoded, Policy, Size
+from batchclf.data.decoding.interface import Decoded, Policy, Size, unsupported
 from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
-from batchclf.data.decoding.suffixes import INSTALLED
+from batchclf.data.decoding.suffixes import INSTALLED, MISSING
 from batchclf.data.geometry.resize import fit, reduction
 from batchclf.errors import WANT, UnreadableImageError
 from batchclf.libraries import versions_of
@@ -203,6 +203,8 @@ def _kind(content: bytes) -> str:
 
 
 def _beside(content: bytes, kind: str, policy: Policy) -> Decoded:
+    if kind in MISSING:
+        raise unsupported(MISSING[kind].reason)
     # What is slow or rare is decoded in a process of its own (decision 142)
     from batchclf.data.decoding.aside import call
 

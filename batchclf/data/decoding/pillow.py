@@ -156,7 +156,8 @@ def _settings() -> Iterator[None]:
 
 def _reason(error: Exception) -> UnreadableImageError:
     text = " ".join(str(error).split()) or type(error).__name__
-    if text.lower().startswith("unsupported") or text.startswith("conversion from "):
+    lacking = text.endswith(("not installed", "not available"))  # a build of Pillow without this format's library
+    if lacking or text.lower().startswith("unsupported") or text.startswith("conversion from "):
         return unsupported(text)
     if text.startswith("decoder error"):
         text = "a strip or tile cannot be decoded"

@@ -16,8 +16,11 @@ def _is_installed(extra: FormatExtra) -> bool:
 INSTALLED = tuple(filter(_is_installed, EXTRAS))
 """The extras whose module is there."""
 
+MISSING = {extra.kind: extra for extra in EXTRAS if extra not in INSTALLED}
+"""Format → the extra that reads it and is not there."""
+
 _READ = (*BUILT_IN, *(suffix for extra in INSTALLED for suffix in extra.suffixes))
-_REASONS = {suffix: extra.reason for extra in EXTRAS if extra not in INSTALLED for suffix in extra.suffixes}
+_REASONS = {suffix: extra.reason for extra in MISSING.values() for suffix in extra.suffixes}
 
 IMAGE_SUFFIXES = frozenset(_READ)
 IMAGE_HINT = f"images are files that end in {', '.join(_READ[:-1])} or {_READ[-1]}"
