@@ -92,20 +92,21 @@ def serve(answer: Callable[[Any], Any]) -> None:
     os.dup2(2, 1)
     try:
         while True:
-            request = pickle.load(requests)
-            try:
-                reply = answer(request)
-            except Exception as error:  # the parent's to handle, as if it had done the work by itself
-                reply = error
-            finally:
-                set_timer(0)
-            _send(reply, answers)
+            _answer_one(answer, requests, answers)
     except (EOFError, BrokenPipeError, pickle.UnpicklingError):
         # The parent has ended, maybe in the midst of a message; what is left in `answers` has nobody to go to.
         # (decision 034)
         os._exit(0)
 
 
-def _send(reply: Any, answers: BinaryIO) -> None:
+def _answer_one(answer: Callable[[Any], Any], requests: BinaryIO, answers: BinaryIO) -> None:
+    # In a function of its own, so that nothing of a large image stays in memory until the next one comes.
+    request = pickle.load(requests)
+    try:
+        reply = answer(request)
+    except Exception as error:  # the parent's to handle, as if it had done the work by itself
+        reply = error.with_traceback(None)  # which holds the request
+    finally:
+        set_timer(0)
     pickle.dump(reply, answers, pickle.HIGHEST_PROTOCOL)
     answers.flush()
