@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImagePalette, TiffImagePlugin
 
 from batchclf.core.images.facts import Header
 from batchclf.data.decoding.interface import check_pixels, unsupported
@@ -15,9 +15,10 @@ from batchclf.data.decoding.limits import Limits
 from batchclf.errors import UnreadableImageError
 
 # Tags, by TIFF 6.0, sections 8, 15, 18 and 19.
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 256, 257, 258, 259, 262, 266
 _STRIPS, _SAMPLES, _ROWS, _STRIP_BYTES, _PLANES = 273, 277, 278, 279, 284
 _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES, _SAMPLE_FORMAT = 322, 323, 324, 325, 339
+_COLOUR_MAP = 320
 _SEPARATE, _WHITE_IS_ZERO, _YCBCR, _JPEG, _UNSIGNED, _UNDEFINED = 2, 0, 6, 7, 1, 4
 _KINDS = {2: "int", 3: "float", 5: "complex int", 6: "complex"}
 _PHOTOMETRICS = {0: "gray", 1: "gray", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab"}
@@ -68,6 +69,9 @@ def check(image: Image.Image, header: Header, limits: Limits) -> tuple[Header, i
         raise UnreadableImageError("damaged: a strip or tile is said to lie in the header")
     # A tile is decoded as a whole, however little of it the image shows.
     check_pixels(tags.get(_TILE_WIDTH, 0) * tags.get(_TILE_HEIGHT, 0), limits)
+    if image.mode == "P" and max(tags[_COLOUR_MAP]) < 256:
+        # Some writers give 8 bits for the 16 of a colour; libtiff's tools take it so, Pillow for black.
+        image.palette = ImagePalette.raw("RGB;L", bytes(tags[_COLOUR_MAP]))
     return header._replace(width=tags[_WIDTH], height=tags[_HEIGHT]), max(_bits(tags)) - 8
 
 
@@ -105,7 +109,7 @@ def check_data(content: bytes, image: Image.Image) -> None:
     """
     tags = _tags(image)
     compression = tags.get(_COMPRESSION, 1)
-    if compression not in _CHECKED and compression != _PACKBITS:
+    if (compression not in _CHECKED and compression != _PACKBITS) or tags.get(_FILL_ORDER, 1) != 1:
         return
     places = zip(
         _places(tags),

@@ -62,6 +62,24 @@ def test_jpeg_xl(bits, channels):
         check(case)
 
 
+def test_an_animated_jpeg_xl_is_refused():
+    """The plugin gives its last frame."""
+    pytest.importorskip("pillow_jxl")
+    imagecodecs = pytest.importorskip("imagecodecs")
+    frames = np.stack([noise(seed=seed) for seed in range(3)])
+    for options in ({}, {"usecontainer": True}):
+        check_refused(imagecodecs.jpegxl_encode(frames, lossless=True, **options), "unsupported: a JPEG XL animation")
+
+
+def test_an_animated_webp_is_black_where_it_is_transparent():
+    pixels = np.dstack([noise(), np.full((12, 17), 255, np.uint8)])
+    pixels[:6, :, 3] = 0
+    frames = [Image.fromarray(pixels), Image.fromarray(255 - pixels)]
+    content = image_with(pixels, "WEBP", save_all=True, append_images=frames[1:], lossless=True, exact=True)
+    pixels[:6] = 0
+    check_pixels(decode(content, "rgb"), pixels[..., :3])
+
+
 @pytest.mark.parametrize(("bits", "channels"), [(8, 1), (8, 2), (8, 3), (8, 4), (10, 3)])
 def test_heic(bits, channels):
     pytest.importorskip("pillow_heif")

@@ -215,3 +215,19 @@ def test_a_strip_that_lies_outside_of_the_data(layout, start, length):
 def test_the_first_page_of_several():
     pages = np.stack([cases.COLOUR, 255 - cases.COLOUR])
     check(Case(cases.with_tifffile(pages, photometric="rgb"), cases.COLOUR))
+
+
+@pytest.mark.parametrize("factor", [1, 256, 257])
+def test_a_colour_map_of_8_or_16_bits(factor):
+    """Some writers give a colour 8 of its 16 bits."""
+    indices, colours = noise(20, 30, 1, bits=4), noise(3, 256, 1, seed=1)
+    colour_map = (colours.astype(int) * factor).ravel().tolist()
+    content = by_hand.write_tiff(indices, 8, by_hand.PALETTE, colour_map=colour_map)
+    check(Case(content, colours.T[indices]))
+
+
+@pytest.mark.parametrize("compression", [by_hand.DEFLATE, by_hand.PACKBITS, by_hand.LZMA])
+def test_bits_of_compressed_data_in_the_other_order(compression):
+    """FillOrder 2 turns the bits of each byte, whatever is packed into them."""
+    options = {"compression": compression, "spoil": _reversed_bits}
+    check(Case(by_hand.write_tiff(noise(), 8, by_hand.RGB, more=[(266, by_hand.SHORT, [2])], **options), noise()))
