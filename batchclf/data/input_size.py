@@ -43,7 +43,7 @@ def settle_input(
     files = [(part, file) for part in parts for file in part.files]
     if (first := next(_readable(files, limits), None)) is None:
         raise DataError(
-            f"there are no readable images in class folders under {parts[0].folder}",
+            f"there are no readable images in class folders under {parts[0].folder}{_why(files, limits)}",
             hint="lay the images out as CLASS/*.png, or as train/CLASS/*.png and test/CLASS/*.png",
         )
     path, pixels = first
@@ -58,6 +58,17 @@ def settle_input(
         told.append(why)
     say(f"input size {size[0]}x{size[1]} {color_mode}: {'; '.join(told)}")
     return _shape(size, color_mode), color_mode
+
+
+def _why(files: Sequence[File], limits: Limits) -> str:
+    """Say why the first of some files cannot be read; nothing if there is none."""
+    for part, file in files[:1]:
+        path = part.folder / file
+        try:
+            decode(read_content(path), "rgb", limits=limits)
+        except UnreadableImageError as error:
+            return f"; {path}: {error.message}"
+    return ""
 
 
 def _shape(size: tuple[int, int], color_mode: ColorMode) -> Shape:

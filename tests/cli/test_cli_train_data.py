@@ -60,6 +60,12 @@ def test_images_of_too_many_pixels_are_left_out_unless_the_limit_is_raised(cli, 
         assert ("wide.png: too large: 600 pixels would be decoded, and at most 599 are" in out + err) == left_out
 
 
+def test_where_no_image_can_be_read_the_reason_of_the_first_is_said(cli, photos):
+    code, _, err = cli(*TRAIN, "--max-pixels", "71", "--out", "model")
+    assert code == 1
+    assert "a/p0_0.png: too large: 72 pixels would be decoded, and at most 71 are, see --max-pixels" in err
+
+
 def test_options_of_class_folders_do_not_go_with_a_data_set_by_name(cli):
     code, _, err = cli(*TRAIN[:-2], "--dataset", "digits", "--store", "disk", "--group-by", "x", "--out", "model")
     assert code == 2

@@ -221,8 +221,8 @@ def test_unreadable_images_are_left_out_and_said(tmp_path):
 def test_images_that_take_too_much_are_left_out_and_said(tmp_path, monkeypatch):
     _fill(tmp_path, {"a": 4, "b": 4})
     write_image(tmp_path / "a" / "000.png", noise(30, 20))
-    Image.fromarray(noise(12, 17)).save(tmp_path / "b" / "000.png", "PCX")  # for Pillow, in a process beside
-    slow = "import time, PIL.Image; PIL.Image.open = lambda *arguments, **more: time.sleep(60)"
+    Image.fromarray(noise(12, 17)).save(tmp_path / "b" / "000.png", "PPM")  # for Pillow, in a process beside
+    slow = "import time; from batchclf.data.decoding import pillow; pillow.decode = lambda *arguments: time.sleep(60)"
     monkeypatch.setattr(aside, "_MAIN", f"exec({slow!r}); {aside._MAIN}")
     aside.close()
     dataset, said = _load(tmp_path, size=(12, 17), color_mode="rgb", limits=Limits(pixels=599, seconds=1))
