@@ -1,7 +1,6 @@
 """What a process ends with, and every exception that batchclf raises on purpose; only `cli.main.main` prints them."""
 
 import errno
-import signal
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
@@ -154,14 +153,6 @@ class StoppedError(BatchclfError):
     """Ctrl-C or SIGTERM, in words."""
 
     exit_code = ExitCode.INTERRUPTED
-
-
-class ChildDiedError(Exception):
-    """A process that decodes ended, with `status` as `subprocess` has it, instead of answering."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(f"signal {-status}" if status < 0 else f"exit status {status}")
-        self.timed_out = -status == getattr(signal, "SIGALRM", None)
 
 
 def note_published(error: BaseException, run: "Path") -> None:

@@ -11,6 +11,7 @@ _SIZE = b"\xff\x4f\xff\x51"
 # bits of the first one less 1, the sign in its upper bit (ITU-T T.800, A.5.1).
 _FIELDS = struct.Struct(">HHIIIIIIIIHB")
 _SIGNED = 0x80
+_ENUMERATED, _SPACES = 1, frozenset({12, 16, 17, 18})
 _OF_COMPONENTS = {2: GRAY_ALPHA, 3: RGB, 4: RGBA}
 
 
@@ -29,7 +30,10 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
     # OpenJPEG keeps 32 bits of each value; measured: 19 bytes a pixel, others take at most 10.
     check_pixels(width * height, policy.limits, part=2)
     bits += 1
-    if bits <= 8 or components == 1:
+    if bits < 8:
+        raise unsupported(f"JPEG 2000 of {bits} bits")
+    _check_boxes(content[:start])
+    if bits == 8 or components == 1:
         return None
     if components == 2:
         raise unsupported(f"JPEG 2000 of gray and transparency with {bits} bits")
@@ -39,3 +43,26 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
     return (
         None if pixels is None else (pixels, Header(width, height, bits, _OF_COMPONENTS.get(components, OTHER)).packed)
     )
+
+
+def _check_boxes(head: bytes) -> None:
+    """Raise UnreadableImageError for boxes before the codestream that Pillow passes over (ITU-T T.800, I.5.3)."""
+    colour = head.find(b"colr") + 4
+    if colour > 3 and head[colour] == _ENUMERATED and int.from_bytes(head[colour + 3 : colour + 7]) not in _SPACES:
+        raise unsupported("JPEG 2000 in a colour space other than gray, RGB, YCC or CMYK")
+    for name, size, counted in ((b"cdef", 6, 2), (b"cmap", 4, 0)):
+        box = head.find(name)
+        if box < 0:
+            continue
+        data = head[box + 4 + counted : box - 4 + int.from_bytes(head[box - 4 : box])]
+        entries = [data[place : place + size] for place in range(0, len(data), size)]
+        if not all(_in_order(name, number, entry) for number, entry in enumerate(entries)):
+            raise unsupported("JPEG 2000 with channels in another order")
+
+
+def _in_order(name: bytes, number: int, entry: bytes) -> bool:
+    """Whether a channel is what its place says: a colour by its number, or transparency behind the colours."""
+    if name == b"cmap":
+        return entry[3:] == bytes([number])
+    channel, kind, of_colour = (int.from_bytes(entry[place : place + 2]) for place in (0, 2, 4))
+    return channel == number and (kind > 0 or of_colour == number + 1)

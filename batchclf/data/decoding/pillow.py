@@ -71,7 +71,7 @@ def decode(content: bytes, kind: str, policy: Policy) -> Decoded:
                 check_pixels(jxl_pixels(content), policy.limits)
             elif kind == "GIF":
                 gif.check(content)
-            elif kind == "AVIF" and b"clap" in content[: content.find(b"mdat")]:
+            elif kind == "AVIF" and b"clap" in _meta(content):
                 # libavif leaves it to Pillow to cut, which does not.
                 raise unsupported("an AVIF that is to be cropped (clap)")
             image = reader(io.BytesIO(content), "")
@@ -86,6 +86,12 @@ def decode(content: bytes, kind: str, policy: Policy) -> Decoded:
                 with suppress(TypeError, ValueError, LookupError):  # tags of types that they cannot have
                     tiff.explain(content, error, image)
             raise _reason(error) from error
+
+
+def _meta(content: bytes) -> bytes:
+    """Take the box with the properties of the images out of an AVIF (ISO/IEC 14496-12, 8.11.1)."""
+    box = content.find(b"meta")
+    return b"" if box < 4 else content[box : box - 4 + int.from_bytes(content[box - 4 : box])]
 
 
 def _decoded(image: ImageFile.ImageFile, kind: str, policy: Policy) -> Decoded:
@@ -158,7 +164,7 @@ def _reason(error: Exception) -> UnreadableImageError:
     text = " ".join(str(error).split()) or type(error).__name__
     lacking = text.endswith(("not installed", "not available"))  # a build of Pillow without this format's library
     if lacking or text.lower().startswith("unsupported") or text.startswith("conversion from "):
-        return unsupported(text)
+        return unsupported(text.removeprefix("Unsupported "))
     if text.startswith("decoder error"):
         text = "a strip or tile cannot be decoded"
     elif isinstance(error, SyntaxError | EOFError) or not str(error):
