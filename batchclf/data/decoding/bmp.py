@@ -19,15 +19,16 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
 
     OpenCV takes 16 bits as 5 a colour whatever the masks say, and ignores masks of 32 bits.
     """
-    if len(content) < _MASKS_AT + _MASKS.size:
-        return None
-    size, width, height, _, bits, compression = _INFO.unpack_from(content, _FILE_HEADER)
+    size = int.from_bytes(content[_FILE_HEADER : _FILE_HEADER + 4], "little")
     if size not in _INFO_SIZES:
         raise UnreadableImageError(f"damaged: a header of {size:,} bytes is of no known kind of BMP")
+    if len(content) < _MASKS_AT + _MASKS.size:
+        return None
     if int.from_bytes(content[10:_FILE_HEADER], "little") < _FILE_HEADER + size:
         raise UnreadableImageError("damaged: the pixels are said to lie in the header")
     if size == _CORE:
         return None
+    _, width, height, _, bits, compression = _INFO.unpack_from(content, _FILE_HEADER)
     if compression == _BITFIELDS and not all(_MASKS.unpack_from(content, _MASKS_AT)):
         raise UnreadableImageError("damaged: a mask that takes a colour from the pixels is 0")
     if bits != 24 or compression != _PLAIN:
