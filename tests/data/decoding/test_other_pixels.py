@@ -1,6 +1,7 @@
 """WebP, GIF, AVIF, JPEG 2000, PNM and MPO: bits, channels, transparency and the first of several pictures."""
 
 import io
+import struct
 
 import numpy as np
 import other_cases as cases
@@ -108,3 +109,52 @@ TRUNCATED = ["webp-lossless-rgb-pillow", "webp-lossy-rgba", "gif-by-hand", "avif
 def test_a_file_that_breaks_off(name, kept):
     content = cases.CASES[name]().content
     check_refused(content[: int(len(content) * kept)], "damaged: ")
+
+
+def _jp2(bits=8):
+    imagecodecs = pytest.importorskip("imagecodecs")
+    values = noise(bits=bits)
+    return imagecodecs.jpeg2k_encode(values, bitspersample=bits, codecformat="jp2", level=0, reversible=True)
+
+
+def _with_channels(content, *entries):
+    """Put a box of channel definitions (ITU-T T.800, I.5.3.6) at the end of the header's boxes."""
+    data = struct.pack(">H", len(entries)) + b"".join(struct.pack(">HHH", *entry) for entry in entries)
+    box = struct.pack(">I4s", 8 + len(data), b"cdef") + data
+    start = content.index(b"jp2h") - 4
+    (length,) = struct.unpack_from(">I", content, start)
+    end = start + length
+    return content[:start] + struct.pack(">I", length + len(box)) + content[start + 4 : end] + box + content[end:]
+
+
+def test_jpeg_2000_whose_channels_say_that_they_are_in_order():
+    content = _with_channels(_jp2(), (0, 0, 1), (1, 0, 2), (2, 0, 3))
+    check(Case(content, noise()))
+
+
+@pytest.mark.parametrize("entries", [((0, 0, 3), (1, 0, 2), (2, 0, 1)), ((0, 1, 0), (1, 0, 1), (2, 0, 2))])
+def test_jpeg_2000_with_channels_in_another_order_is_refused(entries):
+    """Pillow passes over the order."""
+    check_refused(_with_channels(_jp2(), *entries), "unsupported: JPEG 2000 with channels in another order")
+
+
+def test_jpeg_2000_in_a_colour_space_that_is_not_read_is_refused():
+    content = bytearray(_jp2())
+    place = content.index(b"colr") + 4 + 3
+    assert int.from_bytes(content[place : place + 4]) == 16  # sRGB
+    content[place : place + 4] = (14).to_bytes(4)  # CIELab
+    check_refused(bytes(content), "unsupported: JPEG 2000 in a colour space")
+
+
+@pytest.mark.parametrize("bits", [1, 4, 7])
+def test_jpeg_2000_of_few_bits_is_refused(bits):
+    """Pillow shifts what would have to be stretched."""
+    check_refused(_jp2(bits), f"unsupported: JPEG 2000 of {bits} bits")
+
+
+def test_an_avif_that_is_to_be_cropped_is_refused():
+    content = image_with(noise(64, 64), "AVIF", icc_profile=bytes(28))
+    profile = content.index(b"colrprof") - 4
+    box = struct.pack(">I4s8i", 40, b"clap", 32, 1, 64, 1, -16, 1, 0, 1)
+    assert content[profile : profile + 4] == box[:4]
+    check_refused(content[:profile] + box + content[profile + 40 :], "unsupported: an AVIF that is to be cropped")
