@@ -12,8 +12,7 @@ import numpy as np
 
 from batchclf.core.images.facts import FACTS
 from batchclf.core.types import Known, Say
-from batchclf.data.decoding.child import ChildDiedError
-from batchclf.data.decoding.limits import took_too_long
+from batchclf.data.decoding.limits import ChildDiedError, took_too_long
 from batchclf.scoring.decoder import Decoded, Decoder, DecodeSetup, passing_digest
 from batchclf.scoring.processes import WorkerProcesses
 

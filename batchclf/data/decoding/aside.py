@@ -13,8 +13,7 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeVar, TypeVarTuple
 
 from batchclf.data.decoding import child
-from batchclf.data.decoding.child import ChildDiedError
-from batchclf.data.decoding.limits import took_too_long
+from batchclf.data.decoding.limits import ChildDiedError, took_too_long
 from batchclf.errors import UnreadableImageError
 
 Arguments = TypeVarTuple("Arguments")

@@ -16,14 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-
-class ChildDiedError(Exception):
-    """A process that decodes ended, with `status` as `subprocess` has it, instead of answering."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(f"signal {-status}" if status < 0 else f"exit status {status}")
-        self.timed_out = -status == getattr(signal, "SIGALRM", None)
-
+from batchclf.data.decoding.limits import ChildDiedError
 
 # Windows has no timer that ends a process, so there is no limit there.
 set_timer: Callable[[float], object] = (
