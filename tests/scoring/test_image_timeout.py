@@ -1,12 +1,11 @@
 """An image that takes too long is skipped with the reason, and only for now; all others are scored."""
 
-import os
 import time
 
 import numpy as np
 import pytest
 from PIL import Image
-from worker_cases import FirstPixel, setup_of
+from worker_cases import FirstPixel, runs, setup_of
 
 from batchclf.core.types import ImageRef
 from batchclf.data.decoding import aside
@@ -86,14 +85,6 @@ def _score(pool, blocks, cache=None, times=None):
     return list(score_blocks(blocks, pool, model, cache=cache, times=times or StreamTimes()))
 
 
-def _runs(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def test_it_is_skipped_and_all_others_are_scored(folder, found, way, hanging):
     with _pool(folder, way) as pool:
         blocks = _score(pool, [found] * 3)
@@ -104,7 +95,7 @@ def test_it_is_skipped_and_all_others_are_scored(folder, found, way, hanging):
         assert [ref.path for ref in block.scores.refs] == [ref.path for ref in found if ref.path != "13.png"]
         values = block.scores.probabilities[:, 0] * 255
         np.testing.assert_allclose(values, [number for number in range(40) if number != 13], atol=1e-4)
-    assert not any(_runs(pid) for pid in pids)
+    assert not any(runs(pid) for pid in pids)
 
 
 def test_a_resumed_run_tries_it_again(folder, found, way, hanging):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from worker_cases import FirstPixel, setup_of
+from worker_cases import FirstPixel, runs, setup_of
 
 from batchclf.core.types import ImageRef
 from batchclf.data.decoding.limits import ChildDiedError
@@ -98,15 +98,7 @@ def test_a_long_run_starts_processes_and_gives_what_a_short_one_gives(folder, wo
         assert block.skipped == short.skipped
         assert block.scores.refs == short.scores.refs
         np.testing.assert_array_equal(block.scores.probabilities, short.scores.probabilities)
-    assert not any(_runs(pid) for pid in pids[-1])
-
-
-def _runs(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    assert not any(runs(pid) for pid in pids[-1])
 
 
 def test_a_killed_process_costs_nothing(folder):
@@ -169,13 +161,13 @@ def test_a_process_ends_when_its_parent_is_killed(folder):
     parent = subprocess.Popen([sys.executable, "-c", PARENT, folder_prefix(folder)], stdout=subprocess.PIPE, text=True)
     with parent:
         pid = int(parent.stdout.readline())
-        assert _runs(pid)
+        assert runs(pid)
         parent.kill()
     for _ in range(200):
-        if not _runs(pid) or _is_zombie(pid):
+        if not runs(pid) or _is_zombie(pid):
             break
         time.sleep(0.05)
-    assert not _runs(pid) or _is_zombie(pid)
+    assert not runs(pid) or _is_zombie(pid)
 
 
 def _is_zombie(pid):
@@ -219,7 +211,7 @@ def test_processes_started_early_are_used_and_end_with_the_pool(folder):
         blocks = list(score_blocks([found] * 20, pool, model, times=StreamTimes()))
         assert processes.pids() == started
     assert len(blocks) == 20
-    assert not any(_runs(pid) for pid in started)
+    assert not any(runs(pid) for pid in started)
     with pytest.raises(RuntimeError, match="ending"):
         processes.take()
 

@@ -1,5 +1,7 @@
 """What the tests of decoding processes share: 6x5 gray images, and a model that tells the first pixel."""
 
+import os
+
 import numpy as np
 
 from batchclf.scoring.decoder import DecodeSetup
@@ -16,3 +18,12 @@ class FirstPixel:
 
 def setup_of(folder):
     return DecodeSetup(folder_prefix(folder), (5, 6, 1), "grayscale", "fast")
+
+
+def runs(pid):
+    """Whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

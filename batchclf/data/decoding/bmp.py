@@ -35,7 +35,5 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
         return None
     height = abs(height)
     check_pixels(width * height, policy.limits)
-    pixels = opencv.colours(content)
-    if pixels is not None and policy.color_mode == "grayscale":
-        pixels = opencv.gray_of(pixels)
+    pixels = opencv.decoded(content, policy.color_mode)
     return None if pixels is None else (pixels, Header(width, height, 8, RGB).packed)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 
@@ -28,7 +28,6 @@ _BY_OPENCV = {"PNG": "png", "JPEG": "jpeg", "BMP": "bmp", "WEBP": "webp", "JPEG2
 """Format → module of this folder, whose `decode` gives None for what is better read by Pillow."""
 
 Decoder = Callable[[bytes, Policy], Decoded | None]
-_loaded: dict[str, Decoder] = {}
 
 _BY_PILLOW = {
     b"GIF8": "GIF",
@@ -159,8 +158,7 @@ def decode_as(content: bytes, policy: Policy) -> Decoded:
     if not content:
         raise UnreadableImageError("empty file (0 bytes)")
     kind = _COMMON.get(content[:2]) or _kind(content)
-    by_opencv = _loaded.get(kind) or _decoder(kind)
-    decoded = by_opencv(content, policy)
+    decoded = _decoder(kind)(content, policy) if kind in _BY_OPENCV else None
     if decoded is None:
         # OpenCV reports only that it failed; Pillow reads the file or names the reason (decision 005)
         return _beside(content, kind, policy)
@@ -174,17 +172,11 @@ def _finished(decoded: Decoded, policy: Policy) -> Decoded:
     return (pixels if policy.finish is None else policy.finish(pixels)), header
 
 
+@cache
 def _decoder(kind: str) -> Decoder:
     """Load a format's module when the first file of its kind comes: most folders hold only one."""
-    if kind not in _BY_OPENCV:
-        return _not_by_opencv
     decoder: Decoder = import_module(f"batchclf.data.decoding.{_BY_OPENCV[kind]}").decode
-    _loaded[kind] = decoder
     return decoder
-
-
-def _not_by_opencv(content: bytes, policy: Policy) -> None:
-    return None
 
 
 def _kind(content: bytes) -> str:

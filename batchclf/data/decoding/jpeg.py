@@ -3,9 +3,6 @@
 import struct
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from batchclf.core.images.facts import CMYK, GRAY, OTHER, RGB, Header
 from batchclf.data.decoding import exif, opencv
 from batchclf.data.decoding.interface import Decoded, Policy, Size, check_pixels, unsupported
@@ -52,20 +49,13 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
     scale = 1 if policy.scale_of is None else policy.scale_of(frame.size)
     # Of a progressive one all coefficients are kept in memory until the end.
     check_pixels(height * width // (1 if frame.marker in _PROGRESSIVE else scale * scale), policy.limits)
-    pixels = _pixels(content, policy, frame.channels, scale)
+    stored_gray = frame.channels == 1 or (frame.channels == 3 and policy.stored_luma)
+    pixels = opencv.decoded(content, policy.color_mode, scale, stored_gray=stored_gray)
     if pixels is None:
         return None
     if frame.exif:
         pixels = exif.upright(pixels, exif.orientation(frame.exif))
     return pixels, Header(width, height, frame.depth, _OF_CHANNELS.get(frame.channels, OTHER)).packed
-
-
-def _pixels(content: bytes, policy: Policy, channels: int, scale: int) -> NDArray[np.uint8] | None:
-    if policy.color_mode == "rgb":
-        return opencv.colours(content, scale)
-    if channels == 1 or (channels == 3 and policy.stored_luma):
-        return opencv.stored_gray(content, scale)
-    return opencv.gray_of(opencv.colours(content, scale))
 
 
 def jpeg_frame(content: bytes) -> Frame | None:

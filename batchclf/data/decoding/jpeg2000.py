@@ -37,9 +37,7 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
         return None
     if components == 2:
         raise unsupported(f"JPEG 2000 of gray and transparency with {bits} bits")
-    pixels = opencv.colours(content)
-    if pixels is not None and policy.color_mode == "grayscale":
-        pixels = opencv.gray_of(pixels)
+    pixels = opencv.decoded(content, policy.color_mode)
     return (
         None if pixels is None else (pixels, Header(width, height, bits, _OF_COMPONENTS.get(components, OTHER)).packed)
     )

@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.choices import ColorMode
+
 # OpenCV's own log would reach cron's mail; skipped.csv has the reasons.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 # Images are decoded side by side by the scoring stream's workers.
@@ -18,17 +20,21 @@ _GRAY = {1: cv2.IMREAD_GRAYSCALE | _STORED} | {scale: flag | _STORED for scale, 
 _COLOR = {scale: flag | cv2.IMREAD_COLOR_RGB for scale, flag in _GRAY.items()}
 
 
-def colours(content: bytes, scale: int = 1) -> NDArray[np.uint8] | None:
-    """Decode as (height, width, 3) in RGB order; a JPEG at one by `scale` of its size. None if OpenCV refuses it."""
-    return _decoded(content, _COLOR[scale])
+def decoded(
+    content: bytes, color_mode: ColorMode, scale: int = 1, *, stored_gray: bool = False
+) -> NDArray[np.uint8] | None:
+    """Decode as (height, width, 3) in RGB order or, for grayscale, (height, width). None if OpenCV refuses the file.
 
-
-def stored_gray(content: bytes, scale: int = 1) -> NDArray[np.uint8] | None:
-    """Decode as (height, width): what a file without colours stores, or a JPEG's luma. None if OpenCV refuses it.
-
-    Not for colours in other formats: libpng would convert them in linear light if the file has a gamma.
+    A JPEG may be decoded at one by `scale` of its size. Gray is made of the colours: 0.299 R + 0.587 G + 0.114 B
+    (ITU-R BT.601-7, 2.5.1). With `stored_gray` it is what a file without colours stores, or a JPEG's luma; not for
+    colours in other formats, which libpng would convert in linear light if the file has a gamma.
     """
-    return _decoded(content, _GRAY[scale])
+    if stored_gray and color_mode == "grayscale":
+        return _decoded(content, _GRAY[scale])
+    pixels = _decoded(content, _COLOR[scale])
+    if pixels is None or color_mode == "rgb":
+        return pixels
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def _decoded(content: bytes, flags: int) -> NDArray[np.uint8] | None:
@@ -38,11 +44,6 @@ def _decoded(content: bytes, flags: int) -> NDArray[np.uint8] | None:
     except cv2.error:
         return None
     return pixels
-
-
-def gray_of(pixels: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
-    """Make gray of (height, width, 3) in RGB order: 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601-7, 2.5.1)."""
-    return None if pixels is None else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def encode_png(image: NDArray[np.uint8]) -> bytes:

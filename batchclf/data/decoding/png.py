@@ -25,19 +25,13 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
     if not content.startswith(_START) or len(content) < _AROUND:
         return None
     width, height = _SIZE.unpack_from(content, 16)
-    if width * height > policy.limits.pixels:
-        check_pixels(width * height, policy.limits)
+    check_pixels(width * height, policy.limits)
     # Small files have one chunk of data between IHDR and IEND: no need to walk.
     length, kind = _CHUNK.unpack_from(content, _FIRST)
     rare = {} if kind == b"IDAT" and length == len(content) - _AROUND else _rare_chunks(content)
     if b"acTL" in rare:
         content = _without_animation(content)
-    if policy.color_mode == "rgb":
-        pixels = opencv.colours(content)
-    elif content[25] in _GRAYS:
-        pixels = opencv.stored_gray(content)
-    else:
-        pixels = opencv.gray_of(opencv.colours(content))
+    pixels = opencv.decoded(content, policy.color_mode, stored_gray=content[25] in _GRAYS)
     if pixels is None:
         return None
     if b"eXIf" in rare:

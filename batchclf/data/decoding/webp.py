@@ -18,12 +18,9 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
     check_pixels(header.width * header.height, policy.limits)
     if b"VP8L" in chunks:
         return None
-    pixels = opencv.colours(content)
+    pixels = opencv.decoded(content, policy.color_mode)
     if pixels is None:
         return None
-    if policy.color_mode == "grayscale":
-        pixels = opencv.gray_of(pixels)
-        assert pixels is not None
     if b"EXIF" in chunks:
         pixels = exif.upright(pixels, exif.orientation(chunks[b"EXIF"]))
     return pixels, header.packed
