@@ -1,5 +1,6 @@
 """The structure of a GIF up to the end of its first frame, which Pillow does not check."""
 
+from batchclf.data.decoding.limits import Limits
 from batchclf.errors import UnreadableImageError
 
 _HEADER, _DESCRIPTOR = 13, 10
@@ -7,7 +8,7 @@ _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
 _TABLE, _LONGEST_CODE = 0x80, 8
 
 
-def check(content: bytes) -> None:
+def check(content: bytes, limits: Limits) -> None:
     """Walk the blocks of a GIF (GIF89a, 15 to 26); raises UnreadableImageError if there is anything between them.
 
     Pillow passes over that, and takes the rest for the picture.

@@ -1,6 +1,7 @@
 """The size of a JPEG XL image: the plugin that reads it decodes all of it before it says so, and all of its frames."""
 
-from batchclf.data.decoding.interface import unsupported
+from batchclf.data.decoding.interface import check_pixels, unsupported
+from batchclf.data.decoding.limits import Limits
 
 _CODESTREAM = b"\xff\x0a"
 _BOXES = {b"jxlc": 4, b"jxlp": 8}
@@ -10,7 +11,12 @@ _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 _BITS_OF_SIDE = (9, 13, 18, 30)
 
 
-def jxl_pixels(content: bytes) -> int:
+def check(content: bytes, limits: Limits) -> None:
+    """Raise UnreadableImageError if an image has more pixels than are decoded, or is an animation."""
+    check_pixels(_pixels(content), limits)
+
+
+def _pixels(content: bytes) -> int:
     """Read how many pixels an image has from its header (ISO/IEC 18181-1, D.2 and D.3); 0 if it has none.
 
     Raises UnreadableImageError if it is an animation, of which the plugin gives the last frame.

@@ -13,9 +13,8 @@ from PIL import Image, ImageFile, TiffImagePlugin
 
 from batchclf.core.choices import ColorMode
 from batchclf.core.images.facts import CMYK, GRAY, GRAY_ALPHA, OTHER, PALETTE, RGB, RGBA, Header
-from batchclf.data.decoding import exif, gif, tiff
+from batchclf.data.decoding import avif, exif, gif, jxl, tiff
 from batchclf.data.decoding.interface import Decoded, Policy, check_pixels, unsupported
-from batchclf.data.decoding.jxl import jxl_pixels
 from batchclf.errors import UnreadableImageError
 
 _READERS = {
@@ -33,6 +32,9 @@ _READERS = {
     "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
 }
 """Format → module and class: the only ones that are ever opened, so that Pillow starts no other program for any."""
+
+_CHECKS = {"AVIF": avif.check, "GIF": gif.check, "JXL": jxl.check}
+"""Format → what is checked in a file before Pillow opens it."""
 
 _TURNED_BY_EXIF = frozenset({"AVIF", "HEIF", "JPEG", "PNG", "WEBP"})
 _UNBOUNDED = {"F": "float32", "I": "int32"}
@@ -67,13 +69,8 @@ def decode(content: bytes, kind: str, policy: Policy) -> Decoded:
         try:
             module, name = _READERS[kind]
             reader: Callable[..., ImageFile.ImageFile] = getattr(importlib.import_module(module), name)
-            if kind == "JXL":
-                check_pixels(jxl_pixels(content), policy.limits)
-            elif kind == "GIF":
-                gif.check(content)
-            elif kind == "AVIF" and b"clap" in _meta(content):
-                # libavif leaves it to Pillow to cut, which does not.
-                raise unsupported("an AVIF that is to be cropped (clap)")
+            if kind in _CHECKS:
+                _CHECKS[kind](content, policy.limits)
             image = reader(io.BytesIO(content), "")
             decoded = _decoded(image, kind, policy)
             if kind == "TIFF":
@@ -86,12 +83,6 @@ def decode(content: bytes, kind: str, policy: Policy) -> Decoded:
                 with suppress(TypeError, ValueError, LookupError):  # tags of types that they cannot have
                     tiff.explain(content, error, image)
             raise _reason(error) from error
-
-
-def _meta(content: bytes) -> bytes:
-    """Take the box with the properties of the images out of an AVIF (ISO/IEC 14496-12, 8.11.1)."""
-    box = content.find(b"meta")
-    return b"" if box < 4 else content[box : box - 4 + int.from_bytes(content[box - 4 : box])]
 
 
 def _decoded(image: ImageFile.ImageFile, kind: str, policy: Policy) -> Decoded:

@@ -25,7 +25,9 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
     if not content.startswith(_START) or len(content) < _AROUND:
         return None
     width, height = _SIZE.unpack_from(content, 16)
-    check_pixels(width * height, policy.limits)
+    # Compared here, too: a call for each of many small files is 0.2 µs of some 50.
+    if width * height > policy.limits.pixels:
+        check_pixels(width * height, policy.limits)
     # Small files have one chunk of data between IHDR and IEND: no need to walk.
     length, kind = _CHUNK.unpack_from(content, _FIRST)
     rare = {} if kind == b"IDAT" and length == len(content) - _AROUND else _rare_chunks(content)
