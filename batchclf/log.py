@@ -17,11 +17,18 @@ LOGGER.addHandler(logging.NullHandler())  # else Python prints warnings of a log
 
 
 class LogWatcher:
-    """Watches jobs and logs what they say, INFO for a line and DEBUG for a detail; shows no progress."""
+    """Watches jobs and logs what they say, INFO for a line, WARNING for a warning and DEBUG for a detail.
+
+    Shows no progress.
+    """
 
     def say(self, line: str) -> None:
         """Log one line."""
         LOGGER.info(line)
+
+    def warn(self, line: str) -> None:
+        """Log what is no error but must not go unseen, WARNING."""
+        LOGGER.warning(line)
 
     def detail(self, line: str) -> None:
         """Log one line for those who ask for more."""

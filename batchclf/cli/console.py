@@ -70,10 +70,6 @@ class Console(LogWatcher):
         """Say an error and what to do; `--quiet` does not hide it."""
         LOGGER.error(error.message, extra={"hint": error.hint})
 
-    def warn(self, line: str) -> None:
-        """Say what is no error but must not go unseen; `--quiet` does not hide it."""
-        LOGGER.warning(line)
-
     def result(self, summary: dict[str, Any], code: ExitCode = ExitCode.OK) -> ExitCode:
         """Print the one JSON object of `--json`, nothing without it; returns the exit code, which is part of it."""
         if self.as_json:

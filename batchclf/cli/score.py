@@ -43,7 +43,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     describe(model, unset="the newest that a job has published")
     out = parser.add_argument("--out", type=Path, metavar="RUN_DIR", help="run directory to write; must not be there")
     describe(out, unset="REPORTS/score/TIME")
-    add_options(parser, DirectoryOptions, "labels")
+    add_options(parser, DirectoryOptions, "labels", "label_map")
     add_selection(parser)
     add_options(parser, ScoringOptions)
     parser.add_argument("--explain-time", action="store_true", help="say where the time went")

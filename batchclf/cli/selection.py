@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchclf.cli.options import add_option, add_options, describe, positive, reader
+from batchclf.cli.options import add_option, add_options, as_path, describe, positive, reader
 from batchclf.core.options import Seed
 from batchclf.jobs.config.options import DirectoryOptions
 
@@ -47,7 +47,7 @@ def directory_subset(args: argparse.Namespace) -> "DirectorySubset":
     from batchclf.jobs.config.settings import DirectorySubset
 
     check_folder(args.directory)
-    return DirectorySubset(args.directory, _labels(args.labels), _selection(args))
+    return DirectorySubset(args.directory, _labels(args.labels), _selection(args), as_path(args.label_map))
 
 
 def refuse_with_split(args: argparse.Namespace) -> None:
@@ -56,6 +56,7 @@ def refuse_with_split(args: argparse.Namespace) -> None:
 
     given = {
         "--labels": args.labels != "auto",
+        "--label-map": args.label_map is not None,
         "--files-from": args.files_from is not None,
         "--glob": bool(args.glob),
         "--sample": args.sample is not None,

@@ -17,6 +17,9 @@ class Watcher(Protocol):
     def say(self, line: str) -> None:
         """Tell one line."""
 
+    def warn(self, line: str) -> None:
+        """Say what is no error but must not go unseen."""
+
     def detail(self, line: str) -> None:
         """Tell one line to those who asked for more."""
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from batchclf.errors import UsageError
 
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
 
 def relative_path(text: str, root: Path) -> str | None:
     """Give a path relative to `root` (an absolute one must lie in it) without `.` and `..`; None where it leaves it.
@@ -24,8 +26,11 @@ def parse_file_list(content: bytes, root: Path, source: str) -> tuple[str, ...]:
     """Read a list of paths, one a line, or NUL-separated where it holds a NUL (`find -print0`).
 
     Gives each path once, relative to `root`, sorted. Blank lines are left out; lines may end in CRLF. Names that are
-    not UTF-8 are kept. Raises UsageError, naming the line, where a path leaves `root`.
+    not UTF-8 are kept. Raises UsageError if the list is UTF-16 and, naming the line, if a path leaves `root`.
     """
+    if content[:2] in UTF_16_MARKS:
+        # PowerShell's `>` writes it; its NULs would pass for the ends of entries.
+        raise UsageError(f"{source} is UTF-16", hint="save it as UTF-8 (PowerShell: Out-File -Encoding utf8)")
     by_nul = b"\0" in content
     entries = content.split(b"\0") if by_nul else content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     paths = set()

@@ -3,14 +3,17 @@
 import csv
 import difflib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
-from batchclf.data.file_list import relative_path
+from batchclf.data.file_list import UTF_16_MARKS, relative_path
 from batchclf.errors import DataError, ModelError
 
 COLUMNS = ("path", "label")
+MAP_COLUMNS = ("label", "class")
+MOST_UNLABELLED = 10_000
 DELIMITERS = (",", ";", "\t")
 # What `storage.cells.safe_cell` puts a `'` before; a test holds that the two agree.
 GUARDED_STARTS = ("'", "=", "+", "-", "@", "\t", "\r")
@@ -18,14 +21,34 @@ GUARDED_STARTS = ("'", "=", "+", "-", "@", "\t", "\r")
 
 @dataclass(eq=False)
 class LabelTable:
-    """Class names by path, from the file `source`; `unmet` are the paths whose file has not been found yet."""
+    """Class names by path, from the file `source`, and which of them the files of a selection have met so far.
+
+    `unmet` are the paths whose file has not been found yet, `found` counts files, `labelled` images with a label;
+    `unlabelled` are the first images without one.
+    """
 
     source: Path
     by_path: dict[str, str]
     unmet: set[str] = field(default_factory=set)
+    found: int = 0
+    labelled: int = 0
+    unlabelled: list[str] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Forget the files that have been met."""
+        self.unmet, self.found, self.labelled, self.unlabelled = set(self.by_path), 0, 0, []
+
+    def meet(self, path: str, label: str | None, *, image: bool) -> None:
+        """Take note of a file that was found, and of whether it is an image to score."""
+        self.unmet.discard(path)
+        self.found += 1
+        if image and label is not None:
+            self.labelled += 1
+        elif image and len(self.unlabelled) < MOST_UNLABELLED:
+            self.unlabelled.append(path)
 
     def unmatched(self) -> str:
-        """Say how many rows name no file that was found; empty where there are none."""
+        """Say how many rows name no file that was found; empty if there are none."""
         if not self.unmet:
             return ""
         first = next(path for path in self.by_path if path in self.unmet)
@@ -33,30 +56,70 @@ class LabelTable:
             return f"1 row of {self.source.name} names no file that was found: {first}"
         return f"{len(self.unmet):,} rows of {self.source.name} name no file that was found, the first: {first}"
 
+    def warning(self, *, listed: bool) -> str:
+        """Say that the labels fit badly once all files have been met; empty if they fit.
 
-def read_label_table(source: Path, root: Path, class_names: tuple[str, ...]) -> LabelTable:
+        They fit if at least half of the rows name a file that was found, and an image has a label. If the files are a
+        list, `listed`, the rows may be about others as well: then half of as many rows as there are files will do.
+        """
+        if not self.by_path:
+            return f"{self.source} has no row with a label"
+        if not self.found:
+            return ""
+        met, rows = len(self.by_path) - len(self.unmet), len(self.by_path)
+        if 2 * met < (min(rows, self.found) if listed else rows):
+            from batchclf.data.near_miss import near_miss
+
+            words = near_miss(self.unmet, self.unlabelled)
+            more = f"; {words}" if words else ""
+            return f"only {met:,} of {rows:,} rows of {self.source} name a file that was found{more}"
+        return "" if self.labelled else f"no image that was chosen has a label in {self.source}"
+
+
+def read_label_map(source: Path, class_names: tuple[str, ...]) -> dict[str, str]:
+    """Read a CSV with a header and the columns `label` (somebody's) and `class`: label → class name, "" if ignored.
+
+    Several labels may mean one class. An empty class, or `ignore` unless that is a class itself, means that images of
+    the label count as having none. Raises DataError if the file cannot be read, is no such CSV or gives a label two
+    meanings, ModelError if a class is not in `class_names`; the message names the line.
+    """
+    words = {"ignore": "", "": "", **{name: name for name in class_names}}
+    seen: dict[str, tuple[str, int]] = {}
+    for line, (label, name) in _pairs(source, MAP_COLUMNS, "label map"):
+        if name not in words:
+            raise _no_class(name, line, source, class_names, "class", "write ignore for a label that has no class here")
+        before, line_before = seen.setdefault(label, (words[name], line))
+        if before != words[name]:
+            raise DataError(
+                f"{source} maps '{label}' to '{before or 'ignore'}' in line {line_before} and to "
+                f"'{words[name] or 'ignore'}' in line {line}",
+                hint="take one of the two lines away",
+            )
+    if not seen:
+        raise DataError(f"the label map {source} has no row", hint="give a row for each label: label,class")
+    return {label: name for label, (name, _) in seen.items()}
+
+
+def read_label_table(
+    source: Path, root: Path, class_names: tuple[str, ...], meanings: Mapping[str, str] = MappingProxyType({})
+) -> LabelTable:
     """Read a CSV with a header and the columns `path` (relative to `root`) and `label` (a class, or empty).
 
     UTF-8; comma, semicolon or tab, whichever the header has; other columns are ignored, and so is the `'` with which
     batchclf guards cells against spreadsheets. Raises DataError where the file cannot be read or is no such CSV,
-    ModelError where a label is not in `class_names`; the message names the line.
+    ModelError where a label is neither in `class_names` nor in `meanings` (see `read_label_map`); the message names the
+    line.
     """
-    text = _read(source)
-    delimiter = _delimiter(text, source)
-    rows = _rows(text, delimiter, source)
-    header = [cell.strip() for cell in next(rows)[1]]
-    path_at, label_at = (header.index(name) for name in COLUMNS)
     # One string a class, however many rows name it.
     names = {name: name for name in ("", *class_names)}
     seen: dict[str, tuple[str, int]] = {}
-    for line, row in rows:
-        if len(row) <= max(path_at, label_at):
-            raise DataError(f"line {line} of {source} has {len(row)} of the {len(header)} cells that the header names")
-        path, label = _unguarded(row[path_at]), _unguarded(row[label_at])
+    for line, (path, written) in _pairs(source, COLUMNS, "labels"):
+        label = meanings.get(written, written)
         if not path:
             raise DataError(f"line {line} of {source} has no path", hint="take the line away, or give its path")
         if label not in names:
-            raise _no_class(label, line, source, class_names)
+            hint = "leave the label empty if none is known, or map it: --label-map FILE"
+            raise _no_class(label, line, source, class_names, "label", hint)
         path = relative_path(path, root) or path
         before, line_before = seen.setdefault(path, (names[label], line))
         if before != label:
@@ -67,29 +130,43 @@ def read_label_table(source: Path, root: Path, class_names: tuple[str, ...]) -> 
     return LabelTable(source, {path: label for path, (label, _) in seen.items() if label})
 
 
-def _read(source: Path) -> str:
+def _pairs(source: Path, columns: tuple[str, str], what: str) -> Iterator[tuple[int, tuple[str, str]]]:
+    """Yield the two cells of each row that is not blank, with the number of the line that it begins in."""
+    text = _read(source, what)
+    rows = _rows(text, _delimiter(text, source, columns), source)
+    header = [cell.strip() for cell in next(rows)[1]]
+    one, other = (header.index(name) for name in columns)
+    for line, row in rows:
+        if len(row) <= max(one, other):
+            raise DataError(f"line {line} of {source} has {len(row)} of the {len(header)} cells that the header names")
+        yield line, (_unguarded(row[one]), _unguarded(row[other]))
+
+
+def _read(source: Path, what: str) -> str:
     try:
         content = source.read_bytes()
     except OSError as error:
-        raise DataError(f"the labels {source} cannot be read: {error.strerror}") from error
+        raise DataError(f"the {what} {source} cannot be read: {error.strerror}") from error
+    if content[:2] in UTF_16_MARKS:
+        raise DataError(f"the {what} {source} cannot be read: it is UTF-16", hint="save it as CSV UTF-8")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         hint = "save it as CSV UTF-8"
-        raise DataError(f"the labels {source} are not UTF-8 (line {line})", hint=hint) from error
+        raise DataError(f"the {what} {source} cannot be read: line {line} is not UTF-8", hint=hint) from error
 
 
-def _delimiter(text: str, source: Path) -> str:
+def _delimiter(text: str, source: Path, columns: tuple[str, str]) -> str:
     """Find the delimiter with which the first line names the columns, each once."""
     for delimiter in DELIMITERS:
         header = [cell.strip() for cell in next(_rows(text, delimiter, source), (1, []))[1]]
-        if all(header.count(name) == 1 for name in COLUMNS):
+        if all(header.count(name) == 1 for name in columns):
             return delimiter
     first = text.lstrip().split("\n", 1)[0].strip()
     raise DataError(
-        f"the labels {source} have no header that names the columns path and label once each; it reads: {first[:80]!r}",
-        hint="the first line should be: path,label",
+        f"{source} has no header that names the columns {' and '.join(columns)} once each; it reads: {first[:80]!r}",
+        hint=f"the first line should be: {','.join(columns)}",
     )
 
 
@@ -112,9 +189,9 @@ def _unguarded(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:].startswith(GUARDED_STARTS) else cell
 
 
-def _no_class(label: str, line: int, source: Path, class_names: tuple[str, ...]) -> ModelError:
+def _no_class(label: str, line: int, source: Path, class_names: tuple[str, ...], what: str, hint: str) -> ModelError:
     nearest = difflib.get_close_matches(label, class_names, 1)
     return ModelError(
-        f"the label '{label}' in line {line} of {source} is not a class of the model ({', '.join(class_names)})",
-        hint=f"did you mean '{nearest[0]}'?" if nearest else "leave the label empty where none is known",
+        f"the {what} '{label}' in line {line} of {source} is not a class of the model ({', '.join(class_names)})",
+        hint=f"did you mean '{nearest[0]}'? Otherwise {hint}" if nearest else hint,
     )

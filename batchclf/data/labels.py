@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from batchclf.core.text import counted
 from batchclf.data.patterns import ignored_paths
 from batchclf.errors import DataError, ModelError
 
@@ -40,10 +41,6 @@ class LabelRule:
             return None
         return self.by_folder.get(path.split("/", 1)[0])
 
-    def unmatched(self) -> str:
-        """Say how many rows of the CSV name no file that the last selection found; empty where there are none."""
-        return "" if self.table is None else self.table.unmatched()
-
     def fingerprint(self) -> str:
         """Digest (SHA-256, hexadecimal) what gives labels; with the same one a path has the same label."""
         digest = hashlib.sha256()
@@ -55,19 +52,25 @@ class LabelRule:
 
 
 def label_rule(
-    root: Path, labels: LabelMode | Path, class_names: tuple[str, ...], *, follow_symlinks: bool = False
+    root: Path,
+    labels: LabelMode | Path,
+    class_names: tuple[str, ...],
+    *,
+    follow_symlinks: bool = False,
+    meanings: Mapping[str, str] | None = None,
 ) -> LabelRule:
     """Decide where labels come from.
 
     `auto`: the first folder level is the label when every folder name is a class of the model (a classes.json
     beside the folders may map them); otherwise there are no labels, and the sentence says why. `folders`: the
     same, but a folder that is no class raises ModelError. `none`: no labels. A path: a CSV, see `read_label_table`.
+    `meanings` are those of labels that are no classes, from `read_label_map`; an ignored folder gives no label.
     Folders that .batchclfignore leaves out are not looked at.
     """
     if isinstance(labels, Path):
         from batchclf.data.label_table import read_label_table
 
-        table = read_label_table(labels, root, class_names)
+        table = read_label_table(labels, root, class_names, meanings or {})
         return LabelRule(None, f"labels of {len(table.by_path):,} files from {labels.name}", table)
     if labels == "none":
         return LabelRule(None, "no labels (asked for none)")
@@ -81,16 +84,20 @@ def label_rule(
     known = {name: name for name in class_names}
     known |= {folder: name for name, folder in folder_names(class_names).items()}
     known |= read_class_map(root) or {}
+    known |= meanings or {}
     by_folder = {folder: known.get(folder, folder) for folder in folders}
-    strangers = [folder for folder in folders if by_folder[folder] not in class_names]
+    strangers = [folder for folder in folders if by_folder[folder] not in ("", *class_names)]
     if not strangers:
-        return LabelRule(by_folder, f"{_FROM_FOLDERS}{len(folders)} class folders")
+        labelled = {folder: name for folder, name in by_folder.items() if name}
+        ignored = len(folders) - len(labelled)
+        also = f", {counted(ignored, 'folder')} ignored by the label map" if ignored else ""
+        return LabelRule(labelled, f"{_FROM_FOLDERS}{len(labelled)} class folders{also}")
     if labels == "folders":
         nearest = difflib.get_close_matches(strangers[0], known, 1)
         raise ModelError(
             f"the folder '{strangers[0]}' in {root} is not a class of the model ({', '.join(class_names)})",
             hint=(f"did you mean '{nearest[0]}'? " if nearest else "")
-            + f"rename it, or map it to a class in {root / 'classes.json'}",
+            + f"rename it, or map it to a class in a CSV (--label-map FILE) or in {root / 'classes.json'}",
         )
     return LabelRule(None, f"no labels (the folder '{strangers[0]}' is not a class of the model)")
 

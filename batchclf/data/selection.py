@@ -4,15 +4,17 @@ import dataclasses
 import hashlib
 import heapq
 import json
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
 from batchclf.data.discovery import HIDDEN, Found, discover, discover_listed
-from batchclf.data.labels import LabelRule
+from batchclf.data.labels import LabelMode, LabelRule, label_rule
 from batchclf.data.patterns import IGNORE_FILE, Matches, glob_paths, ignore_content, ignored_paths
+from batchclf.errors import DataError, NothingToScoreError, UsageError
 
 if TYPE_CHECKING:
     from batchclf.data.label_table import LabelTable
@@ -45,6 +47,52 @@ class Selection:
 
 
 EVERYTHING = Selection()
+
+
+def rule_for(
+    root: Path,
+    labels: LabelMode | Path,
+    class_names: tuple[str, ...],
+    selection: Selection = EVERYTHING,
+    label_map: Path | None = None,
+) -> LabelRule:
+    """Decide where the labels of chosen files come from, see `label_rule`, and check that files and labels meet.
+
+    Raises DataError if no row of a CSV names a file though there are images, NothingToScoreError if no listed file is
+    there; the message says what would fit. Raises what `read_label_map` does.
+    """
+    if selection.files and not _any_there(root, selection.files):
+        raise _no_file(NothingToScoreError, root, selection.files, f"none of {len(selection.files):,} listed paths")
+    meanings = None
+    if label_map is not None:
+        if labels == "none":
+            raise UsageError("a label map is given, but no labels are asked for", hint="leave out one of the two")
+        from batchclf.data.label_table import read_label_map
+
+        meanings = read_label_map(label_map, class_names)
+    rule = label_rule(root, labels, class_names, follow_symlinks=selection.follow_symlinks, meanings=meanings)
+    if rule.table is not None and rule.table.by_path and not _any_there(root, rule.table.by_path):
+        rows = rule.table.by_path
+        if any(isinstance(each, ImageRef) for each in select(root, LabelRule(None, ""), selection)):
+            raise _no_file(DataError, root, rows, f"none of {len(rows):,} rows of {labels}")
+    return rule
+
+
+def _any_there(root: Path, paths: Iterable[str]) -> bool:
+    # The first one is there as a rule, so this looks at one file.
+    return any(os.path.lexists(os.path.join(root, path)) for path in paths)  # noqa: PTH118 (a Path is slow)
+
+
+def _no_file(kind: type[DataError], root: Path, paths: Collection[str], none_of: str) -> DataError:
+    """Make the error that paths name no file; it says what would fit."""
+    from batchclf.data.near_miss import near_miss
+
+    images = (each.path for each in discover(root, LabelRule(None, "")) if isinstance(each, ImageRef))
+    words = near_miss(paths, images)
+    return kind(
+        f"{none_of} names a file in {root}, the first: {next(iter(paths))}" + (f"; {words}" if words else ""),
+        hint=f"write the paths as they are below {root}, with / and the suffix",
+    )
 
 
 def select(root: Path, rule: LabelRule, selection: Selection = EVERYTHING) -> Iterator[Found]:
@@ -109,9 +157,13 @@ def _sharded(found: Iterator[Found], shard: int, shards: int) -> Iterator[Found]
 
 
 def _noted(found: Iterator[Found], table: "LabelTable") -> Iterator[Found]:
-    table.unmet = set(table.by_path)
+    table.begin()
     for item in found:
-        table.unmet.discard(_path(item))
+        if isinstance(item, ExcludedFile):
+            table.meet(item.path, None, image=False)
+        else:
+            ref = item.ref if isinstance(item, SkippedImage) else item
+            table.meet(ref.path, ref.label, image=True)
         yield item
 
 

@@ -189,7 +189,7 @@ def test_the_labels_of_a_run_give_the_same_run_again(score, photos, tmp_path):
         (["--labels", "folder"], 2, "did you mean --labels folders?"),
         (["--labels", "nowhere.csv"], 2, "auto, folders, none or a CSV file; there is no file nowhere.csv"),
         (["--labels", "x" * 300], 2, "there is no file xxx"),
-        (["--labels", "list.txt"], 1, "list.txt have no header"),
+        (["--labels", "list.txt"], 1, "list.txt has no header"),
         (["--labels", "wrong.csv"], 1, "the label 'seven' in line 2 of wrong.csv is not a class"),
         (["--files-from", "list.txt"], 2, "line 2 of list.txt leads out of photos: ../b.png"),
         (["--files-from", "nowhere.txt"], 1, "nowhere.txt cannot be read: No such file"),

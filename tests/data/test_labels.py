@@ -157,8 +157,8 @@ def test_a_class_may_be_guarded_too(tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "have no header"),
-        ("a.png,cat\n", "have no header that names the columns path and label once each; it reads: 'a.png,cat'"),
+        ("", "has no header"),
+        ("a.png,cat\n", "has no header that names the columns path and label once each; it reads: 'a.png,cat'"),
         ("path,klass\na.png,cat\n", "it reads: 'path,klass'"),
         ("path,label,path\na.png,cat,b.png\n", "once each"),
         ("path,label\na.png,cat\nb.png\n", "line 3 of {file} has 1 of the 2 cells"),
@@ -166,7 +166,7 @@ def test_a_class_may_be_guarded_too(tmp_path):
         ('path,label\na.png,cat\n"b.png,cat\n', "line 3 of {file} is not CSV"),
         ("path,label\na.png,cat\nb.png,dog\n./a.png,dog\n", "for a.png: 'cat' in line 2 and 'dog' in line 4"),
         ("path,label\na.png,cat\na.png,\n", "for a.png: 'cat' in line 2 and '' in line 3"),
-        (b"path,label\na.png,cat\ncaf\xe9.png,cat\n", "are not UTF-8 (line 3)"),
+        (b"path,label\na.png,cat\ncaf\xe9.png,cat\n", "line 3 is not UTF-8"),
     ],
 )
 def test_what_is_wrong_with_a_csv_is_told_with_its_line(tmp_path, text, told):
@@ -196,13 +196,12 @@ def test_rows_without_a_file_are_counted(tmp_path):
     )
     labels = {found.path: found.label for found in select(tmp_path, rule) if isinstance(found, ImageRef)}
     assert labels == {"a.png": "cat", "b.png": "dog"}
-    assert rule.unmatched() == "2 rows of labels.csv name no file that was found, the first: x.jpg"
+    assert rule.table.unmatched() == "2 rows of labels.csv name no file that was found, the first: x.jpg"
     assert len(list(select(tmp_path, rule, Selection(files=("x.jpg",))))) == 1
-    assert rule.unmatched().startswith("5 rows")
+    assert rule.table.unmatched().startswith("5 rows")
     make_tree(tmp_path, "x.jpg")
     list(select(tmp_path, rule, Selection(sample=1)))
-    assert rule.unmatched() == "1 row of labels.csv names no file that was found: ../y.png"
-    assert label_rule(tmp_path, "none", CLASSES).unmatched() == ""
+    assert rule.table.unmatched() == "1 row of labels.csv names no file that was found: ../y.png"
 
 
 def test_the_fingerprint_changes_with_the_labels(tmp_path):

@@ -59,7 +59,7 @@ NEW_FORMATS = {"run.json": 2, "model.json": 3, "report.json": 2, "comparison.jso
 NEW_OF_A_RUN = {"device": "cpu"}
 """Keys that a run has besides its runtime and precision now, as they are read from runs that have none."""
 
-NEW_OF_A_SUBSET = {"excluded_suffixes": {}}
+NEW_OF_A_SUBSET = {"excluded_suffixes": {}, "warnings": []}
 """Keys that a subset has besides its counts now; a run of then does not know them."""
 
 NEW_REASONS = {

@@ -91,6 +91,7 @@ class SubsetRecord:
     their first folder, those at the top under "". `content` is a digest of the scored images' content that does not
     depend on their order or names, empty where it is not known. `excluded_suffixes` counts the excluded files that are
     no image by their suffix: by that in small letters, "" for none and "other" for what is not counted apart.
+    `warnings` are sentences on what may make the numbers mean less than they seem to.
     """
 
     split: str
@@ -110,6 +111,7 @@ class SubsetRecord:
     folders: dict[str, int] = field(default_factory=dict)
     content: str = ""
     excluded_suffixes: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
 
 GateKind = Literal["bound", "change", "alarm"]

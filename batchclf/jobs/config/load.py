@@ -78,7 +78,8 @@ class Job:
 def _subset(base: Path, spec: DirectorySpec) -> DirectorySubset:
     labels = next((mode for mode in LABEL_MODES if mode == spec.labels), None) or (base / spec.labels).resolve()
     selection = Selection(globs=tuple(spec.glob), follow_symlinks=spec.follow_symlinks)
-    return DirectorySubset((base / spec.path).resolve(), labels, selection)
+    label_map = None if spec.label_map is None else (base / spec.label_map).resolve()
+    return DirectorySubset((base / spec.path).resolve(), labels, selection, label_map)
 
 
 def _baseline(base: Path, text: str) -> str | Path:

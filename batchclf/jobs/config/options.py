@@ -176,6 +176,16 @@ class DirectoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             more="see [Choosing files and labels](scoring.md#choosing-files-and-labels)",
         ),
     ] = "auto"
+    label_map: Annotated[
+        PathText | None,
+        option(
+            "a CSV that maps other labels to classes: label,class, or ignore for class",
+            example="labels-to-classes.csv",
+            unset="labels are classes",
+            metavar="FILE",
+            more="see [Labels that are no classes](scoring.md#labels-that-are-no-classes)",
+        ),
+    ] = None
     glob: Annotated[
         list[Text], option("only files that match, as in a gitignore file", example=["*.jpg"], metavar="PATTERN")
     ] = []

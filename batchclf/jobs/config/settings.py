@@ -6,8 +6,8 @@ from pathlib import Path
 from batchclf.core.choices import Format
 from batchclf.core.options import values_of
 from batchclf.core.types import Split
-from batchclf.data.labels import LabelMode
-from batchclf.data.selection import EVERYTHING, Selection
+from batchclf.data.labels import LabelMode, LabelRule
+from batchclf.data.selection import EVERYTHING, Selection, rule_for
 from batchclf.jobs.config.options import MOST_COLUMNS, ScoringOptions
 from batchclf.models.bundle import Bundle
 from batchclf.scoring.batches import default_batch_size
@@ -48,8 +48,15 @@ class SplitSubset:
 
 @dataclass(frozen=True, slots=True)
 class DirectorySubset:
-    """A folder tree of images; `labels` may be the path of a CSV, `selection` says which files are scored."""
+    """A folder tree of images; `labels` may be the path of a CSV, `label_map` that of one that maps other labels to
+    classes, `selection` says which files are scored.
+    """
 
     root: Path
     labels: LabelMode | Path
     selection: Selection = EVERYTHING
+    label_map: Path | None = None
+
+    def rule(self, class_names: tuple[str, ...]) -> LabelRule:
+        """Decide where labels come from for a model of these classes; raises what `rule_for` does."""
+        return rule_for(self.root, self.labels, class_names, self.selection, self.label_map)

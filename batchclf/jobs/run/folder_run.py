@@ -8,7 +8,7 @@ from batchclf import __version__
 from batchclf.core.records.run import DatasetRecord, RunRecord
 from batchclf.core.types import Dataset, Say
 from batchclf.data.discovery import check_folder
-from batchclf.data.labels import LabelRule, label_rule
+from batchclf.data.labels import LabelRule
 from batchclf.errors import ModelError
 from batchclf.jobs.config.limits import Budget
 from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
@@ -81,9 +81,7 @@ def score_directory_run(
     check_formats(settings.formats)
     steps = Steps()
     check_folder(subset.root)
-    rule = label_rule(
-        subset.root, subset.labels, bundle.info.class_names, follow_symlinks=subset.selection.follow_symlinks
-    )
+    rule = subset.rule(bundle.info.class_names)
     journal = _journal_head(subset, rule, bundle, settings)
     with (
         resumable_run_directory(out, journal, resume=resume, say=watcher.say) as run,

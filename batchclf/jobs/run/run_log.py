@@ -49,6 +49,11 @@ class Logged:
         self.log.write(line)
         self.watcher.say(line)
 
+    def warn(self, line: str) -> None:
+        """Say one line that must not go unseen and log it as a warning."""
+        self.log.write(line, level="warning")
+        self.watcher.warn(line)
+
     def detail(self, line: str) -> None:
         """Log one line as a warning; say it to those who asked for more."""
         self.log.write(line, level="warning")

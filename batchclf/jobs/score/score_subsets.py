@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from batchclf.core.records.run import SubsetRecord
 from batchclf.data.decoding.suffixes import IMAGE_HINT
 from batchclf.data.discovery import Found, check_folder
-from batchclf.data.labels import LabelRule, label_rule
+from batchclf.data.labels import LabelRule
 from batchclf.data.selection import select
 from batchclf.errors import DataError, DeadlineError, ModelError, NothingToScoreError
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
@@ -119,11 +119,10 @@ def _directory_record(name: str, subset: DirectorySubset, of: _Scoring) -> Subse
     except DataError as error:
         scorer.watcher.say(f"{run.name}: nothing to score: {error.message}")
         return run.record("directory", source, error.message, may_be_empty=True)
-    follow = subset.selection.follow_symlinks
-    rule = label_rule(subset.root, subset.labels, info.class_names, follow_symlinks=follow)
+    rule = subset.rule(info.class_names)
     scorer.watcher.say(f"scoring {run.name}: {rule.sentence}")
     with _pool(subset, of.bundle, of.settings, scorer) as pool:
-        _write_files(run, _files(subset, rule, of.bundle, scorer, run.times), pool, rule, scorer)
+        _write_files(run, _files(subset, rule, of.bundle, scorer, run.times), pool, rule, scorer, subset)
     return run.record("directory", source, rule.sentence, may_be_empty=True)
 
 
@@ -149,11 +148,20 @@ def _files(
 
 
 def _write_files(
-    run: SubsetRun, files: Iterator[list[Found]], pool: DecodePool, rule: LabelRule, scorer: Scorer
+    run: SubsetRun,
+    files: Iterator[list[Found]],
+    pool: DecodePool,
+    rule: LabelRule,
+    scorer: Scorer,
+    subset: DirectorySubset,
 ) -> None:
     """Score files and write their rows; say which labels have found no file."""
     run.write(score_blocks(files, pool, scorer.model, cache=scorer.cache, times=run.times), None)
-    if unmatched := rule.unmatched():
+    if rule.table is None or not run.complete:
+        return
+    if warning := rule.table.warning(listed=subset.selection.files is not None):
+        run.warn(warning)
+    elif unmatched := rule.table.unmatched():
         scorer.watcher.say(unmatched)
 
 
@@ -185,7 +193,7 @@ def score_directory(
         names = bundle.info.class_names
         results = stack.enter_context(Results(folder, names, settings, watcher, head=head, kept=kept))
         run = SubsetRun(scorer, results, "", source, times)
-        _write_files(run, files, pool, rule, scorer)
+        _write_files(run, files, pool, rule, scorer, subset)
         record = run.record("directory", source, rule.sentence)
         results.finish()
     return record

@@ -47,6 +47,7 @@ class SubsetRun:
         deadline: Deadline = NO_DEADLINE,
     ) -> None:
         self.complete = True
+        self.warnings: list[str] = []
         self._deadline = deadline
         self.times = times or StreamTimes()
         self.name = name
@@ -72,6 +73,11 @@ class SubsetRun:
                 self._results.write(block, self._split)
                 self.times.write += time.perf_counter() - before
                 advance(block.found)
+
+    def warn(self, line: str) -> None:
+        """Say what may make the numbers mean less than they seem to, and keep it with the run."""
+        self.warnings.append(line)
+        self._scorer.watcher.warn(f"{self.name}: {line}")
 
     def _goes_on(self, total: int | None) -> bool:
         # Between blocks, so that what was scored is whole (decision 097)
@@ -100,6 +106,7 @@ class SubsetRun:
             complete=self.complete,
             folders=_by_folder(counts) if kind == "directory" and not self._results.resumed else {},
             excluded_suffixes=dict(sorted(counts.suffixes.items(), key=lambda of: (-of[1], of[0]))),
+            warnings=self.warnings,
         )
         _account(record, self.name, counts, self._scorer.watcher, may_be_empty=may_be_empty)
         if check is not None and check.images:

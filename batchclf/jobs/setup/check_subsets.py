@@ -12,7 +12,7 @@ from batchclf.core.types import ImageRef
 from batchclf.data.catalog import load_dataset
 from batchclf.data.class_folders import read_class_map
 from batchclf.data.discovery import check_folder
-from batchclf.data.labels import LabelRule, label_rule
+from batchclf.data.labels import LabelRule
 from batchclf.data.providers import DATA_DIR_VARIABLE, OFFLINE_VARIABLE
 from batchclf.data.selection import select
 from batchclf.errors import BatchclfError, DataError, UsageError
@@ -248,13 +248,16 @@ def check_directories(job: Job, classes: tuple[str, ...] | None, raw: dict[str, 
 
 
 def _directory(topic: str, keys: Keys, subset: DirectorySubset, classes: tuple[str, ...] | None) -> Found:
-    """Look for one image and for labels; raises what `label_rule` and `select` do."""
+    """Look for one image and for labels; raises what `rule_for` and `select` do."""
     chosen = subset.selection
-    if classes is None:
-        rule = LabelRule(None, "labels are not known before the model is")
-    else:
-        rule = label_rule(subset.root, subset.labels, classes, follow_symlinks=chosen.follow_symlinks)
-    if any(isinstance(each, ImageRef) for each in select(subset.root, LabelRule(None, ""), chosen)):
+    rule = LabelRule(None, "labels are not known before the model is") if classes is None else subset.rule(classes)
+    found = select(subset.root, rule, chosen)
+    if any(isinstance(each, ImageRef) for each in found):
+        if rule.table is not None:
+            for _ in found:  # how many rows of the CSV name a file is known after the last one
+                pass
+            if warning := rule.table.warning(listed=False):
+                return Found(topic, "warning", warning, (*keys, "labels"), "correct the paths, or the folder")
         return Found(topic, "ok", f"{subset.root}: {rule.sentence}")
     what = f"{subset.root} holds no image that would be scored"
     return Found(topic, "warning", what, (*keys, "path"), "put images there, or correct glob")

@@ -1,0 +1,273 @@
+"""Labels of others on the command line: CSVs whose paths fit badly, and names that are no classes of the model."""
+
+import csv
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.metrics import accuracy_score
+
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+@pytest.fixture
+def model(job_reports):
+    return job_reports / "digits" / "model"
+
+
+@pytest.fixture
+def photos(digits, tmp_path):
+    """60 digits below folders that are named by words, so that no folder is a class; six of them are .jpg."""
+    folder = tmp_path / "photos"
+    for number, (image, label) in enumerate(zip(digits.test.images[:60], digits.test.labels, strict=False)):
+        path = folder / WORDS[label] / f"Img {number:02}.{'jpg' if number < 6 else 'png'}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.squeeze()).save(path)
+    return folder
+
+
+def paths(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
+
+
+def write_labels(target, rows, header=("path", "label")):
+    with target.open("w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows([header, *rows])
+    return target
+
+
+def label_of(path):
+    return str(WORDS.index(path.split("/")[0]))
+
+
+def runs(reports):
+    folder = reports / "score"
+    return [each for each in folder.iterdir() if each.is_dir()] if folder.exists() else []
+
+
+NEAR_MISSES = {
+    "windows": (lambda path: path.replace("/", "\\"), "with / for \\, 60 of 60 match"),
+    "no suffix": (lambda path: path[:-4], "with .png added, 54 of 60 match"),
+    "folder too many": (lambda path: f"photos/{path}", "without photos/, 60 of 60 match"),
+    "folder too few": (lambda path: path.split("/")[1], "/ in front, "),
+    "case": (lambda path: path.upper(), "in the files' upper and lower case, 60 of 60 match"),
+    "suffix's case": (lambda path: path[:-3] + path[-3:].upper(), "in the files' upper and lower case, 60 of 60 match"),
+    "other suffix": (lambda path: path[:-3] + "tiff", "with .png for .tiff, 54 of 60 match"),
+    "address": (lambda path: path.replace(" ", "%20"), "with %xx decoded, 60 of 60 match"),
+    "windows, absolute": (
+        lambda path: "D:\\export\\" + path.replace("/", "\\"),
+        "with / for \\, without D:/export/, 60 of 60 match",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), NEAR_MISSES.values(), ids=NEAR_MISSES)
+def test_labels_that_name_no_file_are_refused_with_what_would_fit(cli, photos, model, tmp_path, change, words):
+    labels = write_labels(tmp_path / "labels.csv", [(change(path), label_of(path)) for path in paths(photos)])
+    code, out, err = cli("score", photos, "--model", model, "--labels", labels, "--quiet")
+    assert code == 1
+    assert out == ""
+    assert f"none of 60 rows of {labels} names a file in {photos}" in err
+    assert words in err
+    assert "hint: " in err
+    assert runs(tmp_path / "reports") == []
+
+
+def test_labels_that_fit_nothing_are_refused_without_a_guess(cli, photos, model, tmp_path):
+    labels = write_labels(tmp_path / "labels.csv", [("other/a.png", "3"), ("b.png", "4")])
+    code, _, err = cli("score", photos, "--model", model, "--labels", labels)
+    assert code == 1
+    assert f"none of 2 rows of {labels} names a file in {photos}, the first: other/a.png\n" in err
+
+
+def test_an_empty_folder_is_no_fault_of_the_labels(cli, model, tmp_path):
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    labels = write_labels(tmp_path / "labels.csv", [("a.png", "3")])
+    code, _, err = cli("score", folder, "--model", model, "--labels", labels)
+    assert code == 5
+    assert "there is no image to score" in err
+
+
+@pytest.mark.parametrize(("fitting", "warned"), [(29, True), (30, False)])
+def test_labels_of_which_under_half_fit_are_a_warning(cli, photos, model, tmp_path, fitting, warned):
+    rows = [
+        (path if number < fitting else path.replace("/", "\\"), label_of(path))
+        for number, path in enumerate(paths(photos))
+    ]
+    labels = write_labels(tmp_path / "labels.csv", rows)
+    code, out, err = cli("score", photos, "--model", model, "--labels", labels, "--quiet", "--out", tmp_path / "run")
+    assert (code, out) == (0, "")
+    sentence = f"only 29 of 60 rows of {labels} name a file that was found; with / for \\, 31 of 31 match"
+    kept = json.loads((tmp_path / "run" / "run.json").read_text())["subsets"][0]["warnings"]
+    assert kept == ([sentence] if warned else [])
+    assert (f"batchclf: warning: {photos}: {sentence}" in err) == warned
+    assert ((tmp_path / "run" / "log.jsonl").read_text().count("only 29 of 60 rows") == 1) == warned
+    table = pd.read_csv(tmp_path / "run" / "predictions.csv", dtype=str, keep_default_na=False)
+    assert (table["label"] != "").sum() == fitting
+
+
+def test_labels_of_no_chosen_image_are_a_warning(cli, photos, model, tmp_path):
+    labels = write_labels(tmp_path / "labels.csv", [(path, label_of(path)) for path in paths(photos) if "jpg" in path])
+    code, _, err = cli("score", photos, "--model", model, "--labels", labels, "--quiet", "--glob", "*.png")
+    assert code == 0
+    assert f"no image that was chosen has a label in {labels}" in err
+
+
+def test_labels_of_all_serve_for_a_list_of_some(cli, photos, model, tmp_path):
+    labels = write_labels(tmp_path / "labels.csv", [(path, label_of(path)) for path in paths(photos)])
+    (tmp_path / "some.txt").write_text("\n".join(paths(photos)[:5]))
+    options = ("--model", model, "--labels", labels, "--files-from", tmp_path / "some.txt", "--quiet")
+    code, out, err = cli("score", photos, *options)
+    assert (code, out, err) == (0, "", "")
+
+
+def test_labels_without_a_label_are_a_warning(cli, photos, model, tmp_path):
+    labels = write_labels(tmp_path / "labels.csv", [(path, "") for path in paths(photos)])
+    code, _, err = cli("score", photos, "--model", model, "--labels", labels, "--quiet")
+    assert code == 0
+    assert f"{labels} has no row with a label" in err
+
+
+LISTS = {
+    "windows": ("\n".join, lambda path: path.replace("/", "\\"), "with / for \\, 60 of 60 match"),
+    "find": ("\n".join, lambda path: f"photos/{path}", "without photos/, 60 of 60 match"),
+    "with labels": ("\n".join, lambda path: f"{path} 3", "without what follows the last blank, 60 of 60 match"),
+}
+
+
+@pytest.mark.parametrize(("join", "change", "words"), LISTS.values(), ids=LISTS)
+def test_a_list_that_names_no_file_says_what_would_fit(cli, photos, model, tmp_path, join, change, words):
+    (tmp_path / "list.txt").write_text(join(map(change, paths(photos))))
+    code, _, err = cli("score", photos, "--model", model, "--files-from", tmp_path / "list.txt")
+    assert code == 5
+    assert f"none of 60 listed paths names a file in {photos}" in err
+    assert words in err
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_utf_16_is_named(cli, photos, model, tmp_path, encoding):
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    (tmp_path / "list.txt").write_text(mark + "\r\n".join(paths(photos)), encoding=encoding)
+    code, _, err = cli("score", photos, "--model", model, "--files-from", tmp_path / "list.txt")
+    assert code == 2
+    assert f"{tmp_path / 'list.txt'} is UTF-16" in err
+    code, _, err = cli("score", photos, "--model", model, "--labels", tmp_path / "list.txt")
+    assert code == 1
+    assert f"the labels {tmp_path / 'list.txt'} cannot be read: it is UTF-16" in err
+
+
+def job_of(tmp_path, model, photos, more):
+    text = f"""
+[model]
+bundle = {str(model)!r}
+[scoring.directories.photos]
+path = {str(photos)!r}
+{more}
+"""
+    job = tmp_path / "job.toml"
+    job.write_text(text)
+    return job
+
+
+def test_a_job_checks_that_labels_fit(cli, photos, model, tmp_path):
+    rows = [(path.replace("/", "\\"), label_of(path)) for path in paths(photos)]
+    labels = write_labels(tmp_path / "labels.csv", rows)
+    job = job_of(tmp_path, model, photos, f"labels = {str(labels)!r}")
+    code, out, err = cli("job", "check", job)
+    assert code == 1
+    assert "with / for \\, 60 of 60 match" in out + err
+    code, _, err = cli("run", job, "--quiet")
+    assert code == 1
+    assert "with / for \\, 60 of 60 match" in err
+
+    write_labels(labels, [(path, label_of(path)) for path in paths(photos)[:20]] + rows[20:])
+    code, out, err = cli("job", "check", job)
+    assert code == 0
+    assert f"only 20 of 60 rows of {labels} name a file that was found; with / for \\, 40 of 40 match" in out + err
+    code, _, err = cli("run", job, "--quiet")
+    assert code == 0
+    assert f"only 20 of 60 rows of {labels} name a file that was found" in err
+
+
+MAP = [*((word, str(number)) for number, word in enumerate(WORDS)), ("nothing", "ignore")]
+
+
+def test_a_label_map_gives_folders_their_classes(cli, photos, model, tmp_path):
+    Image.new("L", (8, 8)).save((photos / "nothing").with_suffix(".png"))
+    (photos / "nothing").mkdir()
+    Image.new("L", (8, 8)).save(photos / "nothing" / "a.png")
+    mapping = write_labels(tmp_path / "map.csv", MAP, ("label", "class"))
+    options = ("--model", model, "--out", tmp_path / "run")
+    code, out, err = cli("score", photos, *options, "--label-map", mapping, "--labels", "folders")
+    assert (code, err) == (0, "")
+    assert "labels from the 10 class folders, 1 folder ignored by the label map" in out
+    table = pd.read_csv(tmp_path / "run" / "predictions.csv", dtype=str, keep_default_na=False)
+    known = table[table["path"].str.contains("/") & ~table["path"].str.startswith("nothing/")]
+    assert list(known["label"]) == [label_of(path) for path in known["path"]]
+    assert list(table[~table.index.isin(known.index)]["label"]) == ["", ""]
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    (split,) = metrics["splits"].values()
+    assert split["accuracy"]["value"] == pytest.approx(accuracy_score(known["label"], known["prediction"]))
+
+
+def test_a_label_map_serves_a_labels_csv_and_maps_many_to_one(cli, photos, model, tmp_path):
+    rows = [(path, "odd" if int(label_of(path)) % 2 else path.split("/")[0]) for path in paths(photos)]
+    labels = write_labels(tmp_path / "labels.csv", rows)
+    mapping = write_labels(tmp_path / "map.csv", [*MAP, ("odd", "7")], ("label", "class"))
+    options = ("--model", model, "--out", tmp_path / "run", "--quiet")
+    assert cli("score", photos, *options, "--labels", labels, "--label-map", mapping) == (0, "", "")
+    table = pd.read_csv(tmp_path / "run" / "predictions.csv", dtype=str)
+    assert list(table["label"]) == ["7" if int(label_of(p)) % 2 else label_of(p) for p in table["path"]]
+
+
+def test_a_job_has_a_label_map(cli, photos, model, tmp_path):
+    write_labels(tmp_path / "map.csv", MAP, ("label", "class"))
+    job = job_of(tmp_path, model, photos, 'labels = "folders"\nlabel_map = "map.csv"')
+    code, out, _ = cli("job", "check", job)
+    assert code == 0
+    assert "labels from the 10 class folders" in out
+    code, result, _ = cli.json("run", job)
+    assert code == 0
+    metrics = json.loads(Path(result["files"]["metrics.json"]).read_text())
+    assert metrics["splits"]["photos"]["labelled"] == 60
+
+
+BAD_MAPS = {
+    "class": ([("one", "1"), ("two", "deux")], "the class 'deux' in line 3 of"),
+    "twice": ([("one", "1"), ("one", "2")], "maps 'one' to '1' in line 2 and to '2' in line 3"),
+    "empty": ([], "has no row"),
+}
+
+
+@pytest.mark.parametrize(("rows", "words"), BAD_MAPS.values(), ids=BAD_MAPS)
+def test_a_label_map_that_is_none_is_refused(cli, photos, model, tmp_path, rows, words):
+    mapping = write_labels(tmp_path / "map.csv", rows, ("label", "class"))
+    code, _, err = cli("score", photos, "--model", model, "--label-map", mapping)
+    assert code == 1
+    assert words in err
+    assert str(mapping) in err
+
+
+def test_a_label_map_needs_its_header_and_labels(cli, photos, model, tmp_path):
+    mapping = write_labels(tmp_path / "map.csv", MAP, ("from", "to"))
+    code, _, err = cli("score", photos, "--model", model, "--label-map", mapping)
+    assert code == 1
+    assert "no header that names the columns label and class once each" in err
+    code, _, err = cli("score", photos, "--model", model, "--label-map", mapping, "--labels", "none")
+    assert code == 2
+    code, _, err = cli("score", photos, "--model", model, "--label-map", tmp_path / "gone.csv")
+    assert code == 1
+    assert f"the label map {tmp_path / 'gone.csv'} cannot be read" in err
+
+
+def test_messages_of_unknown_labels_offer_the_map(cli, photos, model, tmp_path):
+    code, _, err = cli("score", photos, "--model", model, "--labels", "folders")
+    assert code == 1
+    assert "--label-map FILE" in err
+    labels = write_labels(tmp_path / "labels.csv", [(path, path.split("/")[0]) for path in paths(photos)])
+    code, _, err = cli("score", photos, "--model", model, "--labels", labels)
+    assert code == 1
+    assert "--label-map FILE" in err
