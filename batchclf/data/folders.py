@@ -1,7 +1,8 @@
 """Class folders of images as a data set: train/ and test/ sub-folders, or one set of folders that is split here."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from batchclf.core.choices import ColorMode, ResizeMode, Store
 from batchclf.core.types import Dataset, Progress, Say, Split, unseen
@@ -38,6 +39,7 @@ def load_class_folders(
     limits: Limits = DEFAULT_LIMITS,
     store: Store = "auto",
     learnt: Collection[str] | None = None,
+    label_map: Mapping[str, str] = MappingProxyType({}),
     progress: Progress = unseen,
 ) -> Dataset:
     """Load `root/train/CLASS/*` and `root/test/CLASS/*`, or `root/CLASS/*` of which a part of each class is test.
@@ -57,6 +59,8 @@ def load_class_folders(
     these are train and all others test, as `class_split.split_as_learnt` tells; where none of them is there, chance
     decides after all. `progress` shows how many images have been read.
 
+    `label_map` maps folders to classes, before a classes.json does, and "" leaves one out, as from `read_label_map`.
+
     Unreadable images are left out, the first ones said in a line each and all of them counted in one. Raises UsageError
     where `group` is no regular expression; DataError where there are no class folders, fewer than two classes, a class
     that is not in `class_names` or has no training image, no test image at all, no path that `group` matches, or too
@@ -64,7 +68,7 @@ def load_class_folders(
     """
     check_folder(root)
     bases = _bases(root)
-    folders = {name: _class_of_folder(base) for name, base in bases.items()}
+    folders = {name: class_of_folder(base, label_map) for name, base in bases.items()}
     names = class_names or tuple(sorted({name for of_base in folders.values() for name in of_base.values()}))
     _check_names(root, names, {name for of_base in folders.values() for name in of_base.values()})
     left_out = LeftOut(say)
@@ -109,7 +113,7 @@ def _check_names(root: Path, names: tuple[str, ...], in_folders: set[str]) -> No
     if strangers:
         raise DataError(
             f"the folder of class '{strangers[0]}' in {root} is not a class of the model ({', '.join(names)})",
-            hint="rename it, move it away, or train again (retrain = true)",
+            hint="rename it, move it away, map it (--label-map FILE, data.label_map), or train again (retrain = true)",
         )
     unreadable = [name for name in names if any("\ud800" <= character <= "\udfff" for character in name)]
     if unreadable:
@@ -173,7 +177,8 @@ def _check_readable(root: Path, names: tuple[str, ...], train: Split, test: Spli
         raise DataError(f"none of the test images in {root} can be read", hint="put images there that can be read")
 
 
-def _class_of_folder(base: Path) -> dict[str, str]:
-    mapping = read_class_map(base) or read_class_map(base.parent) or {}
+def class_of_folder(base: Path, label_map: Mapping[str, str]) -> dict[str, str]:
+    """Give the class of each class folder in `base`, see `load_class_folders`; raises DataError and OSError."""
+    mapping = {**(read_class_map(base) or read_class_map(base.parent) or {}), **label_map}
     folders = sorted(entry.name for entry in base.iterdir() if entry.is_dir() and entry.name[0] != ".")
-    return {folder: mapping.get(folder, folder) for folder in folders}
+    return {folder: name for folder in folders if (name := mapping.get(folder, folder))}

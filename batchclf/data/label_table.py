@@ -76,17 +76,20 @@ class LabelTable:
         return "" if self.labelled else f"no image that was chosen has a label in {self.source}"
 
 
-def read_label_map(source: Path, class_names: tuple[str, ...]) -> dict[str, str]:
+def read_label_map(source: Path, class_names: tuple[str, ...] | None) -> dict[str, str]:
     """Read a CSV with a header and the columns `label` (somebody's) and `class`: label → class name, "" if ignored.
 
     Several labels may mean one class. An empty class, or `ignore` unless that is a class itself, means that images of
     the label count as having none. Raises DataError if the file cannot be read, is no such CSV or gives a label two
-    meanings, ModelError if a class is not in `class_names`; the message names the line.
+    meanings, ModelError if a class is not in `class_names`; the message names the line. Any class will do if
+    `class_names` is None.
     """
-    words = {"ignore": "", "": "", **{name: name for name in class_names}}
+    words = {"ignore": "", "": "", **{name: name for name in class_names or ()}}
     seen: dict[str, tuple[str, int]] = {}
     for line, (label, name) in _pairs(source, MAP_COLUMNS, "label map"):
-        if name not in words:
+        if class_names is None:
+            words.setdefault(name, name)
+        elif name not in words:
             raise _no_class(name, line, source, class_names, "class", "write ignore for a label that has no class here")
         before, line_before = seen.setdefault(label, (words[name], line))
         if before != words[name]:

@@ -271,3 +271,62 @@ def test_messages_of_unknown_labels_offer_the_map(cli, photos, model, tmp_path):
     code, _, err = cli("score", photos, "--model", model, "--labels", labels)
     assert code == 1
     assert "--label-map FILE" in err
+
+
+@pytest.fixture
+def own_folders(digits, tmp_path):
+    """Class folders as somebody names them: two for the digit 1, one that is no class."""
+    folder = tmp_path / "own"
+    for number, (image, label) in enumerate(zip(digits.train.images[:120], digits.train.labels, strict=False)):
+        name = {0: "zero", 1: ("one", "One")[number % 2]}.get(int(label), "rest")
+        path = folder / name / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.squeeze()).save(path)
+    return folder
+
+
+def train(cli, folder, out, *options):
+    return cli("train", "--data", folder, "--recipe", "mlp", "--epochs", "1", "--out", out, *options)
+
+
+def test_training_warns_of_class_names_that_look_alike(cli, own_folders, tmp_path):
+    code, out, err = train(cli, own_folders, tmp_path / "model", "--quiet")
+    assert (code, out) == (0, "")
+    words = "class names that look alike: 'One' and 'one'; if they mean one class, join them by --label-map FILE"
+    assert err == f"batchclf: warning: {words}\n"
+
+
+def test_a_label_map_joins_and_ignores_training_folders(cli, own_folders, tmp_path):
+    mapping = write_labels(tmp_path / "map.csv", [("One", "one"), ("rest", "ignore")], ("label", "class"))
+    code, _, err = train(cli, own_folders, tmp_path / "model", "--label-map", mapping)
+    assert (code, err) == (0, "")
+    info = json.loads((tmp_path / "model" / "model.json").read_text())
+    assert info["class_names"] == ["one", "zero"]
+    learnt = json.loads((tmp_path / "model" / "learnt.json").read_text())
+    assert {path.split("/")[0] for path in learnt} == {"zero", "one", "One"}
+
+
+def test_a_job_trains_with_a_label_map_and_draws_its_report_again(cli, own_folders, tmp_path):
+    write_labels(tmp_path / "map.csv", [("One", "one"), ("rest", "ignore")], ("label", "class"))
+    job = tmp_path / "job.toml"
+    job.write_text(
+        f'[data]\ndirectory = "{own_folders}"\nlabel_map = "map.csv"\n[model]\nrecipe = "mlp"\nepochs = 1\n'
+    )
+    code, out, err = cli("job", "check", job)
+    assert code == 0, err
+    assert "2 class folders" in out
+    code, result, err = cli.json("run", job)
+    assert code in (0, 3), err
+    run = Path(result["files"]["run.json"]).parent
+    assert json.loads((run / "run.json").read_text())["dataset"]["split"]["label_map"] == {"One": "one", "rest": ""}
+    code, out, err = cli("report", run)
+    assert (code, err) == (0, "")
+    assert "without pictures" not in out
+
+
+def test_a_label_map_of_training_is_for_class_folders(cli, tmp_path):
+    mapping = write_labels(tmp_path / "map.csv", MAP, ("label", "class"))
+    options = ("--recipe", "mlp", "--out", tmp_path / "model", "--label-map", mapping)
+    code, _, err = cli("train", "--dataset", "digits", *options)
+    assert code == 2
+    assert "--label-map: for class folders only" in err

@@ -62,6 +62,9 @@ NEW_OF_A_RUN = {"device": "cpu"}
 NEW_OF_A_SUBSET = {"excluded_suffixes": {}, "warnings": []}
 """Keys that a subset has besides its counts now; a run of then does not know them."""
 
+NEW_OF_A_SPLIT = {"label_map": {}}
+"""Keys that the split of class folders has besides its seed now."""
+
 NEW_REASONS = {
     b"damaged: Unsupported BMP header type (0)": b"damaged: a header of 0 bytes is of no known kind of BMP",
 }
@@ -126,6 +129,8 @@ def plain(value, *, old, key=""):
         kept = {names.get(name, name): each for name, each in value.items()}
         if old and {"runtime", "precision"} <= kept.keys():
             kept = {**NEW_OF_A_RUN, **kept}
+        if old and {"group_by", "seed"} <= kept.keys():
+            kept = {**NEW_OF_A_SPLIT, **kept}
         if old and {"excluded", "timings"} <= kept.keys():
             kept = {**NEW_OF_A_SUBSET, **kept}
         # What it counts is new, so there is nothing to compare.

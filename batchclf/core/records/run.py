@@ -18,11 +18,13 @@ class SplitRecord:
 
     `test_size` of each class is test (0 to 1), None for the usual 0.2; `group_by` is the regular expression that found
     the groups in the paths, None for none; `seed` drew the test images. Folders train/ and test/ are taken as they are.
+    `label_map` gives folders their classes, "" if they were left out.
     """
 
     test_size: float | None
     group_by: str | None
     seed: int
+    label_map: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

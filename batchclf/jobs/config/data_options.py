@@ -1,10 +1,12 @@
 """Class folders as a job's [data] describes them: how they are loaded, split, and split again."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from batchclf.core.choices import ColorMode
 from batchclf.core.records.run import SplitRecord
+from batchclf.data.label_table import read_label_map
 from batchclf.data.size_text import parse_size
 from batchclf.jobs.config.load import Job
 from batchclf.jobs.config.options import DataSpec
@@ -17,12 +19,22 @@ def split_record(job: Job) -> SplitRecord | None:
     data = job.spec.data
     if data is None or data.directory is None:
         return None
-    return SplitRecord(data.test_size, data.group_by, job.spec.model.seed)
+    return SplitRecord(data.test_size, data.group_by, job.spec.model.seed, label_map(job.label_map))
 
 
 def split_options(split: SplitRecord) -> dict[str, Any]:
     """Give the arguments of `load_class_folders` that split class folders so."""
-    return {"test_size": split.test_size, "group": split.group_by, "seed": split.seed}
+    return {
+        "test_size": split.test_size,
+        "group": split.group_by,
+        "seed": split.seed,
+        "label_map": split.label_map,
+    }
+
+
+def label_map(path: Path | None) -> dict[str, str]:
+    """Read the label map of class folders, empty without one; raises what `read_label_map` does."""
+    return {} if path is None else read_label_map(path, None)
 
 
 def input_options(data: DataSpec, base: Base | None) -> dict[str, Any]:

@@ -57,6 +57,7 @@ class Job:
         self.bundle = (base / spec.model.bundle).resolve() if spec.model.bundle else self.folder / MODEL
         data = spec.data
         self.directory = (base / data.directory).resolve() if data and data.directory else None
+        self.label_map = (base / data.label_map).resolve() if data and data.label_map else None
         self.base = (base / spec.model.base).resolve() if spec.model.base else None
         self.data_dir = (base / data.data_dir).resolve() if data and data.data_dir else None
         self.splits = splits_of(spec)

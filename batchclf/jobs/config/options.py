@@ -16,7 +16,18 @@ MOST_COLUMNS = 100
 """Up to so many classes have a column each for their probabilities by default (decision 137)."""
 
 
-OF_FOLDERS = ("test_size", "group_by", "input_size", "color", "store")
+LabelMap = Annotated[
+    PathText | None,
+    option(
+        "a CSV that maps other labels to classes: label,class, or ignore for class",
+        example="labels-to-classes.csv",
+        unset="labels are classes",
+        metavar="FILE",
+        more="see [Labels that are no classes](scoring.md#labels-that-are-no-classes)",
+    ),
+]
+
+OF_FOLDERS = ("label_map", "test_size", "group_by", "input_size", "color", "store")
 """Keys of [data] that are about class folders."""
 
 OF_IMAGES = ("image_timeout", "max_pixels")
@@ -39,6 +50,7 @@ class DataSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             more="see [Images to train on](models.md#images-to-train-on)",
         ),
     ] = None
+    label_map: LabelMap = None
     data_dir: Annotated[
         PathText | None,
         option(
@@ -176,16 +188,7 @@ class DirectoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             more="see [Choosing files and labels](scoring.md#choosing-files-and-labels)",
         ),
     ] = "auto"
-    label_map: Annotated[
-        PathText | None,
-        option(
-            "a CSV that maps other labels to classes: label,class, or ignore for class",
-            example="labels-to-classes.csv",
-            unset="labels are classes",
-            metavar="FILE",
-            more="see [Labels that are no classes](scoring.md#labels-that-are-no-classes)",
-        ),
-    ] = None
+    label_map: LabelMap = None
     glob: Annotated[
         list[Text], option("only files that match, as in a gitignore file", example=["*.jpg"], metavar="PATTERN")
     ] = []

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from batchclf import atomic
+from batchclf.core.class_names import look_alike_warning
 from batchclf.core.progress import Advance, Watcher
 from batchclf.core.records.regularisation import compare_variants
 from batchclf.core.training_record import Right, TrainingRecord
@@ -45,6 +46,8 @@ def train_with_progress(
     with the same settings goes on with it.
     """
     _, plan = recipe_and_plan(settings)
+    if warning := look_alike_warning(dataset.class_names):
+        watcher.warn(warning)
     trainings = 1
     if settings.compare_regularisation:
         compared = remedies(plan)

@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 from batchclf.core.types import ImageRef
 from batchclf.data.catalog import load_dataset
-from batchclf.data.class_folders import read_class_map
 from batchclf.data.discovery import check_folder
+from batchclf.data.folders import class_of_folder
 from batchclf.data.labels import LabelRule
 from batchclf.data.providers import DATA_DIR_VARIABLE, OFFLINE_VARIABLE
 from batchclf.data.selection import select
 from batchclf.errors import BatchclfError, DataError, UsageError
-from batchclf.jobs.config.data_options import input_not_used, will_train
+from batchclf.jobs.config.data_options import input_not_used, label_map, will_train
 from batchclf.jobs.config.load import Job
 from batchclf.jobs.config.placeholders import is_dated
 from batchclf.jobs.config.settings import DirectorySubset
@@ -152,7 +152,7 @@ def check_data(job: Job, classes: tuple[str, ...] | None) -> tuple[tuple[str, ..
     if data is None:
         return None, []
     if data.dataset is None:
-        names, found = _class_folders(job.directory or Path(), data.test_size)
+        names, found = _class_folders(job)
         keys: Keys = ("data", "directory")
     else:
         names, found = _data_set(job, data.dataset)
@@ -192,13 +192,15 @@ def _offline() -> Iterator[None]:
             os.environ[OFFLINE_VARIABLE] = before
 
 
-def _class_folders(root: Path, test_size: float | None) -> tuple[tuple[str, ...] | None, list[Found]]:
+def _class_folders(job: Job) -> tuple[tuple[str, ...] | None, list[Found]]:
+    root, test_size = job.directory or Path(), job.spec.data and job.spec.data.test_size
     keys: Keys = ("data", "directory")
     try:
         check_folder(root)
         split = [root / name for name in ("train", "test")]
+        meanings = label_map(job.label_map)
         bases = split if all(base.is_dir() for base in split) else [root]
-        names = tuple(sorted({name for base in bases for name in _classes_in(base)}))
+        names = tuple(sorted({name for base in bases for name in class_of_folder(base, meanings).values()}))
     except DataError as error:
         return None, [of_error("data", error, keys)]
     except OSError as error:
@@ -213,12 +215,6 @@ def _class_folders(root: Path, test_size: float | None) -> tuple[tuple[str, ...]
         what = f"data.test_size is not used, since there are train/ and test/ in {root}"
         found.append(Found("data", "warning", what, ("data", "test_size"), "take the key away"))
     return names, found
-
-
-def _classes_in(base: Path) -> list[str]:
-    mapping = read_class_map(base) or read_class_map(base.parent) or {}
-    with os.scandir(base) as entries:
-        return [mapping.get(entry.name, entry.name) for entry in entries if entry.is_dir() and entry.name[0] != "."]
 
 
 def check_directories(job: Job, classes: tuple[str, ...] | None, raw: dict[str, Any]) -> Iterator[Found]:
