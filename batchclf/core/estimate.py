@@ -18,3 +18,15 @@ class Estimate:
     value: float
     interval: Interval
     n: int
+
+
+@dataclass(frozen=True)
+class AmongLabelled:
+    """How good the model is if it chooses among the `classes` that labels name, fewer than it has.
+
+    `correct` of `images`, all those with a label, have the most probable of these classes as their label.
+    """
+
+    classes: int
+    images: int
+    correct: int

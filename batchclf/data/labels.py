@@ -41,6 +41,11 @@ class LabelRule:
             return None
         return self.by_folder.get(path.split("/", 1)[0])
 
+    def classes(self) -> frozenset[str]:
+        """The classes that labels name; none without labels."""
+        mapping = self.by_folder if self.table is None else self.table.by_path
+        return frozenset((mapping or {}).values())
+
     def fingerprint(self) -> str:
         """Digest (SHA-256, hexadecimal) what gives labels; with the same one a path has the same label."""
         digest = hashlib.sha256()

@@ -309,9 +309,7 @@ def test_a_label_map_joins_and_ignores_training_folders(cli, own_folders, tmp_pa
 def test_a_job_trains_with_a_label_map_and_draws_its_report_again(cli, own_folders, tmp_path):
     write_labels(tmp_path / "map.csv", [("One", "one"), ("rest", "ignore")], ("label", "class"))
     job = tmp_path / "job.toml"
-    job.write_text(
-        f'[data]\ndirectory = "{own_folders}"\nlabel_map = "map.csv"\n[model]\nrecipe = "mlp"\nepochs = 1\n'
-    )
+    job.write_text(f'[data]\ndirectory = "{own_folders}"\nlabel_map = "map.csv"\n[model]\nrecipe = "mlp"\nepochs = 1\n')
     code, out, err = cli("job", "check", job)
     assert code == 0, err
     assert "2 class folders" in out
@@ -330,3 +328,37 @@ def test_a_label_map_of_training_is_for_class_folders(cli, tmp_path):
     code, _, err = cli("train", "--dataset", "digits", *options)
     assert code == 2
     assert "--label-map: for class folders only" in err
+
+
+@pytest.mark.parametrize("source", ["folders", "csv"])
+def test_accuracy_among_the_labelled_classes(cli, photos, model, tmp_path, source):
+    """Three of the ten digits: the judge is pandas on the run's own probabilities."""
+    for word in WORDS[3:]:
+        for path in (photos / word).iterdir():
+            path.unlink()
+        (photos / word).rmdir()
+    mapping = write_labels(tmp_path / "map.csv", MAP, ("label", "class"))
+    labels = write_labels(tmp_path / "labels.csv", [(path, label_of(path)) for path in paths(photos)])
+    how = ("--label-map", mapping) if source == "folders" else ("--labels", labels)
+    # A model that is often wrong, so that fewer classes make a difference.
+    for path in photos.rglob("*.*"):
+        image = Image.open(path)
+        image.point(lambda value: 16 - value // 16).save(path)
+    code, out, _ = cli("score", photos, "--model", model, "--out", tmp_path / "run", "--probabilities", *how)
+    assert code == 0
+    table = pd.read_csv(tmp_path / "run" / "predictions.csv", dtype={"label": str, "prediction": str})
+    best = table[["prob:0", "prob:1", "prob:2"]].idxmax(axis=1).str.removeprefix("prob:")
+    expected = {"classes": 3, "images": len(table), "correct": int((best == table["label"]).sum())}
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["subsets"][0]["among_labelled"] == expected
+    assert expected["correct"] > (table["prediction"] == table["label"]).sum()
+    sentence = "Labels name 3 of the model's 10 classes. Among these 3 alone the accuracy is "
+    assert sentence in out
+    assert sentence in (tmp_path / "run" / "report.html").read_text().replace("&#39;", "'")
+
+
+def test_all_classes_need_no_second_accuracy(cli, photos, model, tmp_path):
+    mapping = write_labels(tmp_path / "map.csv", MAP, ("label", "class"))
+    code, out, _ = cli("score", photos, "--model", model, "--out", tmp_path / "run", "--label-map", mapping)
+    assert code == 0
+    assert "Labels name" not in out
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["subsets"][0]["among_labelled"] is None

@@ -59,7 +59,7 @@ NEW_FORMATS = {"run.json": 2, "model.json": 3, "report.json": 2, "comparison.jso
 NEW_OF_A_RUN = {"device": "cpu"}
 """Keys that a run has besides its runtime and precision now, as they are read from runs that have none."""
 
-NEW_OF_A_SUBSET = {"excluded_suffixes": {}, "warnings": []}
+NEW_OF_A_SUBSET = {"excluded_suffixes": {}, "warnings": [], "among_labelled": None}
 """Keys that a subset has besides its counts now; a run of then does not know them."""
 
 NEW_OF_A_SPLIT = {"label_map": {}}
@@ -120,6 +120,19 @@ def words(value):
     return re.findall(r"(?<![\w.])[0-9]+(?:[.,][0-9]+)*", value)
 
 
+def with_new(kept):
+    """Add the keys that a table has now to one of then."""
+    new = [
+        ({"runtime", "precision"}, NEW_OF_A_RUN),
+        ({"group_by", "seed"}, NEW_OF_A_SPLIT),
+        ({"excluded", "timings"}, NEW_OF_A_SUBSET),
+    ]
+    for keys, added in new:
+        if keys <= kept.keys():
+            kept = {**added, **kept}
+    return kept
+
+
 def plain(value, *, old, key=""):
     """Decoded JSON with today's names and without what differs from run to run."""
     if isinstance(value, dict):
@@ -127,12 +140,8 @@ def plain(value, *, old, key=""):
         # The settings' share has the name of what `final` measures on.
         names = {**names, "validation": "validation"} if "train" in value or "accuracy" in value else names
         kept = {names.get(name, name): each for name, each in value.items()}
-        if old and {"runtime", "precision"} <= kept.keys():
-            kept = {**NEW_OF_A_RUN, **kept}
-        if old and {"group_by", "seed"} <= kept.keys():
-            kept = {**NEW_OF_A_SPLIT, **kept}
-        if old and {"excluded", "timings"} <= kept.keys():
-            kept = {**NEW_OF_A_SUBSET, **kept}
+        if old:
+            kept = with_new(kept)
         # What it counts is new, so there is nothing to compare.
         kept |= {name: {} for name in NEW_OF_A_SUBSET.keys() & kept.keys()}
         inner = {name: plain(each, old=old, key=name) for name, each in kept.items() if not VOLATILE.fullmatch(name)}

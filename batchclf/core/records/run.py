@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from batchclf.core.choices import ColorMode
+from batchclf.core.estimate import AmongLabelled
 from batchclf.core.images.drift import Reference
 from batchclf.core.training_record import TrainingRecord
 from batchclf.errors import Status
@@ -93,7 +94,8 @@ class SubsetRecord:
     their first folder, those at the top under "". `content` is a digest of the scored images' content that does not
     depend on their order or names, empty where it is not known. `excluded_suffixes` counts the excluded files that are
     no image by their suffix: by that in small letters, "" for none and "other" for what is not counted apart.
-    `warnings` are sentences on what may make the numbers mean less than they seem to.
+    `among_labelled` is there if labels name some of the classes only, and the run was not resumed. `warnings` are
+    sentences on what may make the numbers mean less than they seem to.
     """
 
     split: str
@@ -114,6 +116,7 @@ class SubsetRecord:
     content: str = ""
     excluded_suffixes: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    among_labelled: AmongLabelled | None = None
 
 
 GateKind = Literal["bound", "change", "alarm"]

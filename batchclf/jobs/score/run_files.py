@@ -57,6 +57,7 @@ class Results:
         kept: Sequence[JournalEntry] = (),
     ) -> None:
         self.counts = Counts()
+        self.class_names = class_names
         self.resumed = bool(kept)
         self._watcher = watcher
         last = kept[-1] if kept else None

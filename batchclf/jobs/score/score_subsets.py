@@ -113,13 +113,15 @@ def _split_record(name: str, subset: SplitSubset, of: _Scoring) -> SubsetRecord:
 def _directory_record(name: str, subset: DirectorySubset, of: _Scoring) -> SubsetRecord:
     """Score a directory of a job."""
     scorer, info, source = of.scorer, of.bundle.info, str(subset.root)
-    run = SubsetRun(scorer, of.results, name, f"{name} ({source})", deadline=of.deadline)
+    shown = f"{name} ({source})"
     try:
         check_folder(subset.root)
     except DataError as error:
-        scorer.watcher.say(f"{run.name}: nothing to score: {error.message}")
+        scorer.watcher.say(f"{shown}: nothing to score: {error.message}")
+        run = SubsetRun(scorer, of.results, name, shown, deadline=of.deadline)
         return run.record("directory", source, error.message, may_be_empty=True)
     rule = subset.rule(info.class_names)
+    run = SubsetRun(scorer, of.results, name, shown, deadline=of.deadline, labelled=rule.classes())
     scorer.watcher.say(f"scoring {run.name}: {rule.sentence}")
     with _pool(subset, of.bundle, of.settings, scorer) as pool:
         _write_files(run, _files(subset, rule, of.bundle, scorer, run.times), pool, rule, scorer, subset)
@@ -192,7 +194,7 @@ def score_directory(
         kept, files = _still_kept(kept, _files(subset, rule, bundle, scorer, times), pool, watcher)
         names = bundle.info.class_names
         results = stack.enter_context(Results(folder, names, settings, watcher, head=head, kept=kept))
-        run = SubsetRun(scorer, results, "", source, times)
+        run = SubsetRun(scorer, results, "", source, times, labelled=rule.classes())
         _write_files(run, files, pool, rule, scorer, subset)
         record = run.record("directory", source, rule.sentence)
         results.finish()

@@ -1,7 +1,7 @@
 """Score one subset into the files of a run directory, and account for every image."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
@@ -35,7 +35,10 @@ class Scorer:
 
 
 class SubsetRun:
-    """The scoring of one subset: writes its blocks, and says what came of them."""
+    """The scoring of one subset: writes its blocks, and says what came of them.
+
+    `labelled` are the classes that labels name; if these are some of the model's, accuracy is counted among them, too.
+    """
 
     def __init__(
         self,
@@ -45,9 +48,15 @@ class SubsetRun:
         name: str,
         times: StreamTimes | None = None,
         deadline: Deadline = NO_DEADLINE,
+        labelled: Collection[str] = (),
     ) -> None:
         self.complete = True
         self.warnings: list[str] = []
+        self._among = None
+        if 1 < len(labelled) < len(results.class_names) and not results.resumed:
+            from batchclf.core.metrics.among_labelled import AmongLabelledCounts
+
+            self._among = AmongLabelledCounts(results.class_names, labelled)
         self._deadline = deadline
         self.times = times or StreamTimes()
         self.name = name
@@ -71,6 +80,8 @@ class SubsetRun:
                     break
                 before = time.perf_counter()
                 self._results.write(block, self._split)
+                if self._among is not None and block.scores is not None:
+                    self._among.update(block.scores)
                 self.times.write += time.perf_counter() - before
                 advance(block.found)
 
@@ -107,10 +118,16 @@ class SubsetRun:
             folders=_by_folder(counts) if kind == "directory" and not self._results.resumed else {},
             excluded_suffixes=dict(sorted(counts.suffixes.items(), key=lambda of: (-of[1], of[0]))),
             warnings=self.warnings,
+            among_labelled=None if self._among is None else self._among.result(),
         )
         _account(record, self.name, counts, self._scorer.watcher, may_be_empty=may_be_empty)
         if check is not None and check.images:
             self._scorer.watcher.say(f"precision: {check.sentence}")
+        if record.among_labelled is not None:
+            from batchclf.core.metrics.among_labelled import among_labelled_sentence
+
+            sentence = among_labelled_sentence(record.among_labelled, len(self._results.class_names))
+            self._scorer.watcher.say(f"{self.name}: {sentence}")
         return record
 
 

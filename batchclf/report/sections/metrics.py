@@ -183,6 +183,10 @@ def _notes(findings: Findings) -> tuple[str, ...]:
             f"{count(labelled.total)} of {counted(main.total, 'image')} have a label; accuracy and "
             "everything that follows from it rest on those."
         )
+    if subset is not None and subset.among_labelled is not None:
+        from batchclf.core.metrics.among_labelled import among_labelled_sentence
+
+        notes.append(among_labelled_sentence(subset.among_labelled, len(main.class_names)))
     if main.split == "train":
         notes.append("These are the images the model was trained on: the numbers say little about new images.")
     return tuple(notes)
