@@ -244,8 +244,8 @@ def test_no_import_is_relative(package):
     assert relative == []
 
 
-def test_the_core_knows_numpy_scikit_learn_and_msgspec_and_no_other_package(package):
-    allowed = {"batchclf", "numpy", "sklearn", "msgspec", *sys.stdlib_module_names}
+def test_the_core_knows_numpy_scipy_scikit_learn_and_msgspec_and_no_other_package(package):
+    allowed = {"batchclf", "numpy", "scipy", "sklearn", "msgspec", *sys.stdlib_module_names}
     assert [each.file for each in package.values() if each.room == CORE and not each.packages() <= allowed] == []
 
 

@@ -75,7 +75,10 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
     )
     describe(output)
     sample = parser.add_argument(
-        "--sample", type=Path, metavar="DIR", help="also check on up to 64 images of this folder"
+        "--sample",
+        type=Path,
+        metavar="DIR",
+        help="also check on images of this folder, up to 64, or 20 of each class",
     )
     describe(sample, unset="made images only")
     parser.set_defaults(handle=import_bundle)
@@ -100,7 +103,7 @@ def import_bundle(args: argparse.Namespace, console: "Console") -> int:
         **{name: getattr(args, name) for name in ("color", "layout", "scale", "output")},
     )
     read_sample = None if args.sample is None else sample_reader(args.sample, names)
-    bundle = import_model(args.path, options, args.out, say=console.say, read_sample=read_sample)
+    bundle = import_model(args.path, options, args.out, say=console.say, warn=console.warn, read_sample=read_sample)
     console.say(f"score with it: batchclf score DIR --model {args.out}")
     return console.result(as_dict(bundle))
 

@@ -57,7 +57,7 @@ def score_split_run(
             scored = score_subsets({what.name: subset}, bundle, settings, folder, logged)
         of_data = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
         head = RunHead(out.name, None, command, bundle, False, settings, of_data)
-        return finish(folder, head, scored, steps, logged.say, {what.name: split}, Publication(out.parent))
+        return finish(folder, head, scored, steps, logged, {what.name: split}, Publication(out.parent))
 
 
 def score_directory_run(
@@ -104,7 +104,7 @@ def score_directory_run(
         if budget is not None:
             scored = budget.held(scored)
         head = RunHead(out.name, None, command, bundle, False, settings, None)
-        return finish(run.folder, head, [scored], steps, logged.say, {}, Publication(out.parent))
+        return finish(run.folder, head, [scored], steps, logged, {}, Publication(out.parent))
 
 
 def choose_bundle(model: Path | None, reports: Path, *, say: Say) -> Bundle:

@@ -118,7 +118,7 @@ def _fill(
         formats=tuple(job.spec.report.format),
         templates=job.templates,
     )
-    return finish(folder, head, scored, steps, watcher.say, {} if dataset is None else dataset.splits, to)
+    return finish(folder, head, scored, steps, watcher, {} if dataset is None else dataset.splits, to)
 
 
 def _bundle(job: Job, base: Base | None, dataset: Dataset | None, watcher: Watcher, deadline: Deadline) -> Bundle:

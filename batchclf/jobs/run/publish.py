@@ -21,6 +21,7 @@ from batchclf.jobs.run.inputs import Publication, RunHead
 from batchclf.jobs.run.provenance import model_record, versions
 from batchclf.jobs.run.run_log import Steps
 from batchclf.report.formats.run_readme import README_FILE, run_readme
+from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.exports.junit import JUNIT_FILE, write_junit
 from batchclf.storage.predictions.data_dictionary import describe_columns, write_data_dictionary
 from batchclf.storage.run.directory import PREDICTIONS_FILE, write_record
@@ -28,6 +29,7 @@ from batchclf.storage.run.metrics import write_metrics
 
 if TYPE_CHECKING:
     from batchclf.core.metrics.gap import Gap
+    from batchclf.core.progress import Watcher
 
 
 def finish(
@@ -35,7 +37,7 @@ def finish(
     head: RunHead,
     scored: list[SubsetRecord],
     steps: Steps,
-    say: Say,
+    watcher: "Watcher",
     splits: Mapping[str, Split],
     to: Publication,
 ) -> RunRecord:
@@ -52,10 +54,11 @@ def finish(
         images = image_findings(folder, look, model.reference, evaluations, gap, head.main_subset)
     write_metrics(folder, evaluations, gap)
     scored = [replace(subset, content=look.contents.get(subset.split, "")) for subset in scored]
+    scored = _check_class_order(folder, scored, evaluations, watcher)
     record = _record(head, scored, steps)
     history = runs_to_compare(to.beside, record)
     with steps.step("compare"):
-        flips = write_flips(folder, to.beside, record, history, say=say)
+        flips = write_flips(folder, to.beside, record, history, say=watcher.say)
         gates = []
         if to.gate is not None:
             from batchclf.jobs.gate.check_rules import hold_gate
@@ -75,8 +78,30 @@ def finish(
     record = replace(record, timings=dict(steps.timings))
     write_record(folder, record)
     write_hand_over(folder, record)
-    _say_results(record, evaluations, gap, say)
+    _say_results(record, evaluations, gap, watcher.say)
     return record
+
+
+def _check_class_order(
+    folder: Path, scored: list[SubsetRecord], evaluations: Sequence[Evaluation], watcher: "Watcher"
+) -> list[SubsetRecord]:
+    """Warn if the names of the classes are in the wrong order, and write the names in the order that fits."""
+    of_split = {each.split: each.labelled.confusion for each in evaluations if each.labelled is not None}
+    if not of_split:
+        return scored
+    from batchclf.core.compare.fitted_order import CLASS_ORDER_FILE, fitted_order, fitted_order_sentence
+
+    checked = []
+    for subset in scored:
+        confusion = of_split.get(subset.split)
+        order = None if confusion is None else fitted_order(confusion.class_names, confusion.counts)
+        if order is not None:
+            (folder / CLASS_ORDER_FILE).write_text("\n".join(map(utf8_text, order.names)) + "\n", encoding="utf-8")
+            warning = fitted_order_sentence(order, CLASS_ORDER_FILE)
+            watcher.warn(f"{subset.split or subset.source}: {warning}")
+            subset = replace(subset, warnings=[*subset.warnings, warning])
+        checked.append(subset)
+    return checked
 
 
 def _record(head: RunHead, scored: list[SubsetRecord], steps: Steps) -> RunRecord:

@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 
 from batchclf import atomic
 from batchclf.core.choices import ColorMode
+from batchclf.core.compare.fitted_order import (
+    CLASS_ORDER_FILE,
+    LEAST_IMAGES,
+    fitted_order,
+    fitted_order_sentence,
+)
 from batchclf.core.types import Say
 from batchclf.errors import ModelError, UsageError
 from batchclf.libraries import versions_of
@@ -36,7 +42,7 @@ from batchclf.models.sources.infer_preprocessing import ImportOptions, settle_in
 from batchclf.models.sources.interface import Original
 from batchclf.models.sources.open import open_original
 
-NOISE_IMAGES = 24
+NOISE_IMAGES, CHECKED_IMAGES = 24, 64
 # Wider than for recipes: deep networks differ by rounding alone (decision 053)
 IMPORT_TOLERANCE = 1e-4
 """Of a probability. Deep networks come near it by rounding alone: EfficientNetB0 differed by 1.1e-5 from its graph."""
@@ -50,9 +56,17 @@ ReadSample = Callable[[tuple[int, int, int], ColorMode], Sample]
 
 
 def import_model(
-    path: Path, options: ImportOptions, out: Path, *, say: Say, read_sample: ReadSample | None = None
+    path: Path,
+    options: ImportOptions,
+    out: Path,
+    *,
+    say: Say,
+    warn: Say | None = None,
+    read_sample: ReadSample | None = None,
 ) -> Bundle:
     """Write the bundle of a Keras file, SavedModel folder or ONNX file to `out`, replacing a bundle there.
+
+    `warn` gets what must not go unseen, `say` if it is not given.
 
     The bundle's graph is checked against the model itself on made images and on those of `read_sample`. Raises
     UsageError for options that are missing or do not fit the model, ModelError where the model cannot be loaded or
@@ -65,14 +79,13 @@ def import_model(
     steps, graph = _steps(original, options, say)
     parameters = original.parameters()
     images = sample_images(steps.input_shape)
-    labels = np.full(len(images), -1)
-    if read_sample is not None:
-        real, real_labels = read_sample(steps.input_shape, steps.color_mode)
-        images, labels = np.concatenate([images, real]), np.concatenate([labels, real_labels])
+    real, labels = (images[:0], np.zeros(0, np.int64)) if read_sample is None else read_sample(*_wanted(steps))
+    images = np.concatenate([images, real[:CHECKED_IMAGES]])
     outputs = original.run(prepare(images, steps))
     units = outputs.reshape(len(outputs), -1)
     steps = replace(steps, output=settle_output(units, onnx_graph.last_operation(graph.graph), options, say))
-    _tell_accuracy(units, labels, steps, say)
+    if (labels >= 0).any():
+        _check_labels(original, steps, real, labels, options.class_names, out, say, warn or say)
     with atomic.new_folder(out) as folder:
         difference = _write_graph(graph, steps, folder / ONNX_FILE, images, outputs, say)
         if original.kept is not None:
@@ -147,11 +160,37 @@ def _write_graph(
     return difference
 
 
-def _tell_accuracy(units: NDArray[np.floating], labels: NDArray[np.int64], steps: Preprocessing, say: Say) -> None:
-    known = labels >= 0
-    if known.any():
-        right = int((to_probabilities(units, steps.output).argmax(axis=1) == labels)[known].sum())
-        say(f"of {int(known.sum())} sample images with a label {right} are predicted right")
+def _wanted(steps: Preprocessing) -> tuple[tuple[int, int, int], ColorMode]:
+    return steps.input_shape, steps.color_mode
+
+
+def _check_labels(
+    original: Original,
+    steps: Preprocessing,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    class_names: tuple[str, ...],
+    out: Path,
+    say: Say,
+    warn: Say,
+) -> None:
+    """Say how many of the labelled images are right, and whether the class names are in another order."""
+    images, labels = images[labels >= 0], labels[labels >= 0]
+    predicted = []
+    for start in range(0, len(images), CHECKED_IMAGES):
+        outputs = original.run(prepare(images[start : start + CHECKED_IMAGES], steps))
+        predicted.append(to_probabilities(outputs.reshape(len(outputs), -1), steps.output).argmax(axis=1))
+    counts = np.zeros((len(class_names), len(class_names)), np.int64)
+    np.add.at(counts, (labels, np.concatenate(predicted)), 1)
+    say(f"of {len(labels):,} sample images with a label {int(counts.trace()):,} are predicted right")
+    order = fitted_order(class_names, counts)
+    if order is not None:
+        file = out.with_name(f"{out.name}.{CLASS_ORDER_FILE}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("\n".join(order.names) + "\n", encoding="utf-8")
+        warn(fitted_order_sentence(order, str(file)))
+    elif counts.sum(axis=1)[counts.any(axis=1)].min() < LEAST_IMAGES:
+        say(f"whether the class names are in the model's order needs {LEAST_IMAGES} images of each class")
 
 
 def _copy(source: Path, copied: Path) -> None:

@@ -36,6 +36,8 @@ def report_markdown(findings: Findings, *, skipped: Iterable[SkippedImage], gene
     lines = [f"# {MARKS[verdict.state]} {prose(verdict.headline)} · {_subject(record)}", "", prose(verdict.reason)]
     if verdict.partial:
         lines += ["", f"**Partial result.** {prose(verdict.partial)}"]
+    for warning in verdict.warnings:
+        lines += ["", f"**Warning.** {prose(warning)}."]
     if verdict.change:
         lines += ["", prose(verdict.change.sentence)]
     if verdict.gates:

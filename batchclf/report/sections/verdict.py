@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from batchclf.core.metrics.evaluation import Evaluation
+from batchclf.core.options import capitalised
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import GateResult, RunRecord, RunState, run_state
@@ -40,8 +41,9 @@ class Change:
 class Verdict:
     """`started` is ISO 8601 with offset; `old` is the age of the numbers when the page was written, empty below 1 h.
 
-    `partial` says why the run is only partial, empty for a whole one. `gates` are what needs a look and, where they are
-    few, the others; `more_gates` counts those that are not there. `run_date` is empty where it is the date of
+    `partial` says why the run is only partial, empty for a whole one. `warnings` say what may make the numbers mean
+    less than they seem to. `gates` are what needs a look and, where they are few, the others; `more_gates` counts those
+    that are not there. `run_date` is empty where it is the date of
     `started`. `change` is None for a run that belongs to no job.
     """
 
@@ -49,6 +51,7 @@ class Verdict:
     headline: str
     reason: str
     partial: str
+    warnings: tuple[str, ...]
     gates: tuple[GateLine, ...]
     more_gates: str
     change: Change | None
@@ -70,6 +73,7 @@ def verdict_view(findings: Findings, generated: datetime) -> Verdict:
         headline=headline(state, record.gates),
         reason=_reason(state, record, findings.main),
         partial=partial_words(record),
+        warnings=_warnings(record),
         gates=gates,
         more_gates=more_gates,
         change=_of_main(_change(findings), findings),
@@ -77,6 +81,16 @@ def verdict_view(findings: Findings, generated: datetime) -> Verdict:
         when=f"Run of {moment(started)}, took {duration(record.seconds)}",
         run_date=record.run_date if record.run_date != record.started[:10] else "",
         old=age(since),
+    )
+
+
+def _warnings(record: RunRecord) -> tuple[str, ...]:
+    """List the warnings of all subsets, each with the subset's name if there are several."""
+    names = subset_names(record) if len(record.subsets) > 1 else {}
+    return tuple(
+        visible(f"{names[subset.split]}: {warning}" if subset.split in names else capitalised(warning))
+        for subset in record.subsets
+        for warning in subset.warnings
     )
 
 

@@ -1,0 +1,90 @@
+"""A model whose class names were given in another order than its outputs have."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+@pytest.fixture(scope="module")
+def network(digits, tmp_path_factory):
+    """A Keras model with scikit-learn's weights; its outputs are in the order of the words."""
+    keras = pytest.importorskip("keras")
+    images = digits.train.images.reshape(len(digits.train.images), -1) / 255
+    fitted = LogisticRegression(max_iter=200).fit(images, digits.train.labels)
+    order = np.argsort(WORDS)
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10, "softmax")])
+    model.layers[-1].set_weights([fitted.coef_.T[:, order], fitted.intercept_[order]])
+    path = tmp_path_factory.mktemp("order") / "digits.keras"
+    model.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def photos(digits, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    for number, (image, label) in enumerate(zip(digits.test.images, digits.test.labels, strict=True)):
+        path = folder / WORDS[label] / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(image.squeeze()).save(path)
+    return folder
+
+
+def imported(cli, network, out, classes, *options):
+    return cli("model", "import", network, "--classes", classes, "--scale", "0..1", "--out", out, *options)
+
+
+def test_the_wrong_order_is_found_at_the_import_and_mended(cli, network, photos, tmp_path):
+    code, out, err = imported(cli, network, tmp_path / "model", ",".join(WORDS), "--sample", photos, "--quiet")
+    assert (code, out) == (0, "")
+    order = ", ".join(sorted(WORDS))
+    assert "batchclf: warning: the class names do not seem to be in the order of the model's outputs: " in err
+    file = tmp_path / "model.class_order.txt"
+    assert f"in the order {order}; import the model again with --classes {file}" in err
+    code, out, err = imported(cli, network, tmp_path / "mended", file, "--sample", photos)
+    assert (code, err) == (0, "")
+    assert "of 200 sample images with a label 19" in out
+
+
+def test_the_wrong_order_is_said_by_the_run_and_its_report(cli, network, photos, tmp_path):
+    assert imported(cli, network, tmp_path / "model", ",".join(WORDS))[0] == 0
+    run = tmp_path / "run"
+    code, out, err = cli("score", photos, "--model", tmp_path / "model", "--out", run, "--quiet", "--resume")
+    assert (code, out) == (0, "")
+    (warning,) = json.loads((run / "run.json").read_text())["subsets"][0]["warnings"]
+    assert warning in err
+    assert (run / "class_order.txt").read_text().split() == sorted(WORDS)
+    table = pd.read_csv(run / "predictions.csv")
+    given = (table["label"] == table["prediction"]).mean()
+    meant = table["prediction"].map(dict(zip(WORDS, sorted(WORDS), strict=True)))
+    assert f"{given:.1%} of {len(table)} images are right as given, {(meant == table['label']).mean():.1%}" in warning
+    page = (run / "report.html").read_text().replace("&#39;", "'")
+    assert f"<b>Warning.</b> <span>T{warning[1:]}.</span>" in page
+    assert cli("report", run, "--format", "md", "--out", tmp_path / "report.md")[0] == 0
+    assert "**Warning.** The class names do not seem to be in the order" in (tmp_path / "report.md").read_text()
+
+
+def test_the_right_order_is_not_doubted(cli, network, photos, tmp_path):
+    code, out, err = imported(cli, network, tmp_path / "model", ",".join(sorted(WORDS)), "--sample", photos)
+    assert (code, err) == (0, "")
+    assert "class names" not in out
+    run = tmp_path / "run"
+    code, _, err = cli("score", photos, "--model", tmp_path / "model", "--out", run)
+    assert (code, err) == (0, "")
+    assert json.loads((run / "run.json").read_text())["subsets"][0]["warnings"] == []
+    assert not (run / "class_order.txt").exists()
+
+
+def test_few_images_of_a_class_are_said_to_be_too_few(cli, network, photos, tmp_path):
+    for word in WORDS:
+        (tmp_path / "few" / word).mkdir(parents=True)
+        for path in sorted((photos / word).iterdir())[:3]:
+            (tmp_path / "few" / word / path.name).write_bytes(path.read_bytes())
+    code, out, err = imported(cli, network, tmp_path / "model", ",".join(WORDS), "--sample", tmp_path / "few")
+    assert (code, err) == (0, "")
+    assert "whether the class names are in the model's order needs 10 images of each class" in out
