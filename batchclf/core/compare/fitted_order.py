@@ -39,8 +39,9 @@ def fitted_order(class_names: tuple[str, ...], counts: NDArray[np.int64]) -> Fit
 
     `counts` is (classes, classes) int64: images by true class, then by predicted class. The order is the assignment of
     most right images (H. W. Kuhn, "The Hungarian method", 1955). An order that is fitted to images suits them too well:
-    guesses for 10 images of each of 100 classes gain 0.13 by it. So gain and p value are those of each half of the images
-    under the order of the other half, drawn with a fixed seed; classes of fewer than LEAST_IMAGES images do not count.
+    guesses for 10 images of each of 100 classes gain 0.13 by it. So gain and p value are those of each half of the
+    images under the order of the other half, drawn with a fixed seed; classes of fewer than LEAST_IMAGES images do not
+    count.
     """
     images, given = int(counts.sum()), int(counts.trace())
     # No assignment has more right images than the largest cells of the rows, or of the columns.

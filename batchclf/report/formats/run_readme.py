@@ -27,7 +27,6 @@ FILES = {
     "metrics.json": "the metrics of each split, and the gap between train and test",
     "per_class.csv": "the metrics of each class",
     "confusion.csv": "how many images of each true class were predicted as each class",
-    "class_order.txt": "the class names in the order that fits the labels: the given one does not",
     "run.json": "how the run came about: command, status, model, counts, timings, versions, gate results",
     "junit.xml": "the bounds and alarms of the job as test cases, for build servers",
     "log.jsonl": "what the run said, one JSON object a line",
