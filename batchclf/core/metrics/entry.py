@@ -17,7 +17,7 @@ _SOURCES: dict[type[Formula], Source] = {
 _INTERVALS: dict[type[Formula], str] = {
     OfClasses: "bootstrap",
     OfHits: "Wilson",
-    OfImages: "normal",
+    OfImages: "logit",
     OfClass: "Wilson",
 }
 
