@@ -24,14 +24,14 @@ def student_critical_value(freedom: int) -> float:
     if freedom == 2:
         return LEVEL * sqrt(2 / (1 - LEVEL**2))
     z = Z
-    terms = (
+    terms: tuple[float, ...] = (
         z,
         (z**3 + z) / 4,
         (5 * z**5 + 16 * z**3 + 3 * z) / 96,
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
-    return sum(term / freedom**power for power, term in enumerate(terms))
+    return sum(term * (1 / freedom) ** power for power, term in enumerate(terms))
 
 
 def logit_interval(mean: float, error: float, n: int, most: float) -> Interval:

@@ -45,9 +45,9 @@ def overall_metrics(
 
     `hits` is (k,) int64: entry i counts images whose true class is among the first i + 1 predicted classes. `means` has
     the moments of each image's own value by the name of the metric, none without probability columns. Accuracies have
-    Wilson's interval, means one on the logit scale (from two images on), all that follows from the confusion matrix that
-    of a bootstrap over images, or of the delta method where its cells are very many. Where drawing the images again can
-    change nothing there is no interval.
+    Wilson's interval, means one on the logit scale (from two images on), all that follows from the confusion matrix
+    that of a bootstrap over images, or of the delta method where its cells are very many. Where drawing the images
+    again can change nothing there is no interval.
     """
     sums, total = confusion.sums, int(confusion.counts.sum())
     baseline = baseline_metrics(sums.support, len(hits))
