@@ -38,8 +38,8 @@ def _is_hidden(character: str) -> bool:
 
 
 def percent(share: float) -> str:
-    """Format a share (0 to 1) as a percentage with one decimal."""
-    return f"{share:.1%}" if isfinite(share) else NOTHING
+    """Format a share (0 to 1) as a percentage with one decimal; what rounds to zero has no sign."""
+    return f"{share:z.1%}" if isfinite(share) else NOTHING
 
 
 def percent_interval(estimate: Estimate) -> str:
@@ -66,8 +66,8 @@ def signed(value: float, decimals: int) -> str:
 
 
 def decimal(value: float | None) -> str:
-    """Format a number with three decimals."""
-    return NOTHING if value is None or not isfinite(value) else f"{value:,.3f}"
+    """Format a number with three decimals; what rounds to zero has no sign."""
+    return NOTHING if value is None or not isfinite(value) else f"{value:z,.3f}"
 
 
 def count(number: int) -> str:

@@ -41,6 +41,7 @@ def test_one_class_is_always_right():
     found = baseline_metrics(np.array([0, 3, 0]), 2)
     assert found["accuracy"] == found["macro_f1"] == found["top2_accuracy"] == 1.0
     assert found["log_loss"] == found["brier"] == found["mcc"] == found["kappa"] == 0.0
+    assert not np.signbit(list(found.values())).any()
 
 
 def test_every_metric_has_its_baseline():

@@ -5,8 +5,11 @@ import pytest
 from core_cases import evaluate, make_rows, predicted_rows
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import norm, sem
+from scipy.special import expit, logit
+from scipy.stats import sem
+from scipy.stats import t as student
 
+from batchclf.core.metrics.formulas import HIGHEST_LOG_LOSS
 from batchclf.core.metrics.gap import STRONG_GAP, gap_of_counts, overfitting_gap
 from batchclf.core.metrics.intervals import difference, wilson
 
@@ -129,10 +132,15 @@ def test_the_gap_of_the_losses_is_test_minus_train():
     assert gap.train_loss.value == pytest.approx(losses["train"].mean())
     assert gap.test_loss.value == pytest.approx(losses["test"].mean())
     expected = losses["test"].mean() - losses["train"].mean()
-    error = np.hypot(*(sem(losses[split]) for split in ("test", "train")))
-    low, high = norm.interval(0.95, expected, error)
     assert gap.loss_gap.value == pytest.approx(expected)
-    assert (gap.loss_gap.interval.low, gap.loss_gap.interval.high) == pytest.approx((low, high))
+    ends = {}
+    for split, of in losses.items():
+        share, error = of.mean() / HIGHEST_LOG_LOSS, sem(of) / HIGHEST_LOG_LOSS
+        scale = error / (share * (1 - share))
+        ends[split] = HIGHEST_LOG_LOSS * expit(student.interval(0.95, len(of) - 1, logit(share), scale)) - of.mean()
+    low = expected - np.hypot(ends["test"][0], ends["train"][1])
+    high = expected + np.hypot(ends["test"][1], ends["train"][0])
+    assert (gap.loss_gap.interval.low, gap.loss_gap.interval.high) == pytest.approx((low, high), abs=1e-5)
     assert gap.loss_gap.n == 50
 
 

@@ -5,10 +5,12 @@ import pytest
 from core_cases import evaluate, make_rows, predicted_rows, random_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import norm
+from scipy.special import expit, logit
+from scipy.stats import t as student
 from sklearn import metrics as oracle
 
 from batchclf.core.metrics.confusion import ConfusionCounts
+from batchclf.core.metrics.formulas import HIGHEST_LOG_LOSS
 from batchclf.core.metrics.intervals import wilson
 from batchclf.core.metrics.overall import DRAWN_CELLS, overall_metrics
 
@@ -87,19 +89,34 @@ def test_methods_of_the_intervals():
         "top2_accuracy",
         "top3_accuracy",
     }
-    assert {name for name, each in metrics.items() if each.method == "normal"} == {"log_loss", "brier"}
-    assert {each.method for each in metrics.values()} == {"wilson", "normal", "bootstrap"}
+    assert {name for name, each in metrics.items() if each.method == "logit"} == {"log_loss", "brier"}
+    assert {each.method for each in metrics.values()} == {"wilson", "logit", "bootstrap"}
 
 
-def test_log_loss_and_brier_have_the_normal_interval_of_a_mean():
-    random = np.random.default_rng(1)
-    probabilities, labels = random.dirichlet(np.ones(3), 80), random.integers(0, 3, 80)
+@settings(max_examples=60, deadline=None)
+@given(st.integers(3, 90), st.sampled_from([0.6, 1.0, 5.0]), st.integers(0, 2**32 - 1))
+def test_log_loss_and_brier_have_students_interval_on_the_logit_scale(count, sharpness, seed):
+    random = np.random.default_rng(seed)
+    probabilities, labels = random.dirichlet(np.full(3, sharpness), count), random.integers(0, 3, count)
     metrics = by_name(make_rows(probabilities, labels))
-    losses = -np.log(probabilities[np.arange(80), labels])
+    losses = np.minimum(-np.log(np.maximum(probabilities[np.arange(count), labels], 1e-300)), HIGHEST_LOG_LOSS)
     scores = ((probabilities - np.eye(3)[labels]) ** 2).sum(axis=1)
-    for name, values in (("log_loss", losses), ("brier", scores)):
-        low, high = norm.interval(0.95, values.mean(), values.std(ddof=1) / np.sqrt(80))
-        assert (metrics[name].interval.low, metrics[name].interval.high) == pytest.approx((low, high))
+    for name, values, most in (("log_loss", losses, HIGHEST_LOG_LOSS), ("brier", scores, 2.0)):
+        share, error = values.mean() / most, values.std(ddof=1) / np.sqrt(count) / most
+        low, high = expit(student.interval(0.95, count - 1, logit(share), error / (share * (1 - share))))
+        found = metrics[name].interval
+        assert 0 < found.low <= metrics[name].value <= found.high < most
+        assert logit(found.low / most) == pytest.approx(logit(low), rel=2e-3, abs=2e-3)
+        assert logit(found.high / most) == pytest.approx(logit(high), rel=2e-3, abs=2e-3)
+
+
+def test_sure_of_everything_right_and_of_everything_wrong_are_the_ends_of_the_losses():
+    labels = np.arange(6) % 3
+    for wrong, loss, score in ((0, 0.0, 0.0), (1, HIGHEST_LOG_LOSS, 2.0)):
+        metrics = by_name(make_rows(np.eye(3)[(labels + wrong) % 3], labels))
+        for name, value in (("log_loss", loss), ("brier", score)):
+            assert metrics[name].value == pytest.approx(value)
+            assert metrics[name].interval.low == metrics[name].interval.high == metrics[name].value
 
 
 def test_all_right_and_all_wrong():

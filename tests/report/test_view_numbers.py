@@ -19,7 +19,7 @@ OVERALL = (
     Metric("accuracy", 0.8, Interval(0.7, 0.9), "wilson", 0.1),
     Metric("macro_f1", 0.75, Interval(0.7, 0.8), "bootstrap", None),
     Metric("top3_accuracy", 0.95, Interval(0.9, 0.99), "wilson", 0.3),
-    Metric("log_loss", 1.25, Interval(1.1, 1.4), "normal", 2.3),
+    Metric("log_loss", 1.25, Interval(1.1, 1.4), "logit", 2.3),
     Metric("brier", 0.5, None, "none", 0.9),
     Metric("mcc", -0.1, None, "none", 0.0),
 )

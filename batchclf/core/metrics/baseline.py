@@ -25,5 +25,6 @@ def baseline_metrics(support: NDArray[np.int64], k: int) -> dict[str, float]:
         if isinstance(entry.formula, OfHits):
             values[entry.name] = float(ordered[min(entry.formula.rank, len(ordered)) - 1] / n)
         elif isinstance(entry.formula, OfImages):
-            values[entry.name] = float(entry.formula.baseline(support[support > 0] / n))
+            # Adding 0.0 turns the -0.0 of a single class, whose log is 0, into 0.0.
+            values[entry.name] = float(entry.formula.baseline(support[support > 0] / n)) + 0.0
     return values

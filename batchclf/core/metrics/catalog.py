@@ -117,7 +117,11 @@ ENTRIES = (
         "log_loss",
         "log loss",
         "number",
-        OfImages(formulas.log_losses, lambda shares: -sum(share * log(share) for share in shares.tolist())),
+        OfImages(
+            formulas.log_losses,
+            lambda shares: -sum(share * log(share) for share in shares.tolist()),
+            formulas.HIGHEST_LOG_LOSS,
+        ),
         f"mean of −ln(probability of the true class), which counts as at least {LOWEST_PROBABILITY:.2g}",
         "mean of −ln of the true class's probability; 0 is perfect",
         larger_is_better=False,
@@ -129,12 +133,12 @@ ENTRIES = (
         "brier",
         "Brier score",
         "number",
-        OfImages(formulas.brier_scores, lambda shares: float(1 - (shares**2).sum())),
+        OfImages(formulas.brier_scores, lambda shares: float(1 - (shares**2).sum()), formulas.HIGHEST_BRIER),
         "mean of the sum over all classes of (probability − 1 or 0)² (Brier 1950), for two classes twice the binary "
         "Brier score",
         "mean squared error of the probabilities; 0 is perfect, 2 the worst",
         larger_is_better=False,
-        most=2.0,
+        most=formulas.HIGHEST_BRIER,
     ),
     Entry(
         "mcc",
@@ -182,7 +186,7 @@ ENTRIES = (
         larger_is_better=False,
         least=-inf,
         most=inf,
-        interval="normal",
+        interval="MOVER",
     ),
     Entry(
         "ece",

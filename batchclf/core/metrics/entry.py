@@ -17,7 +17,7 @@ _SOURCES: dict[type[Formula], Source] = {
 _INTERVALS: dict[type[Formula], str] = {
     OfClasses: "bootstrap",
     OfHits: "Wilson",
-    OfImages: "normal",
+    OfImages: "logit",
     OfClass: "Wilson",
 }
 
@@ -83,18 +83,18 @@ class Entry:
     def shown(self, value: float) -> str:
         """Show a value in the sentence of a rule."""
         if self.unit == "share":
-            return f"{value:.2%}"
+            return f"{value:z.2%}"
         if self.unit == "points":
-            return f"{100 * value:.2f}"
-        return f"{value:,.0f}" if self.unit == "count" and value == int(value) else f"{value:,.4f}"
+            return f"{100 * value:z.2f}"
+        return f"{value:z,.0f}" if self.unit == "count" and value == int(value) else f"{value:z,.4f}"
 
     def shown_difference(self, value: float) -> str:
         """Show a difference of two values there, in points for shares; -0.00 is 0.00."""
         if self.unit in ("share", "points"):
-            return f"{round(100 * value, 2) + 0.0:.2f}"
+            return f"{100 * value:z.2f}"
         if self.unit == "count" and value == int(value):
-            return f"{value:,.0f}"
-        return f"{round(value, 4) + 0.0:,.4f}"
+            return f"{value:z,.0f}"
+        return f"{value:z,.4f}"
 
     @property
     def difference_unit(self) -> str:

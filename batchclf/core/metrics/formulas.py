@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from batchclf.core.metrics.calibration import Calibration
 
 LOWEST_PROBABILITY = float(np.finfo(np.float64).eps)
+HIGHEST_LOG_LOSS = float(-np.log(LOWEST_PROBABILITY))
+HIGHEST_BRIER = 2.0
 """Log loss clips probabilities to at least this, as scikit-learn's log_loss does."""
 
 
@@ -46,11 +48,13 @@ class OfImages:
     """The mean over the images of what `values` gives of their probabilities.
 
     `values` takes the (n,) true classes, none below 0, and the (n, classes) probabilities, and gives (n,) float64.
-    `baseline` takes the shares of the true classes that occur, which the baseline predicts for each image.
+    `baseline` takes the shares of the true classes that occur, which the baseline predicts for each image. An image's
+    value is from 0 to `most`.
     """
 
     values: Callable[[NDArray[np.int64], NDArray[np.float64]], NDArray[np.float64]]
     baseline: Callable[[NDArray[np.float64]], float]
+    most: float
 
 
 @dataclass(frozen=True, slots=True)

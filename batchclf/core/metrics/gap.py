@@ -1,11 +1,10 @@
 """The train-versus-test overfitting gap: how much of the train accuracy does not carry over to new images."""
 
 from dataclasses import dataclass
-from math import hypot
 from typing import Literal
 
-from batchclf.core.estimate import Estimate, Interval
-from batchclf.core.metrics.intervals import difference, wilson
+from batchclf.core.estimate import Estimate
+from batchclf.core.metrics.intervals import difference, square_and_add, wilson
 from batchclf.core.metrics.labelled import LabelledMetrics
 
 STRONG_GAP = 0.05
@@ -31,8 +30,8 @@ class ClassGap:
 class Gap:
     """Train minus test, with a 95% interval; accuracies and `gap` are shares (0.03 is 3 points).
 
-    `loss_gap` is test minus train log loss (positive: worse on test) with the normal interval of a difference of
-    means; the losses are None without probability columns and for a single image.
+    `loss_gap` is test minus train log loss (positive: worse on test) with the interval of a difference of means
+    (MOVER); the losses are None without probability columns and for a single image.
     """
 
     train: Estimate
@@ -72,7 +71,7 @@ def overfitting_gap(train: LabelledMetrics, test: LabelledMetrics) -> Gap:
         sentence=_sentence(train.accuracy.value, test.accuracy.value, gap, level),
         train_loss=train_loss,
         test_loss=test_loss,
-        loss_gap=None if train_loss is None or test_loss is None else _mean_difference(test_loss, train_loss),
+        loss_gap=None if train_loss is None or test_loss is None else _loss_gap(test_loss, train_loss),
         per_class=tuple(classes),
     )
 
@@ -95,11 +94,8 @@ def _loss(metrics: LabelledMetrics) -> Estimate | None:
     return Estimate(loss.value, loss.interval, metrics.total)
 
 
-def _mean_difference(first: Estimate, second: Estimate) -> Estimate:
-    """Estimate the difference of two independent means: half widths of normal intervals add up as squares do."""
-    value = first.value - second.value
-    half = hypot(first.interval.high - first.value, second.interval.high - second.value)
-    return Estimate(value, Interval(value - half, value + half), min(first.n, second.n))
+def _loss_gap(test: Estimate, train: Estimate) -> Estimate:
+    return Estimate(test.value - train.value, square_and_add(test, train, 0.0), min(test.n, train.n))
 
 
 def _sentence(train: float, test: float, gap: Estimate, level: Overfitting) -> str:
@@ -129,5 +125,4 @@ def _sentence(train: float, test: float, gap: Estimate, level: Overfitting) -> s
 
 
 def _points(share: float) -> str:
-    # Adding 0.0 turns -0.0 into 0.0.
-    return f"{round(100 * share, 1) + 0.0:.1f}"
+    return f"{100 * share:z.1f}"

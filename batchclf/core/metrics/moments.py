@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.estimate import Estimate, Interval
-from batchclf.core.metrics.intervals import Z
+from batchclf.core.metrics.intervals import Z, logit_interval
 
 
 @dataclass(eq=False)
@@ -29,14 +29,22 @@ class Moments:
         """The mean; nan without values."""
         return self.total / self.n if self.n else float("nan")
 
+    def bounded_interval(self, most: float) -> Interval:
+        """Give the 95% interval of the mean of values that lie within 0 to `most`; raises ValueError below two."""
+        return logit_interval(self.mean, self._error(), self.n, most)
+
     def estimate(self) -> Estimate:
         """Estimate the mean with its normal 95% interval: mean ± 1.96 s / √n, s with n - 1.
 
         Needs at least two values; raises ValueError otherwise.
         """
+        half = Z * self._error()
+        return Estimate(self.mean, Interval(self.mean - half, self.mean + half), self.n)
+
+    def _error(self) -> float:
+        """Compute the standard error of the mean, s / √n."""
         if self.n < 2:
             raise ValueError(f"the mean of {self.n} values has no interval")
-        # Rounding can make the variance of equal values a little less than nothing.
-        variance = max(0.0, self.squares - self.total**2 / self.n) / (self.n - 1)
-        half = Z * sqrt(variance / self.n)
-        return Estimate(self.mean, Interval(self.mean - half, self.mean + half), self.n)
+        variance = (self.squares - self.total**2 / self.n) / (self.n - 1)
+        # Rounding can make the variance of equal values a little more or less than nothing.
+        return sqrt(variance / self.n) if variance > 1e-13 * self.squares else 0.0

@@ -17,7 +17,7 @@ from batchclf.core.metrics.formulas import OfHits, OfImages
 from batchclf.core.metrics.intervals import wilson
 from batchclf.core.metrics.moments import Moments
 
-IntervalMethod = Literal["wilson", "bootstrap", "delta", "normal", "none"]
+IntervalMethod = Literal["wilson", "bootstrap", "delta", "logit", "none"]
 
 DRAWN_CELLS = 5_000
 """Up to so many cells of the confusion matrix that hold images are drawn again; with more the delta method is used."""
@@ -45,9 +45,9 @@ def overall_metrics(
 
     `hits` is (k,) int64: entry i counts images whose true class is among the first i + 1 predicted classes. `means` has
     the moments of each image's own value by the name of the metric, none without probability columns. Accuracies have
-    Wilson's interval, means the normal one (from two images on), all that follows from the confusion matrix that of a
-    bootstrap over images, or of the delta method where its cells are very many. Where drawing the images again can
-    change nothing there is no interval.
+    Wilson's interval, means one on the logit scale (from two images on), all that follows from the confusion matrix
+    that of a bootstrap over images, or of the delta method where its cells are very many. Where drawing the images
+    again can change nothing there is no interval.
     """
     sums, total = confusion.sums, int(confusion.counts.sum())
     baseline = baseline_metrics(sums.support, len(hits))
@@ -67,11 +67,11 @@ def overall_metrics(
             interval = intervals.get(name)
             found.append(Metric(name, values[name], interval, method if interval else "none", baseline[name]))
         elif name in means:
-            found.append(_mean(name, means[name], baseline[name]))
+            found.append(_mean(name, means[name], baseline[name], entry.formula.most))
     return tuple(found)
 
 
-def _mean(name: str, moments: Moments, baseline: float) -> Metric:
+def _mean(name: str, moments: Moments, baseline: float, most: float) -> Metric:
     if moments.n < 2:
         return Metric(name, moments.mean, None, "none", baseline)
-    return Metric(name, moments.mean, moments.estimate().interval, "normal", baseline)
+    return Metric(name, moments.mean, moments.bounded_interval(most), "logit", baseline)

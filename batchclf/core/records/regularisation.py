@@ -141,8 +141,7 @@ def _percent(share: Estimate | None) -> str:
 
 
 def _points(share: float) -> str:
-    # Adding 0.0 turns -0.0 into 0.0.
-    return f"{round(100 * share, 1) + 0.0:.1f}"
+    return f"{100 * share:z.1f}"
 
 
 def _interval(of: Estimate) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord
+from batchclf.core.text import counted
 from batchclf.core.training_record import temperature_of
 from batchclf.core.types import Say, Split
 from batchclf.errors import Status
@@ -159,7 +160,7 @@ def _say_results(record: RunRecord, evaluations: Sequence[Evaluation], gap: "Gap
             say(f"{word} {outcome}: {result.sentence}")
     silent = sum(result.kind == "alarm" and result.passed for result in record.gates)
     if silent:
-        say(f"{silent} alarms were silent")
+        say(f"{counted(silent, 'alarm')} {'was' if silent == 1 else 'were'} silent")
 
 
 def write_hand_over(folder: Path, record: RunRecord) -> None:

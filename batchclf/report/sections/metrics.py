@@ -28,7 +28,7 @@ _METHODS = {
     "wilson": "Wilson",
     "bootstrap": "bootstrap",
     "delta": "delta method",
-    "normal": "normal approximation",
+    "logit": "Student t, logit scale",
     "none": "",
 }
 
