@@ -26,13 +26,14 @@ from batchclf.core.metrics.catalog import ENTRIES
 from batchclf.core.metrics.formulas import LOWEST_PROBABILITY
 from batchclf.core.metrics.gap import STRONG_GAP
 from batchclf.core.suffixes import BUILT_IN, EXTRAS
+from batchclf.core.text import FORMULA_STARTS, plain_text
 from batchclf.jobs.config.load import load_job
 from batchclf.jobs.config.spec import AlarmSpec
 from batchclf.jobs.evaluate.duplicates import COMPARED_FILES, COMPARED_IN_MEMORY, LISTED_DUPLICATES
 from batchclf.jobs.run.train_model import TRAINING_PAGE
 from batchclf.models.bundle import INFO_FILE, KERAS_FILE, ONNX_FILE
 from batchclf.report.formats.run_readme import FILES, run_readme
-from batchclf.storage.csv_files.cells import FORMULA_STARTS, plain_text, safe_cell
+from batchclf.storage.csv_files.cells import safe_cell
 from batchclf.storage.images.duplicates import COLUMNS as DUPLICATES_COLUMNS
 from batchclf.storage.images.facts import COLUMNS as IMAGES_COLUMNS
 from batchclf.storage.predictions.columns import column_names

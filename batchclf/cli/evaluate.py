@@ -35,10 +35,11 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
 def handle(args: argparse.Namespace, console: "Console") -> int:
     """Evaluate."""
     from batchclf.jobs.evaluate.predictions import evaluate_predictions
-    from batchclf.storage.run.metrics import FILES, metrics_dict, write_metrics
+    from batchclf.storage.run.metrics import FILES, metrics_dict, refuse_to_replace_others, write_metrics
 
-    evaluations, gap = evaluate_predictions(args.predictions)
     out = args.out or args.predictions.parent
+    refuse_to_replace_others(out)
+    evaluations, gap = evaluate_predictions(args.predictions)
     out.mkdir(parents=True, exist_ok=True)
     write_metrics(out, evaluations, gap)
     for evaluation in evaluations:

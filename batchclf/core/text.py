@@ -10,6 +10,10 @@ from batchclf.core.estimate import Estimate
 NOTHING = "–"
 """Stands where a value has nothing to rest on."""
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+GUARDED_STARTS = ("'", *FORMULA_STARTS)
+"""What a text begins with that gets a `'` in front in a CSV file."""
+
 LONGEST_CLASS_NAME = 80
 _JOINERS = "\u200c\u200d"
 
@@ -21,6 +25,11 @@ def visible(text: str) -> str:
     cannot be written. Zero-width joiners stay: Persian and Hindi words need them.
     """
     return "".join(c.encode("unicode_escape").decode("ascii") if _is_hidden(c) else c for c in text)
+
+
+def plain_text(cell: str) -> str:
+    """Undo the `'` that guards a cell of a CSV file against spreadsheets; any other `'` is part of the text."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(GUARDED_STARTS) else cell
 
 
 def class_name(text: str) -> str:

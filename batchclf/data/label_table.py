@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from batchclf.core.text import plain_text
 from batchclf.data.file_list import UTF_16_MARKS, relative_path
 from batchclf.errors import DataError, ModelError
 
@@ -15,8 +16,6 @@ COLUMNS = ("path", "label")
 MAP_COLUMNS = ("label", "class")
 MOST_UNLABELLED = 10_000
 DELIMITERS = (",", ";", "\t")
-# What `storage.cells.safe_cell` puts a `'` before; a test holds that the two agree.
-GUARDED_STARTS = ("'", "=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(eq=False)
@@ -142,7 +141,7 @@ def _pairs(source: Path, columns: tuple[str, str], what: str) -> Iterator[tuple[
     for line, row in rows:
         if len(row) <= max(one, other):
             raise DataError(f"line {line} of {source} has {len(row)} of the {len(header)} cells that the header names")
-        yield line, (_unguarded(row[one]), _unguarded(row[other]))
+        yield line, (plain_text(row[one]), plain_text(row[other]))
 
 
 def _read(source: Path, what: str) -> str:
@@ -186,10 +185,6 @@ def _rows(text: str, delimiter: str, source: Path) -> Iterator[tuple[int, list[s
             return
         if any(row):
             yield line, row
-
-
-def _unguarded(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(GUARDED_STARTS) else cell
 
 
 def _no_class(label: str, line: int, source: Path, class_names: tuple[str, ...], what: str, hint: str) -> ModelError:

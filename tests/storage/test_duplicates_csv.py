@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchclf.core.images.duplicates import DuplicateRows
+from batchclf.core.text import plain_text
 from batchclf.errors import PredictionsError, RunError
 from batchclf.storage.csv_files import read as csv_read
-from batchclf.storage.csv_files.cells import plain_text
 from batchclf.storage.csv_files.read import read_rows
 from batchclf.storage.images.duplicates import COLUMNS, read_duplicates, write_duplicates
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batchclf.core.text import plain_text
 from batchclf.core.types import BatchScores, ImageRef
 from batchclf.errors import PredictionsError
-from batchclf.storage.csv_files.cells import csv_cell, plain_text, safe_cell
+from batchclf.storage.csv_files.cells import csv_cell, safe_cell
 from batchclf.storage.predictions.columns import column_names
 from batchclf.storage.predictions.read import class_names_of, read_prediction_rows
 from batchclf.storage.predictions.write import PredictionFiles

@@ -16,8 +16,8 @@ from batchclf.core.images.near_duplicates import (
     near_duplicates,
 )
 from batchclf.core.records.run import SubsetRecord, main_of
+from batchclf.core.text import plain_text
 from batchclf.core.types import Split
-from batchclf.storage.csv_files.cells import plain_text
 from batchclf.storage.csv_files.read import read_rows
 from batchclf.storage.images.duplicates import DUPLICATES_FILE, write_duplicates
 from batchclf.storage.predictions.read import read_header

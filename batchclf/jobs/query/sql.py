@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from batchclf.core.text import GUARDED_STARTS
 from batchclf.errors import PredictionsError, QueryError, RunError
 from batchclf.storage.predictions.read import read_header
 from batchclf.storage.predictions.write import PARQUET_FILE
@@ -163,7 +164,10 @@ class _Source:
 
 
 def _value(place: str, kind: CellType) -> str:
-    return f"CASE WHEN starts_with({place}, '''') THEN {place}[2:] ELSE {place} END" if kind == "text" else place
+    if kind != "text":
+        return place
+    starts = ", ".join(f"chr({ord(start)})" for start in GUARDED_STARTS)
+    return f"CASE WHEN starts_with({place}, '''') AND {place}[2] IN ({starts}) THEN {place}[2:] ELSE {place} END"
 
 
 def _filled(value: str) -> str:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+from batchclf.core.text import GUARDED_STARTS
+
 _PLAIN = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_/. +-]*")
 _PLAIN_LINES = re.compile(rf"(?:{_PLAIN.pattern}\n)*")
 _NEEDS_QUOTES = re.compile(r'[",\r\n]')
@@ -31,7 +32,7 @@ def safe_cell(text: str) -> str:
     """
     text = utf8_text(text)
     # Also before a quote, so that the guard can be undone without doubt (decision 009)
-    return "'" + text if text.startswith((*FORMULA_STARTS, "'")) else text
+    return "'" + text if text.startswith(GUARDED_STARTS) else text
 
 
 def csv_cell(text: str) -> str:
@@ -49,8 +50,3 @@ def csv_cells(texts: Sequence[str]) -> list[bytes]:
     if lines.count("\n") == len(texts) and _PLAIN_LINES.fullmatch(lines):
         return lines.encode().split(b"\n")[:-1]
     return [csv_cell(text).encode() for text in texts]
-
-
-def plain_text(cell: str) -> str:
-    """Undo the `'` of `safe_cell`."""
-    return cell[1:] if cell.startswith("'") else cell

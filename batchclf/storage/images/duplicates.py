@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from batchclf.core.images.duplicates import EXACT, NEAR, UNCONFIRMED, DuplicateRows
+from batchclf.core.text import plain_text
 from batchclf.errors import BatchclfError, RunError
-from batchclf.storage.csv_files.cells import csv_cells, plain_text
+from batchclf.storage.csv_files.cells import csv_cells
 from batchclf.storage.csv_files.read import read_cells
 from batchclf.storage.csv_files.vector_text import text_column, text_lines
 

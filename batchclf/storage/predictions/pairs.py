@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.compare.pair_tally import RunPredictions
+from batchclf.core.text import plain_text
 from batchclf.errors import RunError
-from batchclf.storage.csv_files.cells import plain_text
 from batchclf.storage.csv_files.read import read_cells
 from batchclf.storage.images.facts import read_image_digests
 from batchclf.storage.predictions.columns import PROBABILITY

@@ -12,9 +12,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.text import plain_text
 from batchclf.core.types import PredictionRows
 from batchclf.errors import PredictionsError
-from batchclf.storage.csv_files.cells import plain_text, safe_cell
+from batchclf.storage.csv_files.cells import safe_cell
 from batchclf.storage.csv_files.read import Cells, line_of_row, read_cells
 from batchclf.storage.predictions.columns import PROBABILITY
 

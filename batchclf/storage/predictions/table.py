@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from batchclf.core.text import plain_text
 from batchclf.errors import PredictionsError
-from batchclf.storage.csv_files.cells import plain_text
 from batchclf.storage.csv_files.read import Cells, line_of_row, read_cells
 from batchclf.storage.predictions.columns import PROBABILITY
 from batchclf.storage.predictions.parquet import CLASSES_KEY, check_pyarrow, is_pyarrow_there

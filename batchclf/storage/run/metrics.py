@@ -16,8 +16,9 @@ from batchclf.core.estimate import Estimate
 from batchclf.core.metrics.catalog import formulas_of
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.metrics.formulas import OfCalibration
+from batchclf.core.text import plain_text
 from batchclf.errors import RunError
-from batchclf.storage.csv_files.cells import plain_text, safe_cell
+from batchclf.storage.csv_files.cells import safe_cell
 from batchclf.storage.run.directory import PREDICTIONS_FILE
 
 if TYPE_CHECKING:
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 
 METRICS_FORMAT = 2
 FILES = ("metrics.json", "per_class.csv", "confusion.csv")
+_FIRST_COLUMNS = {"per_class.csv": ["split", "class", "support"], "confusion.csv": ["split", "label"]}
+
+
+class _OfOurs(msgspec.Struct):
+    format: int
+    splits: dict[str, Any]
 
 
 class _Format(msgspec.Struct):
@@ -43,6 +50,35 @@ def write_metrics(folder: Path, evaluations: Sequence[Evaluation], gap: "Gap | N
     atomic.write_text(folder / "metrics.json", content + "\n")
     atomic.write_text(folder / "per_class.csv", _per_class_csv(evaluations, gap))
     atomic.write_text(folder / "confusion.csv", _confusion_csv(evaluations))
+
+
+def refuse_to_replace_others(folder: Path) -> None:
+    """Make sure that `write_metrics` replaces nothing in the folder that it did not write.
+
+    Its own metrics.json has `format` and `splits`, its CSVs begin with its columns. Raises RunError.
+    """
+    for name in FILES:
+        path = folder / name
+        try:
+            ours = not path.exists() or _is_ours(path)
+        except (OSError, UnicodeDecodeError, csv.Error, msgspec.MsgspecError):
+            ours = False
+        if not ours:
+            raise RunError(
+                f"{path} was not written by batchclf evaluate and would be replaced",
+                hint="write into another folder: --out DIR",
+            )
+
+
+def _is_ours(path: Path) -> bool:
+    if path.suffix == ".json":
+        msgspec.json.decode(path.read_bytes(), type=_OfOurs)
+        return True
+    with path.open(encoding="utf-8-sig", newline="") as handle:
+        columns = next(csv.reader(handle), [])
+    first = _FIRST_COLUMNS[path.name]
+    others = columns[len(first) :] if path.name == "confusion.csv" else []
+    return columns[: len(first)] == first and all(name.startswith("predicted:") for name in others)
 
 
 def metrics_dict(evaluations: Sequence[Evaluation], gap: "Gap | None") -> dict[str, Any]:

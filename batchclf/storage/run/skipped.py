@@ -5,10 +5,11 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+from batchclf.core.text import plain_text
 from batchclf.core.types import ImageRef, SkippedImage
 from batchclf.errors import RunError
 from batchclf.storage.csv_files.append_file import ROWS, AppendFile, ClosedAtEnd, Positions
-from batchclf.storage.csv_files.cells import plain_text, safe_cell
+from batchclf.storage.csv_files.cells import safe_cell
 
 COLUMNS = ["path", "split", "label", "reason"]
 

@@ -1,0 +1,63 @@
+"""`evaluate` on somebody else's CSV: names that begin with a quote, and files of others beside it."""
+
+import json
+
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score
+
+HEADER = "path,label,prediction,confidence\n"
+
+
+def write_table(folder, rows, name="p.csv"):
+    (folder / name).write_text(HEADER + "".join(f"{row}\n" for row in rows), encoding="utf-8")
+    return pd.read_csv(folder / name)
+
+
+def test_a_name_that_begins_with_a_quote_is_another_one_than_without(cli, tmp_path):
+    table = write_table(tmp_path, ["1.png,'a,a,0.9", "2.png,a,'a,0.8", "3.png,a,a,0.7"])
+    assert cli("evaluate", "p.csv")[0] == 0
+    accuracy = json.loads((tmp_path / "metrics.json").read_bytes())["splits"][""]["accuracy"]["value"]
+    assert accuracy == accuracy_score(table["label"], table["prediction"])
+
+
+def test_a_quote_in_a_probability_column(cli, tmp_path):
+    header = "path,label,prediction,confidence,prob:'s-Gravenhage,prob:Delft\n"
+    (tmp_path / "p.csv").write_text(header + "1.png,'s-Gravenhage,'s-Gravenhage,0.75,0.75,0.25\n", encoding="utf-8")
+    assert cli("evaluate", "p.csv")[0] == 0
+    assert list(json.loads((tmp_path / "metrics.json").read_bytes())["splits"][""]["predicted"]) == [
+        "'s-Gravenhage",
+        "Delft",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("metrics.json", '{"accuracy": 0.9}'),
+        ("metrics.json", '{"format": 2}'),
+        ("metrics.json", "not JSON"),
+        ("per_class.csv", "class,recall\ncat,1\n"),
+        ("confusion.csv", "split,label,cat,dog\n"),
+        ("confusion.csv", ""),
+    ],
+)
+def test_files_of_others_are_never_replaced(cli, tmp_path, name, content):
+    write_table(tmp_path, ["1.png,cat,cat,0.9", "2.png,dog,cat,0.8"])
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    code, _, err = cli("evaluate", "p.csv")
+    assert code == 1
+    assert name in err
+    assert "--out" in err
+    assert (tmp_path / name).read_text(encoding="utf-8") == content
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["p.csv", name])
+    assert cli("evaluate", "p.csv", "--out", "evaluation")[0] == 0
+
+
+def test_its_own_files_are_replaced(cli, tmp_path):
+    write_table(tmp_path, ["1.png,cat,dog,0.9", "2.png,dog,dog,0.8"])
+    assert cli("evaluate", "p.csv")[0] == 0
+    before = (tmp_path / "metrics.json").read_bytes()
+    write_table(tmp_path, ["1.png,cat,cat,0.9", "2.png,dog,dog,0.8"])
+    assert cli("evaluate", "p.csv")[0] == 0
+    assert (tmp_path / "metrics.json").read_bytes() != before
