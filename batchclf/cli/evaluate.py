@@ -36,7 +36,9 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     """Evaluate."""
     from batchclf.jobs.evaluate.predictions import evaluate_predictions
     from batchclf.storage.run.metrics import FILES, metrics_dict, write_metrics
+    from batchclf.storage.run.written import check_written
 
+    check_written(args.predictions.parent, [args.predictions.name], warn=console.warn)
     evaluations, gap = evaluate_predictions(args.predictions)
     out = args.out or args.predictions.parent
     out.mkdir(parents=True, exist_ok=True)

@@ -56,7 +56,7 @@ RENAMED_OPTIONS = {
 }
 NEW_FORMATS = {"run.json": 2, "model.json": 3, "report.json": 2, "comparison.json": 2, "summary": 2, "runs.json": 2}
 
-NEW_OF_A_RUN = {"device": "cpu"}
+NEW_OF_A_RUN = {"device": "cpu", "files": {}}
 """Keys that a run has besides its runtime and precision now, as they are read from runs that have none."""
 
 NEW_OF_A_SUBSET = {"excluded_suffixes": {}, "warnings": []}

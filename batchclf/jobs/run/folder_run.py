@@ -54,10 +54,10 @@ def score_split_run(
         _say_model(bundle, logged.say)
         with steps.step("score"):
             subset = SplitSubset(dataset.name, dataset.class_names, split)
-            scored = score_subsets({what.name: subset}, bundle, settings, folder, logged)
+            scored, files = score_subsets({what.name: subset}, bundle, settings, folder, logged)
         of_data = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
-        head = RunHead(out.name, None, command, bundle, False, settings, of_data)
-        return finish(folder, head, scored, steps, logged.say, {what.name: split}, Publication(out.parent))
+        head = RunHead(out.name, None, command, bundle, False, settings, of_data, files)
+        return finish(folder, head, scored, steps, logged, {what.name: split}, Publication(out.parent))
 
 
 def score_directory_run(
@@ -90,7 +90,7 @@ def score_directory_run(
         _say_model(bundle, logged.say)
         load_ahead()
         with steps.step("score"):
-            scored = score_directory(
+            scored, files = score_directory(
                 subset,
                 rule,
                 bundle,
@@ -103,8 +103,8 @@ def score_directory_run(
             )
         if budget is not None:
             scored = budget.held(scored)
-        head = RunHead(out.name, None, command, bundle, False, settings, None)
-        return finish(run.folder, head, [scored], steps, logged.say, {}, Publication(out.parent))
+        head = RunHead(out.name, None, command, bundle, False, settings, None, files)
+        return finish(run.folder, head, [scored], steps, logged, {}, Publication(out.parent))
 
 
 def choose_bundle(model: Path | None, reports: Path, *, say: Say) -> Bundle:
