@@ -56,7 +56,7 @@ RENAMED_OPTIONS = {
 }
 NEW_FORMATS = {"run.json": 2, "model.json": 3, "report.json": 2, "comparison.json": 2, "summary": 2, "runs.json": 2}
 
-NEW_OF_A_RUN = {"device": "cpu", "files": {}}
+NEW_OF_A_RUN = {"device": "cpu"}
 """Keys that a run has besides its runtime and precision now, as they are read from runs that have none."""
 
 NEW_OF_A_SUBSET = {"excluded_suffixes": {}, "warnings": []}
@@ -117,13 +117,18 @@ def words(value):
     return re.findall(r"(?<![\w.])[0-9]+(?:[.,][0-9]+)*", value)
 
 
+def is_new(key, value):
+    """Whether a key is that of the tables' rows and digests, which a run of then has not."""
+    return key == "files" and isinstance(value, dict) and all("sha256" in each for each in value.values())
+
+
 def plain(value, *, old, key=""):
     """Decoded JSON with today's names and without what differs from run to run."""
     if isinstance(value, dict):
         names = RENAMED if old else {}
         # The settings' share has the name of what `final` measures on.
         names = {**names, "validation": "validation"} if "train" in value or "accuracy" in value else names
-        kept = {names.get(name, name): each for name, each in value.items()}
+        kept = {names.get(name, name): each for name, each in value.items() if not is_new(name, each)}
         if old and {"runtime", "precision"} <= kept.keys():
             kept = {**NEW_OF_A_RUN, **kept}
         if old and {"excluded", "timings"} <= kept.keys():
