@@ -36,9 +36,11 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     """Evaluate."""
     from batchclf.jobs.evaluate.predictions import evaluate_predictions
     from batchclf.storage.run.metrics import FILES, metrics_dict, refuse_to_replace_others, write_metrics
+    from batchclf.storage.run.written import check_written
 
     out = args.out or args.predictions.parent
     refuse_to_replace_others(out)
+    check_written(args.predictions.parent, [args.predictions.name], warn=console.warn)
     evaluations, gap = evaluate_predictions(args.predictions)
     out.mkdir(parents=True, exist_ok=True)
     write_metrics(out, evaluations, gap)

@@ -215,7 +215,7 @@ def rebuild(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.jobs.report.index import renew_index
 
     check_history(args.reports, full=True)
-    done = rebuild_history(args.reports, args.runs)
+    done = rebuild_history(args.reports, args.runs, warn=console.warn)
     check_history(args.reports, full=True)
     renew_index(args.reports, say=console.say)
     console.say(f"recorded {done.runs:,} {'run' if done.runs == 1 else 'runs'} in {done.path}")

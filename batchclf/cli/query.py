@@ -60,7 +60,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     suffix = "" if out is None else out.suffix.lower().lstrip(".")
     form = args.format or (suffix if suffix in FORMATS else "table")
     limit = args.rows or (SHOWN_ROWS if form == "table" and not console.as_json else None)
-    with run_query(args.run, args.sql) as result:
+    with run_query(args.run, args.sql, warn=console.warn) as result:
         summary: dict[str, Any] = {"columns": result.columns, "types": result.types}
         if out is not None:
             written, more = write_rows(out, result, form, limit)

@@ -66,14 +66,16 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     if args.other is None:
         from batchclf.jobs.report.rewrite import report_again
 
-        report_again(args.run, outs, templates=as_path(args.templates), say=console.say)
+        report_again(args.run, outs, templates=as_path(args.templates), say=console.say, warn=console.warn)
         what, summary = "report", {}
     else:
         import msgspec
 
         from batchclf.jobs.report.rewrite import report_comparison
 
-        comparison = report_comparison(args.run, args.other, outs, templates=as_path(args.templates), say=console.say)
+        comparison = report_comparison(
+            args.run, args.other, outs, templates=as_path(args.templates), say=console.say, warn=console.warn
+        )
         console.say(comparison.sentence)
         what = "comparison"
         summary = {"sentence": comparison.sentence, "p_value": comparison.p_value, "changed": comparison.changed}

@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 Say = Callable[[str], None]
 """Takes one line for the person who watches; the command line decides where it goes."""
 
+
+def unheard(line: str) -> None:
+    """Take a line and say it to nobody."""
+
+
 Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
 """Shows how far something is, of so many steps (None: not known); what it gives moves on by some."""
 

@@ -1,5 +1,6 @@
 """`score --resume`: whatever moment a run was killed at, the next one ends with the files of a run that was not."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -74,7 +75,15 @@ def _start(here, model, out, *more):
 def _contents(run):
     (subset,) = json.loads((run / "run.json").read_text())["subsets"]
     files = {name: (run / name).read_bytes() for name in FILES if (run / name).exists()}
-    return {**files, "left out": subset["excluded_suffixes"]}
+    return {**files, "left out": subset["excluded_suffixes"], "files": _written(run)}
+
+
+def _written(run):
+    """What run.json says of the files, which must be so."""
+    files = json.loads((run / "run.json").read_text())["files"]
+    for name, written in files.items():
+        assert written["sha256"] == hashlib.sha256((run / name).read_bytes()).hexdigest(), name
+    return files
 
 
 def _journals(here):

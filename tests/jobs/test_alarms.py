@@ -277,7 +277,7 @@ def test_a_last_run_whose_record_is_damaged_is_an_alarm_of_each_kind(second):
 @pytest.mark.parametrize(
     "damage, alarms, why",
     [
-        (lambda run: (run / "images.csv").write_text("path\r\n"), {"no-new-images"}, "is damaged"),
+        (lambda run: (run / "images.csv").write_text("path\r\n"), {"no-new-images"}, "it has lost 60"),
         (lambda run: (run / "images.csv").unlink(), {"no-new-images"}, "images.csv"),
         (lambda run: (run / "metrics.json").unlink(), {"one-class"}, "metrics.json cannot be read"),
         (lambda run: (run / "metrics.json").write_text('{"format": 2, "splits": {}}'), {"one-class"}, "says nothing"),

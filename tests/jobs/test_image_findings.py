@@ -50,14 +50,15 @@ class Run:
 
 def _score_splits(folder, bundle, digits, *splits):
     subsets = {split.name: SplitSubset("digits", digits.class_names, split) for split in splits}
-    return Run(folder, bundle, score_subsets(subsets, bundle, SETTINGS, folder, Watching()))
+    records, _ = score_subsets(subsets, bundle, SETTINGS, folder, Watching())
+    return Run(folder, bundle, records)
 
 
 def _score_folder(root, folder, bundle, labels="auto"):
     folder.mkdir()
     rule = label_rule(root, labels, bundle.info.class_names)
     subset = DirectorySubset(root, labels)
-    record = score_directory(subset, rule, bundle, SETTINGS, folder, Watching(), head=JournalHead("x", {}))
+    record, _ = score_directory(subset, rule, bundle, SETTINGS, folder, Watching(), head=JournalHead("x", {}))
     return Run(folder, bundle, [record])
 
 

@@ -55,7 +55,8 @@ def photos(tmp_path, digits, first_hundred):
 def score_folder(root, labels, bundle, folder, watching):
     rule = label_rule(root, labels, bundle.info.class_names)
     head = JournalHead("here", {})
-    return score_directory(DirectorySubset(root, labels), rule, bundle, SETTINGS, folder, watching, head=head)
+    record, _ = score_directory(DirectorySubset(root, labels), rule, bundle, SETTINGS, folder, watching, head=head)
+    return record
 
 
 def table_of(path):

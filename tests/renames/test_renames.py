@@ -147,13 +147,18 @@ def with_new(kept):
     return kept
 
 
+def is_new(key, value):
+    """Whether a key is that of the tables' rows and digests, which a run of then has not."""
+    return key == "files" and isinstance(value, dict) and all("sha256" in each for each in value.values())
+
+
 def plain(value, *, old, key=""):
     """Decoded JSON with today's names and without what differs from run to run."""
     if isinstance(value, dict):
         names = RENAMED if old else {}
         # The settings' share has the name of what `final` measures on.
         names = {**names, "validation": "validation"} if "train" in value or "accuracy" in value else names
-        kept = {names.get(name, name): each for name, each in value.items()}
+        kept = {names.get(name, name): each for name, each in value.items() if not is_new(name, each)}
         if old:
             kept = with_new(kept)
         # What it counts is new, so there is nothing to compare.

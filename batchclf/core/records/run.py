@@ -119,6 +119,14 @@ class SubsetRecord:
     among_labelled: AmongLabelled | None = None
 
 
+@dataclass(frozen=True)
+class WrittenFile:
+    """A table as the run wrote it: its `rows` without the header, and the SHA-256 of its bytes, 64 hex digits."""
+
+    rows: int
+    sha256: str
+
+
 GateKind = Literal["bound", "change", "alarm"]
 Outcome = Literal["passed", "failed", "uncertain", "missing"]
 LAST_GOOD = "last-good"
@@ -197,7 +205,8 @@ class RunRecord:
 
     `timings` names the steps in order. `seconds` is the whole run up to the report, which shows it. `run_date` is the
     date (YYYY-MM-DD) that the job file's placeholders stood for, empty for a run without a job. `main_subset` is the
-    split or directory that the report is about, see `main_of`.
+    split or directory that the report is about, see `main_of`. `files` are the tables that were written while it
+    scored, by their names; runs of an earlier batchclf have none.
     """
 
     run_id: str
@@ -222,4 +231,5 @@ class RunRecord:
     versions: dict[str, str] = field(default_factory=dict)
     run_date: str = ""
     main_subset: str = ""
+    files: dict[str, WrittenFile] = field(default_factory=dict)
     format: int = RUN_FORMAT

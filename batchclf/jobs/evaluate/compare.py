@@ -8,29 +8,33 @@ from batchclf.core.compare.pair_tally import PairTally
 from batchclf.core.compare.result import Comparison
 from batchclf.core.records.run import RunRecord
 from batchclf.core.text import first_of
+from batchclf.core.types import Say, unheard
 from batchclf.errors import ComparisonError
 from batchclf.storage.images.facts import IMAGES_FILE
 from batchclf.storage.predictions.flips import FlipsWriter
 from batchclf.storage.predictions.pairs import PairedPredictions, UnsortedRowsError, read_alone, read_pairs
 from batchclf.storage.run.directory import PREDICTIONS_FILE, read_record
+from batchclf.storage.run.written import check_written
 
 NAMES_IN_MESSAGE = 5
 
 
-def compare_runs(first: Path, second: Path, split: str | None = None, *, record: RunRecord | None = None) -> Comparison:
+def compare_runs(
+    first: Path, second: Path, split: str | None = None, *, record: RunRecord | None = None, warn: Say = unheard
+) -> Comparison:
     """Compare the runs in two run directories, the earlier one first, on a split of both.
 
     `split` is "test", "train", the name of a directory of a job or "" for a directory without one; None takes the first
     of test, directory and train that both have. Images are matched by path and, if both runs have an images.csv, by
-    content. `record` is that of the second run if its run.json has not been written yet. Raises ComparisonError
-    if the runs have different classes, no split or no image in common, and RunError or PredictionsError if a run
-    directory cannot be read.
+    content. `record` is that of the second run if its run.json has not been written yet. `warn` gets what was edited
+    since a run wrote it. Raises ComparisonError if the runs have different classes, no split or no image in common, and
+    RunError or PredictionsError if a run directory cannot be read or its files have other rows than the run wrote.
     """
     of_first, of_second = read_record(first), record or read_record(second)
     check_classes(of_first, of_second)
     split = common_split(of_first, of_second) if split is None else split
     names = tuple(of_first.model.class_names)
-    (found,) = tally_runs((first, of_first.run_id), (second, of_second.run_id), names, [split])
+    (found,) = tally_runs((first, of_first.run_id), (second, of_second.run_id), names, [split], warn=warn)
     if not found.images:
         replaced = f", {found.replaced:,} have the same path but another content" if found.replaced else ""
         raise ComparisonError(
@@ -47,11 +51,16 @@ def tally_runs(
     class_names: tuple[str, ...],
     splits: Sequence[str],
     writer: FlipsWriter | None = None,
+    *,
+    warn: Say = unheard,
 ) -> list[PairTally]:
     """Tally the predictions of two runs, (directory, run id) each, for the images of some splits that both have.
 
-    Gives a tally for each split, in the order of `splits`; `writer` takes the flips. Raises as `read_pairs` does.
+    Gives a tally for each split, in the order of `splits`; `writer` takes the flips. Raises as `read_pairs` does,
+    and RunError as `check_written`.
     """
+    for folder, _ in (first, second):
+        check_written(folder, (PREDICTIONS_FILE, IMAGES_FILE), warn=warn)
 
     def tally(*, whole: bool) -> list[PairTally]:
         made = {split: PairTally(first[1], second[1], split, class_names) for split in splits}

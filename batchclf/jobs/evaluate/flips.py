@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import RunRecord, main_of
-from batchclf.core.types import Say
+from batchclf.core.types import Say, unheard
 from batchclf.errors import BatchclfError
 from batchclf.storage.predictions.flips import FLIPS_FILE, FlipsWriter
 from batchclf.storage.run.directory import read_record
@@ -22,7 +22,8 @@ def write_flips(
     history: Sequence[RunSummary],
     *,
     to: Path | None = None,
-    say: Say = lambda line: None,
+    say: Say = unheard,
+    warn: Say = unheard,
 ) -> "tuple[Comparison, ...]":
     """Compare the run in `folder`, whose record need not be written yet, with the last one before it; write flips.csv
     into `folder`, or to the file `to`.
@@ -31,21 +32,24 @@ def write_flips(
     counts, whatever its status. Each subset that both have scored is compared, and the one that the report is about
     comes first; subsets without an image in common have no comparison. flips.csv has a row for each image with another
     prediction, by subset and path; without an earlier run, or if that cannot be read or has other classes, only its
-    header, and `say` gets the reason. Raises OSError if the disk refuses.
+    header, and `say` gets the reason; `warn` gets what was edited since a run wrote it. Raises OSError if the disk
+    refuses.
     """
     with FlipsWriter(to or folder / FLIPS_FILE, record.model.class_names) as writer:
         last = next((beside / run.folder for run in reversed(history) if (beside / run.folder).is_dir()), None)
         if last is None:
             return ()
         try:
-            return _against(last, folder, record, writer, say)
+            return _against(last, folder, record, writer, say, warn)
         except BatchclfError as error:
             writer.clear()
             say(f"the predictions are not compared with those of {last.name}: {error.message}")
             return ()
 
 
-def _against(last: Path, folder: Path, record: RunRecord, writer: FlipsWriter, say: Say) -> "tuple[Comparison, ...]":
+def _against(
+    last: Path, folder: Path, record: RunRecord, writer: FlipsWriter, say: Say, warn: Say
+) -> "tuple[Comparison, ...]":
     # The comparison is a dozen modules, which a first run does without.
     from batchclf.jobs.evaluate.compare import check_classes, tally_runs
 
@@ -55,7 +59,7 @@ def _against(last: Path, folder: Path, record: RunRecord, writer: FlipsWriter, s
     splits = [subset.split for subset in record.subsets if (subset.split, subset.kind) in kinds]
     names = tuple(record.model.class_names)
     main = main_of(record.main_subset, splits or [""])
-    found = tally_runs((last, earlier.run_id), (folder, record.run_id), names, splits, writer)
+    found = tally_runs((last, earlier.run_id), (folder, record.run_id), names, splits, writer, warn=warn)
     found.sort(key=lambda each: (each.split != main, each.split))
     for each in found:
         if not each.images:

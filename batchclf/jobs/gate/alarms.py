@@ -17,6 +17,7 @@ from batchclf.core.gate.alarms import (
 from batchclf.core.gate.rules import AlarmName, Alarms
 from batchclf.core.images.content_digest import ContentDigest
 from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord
+from batchclf.core.types import Say, unheard
 from batchclf.data.labels import are_from_folders
 from batchclf.errors import BatchclfError, RunError
 from batchclf.jobs.gate.current_run import CurrentRun
@@ -24,14 +25,16 @@ from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.images.facts import IMAGES_FILE, Digests, read_image_rows
 from batchclf.storage.run.directory import read_record
 from batchclf.storage.run.metrics import read_metrics
+from batchclf.storage.run.written import check_written
 
 
-def content_of(folder: Path) -> dict[str, str]:
+def content_of(folder: Path, *, warn: Say = unheard) -> dict[str, str]:
     """Digest the content of the images of each subset in a run directory, as `SubsetRecord.content` has it.
 
-    The digest depends neither on their order nor on their names. Empty if the run has no images.csv; raises RunError
-    if that is damaged.
+    The digest depends neither on their order nor on their names. Empty if the run has no images.csv; `warn` gets a line
+    if that was edited since. Raises RunError if it is damaged or has other rows than the run wrote.
     """
+    check_written(folder, [IMAGES_FILE], warn=warn)
     if not (folder / IMAGES_FILE).is_file():
         return {}
     found: dict[str, ContentDigest] = {}
@@ -144,11 +147,11 @@ class _Watch:
         return self._found_last().run
 
     def with_content(self) -> tuple[DirectoryRun, DirectoryRun]:
-        last = self._found_last()
-        return _content_known(self.now, self.current.folder), _content_known(last.run, last.folder)
+        last, warn = self._found_last(), self.current.warn
+        return _content_known(self.now, self.current.folder, warn), _content_known(last.run, last.folder, warn)
 
     def new_images(self) -> int:
-        return _count_new(self.now.name, self.current.folder, self._found_last().folder)
+        return _count_new(self.now.name, self.current.folder, self._found_last().folder, self.current.warn)
 
     def predicted(self) -> dict[str, int]:
         found = next((each for each in self.current.evaluations if each.split == self.now.name), None)
@@ -174,10 +177,10 @@ def _directory_run(subset: SubsetRecord, record: RunRecord) -> DirectoryRun:
     )
 
 
-def _content_known(run: DirectoryRun, folder: Path) -> DirectoryRun:
+def _content_known(run: DirectoryRun, folder: Path, warn: Say) -> DirectoryRun:
     if run.content:
         return run
-    contents = content_of(folder)
+    contents = content_of(folder, warn=warn)
     if run.name not in contents:
         raise _no_content(folder)
     return replace(run, content=contents[run.name])
@@ -187,8 +190,9 @@ def _no_content(folder: Path) -> RunError:
     return RunError(f"{folder} says nothing of the content of the images: {IMAGES_FILE} lacks them")
 
 
-def _count_new(name: str, folder: Path, of_last: Path) -> int:
+def _count_new(name: str, folder: Path, of_last: Path, warn: Say) -> int:
     """Count the images of a subset whose content is not in the same subset of another run directory."""
+    check_written(of_last, [IMAGES_FILE], warn=warn)
     known = np.sort(np.concatenate([np.empty(0, np.uint64), *_digests(of_last, name)]))
     new = 0
     for digests in _digests(folder, name):

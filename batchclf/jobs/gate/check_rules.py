@@ -240,7 +240,7 @@ class _Held:
         made = (each for each in of.flips if each.split == subset and folder == of.beside / each.first_run)
 
         def compare() -> Comparison:
-            return next(made, None) or compare_runs(folder, of.folder, subset, record=of.record)
+            return next(made, None) or compare_runs(folder, of.folder, subset, record=of.record, warn=of.warn)
 
         return _once(self._compared, (folder, subset), folder, compare)
 

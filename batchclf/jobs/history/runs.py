@@ -7,7 +7,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from batchclf.core.records.history import NEVER, FailedRun, JobHistory, RunSummary, UnreadRun, read_time
+from batchclf.core.records.history import (
+    NEVER,
+    FailedRun,
+    FileDigest,
+    JobHistory,
+    RunDetails,
+    RunSummary,
+    UnreadRun,
+    read_time,
+)
+from batchclf.core.types import Say, unheard
 from batchclf.errors import HistoryError, RunError
 from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.run.directory import FAILED_PREFIX, FAILED_SUFFIX, RECORD_FILE
@@ -148,20 +158,33 @@ def jobs_with_runs(reports: Path) -> list[str]:
 
 
 def record_runs(
-    reports: Path, job: str, folders: list[Path], logs: Iterable[Path] = (), *, unread: list[UnreadRun] | None = None
+    reports: Path,
+    job: str,
+    folders: list[Path],
+    logs: Iterable[Path] = (),
+    *,
+    unread: list[UnreadRun] | None = None,
+    warn: Say = unheard,
 ) -> None:
     """Write run directories, and logs of failed runs, into the history of a job, again if they are there already.
 
-    One that cannot be read goes to `unread`; without such a list it raises RunError or OSError. Raises HistoryError.
+    One that cannot be read, or whose tables have other rows than it wrote, goes to `unread`; without such a list it
+    raises RunError or OSError. `warn` gets what was edited since a run wrote it. Raises HistoryError.
     """
     from batchclf.storage.history.database import writing
     from batchclf.storage.history.rows import put_failure, put_run
     from batchclf.storage.run.details import digest_files, read_details
+    from batchclf.storage.run.written import check_written
+
+    def read(folder: Path) -> tuple[RunDetails, list[FileDigest]]:
+        details, digests = read_details(folder), digest_files(folder)
+        check_written(folder, (each.name for each in digests), warn=warn, digests={e.name: e.sha256 for e in digests})
+        return details, digests
 
     failed = _read_all(logs, read_failed, unread)
     for start in range(0, max(1, len(folders)), _AT_ONCE):
         some = folders[start : start + _AT_ONCE]
-        found = _read_all(some, lambda folder: (read_details(folder), digest_files(folder)), unread)
+        found = _read_all(some, read, unread)
         if found or failed:
             with writing(reports / HISTORY_FILE) as connection:
                 for details, digests in found:

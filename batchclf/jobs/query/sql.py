@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from batchclf.core.text import GUARDED_STARTS
+from batchclf.core.types import Say
 from batchclf.errors import PredictionsError, QueryError, RunError
 from batchclf.storage.predictions.read import read_header
 from batchclf.storage.predictions.write import PARQUET_FILE
 from batchclf.storage.run.tables import PREDICTIONS, TABLES, CellType, cell_type, tables_in
+from batchclf.storage.run.written import check_written
 
 if TYPE_CHECKING:
     import duckdb
@@ -45,12 +47,13 @@ class QueryResult:
 
 
 @contextmanager
-def run_query(run: Path, sql: str) -> Iterator[QueryResult]:
+def run_query(run: Path, sql: str, *, warn: Say) -> Iterator[QueryResult]:
     """Run a query over a run directory; use as a context manager, which the rows are read within.
 
     The tables are those of `storage/run/tables.py` whose files are there. `predictions` is read from
     predictions.parquet if there is one, else from predictions.csv. Texts have no `'` in front, an empty cell is
-    NULL, but an empty `split` is ''. Raises RunError if `run` is no run directory or DuckDB is not installed,
+    NULL, but an empty `split` is ''. `warn` gets what was edited since the run wrote it. Raises RunError if `run` is no
+    run directory, a file of the query has other rows than the run wrote, or DuckDB is not installed,
     PredictionsError if a file is damaged, QueryError if the query makes no sense or asks for more than it may.
     """
     folder = _run_directory(run)
@@ -74,7 +77,10 @@ def run_query(run: Path, sql: str) -> Iterator[QueryResult]:
             _check_statement(database, sql, tables)
             for name, source in tables.items():
                 # A table that is not loaded stays a view, whose file is out of reach.
-                source.put_into(database, load=re.search(rf"\b{name}\b", sql, re.IGNORECASE) is not None)
+                load = re.search(rf"\b{name}\b", sql, re.IGNORECASE) is not None
+                if load:
+                    check_written(folder, [source.path.name], warn=warn)
+                source.put_into(database, load=load)
             # Only now, after the copies: a file that DuckDB may read it may also overwrite (decision 085)
             database.execute("SET enable_external_access = false; SET lock_configuration = true")
             yield _run(database, sql, tables)

@@ -1,12 +1,13 @@
 """Write a finished run's report anew, from what its run directory holds."""
 
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from batchclf.core.compare.result import Comparison
 from batchclf.core.records.run import RunRecord
 from batchclf.core.training_record import temperature_of
-from batchclf.core.types import Prediction, Say
+from batchclf.core.types import Prediction, Say, unheard
 from batchclf.errors import BatchclfError
 from batchclf.jobs.evaluate.compare import compare_runs
 from batchclf.jobs.evaluate.findings import gather, runs_to_compare
@@ -16,18 +17,27 @@ from batchclf.jobs.evaluate.predictions import evaluate_predictions
 from batchclf.jobs.report.reload_splits import splits_again
 from batchclf.jobs.report.thumbnails import Pictures, load_pictures
 from batchclf.jobs.report.write import Outs, write_comparison_formats, write_formats
+from batchclf.storage.images.facts import IMAGES_FILE
 from batchclf.storage.predictions.flips import FLIPS_FILE
-from batchclf.storage.run.directory import PREDICTIONS_FILE, read_record
+from batchclf.storage.run.directory import PREDICTIONS_FILE, SKIPPED_FILE, read_record
+from batchclf.storage.run.written import check_written
 
 
-def report_again(folder: Path, outs: Outs, *, templates: Path | None = None, say: Say) -> RunRecord:
+def report_again(
+    folder: Path, outs: Outs, *, templates: Path | None = None, say: Say, warn: Say = unheard
+) -> RunRecord:
     """Render the report of a finished run, a file for each format, from its run.json and CSVs.
 
-    Pictures come from where the images were when they were scored; if they are gone the report goes without.
-    Raises RunError or PredictionsError if the run directory is incomplete, BatchclfError if a template of the
+    Pictures come from where the images were when they were scored; if they are gone the report goes without. `warn`
+    gets what was edited since the run wrote it.
+
+    Raises RunError or PredictionsError if the run directory is incomplete or its files have other rows than the run
+    wrote, BatchclfError if a template of the
     user's is wrong, and OSError if a file cannot be written.
     """
     record = read_record(folder)
+    warn = cache(warn)  # what is read twice is checked twice
+    check_written(folder, (PREDICTIONS_FILE, IMAGES_FILE, SKIPPED_FILE), warn=warn)
     names, temperature = tuple(record.model.class_names), temperature_of(record.model.training)
     evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, names, temperature)
     try:
@@ -40,7 +50,7 @@ def report_again(folder: Path, outs: Outs, *, templates: Path | None = None, say
     beside = folder.resolve().parent
     history = runs_to_compare(beside, record)
     with TemporaryDirectory() as aside:  # the run directory stays as it was published
-        flips = write_flips(folder, beside, record, history, to=Path(aside) / FLIPS_FILE, say=say)
+        flips = write_flips(folder, beside, record, history, to=Path(aside) / FLIPS_FILE, say=say, warn=warn)
     findings = gather(folder, record, evaluations, gap, images, history, flips)
     write_formats(
         outs,
@@ -52,13 +62,15 @@ def report_again(folder: Path, outs: Outs, *, templates: Path | None = None, say
     return record
 
 
-def report_comparison(first: Path, second: Path, outs: Outs, *, say: Say, templates: Path | None = None) -> Comparison:
+def report_comparison(
+    first: Path, second: Path, outs: Outs, *, say: Say, warn: Say = unheard, templates: Path | None = None
+) -> Comparison:
     """Compare the runs in two directories, the earlier one first, and write each format to its file.
 
     Pictures come from where the images of the second run were when they were scored. Raises what `compare_runs` and
     `write_formats` raise.
     """
-    comparison = compare_runs(first, second)
+    comparison = compare_runs(first, second, warn=warn)
     records = read_record(first), read_record(second)
     write_comparison_formats(
         outs,

@@ -54,9 +54,9 @@ def score_split_run(
         _say_model(bundle, logged.say)
         with steps.step("score"):
             subset = SplitSubset(dataset.name, dataset.class_names, split)
-            scored = score_subsets({what.name: subset}, bundle, settings, folder, logged)
+            scored, files = score_subsets({what.name: subset}, bundle, settings, folder, logged)
         of_data = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
-        head = RunHead(out.name, None, command, bundle, False, settings, of_data)
+        head = RunHead(out.name, None, command, bundle, False, settings, of_data, files)
         return finish(folder, head, scored, steps, logged, {what.name: split}, Publication(out.parent))
 
 
@@ -90,7 +90,7 @@ def score_directory_run(
         _say_model(bundle, logged.say)
         load_ahead()
         with steps.step("score"):
-            scored = score_directory(
+            scored, files = score_directory(
                 subset,
                 rule,
                 bundle,
@@ -103,7 +103,7 @@ def score_directory_run(
             )
         if budget is not None:
             scored = budget.held(scored)
-        head = RunHead(out.name, None, command, bundle, False, settings, None)
+        head = RunHead(out.name, None, command, bundle, False, settings, None, files)
         return finish(run.folder, head, [scored], steps, logged, {}, Publication(out.parent))
 
 

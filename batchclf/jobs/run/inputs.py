@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchclf.core.records.run import DatasetRecord
+from batchclf.core.records.run import DatasetRecord, WrittenFile
 from batchclf.jobs.config.settings import ScoreSettings
 from batchclf.jobs.report.write import Format
 from batchclf.models.bundle import Bundle
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class RunHead:
-    """What is known of a run before it is evaluated."""
+    """What is known of a run before it is evaluated; `files` are the tables that it has written."""
 
     run_id: str
     job: str | None
@@ -25,6 +25,7 @@ class RunHead:
     trained: bool
     settings: ScoreSettings
     dataset: DatasetRecord | None
+    files: Mapping[str, WrittenFile]
     run_date: str = ""
     main_subset: str = ""
 

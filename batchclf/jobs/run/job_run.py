@@ -99,7 +99,7 @@ def _fill(
         bundle = _bundle(job, base, dataset if trains else None, watcher, deadline)
     with steps.step("score"):
         subsets = _subsets(job, dataset)
-        scored = score_subsets(subsets, bundle, settings, folder, watcher, deadline=deadline)
+        scored, files = score_subsets(subsets, bundle, settings, folder, watcher, deadline=deadline)
         scored = [job.budgets[each.split].held(each) if each.split in job.budgets else each for each in scored]
     of_data = (
         None
@@ -109,7 +109,7 @@ def _fill(
         )
     )
     head = RunHead(
-        run_id, job.name, command, bundle, trains, settings, of_data, job.run_date.isoformat(), job.main_subset
+        run_id, job.name, command, bundle, trains, settings, of_data, files, job.run_date.isoformat(), job.main_subset
     )
     to = Publication(
         job.folder,

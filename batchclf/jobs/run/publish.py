@@ -59,13 +59,15 @@ def finish(
     record = _record(head, scored, steps)
     history = runs_to_compare(to.beside, record)
     with steps.step("compare"):
-        flips = write_flips(folder, to.beside, record, history, say=watcher.say)
+        flips = write_flips(folder, to.beside, record, history, say=watcher.say, warn=watcher.warn)
         gates = []
         if to.gate is not None:
             from batchclf.jobs.gate.check_rules import hold_gate
             from batchclf.jobs.gate.current_run import CurrentRun
 
-            current = CurrentRun(folder, to.beside, record, evaluations, gap, images, history, to.baselines, flips)
+            current = CurrentRun(
+                folder, to.beside, record, evaluations, gap, images, history, to.baselines, flips, watcher.warn
+            )
             gates = hold_gate(to.gate, current)
     status, timings = _status(gates, scored), dict(steps.timings)
     record = replace(record, gates=gates, status=status, seconds=steps.seconds, timings=timings)
@@ -130,6 +132,7 @@ def _record(head: RunHead, scored: list[SubsetRecord], steps: Steps) -> RunRecor
         versions=versions(head.bundle, settings, trained=head.trained),
         run_date=head.run_date,
         main_subset=head.main_subset,
+        files=dict(head.files),
     )
 
 

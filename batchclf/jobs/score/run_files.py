@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from batchclf.core.records.run import WrittenFile
 from batchclf.core.suffixes import count_suffix
 from batchclf.data.decoding.suffixes import REASONS
 from batchclf.jobs.config.settings import ScoreSettings
@@ -128,9 +129,13 @@ class Results:
                 JournalEntry(block.digest.hex(), counts.found, *excluded, counts.first_skip, *positions)
             )
 
-    def finish(self) -> None:
-        """Make the files whole after the last block of the last subset."""
-        self._predictions.finish()
+    def finish(self) -> dict[str, WrittenFile]:
+        """Make the files whole after the last block of the last subset, and give them by their names."""
+        return {
+            **self._predictions.finish(),
+            IMAGES_FILE: self._images.written(),
+            SKIPPED_FILE: self._skipped.written(),
+        }
 
 
 def _first_folder(path: str) -> str:

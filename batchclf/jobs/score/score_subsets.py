@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchclf.core.records.run import SubsetRecord
+from batchclf.core.records.run import SubsetRecord, WrittenFile
 from batchclf.data.decoding.suffixes import IMAGE_HINT
 from batchclf.data.discovery import Found, check_folder
 from batchclf.data.labels import LabelRule
@@ -45,8 +45,10 @@ def score_subsets(
     watcher: "Watcher",
     *,
     deadline: Deadline = NO_DEADLINE,
-) -> list[SubsetRecord]:
+) -> tuple[list[SubsetRecord], dict[str, WrittenFile]]:
     """Score splits and directories by their names, in the order of these, and write their rows into `folder`.
+
+    Returns what came of each, and the files by their names.
 
     A directory that is not there or holds no image has a record with nothing scored. Once the deadline has passed the
     subset under way and those after it are left incomplete. Raises ModelError if a split's classes or shape are not
@@ -69,7 +71,7 @@ def score_subsets(
                 records.append(_split_record(name, each, scoring))
             else:
                 records.append(_directory_record(name, each, scoring))
-        results.finish()
+        files = results.finish()
     if not any(record.scored for record in records):
         if not all(record.complete for record in records):
             raise DeadlineError(
@@ -78,7 +80,7 @@ def score_subsets(
             )
         found = "; ".join(_nothing(record) for record in records)
         raise NothingToScoreError(f"there is no image to score: {found}", hint=IMAGE_HINT)
-    return records
+    return records, files
 
 
 def _nothing(record: SubsetRecord) -> str:
@@ -178,8 +180,10 @@ def score_directory(
     head: JournalHead,
     kept: Sequence[JournalEntry] = (),
     processes: WorkerProcesses | None = None,
-) -> SubsetRecord:
+) -> tuple[SubsetRecord, dict[str, WrittenFile]]:
     """Score the images under a folder and write their rows into `folder`, with a journal so that it can be resumed.
+
+    Returns what came of it, and the files by their names.
 
     `kept` is what a killed run has written there: what has not changed since stays, all after that is scored.
     `processes` may have been started before. Raises NothingToScoreError if there is no image that can be read,
@@ -196,9 +200,7 @@ def score_directory(
         results = stack.enter_context(Results(folder, names, settings, watcher, head=head, kept=kept))
         run = SubsetRun(scorer, results, "", source, times, labelled=rule.classes())
         _write_files(run, files, pool, rule, scorer, subset)
-        record = run.record("directory", source, rule.sentence)
-        results.finish()
-    return record
+        return run.record("directory", source, rule.sentence), results.finish()
 
 
 def _open(stack: ExitStack, bundle: Bundle, settings: ScoreSettings, watcher: "Watcher", *, compared: int) -> Scorer:

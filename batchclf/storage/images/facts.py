@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from batchclf.core.images.facts import MODES
 from batchclf.core.images.statistics import ImageRows
+from batchclf.core.records.run import WrittenFile
 from batchclf.core.types import ImageRef
 from batchclf.errors import BatchclfError, RunError
 from batchclf.storage.csv_files.append_file import ROWS, AppendFile, ClosedAtEnd, Positions
@@ -66,6 +67,10 @@ class ImageFactsWriter(ClosedAtEnd):
     def positions(self) -> Positions:
         """Hand all rows to the operating system and tell where to resume after a kill."""
         return {ROWS: self.rows, self._file.path.name: self._file.position()}
+
+    def written(self) -> WrittenFile:
+        """Describe the file as it is now."""
+        return WrittenFile(self.rows, self._file.sha256)
 
 
 def read_image_rows(path: Path) -> Iterator[ImageRows]:

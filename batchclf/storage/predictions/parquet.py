@@ -4,6 +4,8 @@ A Parquet file cannot be added to: what tells where its parts are stands at its 
 too, since each batch of rows stands for itself.
 """
 
+import hashlib
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -81,8 +83,20 @@ class ArrowFormat:
         return memoryview(pa.record_batch(arrays, schema=self.schema).serialize())
 
 
-def finish_parquet(arrows: Path, parquet: Path, rows: int) -> None:
-    """Turn the growing file into the Parquet file, in one step; removes the growing file.
+class _HashedFile(io.BufferedWriter):
+    """A file that hashes what is written to it, once: a Parquet file is written from its start to its end."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path, "wb"))
+        self.hash = hashlib.sha256()
+
+    def write(self, content: Any, /) -> int:
+        self.hash.update(content)
+        return super().write(content)
+
+
+def finish_parquet(arrows: Path, parquet: Path, rows: int) -> str:
+    """Turn the growing file into the Parquet file, in one step; removes the growing file. Returns its SHA-256.
 
     The bytes of the Parquet file depend on the rows alone, not on the batches they came in. A few row groups are in
     memory at a time. Raises RunError where there are not as many rows as expected, OSError where the disk refuses.
@@ -96,7 +110,10 @@ def finish_parquet(arrows: Path, parquet: Path, rows: int) -> None:
     with _batches(arrows) as (schema, batches):
         size = _group_size(schema)
         repeated = [name for name in schema.names if name != "path" and schema.field(name).type == pa.string()]
-        with pq.ParquetWriter(unfinished, schema, compression="zstd", use_dictionary=repeated) as writer:
+        with (
+            _HashedFile(unfinished) as file,
+            pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=repeated) as writer,
+        ):
             for group in _groups(batches, size):
                 writer.write_table(group, row_group_size=size)
                 written += len(group)
@@ -107,6 +124,7 @@ def finish_parquet(arrows: Path, parquet: Path, rows: int) -> None:
         )
     unfinished.replace(parquet)
     arrows.unlink()
+    return file.hash.hexdigest()
 
 
 def _group_size(schema: Any) -> int:

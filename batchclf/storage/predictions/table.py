@@ -27,15 +27,23 @@ _AGAIN = "score again"
 _CORRECT = {"true": True, "false": False, "": None}
 
 
-def read_table(path: Path) -> "pd.DataFrame":
-    """Read the predictions of a run directory, or of one file.
+def predictions_file(path: Path) -> Path:
+    """Choose the file of predictions that a path means: that file, or the most exact one of a run directory.
 
     In a run directory predictions.parquet is taken before predictions.jsonl before predictions.csv. Raises
-    PredictionsError where there are none or they are damaged, RunError where pyarrow is needed and not installed.
+    PredictionsError if there is none.
     """
     file = _file_in(path) if path.is_dir() else path
     if not file.is_file():
         raise PredictionsError(f"there is no file {file}", hint="give a run directory or the predictions of a run")
+    return file
+
+
+def read_table(file: Path) -> "pd.DataFrame":
+    """Read a file of predictions.
+
+    Raises PredictionsError if it is damaged, RunError if pyarrow is needed and not installed.
+    """
     return _READERS.get(file.suffix.lower(), _read_csv)(file)
 
 

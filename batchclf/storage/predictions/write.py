@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from batchclf.core.choices import Format
+from batchclf.core.records.run import WrittenFile
 from batchclf.core.types import BatchScores
 from batchclf.storage.csv_files.append_file import ROWS, AppendFile, ClosedAtEnd, Positions
 from batchclf.storage.predictions.columns import PredictionColumns, PredictionLayout
@@ -70,7 +71,8 @@ class PredictionFiles(ClosedAtEnd):
         self._files: list[tuple[AppendFile, _Growing]] = []
         try:
             for name, each in growing.items():
-                self._files.append((AppendFile(folder / name, each.header, resume_at), each))
+                hashed = name != GROWING_PARQUET_FILE
+                self._files.append((AppendFile(folder / name, each.header, resume_at, hashed=hashed), each))
         except BaseException:
             self.close()
             raise
@@ -90,14 +92,18 @@ class PredictionFiles(ClosedAtEnd):
         """Hand all rows to the operating system and tell where to resume after a kill."""
         return {ROWS: self.rows, **{file.path.name: file.position() for file, _ in self._files}}
 
-    def finish(self) -> None:
-        """Make the files whole after the last row of a run: only now there is a Parquet file."""
+    def finish(self) -> dict[str, WrittenFile]:
+        """Make the files whole after the last row of a run: only now there is a Parquet file. Gives them by name."""
         self.close()
-        growing = self._folder / GROWING_PARQUET_FILE
-        if any(file.path == growing for file, _ in self._files):
-            from batchclf.storage.predictions.parquet import finish_parquet
+        digests = {}
+        for file, _ in self._files:
+            if file.path.name == GROWING_PARQUET_FILE:
+                from batchclf.storage.predictions.parquet import finish_parquet
 
-            finish_parquet(growing, self._folder / PARQUET_FILE, self.rows)
+                digests[PARQUET_FILE] = finish_parquet(file.path, self._folder / PARQUET_FILE, self.rows)
+            else:
+                digests[file.path.name] = file.sha256
+        return {name: WrittenFile(self.rows, digest) for name, digest in digests.items()}
 
     def close(self) -> None:
         """Close the files."""

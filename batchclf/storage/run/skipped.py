@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+from batchclf.core.records.run import WrittenFile
 from batchclf.core.text import plain_text
 from batchclf.core.types import ImageRef, SkippedImage
 from batchclf.errors import RunError
@@ -35,6 +36,10 @@ class SkippedWriter(ClosedAtEnd):
     def positions(self) -> Positions:
         """Hand all rows to the operating system and tell where to resume after a kill."""
         return {ROWS: self.rows, self._file.path.name: self._file.position()}
+
+    def written(self) -> WrittenFile:
+        """Describe the file as it is now."""
+        return WrittenFile(self.rows, self._file.sha256)
 
 
 def _line(cells: list[str]) -> bytes:
