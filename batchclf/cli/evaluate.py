@@ -29,6 +29,11 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("predictions", type=Path, metavar="PREDICTIONS.csv", help="what `run` or `score` wrote")
     out = parser.add_argument("--out", type=Path, metavar="DIR", help="where to write metrics.json and the CSVs")
     describe(out, unset="beside the CSV")
+    parser.add_argument(
+        "--renormalize",
+        action="store_true",
+        help="divide the probabilities of each row by their sum, which need not be 1",
+    )
     parser.set_defaults(handle=handle)
 
 
@@ -41,7 +46,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     out = args.out or args.predictions.parent
     refuse_to_replace_others(out)
     check_written(args.predictions.parent, [args.predictions.name], warn=console.warn)
-    evaluations, gap = evaluate_predictions(args.predictions)
+    evaluations, gap = evaluate_predictions(args.predictions, renormalize=args.renormalize)
     out.mkdir(parents=True, exist_ok=True)
     write_metrics(out, evaluations, gap)
     for evaluation in evaluations:

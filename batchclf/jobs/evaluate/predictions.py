@@ -18,18 +18,23 @@ if TYPE_CHECKING:
 
 
 def evaluate_predictions(
-    path: Path, class_names: tuple[str, ...] | None = None, temperature: float | None = None
+    path: Path,
+    class_names: tuple[str, ...] | None = None,
+    temperature: float | None = None,
+    *,
+    renormalize: bool = False,
 ) -> "tuple[list[Evaluation], Gap | None]":
     """Read the CSV once, in pieces, and evaluate it; the gap is None unless both splits have labels.
 
     Without `class_names` the classes are found as `class_names_of` says. `temperature` is that of the model; without
     it the run.json beside the CSV has it, and if there is none that can be read the model is taken to have none.
+    `renormalize` divides each row of probabilities by its sum.
     Raises PredictionsError if the file cannot be used or has no rows.
     """
     names = class_names or class_names_of(path)
     temperature = _temperature_beside(path) if temperature is None else temperature
     tallies: dict[str, Tally] = {}
-    for rows in read_prediction_rows(path, names):
+    for rows in read_prediction_rows(path, names, renormalize=renormalize):
         for split, part in _by_split(rows):
             if split not in tallies:
                 tallies[split] = Tally(split, names, temperature)

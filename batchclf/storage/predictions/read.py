@@ -2,8 +2,10 @@
 
 import csv
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count, takewhile
 from pathlib import Path
@@ -21,6 +23,10 @@ from batchclf.storage.predictions.columns import PROBABILITY
 
 REQUIRED_COLUMNS = ("path", "label", "prediction", "confidence")
 READ_COLUMNS = (*REQUIRED_COLUMNS, "split", "margin")
+# As CSV tools write numbers: `float` takes `0_1`, other scripts' digits and `infinity` too.
+_NUMBER = re.compile(r"[ \t]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t]*")
+# Of a sum of probabilities, and of a confidence that went through another float type
+_SUM_TOLERANCE, _FLOAT_TOLERANCE = 0.01, 1e-6
 
 
 def class_names_of(path: Path) -> tuple[str, ...]:
@@ -50,12 +56,16 @@ def known_class_names(path: Path, columns: Sequence[str]) -> tuple[str, ...] | N
         return None
 
 
-def read_prediction_rows(path: Path, class_names: tuple[str, ...] | None = None) -> Iterator[PredictionRows]:
+def read_prediction_rows(
+    path: Path, class_names: tuple[str, ...] | None = None, *, renormalize: bool = False
+) -> Iterator[PredictionRows]:
     """Read a predictions CSV in pieces of at most 5,000 rows, in the file's order.
 
-    `split` may be missing (then ""), `margin` too (then nan), `top2_prediction` and so on as well. Raises
-    PredictionsError, with the line, where the file cannot be read, lacks columns, names a class that is not in
-    `class_names` or holds no number where one must be.
+    `split` may be missing (then ""), `margin` too (then nan), `top2_prediction` and so on as well. With `renormalize`
+    each row of probabilities is divided by its sum, and confidence and margin follow from it. Raises PredictionsError,
+    with the line, if the file cannot be read, lacks columns, names a class that is not in `class_names`, holds no
+    number where one must be, or has a row whose probabilities do not sum to 1 or contradict its prediction or
+    confidence.
     """
     names = class_names or class_names_of(path)
     columns = read_header(path)
@@ -63,22 +73,133 @@ def read_prediction_rows(path: Path, class_names: tuple[str, ...] | None = None)
     has_probabilities = bool(wanted) and set(wanted) <= set(columns)
     ranks = _rank_columns(columns)
     keep = [*REQUIRED_COLUMNS, *ranks[1:], *(name for name in ("split", "margin") if name in columns)]
+    if renormalize and not has_probabilities:
+        raise PredictionsError(
+            f"{path} has no probability column for each class, so no row can be divided by its sum",
+            hint=f"leave --renormalize away, or give a CSV with the columns {wanted[0]} and so on",
+        )
     first = 0  # the row that a piece begins with
     for cells in read_cells(path, columns, keep + wanted * has_probabilities):
         rows = len(cells["path"])
         ranked = np.column_stack([class_indices(path, cells, rank, names, first) for rank in ranks])
+        most = np.inf if renormalize else 1.0
+        confidence = shares(path, cells, "confidence", first, most)
+        margin = shares(path, cells, "margin", first, most) if "margin" in columns else np.full(rows, np.nan)
+        probabilities = None
+        if has_probabilities:
+            probabilities = np.column_stack([shares(path, cells, name, first, most) for name in wanted])
+            check = _RowCheck(path, cells, wanted, first, probabilities)
+            check.prediction(ranked[:, 0], names)
+            check.confidence(confidence, ranked[:, 0], renormalize=renormalize)
+            check.sums(renormalize=renormalize)
+            if renormalize:
+                probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
+                confidence = np.take_along_axis(probabilities, ranked[:, :1], axis=1)[:, 0]
+                if "margin" in columns:
+                    margin = np.diff(np.partition(probabilities, -2, axis=1)[:, -2:], axis=1)[:, 0]
         yield PredictionRows(
             names,
             _plain_texts(cells["path"]),
             tuple(cells["split"]) if "split" in columns else ("",) * rows,
             class_indices(path, cells, "label", names, first),
             ranked[:, 0],
-            shares(path, cells, "confidence", first),
-            shares(path, cells, "margin", first) if "margin" in columns else np.full(rows, np.nan),
-            np.column_stack([shares(path, cells, name, first) for name in wanted]) if has_probabilities else None,
+            confidence,
+            margin,
+            probabilities,
             ranked,
         )
         first += rows
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _RowCheck:
+    """Whether the rows of a piece agree with themselves, within the digits that are printed.
+
+    `columns` are the probability columns of `cells`, `probabilities` (n, classes) float64 their values, at least 0.
+    """
+
+    path: Path
+    cells: Cells
+    columns: Sequence[str]
+    first: int
+    probabilities: NDArray[np.float64]
+
+    def sums(self, *, renormalize: bool) -> None:
+        """Refuse a row that does not sum to 1; with `renormalize`, only one that sums to 0."""
+        sums = self.probabilities.sum(axis=1)
+        wrong = sums <= 0 if renormalize else np.abs(sums - 1) > _SUM_TOLERANCE
+        if renormalize:
+            wrong |= ~np.isfinite(sums)
+        elif wrong.any():
+            half = self._half_digits([cell for name in self.columns for cell in self.cells[name]], self.probabilities)
+            wrong &= np.abs(sums - 1) > half.sum(axis=1) + _FLOAT_TOLERANCE
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise self._error(
+                row,
+                f"the probabilities sum to {sums[row]:.6g}, not to 1",
+                "write the probabilities of a softmax, "
+                + ("and at least one above 0" if renormalize else "or use --renormalize to divide each row by its sum"),
+            )
+
+    def prediction(self, predictions: NDArray[np.int64], names: Sequence[str]) -> None:
+        """Refuse a row whose prediction is not its most probable class; of equal ones any is right."""
+        rows = np.arange(len(predictions))
+        wrong = self.probabilities[rows, predictions] < self.probabilities.max(axis=1)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            best, named = int(self.probabilities[row].argmax()), int(predictions[row])
+            raise self._error(
+                row,
+                f"the prediction is '{names[named]}' with probability {self._cell(row, named)}, but "
+                f"'{names[best]}' has {self._cell(row, best)}",
+                "write the class with the highest probability as prediction, or correct the probabilities",
+            )
+
+    def confidence(self, confidence: NDArray[np.float64], predictions: NDArray[np.int64], *, renormalize: bool) -> None:
+        """Refuse a row whose confidence is not the probability of its prediction, before or after `renormalize`."""
+        of_row = self.probabilities[np.arange(len(predictions)), predictions]
+        wrong = np.abs(confidence - of_row) > _FLOAT_TOLERANCE
+        if wrong.any():
+            texts = self.cells["confidence"]
+            printed = [cell for name in self.columns for cell in self.cells[name]]
+            half = self._half_digits(texts, confidence) + _FLOAT_TOLERANCE
+            wrong &= np.abs(confidence - of_row) > half + self._half_digits(printed, of_row)
+            if renormalize:
+                sums = self.probabilities.sum(axis=1)
+                divided = np.divide(of_row, sums, out=np.zeros_like(of_row), where=sums > 0)
+                wrong &= np.abs(confidence - divided) > half
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise self._error(
+                row,
+                f"confidence is '{self.cells['confidence'][row]}', but the probability of the prediction is "
+                f"{self._cell(row, int(predictions[row]))}",
+                "write the probability of the prediction as confidence, or correct the probabilities",
+            )
+
+    def _half_digits(self, printed: Sequence[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Half of the last printed digit of each value, by the most decimals and significant digits of a cell.
+
+        The cells of many rows count, since writers leave zeros at the end away.
+        """
+        digits = [_digits(cell) for cell in printed]
+        decimals, significant = max(d for d, _ in digits), max(s for _, s in digits)
+        exponents = np.floor(np.log10(np.maximum(values, 1e-300)))
+        return 0.5 * np.maximum(10.0**-decimals, 10.0 ** (exponents - significant + 1))
+
+    def _cell(self, row: int, number: int) -> str:
+        return self.cells[self.columns[number]][row]
+
+    def _error(self, row: int, what: str, hint: str) -> PredictionsError:
+        return PredictionsError(f"{self.path}, line {line_of_row(self.path, self.first + row)}: {what}", hint=hint)
+
+
+def _digits(cell: str) -> tuple[int, int]:
+    """Count the decimals (at least 1: whole numbers of 0 and 1 are exact) and the significant digits of a number."""
+    mantissa, _, exponent = cell.strip().lower().partition("e")
+    whole, _, fraction = mantissa.lstrip("+-").partition(".")
+    return max(1, len(fraction) - int(exponent or 0)), max(1, len((whole + fraction).lstrip("0")))
 
 
 def _plain_texts(cells: list[str]) -> tuple[str, ...]:
@@ -142,21 +263,22 @@ def _index(names: tuple[str, ...], may_be_empty: bool) -> dict[str, int]:
     return {**index, "": -1} if may_be_empty else index
 
 
-def shares(path: Path, cells: Cells, column: str, first: int) -> NDArray[np.float64]:
-    """Read the numbers of a column: (n,) float64 from 0 to 1.
+def shares(path: Path, cells: Cells, column: str, first: int, most: float = 1.0) -> NDArray[np.float64]:
+    """Read the numbers of a column: (n,) float64 from 0 to `most`, finite.
 
     `first` is the number of the first row, for the message. Raises PredictionsError where a cell is no such number.
     """
     values = _numbers(cells[column])
-    wrong = ~((values >= 0) & (values <= 1.000001))
+    wrong = ~((values >= 0) & (values <= most + 0.000001) & np.isfinite(values))
     if wrong.any():
         row = int(np.argmax(wrong))
+        expected = f"a number from 0 to {most:g}" if np.isfinite(most) else "a finite number, at least 0,"
         raise PredictionsError(
             f"{path}, line {line_of_row(path, first + row)}: {column} is '{cells[column][row]}'; "
-            "a number from 0 to 1 is expected",
+            f"{expected} is expected",
             hint="score again, or correct the cell",
         )
-    return np.minimum(values, 1.0)
+    return np.minimum(values, most)
 
 
 def _numbers(cells: list[str]) -> NDArray[np.float64]:
@@ -169,7 +291,4 @@ def _numbers(cells: list[str]) -> NDArray[np.float64]:
 
 
 def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return float("nan")
+    return float(cell) if _NUMBER.fullmatch(cell) else float("nan")
