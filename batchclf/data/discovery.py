@@ -9,10 +9,12 @@ from pathlib import Path
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
 from batchclf.data.decoding.suffixes import IMAGE_SUFFIXES, why_no_image
 from batchclf.data.labels import LabelRule
+from batchclf.data.patterns import is_system_folder
 from batchclf.errors import WANT, DataError
 
 Found = ImageRef | SkippedImage | ExcludedFile
 HIDDEN = "hidden"
+IN_SYSTEM_FOLDER = "in a system folder"
 LINK_TO_FOLDER = "symbolic link to a folder"
 LOOP = "symbolic link to a folder above it"
 Identity = tuple[int, int]
@@ -42,7 +44,7 @@ class _Folder:
     names: Iterator[str]
     irregular: set[str]
     loops: set[str]
-    hidden: bool
+    left_out: str
     label: str | None
     lineage: frozenset[Identity]
 
@@ -50,10 +52,10 @@ class _Folder:
 def discover(root: Path, rule: LabelRule, *, follow_symlinks: bool = False) -> Iterator[Found]:
     """Walk a tree and yield every file once, sorted by its path relative to `root`.
 
-    Only the names of one folder and of those above it are held at a time. Hidden files, files that are no images by
-    their suffix, pipes and devices, and symbolic links that lead out of the tree or to folders are excluded; a
-    folder that cannot be listed is a skip. With `follow_symlinks` links are followed wherever they lead; a
-    folder that lies in itself by a link is excluded there.
+    Only the names of one folder and of those above it are held at a time. Hidden files, files in a system folder (see
+    `patterns.SYSTEM_FOLDERS`), files that are no images by their suffix, pipes and devices, and symbolic links that
+    lead out of the tree or to folders are excluded; a folder that cannot be listed is a skip. With `follow_symlinks`
+    links are followed wherever they lead; a folder that lies in itself by a link is excluded there.
     """
     resolved = root.resolve()
     by_path = None if rule.table is None else rule.table.by_path
@@ -65,7 +67,7 @@ def discover(root: Path, rule: LabelRule, *, follow_symlinks: bool = False) -> I
     stack = [entered]
     while stack:
         folder = stack[-1]
-        prefix, hidden, label = folder.prefix, folder.hidden, folder.label
+        prefix, left_out, label = folder.prefix, folder.left_out, folder.label
         irregular, loops = folder.irregular, folder.loops
         for name in folder.names:
             path = prefix + name
@@ -77,8 +79,8 @@ def discover(root: Path, rule: LabelRule, *, follow_symlinks: bool = False) -> I
                 else:
                     stack.append(entered)
                 break
-            if hidden or name[0] == ".":
-                yield ExcludedFile(path, HIDDEN)
+            if left_out or name[0] == ".":
+                yield ExcludedFile(path, left_out or HIDDEN)
             elif name in loops:
                 yield ExcludedFile(path, LOOP)
             elif (suffix := name[name.rfind(".") :].lower()) not in IMAGE_SUFFIXES:
@@ -122,9 +124,17 @@ def _list(
             raise
         return SkippedImage(ImageRef(prefix, None), f"the folder cannot be listed: {error.strerror}")
     names.sort()
-    # `prefix` ends in "/", so its last part starts behind the "/" before that one.
-    hidden = above is not None and (above.hidden or prefix[len(above.prefix)] == ".")
-    return _Folder(prefix, iter(names), irregular, loops, hidden, label, lineage)
+    left_out = ""
+    if above is not None:
+        # `prefix` ends in "/", so its last part starts behind the "/" before that one.
+        left_out = above.left_out or _why_left_out(prefix[len(above.prefix) : -1])
+    return _Folder(prefix, iter(names), irregular, loops, left_out, label, lineage)
+
+
+def _why_left_out(folder: str) -> str:
+    if folder[0] == ".":
+        return HIDDEN
+    return IN_SYSTEM_FOLDER if is_system_folder(folder) else ""
 
 
 def _identity_of_folder(entry: os.DirEntry[str]) -> Identity | None:

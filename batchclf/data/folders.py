@@ -19,6 +19,7 @@ from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
 from batchclf.data.discovery import check_folder
 from batchclf.data.input_size import settle_input
 from batchclf.data.left_out import LeftOut
+from batchclf.data.patterns import is_system_folder
 from batchclf.data.read_parts import InputFormat, read_parts
 from batchclf.errors import DataError
 
@@ -181,4 +182,5 @@ def class_of_folder(base: Path, label_map: Mapping[str, str]) -> dict[str, str]:
     """Give the class of each class folder in `base`, see `load_class_folders`; raises DataError and OSError."""
     mapping = {**(read_class_map(base) or read_class_map(base.parent) or {}), **label_map}
     folders = sorted(entry.name for entry in base.iterdir() if entry.is_dir() and entry.name[0] != ".")
+    folders = [folder for folder in folders if not is_system_folder(folder)]
     return {folder: name for folder in folders if (name := mapping.get(folder, folder))}

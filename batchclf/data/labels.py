@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from batchclf.core.text import counted
-from batchclf.data.patterns import ignored_paths
+from batchclf.core.text import counted, first_of
+from batchclf.data.decoding.suffixes import IMAGE_SUFFIXES
+from batchclf.data.patterns import IGNORE_FILE, ignored_paths, is_system_folder
 from batchclf.errors import DataError, ModelError
 
 if TYPE_CHECKING:
@@ -26,12 +27,13 @@ class LabelRule:
     """How labels are told; `sentence` says it in words.
 
     `by_folder` maps first-level folders to class names, `table` holds labels by path; both are None where there are
-    no labels.
+    no labels. `warning` says what must not go unseen, empty without it.
     """
 
     by_folder: Mapping[str, str] | None
     sentence: str
     table: "LabelTable | None" = None
+    warning: str = ""
 
     def label(self, path: str) -> str | None:
         """Give the class name of a relative path (a folder's ends in `/`); None where it is not known."""
@@ -70,7 +72,7 @@ def label_rule(
     beside the folders may map them); otherwise there are no labels, and the sentence says why. `folders`: the
     same, but a folder that is no class raises ModelError. `none`: no labels. A path: a CSV, see `read_label_table`.
     `meanings` are those of labels that are no classes, from `read_label_map`; an ignored folder gives no label.
-    Folders that .batchclfignore leaves out are not looked at.
+    Folders that .batchclfignore leaves out, system folders and folders without an image are not looked at.
     """
     if isinstance(labels, Path):
         from batchclf.data.label_table import read_label_table
@@ -81,9 +83,7 @@ def label_rule(
         return LabelRule(None, "no labels (asked for none)")
     folders = _class_folders(root, follow_symlinks)
     if not folders:
-        if labels == "folders":
-            raise DataError(f"{root} has no class folders to take labels from", hint="use --labels none, or make them")
-        return LabelRule(None, "no labels (there are no folders to take them from)")
+        return _without_folders(root, labels)
     from batchclf.data.class_folders import folder_names, read_class_map
 
     known = {name: name for name in class_names}
@@ -92,19 +92,56 @@ def label_rule(
     known |= meanings or {}
     by_folder = {folder: known.get(folder, folder) for folder in folders}
     strangers = [folder for folder in folders if by_folder[folder] not in ("", *class_names)]
-    if not strangers:
-        labelled = {folder: name for folder, name in by_folder.items() if name}
-        ignored = len(folders) - len(labelled)
-        also = f", {counted(ignored, 'folder')} ignored by the label map" if ignored else ""
-        return LabelRule(labelled, f"{_FROM_FOLDERS}{len(labelled)} class folders{also}")
+    stranger = next((folder for folder in strangers if _holds_image(root, folder)), None)
+    if stranger is None:
+        labelled = {folder: by_folder[folder] for folder in folders if by_folder[folder] in class_names}
+        if not labelled:
+            return _without_folders(root, labels)
+        return LabelRule(labelled, _of_folders(labelled, by_folder, strangers))
     if labels == "folders":
-        nearest = difflib.get_close_matches(strangers[0], known, 1)
+        nearest = difflib.get_close_matches(stranger, known, 1)
         raise ModelError(
-            f"the folder '{strangers[0]}' in {root} is not a class of the model ({', '.join(class_names)})",
+            f"the folder '{stranger}' in {root} is not a class of the model ({', '.join(class_names)})",
             hint=(f"did you mean '{nearest[0]}'? " if nearest else "")
             + f"rename it, or map it to a class in a CSV (--label-map FILE) or in {root / 'classes.json'}",
         )
-    return LabelRule(None, f"no labels (the folder '{strangers[0]}' is not a class of the model)")
+    sentence = f"no labels (the folder '{stranger}' is not a class of the model)"
+    if len(strangers) == len(folders):
+        return LabelRule(None, sentence)  # folders by date, say: nobody means classes by them
+    warning = (
+        f"no labels are used: the folder '{stranger}' holds images and is not a class of the model, though "
+        f"{counted(len(folders) - len(strangers), 'other folder is', 'other folders are')}; rename it, list it in "
+        f"{IGNORE_FILE}, or map it by --label-map FILE"
+    )
+    return LabelRule(None, sentence, warning=warning)
+
+
+def _without_folders(root: Path, labels: LabelMode) -> LabelRule:
+    if labels == "folders":
+        raise DataError(f"{root} has no class folders to take labels from", hint="use --labels none, or make them")
+    return LabelRule(None, "no labels (there are no folders to take them from)")
+
+
+def _of_folders(labelled: Mapping[str, str], by_folder: Mapping[str, str], empty: list[str]) -> str:
+    """Say how many folders give labels, and which do not."""
+    sentence = f"{_FROM_FOLDERS}{len(labelled)} class folders"
+    if ignored := sum(not name for name in by_folder.values()):
+        sentence += f", {counted(ignored, 'folder')} ignored by the label map"
+    if empty:
+        sentence += f", left out without an image: {first_of(empty, 3)}"
+    return sentence
+
+
+def _holds_image(root: Path, folder: str) -> bool:
+    """Whether a file below a folder is an image by its suffix and not left out; looks no further than the first one."""
+    ignored = ignored_paths(root)
+    for above, folders, files in os.walk(root / folder):
+        folders[:] = [name for name in folders if name[0] != "." and not is_system_folder(name)]
+        for name in files:
+            path = os.path.relpath(os.path.join(above, name), root)  # noqa: PTH118 (a Path per file is slow)
+            if name[0] != "." and name[name.rfind(".") :].lower() in IMAGE_SUFFIXES and not (ignored and ignored(path)):
+                return True
+    return False
 
 
 def are_from_folders(sentence: str) -> bool:
@@ -116,6 +153,7 @@ def _class_folders(root: Path, follow_symlinks: bool) -> list[str]:
     ignored = ignored_paths(root)
     with os.scandir(root) as entries:
         names = [entry.name for entry in entries if entry.name[0] != "." and _is_folder(entry, follow_symlinks)]
+    names = [name for name in names if not is_system_folder(name)]
     return sorted(name for name in names if ignored is None or not ignored(name + "/"))
 
 

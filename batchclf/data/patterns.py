@@ -13,8 +13,18 @@ if TYPE_CHECKING:
 
 IGNORE_FILE = ".batchclfignore"
 
+SYSTEM_FOLDERS = frozenset(
+    {"lost+found", "@eadir", "__macosx", "#recycle", "#snapshot", "$recycle.bin", "system volume information"}
+)
+"""Folders of systems and network drives, in small letters; hidden ones are left out anyway."""
+
 Matches = Callable[[str], bool]
 """Tells whether a relative path matches; a folder's path ends in `/`."""
+
+
+def is_system_folder(name: str) -> bool:
+    """Whether a folder of this name belongs to a system or a network drive, in upper or lower case."""
+    return name.lower() in SYSTEM_FOLDERS
 
 
 def glob_paths(globs: Iterable[str]) -> Matches:

@@ -362,3 +362,74 @@ def test_all_classes_need_no_second_accuracy(cli, photos, model, tmp_path):
     assert code == 0
     assert "Labels name" not in out
     assert json.loads((tmp_path / "run" / "run.json").read_text())["subsets"][0]["among_labelled"] is None
+
+
+@pytest.fixture
+def classes(photos):
+    """The same photographs, in folders that are named for the classes."""
+    for number, word in enumerate(WORDS):
+        (photos / word).rename(photos / str(number))
+    return photos
+
+
+def labelled(run):
+    table = pd.read_csv(run / "predictions.csv", dtype=str, keep_default_na=False)
+    return int((table["label"] != "").sum())
+
+
+def test_system_folders_and_folders_without_images_do_not_switch_labels_off(cli, classes, model, tmp_path):
+    for name in ("lost+found", "@eaDir", "__MACOSX", "#recycle", "$Recycle.Bin", "3/@eaDir"):
+        (classes / name).mkdir()
+        Image.new("L", (8, 8)).save(classes / name / "thumbnail.png")
+    (classes / "notes").mkdir()
+    (classes / "notes" / "read.txt").write_text("nothing to see")
+    for mode in ("auto", "folders"):
+        run = tmp_path / mode
+        code, out, err = cli("score", classes, "--model", model, "--labels", mode, "--out", run)
+        assert (code, err) == (0, "")
+        assert "labels from the 10 class folders, left out without an image: notes" in out
+        assert "6 in a system folder" in out
+        assert labelled(run) == 60
+        subset = json.loads((run / "run.json").read_text())["subsets"][0]
+        assert (subset["found"], subset["scored"], subset["excluded"], subset["warnings"]) == (67, 60, 7, [])
+
+
+def test_another_folder_with_images_is_a_warning_or_an_error(cli, classes, model, tmp_path):
+    (classes / "new").mkdir()
+    Image.new("L", (8, 8)).save(classes / "new" / "a.png")
+    code, out, err = cli("score", classes, "--model", model, "--quiet", "--out", tmp_path / "run")
+    assert (code, out) == (0, "")
+    sentence = (
+        "no labels are used: the folder 'new' holds images and is not a class of the model, though 10 other folders "
+        "are; rename it, list it in .batchclfignore, or map it by --label-map FILE"
+    )
+    assert sentence in err
+    assert labelled(tmp_path / "run") == 0
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["subsets"][0]["warnings"] == [sentence]
+    assert f"<b>Warning.</b> <span>N{sentence[1:]}." in (tmp_path / "run" / "report.html").read_text().replace(
+        "&#39;", "'"
+    )
+    code, out, err = cli("job", "check", job_of(tmp_path, model, classes, ""))
+    assert code == 0
+    assert sentence in out + err
+    code, _, err = cli("score", classes, "--model", model, "--labels", "folders")
+    assert code == 1
+    assert "the folder 'new' in" in err
+    (classes / ".batchclfignore").write_text("new/\n")
+    code, _, err = cli("score", classes, "--model", model, "--quiet", "--out", tmp_path / "again")
+    assert (code, err) == (0, "")
+    assert labelled(tmp_path / "again") == 60
+
+
+def test_folders_of_which_none_is_a_class_are_no_warning(cli, photos, model):
+    assert cli("score", photos, "--model", model, "--quiet") == (0, "", "")
+
+
+def test_training_leaves_system_folders_out(cli, own_folders, tmp_path):
+    for name in ("@eaDir", "zero/@eaDir"):
+        (own_folders / name).mkdir()
+        Image.new("L", (8, 8)).save(own_folders / name / "thumbnail.png")
+    assert train(cli, own_folders, tmp_path / "model", "--quiet")[0] == 0
+    assert json.loads((tmp_path / "model" / "model.json").read_text())["class_names"] == ["One", "one", "rest", "zero"]
+    learnt = json.loads((tmp_path / "model" / "learnt.json").read_text())
+    assert not [path for path in learnt if "@eaDir" in path]

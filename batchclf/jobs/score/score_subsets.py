@@ -160,6 +160,8 @@ def _write_files(
     subset: DirectorySubset,
 ) -> None:
     """Score files and write their rows; say which labels have found no file."""
+    if rule.warning:
+        run.warn(rule.warning)
     run.write(score_blocks(files, pool, scorer.model, cache=scorer.cache, times=run.times), None)
     if rule.table is None or not run.complete:
         return

@@ -249,6 +249,9 @@ def _directory(topic: str, keys: Keys, subset: DirectorySubset, classes: tuple[s
     rule = LabelRule(None, "labels are not known before the model is") if classes is None else subset.rule(classes)
     found = select(subset.root, rule, chosen)
     if any(isinstance(each, ImageRef) for each in found):
+        if rule.warning:
+            hint = "rename it, or leave it out by a .batchclfignore"
+            return Found(topic, "warning", rule.warning, (*keys, "labels"), hint)
         if rule.table is not None:
             for _ in found:  # how many rows of the CSV name a file is known after the last one
                 pass
