@@ -14,6 +14,7 @@ from batchclf.core.types import ExcludedFile, Say, SkippedImage
 from batchclf.data.discovery import discover
 from batchclf.data.labels import LabelRule
 from batchclf.data.left_out import LeftOut
+from batchclf.data.patterns import Matches
 from batchclf.errors import DataError, UsageError
 
 _NAMED = 3
@@ -42,11 +43,17 @@ class Part:
 
 
 def list_part(
-    name: str, folder: Path, by_folder: Mapping[str, str], class_names: Sequence[str], left_out: LeftOut
+    name: str,
+    folder: Path,
+    by_folder: Mapping[str, str],
+    class_names: Sequence[str],
+    left_out: LeftOut,
+    ignored: Matches | None = None,
 ) -> Part:
     """List the images of a folder whose sub-folders are the classes in `by_folder` (folder → class name).
 
-    `left_out` gets a line for each folder that cannot be listed, and each file that is excluded.
+    `left_out` gets a line for each folder that cannot be listed, and each file that is excluded; what is `ignored` is
+    not listed.
     """
     index = {name: number for number, name in enumerate(class_names)}
     files: list[str] = []
@@ -56,7 +63,7 @@ def list_part(
             left_out.folder(f"{folder / found.ref.path}: {found.reason}")
         elif isinstance(found, ExcludedFile):
             left_out.file(found)
-        elif found.label is not None:
+        elif found.label is not None and not (ignored and ignored(found.path)):
             files.append(found.path)
             labels.append(index[found.label])
     return Part(name, folder, tuple(files), np.array(labels, np.int64))

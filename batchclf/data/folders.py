@@ -19,7 +19,7 @@ from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
 from batchclf.data.discovery import check_folder
 from batchclf.data.input_size import settle_input
 from batchclf.data.left_out import LeftOut
-from batchclf.data.patterns import is_system_folder
+from batchclf.data.patterns import Matches, ignored_paths, is_system_folder
 from batchclf.data.read_parts import InputFormat, read_parts
 from batchclf.errors import DataError
 
@@ -62,18 +62,19 @@ def load_class_folders(
 
     `label_map` maps folders to classes, before a classes.json does, and "" leaves one out, as from `read_label_map`.
 
-    Unreadable images are left out, the first ones said in a line each and all of them counted in one. Raises UsageError
-    where `group` is no regular expression; DataError where there are no class folders, fewer than two classes, a class
-    that is not in `class_names` or has no training image, no test image at all, no path that `group` matches, or too
-    little memory or disk for the pixels.
+    What a .batchclfignore in `root` lists is left out, and system folders are. So are unreadable images, the first ones
+    said in a line each and all of them counted in one. Raises UsageError where `group` is no regular expression;
+    DataError where there are no class folders, fewer than two classes, a class that is not in `class_names` or has no
+    training image, no test image at all, no path that `group` matches, or too little memory or disk for the pixels.
     """
     check_folder(root)
     bases = _bases(root)
-    folders = {name: class_of_folder(base, label_map) for name, base in bases.items()}
+    ignored = {name: ignored_below(root, name) for name in bases}
+    folders = {name: class_of_folder(base, label_map, ignored[name]) for name, base in bases.items()}
     names = class_names or tuple(sorted({name for of_base in folders.values() for name in of_base.values()}))
     _check_names(root, names, {name for of_base in folders.values() for name in of_base.values()})
     left_out = LeftOut(say)
-    listed = [list_part(name, base, folders[name], names, left_out) for name, base in bases.items()]
+    listed = [list_part(name, base, folders[name], names, left_out, ignored[name]) for name, base in bases.items()]
     left_out.say_suffixes()
     as_learnt = None
     if len(listed) == 1 and learnt is not None:
@@ -178,9 +179,15 @@ def _check_readable(root: Path, names: tuple[str, ...], train: Split, test: Spli
         raise DataError(f"none of the test images in {root} can be read", hint="put images there that can be read")
 
 
-def class_of_folder(base: Path, label_map: Mapping[str, str]) -> dict[str, str]:
-    """Give the class of each class folder in `base`, see `load_class_folders`; raises DataError and OSError."""
+def ignored_below(root: Path, name: str) -> Matches | None:
+    """Make a test for the paths below the folder `name` of `root` that .batchclfignore in `root` leaves out."""
+    ignored = ignored_paths(root)
+    return None if ignored is None else lambda path: ignored(f"{name}/{path}" if name else path)
+
+
+def class_of_folder(base: Path, label_map: Mapping[str, str], ignored: Matches | None) -> dict[str, str]:
+    """Give the class of each class folder in `base` that is not `ignored`; raises DataError and OSError."""
     mapping = {**(read_class_map(base) or read_class_map(base.parent) or {}), **label_map}
     folders = sorted(entry.name for entry in base.iterdir() if entry.is_dir() and entry.name[0] != ".")
-    folders = [folder for folder in folders if not is_system_folder(folder)]
+    folders = [each for each in folders if not is_system_folder(each) and not (ignored and ignored(each + "/"))]
     return {folder: name for folder in folders if (name := mapping.get(folder, folder))}

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -423,6 +425,31 @@ def test_another_folder_with_images_is_a_warning_or_an_error(cli, classes, model
 
 def test_folders_of_which_none_is_a_class_are_no_warning(cli, photos, model):
     assert cli("score", photos, "--model", model, "--quiet") == (0, "", "")
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_training_obeys_an_ignore_file(cli, own_folders, tmp_path, split):
+    prefix = ""
+    if split:
+        for part in ("train", "test"):
+            shutil.copytree(own_folders, tmp_path / "both" / part)
+        own_folders, prefix = tmp_path / "both", "train/"
+    (own_folders / ".batchclfignore").write_text(f"rest/\n{prefix}zero/*0.png\n")
+    code, _, err = train(cli, own_folders, tmp_path / "model", "--quiet")
+    assert code == 0, err
+    assert json.loads((tmp_path / "model" / "model.json").read_text())["class_names"] == ["One", "one", "zero"]
+    if not split:
+        learnt = json.loads((tmp_path / "model" / "learnt.json").read_text())
+        assert not [path for path in learnt if re.match("rest/|zero/.*0.png", path)]
+    code, out, err = cli("job", "check", training_job(tmp_path, own_folders))
+    assert code == 0, err
+    assert "3 class folders" in out
+
+
+def training_job(tmp_path, folder):
+    job = tmp_path / "train.toml"
+    job.write_text(f'[data]\ndirectory = "{folder}"\n[model]\nrecipe = "mlp"\nepochs = 1\n')
+    return job
 
 
 def test_training_leaves_system_folders_out(cli, own_folders, tmp_path):

@@ -1,7 +1,7 @@
 """Check a job's model, data and folders, without training, scoring or fetching."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from batchclf.core.types import ImageRef
 from batchclf.data.catalog import load_dataset
 from batchclf.data.discovery import check_folder
-from batchclf.data.folders import class_of_folder
+from batchclf.data.folders import class_of_folder, ignored_below
 from batchclf.data.labels import LabelRule
 from batchclf.data.providers import DATA_DIR_VARIABLE, OFFLINE_VARIABLE
 from batchclf.data.selection import select
@@ -178,6 +178,11 @@ def _data_set(job: Job, name: str) -> tuple[tuple[str, ...] | None, list[Found]]
     return dataset.class_names, [Found("data", "ok", dataset.origin)]
 
 
+def _classes_in(root: Path, base: Path, meanings: dict[str, str]) -> Iterable[str]:
+    ignored = ignored_below(root, "" if base == root else base.name)
+    return class_of_folder(base, meanings, ignored).values()
+
+
 @contextmanager
 def _offline() -> Iterator[None]:
     """Keep the providers from fetching."""
@@ -200,7 +205,7 @@ def _class_folders(job: Job) -> tuple[tuple[str, ...] | None, list[Found]]:
         split = [root / name for name in ("train", "test")]
         meanings = label_map(job.label_map)
         bases = split if all(base.is_dir() for base in split) else [root]
-        names = tuple(sorted({name for base in bases for name in class_of_folder(base, meanings).values()}))
+        names = tuple(sorted({name for base in bases for name in _classes_in(root, base, meanings)}))
     except DataError as error:
         return None, [of_error("data", error, keys)]
     except OSError as error:
