@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchclf.cli.options import describe
+from batchclf.cli.options import add_options, describe
+from batchclf.jobs.config.options import DirectoryOptions
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -34,11 +35,23 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="divide the probabilities of each row by their sum, which need not be 1",
     )
+    add_options(parser, DirectoryOptions, "label_map")
     parser.set_defaults(handle=handle)
+
+
+def _meanings(predictions: Path, label_map: str | None) -> "dict[str, str]":
+    """Read the label map; its classes must be those of the predictions, if these are known without their rows."""
+    from batchclf.data.label_table import read_label_map
+    from batchclf.storage.predictions.read import known_class_names, read_header
+
+    if label_map is None:
+        return {}
+    return read_label_map(Path(label_map), known_class_names(predictions, read_header(predictions)))
 
 
 def handle(args: argparse.Namespace, console: "Console") -> int:
     """Evaluate."""
+    from batchclf.core.class_names import look_alike_warning
     from batchclf.jobs.evaluate.predictions import evaluate_predictions
     from batchclf.storage.run.metrics import FILES, metrics_dict, refuse_to_replace_others, write_metrics
     from batchclf.storage.run.written import check_written
@@ -46,7 +59,11 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     out = args.out or args.predictions.parent
     refuse_to_replace_others(out)
     check_written(args.predictions.parent, [args.predictions.name], warn=console.warn)
-    evaluations, gap = evaluate_predictions(args.predictions, renormalize=args.renormalize)
+    evaluations, gap = evaluate_predictions(
+        args.predictions, renormalize=args.renormalize, meanings=_meanings(args.predictions, args.label_map)
+    )
+    if warning := look_alike_warning(evaluations[0].class_names):
+        console.warn(warning)
     out.mkdir(parents=True, exist_ok=True)
     write_metrics(out, evaluations, gap)
     for evaluation in evaluations:

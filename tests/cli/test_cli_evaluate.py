@@ -61,3 +61,47 @@ def test_its_own_files_are_replaced(cli, tmp_path):
     write_table(tmp_path, ["1.png,cat,cat,0.9", "2.png,dog,dog,0.8"])
     assert cli("evaluate", "p.csv")[0] == 0
     assert (tmp_path / "metrics.json").read_bytes() != before
+
+
+@pytest.mark.parametrize(
+    ("labels", "predictions"),
+    [(("cat", "dog"), ("0", "1")), (("3.0", "2.0"), ("3", "2")), (("Cat", "Dog"), ("cat", "dog"))],
+)
+def test_labels_that_are_never_predicted_are_an_error_and_a_map_mends_it(cli, tmp_path, labels, predictions):
+    rows = [f"{n}.png,{labels[n % 2]},{predictions[n % 3 % 2]},0.9" for n in range(12)]
+    table = write_table(tmp_path, rows)
+    code, out, err = cli("evaluate", "p.csv")
+    assert (code, out) == (1, "")
+    assert f"labels: {', '.join(sorted(labels))}; predictions: {', '.join(sorted(predictions))}" in err
+    assert "--label-map FILE" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
+    pairs = dict(zip(labels, predictions, strict=True))
+    (tmp_path / "map.csv").write_text("label,class\n" + "".join(f"{a},{b}\n" for a, b in pairs.items()))
+    code, _, err = cli("evaluate", "p.csv", "--label-map", "map.csv")
+    assert (code, err) == (0, "")
+    split = json.loads((tmp_path / "metrics.json").read_bytes())["splits"][""]
+    meant = table["label"].astype(str).map(pairs)
+    assert split["accuracy"]["value"] == accuracy_score(meant, table["prediction"].astype(str))
+    assert sorted(split["predicted"]) == sorted(predictions)
+
+
+def test_names_that_look_alike_are_a_warning_and_a_map_joins_them(cli, tmp_path):
+    write_table(tmp_path, ["1.png,cat,Cat,0.9", "2.png,dog,dog,0.8", "3.png,Cat,cat,0.7", "4.png,junk,dog,0.7"])
+    code, out, err = cli("evaluate", "p.csv", "--quiet")
+    assert (code, out) == (0, "")
+    assert "warning: class names that look alike: 'Cat' and 'cat'; if they mean one class" in err
+    (tmp_path / "map.csv").write_text("label;class\nCat;cat\njunk;ignore\n")
+    code, _, err = cli("evaluate", "p.csv", "--label-map", "map.csv", "--quiet")
+    assert (code, err) == (0, "")
+    split = json.loads((tmp_path / "metrics.json").read_bytes())["splits"][""]
+    assert (split["labelled"], split["accuracy"]["value"], sorted(split["predicted"])) == (3, 1.0, ["cat", "dog"])
+
+
+def test_one_wrong_image_of_known_classes_is_no_error(cli, tmp_path):
+    header = "path,label,prediction,confidence,prob:cat,prob:dog\n"
+    (tmp_path / "p.csv").write_text(header + "1.png,cat,dog,0.75,0.25,0.75\n", encoding="utf-8")
+    assert cli("evaluate", "p.csv")[0] == 0
+    (tmp_path / "map.csv").write_text("label,class\ncat,wolf\n")
+    code, _, err = cli("evaluate", "p.csv", "--label-map", "map.csv")
+    assert code == 1
+    assert "the class 'wolf' in line 2 of map.csv" in err

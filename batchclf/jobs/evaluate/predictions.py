@@ -1,16 +1,19 @@
 """Evaluate a predictions CSV: each split on its own, and the gap between train and test."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from batchclf.core.metrics.evaluation import Evaluation, Tally
+from batchclf.core.text import first_of
 from batchclf.core.training_record import temperature_of
 from batchclf.core.types import PredictionRows
 from batchclf.errors import PredictionsError, RunError
-from batchclf.storage.predictions.read import class_names_of, read_prediction_rows
+from batchclf.storage.predictions.read import class_names_of, known_class_names, read_header, read_prediction_rows
 from batchclf.storage.run.directory import read_record
 
 if TYPE_CHECKING:
@@ -23,18 +26,20 @@ def evaluate_predictions(
     temperature: float | None = None,
     *,
     renormalize: bool = False,
+    meanings: Mapping[str, str] = MappingProxyType({}),
 ) -> "tuple[list[Evaluation], Gap | None]":
     """Read the CSV once, in pieces, and evaluate it; the gap is None unless both splits have labels.
 
     Without `class_names` the classes are found as `class_names_of` says. `temperature` is that of the model; without
     it the run.json beside the CSV has it, and if there is none that can be read the model is taken to have none.
-    `renormalize` divides each row of probabilities by its sum.
-    Raises PredictionsError if the file cannot be used or has no rows.
+    `renormalize` divides each row of probabilities by its sum, `meanings` maps labels to classes, both as in
+    `read_prediction_rows`. Raises PredictionsError if the file cannot be used or has no rows, or if its rows name the
+    classes and no label names one that is predicted.
     """
-    names = class_names or class_names_of(path)
+    names = class_names or class_names_of(path, meanings)
     temperature = _temperature_beside(path) if temperature is None else temperature
     tallies: dict[str, Tally] = {}
-    for rows in read_prediction_rows(path, names, renormalize=renormalize):
+    for rows in read_prediction_rows(path, names, renormalize=renormalize, meanings=meanings):
         for split, part in _by_split(rows):
             if split not in tallies:
                 tallies[split] = Tally(split, names, temperature)
@@ -42,6 +47,8 @@ def evaluate_predictions(
     if not tallies:
         raise PredictionsError(f"{path} has no rows", hint="give a CSV with at least one prediction")
     evaluations = {split: tally.evaluation() for split, tally in tallies.items()}
+    if class_names is None and known_class_names(path, read_header(path)) is None:
+        _check_names_meet(path, names, evaluations.values())
     labelled = [evaluations[s].labelled if s in evaluations else None for s in ("train", "test")]
     train, test = labelled
     gap = None
@@ -50,6 +57,23 @@ def evaluate_predictions(
 
         gap = overfitting_gap(train, test)
     return list(evaluations.values()), gap
+
+
+def _check_names_meet(path: Path, names: tuple[str, ...], evaluations: Iterable[Evaluation]) -> None:
+    """Raise PredictionsError if there are labels and none of them is ever predicted: they name classes otherwise."""
+    confusions = [each.labelled.confusion for each in evaluations if each.labelled is not None]
+    labels = _named(names, [of.support for of in confusions])
+    predictions = _named(names, [of.predicted for of in confusions])
+    if labels and not labels & predictions:
+        raise PredictionsError(
+            f"no label in {path} is a class that is predicted; labels: {first_of(sorted(labels), 5)}; predictions: "
+            f"{first_of(sorted(predictions), 5)}",
+            hint="name both in the same way, or map the labels to the predicted classes by --label-map FILE",
+        )
+
+
+def _named(names: tuple[str, ...], counts: Sequence[NDArray[np.int64]]) -> set[str]:
+    return {name for each in counts for name, number in zip(names, each.tolist(), strict=True) if number}
 
 
 def _temperature_beside(path: Path) -> float:

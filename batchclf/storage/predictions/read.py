@@ -4,11 +4,12 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count, takewhile
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -29,10 +30,11 @@ _NUMBER = re.compile(r"[ \t]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+
 _SUM_TOLERANCE, _FLOAT_TOLERANCE = 0.01, 1e-6
 
 
-def class_names_of(path: Path) -> tuple[str, ...]:
+def class_names_of(path: Path, meanings: Mapping[str, str] = MappingProxyType({})) -> tuple[str, ...]:
     """Tell the classes of a predictions CSV, in the model's order where it can be known.
 
-    From its probability columns, else from the run.json beside it, else all that its rows name, sorted.
+    From its probability columns, else from the run.json beside it, else all that its rows name, sorted, by what they
+    mean (see `read_prediction_rows`).
     Raises PredictionsError where the file cannot be read or lacks columns.
     """
     header = read_header(path)
@@ -42,7 +44,8 @@ def class_names_of(path: Path) -> tuple[str, ...]:
     seen: set[str] = set()
     for cells in read_cells(path, header, ("label", *_rank_columns(header))):
         seen.update(*cells.values())
-    return tuple(sorted(plain_text(name) for name in seen - {""}))
+    named = {plain_text(name) for name in seen}
+    return tuple(sorted({meanings.get(name, name) for name in named} - {""}))
 
 
 def known_class_names(path: Path, columns: Sequence[str]) -> tuple[str, ...] | None:
@@ -57,18 +60,24 @@ def known_class_names(path: Path, columns: Sequence[str]) -> tuple[str, ...] | N
 
 
 def read_prediction_rows(
-    path: Path, class_names: tuple[str, ...] | None = None, *, renormalize: bool = False
+    path: Path,
+    class_names: tuple[str, ...] | None = None,
+    *,
+    renormalize: bool = False,
+    meanings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[PredictionRows]:
     """Read a predictions CSV in pieces of at most 5,000 rows, in the file's order.
 
     `split` may be missing (then ""), `margin` too (then nan), `top2_prediction` and so on as well. With `renormalize`
-    each row of probabilities is divided by its sum, and confidence and margin follow from it. Raises PredictionsError,
-    with the line, if the file cannot be read, lacks columns, names a class that is not in `class_names`, holds no
-    number where one must be, or has a row whose probabilities do not sum to 1 or contradict its prediction or
-    confidence.
+    each row of probabilities is divided by its sum, and confidence and margin follow from it. `meanings` maps labels to
+    classes, "" for none; if only the rows name the classes, their predictions are mapped as well. Raises
+    PredictionsError, with the line, if the file cannot be read, lacks columns, names a class that is not in
+    `class_names`, holds no number where one must be, or has a row whose probabilities do not sum to 1 or contradict its
+    prediction or confidence.
     """
-    names = class_names or class_names_of(path)
+    names = class_names or class_names_of(path, meanings)
     columns = read_header(path)
+    of_rows = known_class_names(path, columns) is None
     wanted = [PROBABILITY + name for name in names]
     has_probabilities = bool(wanted) and set(wanted) <= set(columns)
     ranks = _rank_columns(columns)
@@ -81,6 +90,10 @@ def read_prediction_rows(
     first = 0  # the row that a piece begins with
     for cells in read_cells(path, columns, keep + wanted * has_probabilities):
         rows = len(cells["path"])
+        if meanings:
+            cells["label"] = [meanings.get(plain_text(cell), cell) for cell in cells["label"]]
+            for rank in ranks if of_rows else ():
+                cells[rank] = [meanings.get(plain_text(cell), "") or cell for cell in cells[rank]]
         ranked = np.column_stack([class_indices(path, cells, rank, names, first) for rank in ranks])
         most = np.inf if renormalize else 1.0
         confidence = shares(path, cells, "confidence", first, most)
