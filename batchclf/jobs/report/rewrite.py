@@ -31,16 +31,17 @@ def report_again(
     Pictures come from where the images were when they were scored; if they are gone the report goes without. `warn`
     gets what was edited since the run wrote it.
 
-    Raises RunError or PredictionsError if the run directory is incomplete or its files have other rows than the run
-    wrote, BatchclfError if a template of the
-    user's is wrong, and OSError if a file cannot be written.
+    Raises RunError or PredictionsError if the run directory is incomplete or its predictions or skipped images have
+    other rows than the run wrote, BatchclfError if a template of the user's is wrong, and OSError if a file cannot be
+    written. An images.csv with other rows costs its section.
     """
     record = read_record(folder)
     warn = cache(warn)  # what is read twice is checked twice
-    check_written(folder, (PREDICTIONS_FILE, IMAGES_FILE, SKIPPED_FILE), warn=warn)
+    check_written(folder, (PREDICTIONS_FILE, SKIPPED_FILE), warn=warn)
     names, temperature = tuple(record.model.class_names), temperature_of(record.model.training)
     evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, names, temperature)
     try:
+        check_written(folder, [IMAGES_FILE], warn=warn)
         look = look_at_images(folder, record.subsets)
         reference, main = record.model.reference, record.main_subset
         images = image_findings(folder, look, reference, evaluations, gap, main)
