@@ -92,9 +92,11 @@ def label_rule(
     known |= meanings or {}
     by_folder = {folder: known.get(folder, folder) for folder in folders}
     strangers = [folder for folder in folders if by_folder[folder] not in ("", *class_names)]
-    stranger = next((folder for folder in strangers if _holds_image(root, folder)), None)
+    labelled = {folder: by_folder[folder] for folder in folders if by_folder[folder] in class_names}
+    # Beside class folders one without an image does not count; if there are only others, the first of them is named.
+    nobody = None if labelled else next(iter(strangers), None)
+    stranger = next((folder for folder in strangers if _holds_image(root, folder)), nobody)
     if stranger is None:
-        labelled = {folder: by_folder[folder] for folder in folders if by_folder[folder] in class_names}
         if not labelled:
             return _without_folders(root, labels)
         return LabelRule(labelled, _of_folders(labelled, by_folder, strangers))
