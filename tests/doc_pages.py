@@ -1,5 +1,6 @@
 """The README and the pages of docs/ for tests: their sections, tables and code blocks."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -75,3 +76,11 @@ def anchors(text):
         anchor = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
         found.append(f"{anchor}-{found.count(anchor)}" if anchor in found else anchor)
     return found
+
+
+def script(path):
+    """A script of the project as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import pandas as pd
 import pytest
-from doc_pages import DOCUMENTS, ROOT, blocks, first_column, own_text, read, section, tables
+from doc_pages import DOCUMENTS, ROOT, blocks, first_column, own_text, read, script, section, tables
 from run_cases import run_record
 
 from batchclf import __version__
@@ -50,15 +50,7 @@ RUN_PAGE = read("docs/run-directory.md")
 SCORING_PAGE = read("docs/scoring.md")
 
 
-def tables_script():
-    """docs/tables.py as a module."""
-    spec = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-TABLES = tables_script()
+TABLES = script("docs/tables.py")
 COMMANDS = TABLES.commands()
 
 

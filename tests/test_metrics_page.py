@@ -1,7 +1,6 @@
 """docs/metrics.md: a section for each metric, and a table whose values the libraries really give."""
 
 import csv
-import importlib.util
 import json
 import re
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import sklearn
 import sklearn.metrics
-from doc_pages import ROOT, headings, read, section, tables
+from doc_pages import headings, read, script, section, tables
 from run_cases import NAMES, drawn, rows_of, write_predictions, write_run
 
 from batchclf.cli.main import main
@@ -22,15 +21,7 @@ SECTIONS = {heading: section(PAGE, heading) for level, heading, _, _ in headings
 DOCUMENTED = {name for heading in SECTIONS for name in re.findall(r"`([\w.]+)`", heading)}
 
 
-def metric_values():
-    """benchmarks/metric_values.py as a module."""
-    spec = importlib.util.spec_from_file_location("metric_values", ROOT / "benchmarks" / "metric_values.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-VALUES = metric_values()
+VALUES = script("benchmarks/metric_values.py")
 
 
 def compared():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from batchclf.core.text import counted, first_of
 from batchclf.data.decoding.suffixes import IMAGE_SUFFIXES
-from batchclf.data.patterns import IGNORE_FILE, ignored_paths, is_system_folder
+from batchclf.data.patterns import IGNORE_FILE, Matches, ignored_paths, is_system_folder
 from batchclf.errors import DataError, ModelError
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ def label_rule(
         return LabelRule(None, f"labels of {len(table.by_path):,} files from {labels.name}", table)
     if labels == "none":
         return LabelRule(None, "no labels (asked for none)")
-    folders = _class_folders(root, follow_symlinks)
+    ignored = ignored_paths(root)
+    folders = _class_folders(root, follow_symlinks, ignored)
     if not folders:
         return _without_folders(root, labels)
     from batchclf.data.class_folders import folder_names, read_class_map
@@ -95,7 +96,7 @@ def label_rule(
     labelled = {folder: by_folder[folder] for folder in folders if by_folder[folder] in class_names}
     # Beside class folders one without an image does not count; if there are only others, the first of them is named.
     nobody = None if labelled else next(iter(strangers), None)
-    stranger = next((folder for folder in strangers if _holds_image(root, folder)), nobody)
+    stranger = next((folder for folder in strangers if _holds_image(root, folder, ignored)), nobody)
     if stranger is None:
         if not labelled:
             return _without_folders(root, labels)
@@ -134,9 +135,8 @@ def _of_folders(labelled: Mapping[str, str], by_folder: Mapping[str, str], empty
     return sentence
 
 
-def _holds_image(root: Path, folder: str) -> bool:
+def _holds_image(root: Path, folder: str, ignored: Matches | None) -> bool:
     """Whether a file below a folder is an image by its suffix and not left out; looks no further than the first one."""
-    ignored = ignored_paths(root)
     for above, folders, files in os.walk(root / folder):
         folders[:] = [name for name in folders if name[0] != "." and not is_system_folder(name)]
         for name in files:
@@ -151,8 +151,7 @@ def are_from_folders(sentence: str) -> bool:
     return sentence.startswith(_FROM_FOLDERS)
 
 
-def _class_folders(root: Path, follow_symlinks: bool) -> list[str]:
-    ignored = ignored_paths(root)
+def _class_folders(root: Path, follow_symlinks: bool, ignored: Matches | None) -> list[str]:
     with os.scandir(root) as entries:
         names = [entry.name for entry in entries if entry.name[0] != "." and _is_folder(entry, follow_symlinks)]
     names = [name for name in names if not is_system_folder(name)]

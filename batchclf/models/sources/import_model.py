@@ -79,7 +79,9 @@ def import_model(
     steps, graph = _steps(original, options, say)
     parameters = original.parameters()
     images = sample_images(steps.input_shape)
-    real, labels = (images[:0], np.zeros(0, np.int64)) if read_sample is None else read_sample(*_wanted(steps))
+    real, labels = images[:0], np.zeros(0, np.int64)
+    if read_sample is not None:
+        real, labels = read_sample(steps.input_shape, steps.color_mode)
     images = np.concatenate([images, real[:CHECKED_IMAGES]])
     outputs = original.run(prepare(images, steps))
     units = outputs.reshape(len(outputs), -1)
@@ -158,10 +160,6 @@ def _write_graph(
     difference = write_graph(single, steps, path, images, rows, tolerance=tolerance)
     say(f"note: the model takes one image at a time, which is slower; {DYNAMIC_BATCH}")
     return difference
-
-
-def _wanted(steps: Preprocessing) -> tuple[tuple[int, int, int], ColorMode]:
-    return steps.input_shape, steps.color_mode
 
 
 def _check_labels(

@@ -26,8 +26,7 @@ def check_written(
 
     `warn` gets a line for one that was edited and has as many rows as before. Without a run.json, or with that of an
     earlier batchclf, there is nothing to compare with. `digests` are the SHA-256 of files, as far as the caller knows
-    them. Raises RunError if one has fewer or more rows than the run wrote
-    or its rows cannot be counted.
+    them. Raises RunError if one has fewer or more rows than the run wrote, or its rows cannot be counted.
     """
     written = _written(folder)
     for name in names:
