@@ -8,10 +8,13 @@ class Watching:
     """Watches a run: keeps what it says and how far its progress went."""
 
     def __init__(self):
-        self.lines, self.details, self.steps = [], [], {}
+        self.lines, self.warnings, self.details, self.steps = [], [], [], {}
 
     def say(self, line):
         self.lines.append(line)
+
+    def warn(self, line):
+        self.warnings.append(line)
 
     def detail(self, line):
         self.details.append(line)

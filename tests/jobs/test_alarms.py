@@ -158,6 +158,7 @@ def test_class_folders_new_and_gone(second):
 
 def test_a_new_folder_that_is_no_class_switches_labels_off(second):
     (second.incoming / "unsorted").mkdir()
+    shutil.copy(next((second.incoming / "3").glob("*.png")), second.incoming / "unsorted" / "new.png")
     assert second.run(2) == {"class-folders"}
     assert (
         "labels came from the folders then, in this run there are no labels (the folder 'unsorted'"

@@ -100,8 +100,8 @@ def test_a_folder_without_images_and_a_file(check, photos):
 def test_class_folders_against_the_model(check, photos):
     (photos / "7").rename(photos / "seven")
     found = check(FOLDERS)["directory shop"]
-    assert found.state == "ok"
-    assert "no labels (the folder 'seven' is not a class" in found.message
+    assert (found.state, found.line) == ("warning", 5)
+    assert "no labels are used: the folder 'seven' holds images and is not a class" in found.message
     found = check(FOLDERS + "labels = 'folders'\n")["directory shop"]
     assert (found.state, found.line) == ("error", 7)
     assert "'seven'" in found.message

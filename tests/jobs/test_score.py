@@ -113,7 +113,11 @@ def test_labels_as_asked(tmp_path, photos, bundle, mode, labels):
 
 def test_a_folder_that_is_no_class_leaves_auto_without_labels(tmp_path, photos, bundle):
     (photos / "ten").mkdir()
-    record = score_folder(photos, "auto", bundle, tmp_path, Watching())
+    shutil.copy(next((photos / "3").glob("*.png")), photos / "ten" / "3.png")
+    watcher = Watching()
+    record = score_folder(photos, "auto", bundle, tmp_path, watcher)
+    assert [f"{photos.resolve()}: {line}" for line in record.warnings] == watcher.warnings
+    assert "the folder 'ten' holds images and is not a class of the model" in record.warnings[0]
     assert "the folder 'ten' is not a class of the model" in record.labels
     assert set(table_of(tmp_path / "predictions.csv")["label"]) == {""}
     with pytest.raises(ModelError, match="'ten'"):
