@@ -62,6 +62,9 @@ NEW_OF_A_RUN = {"device": "cpu"}
 NEW_OF_A_SUBSET = {"excluded_suffixes": {}, "warnings": []}
 """Keys that a subset has besides its counts now; a run of then does not know them."""
 
+OTHER_OF_A_DRIFT = {"test", "p_value", "sentence"}
+"""What the permutation test of few images changes."""
+
 NEW_REASONS = {
     b"damaged: Unsupported BMP header type (0)": b"damaged: a header of 0 bytes is of no known kind of BMP",
 }
@@ -128,8 +131,9 @@ def plain(value, *, old, key=""):
             kept = {**NEW_OF_A_RUN, **kept}
         if old and {"excluded", "timings"} <= kept.keys():
             kept = {**NEW_OF_A_SUBSET, **kept}
-        # What it counts is new, so there is nothing to compare.
-        kept |= {name: {} for name in NEW_OF_A_SUBSET.keys() & kept.keys()}
+        # What it counts or how it is tested is new, so there is nothing to compare.
+        new = NEW_OF_A_SUBSET.keys() | (OTHER_OF_A_DRIFT if key == "drift" else set())
+        kept |= {name: {} for name in new & kept.keys()}
         inner = {name: plain(each, old=old, key=name) for name, each in kept.items() if not VOLATILE.fullmatch(name)}
         return inner | {f"{name} is there": True for name in kept}
     if isinstance(value, list):
