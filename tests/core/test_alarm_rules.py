@@ -140,6 +140,16 @@ def held(now, before, share=0.95):
     return one_class(run(), now, PredictedCounts(before, "in the last run"), share)
 
 
+@pytest.mark.parametrize(("images", "outcome"), [(1, "uncertain"), (6, "uncertain"), (7, "failed")])
+def test_one_class_of_too_few_images_is_not_checked(images, outcome):
+    found = held({"cat": images}, {"cat": 5000, "dog": 5000})
+    judge = fisher_exact([[images, 0], [5000, 5000]], alternative="greater").pvalue
+    assert (found.outcome, judge < 0.01) == (outcome, outcome == "failed")
+    if outcome == "uncertain":
+        assert found.passed
+        assert found.sentence.endswith(f"not checked: too few images ({images} scored, at least 7 are needed)")
+
+
 def test_one_class_takes_nearly_all():
     found = held({"cat": 97, "dog": 3}, {"cat": 50, "dog": 50})
     assert (found.outcome, found.value, found.bound) == ("failed", 0.97, 0.95)

@@ -1,5 +1,6 @@
 """Drift: scipy is the judge of statistics and p values."""
 
+import itertools
 import math
 
 import numpy as np
@@ -9,18 +10,24 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from batchclf.core.images.drift import (
+    KOLMOGOROV_SMIRNOV,
     LARGE_PSI,
+    MONTE_CARLO,
     SURE_P,
     chi_squared,
     chi_squared_tail,
     drift_of_classes,
     drift_of_values,
+    images_needed,
     kolmogorov_smirnov,
     kolmogorov_tail,
     stability_index,
 )
 from batchclf.core.images.statistics import Histogram
 
+SMALL = st.integers(2, 4).flatmap(
+    lambda bins: st.tuples(*[st.lists(st.integers(0, 4), min_size=bins, max_size=bins)] * 2)
+)
 COUNTS = st.integers(2, 12).flatmap(
     lambda bins: st.tuples(*[st.lists(st.integers(0, 300), min_size=bins, max_size=bins)] * 2)
 )
@@ -30,18 +37,64 @@ def _histogram(counts, high=255.0):
     return Histogram(0.0, high, tuple(int(count) for count in counts))
 
 
+def _values(counts):
+    return [np.repeat(np.arange(len(each)), each) for each in counts]
+
+
 @settings(deadline=None, max_examples=100)
 @given(COUNTS)
-def test_the_kolmogorov_smirnov_test_is_that_of_scipy(counts):
-    first, second = map(np.array, counts)
-    assume(first.sum() >= 4 and second.sum() >= 4)
-    statistic, p_value = kolmogorov_smirnov(first, second)
-    values = [np.repeat(np.arange(len(each)), each) for each in (first, second)]
-    expected = stats.ks_2samp(*values, method="asymp")
+def test_the_kolmogorov_smirnov_test_of_many_images_is_that_of_scipy(counts):
+    first, second = (np.array(each) + 60 for each in counts)
+    test, statistic, p_value = kolmogorov_smirnov(first, second)
+    expected = stats.ks_2samp(*_values((first, second)), method="asymp")
+    assert test == KOLMOGOROV_SMIRNOV
     assert statistic == pytest.approx(expected.statistic, abs=1e-12)
     # scipy takes the distribution for as many images as the two samples are worth, which is no whole number.
-    worth = first.sum() * second.sum() / (first.sum() + second.sum())
-    assert p_value == pytest.approx(expected.pvalue, abs=0.02 if worth > 20 else 0.2)
+    assert p_value == pytest.approx(expected.pvalue, abs=0.03)
+
+
+def _chance(first, second, statistic):
+    """Add up the chance of every table with these margins that is as extreme, by scipy's distribution."""
+    pooled, n = np.add(first, second), sum(first)
+    seen = statistic(np.array(first), np.array(second))
+    tables = [rows for rows in itertools.product(*(range(of + 1) for of in pooled)) if sum(rows) == n]
+    extreme = [rows for rows in tables if statistic(np.array(rows), pooled - rows) >= seen - 1e-9]
+    return sum(stats.multivariate_hypergeom.pmf(rows, pooled, n) for rows in extreme)
+
+
+def _ks(first, second):
+    return stats.ks_2samp(*_values((first, second)), method="asymp").statistic
+
+
+def _pearson(first, second):
+    table = np.stack([first, second])[:, first + second > 0]
+    return stats.chi2_contingency(table, correction=False).statistic
+
+
+@settings(deadline=None, max_examples=25)
+@given(SMALL)
+def test_of_few_images_both_p_values_are_those_of_all_tables(counts):
+    first, second = map(np.array, counts)
+    assume(first.any() and second.any())
+    for function, statistic in ((kolmogorov_smirnov, _ks), (chi_squared, _pearson)):
+        test, found, p_value = function(first, second)
+        exact = _chance(*counts, statistic)
+        assert test.endswith(MONTE_CARLO)
+        assert found == pytest.approx(statistic(first, second), abs=1e-9)
+        assert p_value == pytest.approx(exact, abs=5 * max(exact / 10, math.sqrt(exact / 999)) + 0.001)
+        assert function(first, second) == (test, found, p_value)  # to the digit
+
+
+def test_without_ties_the_p_value_is_the_exact_one_of_scipy():
+    random = np.random.default_rng(3)
+    for shift in (0, 5, 12):
+        places = random.permutation(60)[:40]
+        first, second = np.zeros(60 + shift, np.int64), np.zeros(60 + shift, np.int64)
+        first[places[:20] + shift] = 1
+        second[places[20:]] = 1
+        exact = stats.ks_2samp(*_values((first, second)), method="exact").pvalue
+        _, _, p_value = kolmogorov_smirnov(first, second)
+        assert p_value == pytest.approx(exact, abs=5 * max(exact / 10, math.sqrt(exact / 999)) + 0.001)
 
 
 @settings(deadline=None, max_examples=200)
@@ -59,25 +112,24 @@ def test_the_chi_squared_distribution_is_that_of_scipy(x, freedom):
 
 @settings(deadline=None, max_examples=100)
 @given(COUNTS)
-def test_the_chi_squared_test_is_that_of_scipy(counts):
+def test_the_chi_squared_test_of_many_images_is_that_of_scipy(counts):
     first, second = map(np.array, counts)
     assume(first.any() and second.any())
     table = np.stack([first, second])[:, (first + second) > 0]
-    expected = table.sum(axis=0) * table.sum(axis=1, keepdims=True) / table.sum()
-    rare = expected.min(axis=0) < 5
-    if rare.any():
-        table = np.concatenate([table[:, ~rare], table[:, rare].sum(axis=1, keepdims=True)], axis=1)
-    statistic, p_value = chi_squared(first, second)
     judge = stats.chi2_contingency(table, correction=False)
+    test, statistic, p_value = chi_squared(first, second)
     assert statistic == pytest.approx(judge.statistic, rel=1e-9, abs=1e-9)
-    assert p_value == pytest.approx(judge.pvalue, rel=1e-7, abs=1e-12)
+    assert test.endswith(MONTE_CARLO) == (judge.expected_freq.min() < 5)
+    if not test.endswith(MONTE_CARLO):
+        assert p_value == pytest.approx(judge.pvalue, rel=1e-7, abs=1e-12)
 
 
 @settings(deadline=None, max_examples=60)
 @given(COUNTS)
 def test_the_stability_index_is_the_sum_of_both_relative_entropies(counts):
     first, second = map(np.array, counts)
-    p, q = ((each + 0.5) / (each + 0.5).sum() for each in (first, second))
+    added = 0.5 * min(1, 10 / len(first))
+    p, q = ((each + added) / (each + added).sum() for each in (first, second))
     assert stability_index(first, second) == pytest.approx(stats.entropy(p, q) + stats.entropy(q, p), abs=1e-12)
 
 
@@ -92,6 +144,10 @@ def test_drift_needs_a_small_p_value_and_a_large_index(counts):
         if not any(counts[0]) or not any(counts[1]):
             assert found is None
             continue
+        if not found.test:
+            assert (found.statistic, found.p_value, found.psi, found.drifted) == (None, None, None, False)
+            assert "was not checked: too few images" in found.sentence
+            continue
         assert 0 <= found.p_value <= 1
         assert found.psi >= 0
         assert found.drifted == (found.p_value < SURE_P and found.psi >= LARGE_PSI)
@@ -102,18 +158,47 @@ def test_drift_needs_a_small_p_value_and_a_large_index(counts):
         assert of_classes.scored.counts == tuple(counts[0])
 
 
-@pytest.mark.parametrize("counts", [(1,), (0, 1), (5, 0, 3)])
+@pytest.mark.parametrize("counts", [(0, 12), (0, 9, 31), (5, 0, 3, 0), (9000, 0, 1)])
 def test_nothing_has_drifted_from_itself(counts):
     values = drift_of_values("contrast", "", "itself", _histogram(counts), _histogram(counts))
-    classes = drift_of_classes("", "itself", counts, counts, tuple("abc"[: len(counts)]))
+    classes = drift_of_classes("", "itself", counts, counts, tuple("abcd"[: len(counts)]))
     for found in (values, classes):
         assert (found.statistic, found.p_value, found.psi, found.drifted) == (0, 1, 0, False)
         assert found.sentence.startswith("No drift")
 
 
-def test_one_image_is_never_drift():
-    one, many = [0] * 50 + [1], [1000] + [0] * 50
-    assert not drift_of_values("brightness", "", "many", _histogram(one), _histogram(many)).drifted
+@pytest.mark.parametrize(
+    ("scored", "expected", "why"),
+    [
+        ((0, 1), (1000, 0), "too few images: 1 scored, at least 5 are needed"),
+        ((0, 4), (1000, 0), "too few images: 4 scored, at least 5 are needed"),
+        ((0, 7), (500, 500), "too few images: 7 scored, at least 8 are needed"),
+        ((0, 900), (4, 0), "too few images: the reference has 4, at least 5 are needed"),
+        ((9,), (90,), "there is only one class"),
+    ],
+)
+def test_too_few_images_are_not_checked(scored, expected, why):
+    values = drift_of_values("brightness", "", "many", _histogram(scored), _histogram(expected))
+    classes = drift_of_classes("", "many", scored, expected, tuple("ab"[: len(scored)]))
+    for found in (values, classes):
+        assert found.sentence == f"The {found.quantity} was not checked: {why}."
+        assert (found.p_value, found.psi, found.drifted) == (None, None, False)
+
+
+@pytest.mark.parametrize(("expected", "rare"), [(1000, 0), (1000, 500), (60, 6), (12, 9), (5, 0)])
+def test_the_images_needed_are_the_fewest_that_can_be_sure(expected, rare):
+    needed = images_needed(expected, rare, SURE_P)
+    for n, enough in ((needed, True), (needed - 1, False)):
+        chance = stats.hypergeom.sf(n - 1, n + expected, n + rare, n)
+        assert (chance < SURE_P) == enough
+
+
+def test_a_small_folder_of_one_class_is_drift():
+    names = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Boot")
+    found = drift_of_classes("", "the test images", [0] * 8 + [38, 0], [1000] * 10, names)
+    assert found.drifted
+    assert "Bag is 100.0% of the predictions, 10.0% in the reference" in found.sentence
+    assert (found.test, found.p_value) == ("chi-squared (Monte Carlo)", 0.001)
 
 
 def test_many_images_that_hardly_differ_are_no_drift():
@@ -136,13 +221,48 @@ def test_a_shift_and_another_mixture_are_drift():
     assert "cat is 33.3% of the predictions, 66.7% in the reference" in classes.sentence
 
 
-@pytest.mark.parametrize("classes", [2, 1000])
-def test_the_same_mixture_drawn_twice_is_no_drift(classes):
+SIZES = (10, 38, 100, 1000)
+TRIALS = {10: 300, 100: 100, 1000: 25}
+
+
+@pytest.mark.parametrize("classes", TRIALS)
+def test_the_same_mixture_is_drift_in_one_of_a_hundred_folders_at_most(classes):
     random = np.random.default_rng(classes)
-    shares = random.dirichlet(np.full(classes, 5.0))
-    names = tuple(map(str, range(classes)))
-    drifted = [
-        drift_of_classes("", "same", random.multinomial(5000, shares), random.multinomial(8000, shares), names).drifted
-        for _ in range(50)
+    shares, names = random.dirichlet(np.full(classes, 3.0)), tuple(map(str, range(classes)))
+    alarms = [
+        drift_of_classes("", "", random.multinomial(n, shares), random.multinomial(5000, shares), names).drifted
+        for n in SIZES
+        for _ in range(TRIALS[classes])
     ]
-    assert sum(drifted) <= 3
+    # Exceeded by chance in less than one of a thousand seeds; a test at 5% exceeds it
+    assert sum(alarms) <= stats.binom.isf(1e-3, len(alarms), SURE_P)
+
+
+@pytest.mark.parametrize("bins", [10, 51])
+@pytest.mark.parametrize("reference", [60, 5000])
+def test_values_of_the_same_distribution_are_drift_in_one_of_a_hundred_folders_at_most(bins, reference):
+    random = np.random.default_rng(bins + reference)
+    shares = random.dirichlet(np.full(bins, 1.0))
+    alarms = []
+    for n in SIZES:
+        for _ in range(200):
+            scored, expected = (_histogram(random.multinomial(size, shares)) for size in (n, reference))
+            found = drift_of_values("brightness", "", "", scored, expected)
+            alarms.append(found.drifted)
+    assert sum(alarms) <= stats.binom.isf(1e-3, len(alarms), SURE_P)
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("classes", TRIALS)
+def test_a_folder_that_turns_to_one_class_is_drift(classes, n):
+    random = np.random.default_rng(classes * n)
+    shares, names = np.full(classes, 1 / classes), tuple(map(str, range(classes)))
+    tries = 4
+    found = {n: 0, n // 2: 0}
+    for of_one in found:
+        for _ in range(tries):
+            scored = random.multinomial(n - of_one, shares)
+            scored[0] += of_one
+            found[of_one] += drift_of_classes("", "", scored, random.multinomial(5000, shares), names).drifted
+    assert found[n] == tries
+    assert found[n // 2] == tries or n == 10  # five of ten images are seldom enough

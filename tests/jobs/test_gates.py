@@ -15,7 +15,7 @@ from job_cases import Watching
 from run_cases import NAMES, STARTED, drawn, rows_of, write_run
 
 from batchclf.core.gate.rules import Gate, Rule
-from batchclf.core.images.drift import Drift
+from batchclf.core.images.drift import SURE_P, Drift, drift_of_classes
 from batchclf.core.images.statistics import Histogram
 from batchclf.core.metrics.catalog import EACH_CLASS, METRICS
 from batchclf.jobs.config.load import load_job
@@ -149,6 +149,42 @@ class TestValues:
         of = current_run(folder, images=ImageFindings(drift=drifts, drift_note=""))
         results = held(of, Rule("drift", maximum=0), Rule("psi", maximum=0.3))
         assert [(each.value, each.outcome) for each in results] == [(1, "failed"), (0.3, "passed")]
+
+    @pytest.mark.parametrize(
+        ("rule", "outcome", "passed"),
+        [
+            ({"metric": "drift", "maximum": 0}, "uncertain", True),
+            ({"metric": "psi", "maximum": 0.1}, "uncertain", True),
+            ({"metric": "psi", "maximum": 0.1, "when_uncertain": "pass"}, "uncertain", True),
+            ({"metric": "drift", "maximum": 0, "when_uncertain": "fail"}, "uncertain", False),
+        ],
+    )
+    def test_drift_of_too_few_images_is_not_checked(self, job, rule, outcome, passed):
+        folder = write_day(job, 0, right_on(3, 3))
+        drifts = (drift_of_classes("test", "x", (3, 0, 0), (50, 50, 50), NAMES),)
+        (result,) = held(current_run(folder, images=ImageFindings(drift=drifts, drift_note="")), Rule(**rule))
+        assert (result.outcome, result.passed, result.value) == (outcome, passed, None)
+        assert "was not checked: too few images: 3 scored, at least 5 are needed" in result.sentence
+        assert result.sentence.endswith(f"that counts as {'passed' if passed else 'failed'}")
+
+    def test_what_was_checked_breaks_a_rule_beside_what_was_not(self, job):
+        folder = write_day(job, 0, right_on(9, 9))
+        found = drift_of_classes("test", "x", (40, 0, 0), (50, 50, 50), NAMES)
+        drifts = (found, drift_of_classes("test", "x", (3, 0, 0), (50, 50, 50), NAMES))
+        of = current_run(folder, images=ImageFindings(drift=drifts, drift_note=""))
+        rules = Rule("drift", maximum=0), Rule("psi", maximum=0.1), Rule("drift", maximum=1), Rule("drift", minimum=2)
+        assert found.drifted
+        assert [each.outcome for each in held(of, *rules)] == ["failed", "failed", "uncertain", "uncertain"]
+
+    def test_a_psi_that_chance_makes_large_is_in_doubt(self, job):
+        folder = write_day(job, 0, right_on(9, 9))
+        found = drift_of_classes("test", "x", (5, 3, 1), (50, 50, 50), NAMES)
+        assert found.psi > 0.1
+        assert found.p_value > SURE_P
+        of = current_run(folder, images=ImageFindings(drift=(found,), drift_note=""))
+        value, waved = held(of, Rule("psi", maximum=0.1), Rule("psi", maximum=0.1, when_uncertain="pass"))
+        assert [(each.outcome, each.passed) for each in (value, waved)] == [("uncertain", False), ("uncertain", True)]
+        assert "but with 9 images that can be chance" in value.sentence
 
     def test_the_short_forms_are_rules_by_another_name(self, job):
         rows = right_on(900, 800) + right_on(900, 900, split="train")

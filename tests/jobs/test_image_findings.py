@@ -243,6 +243,18 @@ def test_a_folder_is_held_against_what_the_model_was_trained_on(tmp_path, bundle
     assert findings.drift[0].reference == f"the {len(digits.train.images):,} training images"
 
 
+@pytest.mark.parametrize("images", [3, 20])
+def test_a_small_folder_of_one_class_is_drift_or_too_small(tmp_path, bundle, digits, images):
+    threes = digits.test.images[digits.test.labels == 3][:images]
+    root = _write(tmp_path / "photos", threes, [3] * images)
+    findings = _score_folder(root, tmp_path / "run", bundle).findings(dict)
+    if images == 20:
+        assert "predicted class" in _drifted(findings)
+    else:
+        assert [(each.p_value, each.drifted) for each in findings.drift] == [(None, False)] * 4
+        assert all("was not checked: too few images: 3 scored" in each.sentence for each in findings.drift)
+
+
 def test_why_there_is_no_drift(tmp_path, bundle, digits):
     imported = dataclasses.replace(bundle, info=dataclasses.replace(bundle.info, reference=None))
     root = _write(tmp_path / "photos", digits.test.images[:5], digits.test.labels[:5])

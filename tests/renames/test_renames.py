@@ -79,6 +79,9 @@ NEW_INTERVALS = (
 
 OF_AN_INTERVAL = {"low", "high", "interval", "method"}
 
+OTHER_OF_A_DRIFT = {"test", "p_value", "sentence"}
+"""What the permutation test of few images changes."""
+
 NEW_REASONS = {
     b"damaged: Unsupported BMP header type (0)": b"damaged: a header of 0 bytes is of no known kind of BMP",
 }
@@ -161,8 +164,9 @@ def plain(value, *, old, key=""):
         kept = {names.get(name, name): each for name, each in value.items() if not is_new(name, each)}
         if old:
             kept = with_new(kept)
-        # What it counts is new, so there is nothing to compare.
-        kept |= {name: {} for name in NEW_OF_A_SUBSET.keys() & kept.keys()}
+        # What it counts or how it is tested is new, so there is nothing to compare.
+        new = NEW_OF_A_SUBSET.keys() | (OTHER_OF_A_DRIFT if key == "drift" else set())
+        kept |= {name: {} for name in new & kept.keys()}
         if {key, value.get("name"), value.get("metric")} & {*NEW_INTERVALS}:
             kept |= dict.fromkeys(OF_AN_INTERVAL & kept.keys())
         inner = {name: plain(each, old=old, key=name) for name, each in kept.items() if not VOLATILE.fullmatch(name)}

@@ -21,7 +21,7 @@ from report_cases import (
 from batchclf.core.images.drift import drift_of_classes, drift_of_values
 from batchclf.core.images.duplicates import DuplicatePair, Duplicates
 from batchclf.core.images.statistics import Histogram, ImageStatistics
-from batchclf.core.text import visible
+from batchclf.core.text import NOTHING, visible
 from batchclf.core.types import ImageRef, SkippedImage
 from batchclf.jobs.evaluate.image_checks import NO_FACTS, NO_REFERENCE, ONLY_TRAIN
 from batchclf.report.charts import data as chart_data
@@ -134,6 +134,16 @@ def test_drift_is_called_by_its_name_with_test_and_numbers():
     for row, each in zip(rows, found, strict=True):
         assert row[1:] == ["drift", each.sentence, each.test, f"{each.statistic:.3g}", "< 0.0001", f"{each.psi:.2f}"]
     assert page.tables["predictions"][1:] == [["a", "90.0%", "50.0%", "+40.0"], ["b", "10.0%", "50.0%", "\u221240.0"]]
+
+
+def test_too_few_images_are_no_verdict_on_drift():
+    few = drifts(Histogram(0.0, 255.0, (3, 0)), Histogram(0.0, 255.0, (50, 50)), now=(3, 0))
+    assert data(drift=few).drift.sentence == "Not checked: brightness and predicted class."
+    assert not data(drift=few).drift.alarm
+    page = page_of(record(), [EVALUATION], drift=(few[0], drifts()[1]), statistics=(ALIKE,))
+    assert "1 of 2 quantities has drifted: predicted class. Not checked: brightness." in page.sections["data"]
+    assert page.tables["drift"][1][1:] == ["not checked", few[0].sentence, NOTHING, NOTHING, NOTHING, NOTHING]
+    assert "at least 9 are needed" in few[0].sentence
 
 
 def test_no_drift_is_said_without_alarm():

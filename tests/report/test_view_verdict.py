@@ -92,6 +92,13 @@ SKIPPED = "More images were skipped than allowed: only 50 of 53 images could be 
     [
         ("ok", [MET], "passed", "Gate passed", "; the rule is met."),
         ("ok", [MET, MET, QUIET], "passed", "Gate passed", "; all 2 rules are met; no alarm was raised."),
+        (
+            "ok",
+            [QUIET, replace(QUIET, certain=False)],
+            "uncertain",
+            "Not enough evidence",
+            "; 1 alarm was not checked; no other alarm was raised. The run counts as passed (exit code 0).",
+        ),
         ("ok", [QUIET], "passed", "Gate passed", "; no alarm was raised."),
         ("ok", [], "none", "Scored, no gate set", "no rule was set"),
         ("gate failed", [MET, MISSED], "failed", "Gate failed: 1 rule", "; 1 of 2 rules is not met."),

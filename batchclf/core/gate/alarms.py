@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from batchclf.core.gate.rules import AlarmName, Alarms
-from batchclf.core.images.drift import SURE_P
+from batchclf.core.images.drift import SURE_P, images_needed
 from batchclf.core.records.run import GateResult
 from batchclf.core.text import counted, first_of
 
@@ -175,7 +175,8 @@ def one_class(
 
     It had clearly less where all other classes together had at least twice this run's share, and chance alone would not
     make such a difference: the p value of Fisher's exact test (one-sided) is below 0.01. So a folder that always holds
-    one class raises no alarm. None where there are no predictions on one side.
+    one class raises no alarm. With so few images that no p value could be below, the alarm is not checked. None where
+    there are no predictions on one side.
     """
     total, of_before = sum(predicted.values()), sum(before.counts.values())
     if not total or not of_before:
@@ -188,10 +189,16 @@ def one_class(
     facts += f", {earlier:.1%} {before.when}"
     # Large and beyond chance: a folder may rightly hold one class only (decision 102)
     clearly = others_before > 0 and others <= others_before / 2
-    passed = value < share or not clearly or fisher_greater(most, total, then, of_before) >= SURE_P
-    if not passed:
+    alike = value < share or not clearly
+    needed = 0 if alike else images_needed(of_before, then, SURE_P) or 0
+    passed = alike or fisher_greater(most, total, then, of_before) >= SURE_P
+    if total < needed:
+        facts += f"; not checked: too few images ({total:,} scored, at least {needed:,} are needed)"
+    elif not passed:
         facts += "; look at the newest images, and whether the model or what prepares the images has changed"
-    return _result("one-class", current, passed, facts, value=value, bound=share, against=before.run_id)
+    return _result(
+        "one-class", current, passed, facts, value=value, bound=share, against=before.run_id, certain=total >= needed
+    )
 
 
 ALARMS = (
@@ -290,6 +297,7 @@ def _result(
     last: DirectoryRun | None = None,
     against: str = "",
     missing: bool = False,
+    certain: bool = True,
 ) -> GateResult:
     return GateResult(
         name=f"{alarm}[{current.name}]",
@@ -297,6 +305,7 @@ def _result(
         bound=bound,
         passed=passed,
         sentence=sentence,
+        certain=certain,
         missing=missing,
         kind="alarm",
         subset=current.name,

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from batchclf.core.gate.evidence import FALSE_ALARMS, Change, Measure, Share, beyond, holm, side_of, surely_beyond
 from batchclf.core.gate.rules import Rule
+from batchclf.core.images.drift import Drift
 from batchclf.core.metrics.catalog import EACH_CLASS
 from batchclf.core.metrics.entry import Entry
 from batchclf.core.records.run import GateKind, GateResult
@@ -52,8 +54,36 @@ def missing(held: Holding, why: str, *, passed: bool = False) -> GateResult:
     return _result(held, None, None, passed, sentence, certain=True, missing=True)
 
 
-def hold_value(held: Holding, measure: Measure) -> GateResult:
-    """Hold a value against `minimum` and `maximum`.
+def hold_drift(held: Holding, drifts: Sequence[Drift], n: int) -> GateResult:
+    """Hold how many quantities have drifted, or the largest PSI, against `minimum` and `maximum`.
+
+    What too few images could not check neither keeps a rule nor breaks it: unless what was checked breaks it, the rule
+    was not checked, which counts as passed unless it says otherwise. A PSI beyond a bound is in doubt if the test of
+    its quantity found no difference: with few images it is large by chance.
+    """
+    checked = [(drift.psi, drift.sure) for drift in drifts if drift.psi is not None]
+    result = None
+    if held.metric.name != "psi":
+        result = hold_value(held, Measure(sum(drift.drifted for drift in drifts), n)) if checked else None
+    elif checked:
+        # Of a PSI that is beyond a bound and sure the rule fails, even if a larger one may be chance
+        sure = [psi for psi, is_sure in checked if is_sure]
+        result = hold_value(held, Measure(max(sure), n)) if sure else None
+        if result is None or result.passed:
+            largest, is_sure = max(checked)
+            doubt = "" if is_sure else f", but with {counted(n, 'image')} that can be chance"
+            result = hold_value(held, Measure(largest, n), doubt)
+    most = inf if held.rule.maximum is None else held.rule.maximum
+    if result is not None and (len(checked) == len(drifts) or (result.certain and (result.value or 0) > most)):
+        return result
+    sentence = "; ".join(drift.sentence.rstrip(".") for drift in drifts if drift.psi is None)
+    passed = held.rule.when_uncertain != "fail"
+    sentence = f"the rule {held.name} was not checked: {sentence}; that counts as {'passed' if passed else 'failed'}"
+    return _result(held, None, None, passed, sentence, certain=False)
+
+
+def hold_value(held: Holding, measure: Measure, chance: str = "") -> GateResult:
+    """Hold a value against `minimum` and `maximum`; `chance` says why one that is beyond them is in doubt.
 
     The evidence is enough where the 95% interval lies on one side of each bound, or there is none, and the images are
     not fewer than `min_support`.
@@ -65,7 +95,7 @@ def hold_value(held: Holding, measure: Measure) -> GateResult:
     if over > 0 and metric.name in ("skipped", "skipped_share"):
         sentence += "; skipped.csv says which, and why"
     # A number of images rests on no images.
-    doubt = "" if metric.source == "count" else _too_few(rule, measure.n)
+    doubt = "" if metric.source == "count" else _too_few(rule, measure.n) or (chance if over > 0 else "")
     # A share of what changed is a change: it is in doubt only where it is beyond what is allowed.
     interval = measure.interval if rule.against is None or over > 0 else None
     if not doubt and interval is not None and side_of(interval, rule.minimum, rule.maximum) == "both":

@@ -1,6 +1,7 @@
 """Whether the images and predictions of this run are distributed as those that the model is known by."""
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import erfc, lgamma, log, pi, sqrt
 
@@ -16,10 +17,18 @@ SURE_P, LARGE_PSI = 0.01, 0.1
 """
 
 PSI_BINS = 10
-LEAST_EXPECTED = 5
-"""Classes of which fewer are expected are counted together in the chi-squared test (W. G. Cochran, 1954)."""
+LEAST_IMAGES = 5
+"""Fewer have no distribution to speak of, whatever a test says of each."""
+
+LEAST_EXPECTED, LEAST_LIMITING = 5, 100
+"""From so many expected of each class (W. G. Cochran, 1954), or images a side, on a limiting distribution is used."""
 
 KOLMOGOROV_SMIRNOV, CHI_SQUARED = "two-sample Kolmogorov-Smirnov", "chi-squared"
+MONTE_CARLO = " (Monte Carlo)"
+_DRAWS, _DRAWN_AT_ONCE, _ENOUGH, _SEED = 999, 111, 100, 1
+_LARGEST_POOL = 10**9
+"""numpy draws from fewer images than that."""
+
 PREDICTED_CLASS = "predicted class"
 
 
@@ -28,23 +37,29 @@ class Drift:
     """One quantity of the scored images against the same quantity of the reference.
 
     `quantity` is "brightness", "contrast", "confidence" or "predicted class". `test` names the test: "two-sample
-    Kolmogorov-Smirnov" or "chi-squared". `psi` is the population stability index. `drifted` where the p value is below
-    0.01 and the PSI at least 0.1: with many images even differences that do not matter are certain. `names` are the
-    classes of a "predicted class", empty otherwise; its histograms have one bin a class.
+    Kolmogorov-Smirnov" or "chi-squared", with " (Monte Carlo)" if the p value was simulated. `psi` is the population
+    stability index. `drifted` if the p value is below 0.01 and the PSI at least 0.1: with many images even differences
+    that do not matter are certain. With too few images for a test, `test` is "" and statistic, p value and PSI are
+    None. `names` are the classes of a "predicted class", empty otherwise; its histograms have one bin a class.
     """
 
     quantity: str
     split: str
     reference: str
     test: str
-    statistic: float
-    p_value: float
-    psi: float
+    statistic: float | None
+    p_value: float | None
+    psi: float | None
     drifted: bool
     sentence: str
     scored: Histogram
     expected: Histogram
     names: tuple[str, ...] = ()
+
+    @property
+    def sure(self) -> bool:
+        """Whether a test was made and found a difference, small or large."""
+        return self.p_value is not None and self.p_value < SURE_P
 
 
 @dataclass(frozen=True)
@@ -67,16 +82,17 @@ class Reference:
 def drift_of_values(quantity: str, split: str, reference: str, scored: Histogram, expected: Histogram) -> Drift | None:
     """Compare a quantity by its histograms, which must have the same bins; None where one of them is empty.
 
-    The Kolmogorov-Smirnov test sees only the bins, which makes it a little cautious.
+    The Kolmogorov-Smirnov test sees only the bins, which makes its limiting distribution a little cautious.
     """
     first, second = np.array(scored.counts), np.array(expected.counts)
     if not first.any() or not second.any():
         return None
-    statistic, p_value = kolmogorov_smirnov(first, second)
+    if few := _too_few(first, second, int(second[[0, -1]].min())):
+        return _untested(quantity, split, reference, few, scored, expected)
+    test, statistic, p_value = kolmogorov_smirnov(first, second)
     psi = stability_index(*_coarse(first, second))
     means = f"its mean is {_mean_text(scored)}, {_mean_text(expected)} in the reference"
-    values = statistic, p_value, psi
-    return _drift(quantity, split, reference, KOLMOGOROV_SMIRNOV, values, means, scored, expected)
+    return _drift(quantity, split, reference, test, (statistic, p_value, psi), means, scored, expected)
 
 
 def drift_of_classes(
@@ -86,25 +102,79 @@ def drift_of_classes(
     first, second = np.array(scored, np.int64), np.array(expected, np.int64)
     if not first.any() or not second.any():
         return None
-    statistic, p_value = chi_squared(first, second)
+    of_scored, of_expected = (Histogram(0.0, float(len(names)), tuple(side.tolist())) for side in (first, second))
+    if few := _too_few(first, second, int(second.min())):
+        return _untested(PREDICTED_CLASS, split, reference, few, of_scored, of_expected, names)
+    test, statistic, p_value = chi_squared(first, second)
     shares = first / first.sum(), second / second.sum()
     most = int(np.argmax(np.abs(shares[0] - shares[1])))
     change = f"{names[most]} is {shares[0][most]:.1%} of the predictions, {shares[1][most]:.1%} in the reference"
-    of_scored, of_expected = (Histogram(0.0, float(len(names)), tuple(side.tolist())) for side in (first, second))
     values = statistic, p_value, stability_index(first, second)
-    return _drift(PREDICTED_CLASS, split, reference, CHI_SQUARED, values, change, of_scored, of_expected, names)
+    return _drift(PREDICTED_CLASS, split, reference, test, values, change, of_scored, of_expected, names)
 
 
-def kolmogorov_smirnov(first: NDArray[np.int64], second: NDArray[np.int64]) -> tuple[float, float]:
-    """Give the statistic and the p value of the two-sample test, two-sided, on counts in the same bins.
+def images_needed(expected: int, rare: int, p_value: float) -> int | None:
+    """Give the least number of images of which the most extreme sample is below a p value; None if none is.
 
-    The p value is that of Kolmogorov's limiting distribution with the correction of M. A. Stephens ("EDF statistics
-    for goodness of fit", 1974), good from some four images a side on.
+    That sample has all of its images in the bin of which the reference has fewest, `rare` of `expected`. If both are
+    drawn from the same images its chance is C(n + rare, n) / C(n + expected, n), which falls with n.
+    """
+    if rare >= expected:
+        return None
+
+    def enough(n: int) -> bool:
+        chance = lgamma(n + rare + 1) - lgamma(rare + 1) - lgamma(n + expected + 1) + lgamma(expected + 1)
+        return chance < log(p_value)
+
+    most = 1
+    while not enough(most):
+        most *= 2
+    return bisect_left(range(most), True, key=enough)
+
+
+def kolmogorov_smirnov(first: NDArray[np.int64], second: NDArray[np.int64]) -> tuple[str, float, float]:
+    """Give the name, the statistic and the p value of the two-sample test, two-sided, on counts in the same bins.
+
+    From LEAST_LIMITING images a side on the p value is that of Kolmogorov's limiting distribution with the correction
+    of M. A. Stephens ("EDF statistics for goodness of fit", 1974); below, that of `monte_carlo`, which knows of ties.
     """
     n, m = int(first.sum()), int(second.sum())
-    statistic = float(np.abs(np.cumsum(first) / n - np.cumsum(second) / m).max())
+    before = np.cumsum(first + second)
+
+    def distance(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        # In whole numbers up to the end, so that equal distances are equal
+        whole: NDArray[np.int64] = np.abs(np.cumsum(rows, axis=1) * (n + m) - n * before).max(axis=1)
+        return whole / (n * m)
+
+    statistic = float(distance(first[None])[0])
+    if min(n, m) < LEAST_LIMITING and n + m < _LARGEST_POOL:
+        return KOLMOGOROV_SMIRNOV + MONTE_CARLO, statistic, monte_carlo(first, second, distance)
     root = sqrt(n * m / (n + m))
-    return statistic, kolmogorov_tail((root + 0.12 + 0.11 / root) * statistic)
+    return KOLMOGOROV_SMIRNOV, statistic, kolmogorov_tail((root + 0.12 + 0.11 / root) * statistic)
+
+
+def monte_carlo(
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]],
+) -> float:
+    """Give the p value of two rows of counts by drawing `first` anew from the images of both, without replacement.
+
+    `statistic` gives that of each of (draws, bins) first rows; a large one is extreme. It is the permutation test of
+    homogeneity with both margins fixed. Of at most 999 draws the p value is (extreme + 1) / 1000; drawing stops at the
+    100th extreme one, and then it is 100 / draws (J. Besag and P. Clifford, "Sequential Monte Carlo p-values", 1991).
+    Both are valid at any number of images: under homogeneity P(p <= a) <= a. The seed is fixed, so it repeats.
+    """
+    random = np.random.default_rng(_SEED)
+    seen = statistic(first[None])[0] * (1 - 1e-9)  # sums of floats: a tie may be off by rounding
+    extreme = 0
+    for made in range(0, _DRAWS, _DRAWN_AT_ONCE):
+        drawn = random.multivariate_hypergeometric(first + second, first.sum(), _DRAWN_AT_ONCE, method="marginals")
+        hits = np.flatnonzero(statistic(drawn) >= seen)
+        if extreme + len(hits) >= _ENOUGH:
+            return float(_ENOUGH / (made + hits[_ENOUGH - extreme - 1] + 1))
+        extreme += len(hits)
+    return (extreme + 1) / (_DRAWS + 1)
 
 
 def kolmogorov_tail(x: float) -> float:
@@ -119,19 +189,27 @@ def kolmogorov_tail(x: float) -> float:
     return float(2 * ((-1.0) ** (terms - 1) * np.exp(-2 * (terms * x) ** 2)).sum())
 
 
-def chi_squared(first: NDArray[np.int64], second: NDArray[np.int64]) -> tuple[float, float]:
-    """Give the statistic and the p value of Pearson's test of homogeneity on two rows of counts, without correction.
+def chi_squared(first: NDArray[np.int64], second: NDArray[np.int64]) -> tuple[str, float, float]:
+    """Give the name, the statistic and the p value of Pearson's test of homogeneity on two rows, without correction.
 
-    Classes of which fewer than LEAST_EXPECTED are expected in one of the rows are counted together.
+    If fewer than LEAST_EXPECTED of a class that occurs are expected in a row, the p value is that of `monte_carlo`.
     """
-    table = np.stack([first, second]).astype(np.float64)
-    shares = table.sum(axis=1, keepdims=True) / table.sum()
-    rare = (shares * table.sum(axis=0)).min(axis=0) < LEAST_EXPECTED
-    table = np.append(table[:, ~rare], table[:, rare].sum(axis=1, keepdims=True), axis=1)
-    table = table[:, table.any(axis=0)]
-    expected = shares * table.sum(axis=0)
-    statistic = float(((table - expected) ** 2 / expected).sum())
-    return statistic, chi_squared_tail(statistic, table.shape[1] - 1)
+    there = (first + second) > 0
+    first, second = first[there], second[there]
+    n, m = int(first.sum()), int(second.sum())
+    pooled = (first + second).astype(np.float64)
+
+    def pearson(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        # (O - E)² / E of both rows: their differences are equal, their expectations n and m to n + m
+        expected = pooled * (n / (n + m))
+        sums: NDArray[np.float64] = ((rows - expected) ** 2 / pooled).sum(axis=1) * (n + m) ** 2 / (n * m)
+        return sums
+
+    statistic = float(pearson(first[None])[0])
+    # Rare classes are not merged: a folder of one class would have one cell and p 1 (decision 146)
+    if pooled.min() * min(n, m) / (n + m) < LEAST_EXPECTED and n + m < _LARGEST_POOL:
+        return CHI_SQUARED + MONTE_CARLO, statistic, monte_carlo(first, second, pearson)
+    return CHI_SQUARED, statistic, chi_squared_tail(statistic, len(first) - 1)
 
 
 def chi_squared_tail(x: float, freedom: int) -> float:
@@ -152,9 +230,11 @@ def chi_squared_tail(x: float, freedom: int) -> float:
 def stability_index(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
     """Give the population stability index of two rows of counts: the sum of (p - q) ln(p / q) over the bins, 0 to ∞.
 
-    Half an image is added to each bin, so that empty ones do not make it infinite.
+    Half an image is added to each bin, so that empty ones do not make it infinite. Of more than PSI_BINS bins all
+    together get the images of PSI_BINS: more would outweigh few images in many classes.
     """
-    p, q = ((side + 0.5) / (side.sum() + 0.5 * len(side)) for side in (first, second))
+    added = 0.5 * min(1.0, PSI_BINS / len(first))
+    p, q = ((side + added) / (side.sum() + added * len(side)) for side in (first, second))
     return float(((p - q) * np.log(p / q)).sum())
 
 
@@ -180,15 +260,39 @@ def _drift(
     statistic, p_value, psi = values
     # Both: of many images even a difference that does not matter has a small p value (decision 056)
     drifted = p_value < SURE_P and psi >= LARGE_PSI
-    short = "KS" if test == KOLMOGOROV_SMIRNOV else test
+    short = test.replace(KOLMOGOROV_SMIRNOV, "KS")
     numbers = f"{short} {statistic:.3g}, p {_p_text(p_value)}, PSI {psi:.2f}"
     if drifted:
         sentence = f"The {quantity} has drifted: {change} ({numbers})."
     elif p_value < SURE_P:
         sentence = f"The {quantity} differs, but not by much: {change} ({numbers})."
     else:
-        sentence = f"No drift of the {quantity} can be told: {change} ({numbers})."
+        sentence = f"No drift of the {quantity} is seen: {change} ({numbers})."
     return Drift(quantity, split, reference, test, statistic, p_value, psi, drifted, sentence, scored, expected, names)
+
+
+def _too_few(first: NDArray[np.int64], second: NDArray[np.int64], rare: int) -> str:
+    """Say that no test of two rows of counts can find drift, "" if one can; the least bin of `second` has `rare`."""
+    n, m = int(first.sum()), int(second.sum())
+    if m < LEAST_IMAGES:
+        return f"too few images: the reference has {m:,}, at least {LEAST_IMAGES} are needed"
+    if (needed := images_needed(m, rare, SURE_P / 2)) is None:
+        return "there is only one class"
+    needed = max(needed, LEAST_IMAGES)
+    return f"too few images: {n:,} scored, at least {needed:,} are needed" if n < needed else ""
+
+
+def _untested(
+    quantity: str,
+    split: str,
+    reference: str,
+    why: str,
+    scored: Histogram,
+    expected: Histogram,
+    names: tuple[str, ...] = (),
+) -> Drift:
+    sentence = f"The {quantity} was not checked: {why}."
+    return Drift(quantity, split, reference, "", None, None, None, False, sentence, scored, expected, names)
 
 
 def _mean_text(histogram: Histogram) -> str:

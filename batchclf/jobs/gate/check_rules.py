@@ -11,6 +11,7 @@ from batchclf.core.gate.evidence import Change, Measure, Pairs, Share, measure_c
 from batchclf.core.gate.judge import (
     Holding,
     hold_change,
+    hold_drift,
     hold_each_change,
     hold_each_value,
     hold_value,
@@ -110,7 +111,7 @@ class _Held:
             return hold_value(held, _of_share(read_class_share(self._now, metric, subset, name or "")))
         if metric.source == "drift":
             n = read_measure(self._now, METRICS["images"], subset).n
-            return hold_value(held, read_drift(self.current.images, metric, subset, n))
+            return hold_drift(held, read_drift(self.current.images, subset), n)
         return hold_value(held, read_measure(self._now, metric, subset))
 
     def _change(self, held: Holding) -> GateResult:

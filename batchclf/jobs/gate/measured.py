@@ -10,6 +10,7 @@ import msgspec
 
 from batchclf.core.estimate import Interval
 from batchclf.core.gate.evidence import Measure, Share
+from batchclf.core.images.drift import Drift
 from batchclf.core.metrics.catalog import top_rank
 from batchclf.core.metrics.entry import Entry
 from batchclf.core.metrics.evaluation import Evaluation
@@ -127,15 +128,13 @@ def read_class_share(of: Reading, metric: Entry, subset: str, name: str) -> Shar
     return share
 
 
-def read_drift(images: ImageFindings, metric: Entry, subset: str, n: int) -> Measure:
-    """Count the quantities of a subset that have drifted, or find the largest PSI; raises NotThereError."""
+def read_drift(images: ImageFindings, subset: str) -> list[Drift]:
+    """Take what was compared of a subset, checked or not; raises NotThereError if that is nothing."""
     found = [drift for drift in images.drift if drift.split == subset]
     if not found:
         other = f"drift was measured in {images.drift[0].split} only" if images.drift else "no drift was looked for"
         raise NotThereError((images.drift_note or other).rstrip("."))
-    if metric.name == "psi":
-        return Measure(max(drift.psi for drift in found), n)
-    return Measure(sum(drift.drifted for drift in found), n)
+    return found
 
 
 def _split(of: Reading, subset: str) -> dict[str, float | _Values | None]:

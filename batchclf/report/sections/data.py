@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchclf.core.images.drift import PREDICTED_CLASS, SURE_P, Drift
+from batchclf.core.images.drift import PREDICTED_CLASS, Drift
 from batchclf.core.images.statistics import SHOWN_SIZES, Histogram, ImageStatistics
 from batchclf.core.records.findings import Findings
 from batchclf.core.text import NOTHING, class_name, count, counted, listed, percent, points, signed, visible
@@ -299,8 +299,12 @@ def _drift(findings: Findings) -> DriftView:
         sentence = (
             f"{len(drifted)} of {counted(len(drift), 'quantity', 'quantities')} {have} drifted: {_listed(drifted)}."
         )
+    elif seen := [each.quantity for each in drift if each.test]:
+        sentence = f"No drift is seen in {_listed(seen)}."
     else:
-        sentence = f"No drift is seen in {_listed([each.quantity for each in drift])}."
+        sentence = ""
+    if untested := [each.quantity for each in drift if not each.test]:
+        sentence = f"{sentence} Not checked: {_listed(untested)}.".lstrip()
     of_classes = next((each for each in drift if each.names), None)
     changes = _changes(of_classes) if of_classes else ()
     shown, names = len(changes), of_classes.names if of_classes else ()
@@ -319,14 +323,19 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _drift_row(each: Drift) -> DriftRow:
-    verdict = "drift" if each.drifted else "a small difference" if each.p_value < SURE_P else "none seen"
+    if each.statistic is None or each.p_value is None or each.psi is None:
+        test, statistic, p_value, psi, verdict = NOTHING, NOTHING, NOTHING, NOTHING, "not checked"
+    else:
+        test, statistic, psi = visible(each.test), f"{each.statistic:.3g}", f"{each.psi:.2f}"
+        p_value = "< 0.0001" if each.p_value < 0.0001 else f"{each.p_value:.2g}"
+        verdict = "drift" if each.drifted else "a small difference" if each.sure else "none seen"
     return DriftRow(
         quantity=visible(each.quantity),
         reference=visible(each.reference),
-        test=visible(each.test),
-        statistic=f"{each.statistic:.3g}",
-        p_value="< 0.0001" if each.p_value < 0.0001 else f"{each.p_value:.2g}",
-        psi=f"{each.psi:.2f}",
+        test=test,
+        statistic=statistic,
+        p_value=p_value,
+        psi=psi,
         verdict=verdict,
         alarm=each.drifted,
         sentence=visible(each.sentence),

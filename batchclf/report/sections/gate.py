@@ -135,8 +135,11 @@ def held_words(gates: Sequence[GateResult]) -> str:
         clauses.append(f"for {of} there is not enough evidence")
     if waiting := outcomes["missing", True]:
         clauses.append(f"{counted(waiting, 'rule')} could not be held, as there is no earlier good run yet")
-    if alarms and not raised:
-        clauses.append("no alarm was raised")
+    unchecked = sum(gate.outcome == "uncertain" for gate in alarms)
+    if unchecked:
+        clauses.append(f"{counted(unchecked, 'alarm')} {'was' if unchecked == 1 else 'were'} not checked")
+    if len(alarms) > raised + unchecked and not raised:
+        clauses.append("no other alarm was raised" if unchecked else "no alarm was raised")
     return "; ".join(clauses)
 
 
