@@ -66,7 +66,9 @@ def test_gap_stands_beside_the_class_and_is_bold_beyond_chance():
 def test_auc_stands_beside_the_class_where_there_is_one():
     evaluation = evaluate(sample(names(3), 60))
     auc = Estimate(0.912, Interval(0.9, 0.93), 60)
-    ranking = tuple(ClassRanking(name, 20, 40, auc if name != "class 2" else None, None, (), ()) for name in names(3))
+    ranking = tuple(
+        ClassRanking(name, 20, 40, auc if name != "class 2" else None, 0.0, None, None, (), ()) for name in names(3)
+    )
     classes = classes_view(replace(evaluation.labelled, ranking=ranking), None)
     shown = {row.name: row.auc for row in classes.rows}
     assert (shown["class 0"].text, shown["class 0"].interval) == ("0.912", "0.900 to 0.930")

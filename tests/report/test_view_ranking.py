@@ -40,9 +40,7 @@ def test_areas_are_those_of_scikit_learn(seed, classes, skill):
     assert values == sorted(values)
     for row in view.rows:
         auc, precision = expected[row.name]
-        # Probabilities are counted in bins.
-        assert number(row.auc) == pytest.approx(auc, abs=2e-3)
-        assert number(row.average_precision) == pytest.approx(precision, abs=1e-2)
+        assert (number(row.auc), number(row.average_precision)) == pytest.approx((auc, precision), abs=5.1e-5)
         assert (int(row.positives), int(row.positives) + int(row.negatives)) == (
             (of.labels == names.index(row.name)).sum(),
             300,
@@ -55,7 +53,8 @@ def test_areas_are_those_of_scikit_learn(seed, classes, skill):
         multi_class="ovr",
     )
     shown = number(view.sentence.split(f"over {classes} classes: ")[1])
-    assert shown == pytest.approx(mean, abs=2e-3)
+    assert shown == pytest.approx(mean, abs=5.1e-5)
+    assert view.binned == ""
 
 
 @pytest.mark.parametrize("classes, drawn", [(2, 2), (10, 10), (11, 8), (120, 8)])
@@ -69,6 +68,40 @@ def test_up_to_ten_classes_are_drawn_and_of_more_the_worst(classes, drawn):
     assert view.part == (f"the 8 worst of {classes} classes" if classes > 10 else "")
     assert len(view.rows) == min(classes, 100)
     assert view.rows_part == ("showing 100 of 120 classes" if classes > 100 else "")
+
+
+def test_areas_from_bins_say_how_right_they_are_and_have_no_more_decimals(monkeypatch):
+    monkeypatch.setattr("batchclf.core.metrics.ranking_counts.MOST_KEPT", 0)
+    of = sample(FASHION, 3_000, skill=2.0)
+    labelled = evaluate(of).labelled
+    view = ranking_view(labelled)
+    expected = areas(of, FASHION)
+    by_name = {each.name: each for each in labelled.ranking}
+    for row in view.rows:
+        for text, area, error in zip(
+            (row.auc, row.average_precision),
+            expected[row.name],
+            (by_name[row.name].auc_error, by_name[row.name].average_precision_error),
+            strict=True,
+        ):
+            assert 0 < error <= 0.5 * 10.0 ** -len(text.partition(".")[2])
+            assert abs(float(text) - area) <= 2 * 0.5 * 10.0 ** -len(text.partition(".")[2])
+    worst = max(each.average_precision_error for each in labelled.ranking)
+    assert view.binned.endswith(f"an average precision to {worst:.1g}.")
+    assert "the areas come from bins" in page_of(record(), [evaluate(of)]).text
+
+
+def test_an_area_that_is_left_out_is_a_dash_and_has_a_word(monkeypatch):
+    monkeypatch.setattr("batchclf.core.metrics.ranking_counts.MOST_KEPT", 0)
+    of = sample(FASHION, 3_000, skill=2.0)
+    errors = sorted(each.average_precision_error for each in evaluate(of).labelled.ranking)
+    monkeypatch.setattr("batchclf.core.metrics.ranking.LARGEST_ERROR", errors[7])
+    view = ranking_view(evaluate(of).labelled)
+    assert [row.average_precision for row in view.rows].count("–") == 2
+    assert "–" not in {row.auc for row in view.rows}
+    assert view.binned.endswith(f"One with a larger error than {errors[7]} is left out, in 2 classes.")
+    assert "average precision" not in view.sentence
+    assert "Average precision" in page_of(record(), [evaluate(of)]).text
 
 
 def test_a_class_without_images_stands_last_and_is_not_drawn():

@@ -19,7 +19,7 @@ _MANTISSA_BITS, _EXPONENT_BIAS = 52, 1023
 class ProbabilityBins:
     """Each octave of p up to 1/2, and of 1 - p above, in 2^`steps` bins of equal width; exact 0 and 1 have their own.
 
-    That is about even in the logit of p. A bin is told from the bits of the number, so no rounding is involved.
+    That is about even in the logit of p. A bin follows from the bits of the number, so no rounding is involved.
     """
 
     steps: int

@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 from batchclf.core.metrics.catalog import formulas_of
 from batchclf.core.metrics.formulas import OfImages
 from batchclf.core.metrics.moments import Moments
-from batchclf.core.metrics.ranking import RankingCounts
+from batchclf.core.metrics.ranking_counts import RankingCounts
 
 
 class ProbabilityCounts:
-    """Moments of the metrics that are means over the images, by name, and the histograms behind the rankings."""
+    """Moments of the metrics that are means over the images, by name, and what the rankings are made from."""
 
     def __init__(self, class_names: tuple[str, ...]) -> None:
         self.means = {name: Moments() for name in formulas_of(OfImages)}

@@ -135,8 +135,11 @@ def ranking_figures(ranking: RankingView) -> dict[str, Any]:
     if ranking.missing:
         return {}
     named = list(zip(ranking.names, ranking.drawn, strict=True))
-    by_roc = [NamedCurve(name, area_text(c.auc.value if c.auc else None), c.roc) for name, c in named]
-    by_recall = [NamedCurve(name, area_text(c.average_precision), c.precision_recall) for name, c in named]
+    by_roc = [NamedCurve(name, area_text(c.auc.value if c.auc else None, c.auc_error), c.roc) for name, c in named]
+    by_recall = [
+        NamedCurve(name, area_text(c.average_precision, c.average_precision_error), c.precision_recall)
+        for name, c in named
+    ]
     return {
         "roc": markup(roc(by_roc, [each.roc for each in ranking.others])),
         "precision_recall": markup(precision_recall(by_recall, [each.precision_recall for each in ranking.others])),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchclf.core.text import NOTHING, class_name, count
+from batchclf.core.text import NOTHING, class_name, count, counted
 
 if TYPE_CHECKING:
     from batchclf.core.metrics.labelled import LabelledMetrics
@@ -33,13 +33,15 @@ class RankedRow:
 class RankingView:
     """`missing` says why there is nothing to show. `drawn` have curves of their own, of `others` the range is shown.
 
-    `worst` is the class that the sentence ends with, `names` are those of the drawn classes. `part` and `rows_part`
+    `binned` says how right the areas are if they come from bins, empty if they are exact. `worst` is the class that the
+    sentence ends with, `names` are those of the drawn classes. `part` and `rows_part`
     say how many classes are left out of the charts and of the table.
     """
 
     missing: str
     sentence: str
     worst: str
+    binned: str
     drawn: "tuple[ClassRanking, ...]"
     names: tuple[str, ...]
     others: "tuple[ClassRanking, ...]"
@@ -52,7 +54,7 @@ def ranking_view(labelled: "LabelledMetrics | None") -> RankingView:
     """Show how well each class's probability separates its images from the others, the worst class first."""
     missing = _why_missing(labelled)
     if labelled is None or labelled.ranking is None or missing:
-        return RankingView(missing, "", "", (), (), (), "", (), "")
+        return RankingView(missing, "", "", "", (), (), (), "", (), "")
     ordered = sorted(labelled.ranking, key=lambda each: 2.0 if each.auc is None else each.auc.value)
     known = [each for each in ordered if each.auc is not None]
     drawn = known if len(known) <= MOST_CURVES else known[:WORST_CURVES]
@@ -61,6 +63,7 @@ def ranking_view(labelled: "LabelledMetrics | None") -> RankingView:
         missing="",
         sentence=_sentence(known),
         worst=class_name(known[0].name),
+        binned=_binned(labelled.ranking),
         drawn=tuple(drawn),
         names=tuple(class_name(each.name) for each in drawn),
         others=tuple(known[len(drawn) :]),
@@ -70,9 +73,12 @@ def ranking_view(labelled: "LabelledMetrics | None") -> RankingView:
     )
 
 
-def area_text(area: float | None) -> str:
-    """Format an area under a curve, 0 to 1."""
-    return NOTHING if area is None else f"{area:.4f}"
+def area_text(area: float | None, error: float | None = 0.0) -> str:
+    """Format an area under a curve, 0 to 1, that is right to `error`: with four decimals at most, and two at least."""
+    if area is None:
+        return NOTHING
+    decimals = next((each for each in (4, 3) if (error or 0.0) <= 0.5 * 10**-each), 2)
+    return f"{area:.{decimals}f}"
 
 
 def _why_missing(labelled: "LabelledMetrics | None") -> str:
@@ -91,13 +97,44 @@ def _why_missing(labelled: "LabelledMetrics | None") -> str:
 def _sentence(known: "list[ClassRanking]") -> str:
     """Say the means over the classes and the lowest area, whose class the page names after it."""
     mean = sum(each.auc.value for each in known if each.auc) / len(known)
-    precisions = [each.average_precision for each in known if each.average_precision is not None]
+    error = max(each.auc_error or 0.0 for each in known)
+    precisions = [each for each in known if each.average_precision is not None]
+    means = area_text(mean, error)
+    if len(precisions) == len(known):
+        precision = sum(each.average_precision or 0.0 for each in precisions) / len(precisions)
+        means += (
+            f", average precision {area_text(precision, max(each.average_precision_error or 0.0 for each in known))}"
+        )
     worst = known[0]
-    means = f"{area_text(mean)}, average precision {area_text(sum(precisions) / len(precisions))}"
     return (
         f"Mean area under the ROC curve (AUC) over {count(len(known))} classes: {means}. "
-        f"Lowest AUC: {area_text(worst.auc.value if worst.auc else None)},"
+        f"Lowest AUC: {area_text(worst.auc.value if worst.auc else None, worst.auc_error)},"
     )
+
+
+def _binned(ranking: "tuple[ClassRanking, ...]") -> str:
+    """Say how right areas from bins are, and of how many classes one is left out; "" if all are exact."""
+    aucs, precisions = (
+        [error for each in ranking if (error := getattr(each, name)) is not None]
+        for name in ("auc_error", "average_precision_error")
+    )
+    left_out = sum(
+        (each.positives > 0 and each.average_precision is None)
+        or (each.positives > 0 and each.negatives > 0 and each.auc is None)
+        for each in ranking
+    )
+    if not (left_out or any(aucs) or any(precisions)):
+        return ""
+    text = (
+        "With so many images the areas come from bins: an AUC is right to "
+        f"{max(aucs, default=0.0):.1g}, an average precision to {max(precisions, default=0.0):.1g}."
+    )
+    if left_out:
+        from batchclf.core.metrics.ranking import LARGEST_ERROR  # which a run without labels does not need
+
+        classes = counted(left_out, "class", "classes")
+        text += f" One with a larger error than {LARGEST_ERROR} is left out, in {classes}."
+    return text
 
 
 def _row(each: "ClassRanking") -> RankedRow:
@@ -106,7 +143,9 @@ def _row(each: "ClassRanking") -> RankedRow:
         name=class_name(each.name),
         positives=count(each.positives),
         negatives=count(each.negatives),
-        auc=area_text(each.auc.value if each.auc else None),
-        auc_interval=f"{area_text(interval.low)} to {area_text(interval.high)}" if interval else "",
-        average_precision=area_text(each.average_precision),
+        auc=area_text(each.auc.value if each.auc else None, each.auc_error),
+        auc_interval=" to ".join(area_text(end, each.auc_error) for end in (interval.low, interval.high))
+        if interval
+        else "",
+        average_precision=area_text(each.average_precision, each.average_precision_error),
     )

@@ -209,6 +209,7 @@ def _per_class_csv(evaluations: Sequence[Evaluation], gap: "Gap | None") -> str:
     header = ["split", "class", "support", "predicted", "correct"]
     header += [f"{name}{end}" for name in ("recall", "precision") for end in ("", "_low", "_high")]
     header += ["f1", "gap", "gap_low", "gap_high", "auc", "auc_low", "auc_high", "average_precision"]
+    header += ["auc_error", "average_precision_error"]
     gaps = {} if gap is None else {each.name: each.gap for each in gap.per_class}
     rows = []
     for evaluation in evaluations:
@@ -238,9 +239,9 @@ def _confusion_csv(evaluations: Sequence[Evaluation]) -> str:
 
 def _ranking_cells(ranking: "ClassRanking | None") -> list[Any]:
     if ranking is None:
-        return [""] * 4
-    precision = ranking.average_precision
-    return [*_cells(ranking.auc), "" if precision is None else precision]
+        return [""] * 6
+    areas = (ranking.average_precision, ranking.auc_error, ranking.average_precision_error)
+    return [*_cells(ranking.auc), *("" if area is None else area for area in areas)]
 
 
 def _cells(estimate: Estimate | None) -> list[Any]:
