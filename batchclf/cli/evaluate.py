@@ -52,6 +52,7 @@ def _meanings(predictions: Path, label_map: str | None) -> "dict[str, str]":
 def handle(args: argparse.Namespace, console: "Console") -> int:
     """Evaluate."""
     from batchclf.core.class_names import look_alike_warning
+    from batchclf.core.compare.fitted_order import fitted_order, fitted_order_sentence
     from batchclf.jobs.evaluate.predictions import evaluate_predictions
     from batchclf.storage.run.metrics import FILES, metrics_dict, refuse_to_replace_others, write_metrics
     from batchclf.storage.run.written import check_written
@@ -72,6 +73,9 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
         if labelled is None:
             console.say(f"{name}: {evaluation.total:,} images without labels; accuracy cannot be known")
             continue
+        order = fitted_order(evaluation.class_names, labelled.confusion.counts)
+        if order is not None:
+            console.warn(f"{name}: {fitted_order_sentence(order)}")
         accuracy, f1 = labelled.accuracy, labelled.metric("macro_f1")
         console.say(
             f"{name}: accuracy {accuracy.value:.4f} (95% interval {accuracy.interval.low:.4f} to "

@@ -1,6 +1,7 @@
 """A model whose class names were given in another order than its outputs have."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -67,6 +68,41 @@ def test_the_wrong_order_is_said_by_the_run_and_its_report(cli, network, photos,
     assert f"<b>Warning.</b> <span>T{warning[1:]}.</span>" in page
     assert cli("report", run, "--format", "md", "--out", tmp_path / "report.md")[0] == 0
     assert "**Warning.** The class names do not seem to be in the order" in (tmp_path / "report.md").read_text()
+    code, _, err = cli("evaluate", run / "predictions.csv", "--out", tmp_path / "evaluated", "--quiet")
+    said = warning.replace("--classes class_order.txt", "its class names in that order")
+    assert (code, err) == (0, f"batchclf: warning: all rows: {said}\n")
+
+
+def test_two_names_that_are_swapped_are_found_among_ten(cli, network, photos, tmp_path):
+    names = sorted(WORDS)
+    names[2], names[7] = names[7], names[2]
+    assert imported(cli, network, tmp_path / "model", ",".join(names))[0] == 0
+    code, _, err = cli("score", photos, "--model", tmp_path / "model", "--out", tmp_path / "run", "--quiet")
+    assert code == 0
+    assert f"in the order {', '.join(sorted(WORDS))}; import" in err
+    assert (tmp_path / "run/class_order.txt").read_text().split() == sorted(WORDS)
+
+
+def test_two_folders_that_fit_different_orders_are_not_given_one_file(cli, network, photos, tmp_path):
+    assert imported(cli, network, tmp_path / "model", ",".join(sorted(WORDS)))[0] == 0
+    for folder, (first, second) in {"left": ("one", "two"), "right": ("six", "nine")}.items():
+        shutil.copytree(photos, tmp_path / folder)
+        for old, new in ((first, "aside"), (second, first), ("aside", second)):
+            (tmp_path / folder / old).rename(tmp_path / folder / new)
+    job = tmp_path / "job.toml"
+    job.write_text(
+        f'name = "two"\n[publish]\nreports = "{tmp_path}/reports"\n[model]\nbundle = "{tmp_path}/model"\n[scoring.directories]\n'
+        f'left = {{ path = "{tmp_path}/left" }}\nright = {{ path = "{tmp_path}/right" }}\n'
+    )
+    code, _, err = cli("run", job, "--quiet")
+    assert code == 0, err
+    run = tmp_path / "reports/two/latest"
+    left, right = (each["warnings"] for each in json.loads((run / "run.json").read_text())["subsets"])
+    assert "--classes class_order.txt" in left[0]
+    assert "its class names in that order" in right[0]
+    order = (run / "class_order.txt").read_text().split()
+    assert (order.index("one"), order.index("two")) == (sorted(WORDS).index("two"), sorted(WORDS).index("one"))
+    assert order.index("six") == sorted(WORDS).index("six")
 
 
 def test_the_right_order_is_not_doubted(cli, network, photos, tmp_path):

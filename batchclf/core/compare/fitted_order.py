@@ -14,6 +14,9 @@ CLASS_ORDER_FILE = "class_order.txt"
 LEAST_GAIN, MOST_P, LEAST_IMAGES = 0.2, 1e-6, 10
 """By so much accuracy the fitted order must be better, with so small a p value, counting classes of so many images."""
 
+LEAST_GAIN_OF_MOVED = 0.5
+"""A mean gain of so much in the moved classes, and of LEAST_GAIN in each, is enough, too: two swapped among many."""
+
 _LISTED = 20
 
 
@@ -41,23 +44,33 @@ def fitted_order(class_names: tuple[str, ...], counts: NDArray[np.int64]) -> Fit
     most right images (H. W. Kuhn, "The Hungarian method", 1955). An order that is fitted to images suits them too well:
     guesses for 10 images of each of 100 classes gain 0.13 by it. So gain and p value are those of each half of the
     images under the order of the other half, drawn with a fixed seed; classes of fewer than LEAST_IMAGES images do not
-    count.
+    count. The moved classes must gain on average, too: a large class that is taken for a small one is no order.
     """
     images, given = int(counts.sum()), int(counts.trace())
+    if not images:
+        return None
+    support = counts.sum(axis=1)
+    enough = support >= LEAST_IMAGES
     # No assignment has more right images than the largest cells of the rows, or of the columns.
-    most = min(counts.max(axis=1).sum(), counts.max(axis=0).sum()) if images else 0
-    if most - given < LEAST_GAIN * images or not images:
+    most = min(counts.max(axis=1).sum(), counts.max(axis=0).sum())
+    could_gain = counts.max(axis=1) - counts.diagonal() >= LEAST_GAIN_OF_MOVED * support
+    if most - given < LEAST_GAIN * images and not (enough & could_gain).any():
         return None
     half = np.random.default_rng(0).binomial(counts, 0.5)
-    enough = counts.sum(axis=1) >= LEAST_IMAGES
-    gained = lost = 0
+    gained, lost, tested = np.zeros((3, len(counts)), np.int64)
     for fit, test in ((half, counts - half), (counts - half, half)):
         columns = _assignment(fit)
-        moved = enough & (columns != np.arange(len(columns)))
-        gained += int(test[moved, columns[moved]].sum())
-        lost += int(test[moved, moved.nonzero()[0]].sum())
-    p_value = mcnemar_exact(lost, gained)
-    if gained - lost < LEAST_GAIN * images or p_value >= MOST_P:
+        moved = np.flatnonzero(enough & (columns != np.arange(len(columns))))
+        gained[moved] += test[moved, columns[moved]]
+        lost[moved] += test[moved, moved]
+        tested[moved] += test[moved].sum(axis=1)
+    gain, of_moved = gained - lost, tested > 0
+    p_value = mcnemar_exact(int(lost.sum()), int(gained.sum()))
+    if p_value >= MOST_P:
+        return None
+    gains = gain[of_moved] / tested[of_moved]
+    swapped = gains.mean() >= LEAST_GAIN_OF_MOVED and gains.min() >= LEAST_GAIN
+    if gains.mean() < LEAST_GAIN or not (swapped or gain.sum() >= LEAST_GAIN * images):
         return None
     columns = _assignment(counts)
     names = list(class_names)
@@ -68,8 +81,11 @@ def fitted_order(class_names: tuple[str, ...], counts: NDArray[np.int64]) -> Fit
     return FittedOrder(images, given, fitted, p_value, tuple(names), places)
 
 
-def fitted_order_sentence(order: FittedOrder, file: str) -> str:
-    """Say that the class names are in the wrong order, and what to do; `file` has the names in the order that fits."""
+def fitted_order_sentence(order: FittedOrder, file: str = "") -> str:
+    """Say that the class names are in the wrong order, and what to do.
+
+    `file` has the names in the order that fits, if it was written.
+    """
     if len(order.names) <= _LISTED:
         which = f"in the order {', '.join(order.names)}"
     else:
@@ -78,8 +94,8 @@ def fitted_order_sentence(order: FittedOrder, file: str) -> str:
     return (
         f"the class names do not seem to be in the order of the model's outputs: "
         f"{percent(order.given / order.images)} of {counted(order.images, 'image')} are right as given, "
-        f"{percent(order.fitted / order.images)} {which}; import the model again with --classes {file}, or correct "
-        "the labels"
+        f"{percent(order.fitted / order.images)} {which}; import the model again with "
+        f"{f'--classes {file}' if file else 'its class names in that order'}, or correct the labels"
     )
 
 

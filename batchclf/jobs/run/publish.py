@@ -94,13 +94,17 @@ def _check_class_order(
         return scored
     from batchclf.core.compare.fitted_order import CLASS_ORDER_FILE, fitted_order, fitted_order_sentence
 
-    checked = []
+    checked: list[SubsetRecord] = []
+    written: tuple[str, ...] = ()
     for subset in scored:
         confusion = of_split.get(subset.split)
         order = None if confusion is None else fitted_order(confusion.class_names, confusion.counts)
         if order is not None:
-            (folder / CLASS_ORDER_FILE).write_text("\n".join(map(utf8_text, order.names)) + "\n", encoding="utf-8")
-            warning = fitted_order_sentence(order, CLASS_ORDER_FILE)
+            if not written:
+                written = order.names
+                (folder / CLASS_ORDER_FILE).write_text("\n".join(map(utf8_text, written)) + "\n", encoding="utf-8")
+            # A model has one order: of subsets that fit different ones, at most one has the right labels
+            warning = fitted_order_sentence(order, CLASS_ORDER_FILE if order.names == written else "")
             watcher.warn(f"{subset.split or subset.source}: {warning}")
             subset = replace(subset, warnings=[*subset.warnings, warning])
         checked.append(subset)
