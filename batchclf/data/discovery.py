@@ -47,7 +47,10 @@ def links_left_out(excluded: Mapping[str, int]) -> str:
 
 
 def hint_without_image(excluded: Mapping[str, int], suffixes: Mapping[str, int]) -> str:
-    """Say what to do where files were left out and none was taken: counted by reason, and by suffix if that is why."""
+    """Say what to do where files were left out and none was taken: counted by reason, and by suffix if that is why.
+
+    It is about links, ignore files and suffixes; "" without any.
+    """
     words = left_out_words(suffixes)
     by_suffix = f"left out by suffix: {words}; {IMAGE_HINT}" if words else IMAGE_HINT
     hints = (
@@ -55,7 +58,7 @@ def hint_without_image(excluded: Mapping[str, int], suffixes: Mapping[str, int])
         f"correct {IGNORE_FILE}, which leaves out {excluded[IGNORED]:,}" if excluded.get(IGNORED) else "",
         by_suffix if REASONS & excluded.keys() else "",
     )
-    return "; ".join(filter(None, hints)) or ("choose other files" if excluded else "put images there")
+    return "; ".join(filter(None, hints))
 
 
 def excluded_words(excluded: Mapping[str, int]) -> str:

@@ -174,8 +174,8 @@ def check_enough(root: Path, names: tuple[str, ...], listed: list[Part], left_ou
     if not any(part.files for part in listed):
         raise DataError(
             f"there are no images in the class folders of {root}",
-            hint=f"{hint_without_image(left_out.excluded, left_out.suffixes)}; the layout is CLASS/*.png, or "
-            "train/CLASS/*.png and test/CLASS/*.png",
+            hint=hint_without_image(left_out.excluded, left_out.suffixes)
+            or "lay them out as CLASS/*.png, or as train/CLASS/*.png and test/CLASS/*.png",
         )
     train = listed[0]
     for index, name in enumerate(names):
@@ -183,7 +183,7 @@ def check_enough(root: Path, names: tuple[str, ...], listed: list[Part], left_ou
             why = left_out.of_class[name]
             raise DataError(
                 f"the class '{name}' in {train.folder} has no image" + (f": {excluded_words(why)}" if why else ""),
-                hint=f"{hint_without_image(why, {})}, or take the class away",
+                hint=f"{hint_without_image(why, {}) or 'put images there'}, or take the class away",
             )
 
 

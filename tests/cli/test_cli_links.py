@@ -217,7 +217,7 @@ def test_a_link_without_the_suffix_of_an_image_is_just_another_file(cli, tmp_pat
     [
         ("suffix", "left out by suffix: 2 .txt; images are files that end in .png, "),
         ("ignored", "correct .batchclfignore, which leaves out 1"),
-        ("empty", "put images there\n"),
+        ("empty", "put images there; images are files that end in .png, "),
         ("damaged", "put images there that can be read\n"),
     ],
 )

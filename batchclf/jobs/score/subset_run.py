@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from batchclf.core.records.run import PrecisionRecord, SubsetRecord
 from batchclf.core.suffixes import left_out_words
+from batchclf.data.decoding.suffixes import IMAGE_HINT
 from batchclf.data.discovery import excluded_words, hint_without_image, links_left_out
 from batchclf.errors import NothingToScoreError, RunError
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
@@ -136,7 +137,8 @@ def hint_to_score(skipped: int, excluded: Mapping[str, int], suffixes: Mapping[s
     unreadable = "put images there that can be read"
     if skipped and not excluded:
         return unreadable
-    return (f"{unreadable}; " if skipped else "") + hint_without_image(excluded, suffixes)
+    hint = hint_without_image(excluded, suffixes) or f"put images there; {IMAGE_HINT}"
+    return f"{unreadable}; {hint}" if skipped else hint
 
 
 def _by_folder(counts: Counts) -> dict[str, int]:

@@ -260,7 +260,8 @@ def _directory(topic: str, keys: Keys, subset: DirectorySubset, classes: tuple[s
     else:
         why = f" ({excluded_words(excluded)})" if excluded else ""
         what = f"{subset.root} holds no image that would be scored{why}"
-        return Found(topic, "warning", what, (*keys, "path"), hint_without_image(excluded, {}))
+        hint = hint_without_image(excluded, {}) or "put images there, or correct glob"
+        return Found(topic, "warning", what, (*keys, "path"), hint)
     if rule.warning:
         hint = "rename it, or leave it out by a .batchclfignore"
         return Found(topic, "warning", rule.warning, (*keys, "labels"), hint)
