@@ -46,9 +46,8 @@ def load_training_data(
         raise UsageError(
             "--data-dir: for a data set by name only, not with --data", hint="leave it out, or give --dataset NAME"
         )
-    from batchclf.core.records.run import SplitRecord
     from batchclf.data.folders import load_class_folders
-    from batchclf.jobs.config.data_options import input_options, label_map, split_options
+    from batchclf.jobs.config.data_options import input_options, split_of, split_options
 
     return load_class_folders(
         Path(data.directory),
@@ -57,5 +56,5 @@ def load_training_data(
         store=data.store,
         limits=reading.limits,
         **input_options(data, base),
-        **split_options(SplitRecord(data.test_size, data.group_by, seed, label_map(as_path(data.label_map)))),
+        **split_options(split_of(data, seed, as_path(data.label_map))),
     )

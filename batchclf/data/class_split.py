@@ -1,7 +1,9 @@
 """Class folders as two lists of files, train and test: decided by their paths, before any image is read."""
 
+import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +17,15 @@ from batchclf.data.discovery import discover
 from batchclf.data.labels import LabelRule
 from batchclf.data.left_out import LeftOut
 from batchclf.data.patterns import Matches
+from batchclf.data.selection import without_ignored
 from batchclf.errors import DataError, UsageError
 
 _NAMED = 3
 """Classes and paths that a line names."""
+
+NO_LABELS = LabelRule(None, "")
+OUTSIDE = "an image outside of the class folders"
+"""Why an image is left out that is beside the class folders, or in one that the label map leaves out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,30 +50,38 @@ class Part:
 
 
 def list_part(
+    root: Path,
     name: str,
-    folder: Path,
     by_folder: Mapping[str, str],
     class_names: Sequence[str],
     left_out: LeftOut,
     ignored: Matches | None = None,
+    *,
+    follow_symlinks: bool = False,
 ) -> Part:
-    """List the images of a folder whose sub-folders are the classes in `by_folder` (folder → class name).
+    """List the images of `root`, or of its split folder `name`, in the class folders `by_folder` (folder → class name).
 
-    `left_out` gets a line for each folder that cannot be listed, and each file that is excluded; what is `ignored` is
-    not listed.
+    They are those that a scoring of `root` finds there. `left_out` counts each file that is excluded, and gets a line
+    for each folder that cannot be listed.
     """
     index = {name: number for number, name in enumerate(class_names)}
     files: list[str] = []
     labels: list[int] = []
-    for found in discover(folder, LabelRule(by_folder, "")):
-        if isinstance(found, SkippedImage):
-            left_out.folder(f"{folder / found.ref.path}: {found.reason}")
-        elif isinstance(found, ExcludedFile):
-            left_out.file(found)
-        elif found.label is not None and not (ignored and ignored(found.path)):
-            files.append(found.path)
-            labels.append(index[found.label])
-    return Part(name, folder, tuple(files), np.array(labels, np.int64))
+    prefix = f"{name}/" if name else ""
+    for each in without_ignored(discover(root, NO_LABELS, follow_symlinks=follow_symlinks, only=name), ignored):
+        if isinstance(each, SkippedImage):
+            left_out.folder(f"{root / each.ref.path}: {each.reason}")
+            continue
+        path = each.path.removeprefix(prefix)
+        class_name = by_folder.get(path.split("/", 1)[0])
+        if isinstance(each, ExcludedFile):
+            left_out.file(root, each, class_name)
+        elif class_name is None or "/" not in path:
+            left_out.file(root, ExcludedFile(each.path, OUTSIDE), None)
+        else:
+            files.append(path)
+            labels.append(index[class_name])
+    return Part(name, root / name, tuple(files), np.array(labels, np.int64))
 
 
 def split_by_chance(
@@ -121,6 +136,24 @@ def warn_of_groups_on_both_sides(train: Part, test: Part, say: Say) -> None:
             f"{images:,} of {counted(len(test.files), 'test image')}; if these are near duplicates, the test accuracy "
             "is too good"
         )
+
+
+def warn_of_files_on_both_sides(train: Part, test: Part, say: Say) -> None:
+    """Say how many test images are files that are train images, too: by symbolic or hard links."""
+    learnt = set(_identities(train))
+    if both := sum(identity in learnt for identity in _identities(test)):
+        say(
+            f"warning: {both:,} of {counted(len(test.files), 'test image')} are the same files as train images, by "
+            "links, so the test accuracy is too good"
+        )
+
+
+def _identities(part: Part) -> Iterator[tuple[int, int]]:
+    """Give device and inode of each file that an image leads to, as far as it leads anywhere."""
+    for file in part.files:
+        with suppress(OSError):
+            status = os.stat(os.path.join(part.folder, file))  # noqa: PTH116, PTH118 (a Path per file is slow)
+            yield status.st_dev, status.st_ino
 
 
 def group_pattern(text: str) -> re.Pattern[str]:

@@ -2,14 +2,16 @@
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
+from batchclf.core.suffixes import left_out_words
+from batchclf.core.text import counted
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
-from batchclf.data.decoding.suffixes import IMAGE_SUFFIXES, why_no_image
-from batchclf.data.labels import LabelRule
-from batchclf.data.patterns import is_system_folder
+from batchclf.data.decoding.suffixes import IMAGE_HINT, IMAGE_SUFFIXES, REASONS, why_no_image
+from batchclf.data.patterns import IGNORE_FILE, IGNORED, is_system_folder
 from batchclf.errors import WANT, DataError
 
 Found = ImageRef | SkippedImage | ExcludedFile
@@ -17,8 +19,51 @@ HIDDEN = "hidden"
 IN_SYSTEM_FOLDER = "in a system folder"
 LINK_TO_FOLDER = "symbolic link to a folder"
 LOOP = "symbolic link to a folder above it"
+LINK_OUT = "symbolic link out of the folder"
+BROKEN_LINK = "broken symbolic link"
+BEHIND_LINK = "behind a symbolic link to a folder"
 Identity = tuple[int, int]
 """Device and inode: the same for a folder by whatever path it is reached."""
+
+
+class Labels(Protocol):
+    """What knows the labels: by path, or else by the first folder of a path."""
+
+    @property
+    def by_path(self) -> Mapping[str, str] | None:
+        """Label by path; None if folders give labels, or nothing does."""
+
+    def label(self, path: str) -> str | None:
+        """Give the label of a path, that of a folder ends in `/`; None where it is not known."""
+
+
+def links_left_out(excluded: Mapping[str, int]) -> str:
+    """Say how many of the files that were left out, counted by reason, `--follow-symlinks` reads; "" if none."""
+    links = sum(excluded.get(reason, 0) for reason in (LINK_TO_FOLDER, LINK_OUT, BEHIND_LINK))
+    if not links:
+        return ""
+    many = counted(links, "symbolic link was", "symbolic links were")
+    return f"{many} left out; --follow-symlinks (follow_symlinks in a job file) reads {'it' if links == 1 else 'them'}"
+
+
+def hint_without_image(excluded: Mapping[str, int], suffixes: Mapping[str, int]) -> str:
+    """Say what to do where files were left out and none was taken: counted by reason, and by suffix if that is why.
+
+    It is about links, ignore files and suffixes; "" without any.
+    """
+    words = left_out_words(suffixes)
+    by_suffix = f"left out by suffix: {words}; {IMAGE_HINT}" if words else IMAGE_HINT
+    hints = (
+        links_left_out(excluded),
+        f"correct {IGNORE_FILE}, which leaves out {excluded[IGNORED]:,}" if excluded.get(IGNORED) else "",
+        by_suffix if REASONS & excluded.keys() else "",
+    )
+    return "; ".join(filter(None, hints))
+
+
+def excluded_words(excluded: Mapping[str, int]) -> str:
+    """Say how many files were left out for which reason, as in `3 hidden; 2 in a system folder`."""
+    return "; ".join(f"{count:,} {reason}" for reason, count in sorted(excluded.items()))
 
 
 def check_folder(root: Path) -> None:
@@ -49,22 +94,23 @@ class _Folder:
     lineage: frozenset[Identity]
 
 
-def discover(root: Path, rule: LabelRule, *, follow_symlinks: bool = False) -> Iterator[Found]:
-    """Walk a tree and yield every file once, sorted by its path relative to `root`.
+def discover(root: Path, rule: Labels, *, follow_symlinks: bool = False, only: str = "") -> Iterator[Found]:
+    """Walk a tree and yield every file once, sorted by its path relative to `root`; with `only` that folder in `root`.
 
     Only the names of one folder and of those above it are held at a time. Hidden files, files in a system folder (see
     `patterns.SYSTEM_FOLDERS`), files that are no images by their suffix, pipes and devices, and symbolic links that
     lead out of the tree or to folders are excluded; a folder that cannot be listed is a skip. With `follow_symlinks`
-    links are followed wherever they lead; a folder that lies in itself by a link is excluded there.
+    links are followed wherever they lead; a folder that lies in itself by a link is excluded there. The folder `only`
+    may be a link itself.
     """
     resolved = root.resolve()
-    by_path = None if rule.table is None else rule.table.by_path
+    by_path = rule.by_path
     entered = _list(root, "", None, None, follow_symlinks=follow_symlinks)
     if isinstance(entered, SkippedImage):
         yield entered
         return
     # A stack of our own: a generator in a generator would hand each file up through every folder.
-    stack = [entered]
+    stack = [replace(entered, names=iter([f"{only}/"])) if only else entered]
     while stack:
         folder = stack[-1]
         prefix, left_out, label = folder.prefix, folder.left_out, folder.label
@@ -83,10 +129,10 @@ def discover(root: Path, rule: LabelRule, *, follow_symlinks: bool = False) -> I
                 yield ExcludedFile(path, left_out or HIDDEN)
             elif name in loops:
                 yield ExcludedFile(path, LOOP)
+            elif name in irregular and (reason := _why_left_unread(root, resolved, path, follow_symlinks)) is not None:
+                yield ExcludedFile(path, reason)
             elif (suffix := name[name.rfind(".") :].lower()) not in IMAGE_SUFFIXES:
                 yield ExcludedFile(path, why_no_image(suffix))
-            elif name in irregular and (reason := _no_file_reason(root, resolved, path, follow_symlinks)) is not None:
-                yield ExcludedFile(path, reason)
             else:
                 yield ImageRef(path, label if by_path is None else by_path.get(path))
         else:
@@ -127,11 +173,11 @@ def _list(
     left_out = ""
     if above is not None:
         # `prefix` ends in "/", so its last part starts behind the "/" before that one.
-        left_out = above.left_out or _why_left_out(prefix[len(above.prefix) : -1])
+        left_out = above.left_out or _why_folder_is_left_out(prefix[len(above.prefix) : -1])
     return _Folder(prefix, iter(names), irregular, loops, left_out, label, lineage)
 
 
-def _why_left_out(folder: str) -> str:
+def _why_folder_is_left_out(folder: str) -> str:
     if folder[0] == ".":
         return HIDDEN
     return IN_SYSTEM_FOLDER if is_system_folder(folder) else ""
@@ -147,7 +193,7 @@ def _identity_of_folder(entry: os.DirEntry[str]) -> Identity | None:
 
 
 def discover_listed(
-    root: Path, rule: LabelRule, paths: Iterable[str], *, follow_symlinks: bool = False
+    root: Path, rule: Labels, paths: Iterable[str], *, follow_symlinks: bool = False
 ) -> Iterator[Found]:
     """Yield each of `paths` (relative to `root`, without `.` and `..`) in the order given, as `discover` would.
 
@@ -163,7 +209,7 @@ def discover_listed(
         yield _listed(root, resolved, path, rule, follow_symlinks, linked=linked)
 
 
-def _listed(root: Path, resolved: Path, path: str, rule: LabelRule, follow_symlinks: bool, *, linked: bool) -> Found:
+def _listed(root: Path, resolved: Path, path: str, rule: Labels, follow_symlinks: bool, *, linked: bool) -> Found:
     full = os.path.join(root, path)  # noqa: PTH118 (a Path per file is slow)
     try:
         mode = os.lstat(full).st_mode
@@ -174,27 +220,31 @@ def _listed(root: Path, resolved: Path, path: str, rule: LabelRule, follow_symli
         return SkippedImage(ImageRef(path, rule.label(path)), f"the file cannot be looked at: {error.strerror}")
     if is_folder:
         return ExcludedFile(path, "a folder")
+    reason = None if stat.S_ISREG(mode) else _why_left_unread(root, resolved, path, follow_symlinks)
+    if reason is not None:
+        return ExcludedFile(path, reason)
     if (suffix := path[path.rfind(".") :].lower()) not in IMAGE_SUFFIXES:
         return ExcludedFile(path, why_no_image(suffix))
     if linked and not follow_symlinks:
-        return ExcludedFile(path, "behind a symbolic link to a folder")
-    reason = None if stat.S_ISREG(mode) else _no_file_reason(root, resolved, path, follow_symlinks)
-    return ImageRef(path, rule.label(path)) if reason is None else ExcludedFile(path, reason)
+        return ExcludedFile(path, BEHIND_LINK)
+    return ImageRef(path, rule.label(path))
 
 
-def _no_file_reason(root: Path, resolved: Path, path: str, follow_symlinks: bool) -> str | None:
+def _why_left_unread(root: Path, resolved: Path, path: str, follow_symlinks: bool) -> str | None:
+    """Say why what is no regular file is left out; None where it is a file by its link, or only its suffix counts."""
     full = os.path.join(root, path)  # noqa: PTH118 (a Path per file is slow)
+    is_image = path[path.rfind(".") :].lower() in IMAGE_SUFFIXES
     try:
         mode = os.lstat(full).st_mode
         if stat.S_ISLNK(mode):
             target = os.path.realpath(full)
             if os.path.isdir(target):  # noqa: PTH112 (Path.is_dir raises where the target may not be looked at)
                 return LINK_TO_FOLDER
-            if not follow_symlinks and not Path(target).is_relative_to(resolved):
-                return "symbolic link out of the folder"
+            if is_image and not follow_symlinks and not Path(target).is_relative_to(resolved):
+                return LINK_OUT
             mode = os.stat(target).st_mode  # noqa: PTH116
     except OSError:
-        # Gone since it was listed, or a link to nothing: reading it will tell.
-        return None
+        # Gone since it was listed, or a link to nothing: reading it will tell, if it is an image.
+        return None if is_image or not os.path.islink(full) else BROKEN_LINK  # noqa: PTH114
     # Opening a pipe would wait for a writer without end.
-    return None if stat.S_ISREG(mode) else "a pipe, socket or device"
+    return None if stat.S_ISREG(mode) or not is_image else "a pipe, socket or device"

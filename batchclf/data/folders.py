@@ -13,13 +13,15 @@ from batchclf.data.class_split import (
     list_part,
     split_as_learnt,
     split_by_chance,
+    warn_of_files_on_both_sides,
     warn_of_groups_on_both_sides,
 )
 from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
-from batchclf.data.discovery import check_folder
+from batchclf.data.discovery import check_folder, excluded_words, hint_without_image
 from batchclf.data.input_size import settle_input
+from batchclf.data.labels import class_folders
 from batchclf.data.left_out import LeftOut
-from batchclf.data.patterns import Matches, ignored_paths, is_system_folder
+from batchclf.data.patterns import Matches, ignored_paths, split_folders
 from batchclf.data.read_parts import InputFormat, read_parts
 from batchclf.errors import DataError
 
@@ -41,6 +43,7 @@ def load_class_folders(
     store: Store = "auto",
     learnt: Collection[str] | None = None,
     label_map: Mapping[str, str] = MappingProxyType({}),
+    follow_symlinks: bool = False,
     progress: Progress = unseen,
 ) -> Dataset:
     """Load `root/train/CLASS/*` and `root/test/CLASS/*`, or `root/CLASS/*` of which a part of each class is test.
@@ -62,23 +65,21 @@ def load_class_folders(
 
     `label_map` maps folders to classes, before a classes.json does, and "" leaves one out, as from `read_label_map`.
 
-    What a .batchclfignore in `root` lists is left out, and system folders are. So are unreadable images, the first ones
-    said in a line each and all of them counted in one. Raises UsageError where `group` is no regular expression;
-    DataError where there are no class folders, fewer than two classes, a class that is not in `class_names` or has no
-    training image, no test image at all, no path that `group` matches, or too little memory or disk for the pixels.
+    `follow_symlinks` reads symbolic links to folders and out of `root`; otherwise they are left out. Left out, too, are
+    what a .batchclfignore in `root` or its train/ and test/ lists, system folders and other files by their suffix, all
+    counted in a line; and unreadable images, the first ones said in a line each. Raises UsageError where `group` is no
+    regular expression; DataError where there are no class folders, fewer than two classes, a class that is not in
+    `class_names` or has no training image, no test image at all, no path that `group` matches, or too little memory or
+    disk for the pixels.
     """
-    check_folder(root)
-    bases = _bases(root)
-    ignored = {name: ignored_below(root, name) for name in bases}
-    folders = {name: class_of_folder(base, label_map, ignored[name]) for name, base in bases.items()}
-    names = class_names or tuple(sorted({name for of_base in folders.values() for name in of_base.values()}))
-    _check_names(root, names, {name for of_base in folders.values() for name in of_base.values()})
-    left_out = LeftOut(say)
-    listed = [list_part(name, base, folders[name], names, left_out, ignored[name]) for name, base in bases.items()]
-    left_out.say_suffixes()
+    names, listed, left_out = list_class_folders(
+        root, say=say, class_names=class_names, label_map=label_map, follow_symlinks=follow_symlinks
+    )
     as_learnt = None
     if len(listed) == 1 and learnt is not None:
         as_learnt = split_as_learnt(listed[0], learnt, group=group, say=say)
+    to_learn = names if as_learnt is None else ()
+    check_enough(root, to_learn, listed, left_out)
     if as_learnt is not None:
         train, test = as_learnt
         how = "train is what the model was trained on"
@@ -89,8 +90,8 @@ def load_class_folders(
         share = TEST_SIZE if test_size is None else test_size
         train, test = split_by_chance(listed[0], names, share=share, seed=seed, group=group, say=say)
         how = _how(share, seed, group)
-    to_learn = names if as_learnt is None else ()
-    _check_enough(root, to_learn, train, test, group)
+    _check_test(root, to_learn, test, group)
+    warn_of_files_on_both_sides(train, test, say)
     shape, mode = settle_input(listed, size, color_mode, say, limits)
     to = InputFormat(shape, mode, resize, limits)
     train_split, test_split = read_parts([train, test], to, store, left_out, say, progress)
@@ -100,14 +101,34 @@ def load_class_folders(
     return Dataset(root.name, names, train_split, test_split, origin, by_chance=len(listed) == 1)
 
 
-def _bases(root: Path) -> dict[str, Path]:
-    """Give the folders that hold class folders: train and test, or the one at the root under an empty name."""
-    if not ((root / "train").is_dir() and (root / "test").is_dir()):
-        return {"": root}
-    bases = {name: root / name for name in ("train", "test")}
-    for base in bases.values():
-        check_folder(base)
-    return bases
+def list_class_folders(
+    root: Path,
+    *,
+    say: Say,
+    class_names: tuple[str, ...] | None = None,
+    label_map: Mapping[str, str] = MappingProxyType({}),
+    follow_symlinks: bool = False,
+) -> tuple[tuple[str, ...], list[Part], LeftOut]:
+    """List the images that `load_class_folders` would read: the classes, the parts, and what is left out.
+
+    The parts are train and test, or without these folders a single one. Raises DataError as `load_class_folders` does.
+    """
+    check_folder(root)
+    ignored = ignored_paths(root)
+    parts = split_folders(root) or ("",)
+    for part in parts:
+        check_folder(root / part)
+    folders = {part: _class_of_folder(root, part, label_map, ignored) for part in parts}
+    in_folders = {name for of_part in folders.values() for name in of_part.values()}
+    names = class_names or tuple(sorted(in_folders))
+    _check_names(root, names, in_folders)
+    left_out = LeftOut(say)
+    listed = [
+        list_part(root, part, folders[part], names, left_out, ignored, follow_symlinks=follow_symlinks)
+        for part in parts
+    ]
+    left_out.say_excluded(root, sum(len(part.files) for part in listed))
+    return names, listed, left_out
 
 
 def _check_names(root: Path, names: tuple[str, ...], in_folders: set[str]) -> None:
@@ -145,21 +166,28 @@ def _how(share: float, seed: int, group: str | None) -> str:
     return f"split {round(100 - percent, 3):g}:{percent:g} in each class, seed {seed}{together}"
 
 
-def _check_enough(root: Path, names: tuple[str, ...], train: Part, test: Part, group: str | None) -> None:
-    """Raise DataError where a class of `names` has no training image, or there is no test image.
+def check_enough(root: Path, names: tuple[str, ...], listed: list[Part], left_out: LeftOut) -> None:
+    """Raise DataError where no class folder has an image, or a class of `names` has none to train on.
 
     That is before hours of decoding. Without names the model is there already, and the images are only scored.
     """
-    if not train.files and not test.files:
+    if not any(part.files for part in listed):
         raise DataError(
             f"there are no images in the class folders of {root}",
-            hint="lay them out as CLASS/*.png, or as train/CLASS/*.png and test/CLASS/*.png",
+            hint=hint_without_image(left_out.excluded, left_out.suffixes)
+            or "lay them out as CLASS/*.png, or as train/CLASS/*.png and test/CLASS/*.png",
         )
+    train = listed[0]
     for index, name in enumerate(names):
         if not (train.labels == index).any():
+            why = left_out.of_class[name]
             raise DataError(
-                f"the class '{name}' in {train.folder} has no image", hint="put images there, or take the class away"
+                f"the class '{name}' in {train.folder} has no image" + (f": {excluded_words(why)}" if why else ""),
+                hint=f"{hint_without_image(why, {}) or 'put images there'}, or take the class away",
             )
+
+
+def _check_test(root: Path, names: tuple[str, ...], test: Part, group: str | None) -> None:
     if not test.files:
         alone = "" if group is None else " that are not of one group"
         hint = (
@@ -179,15 +207,13 @@ def _check_readable(root: Path, names: tuple[str, ...], train: Split, test: Spli
         raise DataError(f"none of the test images in {root} can be read", hint="put images there that can be read")
 
 
-def ignored_below(root: Path, name: str) -> Matches | None:
-    """Make a test for the paths below the folder `name` of `root` that .batchclfignore in `root` leaves out."""
-    ignored = ignored_paths(root)
-    return None if ignored is None else lambda path: ignored(f"{name}/{path}" if name else path)
+def _class_of_folder(root: Path, part: str, label_map: Mapping[str, str], ignored: Matches | None) -> dict[str, str]:
+    """Give the class of each class folder of a part; raises DataError and OSError.
 
-
-def class_of_folder(base: Path, label_map: Mapping[str, str], ignored: Matches | None) -> dict[str, str]:
-    """Give the class of each class folder in `base` that is not `ignored`; raises DataError and OSError."""
+    A link to a folder is one, too, whether it is followed or not: that its class is missing must not go unseen.
+    """
+    base = root / part
     mapping = {**(read_class_map(base) or read_class_map(base.parent) or {}), **label_map}
-    folders = sorted(entry.name for entry in base.iterdir() if entry.is_dir() and entry.name[0] != ".")
-    folders = [each for each in folders if not is_system_folder(each) and not (ignored and ignored(each + "/"))]
-    return {folder: name for folder in folders if (name := mapping.get(folder, folder))}
+    prefix = f"{part}/" if part else ""
+    folders, links = class_folders(base, ignored and (lambda path: ignored(prefix + path)))
+    return {folder: name for folder in sorted(folders + links) if (name := mapping.get(folder, folder))}

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from batchclf.core.text import counted, first_of
-from batchclf.data.decoding.suffixes import IMAGE_SUFFIXES
+from batchclf.core.types import ImageRef
+from batchclf.data.discovery import LINK_TO_FOLDER, discover, links_left_out
 from batchclf.data.patterns import IGNORE_FILE, Matches, ignored_paths, is_system_folder
 from batchclf.errors import DataError, ModelError
 
@@ -35,23 +36,28 @@ class LabelRule:
     table: "LabelTable | None" = None
     warning: str = ""
 
+    @property
+    def by_path(self) -> Mapping[str, str] | None:
+        """Class by path, of a CSV; None without one."""
+        return None if self.table is None else self.table.by_path
+
     def label(self, path: str) -> str | None:
         """Give the class name of a relative path (a folder's ends in `/`); None where it is not known."""
-        if self.table is not None:
-            return self.table.by_path.get(path)
+        if self.by_path is not None:
+            return self.by_path.get(path)
         if self.by_folder is None or "/" not in path:
             return None
         return self.by_folder.get(path.split("/", 1)[0])
 
     def classes(self) -> frozenset[str]:
         """The classes that labels name; none without labels."""
-        mapping = self.by_folder if self.table is None else self.table.by_path
+        mapping = self.by_folder if self.by_path is None else self.by_path
         return frozenset((mapping or {}).values())
 
     def fingerprint(self) -> str:
         """Digest (SHA-256, hexadecimal) what gives labels; with the same one a path has the same label."""
         digest = hashlib.sha256()
-        for mapping in (self.by_folder, None if self.table is None else self.table.by_path):
+        for mapping in (self.by_folder, self.by_path):
             digest.update(b"none" if mapping is None else b"some")
             for item in sorted((mapping or {}).items()):
                 digest.update(json.dumps(item).encode())
@@ -82,9 +88,9 @@ def label_rule(
     if labels == "none":
         return LabelRule(None, "no labels (asked for none)")
     ignored = ignored_paths(root)
-    folders = _class_folders(root, follow_symlinks, ignored)
+    folders, links = class_folders(root, ignored, follow_symlinks=follow_symlinks)
     if not folders:
-        return _without_folders(root, labels)
+        return _without_folders(root, labels, links)
     from batchclf.data.class_folders import folder_names, read_class_map
 
     known = {name: name for name in class_names}
@@ -96,10 +102,10 @@ def label_rule(
     labelled = {folder: by_folder[folder] for folder in folders if by_folder[folder] in class_names}
     # Beside class folders one without an image does not count; if there are only others, the first of them is named.
     nobody = None if labelled else next(iter(strangers), None)
-    stranger = next((folder for folder in strangers if _holds_image(root, folder, ignored)), nobody)
+    stranger = next((folder for folder in strangers if _holds_image(root, folder, ignored, follow_symlinks)), nobody)
     if stranger is None:
         if not labelled:
-            return _without_folders(root, labels)
+            return _without_folders(root, labels, links)
         return LabelRule(labelled, _of_folders(labelled, by_folder, strangers))
     if labels == "folders":
         nearest = difflib.get_close_matches(stranger, known, 1)
@@ -119,9 +125,12 @@ def label_rule(
     return LabelRule(None, sentence, warning=warning)
 
 
-def _without_folders(root: Path, labels: LabelMode) -> LabelRule:
+def _without_folders(root: Path, labels: LabelMode, links: list[str]) -> LabelRule:
     if labels == "folders":
-        raise DataError(f"{root} has no class folders to take labels from", hint="use --labels none, or make them")
+        raise DataError(
+            f"{root} has no class folders to take labels from",
+            hint=links_left_out({LINK_TO_FOLDER: len(links)}) or "use --labels none, or make them",
+        )
     return LabelRule(None, "no labels (there are no folders to take them from)")
 
 
@@ -135,15 +144,10 @@ def _of_folders(labelled: Mapping[str, str], by_folder: Mapping[str, str], empty
     return sentence
 
 
-def _holds_image(root: Path, folder: str, ignored: Matches | None) -> bool:
-    """Whether a file below a folder is an image by its suffix and not left out; looks no further than the first one."""
-    for above, folders, files in os.walk(root / folder):
-        folders[:] = [name for name in folders if name[0] != "." and not is_system_folder(name)]
-        for name in files:
-            path = os.path.relpath(os.path.join(above, name), root)  # noqa: PTH118 (a Path per file is slow)
-            if name[0] != "." and name[name.rfind(".") :].lower() in IMAGE_SUFFIXES and not (ignored and ignored(path)):
-                return True
-    return False
+def _holds_image(root: Path, folder: str, ignored: Matches | None, follow_symlinks: bool) -> bool:
+    """Whether a folder of `root` has an image that is not left out; looks no further than the first one."""
+    found = discover(root, LabelRule(None, ""), follow_symlinks=follow_symlinks, only=folder)
+    return any(isinstance(each, ImageRef) and not (ignored and ignored(each.path)) for each in found)
 
 
 def are_from_folders(sentence: str) -> bool:
@@ -151,15 +155,24 @@ def are_from_folders(sentence: str) -> bool:
     return sentence.startswith(_FROM_FOLDERS)
 
 
-def _class_folders(root: Path, follow_symlinks: bool, ignored: Matches | None) -> list[str]:
+def class_folders(root: Path, ignored: Matches | None, *, follow_symlinks: bool = False) -> tuple[list[str], list[str]]:
+    """Give the folders in `root` that may stand for classes, and the links to folders that are not followed; sorted.
+
+    Hidden folders, system folders and what is `ignored` are neither. Raises OSError where `root` cannot be listed.
+    """
+    folders: list[str] = []
+    links: list[str] = []
     with os.scandir(root) as entries:
-        names = [entry.name for entry in entries if entry.name[0] != "." and _is_folder(entry, follow_symlinks)]
-    names = [name for name in names if not is_system_folder(name)]
-    return sorted(name for name in names if ignored is None or not ignored(name + "/"))
+        for entry in entries:
+            name = entry.name
+            if name[0] == "." or is_system_folder(name) or not _is_folder(entry) or (ignored and ignored(f"{name}/")):
+                continue
+            (folders if follow_symlinks or not entry.is_symlink() else links).append(name)
+    return sorted(folders), sorted(links)
 
 
-def _is_folder(entry: os.DirEntry[str], follow_symlinks: bool) -> bool:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        return entry.is_dir(follow_symlinks=follow_symlinks)
+        return entry.is_dir()
     except OSError:  # a link that leads in a circle, or to where the user may not look
         return False

@@ -1,35 +1,60 @@
 """What training goes without: each reason in a line, but not a million lines."""
 
+from collections import Counter, defaultdict
+from pathlib import Path
+
 from batchclf.core.suffixes import count_suffix, left_out_words
 from batchclf.core.text import counted
 from batchclf.core.types import ExcludedFile, Say
 from batchclf.data.decoding.suffixes import REASONS
+from batchclf.data.discovery import BROKEN_LINK, LOOP, excluded_words, links_left_out
 
 TOLD = 20
 """Lines before the rest is only counted."""
 
 
 class LeftOut:
-    """Says what is left out as it comes, and at the end how much that was."""
+    """Says what is left out as it comes, and at the end how much that was.
+
+    `excluded` counts files by reason, `of_class` those in the folder of a class (or that folder, if it is a link), and
+    `suffixes` those that are no images by their suffix.
+    """
 
     def __init__(self, say: Say) -> None:
-        self._say, self._images, self._folders = say, 0, 0
-        self._suffixes: dict[str, int] = {}
+        self._say, self._images, self._folders, self._links = say, 0, 0, 0
+        self.excluded: Counter[str] = Counter()
+        self.of_class: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.suffixes: dict[str, int] = {}
 
     def folder(self, line: str) -> None:
         """Leave out a folder; `line` is its path and the reason."""
         self._folders += 1
         self._tell(line)
 
-    def file(self, file: ExcludedFile) -> None:
-        """Count a file in a class folder that is no image by its suffix; others are not meant to be images."""
-        if file.reason in REASONS and "/" in file.path:
-            count_suffix(self._suffixes, file.path)
+    def file(self, root: Path, file: ExcludedFile, class_name: str | None) -> None:
+        """Count a file below `root`, with the class of its folder; of a link that leads nowhere there is a line."""
+        self.excluded[file.reason] += 1
+        if class_name is not None:
+            self.of_class[class_name][file.reason] += 1
+        if file.reason in REASONS:
+            count_suffix(self.suffixes, file.path)
+        if file.reason in (BROKEN_LINK, LOOP):
+            self._links += 1
+            self._tell(f"{root / file.path}: {file.reason}")
 
-    def say_suffixes(self) -> None:
-        """Say in one line which files are no images by their suffix; nothing without any."""
-        if words := left_out_words(self._suffixes):
-            self._say(f"left out by suffix: {words}")
+    def say_excluded(self, root: Path, images: int) -> None:
+        """Say how many files of `root` are left out and why, in the words of a scoring; nothing without any."""
+        if not self.excluded:
+            return
+        excluded = self.excluded.total()
+        self._say(
+            f"{root}: found {images + excluded:,} = {counted(images, 'image')} of classes + excluded {excluded:,} "
+            f"({excluded_words(self.excluded)})"
+        )
+        if words := left_out_words(self.suffixes):
+            self._say(f"{root}: left out by suffix: {words}")
+        if words := links_left_out(self.excluded):
+            self._say(f"{root}: {words}")
 
     def image(self, line: str) -> None:
         """Leave out an image; `line` is its path and the reason."""
@@ -38,7 +63,7 @@ class LeftOut:
 
     def sum_up(self, images: int) -> None:
         """Say in one line what of so many images was left out; nothing where all is well."""
-        if more := max(0, self._images + self._folders - TOLD):
+        if more := max(0, self._images + self._folders + self._links - TOLD):
             self._say(f"left out {more:,} more, for reasons of the same kind or others")
         if self._images:
             share = self._images / images
@@ -47,5 +72,5 @@ class LeftOut:
             self._say(f"left out {counted(self._folders, 'folder')}, which cannot be listed")
 
     def _tell(self, line: str) -> None:
-        if self._images + self._folders <= TOLD:
+        if self._images + self._folders + self._links <= TOLD:
             self._say(f"left out {line}")

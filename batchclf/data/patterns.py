@@ -1,8 +1,10 @@
 """Patterns of paths as in gitignore files: `--glob`, and the file .batchclfignore."""
 
+import os
 import re
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 IGNORE_FILE = ".batchclfignore"
+IGNORED = f"ignored by {IGNORE_FILE}"
+"""The reason of files that such a file leaves out."""
 
 SYSTEM_FOLDERS = frozenset(
     {"lost+found", "@eadir", "__macosx", "#recycle", "#snapshot", "$recycle.bin", "system volume information"}
@@ -46,44 +50,98 @@ def glob_paths(globs: Iterable[str]) -> Matches:
     return _joined(specs).match_file
 
 
-def ignore_content(root: Path) -> bytes | None:
-    """Read `.batchclfignore` in `root`; None where there is none. Raises DataError where it cannot be read."""
+def split_folders(root: Path) -> tuple[str, ...]:
+    """Name the split folders of training data in `root`: train and test if both are there, otherwise none."""
+    names = ("train", "test")
+    return names if all((root / name).is_dir() for name in names) else ()
+
+
+def ignore_content(root: Path) -> dict[str, bytes]:
+    """Read `.batchclfignore` in `root` (key "") and in its split folders (key train, test), as far as they are there.
+
+    Raises DataError where one cannot be read.
+    """
+    found = {}
+    for folder in ("", *split_folders(root)):
+        path = root / folder / IGNORE_FILE
+        try:
+            found[folder] = path.read_bytes()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if folder and not _is_open(root / folder):
+                continue  # its listing says so
+            raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    return found
+
+
+def _is_open(folder: Path) -> bool:
+    """Whether the user may look at what is in a folder."""
     try:
-        return (root / IGNORE_FILE).read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise DataError(f"{root / IGNORE_FILE} cannot be read: {error.strerror}") from error
+        os.stat(f"{folder}/.")  # noqa: PTH116 (a Path drops the dot)
+    except PermissionError:
+        return False
+    return True
 
 
 def ignored_paths(root: Path) -> Matches | None:
     """Make a test for the paths that `.batchclfignore` in `root` leaves out; None where there is no such file.
 
-    As in a gitignore file the last line that matches decides, and `!` takes files back; unlike there, also out of a
-    folder that is left out. Raises DataError where the file cannot be read, is not UTF-8 or has a line that is no
-    pattern.
+    The rules are git's: the last line that matches decides, and `!` takes back, but nothing out of a folder that is
+    left out. Lines of a file in a split folder are about what lies in it, and come after those in `root`. Raises
+    DataError where a file cannot be read, is not UTF-8 or has a line that is no pattern.
     """
-    content = ignore_content(root)
-    if content is None:
+    contents = ignore_content(root)
+    if not contents:
         return None
-    path = root / IGNORE_FILE
+    lines = [line for folder, content in contents.items() for line in _ignore_lines(root, folder, content)]
+    # pathspec takes files back out of a folder that is left out, so each folder of a path is asked for by itself. It
+    # is so as a file, for which the lines that match its own name come before those that match a folder above it; so
+    # the "/" of lines about folders has to go (decision 148)
+    of_folders = _joined(_spec(line.removesuffix("/")) for line in lines)
+    of_files = _joined(_spec(line) for line in lines)
+
+    @lru_cache(256)
+    def is_left_out(folder: str) -> bool:
+        ends = (end for end, character in enumerate(folder) if character == "/")
+        return any(of_folders.match_file(folder[:end]) for end in ends)
+
+    def is_ignored(path: str) -> bool:
+        folder = path[: path.rfind("/") + 1]
+        return is_left_out(folder) or (folder != path and of_files.match_file(path))
+
+    return is_ignored
+
+
+def _ignore_lines(root: Path, folder: str, content: bytes) -> Iterator[str]:
+    """Yield the patterns of an ignore file in `folder` as they would stand in `root`; raises DataError."""
+    path = root / folder / IGNORE_FILE
     try:
         lines = content.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         number = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path} is not UTF-8 (line {number})", hint="save it as UTF-8") from error
-    specs = []
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
-        spec = _compiled(line.removesuffix("\r"))
-        if spec is None:
+        text = line.removesuffix("\r")
+        text = text if text.endswith("\\ ") else text.rstrip()
+        if _compiled(text) is None or _compiled(text.removesuffix("/")) is None:
             raise DataError(
                 f"line {number} of {path} is not a pattern: {line.strip()}",
                 hint="patterns are written as in a .gitignore file, for example: thumbs/ or *_small.jpg",
             )
-        specs.append(spec)
-    return _joined(specs).match_file
+        yield _below(folder, text)
+
+
+def _below(folder: str, pattern: str) -> str:
+    """Write a pattern of an ignore file in `folder` as one in the folder above it; "" leaves it as it is."""
+    # By git "a/**/" is the folders in "a"; pathspec takes the files in it, too, but reads "a/**/*/" as git does.
+    pattern = re.sub(r"(^|/)\*\*/$", r"\1**/*/", pattern)
+    if not folder:
+        return pattern
+    sign, rest = ("!", pattern[1:]) if pattern.startswith("!") else ("", pattern)
+    return f"{sign}/{folder}/{rest.removeprefix('/') if '/' in rest.removesuffix('/') else '**/' + rest}"
 
 
 def _compiled(line: str) -> "GitIgnoreSpec | None":
@@ -101,7 +159,13 @@ def _compiled(line: str) -> "GitIgnoreSpec | None":
     return spec if any(pattern.include is not None for pattern in spec.patterns) else None
 
 
-def _joined(specs: "list[GitIgnoreSpec]") -> "GitIgnoreSpec":
+def _spec(pattern: str) -> "GitIgnoreSpec":
+    from pathspec import GitIgnoreSpec
+
+    return GitIgnoreSpec.from_lines([pattern])
+
+
+def _joined(specs: "Iterable[GitIgnoreSpec]") -> "GitIgnoreSpec":
     from pathspec import GitIgnoreSpec
 
     return GitIgnoreSpec([pattern for spec in specs for pattern in spec.patterns])

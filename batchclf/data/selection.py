@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
 from batchclf.data.discovery import HIDDEN, Found, discover, discover_listed
 from batchclf.data.labels import LabelMode, LabelRule, label_rule
-from batchclf.data.patterns import IGNORE_FILE, Matches, glob_paths, ignore_content, ignored_paths
+from batchclf.data.patterns import IGNORED, Matches, glob_paths, ignore_content, ignored_paths
 from batchclf.errors import DataError, NothingToScoreError, UsageError
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ class Selection:
     follow_symlinks: bool = False
 
     def fingerprint(self, root: Path) -> str:
-        """Digest (SHA-256, hexadecimal) what decides which files are chosen, the .batchclfignore in `root` included.
+        """Digest (SHA-256, hexadecimal) what decides which files are chosen, each .batchclfignore included.
 
-        With the same one, and the same files on disk, `select` gives the same. Raises DataError where that file
+        With the same one, and the same files on disk, `select` gives the same. Raises DataError where such a file
         cannot be read.
         """
-        ignore = ignore_content(root)
-        fields = {**dataclasses.asdict(self), "ignore": None if ignore is None else ignore.hex()}
+        ignore = {folder: content.hex() for folder, content in ignore_content(root).items()}
+        fields = {**dataclasses.asdict(self), "ignore": ignore or None}
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
@@ -62,7 +62,8 @@ def rule_for(
     there; the message says what would fit. Raises what `read_label_map` does.
     """
     if selection.files and not _any_there(root, selection.files):
-        raise _no_file(NothingToScoreError, root, selection.files, f"none of {len(selection.files):,} listed paths")
+        none_of = f"none of {len(selection.files):,} listed paths"
+        raise _no_file(NothingToScoreError, root, selection.files, none_of, selection)
     meanings = None
     if label_map is not None:
         if labels == "none":
@@ -74,7 +75,7 @@ def rule_for(
     if rule.table is not None and rule.table.by_path and not _any_there(root, rule.table.by_path):
         rows = rule.table.by_path
         if any(isinstance(each, ImageRef) for each in select(root, LabelRule(None, ""), selection)):
-            raise _no_file(DataError, root, rows, f"none of {len(rows):,} rows of {labels}")
+            raise _no_file(DataError, root, rows, f"none of {len(rows):,} rows of {labels}", selection)
     return rule
 
 
@@ -83,12 +84,14 @@ def _any_there(root: Path, paths: Iterable[str]) -> bool:
     return any(os.path.lexists(os.path.join(root, path)) for path in paths)  # noqa: PTH118 (a Path is slow)
 
 
-def _no_file(kind: type[DataError], root: Path, paths: Collection[str], none_of: str) -> DataError:
+def _no_file(
+    kind: type[DataError], root: Path, paths: Collection[str], none_of: str, selection: Selection
+) -> DataError:
     """Make the error that paths name no file; it says what would fit."""
     from batchclf.data.near_miss import near_miss
 
-    images = (each.path for each in discover(root, LabelRule(None, "")) if isinstance(each, ImageRef))
-    words = near_miss(paths, images)
+    found = discover(root, LabelRule(None, ""), follow_symlinks=selection.follow_symlinks)
+    words = near_miss(paths, (each.path for each in found if isinstance(each, ImageRef)))
     return kind(
         f"{none_of} names a file in {root}, the first: {next(iter(paths))}" + (f"; {words}" if words else ""),
         hint=f"write the paths as they are below {root}, with / and the suffix",
@@ -110,8 +113,7 @@ def select(root: Path, rule: LabelRule, selection: Selection = EVERYTHING) -> It
             found = discover(root, rule, follow_symlinks=selection.follow_symlinks)
         else:
             found = discover_listed(root, rule, selection.files, follow_symlinks=selection.follow_symlinks)
-        if ignored is not None:
-            found = _without_ignored(found, ignored)
+        found = without_ignored(found, ignored)
         return found if wanted is None else _only(found, wanted, "not matched by --glob")
 
     found = candidates()
@@ -122,10 +124,14 @@ def select(root: Path, rule: LabelRule, selection: Selection = EVERYTHING) -> It
     return found if rule.table is None else _noted(found, rule.table)
 
 
-def _without_ignored(found: Iterator[Found], ignored: Matches) -> Iterator[Found]:
+def without_ignored(found: Iterator[Found], ignored: Matches | None) -> Iterator[Found]:
+    """Yield what was found, with what is ignored and not hidden as excluded."""
+    if ignored is None:
+        yield from found
+        return
     for item in found:
         if not (isinstance(item, ExcludedFile) and item.reason == HIDDEN) and ignored(_path(item)):
-            yield ExcludedFile(_path(item), f"ignored by {IGNORE_FILE}")
+            yield ExcludedFile(_path(item), IGNORED)
         else:
             yield item
 

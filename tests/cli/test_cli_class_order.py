@@ -91,7 +91,8 @@ def test_two_folders_that_fit_different_orders_are_not_given_one_file(cli, netwo
             (tmp_path / folder / old).rename(tmp_path / folder / new)
     job = tmp_path / "job.toml"
     job.write_text(
-        f'name = "two"\n[publish]\nreports = "{tmp_path}/reports"\n[model]\nbundle = "{tmp_path}/model"\n[scoring.directories]\n'
+        f'name = "two"\n[publish]\nreports = "{tmp_path}/reports"\n[model]\nbundle = "{tmp_path}/model"\n'
+        "[scoring.directories]\n"
         f'left = {{ path = "{tmp_path}/left" }}\nright = {{ path = "{tmp_path}/right" }}\n'
     )
     code, _, err = cli("run", job, "--quiet")

@@ -105,11 +105,15 @@ def test_globs(score, photos):
 
 def test_ignored_files(score, photos):
     (photos / "2026-01" / "99.png").write_text("damaged, and never opened")
-    (photos / ".batchclfignore").write_text("# not these\n99.png\n2026-02/\n!07.png\n")
+    (photos / ".batchclfignore").write_text("# not these\n99.png\n2026-02/late/*\n!07.png\n")
     rows, counts, err = score()
-    assert list(rows["path"]) == [*(p for p in images(photos)[:5]), "2026-02/late/07.png"]
+    late = [path for path in images(photos) if path.startswith("2026-02/late/")]
+    assert "2026-02/late/07.png" in late
+    assert set(images(photos)) - set(rows["path"]) == {"2026-01/99.png", *late} - {"2026-02/late/07.png"}
     assert (counts["found"], counts["skipped"]) == (len(relative(photos)), 0)
-    assert "6 ignored by .batchclfignore" in err
+    assert f"{len(late)} ignored by .batchclfignore" in err
+    (photos / ".batchclfignore").write_text("# not these\n99.png\n2026-02/late/\n!07.png\n")
+    assert f"{len(late) + 1} ignored by .batchclfignore" in score()[2]
 
 
 # --follow-symlinks

@@ -107,14 +107,18 @@ def test_symbolic_links(tmp_path):
     (root / "folder.png").symlink_to("a")
     (root / "folder").symlink_to("a")
     (root / "up").symlink_to("..")
+    (root / "notes.txt").symlink_to(tmp_path / "outside.png")
+    (root / "broken.txt").symlink_to("missing.png")
     (root / "broken.png").symlink_to("missing.png")
     (root / "loop.png").symlink_to("loop.png")
     assert _reasons(root) == {
         "out.png": "symbolic link out of the folder",
         "sibling.png": "symbolic link out of the folder",
         "folder.png": "symbolic link to a folder",
-        "folder": "not an image by its suffix",
-        "up": "not an image by its suffix",
+        "folder": "symbolic link to a folder",
+        "up": "symbolic link to a folder",
+        "notes.txt": "not an image by its suffix",
+        "broken.txt": "broken symbolic link",
     }
     refs = [found.path for found in _found(root) if isinstance(found, ImageRef)]
     assert refs == ["a/real.png", "b/x.png", "broken.png", "in.png", "loop.png"]
@@ -299,7 +303,7 @@ def test_listed_files_behind_a_linked_folder(tmp_path):
     assert list(discover_listed(root, NO_LABELS, paths)) == [
         ImageRef("a/1.png", None),
         ExcludedFile("in/1.png", behind),
-        ExcludedFile("out", "not an image by its suffix"),
+        ExcludedFile("out", "symbolic link to a folder"),
         ExcludedFile("out/2.png", behind),
     ]
     followed = list(discover_listed(root, NO_LABELS, paths, follow_symlinks=True))

@@ -209,7 +209,10 @@ def test_unreadable_images_are_left_out_and_said(tmp_path):
     (tmp_path / "classes.txt").write_text("this lies in no class folder")
     dataset, said = _load(tmp_path)
     assert len(dataset.train.paths) + len(dataset.test.paths) == 7
-    assert said.pop(0) == "left out by suffix: 2 .txt"
+    assert said.pop(0) == (
+        f"{tmp_path}: found 13 = 9 images of classes + excluded 4 (1 hidden; 3 not an image by its suffix)"
+    )
+    assert said.pop(0) == f"{tmp_path}: left out by suffix: 3 .txt"
     assert f"the size after the first image, {tmp_path / 'a' / '001.png'}" in said[0]
     assert sorted(said[1:3]) == [
         f"left out {tmp_path / 'a' / '000.png'}: not an image: the content is of no known image format",

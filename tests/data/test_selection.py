@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from file_cases import make_tree, path_of
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
@@ -186,6 +186,57 @@ def test_ignored_files_are_those_that_git_ignores(tmp_path):
     ignored = {path for path, reason in _reasons(root).items() if reason == "ignored by .batchclfignore"}
     assert ignored == set(listed.stdout.splitlines())
     assert len(ignored) == 8
+
+
+PARTS = st.sampled_from(["a", "b", "cat", "sub", "*", "**", "c*", "?", "[ab]", "a.png", "*.png", "s**"])
+PATTERNS = st.builds(
+    lambda sign, first, parts, last: sign + first + "/".join(parts) + last,
+    st.sampled_from(["", "", "!"]),
+    st.sampled_from(["", "/"]),
+    st.lists(PARTS, min_size=1, max_size=3),
+    st.sampled_from(["", "/", "", "/**"]),
+)
+FOLDERS = ("", "a/", "cat/", "cat/sub/", "train/", "train/cat/", "train/cat/sub/", "train/a/a/", "test/a/")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A git repository of images, without an ignore file."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    root = make_tree(
+        tmp_path_factory.mktemp("git"), *(f + name for f in FOLDERS for name in ("a.png", "b.png", "sub.png"))
+    )
+    subprocess.run(["git", "-C", str(root), "init", "-q"], check=True, capture_output=True)
+    return root
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    lines=st.fixed_dictionaries(
+        {"": st.lists(PATTERNS, min_size=1, max_size=4)},
+        optional={"train": st.lists(PATTERNS, max_size=4), "test": st.lists(PATTERNS, max_size=4)},
+    )
+)
+@example(lines={"": ["cat/", "!cat/a.png"]})
+@example(lines={"": ["sub/", "!cat/"]})
+@example(lines={"": ["cat/*", "!cat/sub/"], "train": ["/a/", "!a.png"]})
+@example(lines={"": ["b.png"], "train": ["!b.png", "cat/**", "!cat/sub"]})
+@example(lines={"": ["a/**/"]})
+def test_any_ignore_files_leave_out_what_git_leaves_out(checkout, lines):
+    files = [checkout / folder / ".batchclfignore" for folder in lines]
+    for file, patterns in zip(files, lines.values(), strict=True):
+        file.write_text("".join(f"{pattern}\n" for pattern in patterns))
+    listed = subprocess.run(
+        ["git", "-C", str(checkout), "ls-files", "-o", "-i", "--exclude-per-directory=.batchclfignore"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    ignored = {path for path, reason in _reasons(checkout).items() if reason == "ignored by .batchclfignore"}
+    for file in files:
+        file.unlink()
+    assert ignored == {path for path in listed.stdout.splitlines() if path.endswith(".png")}
 
 
 def test_every_file_is_counted_whatever_is_ignored(tmp_path):

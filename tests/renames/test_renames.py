@@ -62,7 +62,7 @@ NEW_OF_A_RUN = {"device": "cpu"}
 NEW_OF_A_SUBSET = {"excluded_suffixes": {}, "warnings": [], "among_labelled": None}
 """Keys that a subset has besides its counts now; a run of then does not know them."""
 
-NEW_OF_A_SPLIT = {"label_map": {}}
+NEW_OF_A_SPLIT = {"label_map": {}, "follow_symlinks": False}
 """Keys that the split of class folders has besides its seed now."""
 
 NEW_INTERVALS = (

@@ -19,13 +19,15 @@ class SplitRecord:
 
     `test_size` of each class is test (0 to 1), None for the usual 0.2; `group_by` is the regular expression that found
     the groups in the paths, None for none; `seed` drew the test images. Folders train/ and test/ are taken as they are.
-    `label_map` gives folders their classes, "" if they were left out.
+    `label_map` gives folders their classes, "" if they were left out. `follow_symlinks` says whether symbolic links to
+    folders and out of the folder were read.
     """
 
     test_size: float | None
     group_by: str | None
     seed: int
     label_map: dict[str, str] = field(default_factory=dict)
+    follow_symlinks: bool = False
 
 
 @dataclass(frozen=True)

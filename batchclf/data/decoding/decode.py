@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from errno import ENOENT
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
@@ -122,7 +123,9 @@ def read_content(path: Path | str) -> bytes:
     except OSError as error:
         if error.errno in WANT:
             raise
-        raise UnreadableImageError(f"cannot be read: {error.strerror}") from error
+        is_broken = error.errno == ENOENT and os.path.islink(path)  # noqa: PTH114 (it may be a text)
+        why = "broken symbolic link" if is_broken else error.strerror
+        raise UnreadableImageError(f"cannot be read: {why}") from error
 
 
 def to_pixels(

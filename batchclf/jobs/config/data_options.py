@@ -19,7 +19,12 @@ def split_record(job: Job) -> SplitRecord | None:
     data = job.spec.data
     if data is None or data.directory is None:
         return None
-    return SplitRecord(data.test_size, data.group_by, job.spec.model.seed, label_map(job.label_map))
+    return split_of(data, job.spec.model.seed, job.label_map)
+
+
+def split_of(data: DataSpec, seed: int, label_map_file: Path | None) -> SplitRecord:
+    """Record how class folders are read and split; raises what `read_label_map` does."""
+    return SplitRecord(data.test_size, data.group_by, seed, label_map(label_map_file), data.follow_symlinks)
 
 
 def split_options(split: SplitRecord) -> dict[str, Any]:
@@ -29,6 +34,7 @@ def split_options(split: SplitRecord) -> dict[str, Any]:
         "group": split.group_by,
         "seed": split.seed,
         "label_map": split.label_map,
+        "follow_symlinks": split.follow_symlinks,
     }
 
 

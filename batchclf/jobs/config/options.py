@@ -27,7 +27,15 @@ LabelMap = Annotated[
     ),
 ]
 
-OF_FOLDERS = ("label_map", "test_size", "group_by", "input_size", "color", "store")
+FollowSymlinks = Annotated[
+    bool,
+    option(
+        "follow symbolic links to folders and out of the folder",
+        more="see [Choosing files and labels](scoring.md#choosing-files-and-labels)",
+    ),
+]
+
+OF_FOLDERS = ("label_map", "test_size", "group_by", "input_size", "color", "store", "follow_symlinks")
 """Keys of [data] that are about class folders."""
 
 OF_IMAGES = ("image_timeout", "max_pixels")
@@ -104,6 +112,7 @@ class DataSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Store,
         option("where the pixels are kept; auto: on disk if they would take more than half of the memory"),
     ] = "auto"
+    follow_symlinks: FollowSymlinks = False
 
 
 class ScoringOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -192,7 +201,7 @@ class DirectoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     glob: Annotated[
         list[Text], option("only files that match, as in a gitignore file", example=["*.jpg"], metavar="PATTERN")
     ] = []
-    follow_symlinks: Annotated[bool, option("follow symbolic links to folders and out of the folder")] = False
+    follow_symlinks: FollowSymlinks = False
     max_skipped: Annotated[
         str | None,
         option(

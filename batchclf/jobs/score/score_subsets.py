@@ -1,5 +1,6 @@
 """Score splits or a directory into the files of a run directory, and account for every image."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchclf.core.records.run import SubsetRecord, WrittenFile
-from batchclf.data.decoding.suffixes import IMAGE_HINT
 from batchclf.data.discovery import Found, check_folder
 from batchclf.data.labels import LabelRule
 from batchclf.data.selection import select
@@ -18,7 +18,7 @@ from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
 from batchclf.jobs.score.run_files import Results
 from batchclf.jobs.score.score_cache import open_cache
-from batchclf.jobs.score.subset_run import Scorer, SubsetRun
+from batchclf.jobs.score.subset_run import Scorer, SubsetRun, hint_to_score
 from batchclf.models.bundle import Bundle
 from batchclf.models.runtime.registry import open_runtime
 from batchclf.scoring.batches import files_per_block
@@ -59,6 +59,7 @@ def score_subsets(
     for split in splits:
         _check_split(split, bundle)
     records = []
+    excluded: Counter[str] = Counter()
     with ExitStack() as stack:
         # Of a directory it is not known beforehand how many images it holds.
         compared = sum(len(each.split.images) for each in splits) or COMPARED_IMAGES
@@ -71,6 +72,7 @@ def score_subsets(
                 records.append(_split_record(name, each, scoring))
             else:
                 records.append(_directory_record(name, each, scoring))
+            excluded.update(results.counts.excluded)
         files = results.finish()
     if not any(record.scored for record in records):
         if not all(record.complete for record in records):
@@ -79,7 +81,9 @@ def score_subsets(
                 hint="give a later --deadline, or train the model beforehand",
             )
         found = "; ".join(_nothing(record) for record in records)
-        raise NothingToScoreError(f"there is no image to score: {found}", hint=IMAGE_HINT)
+        suffixes = sum((Counter(record.excluded_suffixes) for record in records), Counter[str]())
+        hint = hint_to_score(sum(record.skipped for record in records), excluded, suffixes)
+        raise NothingToScoreError(f"there is no image to score: {found}", hint=hint)
     return records, files
 
 

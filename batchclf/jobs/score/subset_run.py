@@ -1,7 +1,7 @@
 """Score one subset into the files of a run directory, and account for every image."""
 
 import time
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from batchclf.core.records.run import PrecisionRecord, SubsetRecord
 from batchclf.core.suffixes import left_out_words
 from batchclf.data.decoding.suffixes import IMAGE_HINT
+from batchclf.data.discovery import excluded_words, hint_without_image, links_left_out
 from batchclf.errors import NothingToScoreError, RunError
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.score.run_files import Counts, Results
@@ -131,12 +132,21 @@ class SubsetRun:
         return record
 
 
+def hint_to_score(skipped: int, excluded: Mapping[str, int], suffixes: Mapping[str, int]) -> str:
+    """Say what to do where nothing was scored: so many images could not be read, the others were excluded."""
+    unreadable = "put images there that can be read"
+    if skipped and not excluded:
+        return unreadable
+    hint = hint_without_image(excluded, suffixes) or f"put images there; {IMAGE_HINT}"
+    return f"{unreadable}; {hint}" if skipped else hint
+
+
 def _by_folder(counts: Counts) -> dict[str, int]:
     return dict(sorted(counts.folders.items())) if len(counts.folders) <= MOST_FOLDERS else {}
 
 
 def _account(record: SubsetRecord, name: str, counts: Counts, watcher: "Watcher", *, may_be_empty: bool) -> None:
-    excluded = "; ".join(f"{count:,} {reason}" for reason, count in sorted(counts.excluded.items()))
+    excluded = excluded_words(counts.excluded)
     line = (
         f"{name}: found {record.found:,} = scored {record.scored:,} + skipped {record.skipped:,} "
         f"+ excluded {record.excluded:,}" + (f" ({excluded})" if excluded else "")
@@ -147,6 +157,8 @@ def _account(record: SubsetRecord, name: str, counts: Counts, watcher: "Watcher"
     watcher.say(line + (f"; {record.cached:,} scores come from the cache" if record.cached else ""))
     if left_out := left_out_words(record.excluded_suffixes):
         watcher.say(f"{name}: left out by suffix: {left_out}")
+    if links := links_left_out(counts.excluded):
+        watcher.say(f"{name}: {links}")
     if not record.complete:
         watcher.say(f"{name}: the deadline passed, so it is not complete")
     if not record.scored and not may_be_empty:
@@ -154,5 +166,5 @@ def _account(record: SubsetRecord, name: str, counts: Counts, watcher: "Watcher"
         raise NothingToScoreError(
             f"there is no image to score in {name}: found {record.found:,} files, {record.skipped:,} images could "
             f"not be read, {record.excluded:,} files are excluded" + (f" ({excluded})" if excluded else "") + why,
-            hint=IMAGE_HINT,
+            hint=hint_to_score(record.skipped, counts.excluded, record.excluded_suffixes),
         )

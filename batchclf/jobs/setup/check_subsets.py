@@ -1,23 +1,26 @@
 """Check a job's model, data and folders, without training, scoring or fetching."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from batchclf.core.types import ImageRef
+from batchclf.core.text import counted
+from batchclf.core.types import ExcludedFile, ImageRef
 from batchclf.data.catalog import load_dataset
-from batchclf.data.discovery import check_folder
-from batchclf.data.folders import class_of_folder, ignored_below
+from batchclf.data.discovery import check_folder, excluded_words, hint_without_image, links_left_out
+from batchclf.data.folders import check_enough, list_class_folders
 from batchclf.data.labels import LabelRule
 from batchclf.data.providers import DATA_DIR_VARIABLE, OFFLINE_VARIABLE
 from batchclf.data.selection import select
 from batchclf.errors import BatchclfError, DataError, UsageError
 from batchclf.jobs.config.data_options import input_not_used, label_map, will_train
 from batchclf.jobs.config.load import Job
+from batchclf.jobs.config.options import DataSpec
 from batchclf.jobs.config.placeholders import is_dated
 from batchclf.jobs.config.settings import DirectorySubset
 from batchclf.jobs.config.spec import ScoringSpec
@@ -152,7 +155,7 @@ def check_data(job: Job, classes: tuple[str, ...] | None) -> tuple[tuple[str, ..
     if data is None:
         return None, []
     if data.dataset is None:
-        names, found = _class_folders(job)
+        names, found = _class_folders(job, data)
         keys: Keys = ("data", "directory")
     else:
         names, found = _data_set(job, data.dataset)
@@ -178,11 +181,6 @@ def _data_set(job: Job, name: str) -> tuple[tuple[str, ...] | None, list[Found]]
     return dataset.class_names, [Found("data", "ok", dataset.origin)]
 
 
-def _classes_in(root: Path, base: Path, meanings: dict[str, str]) -> Iterable[str]:
-    ignored = ignored_below(root, "" if base == root else base.name)
-    return class_of_folder(base, meanings, ignored).values()
-
-
 @contextmanager
 def _offline() -> Iterator[None]:
     """Keep the providers from fetching."""
@@ -197,26 +195,26 @@ def _offline() -> Iterator[None]:
             os.environ[OFFLINE_VARIABLE] = before
 
 
-def _class_folders(job: Job) -> tuple[tuple[str, ...] | None, list[Found]]:
-    root, test_size = job.directory or Path(), job.spec.data and job.spec.data.test_size
-    keys: Keys = ("data", "directory")
+def _class_folders(job: Job, data: DataSpec) -> tuple[tuple[str, ...] | None, list[Found]]:
+    """List the images of class folders as the job would; a class without one is an error before hours of training."""
+    root, keys = job.directory or Path(), ("data", "directory")
     try:
-        check_folder(root)
-        split = [root / name for name in ("train", "test")]
         meanings = label_map(job.label_map)
-        bases = split if all(base.is_dir() for base in split) else [root]
-        names = tuple(sorted({name for base in bases for name in _classes_in(root, base, meanings)}))
+        names, listed, left_out = list_class_folders(
+            root, say=lambda _: None, label_map=meanings, follow_symlinks=data.follow_symlinks
+        )
+        check_enough(root, names if will_train(job) else (), listed, left_out)
     except DataError as error:
         return None, [of_error("data", error, keys)]
     except OSError as error:
         what = f"{error.filename} cannot be listed: {error.strerror}"
         return None, [Found("data", "error", what, keys, "correct its rights")]
-    if len(names) < 2:
-        what = f"{root} has {len(names)} class folder(s); a classifier needs at least two"
-        hint = "lay the images out as CLASS/*.png, or as train/CLASS/*.png and test/CLASS/*.png"
-        return None, [Found("data", "error", what, keys, hint)]
-    found = [Found("data", "ok", f"{root}: {len(names)} class folders")]
-    if len(bases) > 1 and test_size is not None:
+    images = sum(len(part.files) for part in listed)
+    found = [Found("data", "ok", f"{root}: {len(names)} class folders, {counted(images, 'image')}")]
+    if links := links_left_out(left_out.excluded):
+        hint = "set follow_symlinks = true, or take the links away"
+        found.append(Found("data", "warning", f"{root}: {links}", keys, hint))
+    if len(listed) > 1 and data.test_size is not None:
         what = f"data.test_size is not used, since there are train/ and test/ in {root}"
         found.append(Found("data", "warning", what, ("data", "test_size"), "take the key away"))
     return names, found
@@ -253,18 +251,26 @@ def _directory(topic: str, keys: Keys, subset: DirectorySubset, classes: tuple[s
     chosen = subset.selection
     rule = LabelRule(None, "labels are not known before the model is") if classes is None else subset.rule(classes)
     found = select(subset.root, rule, chosen)
-    if any(isinstance(each, ImageRef) for each in found):
-        if rule.warning:
-            hint = "rename it, or leave it out by a .batchclfignore"
-            return Found(topic, "warning", rule.warning, (*keys, "labels"), hint)
-        if rule.table is not None:
-            for _ in found:  # how many rows of the CSV name a file is known after the last one
-                pass
-            if warning := rule.table.warning(listed=False):
-                return Found(topic, "warning", warning, (*keys, "labels"), "correct the paths, or the folder")
-        return Found(topic, "ok", f"{subset.root}: {rule.sentence}")
-    what = f"{subset.root} holds no image that would be scored"
-    return Found(topic, "warning", what, (*keys, "path"), "put images there, or correct glob")
+    excluded: Counter[str] = Counter()
+    for each in found:
+        if isinstance(each, ImageRef):
+            break
+        if isinstance(each, ExcludedFile):
+            excluded[each.reason] += 1
+    else:
+        why = f" ({excluded_words(excluded)})" if excluded else ""
+        what = f"{subset.root} holds no image that would be scored{why}"
+        hint = hint_without_image(excluded, {}) or "put images there, or correct glob"
+        return Found(topic, "warning", what, (*keys, "path"), hint)
+    if rule.warning:
+        hint = "rename it, or leave it out by a .batchclfignore"
+        return Found(topic, "warning", rule.warning, (*keys, "labels"), hint)
+    if rule.table is not None:
+        for _ in found:  # how many rows of the CSV name a file is known after the last one
+            pass
+        if warning := rule.table.warning(listed=False):
+            return Found(topic, "warning", warning, (*keys, "labels"), "correct the paths, or the folder")
+    return Found(topic, "ok", f"{subset.root}: {rule.sentence}")
 
 
 def why_not_writable(folder: Path) -> str | None:
