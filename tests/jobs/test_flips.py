@@ -80,8 +80,9 @@ def test_cells_are_those_of_predictions_csv(tmp_path):
     names = ("=1+1", "'quoted'", 'a,\n"b"')
     paths = sorted(["@x.png", "-5.png", "a,b.png", "line\nbreak.png", "é.png", "undecodable\udcff.png"])
     confidence = [0.1, 0.9999999, 1.0, 0.5000001, 0.0999999, 0.3333333]
-    first = rows_of(names, [0, 1, 2, 0, 1, 2], [0, 1, 2, 0, 1, 2], paths=paths, confidence=confidence)
-    second = rows_of(names, [0, 1, 2, 0, 1, 2], [1, 0, 0, 1, 2, 1], paths=paths, confidence=confidence[::-1])
+    plain = {"probabilities": False}
+    first = rows_of(names, [0, 1, 2, 0, 1, 2], [0, 1, 2, 0, 1, 2], paths=paths, confidence=confidence, **plain)
+    second = rows_of(names, [0, 1, 2, 0, 1, 2], [1, 0, 0, 1, 2, 1], paths=paths, confidence=confidence[::-1], **plain)
     record = two_runs(tmp_path, first, second, first={"names": names}, second={"names": names})
     _, rows, _ = flips(tmp_path, record)
     assert list(rows["kind"]) == ["negative"] * 6

@@ -39,7 +39,7 @@ def report_again(
     warn = cache(warn)  # what is read twice is checked twice
     check_written(folder, (PREDICTIONS_FILE, SKIPPED_FILE), warn=warn)
     names, temperature = tuple(record.model.class_names), temperature_of(record.model.training)
-    evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, names, temperature)
+    evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, names, temperature, warn=warn)
     try:
         check_written(folder, [IMAGES_FILE], warn=warn)
         look = look_at_images(folder, record.subsets)

@@ -49,7 +49,9 @@ def finish(
     with steps.step("evaluate"):
         model, temperature = head.bundle.info, temperature_of(head.bundle.info.training)
         # From the file, not from memory: anyone can compute the same numbers again (decision 007)
-        evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, model.class_names, temperature)
+        evaluations, gap = evaluate_predictions(
+            folder / PREDICTIONS_FILE, model.class_names, temperature, warn=watcher.warn
+        )
     with steps.step("images"):
         look = look_at_images(folder, scored, lambda: splits, head.main_subset)
         images = image_findings(folder, look, model.reference, evaluations, gap, head.main_subset)
