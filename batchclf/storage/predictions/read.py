@@ -21,7 +21,7 @@ from batchclf.core.types import ROUNDING, SUM_TOLERANCE, PredictionRows, Say, un
 from batchclf.errors import PredictionsError
 from batchclf.storage.csv_files.cells import safe_cell
 from batchclf.storage.csv_files.read import Cells, line_of_row, read_cells
-from batchclf.storage.predictions.columns import PROBABILITY
+from batchclf.storage.predictions.columns import PROBABILITY, ParsedRows, names_twice
 
 REQUIRED_COLUMNS = ("path", "label", "prediction", "confidence")
 READ_COLUMNS = (*REQUIRED_COLUMNS, "split", "margin")
@@ -100,34 +100,6 @@ def read_prediction_rows(
             yield rows
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class ParsedRows:
-    """What the cells of some rows say, n of them, before it is checked.
-
-    `labels` is (n,) int64, -1 where unknown. `ranked` is (n, k) int64, the classes that a row names, best first, and
-    `claimed` (n, k) float64 the probabilities that it gives them, nan where it gives none. `margin` is (n,) float64,
-    nan without that column, `probabilities` (n, classes) float64 or None.
-    """
-
-    labels: NDArray[np.int64]
-    ranked: NDArray[np.int64]
-    claimed: NDArray[np.float64]
-    margin: NDArray[np.float64]
-    probabilities: NDArray[np.float64] | None
-
-    def best(self) -> NDArray[np.float64]:
-        """Give the highest probabilities of each row, the highest first: as many as `ranked`, and two; needs them."""
-        assert self.probabilities is not None
-        count = min(max(2, self.ranked.shape[1]), self.probabilities.shape[1])
-        return -np.sort(np.partition(-self.probabilities, count - 1, axis=1)[:, :count], axis=1)
-
-    def of_ranks(self) -> NDArray[np.float64]:
-        """Give the probability of each class in `ranked`, nan where it names none; needs probabilities."""
-        assert self.probabilities is not None
-        found = np.take_along_axis(self.probabilities, np.maximum(self.ranked, 0), axis=1)
-        return np.where(self.ranked < 0, np.nan, found)
-
-
 class RowReader:
     """Reads the rows of a predictions CSV piece by piece, and checks that each agrees with itself.
 
@@ -196,6 +168,15 @@ class RowReader:
             np.column_stack([numbers(name) for name in self.of_classes]) if self.of_classes else None,
         )
 
+    def said(self, first: int, cells: Cells) -> NDArray[np.float64]:
+        """Give what each row says, (n, columns) float64, in the order of `compared`; -1 where it says nothing."""
+        parsed = self.parse(first, cells)
+        claims = [rank for rank, column in enumerate(self.claims) if column in cells]
+        margin = [parsed.margin] if "margin" in cells else []
+        parts = [parsed.labels, parsed.ranked, parsed.claimed[:, claims], *margin]
+        values = np.column_stack([*parts, *([] if parsed.probabilities is None else [parsed.probabilities])])
+        return np.nan_to_num(values.astype(np.float64), nan=-1) + 0.0  # no negative zero
+
     def rows(self, first: int, cells: Cells) -> PredictionRows:
         """Read and check some rows. Raises PredictionsError with the line."""
         parsed = self.parse(first, cells)
@@ -239,15 +220,6 @@ def _doubtful(rows: ParsedRows, *, renormalize: bool) -> bool:
         or (np.abs(margin - (best[:, 0] - best[:, 1:2].sum(axis=1))) > ROUNDING).any()
         or names_twice(rows.ranked).any()
     )
-
-
-def names_twice(ranked: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell the rows, (n, k) class indices, that name a class twice."""
-    if ranked.shape[1] == 1:
-        return np.zeros(len(ranked), np.bool_)
-    in_order = np.sort(ranked, axis=1)
-    found: NDArray[np.bool_] = ((np.diff(in_order, axis=1) == 0) & (in_order[:, 1:] >= 0)).any(axis=1)
-    return found
 
 
 @dataclass(eq=False)

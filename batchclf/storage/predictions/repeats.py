@@ -1,9 +1,10 @@
 """Rows of a predictions CSV that stand twice, found with two reads and at most 32 bytes a row (decision 147)."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +12,29 @@ from numpy.typing import NDArray
 from batchclf.core.types import Say
 from batchclf.errors import PredictionsError
 from batchclf.storage.csv_files.read import Cells, line_of_row
-from batchclf.storage.predictions.read import RowReader
 
 _DIGEST = 16
-"""Bytes. That any two of 10 million paths have the same digest has a probability of 2e-25."""
+"""Bytes. That any two of 10 million paths have the same digest has a probability of 1.5e-25."""
 
 
-def find_repeats(reader: RowReader, warn: Say) -> NDArray[np.int64]:
+class Reader(Protocol):
+    """What is needed of a `RowReader`, which looks for repeats itself."""
+
+    path: Path
+    header: list[str]
+    compared: list[str]
+
+    def pieces(self, columns: Sequence[str] = ()) -> Iterator[tuple[int, Cells]]:
+        """Give the number of the first row and the cells of each piece, of `columns` or of all."""
+
+    def images(self, cells: Cells) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Give path and split of each row."""
+
+    def said(self, first: int, cells: Cells) -> NDArray[np.float64]:
+        """Give the values of each row, in the order of `compared`."""
+
+
+def find_repeats(reader: Reader, warn: Say) -> NDArray[np.int64]:
     """Find the rows that say again what an earlier row says of the same path and split: their numbers, ascending.
 
     `warn` gets a line if there are any. Rows without a path are no one's. Raises PredictionsError, with both lines, if
@@ -31,7 +48,7 @@ def find_repeats(reader: RowReader, warn: Say) -> NDArray[np.int64]:
         digests = np.frombuffer(_path_digests(reader, begin, cells), f"S{_DIGEST}")
         places = np.minimum(np.searchsorted(keys, digests), len(keys) - 1)
         suspects = np.flatnonzero(keys[places] == digests).tolist()
-        values = _values(reader, begin, cells) if suspects else None
+        values = reader.said(begin, cells) if suspects else None
         for row in suspects:
             assert values is not None
             place, content = places[row], blake2b(values[row].tobytes(), digest_size=_DIGEST).digest()
@@ -69,11 +86,11 @@ def conflict(
     )
 
 
-def _line(reader: RowReader, row: int) -> str:
+def _line(reader: Reader, row: int) -> str:
     return f"line {line_of_row(reader.path, row)}"
 
 
-def _repeated(reader: RowReader) -> NDArray[np.bytes_]:
+def _repeated(reader: Reader) -> NDArray[np.bytes_]:
     """Give the digests that two rows or more have, each once, ascending."""
     digests = bytearray()
     split = ["split"] if "split" in reader.header else []
@@ -87,7 +104,7 @@ def _repeated(reader: RowReader) -> NDArray[np.bytes_]:
     return again
 
 
-def _path_digests(reader: RowReader, begin: int, cells: Cells) -> bytes:
+def _path_digests(reader: Reader, begin: int, cells: Cells) -> bytes:
     """Digest path and split of each row; that of a row without a path is of its number, and so no other's."""
     texts = (
         f"{split}\0{path}" if path else f"{begin + row}"
@@ -96,17 +113,7 @@ def _path_digests(reader: RowReader, begin: int, cells: Cells) -> bytes:
     return b"".join([blake2b(text.encode(), digest_size=_DIGEST).digest() for text in texts])
 
 
-def _values(reader: RowReader, begin: int, cells: Cells) -> NDArray[np.float64]:
-    """Give what each row says, (n, columns) float64, in the order of `RowReader.compared`; -1 where it says nothing."""
-    parsed = reader.parse(begin, cells)
-    claims = [rank for rank, column in enumerate(reader.claims) if column in cells]
-    margin = [parsed.margin] if "margin" in cells else []
-    parts = [parsed.labels, parsed.ranked, parsed.claimed[:, claims], *margin]
-    values = np.column_stack([*parts, *([] if parsed.probabilities is None else [parsed.probabilities])])
-    return np.nan_to_num(values.astype(np.float64), nan=-1) + 0.0  # no negative zero
-
-
-def _conflict(reader: RowReader, before: int, again: int) -> PredictionsError:
+def _conflict(reader: Reader, before: int, again: int) -> PredictionsError:
     (one, cells), (other, other_cells) = (_row(reader, row) for row in (before, again))
     column = reader.compared[int(np.argmax(one != other))]
     (path,), (split,) = reader.images(cells)
@@ -114,13 +121,13 @@ def _conflict(reader: RowReader, before: int, again: int) -> PredictionsError:
     return conflict(reader.path, (path, split), column, (*cells[column], *other_cells[column]), places)
 
 
-def _row(reader: RowReader, wanted: int) -> tuple[NDArray[np.float64], Cells]:
+def _row(reader: Reader, wanted: int) -> tuple[NDArray[np.float64], Cells]:
     """Read one row again: its values, and its cells as they stand in the file."""
     for begin, cells in reader.pieces():
         place = wanted - begin
         if 0 <= place < len(cells["path"]):
             one = {name: [column[place]] for name, column in cells.items()}
-            return _values(reader, wanted, {name: list(column) for name, column in one.items()})[0], one
+            return reader.said(wanted, {name: list(column) for name, column in one.items()})[0], one
     raise PredictionsError(
         f"{reader.path} was changed while it was read", hint="wait until it is written, and try again"
     )

@@ -1,6 +1,8 @@
 """Whether rows of predictions agree with themselves, within the digits that are printed (decision 146)."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,8 +10,7 @@ from numpy.typing import NDArray
 from batchclf.core.types import ROUNDING, SUM_TOLERANCE
 from batchclf.errors import PredictionsError
 from batchclf.storage.csv_files.read import Cells, line_of_row
-from batchclf.storage.predictions.columns import PROBABILITY
-from batchclf.storage.predictions.read import ParsedRows, RowReader, names_twice
+from batchclf.storage.predictions.columns import PROBABILITY, ParsedRows, names_twice
 
 _SAMPLE = 200
 """Rows whose cells are looked at for how many digits are printed."""
@@ -18,18 +19,29 @@ _HALF_PRECISION = 2.0**-8
 Numbers = NDArray[np.float64]
 
 
-def check_rows(reader: RowReader, rows: ParsedRows, first: int, cells: Cells) -> None:
+class Reader(Protocol):
+    """What is needed of a `RowReader`, which has its rows checked."""
+
+    path: Path
+    names: tuple[str, ...]
+    renormalize: bool
+    ranks: list[str]
+    claims: list[str]
+    of_classes: list[str]
+
+
+def check_rows(reader: Reader, rows: ParsedRows, first: int, cells: Cells) -> None:
     """Raise PredictionsError, with the line, if one of some rows contradicts itself; `first` is the first's number."""
     check = _RowCheck(reader, rows, first, cells)
+    check.sums()
     check.ranks()
     check.claims()
     check.margin()
-    check.sums()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _RowCheck:
-    reader: RowReader
+    reader: Reader
     rows: ParsedRows
     first: int
     cells: Cells
