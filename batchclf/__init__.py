@@ -15,8 +15,9 @@ def read_predictions(path: str | PathLike[str]) -> "pd.DataFrame":
     One row an image, in the file's order. Texts are exact, without the `'` that guards cells of a CSV. `label` and
     the predictions are categories with the classes in the model's order if it can be known (an unknown label is
     missing), `correct` is a nullable boolean, all numbers are float64: the model's exact float32 values from JSON lines
-    and Parquet, 7 significant digits from a CSV. Raises BatchclfError if there is nothing to read, if it is damaged, or
-    if it has other rows than the run wrote; warns (UserWarning) if it was edited since and has as many.
+    and Parquet, 7 significant digits from a CSV. Raises BatchclfError if there is nothing to read, if it is damaged, if
+    it has other rows than the run wrote, or if rows contradict themselves or each other; warns (UserWarning) if it was
+    edited since and has as many rows, and if rows stand twice, which are given once.
     """
     # On use, so that `import batchclf` loads neither numpy nor pandas.
     from pathlib import Path
@@ -27,4 +28,4 @@ def read_predictions(path: str | PathLike[str]) -> "pd.DataFrame":
 
     file = predictions_file(Path(path))
     check_written(file.parent, [file.name], warn=lambda line: warn(line, stacklevel=5))
-    return read_table(file)
+    return read_table(file, lambda line: warn(line, stacklevel=5))

@@ -286,7 +286,10 @@ def test_read_predictions_undoes_the_guard_as_the_page_says(tmp_path, monkeypatc
     names = ["=1+1", "'=1+1", "-5", "plain", "''", "NA", "@x", "\ttab"]
     columns = column_names(("a",), 2, False)
     table = pd.DataFrame(
-        [[safe_cell(name), "test", safe_cell(name), safe_cell(name), "true", 0.5, 0.1, "NA", 0.4] for name in names],
+        [
+            [safe_cell(name), "test", safe_cell(name), safe_cell(name), "true", 0.5, 0.1, safe_cell(second), 0.4]
+            for name, second in zip(names, [*names[1:], names[0]], strict=True)
+        ],
         columns=columns,
     )
     folder = tmp_path / "reports" / "score" / "latest"

@@ -39,16 +39,6 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     parser.set_defaults(handle=handle)
 
 
-def _meanings(predictions: Path, label_map: str | None) -> "dict[str, str]":
-    """Read the label map; its classes must be those of the predictions, if these are known without their rows."""
-    from batchclf.data.label_table import read_label_map
-    from batchclf.storage.predictions.read import known_class_names, read_header
-
-    if label_map is None:
-        return {}
-    return read_label_map(Path(label_map), known_class_names(predictions, read_header(predictions)))
-
-
 def handle(args: argparse.Namespace, console: "Console") -> int:
     """Evaluate."""
     from batchclf.core.class_names import look_alike_warning
@@ -61,7 +51,10 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     refuse_to_replace_others(out)
     check_written(args.predictions.parent, [args.predictions.name], warn=console.warn)
     evaluations, gap = evaluate_predictions(
-        args.predictions, renormalize=args.renormalize, meanings=_meanings(args.predictions, args.label_map)
+        args.predictions,
+        renormalize=args.renormalize,
+        label_map=None if args.label_map is None else Path(args.label_map),
+        warn=console.warn,
     )
     if warning := look_alike_warning(evaluations[0].class_names):
         console.warn(warning)

@@ -52,12 +52,25 @@ class ExcludedFile:
     reason: str
 
 
+SUM_TOLERANCE = 0.01
+"""How far the sum of an image's probabilities may be from 1 (decision 149)."""
+ROUNDING = 1e-6
+"""How far a probability may be from what it must be, such as below 0, if all its digits are printed."""
+
+
 @dataclass(frozen=True, eq=False)
 class BatchScores:
     """Probabilities of one batch: (n, classes) float32, rows sum to 1, one row a ref."""
 
     refs: tuple[ImageRef, ...]
     probabilities: NDArray[np.float32]
+
+    def first_improper(self) -> int | None:
+        """Find the first row that is no probabilities: one is nan or out of 0 to 1, or they do not sum to 1."""
+        rows = self.probabilities
+        off = np.abs(rows.sum(axis=1, dtype=np.float64) - 1)
+        proper = (off <= SUM_TOLERANCE) & (rows.min(axis=1) >= -ROUNDING) & (rows.max(axis=1) <= 1 + ROUNDING)
+        return None if proper.all() else int(np.argmin(proper))
 
 
 @dataclass(frozen=True, eq=False)

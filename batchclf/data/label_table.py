@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from batchclf.core.text import plain_text
+from batchclf.core.text import counted, plain_text
 from batchclf.data.file_list import UTF_16_MARKS, relative_path
 from batchclf.errors import DataError, ModelError
 
@@ -23,11 +23,13 @@ class LabelTable:
     """Class names by path, from the file `source`, and which of them the files of a selection have met so far.
 
     `unmet` are the paths whose file has not been found yet, `found` counts files, `labelled` images with a label;
-    `unlabelled` are the first images without one.
+    `unlabelled` are the first images without one. `repeats` says how many rows say again what an earlier one says, ""
+    for none.
     """
 
     source: Path
     by_path: dict[str, str]
+    repeats: str = ""
     unmet: set[str] = field(default_factory=set)
     found: int = 0
     labelled: int = 0
@@ -115,6 +117,7 @@ def read_label_table(
     # One string a class, however many rows name it.
     names = {name: name for name in ("", *class_names)}
     seen: dict[str, tuple[str, int]] = {}
+    rows, first_pair = 0, (0, 0)
     for line, (path, written) in _pairs(source, COLUMNS, "labels"):
         label = meanings.get(written, written)
         if not path:
@@ -129,7 +132,21 @@ def read_label_table(
                 f"{source} has two labels for {path}: '{before}' in line {line_before} and '{label}' in line {line}",
                 hint="take one of the two lines away",
             )
-    return LabelTable(source, {path: label for path, (label, _) in seen.items() if label})
+        if line != line_before and rows == len(seen):
+            first_pair = line_before, line
+        rows += 1
+    by_path = {path: label for path, (label, _) in seen.items() if label}
+    return LabelTable(source, by_path, _repeats(source, rows - len(seen), first_pair))
+
+
+def _repeats(source: Path, rows: int, first: tuple[int, int]) -> str:
+    if not rows:
+        return ""
+    verb = "repeats" if rows == 1 else "repeat"
+    return (
+        f"{counted(rows, 'row')} of {source.name} {verb} an earlier one (the first: line {first[1]} repeats line "
+        f"{first[0]}); each is counted once"
+    )
 
 
 def _pairs(source: Path, columns: tuple[str, str], what: str) -> Iterator[tuple[int, tuple[str, str]]]:

@@ -9,30 +9,43 @@ import sqlite3
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from onnx_cases import import_rows
 from PIL import Image
 
 from batchclf import read_predictions
 from batchclf.errors import RunError
 
 ROWS = 60
-TABLES = ("predictions.csv", "predictions.jsonl", "predictions.parquet", "images.csv", "skipped.csv")
+TABLES = (
+    "predictions.csv",
+    "predictions.jsonl",
+    "predictions.parquet",
+    "images.csv",
+    "skipped.csv",
+    "duplicates.csv",
+    "flips.csv",
+)
 
 
 @pytest.fixture(scope="module")
 def scored(digits, digits_bundle, tmp_path_factory):
-    """A reports folder with two runs over 60 digits in class folders and two files that are no images."""
+    """A reports folder with two runs over 60 digits in class folders, three of them twice, and two no images.
+
+    The second run has another model, so that predictions have changed.
+    """
     from batchclf.cli.main import main
 
     root = tmp_path_factory.mktemp("edited")
     split = digits.test
     for number in range(ROWS):
-        path = root / "photos" / digits.class_names[split.labels[number]] / f"{number:03d}, a.png"
+        source = number % (ROWS - 3)
+        path = root / "photos" / digits.class_names[split.labels[source]] / f"{number:03d}, a.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(split.images[number][..., 0]).save(path)
+        Image.fromarray(split.images[source][..., 0]).save(path)
     for name in ("bad1.png", "bad2.png"):
         (path.parent / name).write_bytes(b"no image")
-    for name in ("one", "two"):
-        command = ["score", root / "photos", "--model", digits_bundle, "--out", root / "reports/score" / name]
+    for name, model in (("one", digits_bundle), ("two", import_rows(root, 1, size=8))):
+        command = ["score", root / "photos", "--model", model, "--out", root / "reports/score" / name]
         assert main([str(part) for part in (*command, "--format", "csv,jsonl,parquet", "--quiet")]) == 0
     return root / "reports"
 
@@ -67,6 +80,8 @@ def test_run_json_has_rows_and_digest_of_each_table(run):
     for name, written in files.items():
         assert written["sha256"] == hashlib.sha256((run / name).read_bytes()).hexdigest(), name
     rows = {name: written["rows"] for name, written in files.items()}
+    for name in ("duplicates.csv", "flips.csv"):
+        assert rows.pop(name) == len(pd.read_csv(run / name)) > 1
     assert [rows.pop("skipped.csv"), set(rows.values())] == [2, {ROWS}]
     assert pq.read_metadata(run / "predictions.parquet").num_rows == len(pd.read_csv(run / "images.csv")) == ROWS
 
@@ -115,7 +130,14 @@ def test_a_cut_run_is_not_put_into_the_history(cli, run):
 
 @pytest.mark.parametrize(
     ("name", "reader", "fails"),
-    [("images.csv", "report", False), ("images.csv", "compare", True), ("skipped.csv", "report", True)],
+    [
+        ("images.csv", "report", False),
+        ("images.csv", "compare", True),
+        ("skipped.csv", "report", True),
+        ("duplicates.csv", "report", False),
+        ("duplicates.csv", "rebuild", True),
+        ("flips.csv", "rebuild", True),
+    ],
 )
 def test_the_other_tables_that_are_read_again_are_checked(cli, run, name, reader, fails):
     command, whole = READERS[reader](run), (run / name).read_bytes()
@@ -125,14 +147,14 @@ def test_the_other_tables_that_are_read_again_are_checked(cli, run, name, reader
     assert code == (1 if fails else 0)
     assert f"{name} has " in out + err
     assert "it has lost 1" in out + err
-    edited = whole.replace(b"grayscale", b"rgb").replace(b"bad1", b"bad0")
+    edited = whole.replace(b"grayscale", b"rgb").replace(b"bad1", b"bad0").replace(b", a.png", b", b.png")
     assert edited != whole
     (run / name).write_bytes(edited)
     code, _, err = cli(*command, "--quiet")
     assert (code, err.count("was edited since")) == (0, 1)
 
 
-@pytest.mark.parametrize("table", ["predictions", "images", "skipped"])
+@pytest.mark.parametrize("table", ["predictions", "images", "skipped", "duplicates", "flips"])
 def test_a_query_checks_the_tables_that_it_reads(cli, run, table):
     pytest.importorskip("duckdb")
     (run / "predictions.parquet").unlink()

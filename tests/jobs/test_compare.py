@@ -161,10 +161,10 @@ def test_the_same_file_is_read_once(tmp_path, monkeypatch):
     rows = drawn(NAMES, 80, seed=1, skill=0.7)
     folders = pair(tmp_path, rows, rows, second={"digest": "ff" * 32})
     read = []
-    from batchclf.storage.predictions import pairs as paired_predictions
+    from batchclf.storage.predictions import read as prediction_reader
 
-    real = paired_predictions.read_cells
-    monkeypatch.setattr(paired_predictions, "read_cells", lambda path, *rest: read.append(path) or real(path, *rest))
+    real = prediction_reader.read_cells
+    monkeypatch.setattr(prediction_reader, "read_cells", lambda path, *rest: read.append(path) or real(path, *rest))
     found = compare_runs(*folders)
     assert read == [folders[0] / "predictions.csv"]
     assert (found.changed, found.p_value, found.images) == (0, 1.0, 80)

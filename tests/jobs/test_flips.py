@@ -28,7 +28,7 @@ def two_runs(tmp_path, first, second, /, **changes):
 
 def flips(tmp_path, record):
     said = []
-    found = write_flips(tmp_path / "b", tmp_path, record, earlier_runs(tmp_path, "b"), say=said.append)
+    found, _ = write_flips(tmp_path / "b", tmp_path, record, earlier_runs(tmp_path, "b"), say=said.append)
     return found, table(tmp_path), said
 
 
@@ -80,8 +80,9 @@ def test_cells_are_those_of_predictions_csv(tmp_path):
     names = ("=1+1", "'quoted'", 'a,\n"b"')
     paths = sorted(["@x.png", "-5.png", "a,b.png", "line\nbreak.png", "é.png", "undecodable\udcff.png"])
     confidence = [0.1, 0.9999999, 1.0, 0.5000001, 0.0999999, 0.3333333]
-    first = rows_of(names, [0, 1, 2, 0, 1, 2], [0, 1, 2, 0, 1, 2], paths=paths, confidence=confidence)
-    second = rows_of(names, [0, 1, 2, 0, 1, 2], [1, 0, 0, 1, 2, 1], paths=paths, confidence=confidence[::-1])
+    plain = {"probabilities": False}
+    first = rows_of(names, [0, 1, 2, 0, 1, 2], [0, 1, 2, 0, 1, 2], paths=paths, confidence=confidence, **plain)
+    second = rows_of(names, [0, 1, 2, 0, 1, 2], [1, 0, 0, 1, 2, 1], paths=paths, confidence=confidence[::-1], **plain)
     record = two_runs(tmp_path, first, second, first={"names": names}, second={"names": names})
     _, rows, _ = flips(tmp_path, record)
     assert list(rows["kind"]) == ["negative"] * 6
@@ -112,7 +113,7 @@ def test_the_last_run_that_is_still_there_counts(tmp_path):
     record = write_run(tmp_path / "b", drawn(NAMES, 50, seed=2, skill=0.7), metrics=False)
     history = earlier_runs(tmp_path, "b")
     shutil.rmtree(tmp_path / "ab")
-    found = write_flips(tmp_path / "b", tmp_path, record, history)
+    found, _ = write_flips(tmp_path / "b", tmp_path, record, history)
     assert [each.first_run for each in found] == ["aa"]
 
 
@@ -146,7 +147,7 @@ def test_an_earlier_run_that_cannot_be_read_costs_only_itself(tmp_path, spoil, w
     history = earlier_runs(tmp_path, "b")
     spoil(tmp_path / "a")
     said = []
-    assert write_flips(tmp_path / "b", tmp_path, record, history, say=said.append) == ()
+    assert write_flips(tmp_path / "b", tmp_path, record, history, say=said.append)[0] == ()
     assert len(table(tmp_path)) == 0
     assert len(said) == 1
     assert said[0].startswith("the predictions are not compared with those of a: ")

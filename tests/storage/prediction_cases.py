@@ -30,8 +30,10 @@ def scored(draw, least_rows=1):
     """Class names, some batches (references with and without labels, probabilities), topk and whether all are kept."""
     names = tuple(draw(st.lists(WORDS, min_size=2, max_size=5, unique=True)))
     batches = []
-    for rows in draw(st.lists(st.integers(1, 4), min_size=least_rows, max_size=4)):
-        paths = draw(st.lists(FILE_NAMES, min_size=rows, max_size=rows))
+    sizes = draw(st.lists(st.integers(1, 4), min_size=least_rows, max_size=4))
+    left = draw(st.lists(FILE_NAMES, min_size=sum(sizes), max_size=sum(sizes), unique_by=escaped))
+    for rows in sizes:
+        paths, left = left[:rows], left[rows:]
         labels = draw(st.lists(st.sampled_from([None, *names]), min_size=rows, max_size=rows))
         weights = st.lists(st.sampled_from([0.0, 1e-9, 0.1, 1.0, 3.0]), min_size=len(names), max_size=len(names))
         matrix = np.array(draw(st.lists(weights.filter(any), min_size=rows, max_size=rows)))

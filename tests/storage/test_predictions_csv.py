@@ -57,7 +57,7 @@ def random_scores(rng, rows, classes):
 def test_round_trip(tmp_path_factory, class_names, seed, data):
     rng = np.random.default_rng(seed)
     rows = data.draw(st.integers(1, 8))
-    paths = data.draw(st.lists(st.sampled_from(HOSTILE) | texts, min_size=rows, max_size=rows))
+    paths = data.draw(st.lists(st.sampled_from(HOSTILE) | texts, min_size=rows, max_size=rows, unique=True))
     labels = rng.integers(-1, len(class_names), rows)
     matrix = random_scores(rng, rows, len(class_names))
     topk = data.draw(st.integers(1, len(class_names)))
@@ -174,11 +174,11 @@ def test_somebody_elses_csv_with_a_byte_order_mark(tmp_path):
 def test_somebody_elses_further_classes(tmp_path):
     path = tmp_path / "p.csv"
     header = "top3_prediction,path,top2_prediction,label,prediction,confidence,top5_prediction\n"
-    path.write_text(header + ",x,,b,a,0.5,c\nb,y,c,,c,0.5,\n,z,b,a,b,0.5,a\n")
+    path.write_text(header + ",x,,b,a,0.5,c\nb,y,a,,c,0.5,\n,z,c,a,b,0.5,a\n")
     (piece,) = read_prediction_rows(path, ("a", "b", "c"))
     assert piece.predictions.tolist() == [0, 2, 1]
     # Without top4_prediction nobody knows what top5_prediction comes after.
-    assert piece.ranked.tolist() == [[0, -1, -1], [2, 2, 1], [1, 1, -1]]
+    assert piece.ranked.tolist() == [[0, -1, -1], [2, 0, 1], [1, 2, -1]]
     assert piece.probabilities is None
 
 

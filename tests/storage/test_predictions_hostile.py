@@ -41,7 +41,7 @@ def cell(text):
 def scored(draw):
     """Class names, references with and without labels, and probabilities, ties among them."""
     names = draw(class_names_lists)
-    paths = draw(st.lists(file_names, min_size=1, max_size=6))
+    paths = draw(st.lists(file_names, min_size=1, max_size=6, unique_by=escaped))
     labels = draw(st.lists(st.sampled_from([None, *names]), min_size=len(paths), max_size=len(paths)))
     weights = st.lists(st.sampled_from([0.0, 1e-9, 0.25, 1.0, 3.0]), min_size=len(names), max_size=len(names))
     matrix = np.array(draw(st.lists(weights.filter(any), min_size=len(paths), max_size=len(paths))))

@@ -64,7 +64,7 @@ def tally_runs(
 
     def tally(*, whole: bool) -> list[PairTally]:
         made = {split: PairTally(first[1], second[1], split, class_names) for split in splits}
-        for pairs in _paired_predictions(first[0], second[0], class_names, splits, whole=whole):
+        for pairs in _paired_predictions(first[0], second[0], class_names, splits, whole=whole, warn=warn):
             of_split = made[pairs.split]
             of_split.update(pairs.first, pairs.second)
             of_split.only_first += pairs.only_first
@@ -83,18 +83,18 @@ def tally_runs(
 
 
 def _paired_predictions(
-    first: Path, second: Path, class_names: tuple[str, ...], splits: Collection[str], *, whole: bool
+    first: Path, second: Path, class_names: tuple[str, ...], splits: Collection[str], *, whole: bool, warn: Say
 ) -> Iterator[PairedPredictions]:
     """Give the predictions of two run directories for the images of some splits that both have, piece by piece.
 
     Images are matched by path, and by content unless an images.csv is missing. Files that are the same to the byte are
-    read once. Raises as `read_pairs` does; `whole` is for rows that are not sorted.
+    read once. Raises as `read_pairs` does; `whole` is for rows that are not sorted, `warn` for those that stand twice.
     """
     files, images = (first / PREDICTIONS_FILE, second / PREDICTIONS_FILE), (first / IMAGES_FILE, second / IMAGES_FILE)
     by_path = not all(path.is_file() for path in images) or _same_content(*images)
     if by_path and _same_content(*files):
-        return read_alone(files[0], class_names, splits)
-    return read_pairs(files, class_names, splits, images=None if by_path else images, whole=whole)
+        return read_alone(files[0], class_names, splits, whole=whole, warn=warn)
+    return read_pairs(files, class_names, splits, images=None if by_path else images, whole=whole, warn=warn)
 
 
 def check_classes(first: RunRecord, second: RunRecord) -> None:

@@ -15,7 +15,7 @@ from batchclf.core.images.near_duplicates import (
     exact_duplicates,
     near_duplicates,
 )
-from batchclf.core.records.run import SubsetRecord, main_of
+from batchclf.core.records.run import SubsetRecord, WrittenFile, main_of
 from batchclf.core.text import plain_text
 from batchclf.core.types import Split
 from batchclf.storage.csv_files.read import read_rows
@@ -46,9 +46,9 @@ def find_duplicates(
     subsets: Sequence[SubsetRecord],
     splits: Callable[[], Mapping[str, Split]],
     main_subset: str = "",
-) -> None:
+) -> WrittenFile:
     """Write duplicates.csv: test images that are in train, too, if both were scored, else images that come again
-    within the subset that the report is about.
+    within the subset that the report is about. Returns what the file is.
 
     `of_split` has the rows of images.csv of each split, ascending and without gaps. `splits` is called only if
     images of a split look alike. Raises PredictionsError if predictions.csv is damaged, OSError if the disk
@@ -78,7 +78,7 @@ def find_duplicates(
         if len(alike[0]):
             yield from _near_rows(alike, limit, look(), texts)
 
-    write_duplicates(folder / DUPLICATES_FILE, rows())
+    return write_duplicates(folder / DUPLICATES_FILE, rows())
 
 
 def _exact_rows(path: Path, exact: Pairs, wanted: Rows, texts: Texts) -> Iterator[DuplicateRows]:

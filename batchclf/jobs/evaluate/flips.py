@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchclf.core.records.history import RunSummary
-from batchclf.core.records.run import RunRecord, main_of
+from batchclf.core.records.run import RunRecord, WrittenFile, main_of
 from batchclf.core.types import Say, unheard
 from batchclf.errors import BatchclfError
 from batchclf.storage.predictions.flips import FLIPS_FILE, FlipsWriter
@@ -24,7 +24,7 @@ def write_flips(
     to: Path | None = None,
     say: Say = unheard,
     warn: Say = unheard,
-) -> "tuple[Comparison, ...]":
+) -> "tuple[tuple[Comparison, ...], WrittenFile]":
     """Compare the run in `folder`, whose record need not be written yet, with the last one before it; write flips.csv
     into `folder`, or to the file `to`.
 
@@ -32,19 +32,19 @@ def write_flips(
     counts, whatever its status. Each subset that both have scored is compared, and the one that the report is about
     comes first; subsets without an image in common have no comparison. flips.csv has a row for each image with another
     prediction, by subset and path; without an earlier run, or if that cannot be read or has other classes, only its
-    header, and `say` gets the reason; `warn` gets what was edited since a run wrote it. Raises OSError if the disk
-    refuses.
+    header, and `say` gets the reason; `warn` gets what was edited since a run wrote it. Returns the comparisons, and
+    what the file is. Raises OSError if the disk refuses.
     """
+    found: tuple[Comparison, ...] = ()
     with FlipsWriter(to or folder / FLIPS_FILE, record.model.class_names) as writer:
         last = next((beside / run.folder for run in reversed(history) if (beside / run.folder).is_dir()), None)
-        if last is None:
-            return ()
-        try:
-            return _against(last, folder, record, writer, say, warn)
-        except BatchclfError as error:
-            writer.clear()
-            say(f"the predictions are not compared with those of {last.name}: {error.message}")
-            return ()
+        if last is not None:
+            try:
+                found = _against(last, folder, record, writer, say, warn)
+            except BatchclfError as error:
+                writer.clear()
+                say(f"the predictions are not compared with those of {last.name}: {error.message}")
+    return found, writer.written()
 
 
 def _against(

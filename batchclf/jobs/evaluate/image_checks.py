@@ -16,7 +16,7 @@ from batchclf.core.images.duplicates import Duplicates, summarise, with_all_exac
 from batchclf.core.images.near_duplicates import Prints, Rows, exact_duplicates
 from batchclf.core.images.statistics import Histogram, ImageRows, ImageStatistics, StatisticsTally
 from batchclf.core.metrics.evaluation import Evaluation
-from batchclf.core.records.run import SubsetRecord, main_of
+from batchclf.core.records.run import SubsetRecord, WrittenFile, main_of
 from batchclf.core.types import Split
 from batchclf.jobs.evaluate.duplicates import LISTED_DUPLICATES, find_duplicates
 from batchclf.storage.images.duplicates import DUPLICATES_FILE, read_duplicates
@@ -45,10 +45,13 @@ class ImageFindings:
 
 @dataclass(frozen=True, eq=False)
 class ImageLook:
-    """What one pass over images.csv shows: the statistics of each subset, the content of each directory by its name."""
+    """What one pass over images.csv shows: the statistics of each subset, the content of each directory by its name;
+    and the files that were written, by their names.
+    """
 
     statistics: tuple[ImageStatistics, ...] = ()
     contents: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, WrittenFile] = field(default_factory=dict)
 
 
 def look_at_images(
@@ -68,6 +71,7 @@ def look_at_images(
     tallies: dict[str, StatisticsTally] = {}
     contents = {subset.split: ContentDigest() for subset in subsets if subset.kind == "directory"}
     prints = _PrintsTally()
+    files: dict[str, WrittenFile] = {}
     for rows in read_image_rows(folder / IMAGES_FILE):
         tallies.setdefault(rows.split, StatisticsTally(rows.split)).update(rows)
         if rows.split in contents:
@@ -75,9 +79,11 @@ def look_at_images(
         if splits is not None:
             prints.update(rows)
     if splits is not None and tallies:
-        find_duplicates(folder, prints.prints(), prints.of_split(), subsets, splits, main_subset)
+        files[DUPLICATES_FILE] = find_duplicates(
+            folder, prints.prints(), prints.of_split(), subsets, splits, main_subset
+        )
     known = {split: digest.text for split, digest in contents.items() if digest.images}
-    return ImageLook(tuple(tally.statistics() for tally in tallies.values()), known)
+    return ImageLook(tuple(tally.statistics() for tally in tallies.values()), known, files)
 
 
 def image_findings(

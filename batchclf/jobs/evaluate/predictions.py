@@ -1,8 +1,7 @@
 """Evaluate a predictions CSV: each split on its own, and the gap between train and test."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +10,9 @@ from numpy.typing import NDArray
 from batchclf.core.metrics.evaluation import Evaluation, Tally
 from batchclf.core.text import first_of
 from batchclf.core.training_record import temperature_of
-from batchclf.core.types import PredictionRows
+from batchclf.core.types import PredictionRows, Say, unheard
 from batchclf.errors import PredictionsError, RunError
-from batchclf.storage.predictions.read import class_names_of, known_class_names, read_header, read_prediction_rows
+from batchclf.storage.predictions.read import known_class_names, named_by_rows, read_header, read_prediction_rows
 from batchclf.storage.run.directory import read_record
 
 if TYPE_CHECKING:
@@ -26,20 +25,30 @@ def evaluate_predictions(
     temperature: float | None = None,
     *,
     renormalize: bool = False,
-    meanings: Mapping[str, str] = MappingProxyType({}),
+    label_map: Path | None = None,
+    warn: Say = unheard,
 ) -> "tuple[list[Evaluation], Gap | None]":
-    """Read the CSV once, in pieces, and evaluate it; the gap is None unless both splits have labels.
+    """Read the CSV in pieces, and evaluate it; the gap is None unless both splits have labels.
 
     Without `class_names` the classes are found as `class_names_of` says. `temperature` is that of the model; without
     it the run.json beside the CSV has it, and if there is none that can be read the model is taken to have none.
-    `renormalize` divides each row of probabilities by its sum, `meanings` maps labels to classes, both as in
-    `read_prediction_rows`. Raises PredictionsError if the file cannot be used or has no rows, or if its rows name the
-    classes and no label names one that is predicted.
+    `renormalize` divides each row of probabilities by its sum; `label_map` is a CSV that maps labels to classes, and
+    predictions as well if only the rows name the classes (see `read_label_map`). `warn` gets a line if rows stand
+    twice, which count once. Raises PredictionsError if the file cannot be used or has no rows, or if its rows name the
+    classes and no label names one that is predicted, and what `read_label_map` raises.
     """
-    names = class_names or class_names_of(path, meanings)
+    known = class_names or known_class_names(path, read_header(path))
+    meanings: dict[str, str] = {}
+    if label_map is not None:
+        from batchclf.data.label_table import read_label_map
+
+        meanings = read_label_map(label_map, known)
+    names = known or named_by_rows(path, meanings)
     temperature = _temperature_beside(path) if temperature is None else temperature
     tallies: dict[str, Tally] = {}
-    for rows in read_prediction_rows(path, names, renormalize=renormalize, meanings=meanings):
+    for rows in read_prediction_rows(
+        path, names, renormalize=renormalize, meanings=meanings, map_predictions=known is None, warn=warn
+    ):
         for split, part in _by_split(rows):
             if split not in tallies:
                 tallies[split] = Tally(split, names, temperature)
@@ -47,7 +56,7 @@ def evaluate_predictions(
     if not tallies:
         raise PredictionsError(f"{path} has no rows", hint="give a CSV with at least one prediction")
     evaluations = {split: tally.evaluation() for split, tally in tallies.items()}
-    if class_names is None and known_class_names(path, read_header(path)) is None:
+    if known is None:
         _check_names_meet(path, names, evaluations.values())
     labelled = [evaluations[s].labelled if s in evaluations else None for s in ("train", "test")]
     train, test = labelled

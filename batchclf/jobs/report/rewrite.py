@@ -17,6 +17,7 @@ from batchclf.jobs.evaluate.predictions import evaluate_predictions
 from batchclf.jobs.report.reload_splits import splits_again
 from batchclf.jobs.report.thumbnails import Pictures, load_pictures
 from batchclf.jobs.report.write import Outs, write_comparison_formats, write_formats
+from batchclf.storage.images.duplicates import DUPLICATES_FILE
 from batchclf.storage.images.facts import IMAGES_FILE
 from batchclf.storage.predictions.flips import FLIPS_FILE
 from batchclf.storage.run.directory import PREDICTIONS_FILE, SKIPPED_FILE, read_record
@@ -33,15 +34,15 @@ def report_again(
 
     Raises RunError or PredictionsError if the run directory is incomplete or its predictions or skipped images have
     other rows than the run wrote, BatchclfError if a template of the user's is wrong, and OSError if a file cannot be
-    written. An images.csv with other rows costs its section.
+    written. An images.csv or duplicates.csv with other rows costs the section on images.
     """
     record = read_record(folder)
     warn = cache(warn)  # what is read twice is checked twice
     check_written(folder, (PREDICTIONS_FILE, SKIPPED_FILE), warn=warn)
     names, temperature = tuple(record.model.class_names), temperature_of(record.model.training)
-    evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, names, temperature)
+    evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, names, temperature, warn=warn)
     try:
-        check_written(folder, [IMAGES_FILE], warn=warn)
+        check_written(folder, (IMAGES_FILE, DUPLICATES_FILE), warn=warn)
         look = look_at_images(folder, record.subsets)
         reference, main = record.model.reference, record.main_subset
         images = image_findings(folder, look, reference, evaluations, gap, main)
@@ -51,7 +52,7 @@ def report_again(
     beside = folder.resolve().parent
     history = runs_to_compare(beside, record)
     with TemporaryDirectory() as aside:  # the run directory stays as it was published
-        flips = write_flips(folder, beside, record, history, to=Path(aside) / FLIPS_FILE, say=say, warn=warn)
+        flips, _ = write_flips(folder, beside, record, history, to=Path(aside) / FLIPS_FILE, say=say, warn=warn)
     findings = gather(folder, record, evaluations, gap, images, history, flips)
     write_formats(
         outs,

@@ -25,6 +25,7 @@ from batchclf.report.formats.run_readme import README_FILE, run_readme
 from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.exports.junit import JUNIT_FILE, write_junit
 from batchclf.storage.predictions.data_dictionary import describe_columns, write_data_dictionary
+from batchclf.storage.predictions.flips import FLIPS_FILE
 from batchclf.storage.run.directory import PREDICTIONS_FILE, write_record
 from batchclf.storage.run.metrics import write_metrics
 
@@ -49,17 +50,20 @@ def finish(
     with steps.step("evaluate"):
         model, temperature = head.bundle.info, temperature_of(head.bundle.info.training)
         # From the file, not from memory: anyone can compute the same numbers again (decision 007)
-        evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, model.class_names, temperature)
+        evaluations, gap = evaluate_predictions(
+            folder / PREDICTIONS_FILE, model.class_names, temperature, warn=watcher.warn
+        )
     with steps.step("images"):
         look = look_at_images(folder, scored, lambda: splits, head.main_subset)
         images = image_findings(folder, look, model.reference, evaluations, gap, head.main_subset)
     write_metrics(folder, evaluations, gap)
     scored = [replace(subset, content=look.contents.get(subset.split, "")) for subset in scored]
     scored = _check_class_order(folder, scored, evaluations, watcher)
-    record = _record(head, scored, steps)
+    record = replace(_record(head, scored, steps), files={**head.files, **look.files})
     history = runs_to_compare(to.beside, record)
     with steps.step("compare"):
-        flips = write_flips(folder, to.beside, record, history, say=watcher.say, warn=watcher.warn)
+        flips, written = write_flips(folder, to.beside, record, history, say=watcher.say, warn=watcher.warn)
+        record = replace(record, files={**record.files, FLIPS_FILE: written})
         gates = []
         if to.gate is not None:
             from batchclf.jobs.gate.check_rules import hold_gate
@@ -136,7 +140,6 @@ def _record(head: RunHead, scored: list[SubsetRecord], steps: Steps) -> RunRecor
         versions=versions(head.bundle, settings, trained=head.trained),
         run_date=head.run_date,
         main_subset=head.main_subset,
-        files=dict(head.files),
     )
 
 

@@ -166,6 +166,8 @@ def _write_files(
     """Score files and write their rows; say which labels have found no file."""
     if rule.warning:
         run.warn(rule.warning)
+    if rule.table is not None and rule.table.repeats:
+        run.warn(rule.table.repeats)
     run.write(score_blocks(files, pool, scorer.model, cache=scorer.cache, times=run.times), None)
     if rule.table is None or not run.complete:
         return

@@ -6,11 +6,14 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from batchclf.core.records.run import PrecisionRecord, SubsetRecord
 from batchclf.core.suffixes import left_out_words
+from batchclf.core.types import BatchScores
 from batchclf.data.decoding.suffixes import IMAGE_HINT
 from batchclf.data.discovery import excluded_words, hint_without_image, links_left_out
-from batchclf.errors import NothingToScoreError, RunError
+from batchclf.errors import ModelError, NothingToScoreError, RunError
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.score.run_files import Counts, Results
 from batchclf.scoring.model_run import ModelRun
@@ -71,7 +74,7 @@ class SubsetRun:
 
     def write(self, blocks: Generator[Block, None, None], total: int | None) -> None:
         """Take block after block from the stream and write it, until the deadline; `total` is the number of files, if
-        it is known.
+        it is known. Raises ModelError if what the model gives is no probabilities.
         """
         with self._scorer.watcher.progress(f"scoring {self.name}", total) as advance, closing(blocks):
             advance(self._results.counts.found)
@@ -80,6 +83,8 @@ class SubsetRun:
                 if block is None:
                     break
                 before = time.perf_counter()
+                if block.scores is not None:
+                    _check_probabilities(block.scores)
                 self._results.write(block, self._split)
                 if self._among is not None and block.scores is not None:
                     self._among.update(block.scores)
@@ -139,6 +144,26 @@ def hint_to_score(skipped: int, excluded: Mapping[str, int], suffixes: Mapping[s
         return unreadable
     hint = hint_without_image(excluded, suffixes) or f"put images there; {IMAGE_HINT}"
     return f"{unreadable}; {hint}" if skipped else hint
+
+
+def _check_probabilities(scores: BatchScores) -> None:
+    """Raise ModelError for what `evaluate` would refuse in the predictions: nothing of it is written."""
+    row = scores.first_improper()
+    if row is None:
+        return
+    of_image = scores.probabilities[row].astype(float)
+    image = f"the model's outputs for {scores.refs[row].path} are no probabilities"
+    if not np.isfinite(of_image).all():
+        raise ModelError(
+            f"{image}: they are not all finite numbers",
+            hint="check the model with the program it was trained with; was it imported with its own --scale, --mean "
+            "and --std?",
+        )
+    raise ModelError(
+        f"{image}: they lie between {of_image.min():.6g} and {of_image.max():.6g} and sum to {of_image.sum():.6g}, not "
+        "to 1",
+        hint="if they are logits, import the model again with --output logits; else end it with a softmax",
+    )
 
 
 def _by_folder(counts: Counts) -> dict[str, int]:

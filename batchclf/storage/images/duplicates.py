@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from batchclf.core.images.duplicates import EXACT, NEAR, UNCONFIRMED, DuplicateRows
+from batchclf.core.records.run import WrittenFile
 from batchclf.core.text import plain_text
 from batchclf.errors import BatchclfError, RunError
+from batchclf.storage.csv_files.append_file import AppendFile
 from batchclf.storage.csv_files.cells import csv_cells
 from batchclf.storage.csv_files.read import read_cells
 from batchclf.storage.csv_files.vector_text import text_column, text_lines
@@ -30,13 +33,16 @@ COLUMNS = [
 """The fields of DuplicateRows, in their order."""
 
 
-def write_duplicates(path: Path, pieces: Iterable[DuplicateRows]) -> None:
-    """Write duplicates.csv. Raises OSError."""
-    with path.open("wb") as handle:
-        handle.write(",".join(COLUMNS).encode() + b"\r\n")
+def write_duplicates(path: Path, pieces: Iterable[DuplicateRows]) -> WrittenFile:
+    """Write duplicates.csv, and describe it. Raises OSError."""
+    written = 0
+    file = AppendFile(path, ",".join(COLUMNS).encode() + b"\r\n", None)
+    with closing(file):
         for rows in pieces:
             if len(rows):
-                handle.write(_lines(rows))
+                file.write(_lines(rows))
+                written += len(rows)
+    return WrittenFile(written, file.sha256)
 
 
 def read_duplicates(path: Path) -> Iterator[DuplicateRows]:

@@ -1,4 +1,4 @@
-"""Scores as columns: what every format of the predictions is written from."""
+"""Scores as columns: what every format of the predictions is written from, and what is read of one."""
 
 from dataclasses import dataclass
 
@@ -96,3 +96,40 @@ def _ranked(matrix: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64],
         classes[:, rank] = rest.argmax(axis=1)
         rest[rows, classes[:, rank]] = -np.inf
     return classes, np.take_along_axis(matrix, classes, axis=1)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ParsedRows:
+    """What the cells of some rows say, n of them, before it is checked.
+
+    `labels` is (n,) int64, -1 where unknown. `ranked` is (n, k) int64, the classes that a row names, best first, and
+    `claimed` (n, k) float64 the probabilities that it gives them, nan where it gives none. `margin` is (n,) float64,
+    nan without that column, `probabilities` (n, classes) float64 or None.
+    """
+
+    labels: NDArray[np.int64]
+    ranked: NDArray[np.int64]
+    claimed: NDArray[np.float64]
+    margin: NDArray[np.float64]
+    probabilities: NDArray[np.float64] | None
+
+    def best(self) -> NDArray[np.float64]:
+        """Give the highest probabilities of each row, the highest first: as many as `ranked`, and two; needs them."""
+        assert self.probabilities is not None
+        count = min(max(2, self.ranked.shape[1]), self.probabilities.shape[1])
+        return -np.sort(np.partition(-self.probabilities, count - 1, axis=1)[:, :count], axis=1)
+
+    def of_ranks(self) -> NDArray[np.float64]:
+        """Give the probability of each class in `ranked`, nan where it names none; needs probabilities."""
+        assert self.probabilities is not None
+        found = np.take_along_axis(self.probabilities, np.maximum(self.ranked, 0), axis=1)
+        return np.where(self.ranked < 0, np.nan, found)
+
+
+def names_twice(ranked: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell the rows, (n, k) class indices, that name a class twice."""
+    if ranked.shape[1] == 1:
+        return np.zeros(len(ranked), np.bool_)
+    in_order = np.sort(ranked, axis=1)
+    found: NDArray[np.bool_] = ((np.diff(in_order, axis=1) == 0) & (in_order[:, 1:] >= 0)).any(axis=1)
+    return found

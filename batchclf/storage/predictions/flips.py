@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from batchclf.storage.csv_files.append_file import ClosedAtEnd
+from batchclf.core.records.run import WrittenFile
+from batchclf.storage.csv_files.append_file import AppendFile, ClosedAtEnd
 from batchclf.storage.csv_files.cells import csv_cells
 from batchclf.storage.csv_files.vector_text import seven_digits, text_column, text_lines
 
@@ -36,8 +37,8 @@ class FlipsWriter(ClosedAtEnd):
     """
 
     def __init__(self, path: Path, class_names: Sequence[str]) -> None:
-        self._file = path.open("wb")
-        self._file.write(_HEADER)
+        self._path, self._rows = path, 0
+        self._file = AppendFile(path, _HEADER, None)
         # The last one, which the index -1 finds, is for what is unknown.
         self._names = text_column([*csv_cells(class_names), b""])
 
@@ -54,6 +55,7 @@ class FlipsWriter(ClosedAtEnd):
         changed = np.flatnonzero(kinds.astype(bool) | flipped.other)
         if not len(changed):
             return
+        self._rows += len(changed)
         self._file.write(
             text_lines(
                 len(changed),
@@ -80,5 +82,10 @@ class FlipsWriter(ClosedAtEnd):
 
     def clear(self) -> None:
         """Take all rows back."""
-        self._file.seek(len(_HEADER))
-        self._file.truncate()
+        self._file.close()
+        self._rows = 0
+        self._file = AppendFile(self._path, _HEADER, None)
+
+    def written(self) -> WrittenFile:
+        """Describe the file as it is now."""
+        return WrittenFile(self._rows, self._file.sha256)

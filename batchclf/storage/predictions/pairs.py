@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.compare.pair_tally import RunPredictions
-from batchclf.core.text import plain_text
+from batchclf.core.types import Say, unheard
 from batchclf.errors import RunError
-from batchclf.storage.csv_files.read import read_cells
 from batchclf.storage.images.facts import read_image_digests
 from batchclf.storage.predictions.columns import PROBABILITY
-from batchclf.storage.predictions.read import class_indices, read_header, shares
+from batchclf.storage.predictions.read import RowReader, read_header
 
 LARGEST_WITH_PROBABILITIES = 100_000_000
 """Bytes of a predictions CSV up to which its probability columns are read: they take more time than all else."""
@@ -55,28 +54,35 @@ def read_pairs(
     *,
     images: tuple[Path, Path] | None = None,
     whole: bool = False,
+    warn: Say = unheard,
 ) -> Iterator[PairedPredictions]:
     """Match the rows of some splits by path, in pieces of at most some thousand rows of one split each.
 
     With `images`, the images.csv of both runs, only rows whose images have the same content are matched. Raises
     UnsortedRowsError, maybe after some pieces, where the rows of a file are not sorted by split and path, as those that
-    batchclf writes are; with `whole` both files are held in memory and sorted. Raises PredictionsError as
-    `read_prediction_rows` does, and RunError where an images.csv is damaged or of other rows.
+    batchclf writes are; with `whole` both files are held in memory and sorted, and `warn` gets a line for one with rows
+    that stand twice. Raises PredictionsError as `read_prediction_rows` does, and RunError where an images.csv is
+    damaged or of other rows.
     """
     probabilities = all(has_probabilities(path, class_names) for path in files)
-    sides = [
-        _pieces(path, class_names, splits, probabilities, None if images is None else images[number])
-        for number, path in enumerate(files)
-    ]
-    return _merged(*(_whole(pieces) if whole else _checked(pieces) for pieces in sides))
+    readers = [RowReader(path, class_names, probabilities=probabilities) for path in files]
+    return _merged(
+        *(
+            _side(reader, splits, None if images is None else images[number], whole=whole, warn=warn)
+            for number, reader in enumerate(readers)
+        )
+    )
 
 
-def read_alone(path: Path, class_names: tuple[str, ...], splits: Collection[str]) -> Iterator[PairedPredictions]:
+def read_alone(
+    path: Path, class_names: tuple[str, ...], splits: Collection[str], *, whole: bool = False, warn: Say = unheard
+) -> Iterator[PairedPredictions]:
     """Pair the rows of some splits with themselves, as those of two files that are the same.
 
-    Raises PredictionsError.
+    Raises UnsortedRowsError and PredictionsError as `read_pairs` does.
     """
-    for piece in _pieces(path, class_names, splits, has_probabilities(path, class_names), None):
+    reader = RowReader(path, class_names, probabilities=has_probabilities(path, class_names))
+    for piece in _side(reader, splits, None, whole=whole, warn=warn):
         yield PairedPredictions(piece.split, piece.side, piece.side)
 
 
@@ -89,37 +95,33 @@ def has_probabilities(path: Path, class_names: tuple[str, ...]) -> bool:
     return columns >= {PROBABILITY + name for name in class_names} and path.stat().st_size <= LARGEST_WITH_PROBABILITIES
 
 
-def _pieces(
-    path: Path, names: tuple[str, ...], wanted: Collection[str], probabilities: bool, images: Path | None
+def _side(
+    reader: RowReader, wanted: Collection[str], images: Path | None, *, whole: bool, warn: Say
 ) -> Iterator[_Piece]:
+    pieces = _pieces(reader, wanted, images)
+    if not whole:
+        return _checked(pieces)
+    from batchclf.storage.predictions.repeats import find_repeats
+
+    find_repeats(reader, warn)  # of what says the same the first is kept
+    return _whole(pieces)
+
+
+def _pieces(reader: RowReader, wanted: Collection[str], images: Path | None) -> Iterator[_Piece]:
     """Read the rows of some splits; pieces without any of them are only taken apart into cells."""
-    columns = read_header(path)
-    of_classes = [PROBABILITY + name for name in names] if probabilities else []
-    keep = ["path", "label", "prediction", "confidence", *(["split"] if "split" in columns else []), *of_classes]
     contents = None if images is None else _Contents(images)
-    row = 0
-    for cells in read_cells(path, columns, keep):
-        first, rows = row, len(cells["path"])
-        row += rows
-        digests = None if contents is None else contents.take(rows)
-        splits = cells.get("split") or [""] * rows
-        if not any(split in wanted for split in set(splits)):
+    for first, cells in reader.pieces():
+        digests = None if contents is None else contents.take(len(cells["path"]))
+        if not any(split in wanted for split in set(cells.get("split") or [""])):
             continue
-        paths = cells["path"]
-        side = RunPredictions(
-            tuple(map(plain_text, paths) if "'" in "".join(paths) else paths),
-            class_indices(path, cells, "label", names, first),
-            class_indices(path, cells, "prediction", names, first),
-            shares(path, cells, "confidence", first),
-            np.column_stack([shares(path, cells, name, first) for name in of_classes]) if of_classes else None,
-            digests,
-        )
-        yield from (piece for piece in _of_each_split(splits, side) if piece.split in wanted)
+        rows = reader.rows(first, cells)
+        side = RunPredictions(rows.paths, rows.labels, rows.predictions, rows.confidence, rows.probabilities, digests)
+        yield from (piece for piece in _of_each_split(rows.splits, side) if piece.split in wanted)
     if contents is not None:
         contents.check_end()
 
 
-def _of_each_split(splits: list[str], side: RunPredictions) -> Iterator[_Piece]:
+def _of_each_split(splits: tuple[str, ...], side: RunPredictions) -> Iterator[_Piece]:
     if splits.count(splits[0]) == len(splits):
         yield _Piece(splits[0], side)
         return

@@ -5,9 +5,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import count, takewhile
+from itertools import count, groupby, takewhile
+from operator import lt
 from pathlib import Path
 from types import MappingProxyType
 
@@ -16,31 +17,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.text import plain_text
-from batchclf.core.types import PredictionRows
+from batchclf.core.types import ROUNDING, SUM_TOLERANCE, PredictionRows, Say, unheard
 from batchclf.errors import PredictionsError
 from batchclf.storage.csv_files.cells import safe_cell
 from batchclf.storage.csv_files.read import Cells, line_of_row, read_cells
-from batchclf.storage.predictions.columns import PROBABILITY
+from batchclf.storage.predictions.columns import PROBABILITY, ParsedRows, names_twice
 
 REQUIRED_COLUMNS = ("path", "label", "prediction", "confidence")
 READ_COLUMNS = (*REQUIRED_COLUMNS, "split", "margin")
 # As CSV tools write numbers: `float` takes `0_1`, other scripts' digits and `infinity` too.
 _NUMBER = re.compile(r"[ \t]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t]*")
-# Of a sum of probabilities, and of a confidence that went through another float type
-_SUM_TOLERANCE, _FLOAT_TOLERANCE = 0.01, 1e-6
 
 
-def class_names_of(path: Path, meanings: Mapping[str, str] = MappingProxyType({})) -> tuple[str, ...]:
+def class_names_of(path: Path) -> tuple[str, ...]:
     """Tell the classes of a predictions CSV, in the model's order where it can be known.
 
-    From its probability columns, else from the run.json beside it, else all that its rows name, sorted, by what they
-    mean (see `read_prediction_rows`).
+    From its probability columns, else from the run.json beside it, else all that its rows name, sorted.
+    Raises PredictionsError where the file cannot be read or lacks columns.
+    """
+    return known_class_names(path, read_header(path)) or named_by_rows(path)
+
+
+def named_by_rows(path: Path, meanings: Mapping[str, str] = MappingProxyType({})) -> tuple[str, ...]:
+    """List the classes that labels and predictions name, sorted, by what they mean (see `read_prediction_rows`).
+
     Raises PredictionsError where the file cannot be read or lacks columns.
     """
     header = read_header(path)
-    names = known_class_names(path, header)
-    if names is not None:
-        return names
     seen: set[str] = set()
     for cells in read_cells(path, header, ("label", *_rank_columns(header))):
         seen.update(*cells.values())
@@ -65,154 +68,185 @@ def read_prediction_rows(
     *,
     renormalize: bool = False,
     meanings: Mapping[str, str] = MappingProxyType({}),
+    map_predictions: bool = False,
+    warn: Say = unheard,
 ) -> Iterator[PredictionRows]:
-    """Read a predictions CSV in pieces of at most 5,000 rows, in the file's order.
+    """Read a predictions CSV in pieces of at most 5,000 rows, in the file's order; a row that stands twice comes once.
 
     `split` may be missing (then ""), `margin` too (then nan), `top2_prediction` and so on as well. With `renormalize`
     each row of probabilities is divided by its sum, and confidence and margin follow from it. `meanings` maps labels to
-    classes, "" for none; if only the rows name the classes, their predictions are mapped as well. Raises
+    classes, "" for none; with `map_predictions`, predictions as well. `warn` gets a line if rows are repeated. Raises
     PredictionsError, with the line, if the file cannot be read, lacks columns, names a class that is not in
-    `class_names`, holds no number where one must be, or has a row whose probabilities do not sum to 1 or contradict its
-    prediction or confidence.
+    `class_names`, holds no number where one must be, has a row that contradicts itself, such as probabilities that do
+    not sum to 1, or has two rows for a path of a split that differ.
     """
-    names = class_names or class_names_of(path, meanings)
-    columns = read_header(path)
-    of_rows = known_class_names(path, columns) is None
-    wanted = [PROBABILITY + name for name in names]
-    has_probabilities = bool(wanted) and set(wanted) <= set(columns)
-    ranks = _rank_columns(columns)
-    keep = [*REQUIRED_COLUMNS, *ranks[1:], *(name for name in ("split", "margin") if name in columns)]
-    if renormalize and not has_probabilities:
-        raise PredictionsError(
-            f"{path} has no probability column for each class, so no row can be divided by its sum",
-            hint=f"leave --renormalize away, or give a CSV with the columns {wanted[0]} and so on",
-        )
-    first = 0  # the row that a piece begins with
-    for cells in read_cells(path, columns, keep + wanted * has_probabilities):
-        rows = len(cells["path"])
-        if meanings:
-            cells["label"] = [meanings.get(plain_text(cell), cell) for cell in cells["label"]]
-            for rank in ranks if of_rows else ():
-                cells[rank] = [meanings.get(plain_text(cell), "") or cell for cell in cells[rank]]
-        ranked = np.column_stack([class_indices(path, cells, rank, names, first) for rank in ranks])
-        most = np.inf if renormalize else 1.0
-        confidence = shares(path, cells, "confidence", first, most)
-        margin = shares(path, cells, "margin", first, most) if "margin" in columns else np.full(rows, np.nan)
-        probabilities = None
-        if has_probabilities:
-            probabilities = np.column_stack([shares(path, cells, name, first, most) for name in wanted])
-            check = _RowCheck(path, cells, wanted, first, probabilities)
-            check.prediction(ranked[:, 0], names)
-            check.confidence(confidence, ranked[:, 0], renormalize=renormalize)
-            check.sums(renormalize=renormalize)
-            if renormalize:
-                probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
-                confidence = np.take_along_axis(probabilities, ranked[:, :1], axis=1)[:, 0]
-                if "margin" in columns:
-                    margin = np.diff(np.partition(probabilities, -2, axis=1)[:, -2:], axis=1)[:, 0]
-        yield PredictionRows(
-            names,
-            _plain_texts(cells["path"]),
-            tuple(cells["split"]) if "split" in columns else ("",) * rows,
-            class_indices(path, cells, "label", names, first),
-            ranked[:, 0],
-            confidence,
-            margin,
-            probabilities,
-            ranked,
-        )
-        first += rows
+    names = class_names or class_names_of(path)
+    reader = RowReader(path, names, renormalize=renormalize, meanings=meanings, map_predictions=map_predictions)
+    order = _Order()
+    repeats: NDArray[np.int64] | None = None
+    for first, cells in reader.pieces():
+        rows = reader.rows(first, cells)
+        if repeats is None and not order.goes_on(rows):
+            # Sorted rows cannot repeat each other; of others all are looked at, again (decision 150)
+            from batchclf.storage.predictions.repeats import find_repeats
+
+            repeats = find_repeats(reader, warn)
+        if repeats is not None:
+            here = slice(*np.searchsorted(repeats, (first, first + len(rows))))
+            kept = np.ones(len(rows), np.bool_)
+            kept[repeats[here] - first] = False
+            rows = rows if kept.all() else rows.only(kept)
+        if len(rows):
+            yield rows
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _RowCheck:
-    """Whether the rows of a piece agree with themselves, within the digits that are printed.
+class RowReader:
+    """Reads the rows of a predictions CSV piece by piece, and checks that each agrees with itself.
 
-    `columns` are the probability columns of `cells`, `probabilities` (n, classes) float64 their values, at least 0.
+    Its arguments are those of `read_prediction_rows`; without `probabilities` these columns are not read. Raises
+    PredictionsError if the file cannot be read or lacks columns.
     """
 
-    path: Path
-    cells: Cells
-    columns: Sequence[str]
-    first: int
-    probabilities: NDArray[np.float64]
-
-    def sums(self, *, renormalize: bool) -> None:
-        """Refuse a row that does not sum to 1; with `renormalize`, only one that sums to 0."""
-        sums = self.probabilities.sum(axis=1)
-        wrong = sums <= 0 if renormalize else np.abs(sums - 1) > _SUM_TOLERANCE
-        if renormalize:
-            wrong |= ~np.isfinite(sums)
-        elif wrong.any():
-            half = self._half_digits([cell for name in self.columns for cell in self.cells[name]], self.probabilities)
-            wrong &= np.abs(sums - 1) > half.sum(axis=1) + _FLOAT_TOLERANCE
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise self._error(
-                row,
-                f"the probabilities sum to {sums[row]:.6g}, not to 1",
-                "write the probabilities of a softmax, "
-                + ("and at least one above 0" if renormalize else "or use --renormalize to divide each row by its sum"),
+    def __init__(
+        self,
+        path: Path,
+        names: tuple[str, ...],
+        *,
+        probabilities: bool = True,
+        renormalize: bool = False,
+        meanings: Mapping[str, str] = MappingProxyType({}),
+        map_predictions: bool = False,
+    ) -> None:
+        self.path, self.names, self.renormalize = path, names, renormalize
+        self.header = read_header(path)
+        self._meanings, self._map_predictions = meanings, map_predictions
+        wanted = [PROBABILITY + name for name in names]
+        self.of_classes = wanted if probabilities and wanted and set(wanted) <= set(self.header) else []
+        self.ranks = _rank_columns(self.header)
+        self.claims = list(map(_claim, self.ranks))
+        """The column with the probability of each of `ranks`, which may not be there."""
+        there = [name for name in (*self.claims[1:], "margin") if name in self.header]
+        self.compared = ["label", *self.ranks, "confidence", *there, *self.of_classes]
+        """All columns that say something of the image."""
+        if renormalize and not self.of_classes:
+            raise PredictionsError(
+                f"{path} has no probability column for each class, so no row can be divided by its sum",
+                hint=f"leave --renormalize away, or give a CSV with the columns {wanted[0]} and so on",
             )
 
-    def prediction(self, predictions: NDArray[np.int64], names: Sequence[str]) -> None:
-        """Refuse a row whose prediction is not its most probable class; of equal ones any is right."""
-        rows = np.arange(len(predictions))
-        wrong = self.probabilities[rows, predictions] < self.probabilities.max(axis=1)
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            best, named = int(self.probabilities[row].argmax()), int(predictions[row])
-            raise self._error(
-                row,
-                f"the prediction is '{names[named]}' with probability {self._cell(row, named)}, but "
-                f"'{names[best]}' has {self._cell(row, best)}",
-                "write the class with the highest probability as prediction, or correct the probabilities",
-            )
+    def pieces(self, columns: Sequence[str] = ()) -> Iterator[tuple[int, Cells]]:
+        """Give the number of the first row (from 0) and the cells of each piece: of `columns`, else of all needed."""
+        split = ["split"] if "split" in self.header else []
+        first = 0
+        for cells in read_cells(self.path, self.header, columns or ["path", *split, *self.compared]):
+            yield first, cells
+            first += len(next(iter(cells.values())))
 
-    def confidence(self, confidence: NDArray[np.float64], predictions: NDArray[np.int64], *, renormalize: bool) -> None:
-        """Refuse a row whose confidence is not the probability of its prediction, before or after `renormalize`."""
-        of_row = self.probabilities[np.arange(len(predictions)), predictions]
-        wrong = np.abs(confidence - of_row) > _FLOAT_TOLERANCE
-        if wrong.any():
-            texts = self.cells["confidence"]
-            printed = [cell for name in self.columns for cell in self.cells[name]]
-            half = self._half_digits(texts, confidence) + _FLOAT_TOLERANCE
-            wrong &= np.abs(confidence - of_row) > half + self._half_digits(printed, of_row)
-            if renormalize:
-                sums = self.probabilities.sum(axis=1)
-                divided = np.divide(of_row, sums, out=np.zeros_like(of_row), where=sums > 0)
-                wrong &= np.abs(confidence - divided) > half
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise self._error(
-                row,
-                f"confidence is '{self.cells['confidence'][row]}', but the probability of the prediction is "
-                f"{self._cell(row, int(predictions[row]))}",
-                "write the probability of the prediction as confidence, or correct the probabilities",
-            )
+    def images(self, cells: Cells) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Give path and split of each row."""
+        paths = _plain_texts(cells["path"])
+        return paths, tuple(cells["split"]) if "split" in cells else ("",) * len(paths)
 
-    def _half_digits(self, printed: Sequence[str], values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Half of the last printed digit of each value, by the most decimals and significant digits of a cell.
+    def parse(self, first: int, cells: Cells) -> ParsedRows:
+        """Read the cells of some rows; raises PredictionsError for one that is no class or no number."""
+        if self._meanings:
+            cells["label"] = [self._meanings.get(plain_text(cell), cell) for cell in cells["label"]]
+            for rank in self.ranks if self._map_predictions else ():
+                cells[rank] = [self._meanings.get(plain_text(cell), "") or cell for cell in cells[rank]]
+        most = np.inf if self.renormalize else 1.0
 
-        The cells of many rows count, since writers leave zeros at the end away.
-        """
-        digits = [_digits(cell) for cell in printed]
-        decimals, significant = max(d for d, _ in digits), max(s for _, s in digits)
-        exponents = np.floor(np.log10(np.maximum(values, 1e-300)))
-        return 0.5 * np.maximum(10.0**-decimals, 10.0 ** (exponents - significant + 1))
+        def numbers(name: str, *, may_be_empty: bool = False) -> NDArray[np.float64]:
+            if name not in cells:
+                return np.full(len(cells["path"]), np.nan)
+            return shares(self.path, cells, name, first, most, may_be_empty=may_be_empty)
 
-    def _cell(self, row: int, number: int) -> str:
-        return self.cells[self.columns[number]][row]
+        return ParsedRows(
+            class_indices(self.path, cells, "label", self.names, first),
+            np.column_stack([class_indices(self.path, cells, rank, self.names, first) for rank in self.ranks]),
+            np.column_stack([numbers(name, may_be_empty=name != "confidence") for name in self.claims]),
+            numbers("margin"),
+            np.column_stack([numbers(name) for name in self.of_classes]) if self.of_classes else None,
+        )
 
-    def _error(self, row: int, what: str, hint: str) -> PredictionsError:
-        return PredictionsError(f"{self.path}, line {line_of_row(self.path, self.first + row)}: {what}", hint=hint)
+    def said(self, first: int, cells: Cells) -> NDArray[np.float64]:
+        """Give what each row says, (n, columns) float64, in the order of `compared`; -1 where it says nothing."""
+        parsed = self.parse(first, cells)
+        claims = [rank for rank, column in enumerate(self.claims) if column in cells]
+        margin = [parsed.margin] if "margin" in cells else []
+        parts = [parsed.labels, parsed.ranked, parsed.claimed[:, claims], *margin]
+        values = np.column_stack([*parts, *([] if parsed.probabilities is None else [parsed.probabilities])])
+        return np.nan_to_num(values.astype(np.float64), nan=-1) + 0.0  # no negative zero
+
+    def rows(self, first: int, cells: Cells) -> PredictionRows:
+        """Read and check some rows. Raises PredictionsError with the line."""
+        parsed = self.parse(first, cells)
+        if _doubtful(parsed, renormalize=self.renormalize):
+            from batchclf.storage.predictions.row_check import check_rows
+
+            check_rows(self, parsed, first, cells)
+        confidence, margin, probabilities = parsed.claimed[:, 0], parsed.margin, parsed.probabilities
+        if self.renormalize and probabilities is not None:
+            probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
+            confidence = np.take_along_axis(probabilities, parsed.ranked[:, :1], axis=1)[:, 0]
+            if "margin" in cells:
+                margin = np.diff(np.partition(probabilities, -2, axis=1)[:, -2:], axis=1)[:, 0]
+        paths, splits = self.images(cells)
+        ranked = parsed.ranked
+        return PredictionRows(
+            self.names, paths, splits, parsed.labels, ranked[:, 0], confidence, margin, probabilities, ranked
+        )
 
 
-def _digits(cell: str) -> tuple[int, int]:
-    """Count the decimals (at least 1: whole numbers of 0 and 1 are exact) and the significant digits of a number."""
-    mantissa, _, exponent = cell.strip().lower().partition("e")
-    whole, _, fraction = mantissa.lstrip("+-").partition(".")
-    return max(1, len(fraction) - int(exponent or 0)), max(1, len((whole + fraction).lstrip("0")))
+def _doubtful(rows: ParsedRows, *, renormalize: bool) -> bool:
+    """Whether a row may contradict itself, seen without regard to the digits that are printed."""
+    claimed, margin = rows.claimed, rows.margin
+    if rows.probabilities is None:
+        # Without a second probability it lies between 0 and what the first leaves
+        least, most = 2 * claimed[:, 0] - 1, claimed[:, 0]
+        if claimed.shape[1] > 1:
+            second = claimed[:, 1]
+            least, most = (np.where(np.isnan(second), bound, claimed[:, 0] - second) for bound in (least, most))
+        wrong = (margin < least - ROUNDING) | (margin > most + ROUNDING) | (np.nansum(claimed, axis=1) > 1 + ROUNDING)
+        falling = np.fmin.accumulate(claimed, axis=1)
+        return bool(wrong.any() or (claimed > falling).any() or names_twice(rows.ranked).any())
+    best, of_ranks = rows.best(), rows.of_ranks()
+    compared = min(best.shape[1], of_ranks.shape[1])
+    sums = rows.probabilities.sum(axis=1)
+    off = ~((sums > 0) & np.isfinite(sums)) if renormalize else np.abs(sums - 1) > SUM_TOLERANCE
+    return bool(
+        off.any()
+        or (of_ranks[:, :compared] < best[:, :compared]).any()
+        or (np.abs(claimed - of_ranks) > ROUNDING).any()
+        or (np.abs(margin - (best[:, 0] - best[:, 1:2].sum(axis=1))) > ROUNDING).any()
+        or names_twice(rows.ranked).any()
+    )
+
+
+@dataclass(eq=False)
+class _Order:
+    """Whether rows come as batchclf writes them: one split after the other, the paths in each ascending."""
+
+    _split: str | None = None
+    _last: str = ""
+    _before: set[str] = field(default_factory=set)
+
+    def goes_on(self, rows: PredictionRows) -> bool:
+        """Take the next rows."""
+        start = 0
+        for split, of_split in groupby(rows.splits):
+            end = start + sum(1 for _ in of_split)
+            paths = rows.paths[start:end]
+            if split != self._split:
+                if split in self._before:
+                    return False
+                self._before.add(split)
+                self._split = split
+            elif paths[0] <= self._last:
+                return False
+            if not all(map(lt, paths, paths[1:])):
+                return False
+            start, self._last = end, paths[-1]
+        return True
 
 
 def _plain_texts(cells: list[str]) -> tuple[str, ...]:
@@ -223,6 +257,11 @@ def _rank_columns(columns: Sequence[str]) -> list[str]:
     """List the columns of the classes that a row names, best first: `prediction`, `top2_prediction`, …, without gap."""
     following = takewhile(columns.__contains__, (f"top{rank}_prediction" for rank in count(2)))
     return ["prediction", *following]
+
+
+def _claim(rank: str) -> str:
+    """Name the column with the probability of a column of `_rank_columns`."""
+    return rank.replace("prediction", "confidence")
 
 
 def read_header(path: Path) -> list[str]:
@@ -244,7 +283,8 @@ def read_header(path: Path) -> list[str]:
             f"{path} lacks the column(s) {', '.join(missing)}; its first line has: {', '.join(columns) or 'nothing'}",
             hint=f"a predictions CSV has a header line with at least {', '.join(REQUIRED_COLUMNS)}",
         )
-    used = {*READ_COLUMNS, *_rank_columns(columns), *(name for name in columns if name.startswith(PROBABILITY))}
+    ranks = _rank_columns(columns)
+    used = {*READ_COLUMNS, *ranks, *map(_claim, ranks), *(name for name in columns if name.startswith(PROBABILITY))}
     doubled = [name for name, times in Counter(columns).items() if times > 1 and name in used]
     if doubled:
         raise PredictionsError(f"{path} has the column '{doubled[0]}' twice", hint="remove one of them")
@@ -276,13 +316,18 @@ def _index(names: tuple[str, ...], may_be_empty: bool) -> dict[str, int]:
     return {**index, "": -1} if may_be_empty else index
 
 
-def shares(path: Path, cells: Cells, column: str, first: int, most: float = 1.0) -> NDArray[np.float64]:
-    """Read the numbers of a column: (n,) float64 from 0 to `most`, finite.
+def shares(
+    path: Path, cells: Cells, column: str, first: int, most: float = 1.0, *, may_be_empty: bool = False
+) -> NDArray[np.float64]:
+    """Read the numbers of a column: (n,) float64 from 0 to `most`, finite; nan for an empty cell that may be empty.
 
-    `first` is the number of the first row, for the message. Raises PredictionsError where a cell is no such number.
+    What is out of the range by rounding is its bound. `first` is the number of the first row, for the message. Raises
+    PredictionsError where a cell is no such number.
     """
     values = _numbers(cells[column])
-    wrong = ~((values >= 0) & (values <= most + 0.000001) & np.isfinite(values))
+    wrong = ~((values >= -ROUNDING) & (values <= most + ROUNDING) & np.isfinite(values))
+    if may_be_empty and wrong.any():
+        wrong &= np.array(cells[column]) != ""
     if wrong.any():
         row = int(np.argmax(wrong))
         expected = f"a number from 0 to {most:g}" if np.isfinite(most) else "a finite number, at least 0,"
@@ -291,7 +336,7 @@ def shares(path: Path, cells: Cells, column: str, first: int, most: float = 1.0)
             f"{expected} is expected",
             hint="score again, or correct the cell",
         )
-    return np.minimum(values, most)
+    return np.clip(values, 0.0, most)
 
 
 def _numbers(cells: list[str]) -> NDArray[np.float64]:

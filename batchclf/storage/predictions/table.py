@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from batchclf.core.text import plain_text
+from batchclf.core.types import Say, unheard
 from batchclf.errors import PredictionsError
-from batchclf.storage.csv_files.read import Cells, line_of_row, read_cells
+from batchclf.storage.csv_files.read import Cells, line_of_row
 from batchclf.storage.predictions.columns import PROBABILITY
 from batchclf.storage.predictions.parquet import CLASSES_KEY, check_pyarrow, is_pyarrow_there
-from batchclf.storage.predictions.read import class_indices, class_names_of, known_class_names, read_header, shares
+from batchclf.storage.predictions.read import RowReader, class_indices, class_names_of, known_class_names, shares
 from batchclf.storage.predictions.write import CSV_FILE, PARQUET_FILE
 
 if TYPE_CHECKING:
@@ -39,12 +39,47 @@ def predictions_file(path: Path) -> Path:
     return file
 
 
-def read_table(file: Path) -> "pd.DataFrame":
-    """Read a file of predictions.
+def read_table(file: Path, warn: Say = unheard) -> "pd.DataFrame":
+    """Read a file of predictions; `warn` gets a line if rows stand twice, each of which comes once.
 
-    Raises PredictionsError if it is damaged, RunError if pyarrow is needed and not installed.
+    Raises PredictionsError if it is damaged, or if rows contradict themselves or each other, RunError if pyarrow is
+    needed and not installed.
     """
-    return _READERS.get(file.suffix.lower(), _read_csv)(file)
+    suffix = file.suffix.lower()
+    return _each_once(file, _READERS.get(suffix, _read_csv)(file), warn)
+
+
+def _each_once(file: Path, table: "pd.DataFrame", warn: Say) -> "pd.DataFrame":
+    """Leave rows out that stand twice; raises PredictionsError if two rows of a path and split differ."""
+    image = [name for name in ("split", "path") if name in table]
+    again = table.duplicated(image)
+    if again.any():
+        again &= np.array(list(map(bool, table["path"])))  # rows without a path are of no image
+    if not again.any():
+        return table
+    from batchclf.storage.predictions.repeats import conflict, repeated
+
+    said = [name for name in table if _CLASS_COLUMN.fullmatch(name) or _NUMBER_COLUMN.fullmatch(name)]
+    differs = again & ~table.duplicated([*image, *said])
+    row = int((differs if differs.any() else again).to_numpy().argmax())
+    same_image = (table[image] == table[image].iloc[row]).all(axis=1)
+    before = int(same_image.to_numpy().argmax())
+    places = _place(file, before), _place(file, row)
+    if differs.any():
+        one, other = (table[said].iloc[number].astype("object") for number in (before, row))
+        column = next(name for name in said if one[name] != other[name] and not (one.isna() & other.isna())[name])
+        split = str(table["split"].iloc[row]) if "split" in table else ""
+        raise conflict(file, (str(table["path"].iloc[row]), split), column, (one[column], other[column]), places)
+    warn(repeated(file, int(again.sum()), places))
+    return table[~again].reset_index(drop=True)
+
+
+def _place(file: Path, row: int) -> str:
+    """Name the place of a row, from 0."""
+    suffix = file.suffix.lower()
+    if suffix == ".parquet":
+        return f"row {row + 1:,}"
+    return f"line {row + 1 if suffix == '.jsonl' else line_of_row(file, row)}"
 
 
 def _file_in(folder: Path) -> Path:
@@ -56,25 +91,29 @@ def _file_in(folder: Path) -> Path:
 
 
 def _read_csv(path: Path) -> "pd.DataFrame":
-    header, names = read_header(path), class_names_of(path)
-    frames, first = [], 0
-    for cells in read_cells(path, header, header):
-        frames.append(_csv_frame(path, cells, names, first))
-        first += len(cells["path"])
-    return _joined(frames or [_csv_frame(path, {name: [] for name in header}, names, 0)])
+    reader = RowReader(path, class_names_of(path))
+    frames = [_csv_frame(reader, first, cells) for first, cells in reader.pieces(reader.header)]
+    return _joined(frames or [_csv_frame(reader, 0, {name: [] for name in reader.header})])
 
 
-def _csv_frame(path: Path, cells: Cells, names: tuple[str, ...], first: int) -> "pd.DataFrame":
+def _csv_frame(reader: RowReader, first: int, cells: Cells) -> "pd.DataFrame":
     import pandas as pd
+
+    path, names, rows = reader.path, reader.names, reader.rows(first, cells)
+    codes = {"label": rows.labels, **dict(zip(reader.ranks, rows.ranked.T, strict=True))}
+    numbers = {"confidence": rows.confidence, "margin": rows.margin}
+    if rows.probabilities is not None:
+        numbers |= dict(zip(reader.of_classes, rows.probabilities.T, strict=True))
 
     def column(name: str) -> Any:
         if _CLASS_COLUMN.fullmatch(name):
-            return pd.Categorical.from_codes(class_indices(path, cells, name, names, first), list(names))
+            code = codes[name] if name in codes else class_indices(path, cells, name, names, first)
+            return pd.Categorical.from_codes(code, list(names))
         if _NUMBER_COLUMN.fullmatch(name):
-            return shares(path, cells, name, first)
+            return numbers[name] if name in numbers else shares(path, cells, name, first, may_be_empty=True)
         if name == "correct":
             return pd.array(_correct(path, cells[name], first), dtype="boolean")
-        return pd.Series(list(map(plain_text, cells[name])) if name == "path" else cells[name], dtype="str")
+        return pd.Series(rows.paths if name == "path" else cells[name], dtype="str")
 
     return pd.DataFrame({name: column(name) for name in cells})
 
