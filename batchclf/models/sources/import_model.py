@@ -18,6 +18,7 @@ from batchclf.core.compare.fitted_order import (
     fitted_order,
     fitted_order_sentence,
 )
+from batchclf.core.text import scientific
 from batchclf.core.types import Say
 from batchclf.errors import ModelError, UsageError
 from batchclf.libraries import versions_of
@@ -108,8 +109,8 @@ def import_model(
             files=file_digests(folder),
         )
         write_info(folder, info)
-    more = "" if difference <= TOLERANCE else f"; that is more than {TOLERANCE:.0e}, which most models keep to"
-    say(f"checked on {len(images)} images: the graph and the model agree within {difference:.1e}{more}")
+    more = "" if difference <= TOLERANCE else f"; that is more than {scientific(TOLERANCE)}, which most models keep to"
+    say(f"checked on {len(images)} images: the graph and the model agree within {scientific(difference)}{more}")
     say(f"wrote the model bundle {out} ({info.parameters:,} parameters, {len(info.class_names)} classes)")
     return load_bundle(out)
 

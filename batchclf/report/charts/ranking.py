@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.text import decimal
 from batchclf.report.charts.canvas import (
     DASHED,
     DOTTED,
@@ -20,7 +21,7 @@ from batchclf.report.charts.canvas import (
     percent_ticks,
     short_name,
 )
-from batchclf.report.sections.ranking import RankingView, area_text
+from batchclf.report.sections.ranking import RankingView
 
 if TYPE_CHECKING:
     from batchclf.core.metrics.ranking import Curve  # which a run without labels does not need
@@ -135,8 +136,8 @@ def ranking_figures(ranking: RankingView) -> dict[str, Any]:
     if ranking.missing:
         return {}
     named = list(zip(ranking.names, ranking.drawn, strict=True))
-    by_roc = [NamedCurve(name, area_text(c.auc.value if c.auc else None), c.roc) for name, c in named]
-    by_recall = [NamedCurve(name, area_text(c.average_precision), c.precision_recall) for name, c in named]
+    by_roc = [NamedCurve(name, decimal(c.auc.value if c.auc else None), c.roc) for name, c in named]
+    by_recall = [NamedCurve(name, decimal(c.average_precision), c.precision_recall) for name, c in named]
     return {
         "roc": markup(roc(by_roc, [each.roc for each in ranking.others])),
         "precision_recall": markup(precision_recall(by_recall, [each.precision_recall for each in ranking.others])),

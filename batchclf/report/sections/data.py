@@ -7,7 +7,22 @@ from typing import TYPE_CHECKING
 from batchclf.core.images.drift import PREDICTED_CLASS, SURE_P, Drift
 from batchclf.core.images.statistics import SHOWN_SIZES, Histogram, ImageStatistics
 from batchclf.core.records.findings import Findings
-from batchclf.core.text import NOTHING, class_name, count, counted, listed, percent, points, signed, visible
+from batchclf.core.text import (
+    NOTHING,
+    class_name,
+    count,
+    counted,
+    decimal,
+    exact,
+    exact_percent,
+    listed,
+    p_value,
+    percent,
+    points,
+    signed,
+    times,
+    visible,
+)
 from batchclf.report.sections.duplicates import DuplicatesView, duplicates_without_gap
 
 if TYPE_CHECKING:
@@ -203,7 +218,7 @@ def _balance_sentence(true: Sequence[int]) -> str:
     if least == most:
         return f"{classes} of {counted(most, 'image')}{' each' if len(there) > 1 else ''}{rest}."
     return (
-        f"{classes} of {count(least)} to {counted(most, 'image')}{rest}: the largest is {most / least:,.1f} times as "
+        f"{classes} of {count(least)} to {counted(most, 'image')}{rest}: the largest is {times(most / least)} as "
         "large as the smallest."
     )
 
@@ -280,11 +295,11 @@ def _spreads(statistics: Sequence[ImageStatistics], drift: Sequence[Drift]) -> t
 def _spread(quantity: str, reference: str, scored: Histogram, expected: Histogram | None) -> SpreadView:
     width = (scored.high - scored.low) / len(scored.counts)
     total, of = max(sum(scored.counts), 1), max(sum(expected.counts), 1) if expected else 1
-    rows = []
+    shown, rows = exact_percent if scored.high <= 1 else exact, []
     for place, images in enumerate(scored.counts):
         other = expected.counts[place] if expected else 0
         low, high = scored.low + place * width, scored.low + (place + 1) * width
-        between = f"{low:.0%} to {high:.0%}" if scored.high <= 1 else f"{low:g} to {high:g}"
+        between = f"{shown(low)} to {shown(high)}"
         rows.append(BinRow(between, count(images), percent(images / total), count(other), percent(other / of)))
     return SpreadView(quantity, reference, scored, expected, tuple(rows))
 
@@ -324,9 +339,9 @@ def _drift_row(each: Drift) -> DriftRow:
         quantity=visible(each.quantity),
         reference=visible(each.reference),
         test=visible(each.test),
-        statistic=f"{each.statistic:.3g}",
-        p_value="< 0.0001" if each.p_value < 0.0001 else f"{each.p_value:.2g}",
-        psi=f"{each.psi:.2f}",
+        statistic=decimal(each.statistic),
+        p_value=p_value(each.p_value).removeprefix("p ").removeprefix("= "),
+        psi=decimal(each.psi),
         verdict=verdict,
         alarm=each.drifted,
         sentence=visible(each.sentence),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from batchclf.core.estimate import Estimate
 from batchclf.core.records.findings import Findings
-from batchclf.core.text import class_name, count, counted, decimal, signed
+from batchclf.core.text import class_name, count, counted, decimal, decimal_difference, interval_text
 from batchclf.core.training_record import TrainingRecord
 from batchclf.report.parts.markdown_text import prose
 from batchclf.report.parts.metric_words import TrainTestRow, metric_words, train_test
@@ -141,11 +141,11 @@ def _loss_rows(gap: "Gap") -> tuple[GapRow, ...]:
         GapRow(
             name=metric_words("log_loss")[0],
             train=decimal(train.value),
-            train_interval=f"{decimal(train.interval.low)} to {decimal(train.interval.high)}",
+            train_interval=interval_text(train.interval, decimal),
             test=decimal(test.value),
-            test_interval=f"{decimal(test.interval.low)} to {decimal(test.interval.high)}",
-            gap=signed(loss.value, 3),
-            gap_interval=f"{signed(loss.interval.low, 3)} to {signed(loss.interval.high, 3)}",
+            test_interval=interval_text(test.interval, decimal),
+            gap=decimal_difference(loss.value),
+            gap_interval=interval_text(loss.interval, decimal_difference),
             clear=_leaves_out_zero(loss),
         ),
     )

@@ -7,7 +7,17 @@ from batchclf.core.metrics.catalog import METRICS, find_metric, formulas_of, ove
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.metrics.formulas import OfCalibration
 from batchclf.core.records.findings import Findings
-from batchclf.core.text import NOTHING, count, counted, decimal, percent, percent_interval, points, points_interval
+from batchclf.core.text import (
+    NOTHING,
+    count,
+    counted,
+    decimal,
+    percent,
+    percent_interval,
+    points,
+    points_apart,
+    points_interval,
+)
 from batchclf.report.parts.bar import Bar, bar
 from batchclf.report.parts.metric_words import metric_interval, metric_value, metric_words
 from batchclf.report.parts.subset_words import measured, subset_name
@@ -116,7 +126,7 @@ def _calibration_measure(labelled: "LabelledMetrics") -> Measure:
     if calibration is None:
         return Measure("Calibration error", NOTHING, "not computed")
     over = calibration.overconfidence
-    note = f"{points(abs(over)).lstrip('+')} points {'over' if over > 0 else 'under'}confident"
+    note = f"{points_apart(over)} points {'over' if over > 0 else 'under'}confident"
     if abs(over) < LEAST_OVERCONFIDENCE:
         note = "neither over- nor underconfident"
     return Measure("Calibration error", decimal(calibration.ece), f"ECE, 0 is perfect; {note}")

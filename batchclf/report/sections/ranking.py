@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchclf.core.text import NOTHING, class_name, count
+from batchclf.core.text import class_name, count, decimal, interval_text
 
 if TYPE_CHECKING:
     from batchclf.core.metrics.labelled import LabelledMetrics
@@ -70,11 +70,6 @@ def ranking_view(labelled: "LabelledMetrics | None") -> RankingView:
     )
 
 
-def area_text(area: float | None) -> str:
-    """Format an area under a curve, 0 to 1."""
-    return NOTHING if area is None else f"{area:.4f}"
-
-
 def _why_missing(labelled: "LabelledMetrics | None") -> str:
     if labelled is None:
         return "Without labels nobody can tell how well a class is separated from the others; score images with labels."
@@ -93,10 +88,10 @@ def _sentence(known: "list[ClassRanking]") -> str:
     mean = sum(each.auc.value for each in known if each.auc) / len(known)
     precisions = [each.average_precision for each in known if each.average_precision is not None]
     worst = known[0]
-    means = f"{area_text(mean)}, average precision {area_text(sum(precisions) / len(precisions))}"
+    means = f"{decimal(mean)}, average precision {decimal(sum(precisions) / len(precisions))}"
     return (
         f"Mean area under the ROC curve (AUC) over {count(len(known))} classes: {means}. "
-        f"Lowest AUC: {area_text(worst.auc.value if worst.auc else None)},"
+        f"Lowest AUC: {decimal(worst.auc.value if worst.auc else None)},"
     )
 
 
@@ -106,7 +101,7 @@ def _row(each: "ClassRanking") -> RankedRow:
         name=class_name(each.name),
         positives=count(each.positives),
         negatives=count(each.negatives),
-        auc=area_text(each.auc.value if each.auc else None),
-        auc_interval=f"{area_text(interval.low)} to {area_text(interval.high)}" if interval else "",
-        average_precision=area_text(each.average_precision),
+        auc=decimal(each.auc.value if each.auc else None),
+        auc_interval=interval_text(interval, decimal) if interval else "",
+        average_precision=decimal(each.average_precision),
     )

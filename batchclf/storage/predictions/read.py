@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.text import plain_text
+from batchclf.core.text import exact, plain_text
 from batchclf.core.types import PredictionRows
 from batchclf.errors import PredictionsError
 from batchclf.storage.csv_files.cells import safe_cell
@@ -150,7 +150,7 @@ class _RowCheck:
             row = int(np.argmax(wrong))
             raise self._error(
                 row,
-                f"the probabilities sum to {sums[row]:.6g}, not to 1",
+                f"the probabilities sum to {exact(sums[row])}, not to 1",
                 "write the probabilities of a softmax, "
                 + ("and at least one above 0" if renormalize else "or use --renormalize to divide each row by its sum"),
             )
