@@ -130,10 +130,10 @@ def test_a_shift_and_another_mixture_are_drift():
     found = drift_of_values("brightness", "", "before", _histogram(shifted * 1e5), _histogram(shape * 1e5))
     assert found.drifted
     assert "its mean is 120, 100 in the reference" in found.sentence
-    assert "p below 0.0001" in found.sentence
+    assert "p < 0.0001" in found.sentence
     classes = drift_of_classes("", "before", [50, 100], [100, 50], ("cat", "dog"))
     assert classes.drifted
-    assert "cat is 33.3% of the predictions, 66.7% in the reference" in classes.sentence
+    assert "cat is 33.33% of the predictions, 66.67% in the reference" in classes.sentence
 
 
 @pytest.mark.parametrize("classes", [2, 1000])
