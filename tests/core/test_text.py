@@ -102,9 +102,17 @@ def test_what_somebody_has_chosen_is_shown_with_its_own_digits(share, text):
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(0, "0 bytes"), (1, "1 byte"), (999, "999 bytes"), (1_000, "1.00 kB"), (999_999, "1.00 MB"), (1_500_000, "1.50 MB"),
-
-     (12_345_678, "12.3 MB"), (999_499, "999 kB"), (3.2e12, "3.20 TB"), (5e16, "50,000 TB")],
-)  # fmt: skip
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1_000, "1.00 kB"),
+        (999_499, "999 kB"),
+        (999_999, "1.00 MB"),
+        (12_345_678, "12.3 MB"),
+        (3.2e12, "3.20 TB"),
+        (5e16, "50,000 TB"),
+    ],
+)
 def test_bytes_have_three_digits(number, text):
     assert size(number) == text
