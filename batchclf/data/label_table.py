@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from batchclf.core.text import plain_text
+from batchclf.core.text import counted, plain_text
 from batchclf.data.file_list import UTF_16_MARKS, relative_path
 from batchclf.errors import DataError, ModelError
 
@@ -71,7 +71,7 @@ class LabelTable:
 
             words = near_miss(self.unmet, self.unlabelled)
             more = f"; {words}" if words else ""
-            return f"only {met:,} of {rows:,} rows of {self.source} name a file that was found{more}"
+            return f"only {met:,} of {counted(rows, 'row')} of {self.source} name a file that was found{more}"
         return "" if self.labelled else f"no image that was chosen has a label in {self.source}"
 
 

@@ -191,7 +191,7 @@ def _hold_each(held: Holding, looks: Sequence[_Look], absent: Sequence[str]) -> 
     elif doubtful := [look.name for look in looks if look.doubtful]:
         doubt = f", but the bound lies within the 95% interval of {_listed(doubtful)}"
     if thin and not failing:
-        doubt += f"; fewer than {rule.min_support:,} images: {_listed(thin)}"
+        doubt += f"; fewer than {counted(rule.min_support, 'image')}: {_listed(thin)}"
     if absent:
         doubt += "" if failing else f"; cannot be told of {_listed(absent)}"
     return _judged(held, worst.value, worst.bound, not over, sentence, "" if failing else doubt)

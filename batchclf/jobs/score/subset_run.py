@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from batchclf.core.records.run import PrecisionRecord, SubsetRecord
 from batchclf.core.suffixes import left_out_words
+from batchclf.core.text import counted
 from batchclf.data.decoding.suffixes import IMAGE_HINT
 from batchclf.errors import NothingToScoreError, RunError
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
@@ -152,7 +153,9 @@ def _account(record: SubsetRecord, name: str, counts: Counts, watcher: "Watcher"
     if not record.scored and not may_be_empty:
         why = f"; the first: {counts.first_skip}" if counts.first_skip else ""
         raise NothingToScoreError(
-            f"there is no image to score in {name}: found {record.found:,} files, {record.skipped:,} images could "
-            f"not be read, {record.excluded:,} files are excluded" + (f" ({excluded})" if excluded else "") + why,
+            f"there is no image to score in {name}: found {counted(record.found, 'file')}, "
+            f"{counted(record.skipped, 'image')} could not be read, {record.excluded:,} files are excluded"
+            + (f" ({excluded})" if excluded else "")
+            + why,
             hint=IMAGE_HINT,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from batchclf.core.metrics.catalog import EACH_CLASS
-from batchclf.core.text import size
+from batchclf.core.text import counted, size
 from batchclf.errors import BatchclfError, JobFileError
 from batchclf.jobs.config.load import Job, read_job, texts_of
 from batchclf.jobs.config.placeholders import variables
@@ -111,7 +111,8 @@ def _rules(job: Job, classes: Sequence[str] | None) -> Iterator[Found]:
         yield Found(
             "gate",
             "ok",
-            f"{bounds} bounds, {len(rules)} rules, {'all alarms' if not off else 'off: ' + ', '.join(off)}",
+            f"{counted(bounds, 'bound')}, {counted(len(rules), 'rule')}, "
+            f"{'all alarms' if not off else 'off: ' + ', '.join(off)}",
         )
 
 

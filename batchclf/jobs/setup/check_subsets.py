@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from batchclf.core.text import counted
 from batchclf.core.types import ImageRef
 from batchclf.data.catalog import load_dataset
 from batchclf.data.discovery import check_folder
@@ -105,7 +106,7 @@ def check_model(job: Job) -> tuple[tuple[str, ...] | None, list[Found]]:
     if job.spec.data is not None:
         for key, sentence in input_not_used(job.spec.data, info.input_shape, info.color_mode):
             found.append(Found("data", "warning", sentence, ("data", key), "take the key away, or train again"))
-    what = f"{job.bundle}: {info.origin}, {len(info.class_names)} classes, of {info.created}"
+    what = f"{job.bundle}: {info.origin}, {counted(len(info.class_names), 'class', 'classes')}, of {info.created}"
     return info.class_names, [*found, Found("model", "ok", what)]
 
 
