@@ -22,8 +22,9 @@
   // The number that a cell begins with, without its interval; nothing sorts last in both directions.
   const key = cell => {
     const shown = [...cell.childNodes].filter(node => node.nodeName !== "SMALL").map(node => node.textContent).join("").trim();
-    const number = parseFloat(shown.replace(/[,%+\s]/g, "").replace("\u2212", "-"));
-    if (cell.tagName === "TD" && /^[+\u2212\d]/.test(shown)) return number;
+    const number = parseFloat(shown.replace(/[<>,%+\s]/g, "").replace("\u2212", "-"));
+    const beyond = {"<": -1e-9, ">": 1e-9}[shown[0]] || 0;  // <0.01% is less than 0.01%
+    if (cell.tagName === "TD" && /^[<>+\u2212\d]/.test(shown)) return number + beyond;
     return shown === "" || shown === "\u2013" ? null : shown;
   };
   const compare = (a, b, sign) => {

@@ -125,7 +125,7 @@ def test_metrics_json_has_it_with_interval_and_baseline(program):
 
 def test_every_form_of_the_report_shows_it(program):
     folder = program.runs[1]
-    shown = f"{judged(folder):.3f}"
+    shown = f"{judged(folder):.4f}"
     page = (folder / "report.html").read_text(encoding="utf-8")
     row = re.search(rf"<tr>(?:(?!</tr>).)*{HEADING}.*?</tr>", page, re.DOTALL)[0]
     assert shown in row

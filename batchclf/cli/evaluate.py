@@ -43,6 +43,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     """Evaluate."""
     from batchclf.core.class_names import look_alike_warning
     from batchclf.core.compare.fitted_order import fitted_order, fitted_order_sentence
+    from batchclf.core.text import counted, decimal, percent, percent_interval
     from batchclf.jobs.evaluate.predictions import evaluate_predictions
     from batchclf.storage.run.metrics import FILES, metrics_dict, refuse_to_replace_others, write_metrics
     from batchclf.storage.run.written import check_written
@@ -64,16 +65,15 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
         name = evaluation.split or "all rows"
         labelled = evaluation.labelled
         if labelled is None:
-            console.say(f"{name}: {evaluation.total:,} images without labels; accuracy cannot be known")
+            console.say(f"{name}: {counted(evaluation.total, 'image')} without labels; accuracy cannot be known")
             continue
         order = fitted_order(evaluation.class_names, labelled.confusion.counts)
         if order is not None:
             console.warn(f"{name}: {fitted_order_sentence(order)}")
         accuracy, f1 = labelled.accuracy, labelled.metric("macro_f1")
         console.say(
-            f"{name}: accuracy {accuracy.value:.4f} (95% interval {accuracy.interval.low:.4f} to "
-            f"{accuracy.interval.high:.4f}) on {labelled.total:,} labelled images"
-            + (f", macro F1 {f1.value:.4f}" if f1 else "")
+            f"{name}: accuracy {percent(accuracy.value)} (95% interval {percent_interval(accuracy)}) on "
+            f"{counted(labelled.total, 'labelled image')}" + (f", macro F1 {decimal(f1.value)}" if f1 else "")
         )
     if gap is not None:
         console.say(gap.sentence)

@@ -20,12 +20,12 @@ from batchclf.core.text import (
     count,
     counted,
     decimal,
+    decimal_difference,
     duration,
     moment,
     percent,
     percent_interval,
     points,
-    signed,
 )
 from batchclf.core.types import Say
 from batchclf.report.parts.metric_words import difference, metric_interval, metric_value
@@ -134,7 +134,8 @@ def say_difference(say: Say, found: RunDifference) -> None:
             rule = pair.either
             where = " ".join(filter(None, (rule.subset, rule.class_name, rule.against and f"against {rule.against}")))
             values = [_gate_cell(pair.first), _gate_cell(pair.second)]
-            rows.append([rule.name, where, *values, NOTHING if pair.difference is None else signed(pair.difference, 4)])
+            change = NOTHING if pair.difference is None else decimal_difference(pair.difference)
+            rows.append([rule.name, where, *values, change])
         say_table(say, ["gate", "of", "first", "second", "difference"], rows, right=(4,))
     moved = [pair for pair in found.classes if pair.size >= 0]
     if moved:
@@ -235,7 +236,7 @@ def _pair_row(pair: ClassPair) -> list[str]:
     recalls = [NOTHING if each is None or each.recall is None else percent(each.recall) for each in _both(pair)]
     f1s = [NOTHING if each is None else decimal(each.f1) for each in _both(pair)]
     recall = NOTHING if pair.recall_difference is None else f"{points(pair.recall_difference)} points"
-    f1 = NOTHING if pair.f1_difference is None else signed(pair.f1_difference, 3)
+    f1 = NOTHING if pair.f1_difference is None else decimal_difference(pair.f1_difference)
     return [_split(pair.split), pair.class_name, *recalls, recall, *f1s, f1]
 
 
@@ -246,7 +247,7 @@ def _both(pair: ClassPair) -> tuple[ClassValues | None, ClassValues | None]:
 def _gate_cell(gate: GateResult | None) -> str:
     if gate is None:
         return NOTHING
-    return gate.outcome if gate.value is None else f"{gate.outcome} at {gate.value:.4f}"
+    return gate.outcome if gate.value is None else f"{gate.outcome} at {decimal(gate.value)}"
 
 
 def _split(name: str) -> str:

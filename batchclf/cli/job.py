@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchclf.cli.options import describe
 from batchclf.cli.run import add_date
+from batchclf.core.text import counted
 from batchclf.data.catalog import DATASET_NAMES
 from batchclf.errors import ExitCode
 
@@ -100,7 +101,7 @@ def _check(args: argparse.Namespace, console: "Console") -> int:
         if check.hint and check.state != "ok":
             console.say(f"         hint: {check.hint}")
     count = {state: sum(check.state == state for check in checks) for state in ("error", "warning")}
-    console.say(f"{_counted(count['error'], 'error')}, {_counted(count['warning'], 'warning')}")
+    console.say(f"{counted(count['error'], 'error')}, {counted(count['warning'], 'warning')}")
     return console.result(
         {
             "job": None if job is None else job.name,
@@ -111,10 +112,6 @@ def _check(args: argparse.Namespace, console: "Console") -> int:
         },
         ExitCode.ERROR if count["error"] else ExitCode.OK,
     )
-
-
-def _counted(number: int, what: str) -> str:
-    return f"1 {what}" if number == 1 else f"{number or 'no'} {what}s"
 
 
 def _new(args: argparse.Namespace, console: "Console") -> int:

@@ -57,6 +57,8 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
         raise UsageError("--json prints one JSON object, and --format asks for another form", hint="leave one out")
     if out is not None and out.exists() and out.resolve().parent == args.run.resolve():
         raise UsageError(f"{out} is a file of the run", hint="give another --out; a query changes nothing in a run")
+    from batchclf.core.text import counted
+
     suffix = "" if out is None else out.suffix.lower().lstrip(".")
     form = args.format or (suffix if suffix in FORMATS else "table")
     limit = args.rows or (SHOWN_ROWS if form == "table" and not console.as_json else None)
@@ -64,7 +66,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
         summary: dict[str, Any] = {"columns": result.columns, "types": result.types}
         if out is not None:
             written, more = write_rows(out, result, form, limit)
-            console.say(f"wrote {written:,} rows to {out}{_more(more)}")
+            console.say(f"wrote {counted(written, 'row')} to {out}{_more(more)}")
             summary |= {"out": str(out), "written": written}
         elif console.as_json:
             summary["rows"], more = json_rows(result, limit)

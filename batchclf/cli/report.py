@@ -80,8 +80,10 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
         what = "comparison"
         summary = {"sentence": comparison.sentence, "p_value": comparison.p_value, "changed": comparison.changed}
         summary["metrics"] = msgspec.to_builtins(comparison.metrics)
+    from batchclf.core.text import size
+
     for out in outs.values():
-        console.say(f"{what}: {out} ({out.stat().st_size / 1000:,.0f} kB)")
+        console.say(f"{what}: {out} ({size(out.stat().st_size)})")
     files = {kind: str(out) for kind, out in outs.items()}
     first = next(iter(outs.values()))
     return console.result({what: str(first), "bytes": first.stat().st_size, **summary, "files": files})

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchclf.cli.options import add_option, describe
+from batchclf.core.text import counted, duration
 from batchclf.jobs.config.spec import JobSpec
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     record, folder = run.outcome.record, run.outcome.folder
     assert record is not None
     assert folder is not None
-    console.say(f"{record.status} after {record.seconds:.1f} s")
+    console.say(f"{record.status} after {duration(record.seconds)}")
     console.say(f"report: {folder / REPORT_FILE} (also {job.folder / LATEST / REPORT_FILE})")
     console.say(f"all runs: {job.reports / INDEX_FILE}")
     say_trouble(record, folder, console)
@@ -98,7 +99,7 @@ def _dry_run(job: "Job", console: "Console") -> int:
     bundle = None if trains else load_bundle(job.bundle)
     rules = len(job.gate.rules)
     bounds = [f"{key} {value}" for key, value in _bounds(job).items()]
-    bounds += [f"{rules} rule{'s' if rules > 1 else ''}"] if rules else []
+    bounds += [counted(rules, "rule")] if rules else []
     subsets = [f"the {name} split" for name in job.splits] + [f"{n} ({t.root})" for n, t in job.directories.items()]
     plan = {
         "job": f"{job.name}, run date {job.run_date}",

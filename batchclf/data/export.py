@@ -4,6 +4,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+from batchclf.core.text import counted
 from batchclf.core.types import Say, Split
 from batchclf.data.class_folders import folder_names, write_class_map
 from batchclf.data.decoding.opencv import encode_png
@@ -18,7 +19,7 @@ def export_split(split: Split, class_names: tuple[str, ...], out: Path, *, say: 
     Raises DataError where `out` is not empty or cannot be written; what was written is then removed.
     """
     is_new = _check_empty(out)
-    say(f"writing {len(split.paths):,} images of the split {split.name} to {out}")
+    say(f"writing {counted(len(split.paths), 'image')} of the split {split.name} to {out}")
     try:
         _write(split, class_names, out)
     except OSError as error:

@@ -73,7 +73,7 @@ class LabelTable:
 
             words = near_miss(self.unmet, self.unlabelled)
             more = f"; {words}" if words else ""
-            return f"only {met:,} of {rows:,} rows of {self.source} name a file that was found{more}"
+            return f"only {met:,} of {counted(rows, 'row')} of {self.source} name a file that was found{more}"
         return "" if self.labelled else f"no image that was chosen has a label in {self.source}"
 
 

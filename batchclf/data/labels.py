@@ -84,7 +84,7 @@ def label_rule(
         from batchclf.data.label_table import read_label_table
 
         table = read_label_table(labels, root, class_names, meanings or {})
-        return LabelRule(None, f"labels of {len(table.by_path):,} files from {labels.name}", table)
+        return LabelRule(None, f"labels of {counted(len(table.by_path), 'file')} from {labels.name}", table)
     if labels == "none":
         return LabelRule(None, "no labels (asked for none)")
     ignored = ignored_paths(root)

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from batchclf.core.suffixes import count_suffix, left_out_words
-from batchclf.core.text import counted
+from batchclf.core.text import counted, percent
 from batchclf.core.types import ExcludedFile, Say
 from batchclf.data.decoding.suffixes import REASONS
 from batchclf.data.discovery import BROKEN_LINK, LOOP, excluded_words, links_left_out
@@ -67,7 +67,9 @@ class LeftOut:
             self._say(f"left out {more:,} more, for reasons of the same kind or others")
         if self._images:
             share = self._images / images
-            self._say(f"left out {self._images:,} of {counted(images, 'image')} ({share:.1%}), which cannot be read")
+            self._say(
+                f"left out {self._images:,} of {counted(images, 'image')} ({percent(share)}), which cannot be read"
+            )
         if self._folders:
             self._say(f"left out {counted(self._folders, 'folder')}, which cannot be listed")
 

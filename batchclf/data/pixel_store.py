@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.choices import Store
+from batchclf.core.text import size
 from batchclf.core.types import Say
 from batchclf.data.available_memory import available_memory
 from batchclf.data.user_cache import user_cache
@@ -50,13 +51,13 @@ def choose_store(store: Store, images: int, shape: Shape, say: Say) -> Callable[
     available = available_memory()
     if store == "auto":
         store = "memory" if available is None or wanted <= available / 2 else "disk"
-        why = "" if available is None else f", since {_size(available)} of memory are available"
+        why = "" if available is None else f", since {size(available)} of memory are available"
     else:
         why = ""
     if store == "memory":
         return lambda most: _InMemory(most, shape)
     folder = _folder_with_space(wanted)
-    say(f"the pixels go to disk{why}: {_size(wanted)} in {folder}, until the process ends")
+    say(f"the pixels go to disk{why}: {size(wanted)} in {folder}, until the process ends")
     return lambda most: _OnDisk(folder, shape)
 
 
@@ -66,7 +67,7 @@ class _InMemory:
             self._images = np.empty((most, *shape), np.uint8)
         except MemoryError as error:
             raise DataError(
-                f"the pixels of {most:,} images take {_size(most * prod(shape))}, which the memory does not hold",
+                f"the pixels of {most:,} images take {size(most * prod(shape))}, which the memory does not hold",
                 hint=f"{_SMALLER}, or keep them on disk (--store disk, in a job store)",
             ) from error
         self._count = 0
@@ -123,7 +124,7 @@ class _OnDisk:
             raise self._failed(error) from error
 
     def _failed(self, error: OSError) -> DataError:
-        done = _size(self._count * prod(self._shape))
+        done = size(self._count * prod(self._shape))
         return DataError(
             f"the pixels cannot be written to {self._folder} after {done}: {error.strerror or error}",
             hint=f"free some space there, {_OTHER_FOLDER}, or {_SMALLER}",
@@ -139,7 +140,7 @@ def _folder_with_space(wanted: int) -> Path:
         raise _not_writable(folder, error) from error
     if free < wanted:
         raise DataError(
-            f"the pixels take {_size(wanted)} on disk, and {folder} has {_size(free)} free",
+            f"the pixels take {size(wanted)} on disk, and {folder} has {size(free)} free",
             hint=f"free some space there, {_OTHER_FOLDER}, or {_SMALLER}",
         )
     return folder
@@ -150,8 +151,3 @@ def _not_writable(folder: Path, error: OSError) -> DataError:
         f"the pixels cannot be kept on disk: {folder} cannot be written: {error.strerror or error}",
         hint=f"correct its rights, or {_OTHER_FOLDER}",
     )
-
-
-def _size(count: int) -> str:
-    """Format a number of bytes: `12.3 GB`, `4.0 MB`."""
-    return f"{count / 1e9:,.1f} GB" if count >= 1e8 else f"{count / 1e6:,.1f} MB"

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from batchclf.core.text import counted, decimal, scientific
 from batchclf.models.bundle import Bundle, BundleInfo
 
 SHOWN_CLASSES = 20
@@ -42,11 +43,11 @@ def as_lines(bundle: Bundle, runtimes: Sequence[str]) -> list[str]:
         "recipe": info.recipe,
         "settings": ", ".join(f"{key} {value}" for key, value in info.settings.items()) or "none",
         "parameters": f"{info.parameters:,}",
-        "training data": "not known" if data is None else f"{data.name}, {data.images:,} images",
+        "training data": "not known" if data is None else f"{data.name}, {counted(data.images, 'image')}",
         "data digest": "" if data is None else data.fingerprint,
         "created": info.created,
         "made with": ", ".join(f"{name} {version}" for name, version in info.versions.items()),
-        "check": f"the graph and the model it was made of agree within {info.onnx_difference:.1e}",
+        "check": f"the graph and the model it was made of agree within {scientific(info.onnx_difference)}",
         "runtimes": ", ".join(runtimes),
     }
     width = max(map(len, facts))
@@ -61,13 +62,14 @@ def _temperature(info: BundleInfo) -> str:
     """Say what logits are divided by, and what that did to the validation images; empty where there is none."""
     if info.preprocessing.temperature == 1:
         return ""
-    text = f"logits are divided by {info.preprocessing.temperature:.4g}"
+    text = f"logits are divided by {decimal(info.preprocessing.temperature)}"
     fitted = None if info.training is None else info.training.temperature
     if fitted is None:
         return text
+    (loss, loss_with), (ece, ece_with) = map(decimal, fitted.log_loss), map(decimal, fitted.ece)
     return (
-        f"{text}, fitted to {fitted.images:,} validation images: log loss {fitted.log_loss[0]:.4f} without it and "
-        f"{fitted.log_loss[1]:.4f} with it, ECE {fitted.ece[0]:.4f} and {fitted.ece[1]:.4f}"
+        f"{text}, fitted to {counted(fitted.images, 'validation image')}: log loss {loss} without it and "
+        f"{loss_with} with it, ECE {ece} and {ece_with}"
     )
 
 

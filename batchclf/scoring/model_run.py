@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.text import counted
 from batchclf.core.types import Say
 from batchclf.errors import ModelError
 
@@ -55,7 +56,7 @@ class ModelRun:
                         hint="free memory, or raise the limit that this process runs under",
                     ) from error
                 self.batch_size = (len(some) + 1) // 2
-                self._say(f"out of memory with {len(some)} images a batch; going on with {self.batch_size}")
+                self._say(f"out of memory with {counted(len(some), 'image')} a batch; going on with {self.batch_size}")
                 continue
             done += len(some)
         self.images += len(images)

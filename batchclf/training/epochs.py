@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.text import counted
 from batchclf.core.types import Say
 from batchclf.errors import DeadlineError, ModelError
 from batchclf.training.checkpoint import Arrays, Checkpoint, Course
@@ -231,8 +232,8 @@ def _values(variables: Sequence[Any]) -> Arrays:
 
 
 def _gone_on(course: Course, images: int) -> str:
-    part = f" and {course.images:,} of {images:,} images of the next" if course.images else ""
-    epochs = "1 epoch" if course.epoch == 1 else f"{course.epoch} epochs"
+    part = f" and {course.images:,} of {counted(images, 'image')} of the next" if course.images else ""
+    epochs = counted(course.epoch, "epoch")
     return f"going on with the training that was ended after {epochs}{part} (its checkpoint was found)"
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from batchclf import atomic
 from batchclf.core.holdout import hold_out
+from batchclf.core.text import scientific
 from batchclf.core.training_record import Right, TemperatureRecord, TrainingRecord, Variant, temperature_of
 from batchclf.core.types import Dataset, Say, Split
 from batchclf.errors import DataError, ModelError
@@ -101,7 +102,7 @@ def train(
     info = bundle.info
     say(
         f"wrote the model bundle {out} ({info.parameters:,} parameters; ONNX and Keras agree within "
-        f"{info.onnx_difference:.1e})"
+        f"{scientific(info.onnx_difference)})"
     )
     return bundle
 

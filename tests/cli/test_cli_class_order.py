@@ -63,7 +63,7 @@ def test_the_wrong_order_is_said_by_the_run_and_its_report(cli, network, photos,
     table = pd.read_csv(run / "predictions.csv")
     given = (table["label"] == table["prediction"]).mean()
     meant = table["prediction"].map(dict(zip(WORDS, sorted(WORDS), strict=True)))
-    assert f"{given:.1%} of {len(table)} images are right as given, {(meant == table['label']).mean():.1%}" in warning
+    assert f"{given:.2%} of {len(table)} images are right as given, {(meant == table['label']).mean():.2%}" in warning
     page = (run / "report.html").read_text().replace("&#39;", "'")
     assert f"<b>Warning.</b> <span>T{warning[1:]}.</span>" in page
     assert cli("report", run, "--format", "md", "--out", tmp_path / "report.md")[0] == 0

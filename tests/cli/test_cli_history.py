@@ -82,7 +82,7 @@ def test_show_with_and_without_the_folder(cli, reports):
     code, before, _ = cli("history", "show", "nightly", "20260302T12")
     assert code == 0
     metrics = json.loads((reports / "nightly" / ALL[2] / "metrics.json").read_text())["splits"]["test"]
-    assert f"{metrics['accuracy']['value']:.1%}" in before
+    assert f"{metrics['accuracy']['value']:.2%}" in before
     for text in ("Gate failed: 1 rule", missed_gate().sentence, "/srv/models/m (0123456789ab)", "Mon 2026-03-02 12:00"):
         assert text in before
     values = cli.json("history", "show", "nightly", ALL[2])[1]

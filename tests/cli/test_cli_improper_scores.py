@@ -24,7 +24,7 @@ def save_model(path, kernel):
 @pytest.mark.parametrize("probabilities", ["--probabilities", "--no-probabilities"])
 @pytest.mark.parametrize(
     ("kernel", "said", "hint"),
-    [(1.0, "and sum to 1.64872, not to 1", "--output logits"), (1000.0, "not all finite numbers", "--scale")],
+    [(1.0, "and sum to 1.648721, not to 1", "--output logits"), (1000.0, "not all finite numbers", "--scale")],
 )
 def test_a_run_is_refused_with_the_image(cli, tmp_path, kernel, said, hint, probabilities):
     save_model(tmp_path / "model.keras", kernel)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from batchclf.core.text import signed
 from batchclf.models.bundle import load_bundle
 
 if find_spec("tensorflow") is None:
@@ -43,10 +44,10 @@ def test_what_it_says_and_writes(cli, tmp_path):
     assert course.endswith(f"; {record.validation_images} images were split from train for validation")
     final = {name: right.accuracy for name, right in record.final.items()}
     assert accuracies == (
-        f"accuracy: train {final['train']:.4f}, validation {final['validation']:.4f}, test {final['test']:.4f}; "
-        f"the overfitting gap, train minus test, is {100 * (final['train'] - final['test']):+.1f} points"
+        f"accuracy: train {final['train']:.2%}, validation {final['validation']:.2%}, test {final['test']:.2%}; "
+        f"the overfitting gap, train minus test, is {signed(100 * (final['train'] - final['test']), 1)} points"
     )
-    assert temperature.startswith(f"temperature {record.temperature.temperature:.3f}: ")
+    assert temperature.startswith(f"temperature {record.temperature.temperature:.4f}: ")
     assert curves == f"learning curves: {out / 'training.html'}"
     page = (out / "training.html").read_text(encoding="utf-8")
     assert "mlp" in page
@@ -75,7 +76,7 @@ def test_the_comparison_is_told_in_a_table_with_what_to_do(cli, tmp_path, digits
     for row, variant in zip(rows, load_bundle(tmp_path / "model").info.training.variants, strict=True):
         gap = 100 * (variant.train.accuracy - variant.test.accuracy)
         assert row.startswith(variant.name)
-        assert f"{variant.test.accuracy:.4f}  {gap:+.1f}" in row
+        assert f"{variant.test.accuracy:.2%}  {signed(gap, 1)}" in row
         assert row.endswith(variant.options)
     assert "validation" in said.splitlines()[at + 6]
     page = (tmp_path / "model" / "training.html").read_text(encoding="utf-8")

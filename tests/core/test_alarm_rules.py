@@ -96,7 +96,7 @@ def test_the_number_fell_by_a_share(now, before, fell_by):
 def test_half_of_them_is_by_half():
     assert not fewer_images(run(scored=50), LAST, 0.5).passed
     assert fewer_images(run(scored=51), LAST, 0.5).passed
-    assert "50.0% fewer" in fewer_images(run(scored=50, skipped=3), LAST, 0.5).sentence
+    assert "50.00% fewer" in fewer_images(run(scored=50, skipped=3), LAST, 0.5).sentence
     assert "(3 more could not be read)" in fewer_images(run(scored=50, skipped=3), LAST, 0.5).sentence
 
 
@@ -154,7 +154,7 @@ def test_one_class_takes_nearly_all():
     found = held({"cat": 97, "dog": 3}, {"cat": 50, "dog": 50})
     assert (found.outcome, found.value, found.bound) == ("failed", 0.97, 0.95)
     assert found.sentence.startswith(
-        "97.0% of the predictions for incoming are 'cat' (97 of 100), 50.0% in the last run; look"
+        "97.00% of the predictions for incoming are 'cat' (97 of 100), 50.00% in the last run; look"
     )
 
 

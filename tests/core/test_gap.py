@@ -55,9 +55,12 @@ def test_the_level_follows_from_the_interval(of_train, of_test):
 
 def test_the_sentence_gives_the_numbers_and_what_they_mean():
     gap = overfitting_gap(_metrics(9_600, 10_000), _metrics(8_800, 10_000))
-    assert "right on 96.0% of the images it was trained on and on 88.0% of new ones" in gap.sentence
+    assert "right on 96.00% of the images it was trained on and on 88.00% of new ones" in gap.sentence
     low, high = 100 * gap.gap.interval.low, 100 * gap.gap.interval.high
-    assert f": 8.0 points do not carry over (95% interval {low:.1f} to {high:.1f})" in gap.sentence
+    assert (
+        f": 8.0 points do not carry over (95% interval {low:+.1f} to {high:+.1f})".replace("-", "\u2212")
+        in gap.sentence
+    )
     assert "This is strong overfitting" in gap.sentence
 
 
@@ -69,7 +72,7 @@ def test_the_sentences_of_the_levels_differ_in_what_to_do():
     assert "no evidence of overfitting: it can be chance" in none
     assert "This is" not in none
     for sentence in (mild, none):
-        assert re.search(r"\(95% interval -?\d+\.\d to -?\d+\.\d\)", sentence)
+        assert re.search(r"\(95% interval [+\u2212]?\d+\.\d to [+\u2212]?\d+\.\d\)", sentence)
 
 
 def test_a_gap_of_nearly_nothing_is_not_minus_zero():

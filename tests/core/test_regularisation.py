@@ -42,11 +42,11 @@ def test_the_validation_images_choose_and_not_the_test_images():
     gap = found.variants[1].gap
     assert (gap.interval.low, gap.interval.high) == pytest.approx(newcombe(DROPOUT.train, DROPOUT.test))
     assert found.sentence.startswith(
-        "'dropout' has the best accuracy on the validation images: 89.0% against 88.0% of 'as it is', "
-        "1.0 points more (95% interval -1.8 to 3.8), which is within what chance does. "
-        "Its gap between train and test is 5.0 points, 2.0 less (95% interval "
+        "'dropout' has the best accuracy on the validation images: 89.00% against 88.00% of 'as it is', "
+        "1.0 points more (95% interval \u22121.8 to +3.8), which is within what chance does. "
+        "Its gap between train and test is +5.0 points, 2.0 less (95% interval "
     )
-    assert found.sentence.endswith("It trained for 30 instead of 20 seconds.")
+    assert found.sentence.endswith("It trained for 30 s instead of 20 s.")
 
 
 def test_a_difference_that_is_more_than_chance_is_told_as_such():
@@ -54,15 +54,17 @@ def test_a_difference_that_is_more_than_chance_is_told_as_such():
     found = compare_variants([DROPOUT, AS_IS, better])
     sentence = found.sentence
     assert (
-        "94.0% against 88.0% of 'as it is', 6.0 points more (95% interval 3.5 to 8.5), which is more than" in sentence
+        "94.00% against 88.00% of 'as it is', 6.0 points more (95% interval +3.5 to +8.5), which is more than"
+        in sentence
     )
     (low, high), (base_low, base_high) = (newcombe(each.train, each.test) for each in (better, AS_IS))
     ends = (-0.06 - hypot(0.01 - low, base_high - 0.07), -0.06 + hypot(high - 0.01, 0.07 - base_low))
     assert (found.gap_change.interval.low, found.gap_change.interval.high) == pytest.approx(ends)
     told = (
-        f"is 1.0 points, 6.0 less (95% interval {100 * ends[0]:.1f} to {100 * ends[1]:.1f}), which is more than chance."
+        f"is +1.0 points, 6.0 less (95% interval {100 * ends[0]:+.1f} to {100 * ends[1]:+.1f}), which is "
+        "more than chance."
     )
-    assert told in sentence
+    assert told.replace("interval -", "interval \u2212").replace("to -", "to \u2212") in sentence
     assert "trained for" not in sentence
 
 
@@ -71,8 +73,8 @@ def test_where_the_recipe_as_it_is_is_as_good_as_any_nothing_speaks_for_a_change
     found = compare_variants([equal, AS_IS])
     assert (found.base, found.best, found.better, found.gap_change) == (1, 1, None, None)
     assert found.sentence == (
-        "Nothing speaks for a change: 'as it is' has the best accuracy on the validation images, 88.0%; no other "
-        "variant is better. Its gap is 7.0 points."
+        "Nothing speaks for a change: 'as it is' has the best accuracy on the validation images, 88.00%; no other "
+        "variant is better. Its gap is +7.0 points."
     )
 
 

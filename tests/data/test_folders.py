@@ -218,7 +218,7 @@ def test_unreadable_images_are_left_out_and_said(tmp_path):
         f"left out {tmp_path / 'a' / '000.png'}: not an image: the content is of no known image format",
         f"left out {tmp_path / 'b' / 'zzz.png'}: empty file (0 bytes)",
     ]
-    assert said[3:] == ["left out 2 of 9 images (22.2%), which cannot be read"]
+    assert said[3:] == ["left out 2 of 9 images (22.22%), which cannot be read"]
 
 
 def test_images_that_take_too_much_are_left_out_and_said(tmp_path, monkeypatch):
@@ -245,7 +245,7 @@ def test_a_million_reasons_are_not_a_million_lines(tmp_path):
     assert sum(line.startswith(f"left out {tmp_path}") for line in said) == 20
     assert said[-2:] == [
         "left out 35 more, for reasons of the same kind or others",
-        "left out 55 of 74 images (74.3%), which cannot be read",
+        "left out 55 of 74 images (74.32%), which cannot be read",
     ]
 
 

@@ -45,7 +45,7 @@ def _load(root, **options):
 
 def test_disk_and_memory_hold_the_same(photos, cache):
     (on_disk, said), (in_memory, _) = (_load(photos, store=store, **CHOSEN) for store in ("disk", "memory"))
-    assert f"the pixels go to disk: 0.0 MB in {cache}, until the process ends" in said
+    assert f"the pixels go to disk: 9.00 kB in {cache}, until the process ends" in said
     for split in ("train", "test"):
         one, other = on_disk.splits[split], in_memory.splits[split]
         assert isinstance(one.images, np.memmap)
@@ -96,7 +96,7 @@ def test_too_little_space_is_told_before_an_image_is_read(photos, cache, monkeyp
     said = []
     with pytest.raises(DataError) as caught:
         load_class_folders(photos, say=said.append, store="disk", **CHOSEN)
-    assert caught.value.message == f"the pixels take 0.0 MB on disk, and {cache} has 0.0 MB free"
+    assert caught.value.message == f"the pixels take 9.00 kB on disk, and {cache} has 9.00 kB free"
     assert "--input-size" in caught.value.hint
     assert "XDG_CACHE_HOME" in caught.value.hint
     assert not any("left out" in line for line in said)
@@ -107,7 +107,7 @@ def test_a_disk_that_fills_up_meanwhile_is_told(photos, cache, monkeypatch):
     monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: FULL.open("r+b", buffering=0))
     with pytest.raises(DataError) as caught:
         _load(photos, store="disk", **CHOSEN)
-    assert "after 0.0 MB: No space left on device" in caught.value.message
+    assert "after 0 bytes: No space left on device" in caught.value.message
     assert str(cache) in caught.value.message
 
 

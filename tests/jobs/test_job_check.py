@@ -122,7 +122,7 @@ def test_label_csv(check, photos, content, told):
         (photos.parent / "labels.csv").write_bytes(content)
     found = check(FOLDERS + "labels = 'labels.csv'\n")["directory shop"]
     if told is None:
-        assert (found.state, "labels of 1 files" in found.message) == ("ok", True)
+        assert (found.state, "labels of 1 file" in found.message) == ("ok", True)
     else:
         assert (found.state, found.line) == ("error", 7)
         assert told in found.message

@@ -85,7 +85,7 @@ def newcombe(first, second):
 
 
 def percents(value, low, high):
-    return f"{value:.1%}|{low:.1%} to {high:.1%}"
+    return f"{value:.2%}|{low:.2%} to {high:.2%}"
 
 
 def signed(value, decimals=1):
@@ -173,21 +173,21 @@ def test_the_page_shows_the_overall_numbers(splits, text):
     train_part, _ = splits["train"]
     train = wilson((train_part["label"] == train_part["prediction"]).sum(), len(train_part))
     gap, gap_low, gap_high = newcombe(train, test)
-    interval = f"95% interval {low:.1%} to {high:.1%}"
+    interval = f"95% interval {low:.2%} to {high:.2%}"
     macro = precision_recall_fscore_support(labels, predictions, average="macro", zero_division=0)
     largest = labels.value_counts().max() / len(part)
     for expected in (
-        f"Test accuracy is {accuracy:.1%} ({interval}) on {len(part)} images; all 2 rules are met.",
-        f"test accuracy {accuracy:.2%} reaches the least allowed 50.00%",
-        f"the overfitting gap of {100 * gap:.2f} points is within the most allowed 40.00",
-        f"Test accuracy {accuracy:.1%} {interval} {right} of {len(part)} images right",
-        f"images right, baseline {largest:.1%} ",
-        f"Balanced accuracy {balanced_accuracy_score(labels, predictions):.1%} ",
-        f"Macro F1 {macro[2]:.3f} ",
-        f"Log loss {log_loss(labels, probabilities):.3f} ",
-        f"Train accuracy {train[0]:.1%} {train[1]:.1%} to {train[2]:.1%} on {len(train_part):,} images",
+        f"Test accuracy is {accuracy:.2%} ({interval}) on {len(part)} images; all 2 rules are met.",
+        f"test accuracy {accuracy:.2%} reaches the least allowed 50%",
+        f"the overfitting gap of {100 * gap:+.1f} points is within the most allowed 40",
+        f"Test accuracy {accuracy:.2%} {interval} {right} of {len(part)} images right",
+        f"images right, baseline {largest:.2%} ",
+        f"Balanced accuracy {balanced_accuracy_score(labels, predictions):.2%} ",
+        f"Macro F1 {macro[2]:.4f} ",
+        f"Log loss {log_loss(labels, probabilities):.4f} ",
+        f"Train accuracy {train[0]:.2%} {train[1]:.2%} to {train[2]:.2%} on {len(train_part):,} images",
         f"Overfitting gap {signed(100 * gap)} points {signed(100 * gap_low)} to {signed(100 * gap_high)}",
-        f"right on {train[0]:.1%} of the images it was trained on and on {accuracy:.1%} of new ones",
+        f"right on {train[0]:.2%} of the images it was trained on and on {accuracy:.2%} of new ones",
         f"{right} right predictions by confidence",
         f"{len(part) - right} wrong predictions by confidence",
     ):
@@ -202,13 +202,13 @@ def test_the_page_shows_every_metric_with_the_dummy(splits, tables):
     onehot = np.array(labels)[:, None] == np.array(NAMES)
 
     def both(metric, **options):
-        return [f"{metric(labels, each, **options):.3f}" for each in (predictions, guesses)]
+        return [f"{metric(labels, each, **options):.4f}" for each in (predictions, guesses)]
 
     expected = {
-        "Accuracy": [f"{accuracy_score(labels, each):.1%}" for each in (predictions, guesses)],
-        "Balanced accuracy": [f"{balanced_accuracy_score(labels, each):.1%}" for each in (predictions, guesses)],
-        "Log loss": [f"{log_loss(labels, each):.3f}" for each in (probabilities, shares)],
-        "Brier score": [f"{((each - onehot) ** 2).sum(axis=1).mean():.3f}" for each in (probabilities, shares)],
+        "Accuracy": [f"{accuracy_score(labels, each):.2%}" for each in (predictions, guesses)],
+        "Balanced accuracy": [f"{balanced_accuracy_score(labels, each):.2%}" for each in (predictions, guesses)],
+        "Log loss": [f"{log_loss(labels, each):.4f}" for each in (probabilities, shares)],
+        "Brier score": [f"{((each - onehot) ** 2).sum(axis=1).mean():.4f}" for each in (probabilities, shares)],
         "Matthews correlation (MCC)": both(matthews_corrcoef),
         "Cohen's kappa": both(cohen_kappa_score),
     }
@@ -229,7 +229,7 @@ def test_the_page_shows_the_gap_of_each_class(splits, tables):
     ]
     assert overall == ["Accuracy", *(percents(*each) for each in both), points(*newcombe(*both))]
     loss = {split: log_loss(part["label"], probabilities) for split, (part, probabilities) in splits.items()}
-    values = [f"{loss['train']:.3f}", f"{loss['test']:.3f}", signed(loss["test"] - loss["train"], 3)]
+    values = [f"{loss['train']:.4f}", f"{loss['test']:.4f}", signed(loss["test"] - loss["train"], 3)]
     assert [each.partition("|")[0] for each in losses] == ["Log loss", *values]
     gaps = {name: newcombe(train[name][0], test[name][0]) for name in NAMES}
     assert tables["class-gaps"][1:] == [
@@ -259,7 +259,7 @@ def test_the_page_shows_each_class(splits, tables):
         either = ((part["label"] == name) | (part["prediction"] == name)).sum()
         both = ((part["label"] == name) & (part["prediction"] == name)).sum()
         low, high = (2 * share / (1 + share) for share in wilson(both, either)[1:])
-        assert row[5] == f"{f1:.3f}|{low:.3f} to {high:.3f}"
+        assert row[5] == f"{f1:.4f}|{low:.4f} to {high:.4f}"
         assert row[6] == points(*newcombe(of_train[name][0], recall))
         auc = roc_auc_score(part["label"] == name, probabilities[:, NAMES.index(name)])
         assert float(row[7].partition("|")[0]) == pytest.approx(auc, abs=6e-4)
@@ -276,7 +276,7 @@ def test_the_page_shows_the_confusion_matrix(splits, tables):
     assert rows == [
         [
             name,
-            *(f"{n}|{n / row.sum():.1%}|{n / of:.1%}" if n else "" for n, of in zip(row, predicted, strict=True)),
+            *(f"{n}|{n / row.sum():.2%}|{n / of:.2%}" if n else "" for n, of in zip(row, predicted, strict=True)),
             str(row.sum()),
         ]
         for name, row in zip(NAMES, expected, strict=True)
@@ -290,7 +290,7 @@ def test_the_page_shows_the_most_confused_pairs(splits, text):
     support = part["label"].value_counts()
     pairs = wrong.groupby(["label", "prediction"]).size().sort_values(ascending=False, kind="stable")[:10]
     for (label, prediction), count in pairs.items():
-        assert f"{label} taken for {prediction} : {count} {count / support[label]:.1%} of the true class" in text
+        assert f"{label} taken for {prediction} : {count} {count / support[label]:.2%} of the true class" in text
     assert f"{len(wrong)} of {len(part)} labelled images were predicted wrong." in text
 
 
@@ -306,7 +306,7 @@ def test_the_page_shows_the_worst_errors(splits, page):
         re.DOTALL,
     )
     columns = (worst[name] for name in ("path", "label", "prediction", "confidence"))
-    assert shown == [(*names, f"{confidence:.1%}") for *names, confidence in zip(*columns, strict=True)]
+    assert shown == [(*names, f"{confidence:.2%}") for *names, confidence in zip(*columns, strict=True)]
 
 
 def test_each_cell_of_the_matrix_has_its_surest_images(splits, page):
@@ -318,7 +318,7 @@ def test_each_cell_of_the_matrix_has_its_surest_images(splits, page):
         shown = listed[f"{NAMES.index(label)}-{NAMES.index(prediction)}"]
         first = images.head(6)
         assert [(path, confidence) for path, confidence, _ in shown] == [
-            (path, f"{confidence:.1%}") for path, confidence in zip(first["path"], first["confidence"], strict=True)
+            (path, f"{confidence:.2%}") for path, confidence in zip(first["path"], first["confidence"], strict=True)
         ]
         assert all(f'<image id="{picture}"' in page for *_, picture in shown)
 

@@ -98,5 +98,5 @@ def test_the_report_tells_both_in_every_form(run, tmp_path):
     for part in document["splits"]:
         check(part["labelled"]["without_temperature"], *splits[part["split"]])
     ece = document["splits"][0]["labelled"]["without_temperature"]["ece"]
-    assert f"- Temperature 2.2: calibration error (ECE) {ece:.3f} without it" in (out / "report.md").read_text()
+    assert f"- Temperature 2.2000: calibration error (ECE) {ece:.4f} without it" in (out / "report.md").read_text()
     assert "120 labelled images of this run" in (out / "report.html").read_text()

@@ -1,5 +1,6 @@
 """The comparison of two runs as a page: its numbers, whatever the names, and in a browser."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -55,7 +56,8 @@ def test_the_numbers_are_those_of_the_comparison():
     assert page.tables["fourfold"][2][1:] == [str(found.only_second_right), str(found.both_wrong)]
     assert [row[0] for row in page.tables["class-changes"][1:]] == [each.name for each in found.per_class]
     assert found.sentence in page.text
-    assert "p < 0.001 (McNemar's exact test)" in page.text
+    shown = re.search(r"p = (\S+) \(McNemar's exact test\)", page.text)[1]
+    assert shown == f"{found.p_value:.4f}"
     assert page.having("a")[1]["href"] == "../20260301T023000Z/report.html"
 
 

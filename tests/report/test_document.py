@@ -95,10 +95,10 @@ def test_it_has_the_numbers_of_the_page():
     values, view = document(findings), view_of(record(), evaluations, gap)
     metrics = {each["name"]: each for each in values["splits"][0]["labelled"]["metrics"]}
     shown = {row.name: row for row in view.numbers.rows}
-    assert shown["Accuracy"].value == f"{metrics['accuracy']['value']:.1%}"
-    assert shown["Macro F1"].value == f"{metrics['macro_f1']['value']:.3f}"
+    assert shown["Accuracy"].value == f"{metrics['accuracy']['value']:.2%}"
+    assert shown["Macro F1"].value == f"{metrics['macro_f1']['value']:.4f}"
     interval = metrics["log_loss"]["interval"]
-    assert shown["Log loss"].interval == f"{interval['low']:.3f} to {interval['high']:.3f}"
+    assert shown["Log loss"].interval == f"{interval['low']:.4f} to {interval['high']:.4f}"
     assert len(shown) == len(metrics)
     assert values["verdict"]["headline"] == view.verdict.headline
     assert values["verdict"]["reason"] == view.verdict.reason

@@ -99,7 +99,7 @@ def test_newest_first_and_failed_runs_between():
         "Gate passed",
         "Unreadable",
     ]
-    assert [row[2].split()[0] for row in rows] == ["88.0%", "no", "89.0%", "90.0%", "run.json"]
+    assert [row[2].split()[0] for row in rows] == ["88.00%", "no", "89.00%", "90.00%", "run.json"]
     assert "All last runs are good" in page.text
     assert "38 days before this page" in page.text
 
@@ -169,7 +169,7 @@ def test_trend_describes_what_it_shows():
     runs = [TrendPoint(BEGIN + timedelta(days=i), 0.8 + i / 100, 0.7, 0.95, i == 2) for i in range(4)]
     svg = trend("x", "Accuracy <b>", runs, percent)
     assert "<b>" not in svg
-    assert "4 runs: first 80.0% on 2026-03-01, last 83.0% on 2026-03-04, lowest 80.0%" in svg
+    assert "4 runs: first 80.00% on 2026-03-01, last 83.00% on 2026-03-04, lowest 80.00%" in svg
     assert "Not good: 1." in svg
     assert svg.count("<use ") == 4
 

@@ -128,8 +128,8 @@ def test_a_comparison():
     flips = tuple(Flip(f"@{i}|.png", "a`b", "cat", 0.9, "<dog>", 0.8) for i in range(9))
     values = ("a", "b", "test", 100, 100, 0, 0, 0, 75, 5, 10, 10, 15, 0.3, (change,), flips, (), (), "Better.")
     text = comparison_markdown(Comparison(*values), record())
-    assert "| Accuracy | 80.0% | 85.0% | +5.0 points | +1.0 to +9.0 |" in text
+    assert "| Accuracy | 80.00% | 85.00% | +5.0 points | +1.0 to +9.0 |" in text
     flips = "5 from right to wrong (negative flips), 10 from wrong to right (positive flips)"
-    assert f"Of 100 labelled images 15 flipped: {flips}; McNemar's exact test p = 0.3." in text
+    assert f"Of 100 labelled images 15 flipped: {flips}; McNemar's exact test p = 0.3000." in text
     assert text.count("→ `\\x3cdog>`") == 5
     assert "@" not in text

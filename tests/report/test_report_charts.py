@@ -194,7 +194,7 @@ def test_reliability_draws_each_bin_that_has_images():
 def test_marked_thresholds_are_those_that_leave_images_and_have_room():
     marks = [text for text in texts(chart_calibration.coverage(LABELLED.calibration.coverage)) if text.startswith("≥")]
     assert marks
-    known = {f"≥ {point.threshold:g}" for point in LABELLED.calibration.coverage if point.images}
+    known = {f"≥ {100 * point.threshold:g}%" for point in LABELLED.calibration.coverage if point.images}
     assert set(marks) <= known
     # With equal confidences all thresholds leave the same images, so none of the marked ones leaves any.
     assert not [text for text in texts(chart_calibration.coverage(EQUAL.calibration.coverage)) if "≥" in text]
@@ -227,7 +227,7 @@ def test_names_in_a_legend_are_text_and_nothing_else():
 def test_dumbbell_describes_each_pair_and_writes_the_gap():
     svg = FIGURES["dumbbell"]()
     assert {"+20.0", "\u22121.0"} <= set(texts(svg))
-    assert "Shirt 90.0% and 70.0%; Bag 95.0% and 96.0%." in svg
+    assert "Shirt 90.00% and 70.00%; Bag 95.00% and 96.00%." in svg
 
 
 def test_dumbbell_has_no_tick_beyond_all_right():
@@ -238,7 +238,7 @@ def test_dumbbell_has_no_tick_beyond_all_right():
 
 def test_curve_of_some_broken_epochs_says_so():
     svg = chart_gap.learning_curve("loss", [float("nan"), 0.5], [float("nan")] * 2)
-    assert "Train: 0.500 at first, 0.500 after 2 epochs. Test: no finite value." in svg
+    assert "Train: 0.5000 at first, 0.5000 after 2 epochs. Test: no finite value." in svg
 
 
 def decoded(png):

@@ -131,7 +131,7 @@ def test_heavy_pictures_and_hostile_names_stay_within_the_budget(size):
 
 def test_light_pages_say_how_light_they_are():
     page = page_of(record(), [evaluate(sample(FASHION, 30))])
-    assert f"{len(page.html.encode()) / 1e6:.2f} MB of at most 1.50 MB." in page.text
+    assert f"{len(page.html.encode()) / 1e3:.0f} kB of at most 1.50 MB." in page.text
 
 
 def test_heat_map_is_blue_on_the_diagonal_orange_elsewhere_and_clear_where_nothing_is():

@@ -145,7 +145,7 @@ def test_numbers_on_the_page_are_those_of_scikit_learn():
     samples, evaluations, gap = both_splits()
     of = samples["test"]
     page = page_of(record(), evaluations, gap)
-    assert page.measure("Test accuracy") == f"{metrics.accuracy_score(of.labels, of.predictions):.1%}"
+    assert page.measure("Test accuracy") == f"{metrics.accuracy_score(of.labels, of.predictions):.2%}"
     expected = metrics.confusion_matrix(of.labels, of.predictions)
     shares = metrics.confusion_matrix(of.labels, of.predictions, normalize="true")
     columns = metrics.confusion_matrix(of.labels, of.predictions, normalize="pred")
@@ -153,15 +153,15 @@ def test_numbers_on_the_page_are_those_of_scikit_learn():
     assert header == ["Predicted → True ↓", *FASHION, "Images"]
     for i, row in enumerate(rows):
         numbers = zip(expected[i], shares[i], columns[i], strict=True)
-        cells = [f"{n} {of_true:.1%} {of_predicted:.1%}" if n else "" for n, of_true, of_predicted in numbers]
+        cells = [f"{n} {of_true:.2%} {of_predicted:.2%}" if n else "" for n, of_true, of_predicted in numbers]
         assert row == [FASHION[i], *cells, str(expected[i].sum())]
     assert totals == ["Predicted", *(str(n) for n in expected.sum(axis=0)), "600"]
     recall = metrics.recall_score(of.labels, of.predictions, average=None)
     f1 = metrics.f1_score(of.labels, of.predictions, average=None)
     for row in page.tables["per-class"][1:]:
         i = FASHION.index(row[0])
-        assert row[2].startswith(f"{recall[i]:.1%} ")
-        assert row[5].startswith(f"{f1[i]:.3f} ")
+        assert row[2].startswith(f"{recall[i]:.2%} ")
+        assert row[5].startswith(f"{f1[i]:.4f} ")
     assert gap.sentence in page.sections["gap"]
 
 
@@ -211,7 +211,7 @@ def test_gallery_shows_label_prediction_confidence_and_path():
     evaluation = evaluate(sample(FASHION, 60, skill=0.1))
     text = page_of(record(), [evaluation]).sections["errors"]
     for error in evaluation.labelled.worst_errors:
-        shown = f"true {error.label} predicted {error.prediction} confidence {error.confidence:.1%}"
+        shown = f"true {error.label} predicted {error.prediction} confidence {error.confidence:.2%}"
         assert f"{shown} {error.path}" in text
 
 

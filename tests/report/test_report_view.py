@@ -55,11 +55,11 @@ def test_unlabelled_shows_what_is_known_and_nothing_else():
     assert "cannot be known without labels" in view.verdict.reason
     shown = {row.name: row for row in view.unlabelled[0].predicted}
     for name, number in zip(FASHION, np.bincount(of.rows.predictions, minlength=10), strict=True):
-        assert (shown[name].count, shown[name].share) == (str(number), f"{number / 90:.1%}")
+        assert (shown[name].count, shown[name].share) == (str(number), f"{number / 90:.2%}")
     counts, _ = np.histogram(of.rows.confidence, bins=20, range=(0, 1))
     assert list(view.unlabelled[0].histogram.counts) == counts.tolist()
     least = [shot.confidence for shot in view.unlabelled[0].least_confident]
-    assert least == [f"{value:.1%}" for value in np.sort(of.rows.confidence)[:24]]
+    assert least == [f"{value:.2%}" for value in np.sort(of.rows.confidence)[:24]]
     assert {file.name for file in view.facts.files}.isdisjoint({"per_class.csv", "confusion.csv"})
 
 
@@ -68,7 +68,7 @@ def test_partially_labelled_rests_on_the_labelled_and_says_so():
     view = view_of(record(), [evaluate(of)])
     known = int(of.known.sum())
     accuracy = metrics.accuracy_score(of.labels, of.predictions)
-    assert measures(view)["Test accuracy"].value == f"{accuracy:.1%}"
+    assert measures(view)["Test accuracy"].value == f"{accuracy:.2%}"
     assert view.numbers.notes[0].startswith(f"{known:,} of 1,200 images have a label")
     assert view.unlabelled[0].note == f"{1200 - known:,} of 1,200 images have no label."
 
@@ -81,7 +81,7 @@ def test_unlabelled_directory_beside_a_labelled_test_split():
     assert [subset.accuracy == "–" for subset in view.facts.subsets] == [False, True]
 
 
-@pytest.mark.parametrize("shift, accuracy", [(0, "100.0%"), (1, "0.0%")])
+@pytest.mark.parametrize("shift, accuracy", [(0, "100.00%"), (1, "0.00%")])
 def test_all_right_and_all_wrong(shift, accuracy):
     labels = np.arange(50) % 10
     probabilities = np.full((50, 10), 0.02)

@@ -40,12 +40,12 @@ def test_the_page_shows_the_training():
     page = read(html_of())
     assert page.having("h1")
     assert "mlp trained on fashion-mnist" in page.text
-    assert page.measure("Validation accuracy") == "88.6%"
-    assert page.measure("Train accuracy") == "94.0%"
+    assert page.measure("Validation accuracy") == "88.58%"
+    assert page.measure("Train accuracy") == "94.02%"
     assert "on 10,000 images, which chose nothing" in page.text
     assert "Training stopped after epoch 14 of 40; the weights are those after epoch 9" in page.sections["learning"]
     assert len(page.tables["epochs"]) == 15
-    assert [row[1:] for row in page.tables["temperature"][1:]] == [["0.051", "0.010"], ["0.412", "0.346"]]
+    assert [row[1:] for row in page.tables["temperature"][1:]] == [["0.0512", "0.0101"], ["0.4123", "0.3456"]]
     assert len(page.tables["variants"]) == 1 + len(VARIANTS)
     assert "60,000 images, 6,000 of them for validation" in page.sections["facts"]
     assert page.values("href") == [
@@ -104,7 +104,7 @@ def test_it_is_written_into_a_bundle_that_stays_whole(digits_bundle, tmp_path):
     assert "mlp trained on digits" in page.text
     last = info.history["val_loss"][-1]
     assert page.tables["epochs"][-1][0].startswith(f"{epochs} ")
-    assert page.tables["epochs"][-1][-1] == f"{last:.3f}"
+    assert page.tables["epochs"][-1][-1] == f"{last:.4f}"
     assert load_bundle(folder).info.training == record
     imported = replace(load_bundle(folder), info=replace(info, training_data=None))
     with pytest.raises(ValueError, match="was not trained by batchclf"):

@@ -39,31 +39,31 @@ def test_bins_and_thresholds_are_those_of_pandas(seed, skill, labelled):
             continue
         group = groups.get_group(number)
         assert (row.images, row.right) == (f"{len(group):,}", f"{group.right.sum():,}")
-        assert (row.mean, row.accuracy) == (f"{group.confidence.mean():.1%}", f"{group.right.mean():.1%}")
+        assert (row.mean, row.accuracy) == (f"{group.confidence.mean():.2%}", f"{group.right.mean():.2%}")
     error = (groups.confidence.mean() - groups.right.mean()).abs() @ (groups.size() / len(rows))
-    assert f"ECE, {error:.3f}" in view.sentence
+    assert f"ECE, {error:.4f}" in view.sentence
     for row in (*view.few, *view.steps):
-        used = rows[rows.confidence >= float(row.threshold)]
-        assert (row.images, row.coverage) == (f"{len(used):,}", f"{len(used) / len(rows):.1%}")
-        assert row.accuracy == (f"{used.right.mean():.1%}" if len(used) else "–")
+        used = rows[rows.confidence >= float(row.threshold.rstrip("%")) / 100]
+        assert (row.images, row.coverage) == (f"{len(used):,}", f"{len(used) / len(rows):.2%}")
+        assert row.accuracy == (f"{used.right.mean():.2%}" if len(used) else "–")
 
 
 def test_the_example_says_what_a_threshold_of_nine_tenths_leaves():
     of = predictions([0.95, 0.9, 0.92, 0.7, 0.6], [True, True, False, True, False])
     view = calibration_view(evaluate(of).labelled)
     assert view.example == (
-        "If only predictions with a confidence of 0.9 and more are used: 60.0% of the images, accuracy 66.7% "
-        "(95% interval 20.8% to 93.9%)."
+        "If only predictions with a confidence of 90% and more are used: 60.00% of the images, accuracy 66.67% "
+        "(95% interval 20.77% to 93.85%)."
     )
     unsure = calibration_view(evaluate(predictions([0.6, 0.7], [True, False])).labelled)
-    assert unsure.example == "If only predictions with a confidence of 0.9 and more are used: none is left."
+    assert unsure.example == "If only predictions with a confidence of 90% and more are used: none is left."
 
 
 @pytest.mark.parametrize(
     "confidence, right, words",
     [
-        (0.95, 60, "overconfident by 35.0 points: mean confidence is 95.0%, accuracy 60.0%"),
-        (0.55, 90, "underconfident by 35.0 points: mean confidence is 55.0%, accuracy 90.0%"),
+        (0.95, 60, "overconfident by 35.0 points: mean confidence is 95.00%, accuracy 60.00%"),
+        (0.55, 90, "underconfident by 35.0 points: mean confidence is 55.00%, accuracy 90.00%"),
         (0.85, 84, "no evidence of over- or underconfidence"),
     ],
 )
@@ -79,7 +79,7 @@ def test_all_right_and_all_wrong_with_equal_confidences(right, kinds):
     assert sum(view.panels[0].counts) == 50
     assert view.panels[0].title == f"50 {kinds[0]} predictions"
     # One confidence: all images are used up to it, and none beyond.
-    assert [row.threshold for row in view.steps] == ["0.80", "0.99"]
+    assert [row.threshold for row in view.steps] == ["80%", "99%"]
 
 
 def test_histograms_hold_the_labelled_images():
@@ -95,16 +95,16 @@ def test_one_image_and_one_class():
     page = page_of(record(), [evaluate(sample(FASHION, 1))])
     assert "no evidence of over- or underconfidence" in page.sections["calibration"]
     page = page_of(record(("only",)), [evaluate(sample(("only",), 9))])
-    assert "mean confidence is 100.0%, accuracy 100.0%" in page.sections["calibration"].replace("Mean", "mean")
+    assert "mean confidence is 100.00%, accuracy 100.00%" in page.sections["calibration"].replace("Mean", "mean")
 
 
 def test_tables_stand_behind_the_charts():
     of = drawn(1, 1.0)
     names = (*HOSTILE, "a", "b")
     page = page_of(record(names), [evaluate(sample(names, 400, seed=1))])
-    assert [row[0] for row in page.tables["coverage"][1:]] == ["0.00", "0.50", "0.70", "0.80", "0.90", "0.95", "0.99"]
+    assert [row[0] for row in page.tables["coverage"][1:]] == ["0%", "50%", "70%", "80%", "90%", "95%", "99%"]
     assert len(page.tables["bins"]) == 21
-    assert page.tables["coverage"][1][3].startswith(f"{metrics.accuracy_score(of.labels, of.predictions):.1%} ")
+    assert page.tables["coverage"][1][3].startswith(f"{metrics.accuracy_score(of.labels, of.predictions):.2%} ")
     for name in ("reliability", "coverage", "confidence-right", "confidence-wrong"):
         assert f'id="{name}-title"' in page.html
 

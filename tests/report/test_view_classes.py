@@ -28,14 +28,14 @@ def test_classes_agree_with_scikit_learn(size):
         of.labels, of.predictions, labels=range(size), zero_division=0
     )
     predicted = np.bincount(of.predictions, minlength=size)
-    assert [float(row.recall.text.rstrip("%")) for row in rows] == sorted(float(f"{100 * v:.1f}") for v in recall)
+    assert [float(row.recall.text.rstrip("%")) for row in rows] == sorted(float(f"{100 * v:.2f}") for v in recall)
     for row in rows:
         i = names(size).index(row.name)
-        assert (row.support, row.recall.text, row.f1.text) == (str(support[i]), f"{recall[i]:.1%}", f"{f1[i]:.3f}")
-        assert row.precision.text == (f"{precision[i]:.1%}" if predicted[i] else "–")
+        assert (row.support, row.recall.text, row.f1.text) == (str(support[i]), f"{recall[i]:.2%}", f"{f1[i]:.4f}")
+        assert row.precision.text == (f"{precision[i]:.2%}" if predicted[i] else "–")
         right = round(recall[i] * support[i])
         interval = binomtest(right, int(support[i])).proportion_ci(method="wilson")
-        assert row.recall.interval == f"{interval.low:.1%} to {interval.high:.1%}"
+        assert row.recall.interval == f"{interval.low:.2%} to {interval.high:.2%}"
 
 
 def test_most_frequent_mistake_is_the_largest_cell_of_the_row():
@@ -71,7 +71,7 @@ def test_auc_stands_beside_the_class_where_there_is_one():
     )
     classes = classes_view(replace(evaluation.labelled, ranking=ranking), None)
     shown = {row.name: row.auc for row in classes.rows}
-    assert (shown["class 0"].text, shown["class 0"].interval) == ("0.912", "0.900 to 0.930")
+    assert (shown["class 0"].text, shown["class 0"].interval) == ("0.9120", "0.9000 to 0.9300")
     assert shown["class 2"].text == "–"
     assert not classes_view(replace(evaluation.labelled, ranking=None), None).with_auc
 
@@ -82,7 +82,7 @@ def test_class_without_images_and_class_never_predicted():
     classes = classes_view(evaluate(of).labelled, None)
     assert (classes.unseen, classes.never_predicted) == (("c",), ("b", "c"))
     rows = {row.name: row for row in classes.rows}
-    assert (rows["b"].recall.text, rows["b"].precision.text) == ("0.0%", "–")
+    assert (rows["b"].recall.text, rows["b"].precision.text) == ("0.00%", "–")
     assert (rows["c"].recall.text, rows["c"].precision.text, rows["c"].f1.text) == ("–", "–", "–")
     assert rows["c"].f1.interval == ""
     assert rows["c"].bar is None

@@ -57,7 +57,7 @@ def test_balance_counts_true_and_predicted_images_of_each_class():
     true, predicted = (np.bincount(side, minlength=10) for side in (OF.labels, OF.predictions))
     assert view.drawn == tuple(zip(FASHION, true.tolist(), predicted.tolist(), strict=True))
     assert [row.true for row in view.rows] == [str(n) for n in true]
-    assert [row.predicted_share for row in view.rows] == [f"{n / 400:.1%}" for n in predicted]
+    assert [row.predicted_share for row in view.rows] == [f"{n / 400:.2%}" for n in predicted]
     differences = [int(row.difference.replace("\u2212", "-")) for row in view.rows]
     assert differences == (predicted - true).tolist()
     assert view.part == ""
@@ -99,10 +99,10 @@ def test_sizes_and_modes_are_counted_by_split_the_main_one_first():
     assert looks.splits == ("test split", "train")
     assert looks.sentences[1] == "9 images of 2 sizes (that of 2 is unknown), in 2 modes"
     assert [(row.name, row.values) for row in looks.sizes] == [
-        ("28 × 28", ("100 (100.0%)", "–")),
-        ("64 × 48", ("–", "4 (44.4%)")),
-        ("48 × 64", ("–", "3 (33.3%)")),
-        ("other or unknown", ("–", "2 (22.2%)")),
+        ("28 × 28", ("100 (100.00%)", "–")),
+        ("64 × 48", ("–", "4 (44.44%)")),
+        ("48 × 64", ("–", "3 (33.33%)")),
+        ("other or unknown", ("–", "2 (22.22%)")),
     ]
     assert [row.name for row in looks.modes] == ["grayscale", "rgb", "cmyk"]
 
@@ -132,8 +132,11 @@ def test_drift_is_called_by_its_name_with_test_and_numbers():
         "predicted class against the predictions in training",
     ]
     for row, each in zip(rows, found, strict=True):
-        assert row[1:] == ["drift", each.sentence, each.test, f"{each.statistic:.3g}", "< 0.0001", f"{each.psi:.2f}"]
-    assert page.tables["predictions"][1:] == [["a", "90.0%", "50.0%", "+40.0"], ["b", "10.0%", "50.0%", "\u221240.0"]]
+        assert row[1:] == ["drift", each.sentence, each.test, f"{each.statistic:.4f}", "< 0.0001", f"{each.psi:.4f}"]
+    assert page.tables["predictions"][1:] == [
+        ["a", "90.00%", "50.00%", "+40.0"],
+        ["b", "10.00%", "50.00%", "\u221240.0"],
+    ]
 
 
 def test_too_few_images_are_no_verdict_on_drift():
@@ -175,8 +178,8 @@ def test_brightness_and_contrast_stand_beside_the_reference_where_there_is_one()
     brightness, contrast = with_reference.spreads
     assert (brightness.reference, contrast.reference) == ("the 60 training images", "")
     assert brightness.rows[1].range == "5 to 10"
-    assert (brightness.rows[1].scored, brightness.rows[1].scored_share) == ("60", "60.0%")
-    assert (brightness.rows[41].expected, brightness.rows[41].expected_share) == ("50", "50.0%")
+    assert (brightness.rows[1].scored, brightness.rows[1].scored_share) == ("60", "60.00%")
+    assert (brightness.rows[41].expected, brightness.rows[41].expected_share) == ("50", "50.00%")
     assert contrast.expected is None
     assert data().spreads == ()
 
@@ -188,7 +191,7 @@ def test_duplicates_within_a_directory_are_shown_with_the_images():
     evaluation = evaluate(sample(FASHION, 100, ""), "")
     page = page_of(run, [evaluation], duplicates=found)
     text = page.sections["data"]
-    assert "3 of 100 images of /srv/inbox (3.0%) are duplicates of others there: 2 exactly and 1 nearly." in text
+    assert "3 of 100 images of /srv/inbox (3.00%) are duplicates of others there: 2 exactly and 1 nearly." in text
     assert "Look at the labels: 1 pair has two different labels" in text
     assert page.tables["duplicates"][1] == ["a.png", "x", "b.png", "y", "nearly the same, labels differ"]
     page = page_of(run, [evaluation], duplicates=NOTHING_FOUND)
@@ -198,7 +201,7 @@ def test_duplicates_within_a_directory_are_shown_with_the_images():
 def test_duplicates_between_splits_without_labels_are_shown_with_the_images():
     evaluations = [evaluate(sample(FASHION, 30, split, labelled=0.0), split) for split in ("test", "train")]
     for exact, words in (
-        (1, "1 of 100 images of test split (1.0%) is also in train: 1 exactly."),
+        (1, "1 of 100 images of test split (1.00%) is also in train: 1 exactly."),
         (0, "is also in train."),
     ):
         assert (
@@ -214,7 +217,7 @@ def test_duplicates_between_train_and_test_are_shown_with_the_gap_only():
     none = page_of(record(), evaluations, gap, duplicates=found)
     assert "None of the 100 images of test that were checked is also in train." in none.sections["data"]
     some = page_of(record(), evaluations, gap, duplicates=replace(found, exact=3))
-    words = "3 of 100 images of test (3.0%) are also in train: 3 exactly. What that does to the gap."
+    words = "3 of 100 images of test (3.00%) are also in train: 3 exactly. What that does to the gap."
     assert words in some.sections["data"]
     assert some.html.count('href="#gap"') == none.html.count('href="#gap"') + 1
 

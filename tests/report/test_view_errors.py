@@ -47,7 +47,7 @@ def test_a_single_error_is_one():
     view = errors(evaluate(of_probabilities(("a", "b"), probabilities, np.array([0, 0]))))
     assert view.sentence == "1 of 2 labelled images was predicted wrong."
     assert view.pairs_part == ""
-    assert [(pair.label, pair.prediction, pair.count, pair.share) for pair in view.pairs] == [("a", "b", "1", "50.0%")]
+    assert [(pair.label, pair.prediction, pair.count, pair.share) for pair in view.pairs] == [("a", "b", "1", "50.00%")]
 
 
 def test_pairs_are_the_largest_cells_off_the_diagonal_with_their_own_images():
@@ -57,11 +57,11 @@ def test_pairs_are_the_largest_cells_off_the_diagonal_with_their_own_images():
     shown = [int(pair.count) for pair in view.pairs]
     assert shown == sorted(counts.ravel().tolist(), reverse=True)[:10]
     assert f"the 10 largest of {(counts > 0).sum()} pairs" in view.pairs_part
-    assert f"{sum(shown) / counts.sum():.1%} of all errors" in view.pairs_part
+    assert f"{sum(shown) / counts.sum():.2%} of all errors" in view.pairs_part
     for pair in view.pairs:
         i, j = FASHION.index(pair.label), FASHION.index(pair.prediction)
         assert int(pair.count) == counts[i, j]
-        assert pair.share == f"{counts[i, j] / (OF.labels == i).sum():.1%}"
+        assert pair.share == f"{counts[i, j] / (OF.labels == i).sum():.2%}"
         assert pair.examples
         assert {(each.label, each.prediction) for each in pair.examples} == {(pair.label, pair.prediction)}
 
@@ -75,7 +75,7 @@ def test_all_right_has_no_pair_and_all_wrong_has_all():
 
 def test_label_issues_are_said_to_be_no_proof():
     view = errors(label_issues=label_issues(31, WORST)).label_issues
-    assert view.sentence.startswith("31 of 900 labels (3.4%) are probably wrong; these are the 24 most likely ones.")
+    assert view.sentence.startswith("31 of 900 labels (3.44%) are probably wrong; these are the 24 most likely ones.")
     assert "no proof" in view.sentence
     assert view.method == "by cleanlab"
     assert [shot.path for shot in view.shown] == [row.path for row in WORST]
@@ -86,7 +86,7 @@ def test_label_issues_are_said_to_be_no_proof():
     [
         (None, "not looked for in this run."),
         (label_issues(0, ()), "None of 900 labels is probably wrong."),
-        (label_issues(1, WORST[:1]), "1 of 900 labels (0.1%) is probably wrong. A label issue"),
+        (label_issues(1, WORST[:1]), "1 of 900 labels (0.11%) is probably wrong. A label issue"),
         (
             label_issues(0, (), "", "needs the package cleanlab: pip install x"),
             "not looked for: this needs the package",

@@ -8,9 +8,9 @@ from subset_cases import LAST_RUN, compare, job_run, pictures, single_directory,
 
 from batchclf.core.compare.paired_tests import mcnemar_exact
 from batchclf.core.records.findings import Findings
+from batchclf.core.text import p_value
 from batchclf.report.html.render import render
 from batchclf.report.html.size_budget import wanted
-from batchclf.report.parts.metric_words import p_words
 from batchclf.report.sections.whole_report import build_view
 
 
@@ -51,10 +51,10 @@ def test_the_counts_are_those_of_the_comparisons():
 def test_the_test_is_mcnemars():
     found = job_run().flips[0]
     (subset, *_) = view_of(job_run()).flips.subsets
-    p_value = p_words(mcnemar_exact(found.only_first_right, found.only_second_right))
+    chance = p_value(mcnemar_exact(found.only_first_right, found.only_second_right))
     negative, positive = found.only_first_right, found.only_second_right
     assert f"{negative} from right to wrong (negative flips), {positive} from wrong to right (pos" in subset.test
-    assert f"come up with {p_value} (McNemar's exact test)" in subset.test
+    assert f"come up with {chance} (McNemar's exact test)" in subset.test
 
 
 def test_negative_flips_come_first_with_both_predictions():
@@ -64,8 +64,8 @@ def test_negative_flips_come_first_with_both_predictions():
     negative = findings.flips[0].negative_flips
     for shot, flip in zip(first.galleries[0].shots, negative, strict=True):
         assert (shot.path, shot.label) == (flip.path, flip.first_prediction)
-        assert shot.first == f"{flip.first_prediction} {flip.first_confidence:.1%}"
-        assert shot.second == f"{flip.second_prediction} {flip.second_confidence:.1%}"
+        assert shot.first == f"{flip.first_prediction} {flip.first_confidence:.2%}"
+        assert shot.second == f"{flip.second_prediction} {flip.second_confidence:.2%}"
     shown = wanted(findings)
     assert [row.path for row in shown[: len(negative)]] == [flip.path for flip in negative]
     page = page_of(findings, pictures(findings))

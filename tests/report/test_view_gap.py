@@ -82,7 +82,7 @@ def test_gap_rows_are_sorted_and_bold_only_beyond_chance():
         assert row.gap == signed(100 * differences[i], 1)
         assert row.clear == (row.gap_interval[0] != "\u2212" and row.gap_interval[:3] != "0.0")
         assert (drawn.train, drawn.test) == pytest.approx((recalls["train"][i], recalls["test"][i]))
-        assert (row.train, row.test) == (f"{recalls['train'][i]:.1%}", f"{recalls['test'][i]:.1%}")
+        assert (row.train, row.test) == (f"{recalls['train'][i]:.2%}", f"{recalls['test'][i]:.2%}")
     assert view.part == ""
 
 
@@ -91,9 +91,9 @@ def test_overall_rows_are_accuracy_and_log_loss():
     accuracy, loss = view_of(record(), evaluations, gap).gap.overall
     hits = {split: metrics.accuracy_score(of.labels, of.predictions) for split, of in samples.items()}
     losses = {split: metrics.log_loss(of.labels, of.probabilities) for split, of in samples.items()}
-    assert (accuracy.train, accuracy.test) == (f"{hits['train']:.1%}", f"{hits['test']:.1%}")
+    assert (accuracy.train, accuracy.test) == (f"{hits['train']:.2%}", f"{hits['test']:.2%}")
     assert accuracy.gap == signed(100 * (hits["train"] - hits["test"]), 1)
-    assert (loss.train, loss.test) == (f"{losses['train']:.3f}", f"{losses['test']:.3f}")
+    assert (loss.train, loss.test) == (f"{losses['train']:.4f}", f"{losses['test']:.4f}")
     assert loss.gap == signed(losses["test"] - losses["train"], 3)
     # Each mean's own interval, joined by MOVER; test_gap.py compares the ends with scipy.
     interval = gap.loss_gap.interval
@@ -190,9 +190,9 @@ def test_duplicates_and_what_they_hide(hidden, words):
     pairs = [pair("Shirt", "Coat"), pair("Bag", "Bag", "near"), pair(None, "Bag")]
     found = duplicates_of(3, 9, 1, pairs, gap=without)
     view = view_of(record(), evaluations, gap, duplicates=found).gap.duplicates
-    assert view.sentence == "12 of 600 images of test (2.0%) are also in train: 3 exactly and 9 nearly."
+    assert view.sentence == "12 of 600 images of test (2.00%) are also in train: 3 exactly and 9 nearly."
     assert words in view.effect
-    assert "test accuracy is 90.0% (95% interval 82.6% to 94.5%)" in view.effect
+    assert "test accuracy is 90.00% (95% interval 82.56% to 94.48%)" in view.effect
     assert f"the gap {signed(100 * without.value, 1)} points (+1.0 to +9.0)" in view.effect
     assert view.contradicting == "1 pair has two different labels, so one of the two must be wrong."
     assert [row.contradicting for row in view.rows] == [True, False, False]
@@ -206,7 +206,7 @@ def test_where_all_labelled_images_are_duplicates_there_is_no_gap_without_them()
     view = view_of(
         record(), evaluations, gap, duplicates=duplicates_of(1, 0, pairs=[pair()], without=None)
     ).gap.duplicates
-    assert view.sentence.startswith("1 of 600 images of test (0.2%) is also in train: 1 exactly.")
+    assert view.sentence.startswith("1 of 600 images of test (0.17%) is also in train: 1 exactly.")
     assert "no labelled image is left" in view.effect
     assert view.part == ""
 
@@ -221,11 +221,11 @@ def test_the_best_epoch_has_the_lowest_test_loss(losses):
         assert "no epoch can be called the best" in view.sentence
         return
     assert view.best == losses.index(min(finite)) + 1
-    assert f"lowest after epoch {view.best} of {len(losses)} ({min(finite):.3f})" in view.sentence
+    assert f"lowest after epoch {view.best} of {len(losses)} ({min(finite):.4f})" in view.sentence
     assert ("more epochs may help" in view.sentence) == (view.best == len(losses))
     assert ("went astray" in view.sentence) == (not isfinite(losses[-1]))
     assert [row.note == "best" for row in view.rows] == [epoch == view.best for epoch in range(1, len(losses) + 1)]
-    assert [row.values[1] for row in view.rows] == [f"{loss:.3f}" if isfinite(loss) else "–" for loss in losses]
+    assert [row.values[1] for row in view.rows] == [f"{loss:.4f}" if isfinite(loss) else "–" for loss in losses]
 
 
 def test_learning_curves_of_one_epoch_none_and_part_of_the_metrics():
@@ -236,7 +236,7 @@ def test_learning_curves_of_one_epoch_none_and_part_of_the_metrics():
     assert "one epoch" in one.sentence
     view = learning_view({"loss": [BROKEN, BROKEN], "accuracy": [0.5, 0.6], "val_accuracy": [0.4]}, None, {})
     assert [(curve.metric, curve.train, curve.held) for curve in view.curves] == [("accuracy", (0.5, 0.6), (0.4,))]
-    assert [row.values for row in view.rows] == [("50.0%", "40.0%"), ("60.0%", "–")]
+    assert [row.values for row in view.rows] == [("50.00%", "40.00%"), ("60.00%", "–")]
 
 
 def test_of_many_epochs_the_table_shows_some_and_the_best():
@@ -276,7 +276,7 @@ def test_earlier_runs_go_from_the_oldest_to_this_one_and_the_table_back():
     ]
     assert [row.gap for row in earlier.rows] == [signed(100 * gap.gap.value, 1), "+5.0", "–", "+5.0"]
     assert f"the gap went from +5.0 to {signed(100 * gap.gap.value, 1)} points" in earlier.sentence
-    assert f"accuracy went from 85.0% to {gap.test.value:.1%}" in earlier.sentence
+    assert f"accuracy went from 85.00% to {gap.test.value:.2%}" in earlier.sentence
 
 
 def test_the_last_thirty_runs_are_shown():
@@ -293,7 +293,7 @@ def test_earlier_runs_of_a_directory_show_accuracy_alone():
     page_record = record(subsets=[directory_subset(90)], dataset=None)
     earlier = view_of(page_record, [inbox], history=(run(1, **bare),)).gap.earlier_runs
     assert (earlier.train, earlier.gap) == ((), ())
-    assert earlier.sentence.startswith("Over these 2 runs accuracy went from 85.0%")
+    assert earlier.sentence.startswith("Over these 2 runs accuracy went from 85.00%")
     page = page_of(page_record, [inbox], history=(run(1, **bare),))
     assert page.tables["earlier-runs"][0] == ["Run", "Accuracy"]
     assert 'id="runs-accuracy-title"' in page.html

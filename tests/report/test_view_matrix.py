@@ -62,9 +62,9 @@ def test_small_and_middling_matrices_are_shown_whole(size):
     )
     for i, row in enumerate(matrix.rows):
         assert [cell.count for cell in row.cells] == [str(n) if n else "" for n in expected[i]]
-        assert [cell.of_true for cell in row.cells] == [f"{share:.1%}" if share else "" for share in of_true[i]]
+        assert [cell.of_true for cell in row.cells] == [f"{share:.2%}" if share else "" for share in of_true[i]]
         assert [cell.of_predicted for cell in row.cells] == [
-            f"{share:.1%}" if share else "" for share in of_predicted[i]
+            f"{share:.2%}" if share else "" for share in of_predicted[i]
         ]
         assert row.total == f"{expected[i].sum():,}"
     assert list(matrix.predicted) == [str(n) for n in expected.sum(axis=0)]
@@ -96,12 +96,12 @@ def test_of_many_classes_the_most_confused_and_the_largest_cells_are_shown(size)
     assert {3, 7} <= set(matrix.classes)
     assert f"Showing the 30 most confused of {size:,} classes" in matrix.part
     inside = wrong[np.ix_(matrix.classes, matrix.classes)].sum() / wrong.sum()
-    assert f"{inside:.1%} of all errors" in matrix.part
+    assert f"{inside:.2%} of all errors" in matrix.part
     largest = np.sort(wrong, axis=None)[::-1][:50]
     assert [cell.count for cell in matrix.cells] == [f"{n:,}" for n in largest]
     assert [cell.key for cell in matrix.cells[:2]] == ["3-7", "7-3"]
-    assert matrix.cells[0].of_true == f"{500 / counts[3].sum():.1%}"
-    assert matrix.cells[0].of_predicted == f"{500 / counts[:, 7].sum():.1%}"
+    assert matrix.cells[0].of_true == f"{500 / counts[3].sum():.2%}"
+    assert matrix.cells[0].of_predicted == f"{500 / counts[:, 7].sum():.2%}"
     assert f"Showing 50 of {(wrong > 0).sum():,} cells" in matrix.cells_note
     assert matrix.overview.startswith("data:image/png;base64,")
     for row, c in zip(matrix.rows, matrix.classes, strict=True):
@@ -150,7 +150,7 @@ def test_script_data_names_the_pictures_and_cannot_leave_its_element():
     assert not set("<>&\u2028\u2029") & set(text)
     data = json.loads(text)
     assert data["classes"] == [0, 1]
-    assert data["cells"]["0-1"] == [[row.path.replace("\u2028", "\\u2028"), "90.0%", "p1"]]
+    assert data["cells"]["0-1"] == [[row.path.replace("\u2028", "\\u2028"), "90.00%", "p1"]]
     assert data["cells"]["0-0"][0][2] == ""
 
 

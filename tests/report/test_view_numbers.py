@@ -47,14 +47,14 @@ def test_summary_agrees_with_scikit_learn_and_scipy():
     shown = measures(numbers_view(Findings(record(), tuple(evaluations), gap)))
     right = int((of.labels == of.predictions).sum())
     interval = binomtest(right, len(of.labels)).proportion_ci(method="wilson")
-    assert shown["Test accuracy"].value == f"{metrics.accuracy_score(of.labels, of.predictions):.1%}"
-    assert shown["Test accuracy"].interval == f"95% interval {interval.low:.1%} to {interval.high:.1%}"
+    assert shown["Test accuracy"].value == f"{metrics.accuracy_score(of.labels, of.predictions):.2%}"
+    assert shown["Test accuracy"].interval == f"95% interval {interval.low:.2%} to {interval.high:.2%}"
     balanced = metrics.balanced_accuracy_score(of.labels, of.predictions)
-    assert shown["Balanced accuracy"].value == f"{balanced:.1%}"
-    assert shown["Macro F1"].value == f"{metrics.f1_score(of.labels, of.predictions, average='macro'):.3f}"
-    assert shown["Log loss"].value == f"{metrics.log_loss(of.labels, of.probabilities):.3f}"
+    assert shown["Balanced accuracy"].value == f"{balanced:.2%}"
+    assert shown["Macro F1"].value == f"{metrics.f1_score(of.labels, of.predictions, average='macro'):.4f}"
+    assert shown["Log loss"].value == f"{metrics.log_loss(of.labels, of.probabilities):.4f}"
     of_train = metrics.accuracy_score(train.labels, train.predictions)
-    assert shown["Train accuracy"].value == f"{of_train:.1%}"
+    assert shown["Train accuracy"].value == f"{of_train:.2%}"
     of_test = metrics.accuracy_score(of.labels, of.predictions)
     assert shown["Overfitting gap"].value == f"+{100 * (of_train - of_test):.1f} points"
     assert shown["Overfitting gap"].note == gap.overfitting
@@ -72,27 +72,27 @@ def test_the_table_has_every_metric_with_interval_method_and_baseline():
     ]
     accuracy = shown["Accuracy"]
     assert (accuracy.value, accuracy.interval, accuracy.method, accuracy.baseline) == (
-        "80.0%",
-        "70.0% to 90.0%",
+        "80.00%",
+        "70.00% to 90.00%",
         "Wilson",
-        "10.0%",
+        "10.00%",
     )
     assert (shown["Macro F1"].value, shown["Macro F1"].method, shown["Macro F1"].baseline) == (
-        "0.750",
+        "0.7500",
         "bootstrap",
         "–",
     )
     assert shown["Top-3 accuracy"].meaning == "the true class is among the 3 most probable"
-    assert (shown["Log loss"].interval, shown["Log loss"].bar) == ("1.100 to 1.400", None)
+    assert (shown["Log loss"].interval, shown["Log loss"].bar) == ("1.1000 to 1.4000", None)
     mcc = shown["Matthews correlation (MCC)"]
-    assert (mcc.value, mcc.interval, mcc.method, mcc.baseline) == ("-0.100", "", "", "0.000")
+    assert (mcc.value, mcc.interval, mcc.method, mcc.baseline) == ("\u22120.1000", "", "", "0.0000")
 
 
 def test_tiles_show_the_baseline():
     shown = measures(numbers_of(with_metrics(evaluate(sample(FASHION, 30)))))
-    assert shown["Test accuracy"].note.endswith("right, baseline 10.0%")
-    assert shown["Log loss"].note == "baseline 2.300"
-    assert shown["Macro F1"].interval == "0.700 to 0.800"
+    assert shown["Test accuracy"].note.endswith("right, baseline 10.00%")
+    assert shown["Log loss"].note == "baseline 2.3000"
+    assert shown["Macro F1"].interval == "0.7000 to 0.8000"
 
 
 def test_bars_show_value_interval_and_baseline_within_their_box():
@@ -109,7 +109,7 @@ def test_bars_show_value_interval_and_baseline_within_their_box():
 def test_calibration_error_says_in_which_direction(over, words):
     calibration = Calibration((), 0.034, over, ())
     shown = measures(numbers_of(with_metrics(evaluate(sample(FASHION, 30)), calibration=calibration)))
-    assert shown["Calibration error"].value == "0.034"
+    assert shown["Calibration error"].value == "0.0340"
     assert words in shown["Calibration error"].note
 
 
@@ -137,15 +137,15 @@ def test_without_labels_there_are_only_confidences():
     shown = measures(numbers)
     assert numbers.rows == ()
     assert shown["Images scored"].value == "90"
-    assert shown["Mean confidence"].value == f"{of.rows.confidence.mean():.1%}"
-    assert shown["Lowest confidence"].value == f"{of.rows.confidence.min():.1%}"
+    assert shown["Mean confidence"].value == f"{of.rows.confidence.mean():.2%}"
+    assert shown["Lowest confidence"].value == f"{of.rows.confidence.min():.2%}"
     assert shown["Classes predicted"].value == f"{len(np.unique(of.rows.predictions))} of 10"
 
 
 def test_one_image_makes_no_number_that_is_not_one():
     of = of_probabilities(("a", "b"), np.array([[0.2, 0.8]]), np.array([1]))
     shown = measures(numbers_of(evaluate(of)))
-    assert shown["Test accuracy"].value == "100.0%"
+    assert shown["Test accuracy"].value == "100.00%"
     assert not any("nan" in measure.value for measure in shown.values())
 
 

@@ -99,7 +99,7 @@ def test_an_area_that_is_left_out_is_a_dash_and_has_a_word(monkeypatch):
     view = ranking_view(evaluate(of).labelled)
     assert [row.average_precision for row in view.rows].count("–") == 2
     assert "–" not in {row.auc for row in view.rows}
-    assert view.binned.endswith(f"One with a larger error than {errors[7]} is left out, in 2 classes.")
+    assert view.binned.endswith(f"One with a larger error than {errors[7]:.10g} is left out, in 2 classes.")
     assert "average precision" not in view.sentence
     assert "Average precision" in page_of(record(), [evaluate(of)]).text
 

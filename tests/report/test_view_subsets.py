@@ -34,12 +34,12 @@ def test_each_subset_has_a_row_with_what_came_of_it():
     assert list(rows) == ["test split", "archive", "empty", "inbox", "train split"]
     archive = sample(FASHION, 90, "archive", seed=3, skill=1.2)
     accuracy = metrics.accuracy_score(archive.labels, archive.predictions)
-    assert rows["archive"].accuracy == f"{accuracy:.1%}"
+    assert rows["archive"].accuracy == f"{accuracy:.2%}"
     assert (rows["archive"].found, rows["archive"].scored, rows["archive"].skipped) == ("92", "90", "2")
     assert rows["archive"].place == "/srv/archive/2026-02"
     best = np.bincount(archive.rows.predictions, minlength=10)
     assert rows["archive"].predicted == FASHION[int(best.argmax())]
-    assert rows["archive"].predicted_share == f"{best.max() / 90:.1%} of the predictions"
+    assert rows["archive"].predicted_share == f"{best.max() / 90:.2%} of the predictions"
     assert (rows["inbox"].accuracy, rows["inbox"].accuracy_interval) == ("no labels", "")
     assert [rows[name].state for name in rows] == ["complete", "complete", "no image", "complete", "complete"]
     assert [row.name for row in rows.values() if row.main] == ["test split"]
@@ -64,7 +64,7 @@ def test_a_further_directory_shows_its_errors_and_predictions():
     wrong = archive.predictions != archive.labels
     assert f"{wrong.sum()} images were predicted wrong" in detail.sentence
     surest = np.sort(archive.rows.confidence[wrong])[::-1][:24]
-    assert [shot.confidence for shot in detail.worst] == [f"{value:.1%}" for value in surest]
+    assert [shot.confidence for shot in detail.worst] == [f"{value:.2%}" for value in surest]
     counts = np.sort(np.bincount(archive.rows.predictions, minlength=10))[::-1]
     assert [row.count for row in detail.predicted] == [str(number) for number in counts]
     shown = {(row.split, row.path) for row in wanted(findings)}

@@ -24,7 +24,7 @@ def test_early_stopping_is_explained_with_the_epoch_that_was_kept():
     losses = history()["val_loss"]
     assert view.sentence == (
         "Training stopped after epoch 14 of 40; the weights are those after epoch 9, where the validation loss was "
-        f"lowest ({losses[8]:.3f}); at the end it was {losses[13]:.3f}."
+        f"lowest ({losses[8]:.4f}); at the end it was {losses[13]:.4f}."
     )
     assert view.columns == ("Train accuracy", "Validation accuracy", "Train loss", "Validation loss")
     assert [(row.epoch, row.note) for row in view.rows if row.note] == [("9", "best, kept")]
@@ -146,14 +146,14 @@ def test_calibration_without_and_with_temperature_is_that_of_the_logits():
     losses = [log_loss(of.labels, softmax(z, axis=1), labels=range(10)) for z in (logits, logits / 2.5)]
     shown = {(row.name, row.on): (row.without, row.with_it) for row in view.rows}
     here, then = "500 labelled images of this run", "6,000 validation images, when it was chosen"
-    assert shown["Log loss", here] == tuple(f"{loss:.3f}" for loss in losses)
-    assert shown["Log loss", then] == ("0.412", "0.346")
-    assert shown["Calibration error (ECE)", then] == ("0.051", "0.010")
+    assert shown["Log loss", here] == tuple(f"{loss:.4f}" for loss in losses)
+    assert shown["Log loss", then] == ("0.4123", "0.3456")
+    assert shown["Calibration error (ECE)", then] == ("0.0512", "0.0101")
     confidence = [softmax(z, axis=1).max(axis=1).mean() for z in (logits, logits / 2.5)]
     right = (of.labels == of.predictions).mean()
     points = [f"{100 * (each - right):+.1f}".replace("-", "\u2212") for each in confidence]
     assert list(shown["Confidence minus accuracy (points)", here]) == points
-    assert "is 2.5, which makes the predictions less sure" in view.sentence
+    assert "is 2.5000, which makes the predictions less sure" in view.sentence
     page = page_of(trained_record(of=record_of_it), [tempered(of, 2.5)])
     assert [row[1:] for row in page.tables["temperature"][1:]] == [[row.without, row.with_it] for row in view.rows]
     assert "without temperature" in page.sections["calibration"]
@@ -169,7 +169,7 @@ def test_a_temperature_without_probabilities_or_labels():
     assert "temperature" not in page.tables
     assert temperature_view(training(temperature=None)) is None
     same = temperature_view(training(temperature=replace(TEMPERATURE, temperature=1.0)), bare.labelled)
-    assert "is 1, which changes next to nothing" in same.sentence
+    assert "is 1.0000, which changes next to nothing" in same.sentence
     assert same.missing == ""
 
 
@@ -204,9 +204,9 @@ def test_markdown_has_the_variants_and_the_temperature():
     evaluation = tempered(of, 1.62)
     run = trained_record(of=training(variants=VARIANTS))
     text = report_markdown(Findings(run, (evaluation,)), skipped=(), generated=GENERATED, folder="/srv/run")
-    assert "| `dropout` (best on validation) | `--dropout 0.3` | 40 | 91.9% | 89.0% | 88.2% | +3.7 (" in text
+    assert "| `dropout` (best on validation) | `--dropout 0.3` | 40 | 91.88% | 88.97% | 88.22% | +3.7 (" in text
     before, after = evaluation.labelled.without_temperature.ece, evaluation.labelled.calibration.ece
-    assert f"- Temperature 1.62: calibration error (ECE) {before:.3f} without it, {after:.3f} with it\n" in text
+    assert f"- Temperature 1.6200: calibration error (ECE) {before:.4f} without it, {after:.4f} with it\n" in text
     plain = report_markdown(Findings(record(), (evaluate(of),)), skipped=(), generated=GENERATED, folder="/srv/run")
     assert "Temperature" not in plain
     assert "Variant" not in plain

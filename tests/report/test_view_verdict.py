@@ -22,7 +22,7 @@ from batchclf.core.metrics.intervals import wilson
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import GateResult
 
-MET = GateResult("accuracy", 0.9, 0.8, True, "Test accuracy 90.0% is at least 80.0%.")
+MET = GateResult("accuracy", 0.9, 0.8, True, "Test accuracy 90.00% is at least 80.00%.")
 MISSED = GateResult("gap", 0.07, 0.05, False, "The gap of 7.0 points is above 5.0 points.")
 JUST_MET, JUST_MISSED = replace(MET, certain=False), replace(MISSED, certain=False)
 QUIET = GateResult("same-images", None, None, True, "The images are others than in the last run.", kind="alarm")
@@ -145,7 +145,7 @@ def test_verdict_says_status_reason_and_accuracy(status, gates, state, headline,
     assert (verdict.state, verdict.headline) == (state, headline)
     assert view.title.startswith(f"{headline} · ")
     assert words in verdict.reason
-    assert f"{evaluation.labelled.accuracy.value:.1%}" in verdict.reason
+    assert f"{evaluation.labelled.accuracy.value:.2%}" in verdict.reason
     assert len(verdict.gates) == len(gates)
     assert verdict.partial == (SKIPPED if status == "partial" else "")
 
@@ -255,10 +255,10 @@ def test_the_first_run_of_a_job_has_nothing_to_be_compared_with():
     "change, direction, words",
     [
         (moved(0.004, -0.002, 0.01, 0.21), "better", "0.4 points better than"),
-        (moved(0.004, -0.002, 0.01, 0.21), "better", "(95% interval −0.2 to +1.0, McNemar's test p = 0.21)"),
+        (moved(0.004, -0.002, 0.01, 0.21), "better", "(95% interval −0.2 to +1.0, McNemar's test p = 0.2100)"),
         (moved(0.004, -0.002, 0.01, 0.21), "better", "this can be chance"),
         (moved(-0.05, -0.07, -0.03, 0.0001), "worse", "5.0 points worse than"),
-        (moved(-0.05, -0.07, -0.03, 0.0001), "worse", "p < 0.001): this is more than chance"),
+        (moved(-0.05, -0.07, -0.03, 0.0001), "worse", "p = 0.0001): this is more than chance"),
         (moved(0.0, -0.01, 0.01, 1.0, only_first_right=3, only_second_right=3), "same", "6 images flipped"),
         (moved(0.1, 0.02, 0.2, 0.02, only_second=7, labelled=40), "better", "on the 40 images that both have"),
         (moved(0.1, 0.02, 0.2, None), "unknown", "9 predictions differ"),
@@ -281,7 +281,7 @@ def test_nothing_changed_is_said_plainly():
 def test_runs_that_cannot_be_compared_are_still_named():
     change = verdict_of(history=(LAST,)).change
     assert change.sentence.startswith("Not comparable image by image with the run of Sat 2026-02-28")
-    assert "80.0% accuracy" in change.sentence
+    assert "80.00% accuracy" in change.sentence
 
 
 def test_hostile_run_names_cannot_forge_the_sentence():

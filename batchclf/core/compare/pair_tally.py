@@ -15,6 +15,7 @@ from batchclf.core.metrics.catalog import formulas_of, place
 from batchclf.core.metrics.formulas import OfImages
 from batchclf.core.metrics.intervals import wilson
 from batchclf.core.metrics.moments import Moments
+from batchclf.core.text import count, counted, percent, points_apart
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -246,17 +247,19 @@ class PairTally:
         self, metrics: tuple[MetricChange, ...], p_value: float | None, per_class: tuple[ClassChange, ...]
     ) -> str:
         if p_value is None:
-            share = f"{self.changed / self.images:.1%}" if self.images else "none"
+            share = percent(self.changed / self.images) if self.images else "none"
             return (
                 f"Which run is right more often cannot be known without labels; the predictions differ on "
-                f"{self.changed:,} of {self.images:,} images ({share})."
+                f"{count(self.changed)} of {counted(self.images, 'image')} ({share})."
             )
         accuracy = metrics[0]
-        facts = f"The first run is right on {accuracy.first:.1%} of the images, the second on {accuracy.second:.1%}"
-        size = f"{100 * abs(accuracy.difference):.1f}"
+        first, second = percent(accuracy.first), percent(accuracy.second)
+        facts = f"The first run is right on {first} of the images, the second on {second}"
+        size = points_apart(accuracy.difference)
         if not size.strip("0."):
             flips = sum(each.negative_flips + each.positive_flips for each in per_class)
-            return f"{facts}: neither is better{f', though {flips:,} images flipped' if flips else ''}."
+            though = f", though {counted(flips, 'image')} flipped" if flips else ""
+            return f"{facts}: neither is better{though}."
         direction = "better" if accuracy.difference > 0 else "worse"
         chance = "this is more than chance" if p_value < CHANCE else "this can be chance"
         return f"{facts}: it is {size} points {direction}, and {chance}."

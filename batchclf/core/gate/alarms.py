@@ -13,7 +13,7 @@ import numpy as np
 from batchclf.core.gate.rules import AlarmName, Alarms
 from batchclf.core.images.drift import SURE_P, images_needed
 from batchclf.core.records.run import GateResult
-from batchclf.core.text import counted, first_of
+from batchclf.core.text import counted, first_of, percent
 
 NAMES_IN_SENTENCE = 5
 
@@ -137,7 +137,7 @@ def fewer_images(current: DirectoryRun, last: DirectoryRun, fell_by: float) -> G
     skipped = f" ({current.skipped:,} more could not be read)" if current.skipped else ""
     sentence = f"{_images(current.scored)} of {current.name} scored{skipped}, {last.scored:,} on {_when(last)}"
     if not passed:
-        sentence += f": {share:.1%} fewer; look whether all have arrived"
+        sentence += f": {percent(share)} fewer; look whether all have arrived"
     return _result("fewer-images", current, passed, sentence, value=share, bound=fell_by, last=last)
 
 
@@ -185,8 +185,8 @@ def one_class(
     then = before.counts.get(name, 0)
     others, others_before = 1 - most / total, 1 - then / of_before
     value, earlier = most / total, then / of_before
-    facts = f"{value:.1%} of the predictions for {current.name} are '{name}' ({most:,} of {total:,})"
-    facts += f", {earlier:.1%} {before.when}"
+    facts = f"{percent(value)} of the predictions for {current.name} are '{name}' ({most:,} of {total:,})"
+    facts += f", {percent(earlier)} {before.when}"
     # Large and beyond chance: a folder may rightly hold one class only (decision 102)
     clearly = others_before > 0 and others <= others_before / 2
     alike = value < share or not clearly

@@ -14,6 +14,9 @@ from batchclf.core.text import counted, first_of
 
 SHOWN_CLASSES = 5
 
+ROUNDING = ", before rounding"
+"""Stands behind a number that only its further digits put on its side of a bound."""
+
 
 @dataclass(frozen=True, slots=True)
 class Holding:
@@ -92,6 +95,8 @@ def hold_value(held: Holding, measure: Measure, chance: str = "") -> GateResult:
     bound, over = _nearest(value, rule.minimum, rule.maximum)
     broken, kept = _value_words(held, bound)
     sentence = f"{_of_value(held, value)} {broken if over > 0 else kept}"
+    if _rounding_hides(held, value):
+        sentence += ROUNDING
     if over > 0 and metric.name in ("skipped", "skipped_share"):
         sentence += "; skipped.csv says which, and why"
     # A number of images rests on no images.
@@ -116,7 +121,9 @@ def hold_change(held: Holding, change: Change) -> GateResult:
     sentence = f"{_of_value(held, change.second)} is {_move_words(held, change)}"
     limit = low if change.value < 0 else high
     if limit is not None and change.value:
-        sentence += f", {'within' if kept else 'more than'} the {metric.shown_difference(abs(limit))} allowed"
+        sentence += f", {'within' if kept else 'more than'} the {metric.shown_limit(abs(limit))} allowed"
+        if kept == beyond(round(change.value, metric.decimals - 1), rule.max_drop, rule.max_rise):
+            sentence += ROUNDING
     doubt = _too_few(rule, change.n)
     if not kept and not doubt and change.interval is not None:
         ends = [metric.shown_difference(end) for end in (change.interval.low, change.interval.high)]
@@ -161,6 +168,7 @@ def hold_each_value(held: Holding, shares: Mapping[str, Share | None]) -> GateRe
                 return below or (rule.maximum is not None and share.surely_above(rule.maximum, risk / 2))
 
             text = f"{name} {held.metric.shown(share.value)}"
+            text += ROUNDING if _rounding_hides(held, share.value) else ""
             doubtful = side_of(share.estimate().interval, rule.minimum, rule.maximum) == "both"
             bound, over = _nearest(share.value, rule.minimum, rule.maximum)
             looks.append(_Look(name, text, share.value, bound, over, share.n, surely, doubtful))
@@ -213,7 +221,7 @@ def _hold_each(held: Holding, looks: Sequence[_Look], absent: Sequence[str]) -> 
     elif doubtful := [look.name for look in looks if look.doubtful]:
         doubt = f", but the bound lies within the 95% interval of {_listed(doubtful)}"
     if thin and not failing:
-        doubt += f"; fewer than {rule.min_support:,} images: {_listed(thin)}"
+        doubt += f"; fewer than {counted(rule.min_support, 'image')}: {_listed(thin)}"
     if absent:
         doubt += "" if failing else f"; cannot be told of {_listed(absent)}"
     return _judged(held, worst.value, worst.bound, not over, sentence, "" if failing else doubt)
@@ -267,6 +275,14 @@ def _nearest(value: float, low: float | None, high: float | None) -> tuple[float
     return bound, over
 
 
+def _rounding_hides(held: Holding, value: float) -> bool:
+    """Whether a value as shown lies on another side of a bound than the value itself."""
+    ends = held.rule.minimum, held.rule.maximum
+    shown = round(value, held.metric.decimals)
+    # What is shown as <0.01% or >99.99% says by itself that it is not 0% or 100%.
+    return shown not in (0, 1) and (_nearest(value, *ends)[1] > 0) != (_nearest(shown, *ends)[1] > 0)
+
+
 def _of_value(held: Holding, value: float) -> str:
     """Name the metric with its value: `test accuracy 90.00%`, `the overfitting gap of 3.10 points`."""
     shown = held.metric.shown(value)
@@ -278,7 +294,7 @@ def _of_value(held: Holding, value: float) -> str:
 def _value_words(held: Holding, bound: float | None) -> tuple[str, str]:
     """Say that a value is beyond a bound, and that it is within; None is for any of the bounds."""
     low, high = held.rule.minimum, held.rule.maximum
-    shown = held.metric.shown
+    shown = held.metric.shown_bound
     if low is not None and high is not None:
         both = f"within the {shown(low)} to {shown(high)} allowed"
         if bound is None:
@@ -295,7 +311,7 @@ def _change_words(held: Holding) -> tuple[str, str]:
     """Say that classes changed by more than is allowed, and that they did not."""
     rule, metric = held.rule, held.metric
     sides = [("fell", rule.max_drop, "down"), ("rose", rule.max_rise, "up")]
-    limits = [(verb, metric.shown_difference(limit), way) for verb, limit, way in sides if limit is not None]
+    limits = [(verb, metric.shown_limit(limit), way) for verb, limit, way in sides if limit is not None]
     verb, allowed, _ = limits[0]
     if len(limits) == 2:
         verb, allowed = "moved", " and ".join(f"{size} {way}" for _, size, way in limits)
@@ -307,7 +323,7 @@ def _move_words(held: Holding, change: Change) -> str:
     if not change.value:
         return f"the same as in {held.reference}"
     metric = held.metric
-    size = metric.shown_difference(abs(change.value))
+    size = metric.shown_difference(abs(change.value)).removeprefix("+")
     there = metric.shown(change.first)
     side = "below" if change.value < 0 else "above"
     return f"{size}{metric.difference_unit} {side} the {there} of {held.reference}"

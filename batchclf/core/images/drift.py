@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.images.statistics import Histogram
+from batchclf.core.text import decimal, exact_percent, percent
+from batchclf.core.text import p_value as p_text
 
 SURE_P, LARGE_PSI = 0.01, 0.1
 """Below this p value and from this PSI on a difference is called drift.
@@ -91,8 +93,8 @@ def drift_of_values(quantity: str, split: str, reference: str, scored: Histogram
         return _untested(quantity, split, reference, few, scored, expected)
     test, statistic, p_value = kolmogorov_smirnov(first, second)
     psi = stability_index(*_coarse(first, second))
-    means = f"its mean is {_mean_text(scored)}, {_mean_text(expected)} in the reference"
-    return _drift(quantity, split, reference, test, (statistic, p_value, psi), means, scored, expected)
+    change = _shares_below(scored, expected) if scored.high <= 1 else _means(scored, expected)
+    return _drift(quantity, split, reference, test, (statistic, p_value, psi), change, scored, expected)
 
 
 def drift_of_classes(
@@ -108,7 +110,9 @@ def drift_of_classes(
     test, statistic, p_value = chi_squared(first, second)
     shares = first / first.sum(), second / second.sum()
     most = int(np.argmax(np.abs(shares[0] - shares[1])))
-    change = f"{names[most]} is {shares[0][most]:.1%} of the predictions, {shares[1][most]:.1%} in the reference"
+    change = (
+        f"{names[most]} is {percent(shares[0][most])} of the predictions, {percent(shares[1][most])} in the reference"
+    )
     values = statistic, p_value, stability_index(first, second)
     return _drift(PREDICTED_CLASS, split, reference, test, values, change, of_scored, of_expected, names)
 
@@ -261,7 +265,7 @@ def _drift(
     # Both: of many images even a difference that does not matter has a small p value (decision 056)
     drifted = p_value < SURE_P and psi >= LARGE_PSI
     short = test.replace(KOLMOGOROV_SMIRNOV, "KS")
-    numbers = f"{short} {statistic:.3g}, p {_p_text(p_value)}, PSI {psi:.2f}"
+    numbers = f"{short} {decimal(statistic)}, {p_text(p_value)}, PSI {decimal(psi)}"
     if drifted:
         sentence = f"The {quantity} has drifted: {change} ({numbers})."
     elif p_value < SURE_P:
@@ -295,13 +299,29 @@ def _untested(
     return Drift(quantity, split, reference, "", None, None, None, False, sentence, scored, expected, names)
 
 
-def _mean_text(histogram: Histogram) -> str:
-    """Write the mean, as far as bins tell it: with two decimals where the values are shares."""
+def furthest_apart(scored: Histogram, expected: Histogram) -> tuple[float, float, float]:
+    """Give the edge of the bins below which the shares of both differ most, and these two shares.
+
+    Both histograms must have the same bins and an image at least. The difference is the Kolmogorov-Smirnov statistic.
+    """
+    below = [np.cumsum(side.counts) / sum(side.counts) for side in (scored, expected)]
+    place = int(np.argmax(np.abs(below[0] - below[1])))
+    width = (scored.high - scored.low) / len(scored.counts)
+    return round(scored.low + (place + 1) * width, 9), float(below[0][place]), float(below[1][place])
+
+
+def mean_of_bins(histogram: Histogram) -> int:
+    """Estimate the mean from the middles of the bins, as a whole number; there must be an image."""
     counts = np.array(histogram.counts)
     width = (histogram.high - histogram.low) / len(counts)
-    mean = histogram.low + width * float(counts @ (np.arange(len(counts)) + 0.5)) / counts.sum()
-    return f"{mean:.2f}" if histogram.high <= 1 else f"{mean:.0f}"
+    return round(histogram.low + width * float(counts @ (np.arange(len(counts)) + 0.5)) / int(counts.sum()))
 
 
-def _p_text(p_value: float) -> str:
-    return "below 0.0001" if p_value < 0.0001 else f"{p_value:.2g}"
+def _shares_below(scored: Histogram, expected: Histogram) -> str:
+    # Bins tell no mean of shares that lie close to 1: it would contradict the exact one (decision 152)
+    edge, share, of_reference = furthest_apart(scored, expected)
+    return f"{percent(share)} of the images are below {exact_percent(edge)}, {percent(of_reference)} in the reference"
+
+
+def _means(scored: Histogram, expected: Histogram) -> str:
+    return f"its mean is {mean_of_bins(scored)}, {mean_of_bins(expected)} in the reference"

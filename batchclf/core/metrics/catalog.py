@@ -24,6 +24,7 @@ from batchclf.core.metrics.formulas import (
     OfImages,
     OfRun,
 )
+from batchclf.core.text import scientific
 
 EACH_CLASS = "*"
 """The `class` of a rule that looks at every class."""
@@ -122,7 +123,7 @@ ENTRIES = (
             lambda shares: -sum(share * log(share) for share in shares.tolist()),
             formulas.HIGHEST_LOG_LOSS,
         ),
-        f"mean of −ln(probability of the true class), which counts as at least {LOWEST_PROBABILITY:.2g}",
+        f"mean of −ln(probability of the true class), which counts as at least {scientific(LOWEST_PROBABILITY)}",
         "mean of −ln of the true class's probability; 0 is perfect",
         larger_is_better=False,
         most=inf,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from batchclf.core.metrics.formulas import Formula, OfCalibration, OfClass, OfClasses, OfGap, OfHits, OfImages, OfRun
+from batchclf.core.text import count, decimal, decimal_difference, exact, exact_percent, percent, points, signed
 
 Source = Literal["overall", "calibration", "scores", "class", "gap", "count", "drift", "pairs"]
 Unit = Literal["share", "points", "number", "count"]
@@ -81,20 +82,35 @@ class Entry:
         return self.interval or _INTERVALS.get(type(self.formula), "")
 
     def shown(self, value: float) -> str:
-        """Show a value in the sentence of a rule."""
+        """Show a value: shares as percentages, the gap in points, a whole count as one, all else with four decimals."""
         if self.unit == "share":
-            return f"{value:z.2%}"
+            return percent(value)
         if self.unit == "points":
-            return f"{100 * value:z.2f}"
-        return f"{value:z,.0f}" if self.unit == "count" and value == int(value) else f"{value:z,.4f}"
+            return points(value)
+        return count(int(value)) if self.unit == "count" and value == int(value) else decimal(value)
+
+    def shown_bound(self, bound: float) -> str:
+        """Show the bound of a rule with the digits that it was given."""
+        if self.unit == "share":
+            return exact_percent(bound)
+        return exact(100 * bound if self.unit == "points" else bound)
 
     def shown_difference(self, value: float) -> str:
-        """Show a difference of two values there, in points for shares; -0.00 is 0.00."""
+        """Show a difference of two values with its sign, in points for shares."""
         if self.unit in ("share", "points"):
-            return f"{100 * value:z.2f}"
+            return points(value)
         if self.unit == "count" and value == int(value):
-            return f"{value:z,.0f}"
-        return f"{value:z,.4f}"
+            return signed(value, 0)
+        return decimal_difference(value)
+
+    def shown_limit(self, limit: float) -> str:
+        """Show by how much a value may differ, with the digits that the rule was given."""
+        return exact(100 * limit if self.unit in ("share", "points") else limit)
+
+    @property
+    def decimals(self) -> int:
+        """To how many decimals `shown` rounds a value, a share 0 to 1."""
+        return 3 if self.unit == "points" else 4
 
     @property
     def difference_unit(self) -> str:

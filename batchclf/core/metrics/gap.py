@@ -6,6 +6,7 @@ from typing import Literal
 from batchclf.core.estimate import Estimate
 from batchclf.core.metrics.intervals import difference, square_and_add, wilson
 from batchclf.core.metrics.labelled import LabelledMetrics
+from batchclf.core.text import percent, points, points_apart, points_interval
 
 STRONG_GAP = 0.05
 """From this gap on (5 points of accuracy) overfitting is called strong."""
@@ -99,16 +100,13 @@ def _loss_gap(test: Estimate, train: Estimate) -> Estimate:
 
 
 def _sentence(train: float, test: float, gap: Estimate, level: Overfitting) -> str:
-    low, high = _points(gap.interval.low), _points(gap.interval.high)
-    facts = f"The model is right on {train:.1%} of the images it was trained on and on {test:.1%} of new ones"
+    facts = f"The model is right on {percent(train)} of the images it was trained on and on {percent(test)} of new ones"
+    doubt = f"(95% interval {points_interval(gap)})"
     if level == "no evidence":
-        return (
-            f"{facts}. A gap of {_points(gap.value)} points (95% interval {low} to {high}) "
-            "is no evidence of overfitting: it can be chance."
-        )
+        return f"{facts}. A gap of {points(gap.value)} points {doubt} is no evidence of overfitting: it can be chance."
     if level == "underfitting":
         return (
-            f"{facts}. The gap of {_points(gap.value)} points (95% interval {low} to {high}) is no evidence of "
+            f"{facts}. The gap of {points(gap.value)} points {doubt} is no evidence of "
             "overfitting, but the model has not learnt even its training images well: this is underfitting. More "
             "epochs, a larger network or another learning rate can help; so can a look at the labels."
         )
@@ -119,10 +117,5 @@ def _sentence(train: float, test: float, gap: Estimate, level: Overfitting) -> s
         "its use. More images, fewer epochs, a smaller network, dropout or augmentation can close the gap.",
     }[level]
     return (
-        f"{facts}: {_points(gap.value)} points do not carry over (95% interval {low} to {high}). "
-        f"This is {level} overfitting. {meaning}"
+        f"{facts}: {points_apart(gap.value)} points do not carry over {doubt}. This is {level} overfitting. {meaning}"
     )
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:z.1f}"

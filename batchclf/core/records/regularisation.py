@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from batchclf.core.estimate import Estimate
 from batchclf.core.metrics.gap import gap_of_counts
 from batchclf.core.metrics.intervals import difference, square_and_add, wilson
+from batchclf.core.text import duration, percent, points, points_apart, points_interval
 from batchclf.core.training_record import Right, Variant
 
 
@@ -103,12 +104,12 @@ def _sentence(
     name, accuracy = of_best.variant.name, _percent(of_best.validation)
     if better is None:
         others = "; no other variant is better" if len(measured) > 1 else ""
-        gap = f" Its gap is {_points(of_best.gap.value)} points." if of_best.gap else ""
+        gap = f" Its gap is {points(of_best.gap.value)} points." if of_best.gap else ""
         return (
             f"Nothing speaks for a change: '{name}' has the best accuracy on the validation images, "
             f"{accuracy}{others}.{gap}"
         )
-    size = f"{_points(better.value)} points more (95% interval {_interval(better)})"
+    size = f"{points_apart(better.value)} points more (95% interval {points_interval(better)})"
     sure = "more than chance" if better.interval.low > 0 else "within what chance does"
     facts = (
         f"'{name}' has the best accuracy on the validation images: {accuracy} against {_percent(of_base.validation)} "
@@ -123,8 +124,8 @@ def _gap_words(best: MeasuredVariant, change: Estimate | None) -> str:
     zero_inside = change.interval.low <= 0 <= change.interval.high
     sure = "within what chance does" if zero_inside else "more than chance"
     return (
-        f" Its gap between train and test is {_points(best.gap.value)} points, {_points(abs(change.value))} "
-        f"{'more' if change.value > 0 else 'less'} (95% interval {_interval(change)}), which is {sure}."
+        f" Its gap between train and test is {points(best.gap.value)} points, {points_apart(change.value)} "
+        f"{'more' if change.value > 0 else 'less'} (95% interval {points_interval(change)}), which is {sure}."
     )
 
 
@@ -133,16 +134,8 @@ def _cost(best: MeasuredVariant, base: MeasuredVariant) -> str:
     before, after = base.variant.seconds, best.variant.seconds
     if not before > 0 or abs(after / before - 1) < 0.1:
         return ""
-    return f" It trained for {after:,.0f} instead of {before:,.0f} seconds."
+    return f" It trained for {duration(after)} instead of {duration(before)}."
 
 
 def _percent(share: Estimate | None) -> str:
-    return "no" if share is None else f"{share.value:.1%}"
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:z.1f}"
-
-
-def _interval(of: Estimate) -> str:
-    return f"{_points(of.interval.low)} to {_points(of.interval.high)}"
+    return "no" if share is None else percent(share.value)

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord
-from batchclf.core.text import visible
+from batchclf.core.text import percent, visible
 from batchclf.errors import ExitCode, OutcomeStatus, RunError
 from batchclf.jobs.notify.problems import in_one_line
 from batchclf.report.formats.json_values import json_values
@@ -220,7 +220,7 @@ def _text(outcome: RunOutcome, message: str, headline: Mapping[str, Headline]) -
     if not what:
         shown = ((name, each.accuracy) for name, each in headline.items() if each.accuracy)
         what = "; ".join(
-            f"{name} accuracy {accuracy.value:.2%}" for name, accuracy in shown if accuracy.value is not None
+            f"{name} accuracy {percent(accuracy.value)}" for name, accuracy in shown if accuracy.value is not None
         )
     line = (
         f"{of}: {what}" if what.startswith(outcome.status) else f"{of}: {outcome.status}{f': {what}' if what else ''}"

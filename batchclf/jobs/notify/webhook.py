@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from batchclf import __version__
-from batchclf.core.text import visible
+from batchclf.core.text import duration, visible
 from batchclf.errors import NotifyError
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _try(url: "Url", where: str, body: bytes, key: str, limit: float) -> int:
     try:
         response = done.get(timeout=limit)
     except Empty:
-        raise _AgainError(f"no response within {limit:.3g} s") from None
+        raise _AgainError(f"no response within {duration(limit)}") from None
     if isinstance(response, BaseException):
         raise response
     code = response.code
@@ -204,7 +204,7 @@ def _trouble(error: "HTTPError", where: str, limit: float) -> NotifyError | _Aga
             cause = error.__cause__
             return _AgainError((isinstance(cause, OSError) and cause.strerror) or "it cannot be connected to")
         case exceptions.TimeoutError():
-            return _AgainError(f"no response within {limit:.3g} s")
+            return _AgainError(f"no response within {duration(limit)}")
         case exceptions.ProtocolError():
             return _AgainError("the connection was closed before there was a response")
     return NotifyError(f"the webhook {where} cannot be posted to: {type(error).__name__}", hint="check notify.webhook")

@@ -159,7 +159,8 @@ class _Source:
             of_cells = ", ".join(f"{place}: '{_SQL_TYPES[kind]}'" for place, kind in zip(places, types, strict=True))
             source = (
                 f"read_csv({_literal(self.path)}, auto_detect = false, header = true, delim = ',', quote = '\"', "
-                f"escape = '\"', nullstr = '', hive_partitioning = false, columns = {{{of_cells}}})"
+                f"escape = '\"'{_new_line(self.path)}, nullstr = '', hive_partitioning = false, "
+                f"columns = {{{of_cells}}})"
             )
             values = [_value(place, kind) for place, kind in zip(places, types, strict=True)]
         shown = [
@@ -167,6 +168,18 @@ class _Source:
             for value, name, alias in zip(values, self.columns, _aliases(self.columns), strict=True)
         ]
         return f"SELECT {', '.join(shown)} FROM {source} AS file({', '.join(places)})"
+
+
+def _new_line(path: Path) -> str:
+    """Name the line end of a CSV as an option of `read_csv`; nothing if its header has none."""
+    header = b""
+    with path.open("rb") as handle:
+        while (line := handle.readline()) and (header := header + line).count(b'"') % 2:
+            pass
+    # Without it DuckDB gives a table without rows if a name in the header has a line break (decision 153)
+    if not header.endswith(b"\n"):
+        return ""
+    return r", new_line = '\r\n'" if header.endswith(b"\r\n") else r", new_line = '\n'"
 
 
 def _value(place: str, kind: CellType) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from batchclf.core.progress import Watcher
 from batchclf.core.records.run import DatasetRecord, RunRecord
+from batchclf.core.text import counted
 from batchclf.core.types import Dataset, Progress, Say, unseen
 from batchclf.data.catalog import load_dataset
 from batchclf.data.folders import load_class_folders
@@ -130,7 +131,7 @@ def _bundle(job: Job, base: Base | None, dataset: Dataset | None, watcher: Watch
         return bundle
     settings = settings_of(job, base)
     what = f"recipe {settings.recipe or DEFAULT_RECIPE}" if base is None else f"{base.name}"
-    say(f"training {what} on {len(dataset.train.images):,} images of {dataset.name}")
+    say(f"training {what} on {counted(len(dataset.train.images), 'image')} of {dataset.name}")
     return train_with_progress(dataset, settings, job.bundle, watcher, deadline)
 
 

@@ -6,6 +6,7 @@ import msgspec
 
 from batchclf import __version__
 from batchclf.core.records.run import ModelRecord
+from batchclf.core.text import counted
 from batchclf.jobs.config.settings import ScoreSettings
 from batchclf.jobs.score.score_cache import libraries
 from batchclf.libraries import versions_of
@@ -26,7 +27,7 @@ def model_record(bundle: Bundle, *, trained: bool) -> ModelRecord:
         input_shape=info.input_shape,
         color_mode=info.color_mode,
         parameters=info.parameters,
-        trained_on=f"{data.name}, {data.images:,} images" if data else "not known",
+        trained_on=f"{data.name}, {counted(data.images, 'image')}" if data else "not known",
         created=info.created,
         history=info.history,
         reference=info.reference,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord
-from batchclf.core.text import counted
+from batchclf.core.text import counted, percent, percent_interval
 from batchclf.core.training_record import temperature_of
 from batchclf.core.types import Say, Split
 from batchclf.errors import Status
@@ -158,8 +158,8 @@ def _say_results(record: RunRecord, evaluations: Sequence[Evaluation], gap: "Gap
         if evaluation.labelled is not None:
             accuracy = evaluation.labelled.accuracy
             say(
-                f"{evaluation.split or 'directory'} accuracy {accuracy.value:.4f} "
-                f"(95% interval {accuracy.interval.low:.4f} to {accuracy.interval.high:.4f})"
+                f"{evaluation.split or 'directory'} accuracy {percent(accuracy.value)} "
+                f"(95% interval {percent_interval(accuracy)})"
             )
     if gap is not None:
         say(gap.sentence)

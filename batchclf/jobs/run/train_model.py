@@ -8,6 +8,7 @@ from batchclf import atomic
 from batchclf.core.class_names import look_alike_warning
 from batchclf.core.progress import Advance, Watcher
 from batchclf.core.records.regularisation import compare_variants
+from batchclf.core.text import counted, decimal, duration, percent, points
 from batchclf.core.training_record import Right, TrainingRecord
 from batchclf.core.types import Dataset, Say
 from batchclf.errors import DeadlineError
@@ -76,8 +77,8 @@ class _Follower:
     def on_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
         held = "validation" if self.plan.validation_split else "test"
         self.watcher.say(
-            f"epoch {epoch}: loss {metrics['loss']:.4f}, accuracy {metrics['accuracy']:.4f}; "
-            f"{held} loss {metrics['val_loss']:.4f}, accuracy {metrics['val_accuracy']:.4f}"
+            f"epoch {epoch}: loss {decimal(metrics['loss'])}, accuracy {percent(metrics['accuracy'])}; "
+            f"{held} loss {decimal(metrics['val_loss'])}, accuracy {percent(metrics['val_accuracy'])}"
         )
         self.epoch = epoch % self.plan.epochs + 1
 
@@ -97,32 +98,35 @@ def summary_lines(record: TrainingRecord) -> list[str]:
 
 
 def _course(record: TrainingRecord) -> str:
-    epochs = "1 epoch" if record.epochs == 1 else f"{record.epochs} epochs"
-    line = f"trained {epochs} on {record.train_images:,} images in {record.seconds:.1f} s"
+    line = (
+        f"trained {counted(record.epochs, 'epoch')} on {counted(record.train_images, 'image')} "
+        f"in {duration(record.seconds)}"
+    )
     if record.epochs < record.planned_epochs:
         line += f", stopped early of {record.planned_epochs}"
     if record.kept_epoch != record.epochs:
         line += f"; the weights kept are those after epoch {record.kept_epoch}, with the lowest validation loss"
     if record.validation_images:
-        return f"{line}; {record.validation_images:,} images were split from train for validation"
+        return f"{line}; {counted(record.validation_images, 'image')} were split from train for validation"
     return line
 
 
 def _accuracies(final: dict[str, Right]) -> list[str]:
     if "train" not in final or "test" not in final:
         return []
-    shown = ", ".join(f"{name} {right.accuracy:.4f}" for name, right in final.items())
-    gap = 100 * (final["train"].accuracy - final["test"].accuracy)
-    return [f"accuracy: {shown}; the overfitting gap, train minus test, is {gap:+.1f} points"]
+    shown = ", ".join(f"{name} {percent(right.accuracy)}" for name, right in final.items())
+    gap = points(final["train"].accuracy - final["test"].accuracy)
+    return [f"accuracy: {shown}; the overfitting gap, train minus test, is {gap} points"]
 
 
 def _temperature(record: TrainingRecord) -> list[str]:
     found = record.temperature
     if found is None:
         return []
+    (loss, loss_with), (ece, ece_with) = map(decimal, found.log_loss), map(decimal, found.ece)
     return [
-        f"temperature {found.temperature:.3f}: on validation the log loss is {found.log_loss[1]:.4f} with it and "
-        f"{found.log_loss[0]:.4f} without, the calibration error (ECE) {found.ece[1]:.4f} and {found.ece[0]:.4f}"
+        f"temperature {decimal(found.temperature)}: on validation the log loss is {loss_with} with it and "
+        f"{loss} without, the calibration error (ECE) {ece_with} and {ece}"
     ]
 
 
@@ -131,8 +135,8 @@ def _variants(record: TrainingRecord) -> list[str]:
     if comparison is None:
         return []
     rows = [
-        (each.name, f"{each.train.accuracy:.4f}", f"{each.validation.accuracy:.4f}", f"{each.test.accuracy:.4f}",
-         f"{100 * (each.train.accuracy - each.test.accuracy):+.1f}", each.options)
+        (each.name, percent(each.train.accuracy), percent(each.validation.accuracy), percent(each.test.accuracy),
+         points(each.train.accuracy - each.test.accuracy), each.options)
         for each in record.variants
     ]  # fmt: skip
     rows.insert(0, ("regularisation", "train", "validation", "test", "gap", "options"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchclf.core.records.run import SubsetRecord, WrittenFile
+from batchclf.core.text import counted
 from batchclf.data.discovery import Found, check_folder
 from batchclf.data.labels import LabelRule
 from batchclf.data.selection import select
@@ -92,7 +93,8 @@ def _nothing(record: SubsetRecord) -> str:
         return (
             f"{record.split}: {record.source} has no files" if record.labels.startswith("no labels") else record.labels
         )
-    return f"{record.split}: of {record.found:,} files in {record.source} {record.skipped:,} images could not be read"
+    of = f"of {counted(record.found, 'file')} in {record.source} {counted(record.skipped, 'image')}"
+    return f"{record.split}: {of} could not be read"
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,7 +257,7 @@ def _still_kept(
     """Find out which of the blocks that a killed run has written still hold, and the blocks to score after them."""
     if not kept:
         return kept, files
-    watcher.say(f"reading the {kept[-1].found:,} files again that were through, to see whether any has changed")
+    watcher.say(f"reading {counted(kept[-1].found, 'file')} again that were through, to see whether any has changed")
     same, files = count_unchanged(files, [bytes.fromhex(entry.digest) for entry in kept], pool)
     if same < len(kept):
         through = kept[same - 1].found if same else 0

@@ -10,6 +10,7 @@ import numpy as np
 
 from batchclf.core.records.run import PrecisionRecord, SubsetRecord
 from batchclf.core.suffixes import left_out_words
+from batchclf.core.text import counted, exact
 from batchclf.core.types import BatchScores
 from batchclf.data.decoding.suffixes import IMAGE_HINT
 from batchclf.data.discovery import excluded_words, hint_without_image, links_left_out
@@ -159,9 +160,9 @@ def _check_probabilities(scores: BatchScores) -> None:
             hint="check the model with the program it was trained with; was it imported with its own --scale, --mean "
             "and --std?",
         )
+    least, most, total = (exact(round(float(each), 6)) for each in (of_image.min(), of_image.max(), of_image.sum()))
     raise ModelError(
-        f"{image}: they lie between {of_image.min():.6g} and {of_image.max():.6g} and sum to {of_image.sum():.6g}, not "
-        "to 1",
+        f"{image}: they lie between {least} and {most} and sum to {total}, not to 1",
         hint="if they are logits, import the model again with --output logits; else end it with a softmax",
     )
 
@@ -189,7 +190,9 @@ def _account(record: SubsetRecord, name: str, counts: Counts, watcher: "Watcher"
     if not record.scored and not may_be_empty:
         why = f"; the first: {counts.first_skip}" if counts.first_skip else ""
         raise NothingToScoreError(
-            f"there is no image to score in {name}: found {record.found:,} files, {record.skipped:,} images could "
-            f"not be read, {record.excluded:,} files are excluded" + (f" ({excluded})" if excluded else "") + why,
+            f"there is no image to score in {name}: found {counted(record.found, 'file')}, "
+            f"{counted(record.skipped, 'image')} could not be read, {record.excluded:,} files are excluded"
+            + (f" ({excluded})" if excluded else "")
+            + why,
             hint=hint_to_score(record.skipped, counts.excluded, record.excluded_suffixes),
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from batchclf.core.metrics.catalog import EACH_CLASS
+from batchclf.core.text import counted, size
 from batchclf.errors import BatchclfError, JobFileError
 from batchclf.jobs.config.load import Job, read_job, texts_of
 from batchclf.jobs.config.placeholders import variables
@@ -110,7 +111,8 @@ def _rules(job: Job, classes: Sequence[str] | None) -> Iterator[Found]:
         yield Found(
             "gate",
             "ok",
-            f"{bounds} bounds, {len(rules)} rules, {'all alarms' if not off else 'off: ' + ', '.join(off)}",
+            f"{counted(bounds, 'bound')}, {counted(len(rules), 'rule')}, "
+            f"{'all alarms' if not off else 'off: ' + ', '.join(off)}",
         )
 
 
@@ -146,7 +148,7 @@ def _reports(job: Job) -> Iterator[Found]:
     free = shutil.disk_usage(above).free
     state: State = "error" if free < LEAST_SPACE else "warning" if free < LOW_SPACE else "ok"
     hint = "free some, or name another reports folder" if state != "ok" else ""
-    yield Found("reports", state, f"{job.folder}: {free / 1e9:.1f} GB are free", keys, hint)
+    yield Found("reports", state, f"{job.folder}: {size(free)} are free", keys, hint)
     history = job.reports / HISTORY_FILE
     if os.path.lexists(history):
         try:

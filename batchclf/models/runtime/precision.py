@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.text import counted, scientific
+
 
 @dataclass
 class PrecisionCheck:
@@ -40,6 +42,6 @@ class PrecisionCheck:
     def sentence(self) -> str:
         """Say it in words, for a person."""
         return (
-            f"on {self.images:,} images compared, probabilities differ from float32's by up to {self.largest:.1e}, "
-            f"and {self.changed:,} have another class"
+            f"on {counted(self.images, 'image')} compared, probabilities differ from float32's by up to "
+            f"{scientific(self.largest)}, and {self.changed:,} have another class"
         )

@@ -18,6 +18,7 @@ from batchclf.core.compare.fitted_order import (
     fitted_order,
     fitted_order_sentence,
 )
+from batchclf.core.text import counted, scientific
 from batchclf.core.types import Say
 from batchclf.errors import ModelError, UsageError
 from batchclf.libraries import versions_of
@@ -108,9 +109,11 @@ def import_model(
             files=file_digests(folder),
         )
         write_info(folder, info)
-    more = "" if difference <= TOLERANCE else f"; that is more than {TOLERANCE:.0e}, which most models keep to"
-    say(f"checked on {len(images)} images: the graph and the model agree within {difference:.1e}{more}")
-    say(f"wrote the model bundle {out} ({info.parameters:,} parameters, {len(info.class_names)} classes)")
+    more = "" if difference <= TOLERANCE else f"; that is more than {scientific(TOLERANCE)}, which most models keep to"
+    checked = f"checked on {counted(len(images), 'image')}"
+    say(f"{checked}: the graph and the model agree within {scientific(difference)}{more}")
+    classes = counted(len(info.class_names), "class", "classes")
+    say(f"wrote the model bundle {out} ({info.parameters:,} parameters, {classes})")
     return load_bundle(out)
 
 

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from batchclf.core.estimate import Estimate
-from batchclf.core.text import counted, percent
+from batchclf.core.text import count, counted, exact, exact_percent, percent
 from batchclf.report.charts.canvas import (
     INK,
     MUTED,
@@ -100,7 +100,7 @@ def coverage(points: "Sequence[CoveragePoint]") -> str:
     first, end = known[0], known[-1]
     fact = (
         f"{percent(first[1].value)} accuracy on all images; {percent(end[1].value)} on the {percent(end[0].coverage)} "
-        f"with a confidence of {end[0].threshold:g} and more."
+        f"with a confidence of {exact_percent(end[0].threshold)} and more."
     )
     return chart.svg("Accuracy against coverage", fact)
 
@@ -119,7 +119,7 @@ def _mark(plane: Plane, places: Mapping[float, tuple[float, float]]) -> None:
             continue
         taken.append(middle)
         plane.dots([share], [accuracy], RIGHT)
-        plane.text(share, accuracy, f"≥ {threshold:g}", across=across, up=-10, colour=INK, anchor=anchor)
+        plane.text(share, accuracy, f"≥ {exact_percent(threshold)}", across=across, up=-10, colour=INK, anchor=anchor)
 
 
 def confidence_histogram(kind: str, title: str, counts: Sequence[int], name: str) -> str:
@@ -143,7 +143,7 @@ def confidence_histogram(kind: str, title: str, counts: Sequence[int], name: str
 
 
 def _short(number: float) -> str:
-    return f"{number / 1000:,g}k" if number >= 10_000 else f"{number:,.0f}"
+    return f"{exact(number / 1000)}k" if number >= 10_000 else count(round(number))
 
 
 def calibration_figures(calibration: CalibrationView) -> dict[str, Any]:

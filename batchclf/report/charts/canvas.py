@@ -23,7 +23,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Affine2D, IdentityTransform
 from numpy.typing import ArrayLike, NDArray
 
-from batchclf.core.text import visible
+from batchclf.core.text import exact_percent, visible
 from batchclf.report.charts.svg_renderer import SvgRenderer
 
 WIDTH = 400.0
@@ -264,7 +264,7 @@ def nice_ticks(low: float, high: float, most: int = 5, *, integer: bool = False)
 
 def percent_ticks(low: float, high: float, most: int = 5) -> list[tuple[float, str]]:
     """Choose round shares within a range, written as percentages; none is above 100%."""
-    return [(value, f"{round(100 * value, 6):g}%") for value in nice_ticks(low, high, most) if value <= 1.0001]
+    return [(value, exact_percent(round(value, 8))) for value in nice_ticks(low, high, most) if value <= 1.0001]
 
 
 def value_range(values: Iterable[float], room: float = 0.08, least: float = 0.02) -> tuple[float, float]:

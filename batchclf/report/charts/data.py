@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.images.drift import furthest_apart, mean_of_bins
 from batchclf.core.images.statistics import Histogram
-from batchclf.core.text import count, counted, percent, visible
+from batchclf.core.text import count, counted, exact, exact_percent, percent, visible
 from batchclf.report.charts.canvas import (
     DASHED,
     GRID,
@@ -74,15 +75,7 @@ def image_histogram(quantity: str, name: str, scored: Histogram, expected: Histo
     plane.x_ticks(_ticks(scored))
     plane.x_label(f"{quantity}; height: share of the images")
     chart.legend(keys, WIDTH - 4, 208)
-    facts = [_mean_fact("scored", scored), *([_mean_fact("reference", expected)] if expected else [])]
-    return chart.svg(f"{quantity.capitalize()} of the images", " ".join(facts))
-
-
-def _mean(histogram: Histogram) -> float:
-    """Estimate the mean from the middles of the bins; nan without images."""
-    counts = np.array(histogram.counts)
-    middles = histogram.low + (np.arange(len(counts)) + 0.5) * (histogram.high - histogram.low) / len(counts)
-    return float(counts @ middles / counts.sum()) if counts.any() else float("nan")
+    return chart.svg(f"{quantity.capitalize()} of the images", " ".join(_facts(scored, expected)))
 
 
 def _shares(histogram: Histogram) -> NDArray[np.float64]:
@@ -93,13 +86,21 @@ def _shares(histogram: Histogram) -> NDArray[np.float64]:
 def _ticks(histogram: Histogram) -> list[tuple[float, str]]:
     if histogram.high <= 1:
         return percent_ticks(histogram.low, histogram.high)
-    return [(value, f"{value:g}") for value in nice_ticks(histogram.low, histogram.high, 6)]
+    return [(value, exact(value)) for value in nice_ticks(histogram.low, histogram.high, 6)]
 
 
-def _mean_fact(side: str, histogram: Histogram) -> str:
-    mean = _mean(histogram)
-    text = percent(mean) if histogram.high <= 1 else f"{mean:.0f} of {histogram.high:.0f}"
-    return f"{side.capitalize()}: mean {text} over {counted(sum(histogram.counts), 'image')}."
+def _facts(scored: Histogram, expected: Histogram | None) -> list[str]:
+    """Say of both sides what the sentence on drift says, and of how many images."""
+    sides = [("Scored", scored), *([("Reference", expected)] if expected else [])]
+    images = {side: sum(histogram.counts) for side, histogram in sides}
+    if expected and scored.high <= 1 and all(images.values()):
+        edge, *shares = furthest_apart(scored, expected)
+        what = [f"{percent(share)} below {exact_percent(edge)}" for share in shares]
+    else:
+        what = [f"mean {mean_of_bins(of)} of {exact(of.high)}" if images[side] else "none" for side, of in sides]
+    return [
+        f"{side}: {words} over {counted(images[side], 'image')}." for (side, _), words in zip(sides, what, strict=True)
+    ]
 
 
 def data_figures(data: DataView) -> dict[str, Any]:

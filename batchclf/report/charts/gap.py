@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from batchclf.core.estimate import Estimate
-from batchclf.core.text import counted, percent, points, visible
+from batchclf.core.text import count, counted, decimal, exact, percent, points, visible
 from batchclf.core.training_record import Held
 from batchclf.report.charts.canvas import (
     DASHED,
@@ -62,7 +62,7 @@ def learning_curve(
     low, high = value_range([*train, *held], least=1e-3)
     plane = Plane(chart, (50, 42, WIDTH - 12, 200), (0.5, 1.5) if epochs == 1 else (1, epochs), (low, high))
     plane.y_ticks(_metric_ticks(metric, low, high))
-    plane.x_ticks([(epoch, f"{epoch:,.0f}") for epoch in nice_ticks(1, epochs, 8, integer=True)])
+    plane.x_ticks([(epoch, count(round(epoch))) for epoch in nice_ticks(1, epochs, 8, integer=True)])
     plane.x_label("epoch")
     if mark is not None:
         plane.line([mark.epoch] * 2, [low, high], MUTED, width=1.2, dash=(2, 2))
@@ -129,7 +129,7 @@ def runs_gap(days: Sequence[str], gaps: Sequence[Estimate | None]) -> str:
 def _metric_ticks(metric: str, low: float, high: float) -> list[tuple[float, str]]:
     if metric == "accuracy":
         return percent_ticks(low, high)
-    return [(value, f"{value:.4g}") for value in nice_ticks(low, high)]
+    return [(value, exact(value)) for value in nice_ticks(low, high)]
 
 
 def _ends(runs: Sequence[Estimate | None]) -> list[float]:
@@ -164,7 +164,7 @@ def _first_and_last(what: str, runs: Sequence[Estimate | None], shown: Callable[
 
 
 def _course(word: str, values: Sequence[float], metric: str) -> str:
-    shown: Callable[[float], str] = percent if metric == "accuracy" else "{:.3f}".format
+    shown: Callable[[float], str] = percent if metric == "accuracy" else decimal
     finite = [value for value in values if isfinite(value)]
     if not finite:
         return f"{word}: no finite value."

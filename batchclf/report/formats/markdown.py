@@ -7,7 +7,7 @@ from itertools import chain
 from batchclf.core.compare.result import Comparison, Flip, MetricChange
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.run import RunRecord, RunState
-from batchclf.core.text import count, counted, percent
+from batchclf.core.text import count, counted, p_value, percent
 from batchclf.core.types import SkippedImage
 from batchclf.report.parts.markdown_text import code, prose
 from batchclf.report.parts.metric_words import (
@@ -15,7 +15,6 @@ from batchclf.report.parts.metric_words import (
     difference_interval,
     metric_value,
     metric_words,
-    p_words,
 )
 from batchclf.report.sections.flips import flip_words
 from batchclf.report.sections.gate import GateLine
@@ -99,10 +98,9 @@ def _change(change: MetricChange) -> str:
 
 def _flips(comparison: Comparison) -> str:
     flips = comparison.only_first_right + comparison.only_second_right
-    p_value = "" if comparison.p_value is None else f"; McNemar's exact test {p_words(comparison.p_value)}"
+    chance = "" if comparison.p_value is None else f"; McNemar's exact test {p_value(comparison.p_value)}"
     return (
-        f"Of {counted(comparison.labelled, 'labelled image')} {count(flips)} flipped: "
-        f"{flip_words(comparison)}{p_value}."
+        f"Of {counted(comparison.labelled, 'labelled image')} {count(flips)} flipped: {flip_words(comparison)}{chance}."
     )
 
 

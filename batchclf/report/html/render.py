@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from batchclf.core.text import counted, size
 from batchclf.report.html.size_budget import fitting, page_budget
 from batchclf.report.html.templates import Block, environment, list_blocks, template_error
 from batchclf.report.parts.pictures import Picture
@@ -94,17 +95,17 @@ def _csp_hash(text: str) -> str:
 def _filled(page: str, pictures: Sequence[Picture], budget: int) -> str:
     """Put in the pictures that fit, and how large the page is with them."""
     absent = {picture.id: _absent(picture) for picture in pictures}
-    size = len(page.encode()) + sum(map(len, absent.values())) + 200
+    without = len(page.encode()) + sum(map(len, absent.values())) + 200
     # Pictures give way, the most important last (decision 070)
-    chosen = {picture.id for picture in fitting(pictures, budget - size)}
+    chosen = {picture.id for picture in fitting(pictures, budget - without)}
     symbols = [_present(picture) if picture.id in chosen else absent[picture.id] for picture in pictures]
     if symbols:
         symbols = ['<svg class="album" aria-hidden="true" focusable="false"><defs>', *symbols, "</defs></svg>"]
     # Each picture once, in a hidden SVG; <use> draws it wherever it is wanted (decision 069)
     page = page.replace(_PICTURES, "".join(symbols), 1)
     left_out = len(pictures) - len(chosen)
-    words = f"{len(page.encode()) / 1e6:.2f} MB of at most {budget / 1e6:.2f} MB"
-    words += f"; {left_out:,} of {len(pictures):,} pictures did not fit" if left_out else ""
+    words = f"{size(len(page.encode()))} of at most {size(budget)}"
+    words += f"; {left_out:,} of {counted(len(pictures), 'picture')} did not fit" if left_out else ""
     return page.replace(_WEIGHT, words, 1)
 
 

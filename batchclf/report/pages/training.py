@@ -7,7 +7,7 @@ from math import isfinite
 
 from batchclf.core.metrics.intervals import wilson
 from batchclf.core.records.run import ModelRecord
-from batchclf.core.text import count, counted, decimal, duration, moment, percent, percent_interval, visible
+from batchclf.core.text import count, counted, decimal, duration, moment, percent, percent_interval, scientific, visible
 from batchclf.report.charts.gap import learning_curves
 from batchclf.report.html.render import render_page
 from batchclf.report.sections.calibration import TemperatureView, temperature_view
@@ -147,7 +147,7 @@ def _groups(model: TrainedModel) -> tuple[FactGroup, ...]:
             (
                 Fact("Parameters", count(model.record.parameters)),
                 Fact("Created", shown_moment(model.record.created)),
-                Fact("ONNX and Keras", f"agree within {model.onnx_difference:.1e}"),
+                Fact("ONNX and Keras", f"agree within {scientific(model.onnx_difference)}"),
                 Fact("SHA-256", visible(model.record.digest), code=True),
                 Fact("Versions", " · ".join(f"{visible(k)} {visible(v)}" for k, v in model.versions.items())),
             ),

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 from batchclf.core.estimate import Estimate, Interval
 from batchclf.core.metrics.catalog import find_metric
-from batchclf.core.text import NOTHING, decimal, percent, percent_interval, points, points_interval, signed
+from batchclf.core.text import (
+    NOTHING,
+    decimal,
+    decimal_difference,
+    percent,
+    percent_interval,
+    points,
+    points_interval,
+)
 
 
 def metric_words(key: str) -> tuple[str, str]:
@@ -14,7 +22,7 @@ def metric_words(key: str) -> tuple[str, str]:
 
 
 def metric_value(key: str, value: float) -> str:
-    """Show a value of a metric: shares as percentages, the gap in points, others with three decimals."""
+    """Show a value of a metric: shares as percentages, the gap in points, others with four decimals."""
     unit = _unit(key)
     return percent(value) if unit == "share" else f"{points(value)} points" if unit == "points" else decimal(value)
 
@@ -29,7 +37,7 @@ def metric_interval(key: str, interval: Interval | None) -> str:
 
 def difference(key: str, value: float) -> str:
     """Show a difference of two values of a metric: of shares in points, of others with three decimals."""
-    return f"{points(value)} points" if _unit(key) in ("share", "points") else signed(value, 3)
+    return f"{points(value)} points" if _unit(key) in ("share", "points") else decimal_difference(value)
 
 
 def difference_interval(key: str, interval: Interval | None) -> str:
@@ -38,11 +46,6 @@ def difference_interval(key: str, interval: Interval | None) -> str:
         return ""
     ends = (difference(key, end).removesuffix(" points") for end in (interval.low, interval.high))
     return " to ".join(ends)
-
-
-def p_words(p_value: float) -> str:
-    """Show a p value."""
-    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
 
 
 def _unit(key: str) -> str:

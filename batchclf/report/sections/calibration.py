@@ -3,7 +3,17 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchclf.core.text import NOTHING, count, counted, decimal, percent, percent_interval, points
+from batchclf.core.text import (
+    NOTHING,
+    count,
+    counted,
+    decimal,
+    exact_percent,
+    percent,
+    percent_interval,
+    points,
+    points_apart,
+)
 from batchclf.core.training_record import TemperatureRecord, TrainingRecord
 from batchclf.report.parts.metric_words import metric_words
 from batchclf.report.sections.images import HistogramPanel
@@ -122,11 +132,11 @@ def _sentence(found: "Calibration", labelled: "LabelledMetrics") -> str:
     accuracy = labelled.accuracy
     confidence = accuracy.value + found.overconfidence
     error = (
-        f"Confidence and accuracy are {100 * found.ece:.1f} points apart on average "
+        f"Confidence and accuracy are {points_apart(found.ece)} points apart on average "
         f"(expected calibration error, ECE, {decimal(found.ece)})"
     )
     facts = f"ean confidence is {percent(confidence)}, accuracy {percent(accuracy.value)}"
-    size = points(abs(found.overconfidence)).lstrip("+")
+    size = points_apart(found.overconfidence)
     if accuracy.interval.low <= confidence <= accuracy.interval.high:
         interval = f"95% interval {percent_interval(accuracy)}"
         return f"{error}. M{facts} ({interval}): there is no evidence of over- or underconfidence."
@@ -137,7 +147,7 @@ def _sentence(found: "Calibration", labelled: "LabelledMetrics") -> str:
 
 def _example(coverage: "tuple[CoveragePoint, ...]") -> str:
     point = next(each for each in coverage if each.threshold == EXAMPLE)
-    lead = f"If only predictions with a confidence of {EXAMPLE} and more are used"
+    lead = f"If only predictions with a confidence of {exact_percent(EXAMPLE)} and more are used"
     if point.accuracy is None:
         return f"{lead}: none is left."
     return (
@@ -149,7 +159,7 @@ def _example(coverage: "tuple[CoveragePoint, ...]") -> str:
 def _bin_row(each: "CalibrationBin") -> BinRow:
     known = each.accuracy is not None and each.confidence is not None
     return BinRow(
-        confidence=f"{each.low:.2f} to {each.high:.2f}",
+        confidence=f"{exact_percent(each.low)} to {exact_percent(each.high)}",
         images=count(each.images),
         right=count(each.correct),
         wrong=count(each.images - each.correct),
@@ -162,7 +172,7 @@ def _bin_row(each: "CalibrationBin") -> BinRow:
 
 def _coverage_row(point: "CoveragePoint") -> CoverageRow:
     return CoverageRow(
-        threshold=f"{point.threshold:.2f}",
+        threshold=exact_percent(point.threshold),
         images=count(point.images),
         coverage=percent(point.coverage),
         accuracy=percent(point.accuracy.value) if point.accuracy else NOTHING,
@@ -215,9 +225,9 @@ def temperature_view(
 
 
 def _temperature_sentence(record: TemperatureRecord) -> str:
-    value = f"{record.temperature:.3g}"
+    value = decimal(record.temperature)
     does = "which changes next to nothing"
-    if value != "1":
+    if value != decimal(1):
         does = (
             "which makes the predictions less sure" if record.temperature > 1 else "which makes the predictions surer"
         )
@@ -257,6 +267,6 @@ def temperature_lines(labelled: "LabelledMetrics | None") -> list[str]:
     if labelled is None or before is None or labelled.calibration is None:
         return []
     return [
-        f"- Temperature {before.temperature:.3g}: calibration error (ECE) {before.ece:.3f} without it, "
-        f"{labelled.calibration.ece:.3f} with it"
+        f"- Temperature {decimal(before.temperature)}: calibration error (ECE) {decimal(before.ece)} without it, "
+        f"{decimal(labelled.calibration.ece)} with it"
     ]

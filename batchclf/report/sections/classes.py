@@ -10,7 +10,17 @@ from batchclf.core.gate.evidence import Share
 from batchclf.core.metrics.confusion import ConfusionCounts
 from batchclf.core.metrics.gap import Gap
 from batchclf.core.metrics.labelled import ClassMetrics, LabelledMetrics
-from batchclf.core.text import NOTHING, class_name, count, decimal, percent, percent_interval, points, points_interval
+from batchclf.core.text import (
+    NOTHING,
+    class_name,
+    count,
+    decimal,
+    interval_text,
+    percent,
+    percent_interval,
+    points,
+    points_interval,
+)
 from batchclf.report.parts.bar import Bar, bar
 from batchclf.report.parts.markdown_text import code
 
@@ -119,17 +129,13 @@ def _class_row(
         recall=_share(recall),
         bar=bar(recall.value, recall.interval) if recall else None,
         precision=_share(metrics.precision),
-        f1=Value(decimal(metrics.f1), _decimals(f1) if f1 else ""),
+        f1=Value(decimal(metrics.f1), interval_text(f1, decimal) if f1 else ""),
         gap=Value(points(gap.value), points_interval(gap)) if gap else Value(NOTHING),
         clear=gap is not None and not gap.interval.low <= 0 <= gap.interval.high,
-        auc=Value(decimal(auc.value), _decimals(auc.interval)) if auc else Value(NOTHING),
+        auc=Value(decimal(auc.value), interval_text(auc.interval, decimal)) if auc else Value(NOTHING),
         mistaken=class_name(mistaken[0]) if mistaken else "",
         mistaken_count=count(mistaken[1]) if mistaken else "",
     )
-
-
-def _decimals(interval: Interval) -> str:
-    return f"{decimal(interval.low)} to {decimal(interval.high)}"
 
 
 def _share(estimate: Estimate | None) -> Value:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from batchclf.core.metrics.class_order import most_confused, similarity_order
 from batchclf.core.metrics.confusion import ConfusionCounts
 from batchclf.core.metrics.labelled import LabelledMetrics
-from batchclf.core.text import NOTHING, class_name, count, percent, visible
+from batchclf.core.text import NOTHING, class_name, count, exact, percent, visible
 from batchclf.core.types import Prediction
 from batchclf.report.parts.pictures import Picture, Pictures, heat_map
 
@@ -285,7 +285,7 @@ def _ranked_examples(labelled: LabelledMetrics) -> Iterator[tuple[tuple[int, int
 
 
 def _legend() -> tuple[HeatStep, ...]:
-    edges = [f"{100 * bound:.0f}" for bound in HEAT_BOUNDS]
+    edges = [exact(100 * bound) for bound in HEAT_BOUNDS]
     between = [f"{low}–{high}" for low, high in pairwise(edges)]
     texts = [f"< {edges[0]}", *between, f"≥ {edges[-1]}"]
     return tuple(HeatStep(level, text) for level, text in enumerate(texts, 1))

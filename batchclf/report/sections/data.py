@@ -7,7 +7,22 @@ from typing import TYPE_CHECKING
 from batchclf.core.images.drift import PREDICTED_CLASS, Drift
 from batchclf.core.images.statistics import SHOWN_SIZES, Histogram, ImageStatistics
 from batchclf.core.records.findings import Findings
-from batchclf.core.text import NOTHING, class_name, count, counted, listed, percent, points, signed, visible
+from batchclf.core.text import (
+    NOTHING,
+    class_name,
+    count,
+    counted,
+    decimal,
+    exact,
+    exact_percent,
+    listed,
+    p_value,
+    percent,
+    points,
+    signed,
+    times,
+    visible,
+)
 from batchclf.report.sections.duplicates import DuplicatesView, duplicates_without_gap
 
 if TYPE_CHECKING:
@@ -203,7 +218,7 @@ def _balance_sentence(true: Sequence[int]) -> str:
     if least == most:
         return f"{classes} of {counted(most, 'image')}{' each' if len(there) > 1 else ''}{rest}."
     return (
-        f"{classes} of {count(least)} to {counted(most, 'image')}{rest}: the largest is {most / least:,.1f} times as "
+        f"{classes} of {count(least)} to {counted(most, 'image')}{rest}: the largest is {times(most / least)} as "
         "large as the smallest."
     )
 
@@ -280,11 +295,11 @@ def _spreads(statistics: Sequence[ImageStatistics], drift: Sequence[Drift]) -> t
 def _spread(quantity: str, reference: str, scored: Histogram, expected: Histogram | None) -> SpreadView:
     width = (scored.high - scored.low) / len(scored.counts)
     total, of = max(sum(scored.counts), 1), max(sum(expected.counts), 1) if expected else 1
-    rows = []
+    shown, rows = exact_percent if scored.high <= 1 else exact, []
     for place, images in enumerate(scored.counts):
         other = expected.counts[place] if expected else 0
         low, high = scored.low + place * width, scored.low + (place + 1) * width
-        between = f"{low:.0%} to {high:.0%}" if scored.high <= 1 else f"{low:g} to {high:g}"
+        between = f"{shown(low)} to {shown(high)}"
         rows.append(BinRow(between, count(images), percent(images / total), count(other), percent(other / of)))
     return SpreadView(quantity, reference, scored, expected, tuple(rows))
 
@@ -324,17 +339,17 @@ def _listed(names: Sequence[str]) -> str:
 
 def _drift_row(each: Drift) -> DriftRow:
     if each.statistic is None or each.p_value is None or each.psi is None:
-        test, statistic, p_value, psi, verdict = NOTHING, NOTHING, NOTHING, NOTHING, "not checked"
+        test, statistic, chance, psi, verdict = NOTHING, NOTHING, NOTHING, NOTHING, "not checked"
     else:
-        test, statistic, psi = visible(each.test), f"{each.statistic:.3g}", f"{each.psi:.2f}"
-        p_value = "< 0.0001" if each.p_value < 0.0001 else f"{each.p_value:.2g}"
+        test, statistic, psi = visible(each.test), decimal(each.statistic), decimal(each.psi)
+        chance = p_value(each.p_value).removeprefix("p ").removeprefix("= ")
         verdict = "drift" if each.drifted else "a small difference" if each.sure else "none seen"
     return DriftRow(
         quantity=visible(each.quantity),
         reference=visible(each.reference),
         test=test,
         statistic=statistic,
-        p_value=p_value,
+        p_value=chance,
         psi=psi,
         verdict=verdict,
         alarm=each.drifted,

@@ -8,7 +8,18 @@ from datetime import datetime
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.run import ModelRecord, RunRecord, SubsetRecord
-from batchclf.core.text import NOTHING, count, counted, duration, moment, percent, percent_interval, visible
+from batchclf.core.text import (
+    NOTHING,
+    count,
+    counted,
+    duration,
+    exact,
+    moment,
+    percent,
+    percent_interval,
+    scientific,
+    visible,
+)
 from batchclf.core.training_record import TrainingRecord
 from batchclf.report.parts.subset_words import is_cut, subset_name, subset_place
 
@@ -179,7 +190,7 @@ def _term(name: str) -> str:
 def _setting(value: int | float | str | bool) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    return f"{value:g}" if isinstance(value, float) else str(value) or "none"
+    return exact(value) if isinstance(value, float) else str(value) or "none"
 
 
 def _run(record: RunRecord) -> FactGroup:
@@ -211,7 +222,7 @@ def _precision(subset: SubsetRecord, record: RunRecord) -> str:
         return f"{visible(record.precision)}, not compared with f32: all images came from the cache"
     return (
         f"{visible(record.precision)}: of {counted(check.images, 'image')} scored with f32, too, {check.changed:,} "
-        f"have another class there; probabilities differ by up to {check.largest:.1e}"
+        f"have another class there; probabilities differ by up to {scientific(check.largest)}"
     )
 
 

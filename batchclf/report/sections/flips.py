@@ -7,10 +7,9 @@ from datetime import datetime
 from batchclf.core.compare.result import Comparison, Flip
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
-from batchclf.core.text import NOTHING, class_name, count, counted, moment, percent, visible
+from batchclf.core.text import NOTHING, class_name, count, counted, moment, p_value, percent, visible
 from batchclf.core.types import Prediction
 from batchclf.report.parts.markdown_text import code
-from batchclf.report.parts.metric_words import p_words
 from batchclf.report.parts.pictures import Picture, Pictures
 from batchclf.report.sections.earlier_runs import report_address
 
@@ -134,7 +133,7 @@ def flip_test(comparison: Comparison) -> str:
         return "No image flipped between right and wrong."
     return (
         f"{counted(flips, 'image')} flipped: {flip_words(comparison)}. If both runs were equally good, a split at "
-        f"least as uneven would come up with {p_words(comparison.p_value)} (McNemar's exact test)."
+        f"least as uneven would come up with {p_value(comparison.p_value)} (McNemar's exact test)."
     )
 
 

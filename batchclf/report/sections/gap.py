@@ -1,11 +1,11 @@
 """The part of the report on overfitting: train against test, overall and by class, and what bears on it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from batchclf.core.estimate import Estimate
 from batchclf.core.records.findings import Findings
-from batchclf.core.text import class_name, count, counted, decimal, signed
+from batchclf.core.text import class_name, count, counted, decimal, decimal_difference, interval_text
 from batchclf.core.training_record import TrainingRecord
 from batchclf.report.parts.markdown_text import prose
 from batchclf.report.parts.metric_words import TrainTestRow, metric_words, train_test
@@ -34,10 +34,15 @@ _STATES: "dict[Overfitting, str]" = {
 
 @dataclass(frozen=True, kw_only=True)
 class GapRow(TrainTestRow):
-    """Train, test and their difference; `clear` where the interval leaves out zero."""
+    """Train, test and their difference; `clear` where the interval leaves out zero.
+
+    `metric` and `difference` are the keys of a metric and of its gap in metrics.json, empty in the row of a class.
+    """
 
     name: str
     clear: bool
+    metric: str = ""
+    difference: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ def gap_view(findings: Findings) -> GapView:
         headline=_HEADLINES[gap.overfitting],
         state=_STATES[gap.overfitting],
         sentence=gap.sentence,
-        overall=(_share_row("Accuracy", gap.train, gap.test, gap.gap), *_loss_rows(gap)),
+        overall=(_accuracy_row(gap), *_loss_rows(gap)),
         no_loss="" if gap.loss_gap else _why_no_loss(findings),
         dumbbells=tuple(Dumbbell(class_name(c.name), c.train.value, c.test.value) for c in shown if c.train and c.test),
         rows=tuple(_share_row(class_name(c.name), c.train, c.test, c.gap) for c in shown),
@@ -133,6 +138,11 @@ def _share_row(name: str, train: Estimate | None, test: Estimate | None, gap: Es
     return GapRow(name=name, clear=clear, **train_test(train, test, gap))
 
 
+def _accuracy_row(gap: "Gap") -> GapRow:
+    row = _share_row("Accuracy", gap.train, gap.test, gap.gap)
+    return replace(row, metric="accuracy", difference="gap")
+
+
 def _loss_rows(gap: "Gap") -> tuple[GapRow, ...]:
     if gap.train_loss is None or gap.test_loss is None or gap.loss_gap is None:
         return ()
@@ -140,12 +150,14 @@ def _loss_rows(gap: "Gap") -> tuple[GapRow, ...]:
     return (
         GapRow(
             name=metric_words("log_loss")[0],
+            metric="log_loss",
+            difference="log_loss_gap",
             train=decimal(train.value),
-            train_interval=f"{decimal(train.interval.low)} to {decimal(train.interval.high)}",
+            train_interval=interval_text(train.interval, decimal),
             test=decimal(test.value),
-            test_interval=f"{decimal(test.interval.low)} to {decimal(test.interval.high)}",
-            gap=signed(loss.value, 3),
-            gap_interval=f"{signed(loss.interval.low, 3)} to {signed(loss.interval.high, 3)}",
+            test_interval=interval_text(test.interval, decimal),
+            gap=decimal_difference(loss.value),
+            gap_interval=interval_text(loss.interval, decimal_difference),
             clear=_leaves_out_zero(loss),
         ),
     )

@@ -8,7 +8,7 @@ from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.run import SubsetRecord
 from batchclf.core.suffixes import left_out_words
-from batchclf.core.text import count, counted, percent, visible
+from batchclf.core.text import count, counted, exact_percent, percent, visible
 from batchclf.core.types import Prediction, SkippedImage
 from batchclf.report.parts.bar import Bar, bar
 from batchclf.report.parts.markdown_text import code, prose
@@ -181,7 +181,7 @@ def _unlabelled(evaluation: Evaluation, name: str, place: str, pictures: Picture
 
 
 def _confidence_row(place: int, bins: int, number: int, total: int) -> ConfidenceRow:
-    between = f"{place / bins:.0%} to {(place + 1) / bins:.0%}"
+    between = f"{exact_percent(place / bins)} to {exact_percent((place + 1) / bins)}"
     return ConfidenceRow(between, count(number), percent(number / total) if total else percent(0.0))
 
 

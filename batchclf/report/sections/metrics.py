@@ -7,7 +7,17 @@ from batchclf.core.metrics.catalog import METRICS, find_metric, formulas_of, ove
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.metrics.formulas import OfCalibration
 from batchclf.core.records.findings import Findings
-from batchclf.core.text import NOTHING, count, counted, decimal, percent, percent_interval, points, points_interval
+from batchclf.core.text import (
+    NOTHING,
+    count,
+    counted,
+    decimal,
+    percent,
+    percent_interval,
+    points,
+    points_apart,
+    points_interval,
+)
 from batchclf.report.parts.bar import Bar, bar
 from batchclf.report.parts.metric_words import metric_interval, metric_value, metric_words
 from batchclf.report.parts.subset_words import measured, subset_name
@@ -35,18 +45,26 @@ _METHODS = {
 
 @dataclass(frozen=True)
 class Measure:
-    """One number of the summary with what it means; the `main` one is shown largest, with its interval."""
+    """One number of the summary with what it means; the `main` one is shown largest, with its interval.
+
+    `metric` and `subset` are its keys in report.json, for scripts that read the page; empty for a number without one.
+    """
 
     name: str
     value: str
     note: str
     interval: str = ""
     main: bool = False
+    metric: str = ""
+    subset: str = ""
 
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One line of the table of all metrics; `bar` is None where the value has no place between 0 and 1."""
+    """One line of the table of all metrics; `bar` is None where the value has no place between 0 and 1.
+
+    `metric` is its key in report.json.
+    """
 
     name: str
     meaning: str
@@ -55,23 +73,26 @@ class MetricRow:
     method: str
     baseline: str
     bar: Bar | None
+    metric: str
 
 
 @dataclass(frozen=True)
 class NumbersView:
-    """`rows` is empty where the main subset has no labels; `notes` say what the numbers rest on."""
+    """`rows` is empty where the main subset, `subset`, has no labels; `notes` say what the numbers rest on."""
 
     measures: tuple[Measure, ...]
     rows: tuple[MetricRow, ...]
     notes: tuple[str, ...]
+    subset: str
 
 
 def numbers_view(findings: Findings) -> NumbersView:
     """Show the metrics of the main split, or what can be said of it without labels."""
     main = findings.main
     if main.labelled is None:
-        return NumbersView(_unlabelled_measures(main), (), _notes(findings))
-    return NumbersView(_labelled_measures(findings, main.labelled), _rows(main.labelled), _notes(findings))
+        return NumbersView(_unlabelled_measures(main), (), _notes(findings), main.split)
+    measures, rows = _labelled_measures(findings, main.labelled), _rows(main.labelled)
+    return NumbersView(measures, rows, _notes(findings), main.split)
 
 
 def _labelled_measures(findings: Findings, labelled: "LabelledMetrics") -> tuple[Measure, ...]:
@@ -87,10 +108,15 @@ def _labelled_measures(findings: Findings, labelled: "LabelledMetrics") -> tuple
             f"{right}, {baseline}" if baseline else right,
             interval=f"95% interval {percent_interval(accuracy)}",
             main=True,
+            metric="accuracy",
+            subset=split,
         ),
         _gap_measure(findings.gap),
-        *(_measure(entry.heading, metrics.get(entry.name)) for entry in sorted(large, key=lambda each: each.large)),
-        _calibration_measure(labelled),
+        *(
+            _measure(entry.heading, metrics.get(entry.name), split)
+            for entry in sorted(large, key=lambda each: each.large)
+        ),
+        _calibration_measure(labelled, split),
     ]
     if split != "train":
         measures.append(_train_measure(findings))
@@ -101,25 +127,27 @@ def _gap_measure(gap: "Gap | None") -> Measure:
     if gap is None:
         return Measure("Overfitting gap", NOTHING, "needs the train and the test split")
     value = f"{points(gap.gap.value)} points"
-    return Measure("Overfitting gap", value, gap.overfitting, interval=points_interval(gap.gap))
+    return Measure("Overfitting gap", value, gap.overfitting, interval=points_interval(gap.gap), metric="gap")
 
 
-def _measure(name: str, metric: "Metric | None") -> Measure:
+def _measure(name: str, metric: "Metric | None", split: str) -> Measure:
     if metric is None:
         return Measure(name, NOTHING, NEEDS_PROBABILITIES)
     interval = metric_interval(metric.name, metric.interval)
-    return Measure(name, metric_value(metric.name, metric.value), _baseline(metric), interval)
+    value = metric_value(metric.name, metric.value)
+    return Measure(name, value, _baseline(metric), interval, metric=metric.name, subset=split)
 
 
-def _calibration_measure(labelled: "LabelledMetrics") -> Measure:
+def _calibration_measure(labelled: "LabelledMetrics", split: str) -> Measure:
     calibration = labelled.calibration
     if calibration is None:
         return Measure("Calibration error", NOTHING, "not computed")
     over = calibration.overconfidence
-    note = f"{points(abs(over)).lstrip('+')} points {'over' if over > 0 else 'under'}confident"
+    note = f"{points_apart(over)} points {'over' if over > 0 else 'under'}confident"
     if abs(over) < LEAST_OVERCONFIDENCE:
         note = "neither over- nor underconfident"
-    return Measure("Calibration error", decimal(calibration.ece), f"ECE, 0 is perfect; {note}")
+    note = f"ECE, 0 is perfect; {note}"
+    return Measure("Calibration error", decimal(calibration.ece), note, metric="ece", subset=split)
 
 
 def _train_measure(findings: Findings) -> Measure:
@@ -128,14 +156,17 @@ def _train_measure(findings: Findings) -> Measure:
     if accuracy is None:
         return Measure("Train accuracy", NOTHING, "train split not scored")
     note = f"on {counted(accuracy.n, 'image')}"
-    return Measure("Train accuracy", percent(accuracy.value), note, percent_interval(accuracy))
+    interval = percent_interval(accuracy)
+    return Measure("Train accuracy", percent(accuracy.value), note, interval, metric="accuracy", subset="train")
 
 
 def _rows(labelled: "LabelledMetrics") -> tuple[MetricRow, ...]:
     rows = [_row(metric) for metric in labelled.overall]
     there = {metric.name for metric in labelled.overall}
     missing = [each for each in overall(1) if each.needs_probabilities and each.name not in there]
-    rows += [MetricRow(*metric_words(each.name), NOTHING, NEEDS_PROBABILITIES, "", "", None) for each in missing]
+    rows += [
+        MetricRow(*metric_words(each.name), NOTHING, NEEDS_PROBABILITIES, "", "", None, each.name) for each in missing
+    ]
     return tuple(rows)
 
 
@@ -153,6 +184,7 @@ def _row(metric: "Metric") -> MetricRow:
         baseline=NOTHING if metric.baseline is None else metric_value(key, metric.baseline),
         # A loss reaches beyond 1.
         bar=bar(metric.value, interval, mark=metric.baseline) if entry.most <= 1 else None,
+        metric=key,
     )
 
 
@@ -164,8 +196,21 @@ def _unlabelled_measures(main: Evaluation) -> tuple[Measure, ...]:
     classes = len(main.class_names)
     least = main.least_confident[0].confidence if main.least_confident else float("nan")
     return (
-        Measure("Images scored", count(main.total), "none has a label, so accuracy is not known", main=True),
-        Measure("Mean confidence", percent(main.mean_confidence), "the model's own view, not its accuracy"),
+        Measure(
+            "Images scored",
+            count(main.total),
+            "none has a label, so accuracy is not known",
+            main=True,
+            metric="images",
+            subset=main.split,
+        ),
+        Measure(
+            "Mean confidence",
+            percent(main.mean_confidence),
+            "the model's own view, not its accuracy",
+            metric="mean_confidence",
+            subset=main.split,
+        ),
         Measure("Lowest confidence", percent(least), f"guessing gives {percent(1 / classes)}"),
         Measure("Classes predicted", f"{int((main.predicted_counts > 0).sum())} of {classes}", "at least once"),
     )

@@ -1,9 +1,10 @@
 """The part of the report on rankings: ROC and precision-recall of each class against the rest."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from batchclf.core.text import NOTHING, class_name, count, counted
+from batchclf.core.text import approximate, class_name, count, counted, decimal, error_bound, exact, interval_text
 
 if TYPE_CHECKING:
     from batchclf.core.metrics.labelled import LabelledMetrics
@@ -75,10 +76,7 @@ def ranking_view(labelled: "LabelledMetrics | None") -> RankingView:
 
 def area_text(area: float | None, error: float | None = 0.0) -> str:
     """Format an area under a curve, 0 to 1, that is right to `error`: with four decimals at most, and two at least."""
-    if area is None:
-        return NOTHING
-    decimals = next((each for each in (4, 3) if (error or 0.0) <= 0.5 * 10**-each), 2)
-    return f"{area:.{decimals}f}"
+    return approximate(area, error) if area is not None and error else decimal(area)
 
 
 def _why_missing(labelled: "LabelledMetrics | None") -> str:
@@ -127,13 +125,13 @@ def _binned(ranking: "tuple[ClassRanking, ...]") -> str:
         return ""
     text = (
         "With so many images the areas come from bins: an AUC is right to "
-        f"{max(aucs, default=0.0):.1g}, an average precision to {max(precisions, default=0.0):.1g}."
+        f"{error_bound(max(aucs, default=0.0))}, an average precision to {error_bound(max(precisions, default=0.0))}."
     )
     if left_out:
         from batchclf.core.metrics.ranking import LARGEST_ERROR  # which a run without labels does not need
 
         classes = counted(left_out, "class", "classes")
-        text += f" One with a larger error than {LARGEST_ERROR} is left out, in {classes}."
+        text += f" One with a larger error than {exact(LARGEST_ERROR)} is left out, in {classes}."
     return text
 
 
@@ -144,8 +142,6 @@ def _row(each: "ClassRanking") -> RankedRow:
         positives=count(each.positives),
         negatives=count(each.negatives),
         auc=area_text(each.auc.value if each.auc else None, each.auc_error),
-        auc_interval=" to ".join(area_text(end, each.auc_error) for end in (interval.low, interval.high))
-        if interval
-        else "",
+        auc_interval=interval_text(interval, partial(area_text, error=each.auc_error)) if interval else "",
         average_precision=area_text(each.average_precision, each.average_precision_error),
     )

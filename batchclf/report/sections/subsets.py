@@ -23,9 +23,11 @@ LISTED_SUBSETS = 8
 class SubsetSummary:
     """One subset; `anchor` is where the page shows more of it, empty where it does not.
 
-    `state` says how far it was scored, `alarm` where that is not to the end. `main` is what the page is about.
+    `subset` is its key in report.json. `state` says how far it was scored, `alarm` where that is not to the end. `main`
+    is what the page is about.
     """
 
+    subset: str
     name: str
     place: str
     anchor: str
@@ -112,6 +114,7 @@ def _row(subset: SubsetRecord, evaluation: Evaluation | None, anchor: str, main:
     state = _state(subset)
     predicted, share = _most_frequent(evaluation)
     return SubsetSummary(
+        subset=subset.split,
         name=subset_name(subset),
         place=subset_place(subset),
         anchor=anchor,

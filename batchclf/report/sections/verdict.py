@@ -10,9 +10,20 @@ from batchclf.core.options import capitalised
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import GateResult, RunRecord, RunState, run_state
-from batchclf.core.text import age, count, counted, duration, moment, percent, percent_interval, points, visible
+from batchclf.core.text import (
+    age,
+    count,
+    counted,
+    duration,
+    moment,
+    p_value,
+    percent,
+    percent_interval,
+    points,
+    points_apart,
+    visible,
+)
 from batchclf.errors import ExitCode
-from batchclf.report.parts.metric_words import p_words
 from batchclf.report.parts.subset_words import measured, partial_words, subset_names
 from batchclf.report.sections.gate import GateLine, gate_line, held_words, in_order, rules_and_alarms
 
@@ -188,7 +199,7 @@ def _difference(change: "Comparison", than: str, same_images: bool) -> Change:
         on = "" if same_images else f" on the {counted(change.images, 'image')} that both have"
         return Change("unknown", f"{counted(change.changed, 'prediction')} differ from {than}{on}.")
     on = "" if same_images else f" on the {counted(change.labelled, 'image')} that both have"
-    size = points(abs(accuracy.difference)).lstrip("+")
+    size = points_apart(accuracy.difference)
     if not size.strip("0."):
         flips = change.only_first_right + change.only_second_right
         swapped = f"; {counted(flips, 'image')} flipped between right and wrong" if flips else ""
@@ -196,9 +207,8 @@ def _difference(change: "Comparison", than: str, same_images: bool) -> Change:
     direction: Direction = "better" if accuracy.difference > 0 else "worse"
     interval = accuracy.interval
     words = f"95% interval {points(interval.low)} to {points(interval.high)}, " if interval else ""
-    p_value = p_words(change.p_value)
     chance = "this can be chance" if change.p_value >= CHANCE else "this is more than chance"
     return Change(
         direction,
-        f"{size} points {direction} than {than}{on} ({words}McNemar's test {p_value}): {chance}.",
+        f"{size} points {direction} than {than}{on} ({words}McNemar's test {p_value(change.p_value)}): {chance}.",
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from batchclf import atomic
+from batchclf.core.text import duration
 from batchclf.errors import HistoryError
 from batchclf.storage.history.schema import APPLICATION_ID, MIGRATIONS, NEWEST, statements
 
@@ -237,7 +238,7 @@ def _told(path: Path, done: str) -> Iterator[None]:
             raise HistoryError(f"{path} is damaged: {error}", hint=_rebuild(path)) from error
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise HistoryError(
-                f"{path} is locked: another process has been writing to it for {BUSY_SECONDS:.0f} seconds",
+                f"{path} is locked: another process has been writing to it for {duration(BUSY_SECONDS)}",
                 hint="see who has it open (`fuser -v` with the file); what it lacks is added by the next run",
             ) from error
         if code in (*_UNWRITABLE, sqlite3.SQLITE_FULL):

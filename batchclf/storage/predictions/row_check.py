@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.text import exact
 from batchclf.core.types import ROUNDING, SUM_TOLERANCE
 from batchclf.errors import PredictionsError
 from batchclf.storage.csv_files.read import Cells, line_of_row
@@ -116,7 +117,7 @@ class _RowCheck:
             row = int(np.argmax(wrong))
             there = " and ".join(name for name in claims if name in self.cells)
             raise self._error(
-                row, f"{there} sum to {sums[row]:.6g}, more than 1", "write the probabilities of a softmax"
+                row, f"{there} sum to {exact(sums[row])}, more than 1", "write the probabilities of a softmax"
             )
 
     def margin(self) -> None:
@@ -147,9 +148,9 @@ class _RowCheck:
         if wrong.any():
             row = int(np.argmax(wrong))
             expected = (
-                f"{most[row]:.6g}"
+                f"{exact(most[row])}"
                 if most[row] - least[row] < ROUNDING
-                else (f"from {max(0.0, least[row]):.6g} to {most[row]:.6g}")
+                else (f"from {exact(max(0.0, least[row]))} to {exact(most[row])}")
             )
             raise self._error(
                 row,
@@ -173,7 +174,7 @@ class _RowCheck:
             row = int(np.argmax(wrong))
             raise self._error(
                 row,
-                f"the probabilities sum to {sums[row]:.6g}, not to 1",
+                f"the probabilities sum to {exact(sums[row])}, not to 1",
                 "write the probabilities of a softmax, "
                 + (
                     "and at least one above 0"

@@ -18,7 +18,7 @@ from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.metrics.formulas import OfCalibration
 from batchclf.core.text import plain_text
 from batchclf.errors import RunError
-from batchclf.storage.csv_files.cells import safe_cell
+from batchclf.storage.csv_files.cells import safe_cell, utf8_text
 from batchclf.storage.run.directory import PREDICTIONS_FILE
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def _confusion_csv(evaluations: Sequence[Evaluation]) -> str:
         if evaluation.labelled is not None:
             for name, counts in zip(names, evaluation.labelled.confusion.counts.tolist(), strict=True):
                 rows.append([safe_cell(evaluation.split), safe_cell(name), *counts])
-    return _csv(["split", "label", *(f"predicted:{name}" for name in names)], rows)
+    return _csv(["split", "label", *(utf8_text(f"predicted:{name}") for name in names)], rows)
 
 
 def _ranking_cells(ranking: "ClassRanking | None") -> list[Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from batchclf import atomic
+from batchclf.core.text import counted
 from batchclf.core.types import Say
 from batchclf.errors import NothingToScoreError, RunError, TargetTakenError
 from batchclf.storage.run.directory import check_free, give_up
@@ -92,10 +93,10 @@ def _take_over(target: Path, head: JournalHead, say: Say) -> tuple[KilledRun, Ba
         lock.release()
     if best is not None:
         atomic.remove_leftovers(best[0].folder)
-        say(f"going on with the run that was killed after {best[0].files:,} files")
+        say(f"going on with the run that was killed after {counted(best[0].files, 'file')}")
     elif other is not None:
         changed = [name for name, value in head.parts.items() if other.head.parts.get(name) != value]
-        say(f"beginning anew: the run that was killed after {other.files:,} files had another "
+        say(f"beginning anew: the run that was killed after {counted(other.files, 'file')} had another "
             f"{', another '.join(changed)}")  # fmt: skip
     return best
 
