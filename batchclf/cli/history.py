@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchclf.cli import options
+from batchclf.cli.options import file_path, keep_output_free, shown
 from batchclf.jobs.config.options import RetentionSpec
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     compared.add_argument("second", metavar="OTHER_RUN", help="a later run, likewise")
     exported = action("export", export_runs, "write the runs of one job, or of all, into a file")
     exported.add_argument("job", nargs="?", metavar="JOB", help="name of a job, or score")
-    exported.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
+    exported.add_argument(
+        "--out", type=file_path, required=True, metavar="FILE", help="file to write, or - for standard output"
+    )
     form = exported.add_argument(
         "--format",
         choices=FORMATS,
@@ -172,10 +175,11 @@ def export_runs(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.jobs.history.lookup import check_history, find_job
     from batchclf.jobs.history.runs import all_histories
 
+    keep_output_free([args.out], console)
     check_history(args.reports)
     jobs = list(all_histories(args.reports)) if args.job is None else [find_job(args.reports, args.job)]
     number = export_history(args.reports, jobs, args.format, args.out)
-    console.say(f"wrote {number:,} {'run' if number == 1 else 'runs'} to {args.out}")
+    console.say(f"wrote {number:,} {'run' if number == 1 else 'runs'} to {shown(args.out)}")
     return console.result({"runs": number, "file": str(args.out), "format": args.format})
 
 

@@ -103,7 +103,7 @@ def main(argv: list[str] | None = None) -> int:
 
     with Console(quiet=args.quiet, as_json=args.json, verbose=args.verbose) as console:
         try:
-            return _run(args, console)
+            return console.closing_code(_run(args, console))
         finally:
             # The pictures of a report may have needed it.
             if (aside := sys.modules.get("batchclf.data.decoding.aside")) is not None:
@@ -129,13 +129,9 @@ def _run(args: argparse.Namespace, console: "Console") -> int:
     except MemoryError as error:
         hint = _with_kept("free memory, or give a smaller --batch-size or fewer --workers", error)
         return _ended(console, BatchclfError(f"the memory does not suffice: {error}", hint=hint))
-    except BrokenPipeError as error:
-        # Nobody reads the output any more, as behind `| head`: that is an error only if it ended a run.
-        sys.stdout = None
-        if hint := _kept(error):
-            return _ended(console, BatchclfError("nobody reads the output any more; use --quiet", hint=hint))
-        return ExitCode.ERROR
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and error.filename is None:
+            return ExitCode.ERROR  # nobody reads standard output any more, as behind `| head`
         where = f": {error.filename}" if error.filename else ""
         check = _CHECK_LIMITS if error.errno in WANT else _CHECK_DISK
         hint = f"{check}; {_kept(error) or 'nothing was published'}"

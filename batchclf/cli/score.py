@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from batchclf.cli.options import add_option, add_options, add_reports, as_path, describe, options_from
+from batchclf.cli.options import add_option, add_options, add_reports, as_path, describe, folder_path, options_from
 from batchclf.cli.selection import add_selection
 from batchclf.core.choices import SplitName
 from batchclf.data.catalog import DATASET_NAMES
@@ -41,7 +41,9 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     add_option(parser, DataSpec, "dataset", about="the data set of --split", unset="what the model was trained on")
     model = parser.add_argument("--model", type=Path, metavar="BUNDLE", help="model bundle")
     describe(model, unset="the newest that a job has published")
-    out = parser.add_argument("--out", type=Path, metavar="RUN_DIR", help="run directory to write; must not be there")
+    out = parser.add_argument(
+        "--out", type=folder_path, metavar="RUN_DIR", help="run directory to write; must not be there"
+    )
     describe(out, unset="REPORTS/score/TIME")
     add_options(parser, DirectoryOptions, "labels", "label_map")
     add_selection(parser)

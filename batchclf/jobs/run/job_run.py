@@ -1,7 +1,5 @@
 """Run a job from data to published report."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from batchclf.core.progress import Watcher
@@ -9,7 +7,7 @@ from batchclf.core.records.run import DatasetRecord, RunRecord
 from batchclf.core.types import Dataset, Progress, Say, unseen
 from batchclf.data.catalog import load_dataset
 from batchclf.data.folders import load_class_folders
-from batchclf.errors import note_published
+from batchclf.errors import noted_as_published
 from batchclf.jobs.config.data_options import input_not_used, input_options, split_options, split_record, will_train
 from batchclf.jobs.config.gate_rules import scoring_options
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
@@ -43,16 +41,6 @@ def run_job(job: Job, watcher: Watcher, command: list[str], deadline: Deadline =
     with noted_as_published(target):
         publish_latest(target, good=record.status == "ok")
     return record, target
-
-
-@contextmanager
-def noted_as_published(run: Path) -> Iterator[None]:
-    """Note in whatever ends the block that the run is published all the same."""
-    try:
-        yield
-    except BaseException as error:
-        note_published(error, run)
-        raise
 
 
 def load_data(job: Job, say: Say, base: Base | None = None, progress: Progress = unseen) -> Dataset | None:

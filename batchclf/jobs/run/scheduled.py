@@ -10,7 +10,7 @@ from pathlib import Path
 from batchclf.core.progress import Watcher
 from batchclf.core.records.run import LAST_GOOD
 from batchclf.core.types import Say
-from batchclf.errors import AlreadyRunningError, BatchclfError, ExitCode, is_published
+from batchclf.errors import AlreadyRunningError, BatchclfError, ExitCode, is_published, noted_as_published
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job
 from batchclf.jobs.history.retention import apply_retention
@@ -18,7 +18,7 @@ from batchclf.jobs.history.runs import record_failure, record_run
 from batchclf.jobs.notify.send import notify
 from batchclf.jobs.notify.summary import RunOutcome, failed_outcome, published_outcome
 from batchclf.jobs.report.index import renew_index
-from batchclf.jobs.run.job_run import noted_as_published, run_job
+from batchclf.jobs.run.job_run import run_job
 from batchclf.jobs.run.run_log import Logged
 from batchclf.storage.run.directory import FAILED_PREFIX, LOG_FILE, RunLog, bury_killed, failed_log
 from batchclf.storage.run.job_lock import job_lock
