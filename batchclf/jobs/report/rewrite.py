@@ -28,7 +28,8 @@ def report_again(
 ) -> RunRecord:
     """Render the report of a finished run, a file for each format, from its run.json and CSVs.
 
-    Pictures come from where the images were when they were scored; if they are gone the report goes without. `warn`
+    Pictures come from where the images were when they were scored; if they are gone the report goes without, in a
+    line that says why. The network is not used. `warn`
     gets what was edited since the run wrote it.
 
     Raises RunError or PredictionsError if the run directory is incomplete or its predictions or skipped images have
@@ -57,7 +58,7 @@ def report_again(
         outs,
         folder,
         findings,
-        lambda shown: load_pictures(shown, record.subsets, lambda: splits_again(record, say)),
+        lambda shown: load_pictures(shown, record.subsets, lambda: splits_again(record, say), say=say),
         templates=templates,
     )
     return record
@@ -92,4 +93,4 @@ def _pictures(comparison: Comparison, record: RunRecord, say: Say) -> Pictures:
         )
         for flip in flips
     ]
-    return load_pictures(wanted, record.subsets, lambda: splits_again(record, say))
+    return load_pictures(wanted, record.subsets, lambda: splits_again(record, say), say=say)
