@@ -194,14 +194,14 @@ def prune_runs(args: argparse.Namespace, console: "Console") -> int:
     if plan.keep_runs is None and plan.keep_days is None:
         raise UsageError("prune needs --keep-runs or --keep-days", hint="or a job file that has them in [retention]")
     check_history(plan.folder.parent)
-    names = prune(plan, dry_run=args.dry_run, say=console.say)
+    names = prune(plan, dry_run=args.dry_run, warn=console.warn)
     word = "would be removed" if args.dry_run else "removed"
     for name in names.gone:
         console.say(f"{word}: {plan.folder / name}")
     if not names.gone:
         console.say("there is nothing to remove")
     if names.gone and not args.dry_run:
-        renew_index(plan.folder.parent, say=console.say)
+        renew_index(plan.folder.parent, warn=console.warn)
     if names.left:
         raise HistoryError(
             f"{len(names.left)} of {len(names.left) + len(names.gone)} old runs could not be removed: {names.left[0]}",
@@ -221,7 +221,7 @@ def rebuild(args: argparse.Namespace, console: "Console") -> int:
     check_history(args.reports, full=True)
     done = rebuild_history(args.reports, args.runs, warn=console.warn)
     check_history(args.reports, full=True)
-    renew_index(args.reports, say=console.say)
+    renew_index(args.reports, warn=console.warn)
     console.say(f"recorded {done.runs:,} {'run' if done.runs == 1 else 'runs'} in {done.path}")
     console.say("the file is whole: checked by SQLite's integrity_check")
     if done.unread:
