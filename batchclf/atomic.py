@@ -7,8 +7,9 @@ import secrets
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TextIO
 
@@ -19,6 +20,10 @@ _NAMELESS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE)
 _DESCRIPTOR = re.compile(r"(?:/dev/fd|/proc/(?P<process>[0-9]+)(?:/task/[0-9]+)?/fd)/(?P<number>[0-9]+)")
 _MOST_LINKS = 40
 """As many as Linux follows."""
+_ABANDONED_SECONDS = 3600
+"""No write takes so long: a process that is not found may still be at work on another machine or in a container."""
+
+_OWNER = re.compile(r"(?P<process>[0-9]+)-[^.]*")
 _NO_TERMINAL = getattr(os, "O_NOCTTY", 0)  # not on Windows
 
 
@@ -39,11 +44,56 @@ def remove_leftovers(folder: Path) -> list[Path]:
     """
     leftovers = sorted(folder.glob(".*.partial"))
     for path in leftovers:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        _remove(path)
     return leftovers
+
+
+def _remove_abandoned(folder: Path, before: str, after: str) -> None:
+    """Remove what processes that are gone have left: names of `before`, their number with a suffix, and `after`.
+
+    Only what is this user's and an hour old; what cannot be removed stays.
+    """
+    if not hasattr(os, "geteuid"):  # Windows, whose os.kill would end the process
+        return
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            owner = entry.name.startswith(before) and entry.name.endswith(after) and entry.name[len(before) :]
+            found = owner and _OWNER.fullmatch(owner.removesuffix(after))
+            if not found:
+                continue
+            with suppress(OSError):
+                about = entry.stat(follow_symlinks=False)
+                old = about.st_mtime < time.time() - _ABANDONED_SECONDS
+                if old and about.st_uid == os.geteuid() and not _is_running(int(found["process"])):
+                    _remove(Path(entry.path))
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+@contextmanager
+def temporary_folder(purpose: str) -> Iterator[Path]:
+    """Give an empty folder for temporary files; it is removed at the end, or after a kill by the next one."""
+    import tempfile  # here: it costs the start of every command
+
+    prefix = f"batchclf-{purpose}-"
+    _remove_abandoned(Path(tempfile.gettempdir()), prefix, "")
+    with tempfile.TemporaryDirectory(prefix=f"{prefix}{os.getpid()}-") as folder:
+        yield Path(folder)
 
 
 def write_bytes(target: Path, content: bytes) -> None:
@@ -83,6 +133,8 @@ def _replacing(place: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+    # Only now: until there is a new one, what a kill has left may be all that there is (decision 147)
+    _remove_abandoned(place.parent, f".{place.name}.", ".partial")
 
 
 @contextmanager
@@ -183,6 +235,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         _name(error, target)
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    _remove_abandoned(target.parent, f".{target.name}.", ".partial")
 
 
 def _name(error: BaseException, target: Path) -> None:
@@ -223,3 +276,4 @@ def point_link(link: Path, subset_name: str) -> None:
     except OSError:
         partial.unlink(missing_ok=True)
         raise
+    _remove_abandoned(link.parent, f".{link.name}.", ".partial")

@@ -1,4 +1,5 @@
 import os
+import subprocess
 
 import pytest
 from hypothesis import given
@@ -165,3 +166,23 @@ def test_a_link_that_cannot_be_turned_stays(tmp_path, monkeypatch):
         atomic.point_link(tmp_path / "latest", "second")
     assert (tmp_path / "latest").readlink().name == "first"
     assert _names(tmp_path) == ["latest"]
+
+
+def test_what_a_kill_has_left_stays_until_there_is_something_new(tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = tmp_path / f".model.{ended.pid}-0a1b2c3d.partial"
+    left.mkdir()
+    (left / "weights").write_text("the only ones, after a kill between two renames")
+    os.utime(left, (0, 0))
+
+    def stop_half_way():
+        with atomic.new_folder(tmp_path / "model"):
+            raise ValueError
+
+    with pytest.raises(ValueError):
+        stop_half_way()
+    assert _names(tmp_path) == [left.name]
+    with atomic.new_folder(tmp_path / "model"):
+        pass
+    assert _names(tmp_path) == ["model"]

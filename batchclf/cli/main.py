@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from textwrap import fill
@@ -70,6 +71,7 @@ def entry() -> NoReturn:
     gc.set_threshold(10_000)
     _open_standard_streams()
     code = main()
+    _remove_generated_code()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             try:
@@ -77,6 +79,19 @@ def entry() -> NoReturn:
             except OSError:  # nobody reads it any more
                 code = code or ExitCode.ERROR
     os._exit(code)
+
+
+def _remove_generated_code() -> None:
+    """Remove the files in which TensorFlow has written functions as graphs: it would at an exit that is not ours.
+
+    Python has compiled them into `__pycache__` beside them, which TensorFlow itself leaves.
+    """
+    for name, module in list(sys.modules.items()):
+        if name.startswith("__autograph_generated_file"):
+            with suppress(OSError, TypeError):  # TypeError: it has no file
+                Path(module.__file__).unlink(missing_ok=True)
+                Path(module.__cached__).unlink(missing_ok=True)
+                Path(module.__cached__).parent.rmdir()  # if it is empty
 
 
 def _open_standard_streams() -> None:

@@ -88,6 +88,8 @@ def bury_killed(folder: Path) -> list[Path]:
     """
     logs = []
     for partial in sorted(folder.glob(".*.partial")):
+        if partial.is_symlink():  # what was to become `latest`: the run that it leads to is published
+            continue
         log = partial / LOG_FILE
         target = folder / partial.name[1:].rsplit(".", 2)[0]
         if log.is_file() and not failed_log(target).exists():
