@@ -82,16 +82,16 @@ def entry() -> NoReturn:
 
 
 def _remove_generated_code() -> None:
-    """Remove the files in which TensorFlow has written functions as graphs: it would at an exit that is not ours.
+    """Remove the files in which TensorFlow has written functions as graphs: os._exit does not let it do so.
 
     Python has compiled them into `__pycache__` beside them, which TensorFlow itself leaves.
     """
     for name, module in list(sys.modules.items()):
+        # By module, since the folder for temporary files has those of other processes, too (decision 147)
         if name.startswith("__autograph_generated_file"):
-            with suppress(OSError, TypeError):  # TypeError: it has no file
-                Path(module.__file__).unlink(missing_ok=True)
-                Path(module.__cached__).unlink(missing_ok=True)
-                Path(module.__cached__).parent.rmdir()  # if it is empty
+            with suppress(OSError):
+                for file in filter(None, (module.__file__, getattr(module, "__cached__", None))):
+                    Path(file).unlink(missing_ok=True)
 
 
 def _open_standard_streams() -> None:
