@@ -2,14 +2,29 @@
 
 import errno
 import os
+import re
 import secrets
 import shutil
+import stat
+import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TextIO
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+STDOUT = Path("-")
+"""Standard output as the target of a file."""
+
+_NAMELESS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE)
+_DESCRIPTOR = re.compile(r"(?:/dev/fd|/proc/(?P<process>[0-9]+)(?:/task/[0-9]+)?/fd)/(?P<number>[0-9]+)")
+_MOST_LINKS = 40
+"""As many as Linux follows."""
+_ABANDONED_SECONDS = 3600
+"""No write takes so long: a process that is not found may still be at work on another machine or in a container."""
+
+_OWNER = re.compile(r"(?P<process>[0-9]+)-[^.]*")
+_NO_TERMINAL = getattr(os, "O_NOCTTY", 0)  # not on Windows
 
 
 def beside(target: Path) -> Path:
@@ -29,15 +44,60 @@ def remove_leftovers(folder: Path) -> list[Path]:
     """
     leftovers = sorted(folder.glob(".*.partial"))
     for path in leftovers:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        _remove(path)
     return leftovers
 
 
+def _remove_abandoned(folder: Path, before: str, after: str) -> None:
+    """Remove what processes that are gone have left: names of `before`, their number with a suffix, and `after`.
+
+    Only what is this user's and an hour old; what cannot be removed stays.
+    """
+    if not hasattr(os, "geteuid"):  # Windows, whose os.kill would end the process
+        return
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            owner = entry.name.startswith(before) and entry.name.endswith(after) and entry.name[len(before) :]
+            found = owner and _OWNER.fullmatch(owner.removesuffix(after))
+            if not found:
+                continue
+            with suppress(OSError):
+                about = entry.stat(follow_symlinks=False)
+                old = about.st_mtime < time.time() - _ABANDONED_SECONDS
+                if old and about.st_uid == os.geteuid() and not _is_running(int(found["process"])):
+                    _remove(Path(entry.path))
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+@contextmanager
+def temporary_folder(purpose: str) -> Iterator[Path]:
+    """Give an empty folder for temporary files; it is removed at the end, or after a kill by the next one."""
+    import tempfile  # here: it costs the start of every command
+
+    prefix = f"batchclf-{purpose}-"
+    _remove_abandoned(Path(tempfile.gettempdir()), prefix, "")
+    with tempfile.TemporaryDirectory(prefix=f"{prefix}{os.getpid()}-") as folder:
+        yield Path(folder)
+
+
 def write_bytes(target: Path, content: bytes) -> None:
-    """Write a file in one step: a reader sees the old content or the new, never a part. Raises OSError."""
+    """Write a file as `new_file` does: a reader sees the old content or the new, never a part. Raises OSError."""
     with new_file(target) as handle:
         handle.write(content)
 
@@ -46,19 +106,110 @@ def write_bytes(target: Path, content: bytes) -> None:
 def new_file(target: Path) -> Iterator[IO[bytes]]:
     """Give a file to write; it takes the place of `target` at the end, or is removed if anything is raised.
 
-    Raises OSError, that of a full disk with the target's name.
+    Symbolic links are followed. Only a regular file is replaced: a device, a FIFO, an open descriptor such as
+    /dev/stdout, or `STDOUT` is written to as the content comes.
+
+    Raises OSError, with the target's name if the disk is full or nobody reads the pipe any more.
     """
-    partial = beside(target)
+    try:
+        place = written_place(target)
+        with _replacing(place) if is_replaced(place) else _opened(place) as handle:
+            yield handle
+    except BaseException as error:
+        _name(error, target)
+        raise
+
+
+@contextmanager
+def _replacing(place: Path) -> Iterator[IO[bytes]]:
+    """Give a file that is renamed to `place` at the end."""
+    partial = beside(place)
     try:
         with partial.open("wb") as handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
-        partial.replace(target)
-    except BaseException as error:
-        _name(error, target)
+        partial.replace(place)
+    except BaseException:
         partial.unlink(missing_ok=True)
         raise
+    # Only now: until there is a new one, what a kill has left may be all that there is (decision 155)
+    _remove_abandoned(place.parent, f".{place.name}.", ".partial")
+
+
+@contextmanager
+def _opened(place: Path) -> Iterator[IO[bytes]]:
+    """Give what is written to directly."""
+    stream = _standard_stream(place)
+    if stream is not None:
+        stream.flush()  # what was printed before comes first
+        yield stream.buffer
+        stream.flush()
+        return
+    with os.fdopen(_open(place), "wb") as handle:
+        yield handle
+
+
+def _open(place: Path) -> int:
+    found = _DESCRIPTOR.fullmatch(str(place))
+    if found and found["process"] in (None, str(os.getpid())):
+        # Opened anew, a file would be written from its start, which behind `>>` is over what is there.
+        return os.dup(int(found["number"]))
+    # Without O_CREAT, with which Linux refuses another user's FIFO in a sticky folder (fs.protected_fifos).
+    return os.open(place, os.O_WRONLY | _NO_TERMINAL)
+
+
+def _standard_stream(place: Path) -> TextIO | None:
+    """Give standard output or error if it is meant: Python's, since descriptor 2 has C's chatter (decision 017)."""
+    if place == STDOUT or (_DESCRIPTOR.fullmatch(str(place)) and is_standard_output(place)):
+        return sys.stdout
+    found = _DESCRIPTOR.fullmatch(str(place))
+    return sys.stderr if found and found["process"] in (None, str(os.getpid())) and found["number"] == "2" else None
+
+
+def written_place(target: Path) -> Path:
+    """Follow symbolic links to what is written: the target of the last one, which need not be there.
+
+    A descriptor in /proc, to which /dev/stdout leads, is not followed: behind it may be a pipe or a removed file.
+    Raises OSError if links lead round in a circle.
+    """
+    if target == STDOUT:
+        return target
+    place = target
+    # Not by Path.resolve, which makes names such as `pipe:[123]` of descriptors (decision 154)
+    for _ in range(_MOST_LINKS):
+        place = Path(os.path.realpath(place.parent)) / place.name
+        if _DESCRIPTOR.fullmatch(str(place)) or not place.is_symlink():
+            return place
+        place = place.parent / place.readlink()
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(target))
+
+
+def is_replaced(place: Path) -> bool:
+    """Whether a file gets to a `written_place` by a rename: unless a device, FIFO, socket or descriptor is there."""
+    if place == STDOUT or _DESCRIPTOR.fullmatch(str(place)):
+        return False
+    try:
+        mode = place.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+
+
+def is_standard_output(target: Path) -> bool:
+    """Whether what is written to `target` comes out of standard output: `-`, /dev/stdout, its pipe or terminal."""
+    place = written_place(target)
+    if place == STDOUT:
+        return True
+    try:
+        output = os.fstat(1)
+        return (
+            not is_replaced(place)
+            and os.path.samestat(place.stat(), output)
+            and not os.path.samestat(output, Path(os.devnull).stat())
+        )
+    except OSError:
+        return False
 
 
 def write_text(target: Path, content: str) -> None:
@@ -70,9 +221,10 @@ def write_text(target: Path, content: str) -> None:
 def new_folder(target: Path) -> Iterator[Path]:
     """Give an empty folder to fill; rename it to `target` at the end, or remove it if anything is raised.
 
-    A folder that already stands at `target` is replaced as a whole. Raises OSError, that of a full disk with the
-    target's name.
+    Symbolic links are followed, and a folder that already stands there is replaced as a whole. Raises OSError, that of
+    a full disk with the target's name.
     """
+    target = written_place(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = beside(target)
     partial.mkdir()
@@ -83,12 +235,18 @@ def new_folder(target: Path) -> Iterator[Path]:
         _name(error, target)
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    _remove_abandoned(target.parent, f".{target.name}.", ".partial")
 
 
 def _name(error: BaseException, target: Path) -> None:
-    """Name the file of a full disk: the system names none when a write fails."""
-    if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
-        error.filename = str(target)
+    """Name the file of a full disk or a broken pipe: the system names none when a write fails.
+
+    That nobody reads standard output any more, as behind `| head`, stays without a name.
+    """
+    if not isinstance(error, OSError) or error.errno not in _NAMELESS or error.filename is not None:
+        return
+    if not (isinstance(error, BrokenPipeError) and is_standard_output(target)):
+        error.filename = "standard output" if target == STDOUT else str(target)
 
 
 def replace_folder(new: Path, target: Path) -> None:
@@ -118,3 +276,4 @@ def point_link(link: Path, subset_name: str) -> None:
     except OSError:
         partial.unlink(missing_ok=True)
         raise
+    _remove_abandoned(link.parent, f".{link.name}.", ".partial")

@@ -1,10 +1,12 @@
 """What a process ends with, and every exception that batchclf raises on purpose; only `cli.main.main` prints them."""
 
 import errno
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 WANT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -155,11 +157,21 @@ class StoppedError(BatchclfError):
     exit_code = ExitCode.INTERRUPTED
 
 
-def note_published(error: BaseException, run: "Path") -> None:
-    """Note in what ends a run that it was published before."""
-    error.add_note(f"{_PUBLISHED}: {run}")
+def published_note(run: "Path") -> str:
+    """Say of a run that something else went wrong with that it was published."""
+    return f"{_PUBLISHED}: {run}"
+
+
+@contextmanager
+def noted_as_published(run: "Path") -> "Iterator[None]":
+    """Note in whatever ends the block that the run is published all the same."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(published_note(run))
+        raise
 
 
 def is_published(error: BaseException) -> bool:
-    """Whether `note_published` has been called for an error."""
+    """Whether an error has passed through `noted_as_published`."""
     return any(note.startswith(_PUBLISHED) for note in getattr(error, "__notes__", ()))

@@ -1,6 +1,9 @@
 import os
+import subprocess
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batchclf import atomic
 
@@ -87,19 +90,47 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path):
     assert _names(tmp_path) == ["run"]
 
 
-def test_a_file_or_link_in_the_folders_place_is_replaced_and_what_it_points_at_is_left(tmp_path):
-    precious = tmp_path / "precious"
-    precious.mkdir()
-    (precious / "thesis").write_text("1")
-    (tmp_path / "link").symlink_to("precious")
+def test_a_file_in_the_folders_place_is_replaced(tmp_path):
     (tmp_path / "file").write_text("")
-    for name in ("link", "file"):
-        with atomic.new_folder(tmp_path / name) as folder:
-            (folder / "new").write_text("2")
-        assert not (tmp_path / name).is_symlink()
-        assert _names(tmp_path / name) == ["new"]
-    assert _names(precious) == ["thesis"]
-    assert _names(tmp_path) == ["file", "link", "precious"]
+    with atomic.new_folder(tmp_path / "file") as folder:
+        (folder / "new").write_text("2")
+    assert _names(tmp_path / "file") == ["new"]
+    assert _names(tmp_path) == ["file"]
+
+
+def test_a_link_in_the_folders_place_is_followed(tmp_path):
+    (tmp_path / "v3").mkdir()
+    (tmp_path / "v3" / "old").write_text("1")
+    (tmp_path / "current").symlink_to("v3")
+    with atomic.new_folder(tmp_path / "current") as folder:
+        (folder / "new").write_text("2")
+    assert (tmp_path / "current").readlink().name == "v3"
+    assert _names(tmp_path / "v3") == ["new"]
+    assert _names(tmp_path) == ["current", "v3"]
+
+
+@given(
+    links=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans()), max_size=12),
+    exists=st.booleans(),
+)
+def test_links_are_followed_as_the_system_does(tmp_path_factory, links, exists):
+    folder = tmp_path_factory.mktemp("links")
+    places = [folder / f"d{number}" for number in range(4)]
+    for place in places:
+        place.mkdir()
+    end = places[0] / "end"
+    if exists:
+        end.write_bytes(b"old")
+    for number, (at, through, absolute) in enumerate(links):
+        (places[at] / f"via{number}").symlink_to(places[through], target_is_directory=True)
+        to = places[at] / f"via{number}" / os.path.relpath(end, places[through])
+        link = places[at] / f"l{number}"
+        link.symlink_to(to if absolute else to.relative_to(places[at]))
+        end = link
+    atomic.write_bytes(end, b"new")
+    assert (places[0] / "end").read_bytes() == b"new"
+    assert os.path.realpath(end) == str(places[0] / "end")
+    assert sum(not path.is_symlink() for place in places for path in place.iterdir()) == 1
 
 
 def test_the_old_folder_comes_back_where_the_new_one_cannot_take_its_place(tmp_path):
@@ -135,3 +166,23 @@ def test_a_link_that_cannot_be_turned_stays(tmp_path, monkeypatch):
         atomic.point_link(tmp_path / "latest", "second")
     assert (tmp_path / "latest").readlink().name == "first"
     assert _names(tmp_path) == ["latest"]
+
+
+def test_what_a_kill_has_left_stays_until_there_is_something_new(tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left = tmp_path / f".model.{ended.pid}-0a1b2c3d.partial"
+    left.mkdir()
+    (left / "weights").write_text("the only ones, after a kill between two renames")
+    os.utime(left, (0, 0))
+
+    def stop_half_way():
+        with atomic.new_folder(tmp_path / "model"):
+            raise ValueError
+
+    with pytest.raises(ValueError):
+        stop_half_way()
+    assert _names(tmp_path) == [left.name]
+    with atomic.new_folder(tmp_path / "model"):
+        pass
+    assert _names(tmp_path) == ["model"]

@@ -17,22 +17,40 @@ if TYPE_CHECKING:
 _NOWHERE = logging.NullHandler()
 
 
+class _Streams:
+    """Standard output and standard error, by name; what cannot be written ends nothing, but is kept in `failed`."""
+
+    def __init__(self) -> None:
+        self.failed: dict[str, OSError] = {}
+
+    def line(self, name: str, line: str) -> None:
+        """Print a line, unless an earlier one could not be written."""
+        if name in self.failed:
+            return
+        try:
+            print(line, file=getattr(sys, name), flush=True)
+        except OSError as error:
+            self.failed[name] = error
+
+
 class Handler(logging.Handler):
     """Prints what is logged; `quiet` hides what is neither a warning nor an error, details need `verbose`."""
 
-    def __init__(self, *, quiet: bool, as_json: bool, verbose: bool) -> None:
+    def __init__(self, streams: _Streams, *, quiet: bool, verbose: bool, to: str) -> None:
         super().__init__(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
-        self._as_json = as_json
+        self._streams = streams
+        self.to = to
+        """The name of the stream for what is neither a warning nor an error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a record; what printing raises ends the command, as a pipe that nobody reads does."""
+        """Print a record."""
         line = _printable(record.getMessage())
         if record.levelno < logging.WARNING:
-            print(line, file=sys.stderr if self._as_json else sys.stdout, flush=True)
+            self._streams.line(self.to, line)
             return
-        print(f"batchclf: {record.levelname.lower()}: {line}", file=sys.stderr)
+        self._streams.line("stderr", f"batchclf: {record.levelname.lower()}: {line}")
         if hint := getattr(record, "hint", ""):
-            print(f"  hint: {_printable(hint)}", file=sys.stderr)
+            self._streams.line("stderr", f"  hint: {_printable(hint)}")
 
 
 class Console(LogWatcher):
@@ -46,7 +64,10 @@ class Console(LogWatcher):
         self.quiet = quiet
         self.summary: dict[str, Any] = {}
         """What `--json` shows of a run that has ended with an error, beside that error."""
-        self._handler = Handler(quiet=quiet, as_json=as_json, verbose=verbose)
+        self.made = ""
+        """What the verb has made, in words: for the error if standard output, which would name it, breaks."""
+        self._streams = _Streams()
+        self._handler = Handler(self._streams, quiet=quiet, verbose=verbose, to="stderr" if as_json else "stdout")
 
     def __enter__(self) -> Self:
         """Print what is logged from now on."""
@@ -73,8 +94,23 @@ class Console(LogWatcher):
     def result(self, summary: dict[str, Any], code: ExitCode = ExitCode.OK) -> ExitCode:
         """Print the one JSON object of `--json`, nothing without it; returns the exit code, which is part of it."""
         if self.as_json:
-            print(json.dumps({**summary, "exit_code": code}, ensure_ascii=True), flush=True)
+            self._streams.line("stdout", json.dumps({**summary, "exit_code": code}, ensure_ascii=True))
         return code
+
+    def lines_to_stderr(self) -> None:
+        """Print all lines on standard error from now on: standard output carries a file."""
+        self._handler.to = "stderr"
+
+    def closing_code(self, code: int) -> int:
+        """Give what the command ends with: `code`, or ERROR if that is OK and not all could be printed.
+
+        Says so, unless nobody reads standard output any more, as behind `| head`, and nothing was made.
+        """
+        error = self._streams.failed.get("stdout")
+        if error is not None and (self.made or not isinstance(error, BrokenPipeError)):
+            hint = self.made or "see what standard output leads to, or use --quiet"
+            self.trouble(BatchclfError(f"standard output cannot be written ({error.strerror or error})", hint=hint))
+        return code or (ExitCode.ERROR if self._streams.failed else ExitCode.OK)
 
     @contextmanager
     def progress(self, what: str, total: int | None) -> "Iterator[Advance]":

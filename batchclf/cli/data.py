@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from batchclf.cli.options import add_options, as_path, describe
+from batchclf.cli.options import add_options, as_path, describe, file_path, folder_path, keep_output_free, shown
 from batchclf.core.choices import SplitName
 from batchclf.data.catalog import DATASET_NAMES
 from batchclf.jobs.config.options import DataSpec
@@ -36,7 +36,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         "describe", parents=[common], help="shapes, value range and class counts, and a picture of the first images"
     )
     describe(
-        described.add_argument("--grid", type=Path, metavar="FILE", help="PNG of the first 25 training images"),
+        described.add_argument("--grid", type=file_path, metavar="FILE", help="PNG of the first 25 training images"),
         unset="NAME-first-25.png",
     )
     described.set_defaults(handle=describe_data)
@@ -47,7 +47,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     for action in (described, export, fetch):
         action.add_argument("dataset", choices=DATASET_NAMES, help="a data set by name")
         add_options(action, DataSpec, "data_dir")
-    export.add_argument("directory", type=Path, metavar="DIR", help="folder to write; new or empty")
+    export.add_argument("directory", type=folder_path, metavar="DIR", help="folder to write; new or empty")
     describe(export.add_argument("--split", choices=SPLITS, default="test", help="which split"))
 
 
@@ -59,14 +59,15 @@ def describe_data(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.data.describe import describe as facts_of
     from batchclf.report.charts.image_grid import grid_png
 
+    grid = args.grid or Path(f"{args.dataset}-first-{GRID_IMAGES}.png")
+    keep_output_free([grid], console)
     dataset = load_dataset(args.dataset, data_dir=as_path(args.data_dir), say=console.say)
     facts = facts_of(dataset)
     for line in as_lines(facts):
         console.say(line)
     names = [dataset.class_names[label] for label in dataset.train.labels[:GRID_IMAGES]]
-    grid = args.grid or Path(f"{dataset.name}-first-{GRID_IMAGES}.png")
     atomic.write_bytes(grid, grid_png(dataset.train.images[:GRID_IMAGES], names))
-    console.say(f"grid of the first {len(names)} training images: {grid}")
+    console.say(f"grid of the first {len(names)} training images: {shown(grid)}")
     return console.result({**as_dict(facts), "grid": str(grid)})
 
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchclf.cli.options import add_options, describe
+from batchclf.cli.options import add_options, describe, folder_path
 from batchclf.jobs.config.options import DirectoryOptions
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("predictions", type=Path, metavar="PREDICTIONS.csv", help="what `run` or `score` wrote")
-    out = parser.add_argument("--out", type=Path, metavar="DIR", help="where to write metrics.json and the CSVs")
+    out = parser.add_argument("--out", type=folder_path, metavar="DIR", help="where to write metrics.json and the CSVs")
     describe(out, unset="beside the CSV")
     parser.add_argument(
         "--renormalize",
@@ -44,11 +44,14 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.core.class_names import look_alike_warning
     from batchclf.core.compare.fitted_order import fitted_order, fitted_order_sentence
     from batchclf.core.text import counted, decimal, percent, percent_interval
+    from batchclf.errors import UsageError
     from batchclf.jobs.evaluate.predictions import evaluate_predictions
     from batchclf.storage.run.metrics import FILES, metrics_dict, refuse_to_replace_others, write_metrics
     from batchclf.storage.run.written import check_written
 
     out = args.out or args.predictions.parent
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is no folder", hint=f"give a folder, which then holds {', '.join(FILES)}")
     refuse_to_replace_others(out)
     check_written(args.predictions.parent, [args.predictions.name], warn=console.warn)
     evaluations, gap = evaluate_predictions(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchclf.cli import options
+from batchclf.cli.options import file_path, keep_output_free, shown
 from batchclf.jobs.config.options import RetentionSpec
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     compared.add_argument("second", metavar="OTHER_RUN", help="a later run, likewise")
     exported = action("export", export_runs, "write the runs of one job, or of all, into a file")
     exported.add_argument("job", nargs="?", metavar="JOB", help="name of a job, or score")
-    exported.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
+    exported.add_argument(
+        "--out", type=file_path, required=True, metavar="FILE", help="file to write, or - for standard output"
+    )
     form = exported.add_argument(
         "--format",
         choices=FORMATS,
@@ -172,10 +175,11 @@ def export_runs(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.jobs.history.lookup import check_history, find_job
     from batchclf.jobs.history.runs import all_histories
 
+    keep_output_free([args.out], console)
     check_history(args.reports)
     jobs = list(all_histories(args.reports)) if args.job is None else [find_job(args.reports, args.job)]
     number = export_history(args.reports, jobs, args.format, args.out)
-    console.say(f"wrote {number:,} {'run' if number == 1 else 'runs'} to {args.out}")
+    console.say(f"wrote {number:,} {'run' if number == 1 else 'runs'} to {shown(args.out)}")
     return console.result({"runs": number, "file": str(args.out), "format": args.format})
 
 
@@ -190,14 +194,14 @@ def prune_runs(args: argparse.Namespace, console: "Console") -> int:
     if plan.keep_runs is None and plan.keep_days is None:
         raise UsageError("prune needs --keep-runs or --keep-days", hint="or a job file that has them in [retention]")
     check_history(plan.folder.parent)
-    names = prune(plan, dry_run=args.dry_run, say=console.say)
+    names = prune(plan, dry_run=args.dry_run, warn=console.warn)
     word = "would be removed" if args.dry_run else "removed"
     for name in names.gone:
         console.say(f"{word}: {plan.folder / name}")
     if not names.gone:
         console.say("there is nothing to remove")
     if names.gone and not args.dry_run:
-        renew_index(plan.folder.parent, say=console.say)
+        renew_index(plan.folder.parent, warn=console.warn)
     if names.left:
         raise HistoryError(
             f"{len(names.left)} of {len(names.left) + len(names.gone)} old runs could not be removed: {names.left[0]}",
@@ -217,7 +221,7 @@ def rebuild(args: argparse.Namespace, console: "Console") -> int:
     check_history(args.reports, full=True)
     done = rebuild_history(args.reports, args.runs, warn=console.warn)
     check_history(args.reports, full=True)
-    renew_index(args.reports, say=console.say)
+    renew_index(args.reports, warn=console.warn)
     console.say(f"recorded {done.runs:,} {'run' if done.runs == 1 else 'runs'} in {done.path}")
     console.say("the file is whole: checked by SQLite's integrity_check")
     if done.unread:

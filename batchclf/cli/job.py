@@ -5,7 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchclf.cli.options import describe
+from batchclf.cli.options import describe, file_path, keep_output_free, shown
 from batchclf.cli.run import add_date
 from batchclf.core.text import counted
 from batchclf.data.catalog import DATASET_NAMES
@@ -59,7 +59,7 @@ def _add_new(actions: Any, common: argparse.ArgumentParser) -> None:
         description="Write a job file in which every key is explained and commented out with its default. Nothing is "
         "overwritten.",
     )
-    new.add_argument("job", type=Path, metavar="FILE.toml", help="file to write")
+    new.add_argument("job", type=file_path, metavar="FILE.toml", help="file to write, or - for standard output")
     source = new.add_mutually_exclusive_group()
     dataset = source.add_argument("--dataset", choices=DATASET_NAMES, help="train on a data set by name")
     describe(dataset, unset="fashion-mnist, unless --data or --score is given")
@@ -117,8 +117,10 @@ def _check(args: argparse.Namespace, console: "Console") -> int:
 def _new(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.jobs.config.starter import new_job
 
+    keep_output_free([args.job], console)
     new_job(args.job, dataset=args.dataset, data=args.data, score=args.score, model=args.model)
-    console.say(f"wrote {args.job}; next: batchclf job check {args.job}")
+    further = "" if args.job == Path("-") else f"; next: batchclf job check {args.job}"
+    console.say(f"wrote {shown(args.job)}{further}")
     return console.result({"file": str(args.job)})
 
 

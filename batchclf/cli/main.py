@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from textwrap import fill
@@ -70,6 +71,7 @@ def entry() -> NoReturn:
     gc.set_threshold(10_000)
     _open_standard_streams()
     code = main()
+    _remove_generated_code()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             try:
@@ -77,6 +79,19 @@ def entry() -> NoReturn:
             except OSError:  # nobody reads it any more
                 code = code or ExitCode.ERROR
     os._exit(code)
+
+
+def _remove_generated_code() -> None:
+    """Remove the files in which TensorFlow has written functions as graphs: os._exit does not let it do so.
+
+    Python has compiled them into `__pycache__` beside them, which TensorFlow itself leaves.
+    """
+    for name, module in list(sys.modules.items()):
+        # By module, since the folder for temporary files has those of other processes, too (decision 155)
+        if name.startswith("__autograph_generated_file"):
+            with suppress(OSError):
+                for file in filter(None, (module.__file__, getattr(module, "__cached__", None))):
+                    Path(file).unlink(missing_ok=True)
 
 
 def _open_standard_streams() -> None:
@@ -103,7 +118,7 @@ def main(argv: list[str] | None = None) -> int:
 
     with Console(quiet=args.quiet, as_json=args.json, verbose=args.verbose) as console:
         try:
-            return _run(args, console)
+            return console.closing_code(_run(args, console))
         finally:
             # The pictures of a report may have needed it.
             if (aside := sys.modules.get("batchclf.data.decoding.aside")) is not None:
@@ -129,13 +144,9 @@ def _run(args: argparse.Namespace, console: "Console") -> int:
     except MemoryError as error:
         hint = _with_kept("free memory, or give a smaller --batch-size or fewer --workers", error)
         return _ended(console, BatchclfError(f"the memory does not suffice: {error}", hint=hint))
-    except BrokenPipeError as error:
-        # Nobody reads the output any more, as behind `| head`: that is an error only if it ended a run.
-        sys.stdout = None
-        if hint := _kept(error):
-            return _ended(console, BatchclfError("nobody reads the output any more; use --quiet", hint=hint))
-        return ExitCode.ERROR
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and error.filename is None:
+            return ExitCode.ERROR  # nobody reads standard output any more, as behind `| head`
         where = f": {error.filename}" if error.filename else ""
         check = _CHECK_LIMITS if error.errno in WANT else _CHECK_DISK
         hint = f"{check}; {_kept(error) or 'nothing was published'}"

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from batchclf.cli.options import add_option, add_options, describe
+from batchclf.cli.options import add_option, add_options, describe, folder_path
 from batchclf.core.choices import AskedLayout, AskedOutput
 from batchclf.jobs.config.options import DataSpec
 from batchclf.training.options import SCALING, TrainingOptions
@@ -53,7 +53,7 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("path", type=Path, metavar="PATH", help=".keras, .h5 or .onnx file, or SavedModel folder")
-    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder of the model bundle")
+    parser.add_argument("--out", type=folder_path, required=True, metavar="BUNDLE", help="folder of the model bundle")
     parser.add_argument(
         "--classes",
         required=True,

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -57,10 +57,12 @@ def diverted_native_stderr() -> Iterator[None]:
         finally:
             if not had_faulthandler:
                 faulthandler.disable()
-            sys.stderr.flush()
+            with suppress(OSError):  # it may be broken; that must not hide how the command ended
+                sys.stderr.flush()
             sys.stderr = python_stderr
             os.dup2(kept, 2)
             os.close(kept)
             if failed:
                 chatter.seek(max(0, chatter.seek(0, os.SEEK_END) - 4000))
-                sys.stderr.write(chatter.read().decode("utf-8", "replace"))
+                with suppress(OSError):
+                    sys.stderr.write(chatter.read().decode("utf-8", "replace"))

@@ -1,14 +1,22 @@
-"""Options on the command line: those that job files have, too, made from their fields; and what several verbs share."""
+"""Options on the command line: those that job files have, too, made from their fields; and what several verbs share.
+
+Such as the names of files and folders to write, which are checked before the work.
+"""
 
 import argparse
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import msgspec
 
 from batchclf.core.options import Option, Positive, choices, expected, fits, given_of, options_of, without_bounds
 
+if TYPE_CHECKING:
+    from batchclf.cli.console import Console
+
+STDOUT = "-"
 Group = argparse.ArgumentParser | argparse._ArgumentGroup
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
@@ -134,3 +142,47 @@ def add_reports(parser: argparse.ArgumentParser) -> None:
             help="reports folder: where published models are looked for and runs are written",
         )
     )
+
+
+def file_path(text: str) -> Path:
+    """Read the name of a file to write; `-` is standard output, `./-` a file of that name. For argparse."""
+    if names_folder(text):
+        raise argparse.ArgumentTypeError(f"'{text}' is a folder, and a file is expected")
+    return file_or_folder(text)
+
+
+def file_or_folder(text: str) -> Path:
+    """Read the name of a file or folder to write, likewise."""
+    # pathlib drops the `./`, by which a file of that name is told from standard output
+    return Path(os.path.abspath(text)) if text != STDOUT and Path(text) == Path(STDOUT) else Path(text)  # noqa: PTH100
+
+
+def folder_path(text: str) -> Path:
+    """Read the name of a folder to write, which standard output cannot be. For argparse."""
+    if text == STDOUT:
+        raise argparse.ArgumentTypeError("'-' is standard output, and a folder is expected; one of that name is ./-")
+    return file_or_folder(text)
+
+
+def names_folder(text: str) -> bool:
+    """Whether a text ends as that of a folder does, or one is there."""
+    return text.endswith(tuple(filter(None, (os.sep, os.altsep)))) or Path(text).is_dir()
+
+
+def keep_output_free(outs: Iterable[Path], console: "Console") -> None:
+    """If a file goes to standard output, let all lines go to standard error. Raises UsageError with --json."""
+    from batchclf import atomic
+    from batchclf.errors import UsageError
+
+    for out in filter(atomic.is_standard_output, outs):
+        if console.as_json:
+            raise UsageError(
+                f"--json prints on standard output, and {out} is standard output, too",
+                hint="leave out --json, or give the name of a file",
+            )
+        console.lines_to_stderr()
+
+
+def shown(out: Path) -> str:
+    """Name a file in a line."""
+    return "standard output" if out == Path(STDOUT) else str(out)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchclf.cli.options import describe, positive
+from batchclf.cli.options import describe, file_path, keep_output_free, positive, shown
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -42,7 +42,9 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     describe(form, unset="by the suffix of --out, else table")
     rows = parser.add_argument("--rows", type=positive, metavar="N", help="at most N rows")
     describe(rows, unset=f"{SHOWN_ROWS} in a table, else all")
-    describe(parser.add_argument("--out", type=Path, metavar="FILE", help="file to write"), unset="standard output")
+    describe(
+        parser.add_argument("--out", type=file_path, metavar="FILE", help="file to write"), unset="standard output"
+    )
     parser.set_defaults(handle=handle)
 
 
@@ -61,12 +63,16 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
 
     suffix = "" if out is None else out.suffix.lower().lstrip(".")
     form = args.format or (suffix if suffix in FORMATS else "table")
+    if out is not None:
+        keep_output_free([out], console)
+    elif form != "table":
+        console.lines_to_stderr()
     limit = args.rows or (SHOWN_ROWS if form == "table" and not console.as_json else None)
     with run_query(args.run, args.sql, warn=console.warn) as result:
         summary: dict[str, Any] = {"columns": result.columns, "types": result.types}
         if out is not None:
             written, more = write_rows(out, result, form, limit)
-            console.say(f"wrote {counted(written, 'row')} to {out}{_more(more)}")
+            console.say(f"wrote {counted(written, 'row')} to {shown(out)}{_more(more)}")
             summary |= {"out": str(out), "written": written}
         elif console.as_json:
             summary["rows"], more = json_rows(result, limit)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from batchclf.cli.options import add_options, as_path, describe
+from batchclf.cli.options import add_options, as_path, describe, file_or_folder, keep_output_free, names_folder, shown
 from batchclf.core.choices import ReportFormat
 from batchclf.jobs.config.options import ReportOptions
 
@@ -37,7 +37,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, nargs="?", metavar="RUN_DIR", help="what `run` or `score` wrote")
     parser.add_argument("other", type=Path, nargs="?", metavar="OTHER_RUN_DIR", help="a later run to compare it with")
     out = parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="file to write, or a folder for report.html and so on"
+        "--out", metavar="FILE", help="file to write, a folder for report.html and so on, or - for standard output"
     )
     describe(out, unset="RUN_DIR; of a comparison OTHER_RUN_DIR")
     add_options(parser, ReportOptions, "format", "templates")
@@ -61,6 +61,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
                 f"there is no run directory {folder}", hint="give a folder that `batchclf run` or `batchclf score` made"
             )
     outs = _outs(args)
+    keep_output_free(outs.values(), console)
     for out in outs.values():
         out.parent.mkdir(parents=True, exist_ok=True)
     if args.other is None:
@@ -82,11 +83,11 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
         summary["metrics"] = msgspec.to_builtins(comparison.metrics)
     from batchclf.core.text import size
 
-    for out in outs.values():
-        console.say(f"{what}: {out} ({size(out.stat().st_size)})")
+    sizes = [out.stat().st_size if out.is_file() else None for out in outs.values()]
+    for out, written in zip(outs.values(), sizes, strict=True):
+        console.say(f"{what}: {shown(out)}" + ("" if written is None else f" ({size(written)})"))
     files = {kind: str(out) for kind, out in outs.items()}
-    first = next(iter(outs.values()))
-    return console.result({what: str(first), "bytes": first.stat().st_size, **summary, "files": files})
+    return console.result({what: next(iter(files.values())), "bytes": sizes[0], **summary, "files": files})
 
 
 def _outs(args: argparse.Namespace) -> "Outs":
@@ -94,17 +95,24 @@ def _outs(args: argparse.Namespace) -> "Outs":
     from batchclf.errors import UsageError
 
     stem = "report" if args.other is None else "comparison"
-    out, several = args.out, len(args.format) > 1
-    if several and out is not None and (out.is_file() or out.suffix.lower().lstrip(".") in {*FORMATS, "htm"}):
+    out, several = args.out and file_or_folder(args.out), len(args.format) > 1
+    folder = out is None or names_folder(args.out)
+    if several and out is not None and not folder and _is_one_file(out):
         raise UsageError(
             f"--out {out} is one file, and --format asks for {len(args.format)}",
             hint=f"give a folder, which then holds {', '.join(f'{stem}.{name}' for name in args.format)}",
         )
     if out is None:
         out = args.other or args.run
-    if several or out.is_dir():
+    if several or folder:
         return {name: out / f"{stem}.{name}" for name in args.format}
     return {args.format[0]: out}
+
+
+def _is_one_file(out: Path) -> bool:
+    from batchclf import atomic
+
+    return out == atomic.STDOUT or out.exists() or out.suffix.lower().lstrip(".") in {*FORMATS, "htm"}
 
 
 def _list_blocks(console: "Console") -> int:

@@ -68,9 +68,10 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     if args.dry_run:
         return _dry_run(job, console)
     from batchclf.cli.summary import say_trouble
+    from batchclf.errors import published_note
     from batchclf.jobs.notify.summary import outcome_summary
     from batchclf.jobs.run.scheduled import run_scheduled
-    from batchclf.storage.run.directory import REPORT_FILE
+    from batchclf.storage.run.directory import find_report
     from batchclf.storage.run.published import INDEX_FILE, LATEST
 
     def failed(outcome: "RunOutcome") -> None:
@@ -80,8 +81,10 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     record, folder = run.outcome.record, run.outcome.folder
     assert record is not None
     assert folder is not None
+    console.made = published_note(folder)
     console.say(f"{record.status} after {duration(record.seconds)}")
-    console.say(f"report: {folder / REPORT_FILE} (also {job.folder / LATEST / REPORT_FILE})")
+    if report := find_report(folder):
+        console.say(f"report: {report} (also {job.folder / LATEST / report.name})")
     console.say(f"all runs: {job.reports / INDEX_FILE}")
     say_trouble(record, folder, console)
     for trouble in run.troubles:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from batchclf.cli.options import add_option, add_options, add_reports, as_path, describe, options_from
+from batchclf.cli.options import add_option, add_options, add_reports, as_path, describe, folder_path, options_from
 from batchclf.cli.selection import add_selection
 from batchclf.core.choices import SplitName
 from batchclf.data.catalog import DATASET_NAMES
@@ -12,6 +12,7 @@ from batchclf.jobs.config.options import DataSpec, DirectoryOptions, ScoringOpti
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
+    from batchclf.core.records.run import RunRecord
     from batchclf.jobs.run.folder_run import SplitOf
     from batchclf.models.bundle import Bundle
     from batchclf.scoring.processes import WorkerProcesses
@@ -41,7 +42,9 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     add_option(parser, DataSpec, "dataset", about="the data set of --split", unset="what the model was trained on")
     model = parser.add_argument("--model", type=Path, metavar="BUNDLE", help="model bundle")
     describe(model, unset="the newest that a job has published")
-    out = parser.add_argument("--out", type=Path, metavar="RUN_DIR", help="run directory to write; must not be there")
+    out = parser.add_argument(
+        "--out", type=folder_path, metavar="RUN_DIR", help="run directory to write; must not be there"
+    )
     describe(out, unset="REPORTS/score/TIME")
     add_options(parser, DirectoryOptions, "labels", "label_map")
     add_selection(parser)
@@ -75,13 +78,11 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
 
 def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProcesses") -> int:
     from batchclf.cli.selection import directory_subset, refuse_with_split
-    from batchclf.cli.summary import run_summary, say_trouble
-    from batchclf.errors import ExitCode, TargetTakenError
+    from batchclf.errors import TargetTakenError, noted_as_published, published_note
     from batchclf.jobs.config.limits import parse_budget
     from batchclf.jobs.config.settings import score_settings
-    from batchclf.jobs.report.index import renew_index
     from batchclf.jobs.run.folder_run import choose_bundle, score_directory_run, score_split_run
-    from batchclf.storage.run.published import CACHE, new_run_id, publish_latest
+    from batchclf.storage.run.published import CACHE, new_run_id
 
     budget = None if args.max_skipped is None else parse_budget(args.max_skipped)
     directory = None if args.directory is None else directory_subset(args)
@@ -111,9 +112,26 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
             if args.out:
                 raise
             # Another run began in the same moment: the next name is free.
+    console.made = published_note(out)
+    with noted_as_published(out):
+        return _published(args, out, record, console)
+
+
+def _published(args: argparse.Namespace, out: Path, record: "RunRecord", console: "Console") -> int:
+    """Do what comes after the run; what goes wrong with that makes a good one end as an error."""
+    from batchclf.cli.summary import run_summary, say_trouble
+    from batchclf.errors import ExitCode, RunError
+    from batchclf.jobs.report.index import renew_index
+    from batchclf.storage.run.published import publish_latest
+
+    code = ExitCode.of(record.status)
     if args.out is None:
-        publish_latest(out)
-        renew_index(args.reports, say=console.say)
+        try:
+            publish_latest(out)
+        except RunError as error:
+            console.trouble(error)
+            code = code or ExitCode.ERROR
+        renew_index(args.reports, warn=console.warn)
     console.say(f"predictions: {out / 'predictions.csv'}")
     console.say(f"report: {out / 'report.html'}")
     if args.explain_time:
@@ -122,7 +140,7 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
         for line in explain_time(record):
             console.say(line)
     say_trouble(record, out, console)
-    return console.result(run_summary(record, out) if console.as_json else {}, ExitCode.of(record.status))
+    return console.result(run_summary(record, out) if console.as_json else {}, code)
 
 
 def _split(args: argparse.Namespace, bundle: "Bundle", console: "Console") -> "SplitOf":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from batchclf.cli.options import add_option, add_options, given, options_from
+from batchclf.cli.options import add_option, add_options, folder_path, given, options_from
 from batchclf.cli.train_data import add_data_options, load_training_data
 from batchclf.errors import UsageError
 from batchclf.training.options import OF_BASE, TrainingOptions, base_options, train_settings
@@ -39,7 +39,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     )
     add_data_options(parser)
     add_option(parser, TrainingOptions, "recipe", unset="this or --base is required")
-    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="folder of the model bundle")
+    parser.add_argument("--out", type=folder_path, required=True, metavar="BUNDLE", help="folder of the model bundle")
     against, of_base = set(_AGAINST_OVERFITTING), {"base", *OF_BASE}
     others = [name for name in TrainingOptions.__struct_fields__ if name not in {"recipe", *against, *of_base}]
     add_options(parser.add_argument_group("training"), TrainingOptions, *others)

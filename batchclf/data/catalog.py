@@ -20,8 +20,8 @@ _LOADERS: dict[str, str] = {
 }
 
 
-def load_dataset(name: str, *, data_dir: Path | None, say: "Say") -> "Dataset":
-    """Load a data set into memory, fetching its files first where that is needed.
+def load_dataset(name: str, *, data_dir: Path | None, say: "Say", fetch: bool = True) -> "Dataset":
+    """Load a data set into memory, fetching its files first where that is needed, unless `fetch` is false.
 
     `data_dir` is a folder the user named that holds the files, or None to look in the usual places. `say`
     gets one line for each place tried. Raises DataError where the name is unknown or the data cannot be had.
@@ -35,4 +35,4 @@ def load_dataset(name: str, *, data_dir: Path | None, say: "Say") -> "Dataset":
         )
     module, function = _LOADERS[name].split(":")
     load = getattr(import_module(module), function)
-    return cast("Dataset", load(data_dir=data_dir, say=say))
+    return cast("Dataset", load(data_dir=data_dir, say=say, fetch=fetch))

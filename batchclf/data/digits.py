@@ -12,7 +12,7 @@ _BRIGHTEST = 16
 _TEST_EVERY = 5
 
 
-def load(*, data_dir: Path | None, say: Say) -> Dataset:
+def load(*, data_dir: Path | None, say: Say, fetch: bool = True) -> Dataset:
     """Load the digits: images (n, 8, 8, 1) uint8, with scikit-learn's 0 to 16 scaled to 0 to 255.
 
     Every fifth image of each class is in the test split, the others are in train. A path's number is the

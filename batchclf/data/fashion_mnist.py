@@ -37,13 +37,14 @@ _FILE_PREFIX = {"train": "train", "test": "t10k"}
 _SIDE = 28
 
 
-def load(*, data_dir: Path | None, say: Say) -> Dataset:
+def load(*, data_dir: Path | None, say: Say, fetch: bool = True) -> Dataset:
     """Load both splits: images (n, 28, 28, 1) uint8, 0 to 255, read-only.
 
-    `data_dir` is a folder the user named, or None; `say` gets a line for each place tried. Raises DataError
-    where the files are nowhere, damaged or do not fit each other (see `providers.find_files`).
+    `data_dir` is a folder the user named, or None; `say` gets a line for each place tried; `fetch` is
+    whether the network may be used. Raises DataError where the files are nowhere, damaged or do not fit each other (see
+    `providers.find_files`).
     """
-    found = find_files(FILE_SET, data_dir=data_dir, say=say)
+    found = find_files(FILE_SET, data_dir=data_dir, say=say, fetch=fetch)
     return Dataset(FILE_SET.name, CLASS_NAMES, _split("train", found), _split("test", found), found.origin)
 
 

@@ -44,13 +44,13 @@ class FoundFiles:
     origin: str
 
 
-def find_files(file_set: FileSet, *, data_dir: Path | None, say: Say) -> FoundFiles:
+def find_files(file_set: FileSet, *, data_dir: Path | None, say: Say, fetch: bool = True) -> FoundFiles:
     """Find the files, or fetch them into the cache; the first place that has all of them intact is taken.
 
     The places: the folder `data_dir`, or else $BATCHCLF_DATA_DIR (a folder that is named is the only place
     looked at); the caches of batchclf and Keras; /usr/share/datasets; Debian's package through apt-get;
-    Keras' own download. BATCHCLF_OFFLINE=1 leaves the last two out. `say` gets the outcome of each. Raises
-    DataError where a named folder does not have the files, or where no place has them.
+    Keras' own download. BATCHCLF_OFFLINE=1 leaves the last two out, as does `fetch` if it is false. `say` gets the
+    outcome of each. Raises DataError where a named folder does not have the files, or where no place has them.
     """
     named = _named_folder(data_dir)
     if named is not None:
@@ -61,9 +61,12 @@ def find_files(file_set: FileSet, *, data_dir: Path | None, say: Say) -> FoundFi
         ("the cache of batchclf", lambda files, say: cache_folder(files)),
         ("the cache of Keras", lambda files, say: _keras_folder(files)),
         ("the system's data sets", lambda files, say: SYSTEM_FOLDER / files.name),
-        (f"Debian's package {file_set.debian_package}", _fetch_with_apt),
-        ("Keras' download", _fetch_with_keras),
     )
+    if fetch:
+        places += (
+            (f"Debian's package {file_set.debian_package}", _fetch_with_apt),
+            ("Keras' download", _fetch_with_keras),
+        )
     for place, locate in places:
         try:
             folder = locate(file_set, say)
@@ -74,6 +77,11 @@ def find_files(file_set: FileSet, *, data_dir: Path | None, say: Say) -> FoundFi
             say(f"{file_set.name}: {outcomes[-1]}; {after}")
         else:
             return _found(file_set, contents, place, folder, say)
+    if not fetch:
+        raise DataError(
+            f"{file_set.title} is not on this machine",
+            hint=f"fetch it with: batchclf data fetch {file_set.name}",
+        )
     raise DataError(
         f"{file_set.title} is not on this machine and could not be fetched. What was tried:"
         + "".join(f"\n  {number}. {outcome}" for number, outcome in enumerate(outcomes, 1)),

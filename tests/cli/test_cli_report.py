@@ -30,7 +30,7 @@ def test_html_goes_into_the_run_directory(runs, cli):
     code, out, err = cli("report", runs[0])
     assert (code, err) == (0, "")
     page = (runs[0] / "report.html").read_text()
-    assert re.fullmatch(r"report: \S*/first/report\.html \(\d+ kB\)\n", out)
+    assert re.fullmatch(r"the report goes without .*\nreport: \S*/first/report\.html \(\d+ kB\)\n", out)
     assert "<!doctype html>" in page
 
 
@@ -176,3 +176,69 @@ def test_damaged_facts_of_the_images_cost_only_their_section(name, digits_bundle
     assert f"the report goes without what the images look like: {tmp_path / 'run' / name} {why}" in out
     assert out.count(why) == 1
     assert f"{name} {why}" in (tmp_path / "run" / "report.html").read_text()
+
+
+NO_NETWORK = """\
+import sys
+from pathlib import Path
+from batchclf.data import providers
+
+providers.SYSTEM_FOLDER = Path("none")  # what this machine has
+
+def refuse(event, arguments):
+    sockets = "connect getaddrinfo gethostbyname sendto sendmsg bind".split()
+    programs = "subprocess.Popen os.system os.posix_spawn".split()
+    started = event in programs and arguments[0] != "fc-list"  # by which matplotlib finds fonts
+    if started or event in [f"socket.{each}" for each in sockets]:
+        print("USED:", event, arguments, file=sys.stderr, flush=True)
+        raise SystemExit(99)
+
+sys.addaudithook(refuse)
+from batchclf.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("verb", ["report", "comparison"])
+def test_a_report_never_uses_the_network(tmp_path, process, verb):
+    for name, skill in (("first", 0.5), ("second", 0.8)):
+        write_run(tmp_path / name, drawn(NAMES, 60, seed=1, skill=skill), source="fashion-mnist")
+    nothing = tmp_path / "nothing"
+    nothing.mkdir()
+    env = {"HOME": nothing, "XDG_CACHE_HOME": nothing / "cache", "KERAS_HOME": nothing / "keras"}
+    env |= {"BATCHCLF_DATA_DIR": "", "BATCHCLF_OFFLINE": ""}
+    runs = ["first"] if verb == "report" else ["first", "second"]
+    done = process("-c", NO_NETWORK, "report", *runs, "--out", "page.html", cwd=tmp_path, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line for line in done.stdout.splitlines() if "pictures" in line]
+    assert lines == [
+        "the report goes without pictures: Fashion MNIST is not on this machine; "
+        "fetch it with: batchclf data fetch fashion-mnist"
+    ]
+    assert "<!doctype html>" in (tmp_path / "page.html").read_text()
+
+
+def test_images_that_are_gone_are_counted_in_one_line(tmp_path, cli):
+    source = tmp_path / "photos"
+    rows = drawn(NAMES, 40, seed=1, skill=0.2, split="", paths=[f"{i:03d}.png" for i in range(40)])
+    write_run(tmp_path / "run", rows, kind="directory", source=str(source), dataset=None, job=None)
+    for number, row in enumerate(rows):
+        write_png(source / row["path"], value=number)
+    code, out, err = cli("report", tmp_path / "run")
+    assert (code, len(out.splitlines()), err) == (0, 1, "")
+    wanted = pictures_of(tmp_path / "run")
+    for row in rows[::2]:
+        (source / row["path"]).unlink()
+    code, out, err = cli("report", tmp_path / "run")
+    assert (code, err) == (0, "")
+    left = pictures_of(tmp_path / "run")
+    assert 0 < len(left) < len(wanted)
+    assert out.splitlines()[0] == (
+        f"the report goes without {len(wanted) - len(left)} of {len(wanted)} pictures: "
+        f"{next(iter(re.findall(r'[0-9]+.png', out)))}: cannot be read: No such file or directory"
+    )
+
+
+def pictures_of(run):
+    """The pictures on the page of a run, each once."""
+    return set(re.findall(r"data:image/png;base64,[^\")]+", (run / "report.html").read_text()))

@@ -54,7 +54,7 @@ def there(folder):
 
 def keep(folder, runs=None, days=None, kept=()):
     said = []
-    removed = apply_retention(folder, keep_runs=runs, keep_days=days, kept=kept, say=said.append)
+    removed = apply_retention(folder, keep_runs=runs, keep_days=days, kept=kept, warn=said.append)
     return removed, said
 
 
@@ -179,7 +179,7 @@ def rmtree(path):
     os.kill(os.getpid(), signal.SIGKILL)
 
 retention.shutil.rmtree = rmtree
-retention.apply_retention(Path(sys.argv[1]), keep_runs=2, keep_days=None, kept=(), say=print)
+retention.apply_retention(Path(sys.argv[1]), keep_runs=2, keep_days=None, kept=(), warn=print)
 """
 
 

@@ -19,11 +19,11 @@ from batchclf.jobs.run import job_run as runner
 from batchclf.jobs.run import publish as finish
 from batchclf.jobs.run import scheduled
 from batchclf.jobs.run import train_model as training
-from batchclf.jobs.run.job_run import run_job
 from batchclf.jobs.run.scheduled import run_scheduled
 from batchclf.models.bundle import load_bundle
 from batchclf.storage.run.directory import read_record
 from batchclf.storage.run.job_lock import job_lock
+from batchclf.storage.run.published import publish_latest
 
 RUN_FILES = {
     *("duplicates.csv", "flips.csv", "images.csv", "junit.xml", "predictions.schema.json", "README.md"),
@@ -31,6 +31,13 @@ RUN_FILES = {
     *("report.html", "log.jsonl"),
 }
 COMMAND = ["batchclf", "run", "nightly.toml"]
+
+
+def run_job(job, *arguments):
+    """Run a job, and point the links to it as a scheduled run does."""
+    record, run = runner.run_job(job, *arguments)
+    publish_latest(run, good=record.status == "ok")
+    return record, run
 
 
 def write_job(folder, text, name="nightly"):

@@ -96,12 +96,15 @@ def _schema_line(path: Path) -> str:
 def new_job(path: Path, *, dataset: str | None, data: str | None, score: str | None, model: str | None) -> None:
     """Write a starter file; paths among the arguments are relative to the working directory, or hold placeholders.
 
+    If `path` is `atomic.STDOUT`, the text is that of a file job.toml in the working directory.
+
     Raises UsageError if a file is there already or nothing could train or load the model, JobFileError if the
     arguments give no valid job, OSError if the file cannot be written.
     """
+    out, path = path, Path("job.toml") if path == atomic.STDOUT else path
     if path.suffix != ".toml":
         raise UsageError(f"{path} does not end in .toml", hint=f"write: batchclf job new {path.name}.toml")
-    if os.path.lexists(path):
+    if out == path and os.path.lexists(path):
         raise UsageError(f"{path} is there already", hint="give another name, or remove it first")
     keys: dict[str, str | bool] = {"scoring.cache": True}
     if data is not None:
@@ -122,7 +125,7 @@ def new_job(path: Path, *, dataset: str | None, data: str | None, score: str | N
     text = starter(path, keys)
     _check(text, path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_bytes(path, text.encode())
+    atomic.write_bytes(out, text.encode())
 
 
 def _beside(path: Path, given: str) -> str:

@@ -59,13 +59,15 @@ def plan_prune(
     return PrunePlan(reports / job, keep_runs, keep_days, tuple(kept))
 
 
-def prune(plan: PrunePlan, *, dry_run: bool, say: Say) -> Pruned:
+def prune(plan: PrunePlan, *, dry_run: bool, warn: Say) -> Pruned:
     """Remove what need not stay, under the job's lock. Raises AlreadyRunningError while a run of the job goes on."""
     if dry_run:
         return Pruned(tuple(_old(plan)))
     with job_lock(plan.folder):
         old = _old(plan)
-        gone = apply_retention(plan.folder, keep_runs=plan.keep_runs, keep_days=plan.keep_days, kept=plan.kept, say=say)
+        gone = apply_retention(
+            plan.folder, keep_runs=plan.keep_runs, keep_days=plan.keep_days, kept=plan.kept, warn=warn
+        )
     return Pruned(tuple(gone), tuple(name for name in old if name not in gone))
 
 

@@ -17,13 +17,13 @@ from batchclf.storage.run.published import HISTORY_FILE
 
 
 def apply_retention(
-    job_folder: Path, *, keep_runs: int | None, keep_days: int | None, kept: Collection[str], say: Say
+    job_folder: Path, *, keep_runs: int | None, keep_days: int | None, kept: Collection[str], warn: Say
 ) -> list[str]:
     """Remove the run directories and logs that `old_entries` names; returns the names of those that are gone.
 
     Each is in the history first: what is not is recorded, and if that fails nothing is removed. A run is renamed to
     a hidden name and then removed, so that none is ever seen in part; what a kill leaves, the next run of the job
-    removes. Whatever goes wrong is said and costs nothing else. The caller holds the job's lock.
+    removes. Whatever goes wrong is a warning and costs nothing else. The caller holds the job's lock.
     """
     from batchclf.storage.history.database import reading
     from batchclf.storage.history.rows import known_entries
@@ -36,17 +36,17 @@ def apply_retention(
         with reading(job_folder.parent / HISTORY_FILE) as connection:
             known = known_entries(connection, job_folder.name)
     except (HistoryError, RunError, OSError) as error:
-        say(f"no old run was removed, since they cannot be kept in the history: {error}")
+        warn(f"no old run was removed, since they cannot be kept in the history: {error}")
         return []
     removed = []
     for name in old:
         if utf8_text(name) not in known:
-            say(f"{name} was not removed, since it is not in the history")
+            warn(f"{name} was not removed, since it is not in the history")
             continue
         try:
             _remove(job_folder / name)
         except OSError as error:
-            say(f"{job_folder / name} could not be removed: {error.strerror or error}")
+            warn(f"{job_folder / name} could not be removed: {error.strerror or error}")
         if not os.path.lexists(job_folder / name):
             removed.append(name)
     return removed

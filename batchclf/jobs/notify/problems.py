@@ -6,7 +6,7 @@ from pathlib import Path
 
 from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord
 from batchclf.errors import BatchclfError
-from batchclf.storage.run.directory import REPORT_FILE, SKIPPED_FILE
+from batchclf.storage.run.directory import SKIPPED_FILE, find_report
 
 MOST_LINES = 20
 """Rules of a gate that are listed one by one: a rule for each of a thousand classes must not fill the mail."""
@@ -21,7 +21,7 @@ def troubles(record: RunRecord, folder: Path) -> list[BatchclfError]:
     the status.
     """
     found: list[BatchclfError] = []
-    report = f"read {folder / REPORT_FILE}"
+    report = _read_report(folder)
     failed = [each for each in record.gates if not each.passed]
     found += [BatchclfError(f"gate failed: {_sentence(each)}", hint=report) for each in failed[:MOST_LINES]]
     if len(failed) > MOST_LINES:
@@ -39,7 +39,7 @@ def in_one_line(record: RunRecord, folder: Path) -> tuple[str, str]:
     lines += [f"partial: {'; '.join(line for line, _ in partial)}"] if partial else []
     if not lines:
         return "", ""
-    return "; ".join(lines), f"read {folder / REPORT_FILE}" if failed else partial[0][1]
+    return "; ".join(lines), _read_report(folder) if failed else partial[0][1]
 
 
 def without_reference(gates: Sequence[GateResult]) -> list[str]:
@@ -51,6 +51,10 @@ def without_reference(gates: Sequence[GateResult]) -> list[str]:
         more = f" (and {_more(len(others))})" if others else ""
         lines.append(f"{first.sentence}{more}")
     return lines
+
+
+def _read_report(folder: Path) -> str:
+    return f"read {find_report(folder) or folder}"
 
 
 def _sentence(result: GateResult) -> str:
@@ -65,7 +69,7 @@ def _partial(record: RunRecord, folder: Path) -> Iterator[tuple[str, str]]:
     """Each reason for which a run is partial, and where to look."""
     ended = [each for each in record.subsets if not each.complete]
     for each in ended:
-        yield f"the deadline passed: {_until_then(each)}", f"read {folder / REPORT_FILE}, or give a later deadline"
+        yield f"the deadline passed: {_until_then(each)}", f"{_read_report(folder)}, or give a later deadline"
     over = [each for each in record.subsets if each.over_budget]
     if not over:
         return

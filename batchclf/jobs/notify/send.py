@@ -14,7 +14,6 @@ from batchclf.jobs.notify.prometheus import write_run_gauges
 from batchclf.jobs.notify.summary import RunOutcome, outcome_summary
 from batchclf.jobs.notify.webhook import REAL, Pace, post
 from batchclf.storage.exports.junit import write_junit, write_junit_error
-from batchclf.storage.run.directory import REPORT_FILE
 
 
 def notify(
@@ -75,7 +74,7 @@ def notify(
 def _write_junit(path: Path, outcome: RunOutcome, summary: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if outcome.record is not None:
-        write_junit(path, outcome.record, report=summary["report"])
+        write_junit(path, outcome.record, report=summary["report"] or "")
         return
     write_junit_error(
         path,
@@ -97,7 +96,7 @@ def _variables(outcome: RunOutcome, summary: Mapping[str, Any]) -> dict[str, str
         "BATCHCLF_STATUS": summary["status"],
         "BATCHCLF_EXIT_CODE": str(outcome.exit_code),
         "BATCHCLF_RUN": "" if run is None else str(run),
-        "BATCHCLF_REPORT": "" if run is None else str(run / REPORT_FILE),
+        "BATCHCLF_REPORT": summary["report"] or "",
     }
 
 

@@ -17,7 +17,7 @@ from batchclf.errors import ExitCode, OutcomeStatus, RunError
 from batchclf.jobs.notify.problems import in_one_line
 from batchclf.report.formats.json_values import json_values
 from batchclf.report.formats.record_parts import part, part_of
-from batchclf.storage.run.directory import REPORT_FILE
+from batchclf.storage.run.directory import find_report
 from batchclf.storage.run.metrics import read_metrics
 
 SUMMARY_FORMAT = 2
@@ -143,6 +143,7 @@ def outcome_summary(outcome: RunOutcome) -> dict[str, Any]:
     A published run whose metrics.json cannot be read has no `metrics`.
     """
     folder, record = outcome.folder, outcome.record
+    report = None if folder is None else find_report(folder)
     message, hint = outcome.message, outcome.hint
     if record and folder and not message:
         message, hint = in_one_line(record, folder)
@@ -163,7 +164,7 @@ def outcome_summary(outcome: RunOutcome) -> dict[str, Any]:
         started=outcome.started.isoformat(timespec="seconds"),
         seconds=outcome.seconds,
         run=None if folder is None else str(folder),
-        report=None if folder is None else str(folder / REPORT_FILE),
+        report=None if report is None else str(report),
         trained=record.model.trained_in_this_run if record else None,
         subsets={_name(each): part(SubsetPart, each) for each in subsets},
         headline=headline,

@@ -24,9 +24,9 @@ def write_index(reports: Path) -> Path:
     return out
 
 
-def renew_index(reports: Path, *, say: Say) -> None:
-    """Write the page anew after a run; whatever goes wrong with it is said and costs the run nothing."""
+def renew_index(reports: Path, *, warn: Say) -> None:
+    """Write the page anew after a run; whatever goes wrong with it is a warning and costs the run nothing."""
     try:
         write_index(reports)
     except Exception as error:
-        say(f"{reports / INDEX_FILE} could not be written ({type(error).__name__}: {error})")
+        warn(f"{reports / INDEX_FILE} could not be written ({type(error).__name__}: {error})")

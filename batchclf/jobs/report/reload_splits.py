@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from batchclf.core.records.run import RunRecord, SplitRecord
-from batchclf.core.types import Say, Split
+from batchclf.core.types import Say, Split, unheard
 from batchclf.data.catalog import DATASET_NAMES, load_dataset
 from batchclf.data.folders import load_class_folders
 from batchclf.errors import BatchclfError
@@ -15,12 +15,12 @@ from batchclf.models.bundle import is_bundle, load_bundle
 def splits_again(record: RunRecord, say: Say) -> Mapping[str, Split]:
     """Load the data set or the class folders that a run's splits came from; says so and gives none if they are gone.
 
-    Raises StopIteration if the run has scored no split.
+    Nothing is fetched: a report is written without the network. Raises StopIteration if the run has scored no split.
     """
     source = next(subset.source for subset in record.subsets if subset.kind == "split")
     try:
         if source in DATASET_NAMES:
-            return load_dataset(source, data_dir=None, say=say).splits
+            return load_dataset(source, data_dir=None, say=unheard, fetch=False).splits
         model = record.model
         recorded = None if record.dataset is None else record.dataset.split
         # An earlier batchclf did not record it; the model's seed was the split's if it was trained by the job.
@@ -35,7 +35,7 @@ def splits_again(record: RunRecord, say: Say) -> Mapping[str, Split]:
             **split_options(split),
         ).splits
     except BatchclfError as error:
-        say(f"the report goes without pictures: {error.message}")
+        say(f"the report goes without pictures: {'; '.join(filter(None, (error.message, error.hint)))}")
         return {}
 
 

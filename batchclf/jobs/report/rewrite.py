@@ -2,8 +2,8 @@
 
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from batchclf import atomic
 from batchclf.core.compare.result import Comparison
 from batchclf.core.records.run import RunRecord
 from batchclf.core.training_record import temperature_of
@@ -29,7 +29,8 @@ def report_again(
 ) -> RunRecord:
     """Render the report of a finished run, a file for each format, from its run.json and CSVs.
 
-    Pictures come from where the images were when they were scored; if they are gone the report goes without. `warn`
+    Pictures come from where the images were when they were scored; if they are gone the report goes without, in a
+    line that says why. The network is not used. `warn`
     gets what was edited since the run wrote it.
 
     Raises RunError or PredictionsError if the run directory is incomplete or its predictions or skipped images have
@@ -51,14 +52,14 @@ def report_again(
         images = ImageFindings(drift_note=f"What the images look like cannot be read: {error.message}.")
     beside = folder.resolve().parent
     history = runs_to_compare(beside, record)
-    with TemporaryDirectory() as aside:  # the run directory stays as it was published
-        flips, _ = write_flips(folder, beside, record, history, to=Path(aside) / FLIPS_FILE, say=say, warn=warn)
+    with atomic.temporary_folder("report") as aside:  # the run directory stays as it was published
+        flips, _ = write_flips(folder, beside, record, history, to=aside / FLIPS_FILE, say=say, warn=warn)
     findings = gather(folder, record, evaluations, gap, images, history, flips)
     write_formats(
         outs,
         folder,
         findings,
-        lambda shown: load_pictures(shown, record.subsets, lambda: splits_again(record, say)),
+        lambda shown: load_pictures(shown, record.subsets, lambda: splits_again(record, say), say=say),
         templates=templates,
     )
     return record
@@ -93,4 +94,4 @@ def _pictures(comparison: Comparison, record: RunRecord, say: Say) -> Pictures:
         )
         for flip in flips
     ]
-    return load_pictures(wanted, record.subsets, lambda: splits_again(record, say))
+    return load_pictures(wanted, record.subsets, lambda: splits_again(record, say), say=say)

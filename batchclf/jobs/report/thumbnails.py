@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.records.run import SubsetRecord
-from batchclf.core.types import Prediction, Split
+from batchclf.core.text import counted
+from batchclf.core.types import Prediction, Say, Split, unheard
 from batchclf.data.decoding.decode import decode_as, read_content
 from batchclf.data.decoding.interface import Policy, Size
 from batchclf.data.decoding.limits import SCORED_BEFORE
@@ -32,18 +33,23 @@ def load_pictures(
     wanted: Iterable[Prediction],
     subsets: Sequence[SubsetRecord],
     splits: Callable[[], Mapping[str, Split]],
+    *,
+    say: Say = unheard,
 ) -> Pictures:
-    """Find the wanted images, by (split, path); those not there any more are left out.
+    """Find the wanted images, by (split, path); those not there any more are left out, and `say` gets a line on it.
 
-    `splits` is called only if a picture of a split is wanted. Longest side at most 96 pixels.
+    `splits` is called only if a picture of a split is wanted; one that gives none has said why. Longest side at most 96
+    pixels.
     """
     keys = dict.fromkeys((row.split, row.path) for row in wanted)
     directories = {t.split: Path(t.source) for t in subsets if t.kind == "directory"}
     files = [key for key in keys if key[0] in directories]
     of_splits = {key for key in keys if key[0] not in directories}
     with ThreadPoolExecutor(READERS, "pictures") as pool:
-        made = pool.map(lambda key: _of_file(directories[key[0]] / key[1]), files)
-        pictures = {key: picture for key, picture in zip(files, made, strict=True) if picture is not None}
+        made = list(pool.map(lambda key: _of_file(directories[key[0]] / key[1]), files))
+    pictures = {key: picture for key, picture in zip(files, made, strict=True) if isinstance(picture, bytes)}
+    if why := [f"{key[1]}: {reason}" for key, reason in zip(files, made, strict=True) if isinstance(reason, str)]:
+        say(f"the report goes without {len(why):,} of {counted(len(files), 'picture')}: {why[0]}")
     if of_splits:
         for split in splits().values():
             chosen = {path for of_split, path in of_splits if of_split == split.name}
@@ -53,11 +59,16 @@ def load_pictures(
     return pictures
 
 
-def _of_file(path: Path) -> bytes | None:
+def _of_file(path: Path) -> bytes | str:
+    """Give a picture, or why there is none."""
     try:
         return _encoded(decode_as(read_content(path), _POLICY)[0])
-    except (OSError, UnreadableImageError, ValueError):
-        return None
+    except UnreadableImageError as error:
+        return error.message
+    except OSError as error:
+        return error.strerror or str(error)
+    except ValueError as error:
+        return str(error)
 
 
 def _scale(size: Size) -> int:

@@ -1,7 +1,5 @@
 """Run a job from data to published report."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from batchclf.core.progress import Watcher
@@ -10,7 +8,6 @@ from batchclf.core.text import counted
 from batchclf.core.types import Dataset, Progress, Say, unseen
 from batchclf.data.catalog import load_dataset
 from batchclf.data.folders import load_class_folders
-from batchclf.errors import note_published
 from batchclf.jobs.config.data_options import input_not_used, input_options, split_options, split_record, will_train
 from batchclf.jobs.config.gate_rules import scoring_options
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
@@ -25,7 +22,7 @@ from batchclf.models.bundle import Bundle, load_bundle
 from batchclf.models.runtime.registry import find_runtime
 from batchclf.storage.predictions.write import check_formats
 from batchclf.storage.run.directory import new_run_directory
-from batchclf.storage.run.published import CACHE, new_run_id, publish_latest
+from batchclf.storage.run.published import CACHE, new_run_id
 from batchclf.training.finetune.base import Base
 from batchclf.training.recipes.builtin import DEFAULT_RECIPE
 
@@ -35,25 +32,13 @@ def run_job(job: Job, watcher: Watcher, command: list[str], deadline: Deadline =
 
     The caller holds the job's lock. Once the deadline has passed nothing more is scored, and what was is published as
     partial. Raises what each step raises; then nothing is published, and the log of the failed run stays in the job's
-    folder.
+    folder. The links to it and the history are the caller's.
     """
     steps = Steps()
     target = job.folder / new_run_id(job.folder)
     with new_run_directory(target) as folder, logging_to(folder, target, watcher) as logged:
         record = _fill(job, folder, target.name, steps, logged, command, deadline)
-    with noted_as_published(target):
-        publish_latest(target, good=record.status == "ok")
     return record, target
-
-
-@contextmanager
-def noted_as_published(run: Path) -> Iterator[None]:
-    """Note in whatever ends the block that the run is published all the same."""
-    try:
-        yield
-    except BaseException as error:
-        note_published(error, run)
-        raise
 
 
 def load_data(job: Job, say: Say, base: Base | None = None, progress: Progress = unseen) -> Dataset | None:

@@ -26,7 +26,7 @@ from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.exports.junit import JUNIT_FILE, write_junit
 from batchclf.storage.predictions.data_dictionary import describe_columns, write_data_dictionary
 from batchclf.storage.predictions.flips import FLIPS_FILE
-from batchclf.storage.run.directory import PREDICTIONS_FILE, write_record
+from batchclf.storage.run.directory import PREDICTIONS_FILE, REPORT_FILES, write_record
 from batchclf.storage.run.metrics import write_metrics
 
 if TYPE_CHECKING:
@@ -75,13 +75,15 @@ def finish(
             gates = hold_gate(to.gate, current)
     status, timings = _status(gates, scored), dict(steps.timings)
     record = replace(record, gates=gates, status=status, seconds=steps.seconds, timings=timings)
-    write_junit(folder / JUNIT_FILE, record)
+    reports: Outs = {each: folder / f"report.{each}" for each in to.formats}
+    write_junit(
+        folder / JUNIT_FILE, record, report=next(each for each in REPORT_FILES if folder / each in reports.values())
+    )
     with steps.step("report"):
         findings = gather(folder, record, evaluations, gap, images, history, flips)
-        report: Outs = {each: folder / f"report.{each}" for each in to.formats}
         pictures = partial(load_pictures, subsets=scored, splits=lambda: splits)
         published = to.beside / head.run_id
-        write_formats(report, folder, findings, pictures, templates=to.templates, published=published)
+        write_formats(reports, folder, findings, pictures, templates=to.templates, published=published)
     record = replace(record, timings=dict(steps.timings))
     write_record(folder, record)
     write_hand_over(folder, record)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,7 +76,9 @@ def logging_to(folder: Path, target: Path, watcher: "Watcher") -> Iterator[Logge
     except BaseException as error:
         if isinstance(error, OSError) and error.filename is None:
             error.filename = str(target)
-        log.failure(error)
+        with suppress(OSError):  # a full disk must not hide what ended the run
+            log.failure(error)
         raise
     finally:
-        log.close()
+        with suppress(OSError):
+            log.close()

@@ -1,16 +1,16 @@
 """One scheduled run of a job: the run itself, and all that comes after it, whether it went well or not."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from batchclf.core.progress import Watcher
-from batchclf.core.records.run import LAST_GOOD
+from batchclf.core.records.run import LAST_GOOD, RunRecord
 from batchclf.core.types import Say
-from batchclf.errors import AlreadyRunningError, BatchclfError, ExitCode, is_published
+from batchclf.errors import AlreadyRunningError, BatchclfError, ExitCode, RunError, is_published, noted_as_published
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job
 from batchclf.jobs.history.retention import apply_retention
@@ -18,11 +18,10 @@ from batchclf.jobs.history.runs import record_failure, record_run
 from batchclf.jobs.notify.send import notify
 from batchclf.jobs.notify.summary import RunOutcome, failed_outcome, published_outcome
 from batchclf.jobs.report.index import renew_index
-from batchclf.jobs.run.job_run import noted_as_published, run_job
-from batchclf.jobs.run.run_log import Logged
+from batchclf.jobs.run.job_run import run_job
 from batchclf.storage.run.directory import FAILED_PREFIX, LOG_FILE, RunLog, bury_killed, failed_log
 from batchclf.storage.run.job_lock import job_lock
-from batchclf.storage.run.published import new_run_id
+from batchclf.storage.run.published import new_run_id, publish_latest
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +58,7 @@ def run_scheduled(
             before = _logs(job.folder)
             record, folder = run_job(job, watcher, command, deadline)
             with noted_as_published(folder):
-                troubles = _keep(job, folder, watcher)
+                troubles = _keep(job, record, folder, watcher)
     except BaseException as error:
         code, message, hint = _in_words(error)
         seconds = round(time.monotonic() - clock, 3)
@@ -68,28 +67,41 @@ def run_scheduled(
         log = None
         if not isinstance(error, AlreadyRunningError) and not is_published(error):
             log = max(_logs(job.folder) - before, default=failed_log(job.folder / new_run_id(job.folder)))
-            with suppress(BatchclfError):  # what ended the run is reported first
+            with suppress(BatchclfError, OSError):  # what ended the run is reported first
                 record_failure(job.reports, job.name, log, exit_code=code, run_date=ended.run_date, message=message)
         if not isinstance(error, AlreadyRunningError | KeyboardInterrupt):  # who interrupts does not wait for the page
-            renew_index(job.reports, say=watcher.say)
+            renew_index(job.reports, warn=watcher.warn)
         for trouble in _notify(job, ended, watcher, log):
             error.add_note(trouble.message)
         raise
-    renew_index(job.reports, say=watcher.say)
+    renew_index(job.reports, warn=watcher.warn)
     ended = published_outcome(record, folder)
     return ScheduledRun(ended, (*troubles, *_notify(job, ended, watcher, folder / LOG_FILE)))
 
 
-def _keep(job: Job, folder: Path, watcher: Watcher) -> list[BatchclfError]:
-    """Put the published run into the history, and remove runs that need not be kept any longer."""
-    keep = job.spec.retention
-    baselines = [str(each) for each in job.baselines.values()]
-    try:
-        record_run(job.reports, folder)
-        apply_retention(job.folder, keep_runs=keep.keep_runs, keep_days=keep.keep_days, kept=baselines, say=watcher.say)
-    except BatchclfError as error:
-        return [error]
-    return []
+def _keep(job: Job, record: RunRecord, folder: Path, watcher: Watcher) -> list[BatchclfError]:
+    """Point the links to the published run, put it into the history, remove runs that need not be kept any longer.
+
+    Returns what went wrong with that; each is done whatever became of the others.
+    """
+    keep, baselines = job.spec.retention, [str(each) for each in job.baselines.values()]
+    troubles: list[BatchclfError] = []
+    for how in (
+        lambda: publish_latest(folder, good=record.status == "ok"),
+        lambda: record_run(job.reports, folder),
+        lambda: apply_retention(
+            job.folder, keep_runs=keep.keep_runs, keep_days=keep.keep_days, kept=baselines, warn=watcher.warn
+        ),
+    ):
+        try:
+            how()
+        except BatchclfError as error:
+            troubles.append(error)
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            message = f"after the run was published, the system refused ({error.strerror or error}){where}"
+            troubles.append(RunError(message, hint="check the disk's free space and the permissions"))
+    return troubles
 
 
 def _bury_killed(job: Job, watcher: Watcher) -> None:
@@ -100,35 +112,40 @@ def _bury_killed(job: Job, watcher: Watcher) -> None:
             record_failure(job.reports, job.name, log)
     except (OSError, BatchclfError) as error:
         why = error.message if isinstance(error, BatchclfError) else error
-        watcher.say(f"what a killed run has left in {job.folder} stays there: {why}")
+        watcher.warn(f"what a killed run has left in {job.folder} stays there: {why}")
 
 
 def _notify(job: Job, outcome: RunOutcome, watcher: Watcher, log: Path | None) -> list[BatchclfError]:
     """Notify of a run; what is said of that goes into its log. A run beside another leaves that one's files alone."""
     overlaps = outcome.status == "already running"
-    with _logged(watcher, log) as say:
-        return notify(
-            job.spec.notify,
-            outcome,
-            prometheus=None if overlaps else job.prometheus,
-            junit=None if overlaps else job.junit,
-            folder=job.path.resolve().parent,
-            say=say,
-            last_good=job.folder / LAST_GOOD,
-        )
+    unlogged: list[BatchclfError] = []
+    errors = notify(
+        job.spec.notify,
+        outcome,
+        prometheus=None if overlaps else job.prometheus,
+        junit=None if overlaps else job.junit,
+        folder=job.path.resolve().parent,
+        say=_saying_into(log, watcher, unlogged),
+        last_good=job.folder / LAST_GOOD,
+    )
+    return errors + unlogged
 
 
-@contextmanager
-def _logged(watcher: Watcher, log: Path | None) -> Iterator[Say]:
-    """Let lines be said and written at the end of a log that is there."""
-    if log is None or not log.is_file():
-        yield watcher.say
-        return
-    lines = RunLog(log)
-    try:
-        yield Logged(watcher, lines).say
-    finally:
-        lines.close()
+def _saying_into(log: Path | None, watcher: Watcher, unlogged: list[BatchclfError]) -> Say:
+    """Give what says a line and writes it at the end of a log that is there; why it cannot goes to `unlogged`, once."""
+
+    def say(line: str) -> None:
+        watcher.say(line)
+        if log is None or unlogged or not log.is_file():
+            return
+        try:
+            with closing(RunLog(log)) as lines:
+                lines.write(line)
+        except OSError as error:
+            hint = "check the disk's free space and the permissions"
+            unlogged.append(RunError(f"{log} cannot be written any more: {error.strerror or error}", hint=hint))
+
+    return say
 
 
 def _in_words(error: BaseException) -> tuple[ExitCode, str, str]:

@@ -18,6 +18,9 @@ from batchclf.storage.run.run_json import decode_run
 
 RECORD_FILE, PREDICTIONS_FILE, SKIPPED_FILE = "run.json", "predictions.csv", "skipped.csv"
 REPORT_FILE, LOG_FILE = "report.html", "log.jsonl"
+REPORT_FILES = (REPORT_FILE, "report.md", "report.json")
+"""The report in its forms, the best to read first."""
+
 FAILED_PREFIX, FAILED_SUFFIX = "failed-", ".log.jsonl"
 
 
@@ -85,6 +88,8 @@ def bury_killed(folder: Path) -> list[Path]:
     """
     logs = []
     for partial in sorted(folder.glob(".*.partial")):
+        if partial.is_symlink():  # what was to become `latest`: the run that it leads to is published
+            continue
         log = partial / LOG_FILE
         target = folder / partial.name[1:].rsplit(".", 2)[0]
         if log.is_file() and not failed_log(target).exists():
@@ -100,6 +105,11 @@ def bury_killed(folder: Path) -> list[Path]:
 def failed_log(target: Path) -> Path:
     """Name the file that keeps the log of a run that failed."""
     return target.with_name(f"{FAILED_PREFIX}{target.name}{FAILED_SUFFIX}")
+
+
+def find_report(folder: Path) -> Path | None:
+    """Give the report of a run directory in the form that is best to read; None if there is none."""
+    return next((folder / name for name in REPORT_FILES if (folder / name).is_file()), None)
 
 
 def write_record(folder: Path, record: RunRecord) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from batchclf import atomic
 from batchclf.core.records.run import LAST_GOOD
+from batchclf.errors import RunError, published_note
 
 LATEST, MODEL, CACHE = "latest", "model", "cache"
 INDEX_FILE, HISTORY_FILE = "index.html", "history.sqlite"
@@ -21,9 +22,19 @@ def new_run_id(job_folder: Path) -> str:
 
 
 def publish_latest(run: Path, *, good: bool = False) -> None:
-    """Point `latest` beside a whole run directory to it, and `last-good` if it is; in one step each. Raises OSError."""
+    """Point `latest` beside a whole run directory to it, and `last-good` if it is; in one step each.
+
+    Raises RunError, if one cannot be turned after the other was.
+    """
+    refused = []
     for name in (LATEST, LAST_GOOD) if good else (LATEST,):
-        atomic.point_link(run.with_name(name), run.name)
+        try:
+            atomic.point_link(run.with_name(name), run.name)
+        except OSError as error:
+            refused.append(f"{run.with_name(name)} does not lead to {run.name}: {error.strerror or error}")
+    if refused:
+        hint = "see what is there in the place of a link, the disk's free space and the permissions"
+        raise RunError("; ".join(refused), hint=f"{published_note(run)}; {hint}")
 
 
 def published_models(reports: Path) -> list[Path]:

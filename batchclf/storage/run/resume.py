@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
@@ -45,8 +45,6 @@ def resumable_run_directory(target: Path, head: JournalHead, *, resume: bool, sa
         yield run
         # Renamed first: what is whole must not be lost to a kill now.
         run.folder.rename(target)
-        for name in (JOURNAL_FILE, LOCK_FILE):
-            (target / name).unlink(missing_ok=True)
     except BaseException as error:
         left = read_journal(run.folder)
         if left is not None and left.files and not isinstance(error, RunError | NothingToScoreError):
@@ -54,10 +52,19 @@ def resumable_run_directory(target: Path, head: JournalHead, *, resume: bool, sa
         else:
             give_up(run.folder, target)
         raise
+    else:
+        for name in (JOURNAL_FILE, LOCK_FILE):
+            with suppress(OSError):  # they do no harm in a run that is published
+                (target / name).unlink(missing_ok=True)
     finally:
         lock.release()
+    with suppress(OSError):
+        _remove_others(target, head)
+
+
+def _remove_others(target: Path, head: JournalHead) -> None:
+    """Remove what the published run has made good, and what nobody has gone on with for long."""
     for other, other_lock in _killed_runs(target, head.source):
-        # What this run has made good, and what nobody has gone on with for long.
         if other.head == head or atomic.is_beside(other.folder, target) or _is_old(other.folder):
             shutil.rmtree(other.folder, ignore_errors=True)
         other_lock.release()
