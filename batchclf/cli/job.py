@@ -101,7 +101,9 @@ def _check(args: argparse.Namespace, console: "Console") -> int:
         if check.hint and check.state != "ok":
             console.say(f"         hint: {check.hint}")
     count = {state: sum(check.state == state for check in checks) for state in ("error", "warning")}
-    console.say(f"{counted(count['error'], 'error')}, {counted(count['warning'], 'warning')}")
+    console.say(
+        ", ".join(counted(count[kind], kind) if count[kind] else f"no {kind}s" for kind in ("error", "warning"))
+    )
     return console.result(
         {
             "job": None if job is None else job.name,

@@ -54,7 +54,7 @@ def test_every_runtime_divides_the_logits(digits, digits_bundle, tempered, runti
 
 def test_show_tells_of_it(tempered, digits_bundle):
     text = "\n".join(as_lines(tempered[0], ["onnx"]))
-    assert "logits are divided by 1.7, fitted to 288 validation images" in text
+    assert "logits are divided by 1.7000, fitted to 288 validation images" in text
     assert "log loss 0.3100 without it and 0.2500 with it, ECE 0.0600 and 0.0200" in text
     assert as_dict(tempered[0])["preprocessing"]["temperature"] == TEMPERATURE
     assert "temperature" not in "\n".join(as_lines(load_bundle(digits_bundle), ["onnx"]))

@@ -299,7 +299,8 @@ def test_what_verbs_print_is_the_same_under_the_new_names(now):
     assert after.keys() == before.keys()
     assert after.pop("query") == before.pop("query")
     for verb, printed in before.items():
-        same_json(printed, after[verb])
+        # `job check` counts the images of class folders now
+        same_json(printed, re.sub(r"(class folders), [0-9,]+ images", r"\1", after[verb]))
     assert json.loads(after["run"])["format"] == NEW_FORMATS["summary"]
 
 

@@ -194,7 +194,7 @@ class Page:
 
     def measure(self, name):
         """The value of a number of the summary."""
-        pattern = rf"<dt>{re.escape(name)}</dt>\s*<dd class=\"value\">([^<]*)</dd>"
+        pattern = rf"<dt>{re.escape(name)}</dt>\s*<dd class=\"value\"[^>]*>([^<]*)</dd>"
         return re.search(pattern, self.html).group(1)
 
 

@@ -26,7 +26,7 @@ from batchclf.core.images.duplicates import DuplicatePair, Duplicates
 from batchclf.core.metrics.gap import gap_of_counts, overfitting_gap
 from batchclf.core.metrics.intervals import wilson
 from batchclf.core.records.history import RunSummary
-from batchclf.core.text import class_name, signed, visible
+from batchclf.core.text import class_name, decimal, signed, visible
 from batchclf.report.sections.learning import learning_view
 
 BROKEN = float("nan")
@@ -221,7 +221,7 @@ def test_the_best_epoch_has_the_lowest_test_loss(losses):
         assert "no epoch can be called the best" in view.sentence
         return
     assert view.best == losses.index(min(finite)) + 1
-    assert f"lowest after epoch {view.best} of {len(losses)} ({min(finite):.4f})" in view.sentence
+    assert f"lowest after epoch {view.best} of {len(losses)} ({decimal(min(finite))})" in view.sentence
     assert ("more epochs may help" in view.sentence) == (view.best == len(losses))
     assert ("went astray" in view.sentence) == (not isfinite(losses[-1]))
     assert [row.note == "best" for row in view.rows] == [epoch == view.best for epoch in range(1, len(losses) + 1)]

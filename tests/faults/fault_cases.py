@@ -1,0 +1,162 @@
+"""Commands with a fault at one of the calls that change files, and what has to hold afterwards."""
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from errno import EIO, ENOSPC
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from batchclf.storage.run.written import check_written
+
+ERRORS = {"kill": 0, "EIO": EIO, "ENOSPC": ENOSPC}
+JOB = """\
+name = "night"
+[model]
+bundle = "rows"
+[scoring.directories]
+photos = { path = "photos" }
+[publish]
+reports = "reports"
+[report]
+format = ["html", "json"]
+[notify]
+on_success = ["./said.sh"]
+on_failure = ["./said.sh"]
+"""
+
+
+def compile_shim(folder: Path) -> Path:
+    """Build the library that is preloaded."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    assert compiler is not None
+    built = folder / "shim.so"
+    source = Path(__file__).parent / "shim.c"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", built, source, "-ldl"], check=True)
+    return built
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended: its code, what it said, and the calls that it made, `write /reports/…`."""
+
+    code: int
+    said: str
+    calls: list[str]
+
+
+@dataclass(frozen=True)
+class Injector:
+    """Runs commands in a folder; `library` is the shim."""
+
+    library: Path
+
+    def run(self, folder: Path, *arguments: str, at: int = 0, kind: str = "EIO") -> Done:
+        """Run a command whose `at`-th changing call below the folder fails; 0 is none."""
+        aside = folder.with_name(f"{folder.name}.aside")
+        aside.mkdir(exist_ok=True)
+        counter, log = aside / "counter", aside / "log"
+        counter.write_bytes(bytes(8))
+        log.unlink(missing_ok=True)
+        environment = {
+            **os.environ,
+            "LD_PRELOAD": str(self.library),
+            "FAULT_ROOT": str(folder),
+            "FAULT_COUNTER": str(counter),
+            "FAULT_LOG": str(log),
+            "FAULT_AT": str(at),
+            "FAULT_ERROR": str(ERRORS[kind]),
+            "SAID": str(aside / "said"),
+            "TMPDIR": str(aside),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "batchclf", *arguments],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # a kill takes the whole process group
+        )
+        said, _ = process.communicate(timeout=300)
+        calls = [line.split(" ", 1)[1] for line in log.read_text().splitlines()] if log.exists() else []
+        return Done(process.returncode, said, calls)
+
+
+def make_home(folder: Path, import_rows) -> None:
+    """A folder with a bundle, photos of which one is broken, and a job that has run once."""
+    folder.mkdir()
+    import_rows(folder, 1, size=8)
+    (folder / "rows.onnx").unlink(missing_ok=True)
+    (folder / "photos").mkdir()
+    pixels = np.random.default_rng(1).integers(0, 256, (12, 8, 8), np.uint8)
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(folder / "photos" / f"{number:02}.png")
+    (folder / "photos" / "99.png").write_bytes(b"no image")
+    (folder / "night.toml").write_text(JOB)
+    said = folder / "said.sh"
+    said.write_text('#!/bin/sh\nunset LD_PRELOAD\n{ cat; echo; } >> "$SAID"\n')
+    said.chmod(0o755)
+
+
+def whole_runs(reports: Path) -> list[Path]:
+    """The published runs of the job, oldest first; each must be whole."""
+    runs = sorted(each for each in (reports / "night").glob("[0-9]*") if each.is_dir())
+    for run in runs:
+        record = json.loads((run / "run.json").read_text())
+        names = ["report.html", "report.json", "metrics.json", "README.md", *record["files"]]
+        missing = [name for name in names if not (run / name).is_file()]
+        assert missing == [], f"{run.name} lacks {missing}"
+        check_written(run, list(record["files"]), warn=_fail)
+        json.loads((run / "report.json").read_text())
+        assert (run / "report.html").read_text().rstrip().endswith("</html>")
+    return runs
+
+
+def check_history(reports: Path) -> None:
+    """The history's file must be a whole database."""
+    history = reports / "history.sqlite"
+    if history.exists():
+        connection = sqlite3.connect(history)
+        try:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        finally:
+            connection.close()
+
+
+def said_codes(folder: Path) -> list[int]:
+    """The exit codes that notifications have named since the last call."""
+    file = folder.with_name(f"{folder.name}.aside") / "said"
+    lines = file.read_text().splitlines() if file.exists() else []
+    file.unlink(missing_ok=True)
+    return [json.loads(line)["exit_code"] for line in lines if line]
+
+
+def leftovers(folder: Path) -> list[str]:
+    """Hidden and half-written things below a folder."""
+    return sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.name.startswith(".") and ".partial" in path.name
+    )
+
+
+def make_older(folder: Path) -> None:
+    """Make everything two hours old, so that leftovers are taken for such."""
+    then = time.time() - 7200
+    for path in folder.rglob("*"):
+        os.utime(path, (then, then), follow_symlinks=False)
+
+
+def _fail(line: str) -> None:
+    raise AssertionError(line)
