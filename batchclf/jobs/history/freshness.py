@@ -79,12 +79,7 @@ def freshness(history: JobHistory, max_age: timedelta, now: datetime) -> Freshne
 
 def _later(history: JobHistory, since: datetime) -> tuple[LaterRun, ...]:
     """List what began after a moment. Where only a name is known, it begins with the time."""
-    found = [
-        LaterRun(
-            run.folder, run.started, run.status, next((each.sentence for each in run.gates if not each.passed), "")
-        )
-        for run in history.runs
-    ]
+    found = [LaterRun(run.folder, run.started, run.status, _missed(run)) for run in history.runs]
     found += [
         LaterRun(each.run_id, each.started or each.run_id[:_TIME], _status(each), each.message)
         for each in history.failed
@@ -92,6 +87,11 @@ def _later(history: JobHistory, since: datetime) -> tuple[LaterRun, ...]:
     found += [LaterRun(each.folder, each.folder[:_TIME], None, each.reason) for each in history.unread]
     later = [each for each in found if read_time(each.started) > since]
     return tuple(sorted(later, key=lambda each: (read_time(each.started), each.run)))
+
+
+def _missed(run: RunSummary) -> str:
+    """Give the first rule that a run has broken, or the first alarm that went off in it."""
+    return next((gate.sentence for gate in run.gates if not gate.passed), "")
 
 
 def _status(failed: FailedRun) -> OutcomeStatus:
