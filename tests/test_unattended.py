@@ -221,7 +221,7 @@ def test_a_clock_that_was_set_back_overwrites_nothing(job, at):
 
 @pytest.fixture
 def cron(tmp_path):
-    """Debian's cron with a table of this test's own, its clock three seconds before half past three.
+    """Debian's cron with a table of this test's own, by a clock that is three seconds before half past three, in UTC.
 
     Cron knows one folder for tables, so this runs only as root and where root has none and no cron is there.
     """
@@ -234,11 +234,11 @@ def cron(tmp_path):
         pytest.skip("there is a crontab already, which is left alone")
     started = []
 
-    def start(table):
+    def start(table, clock="2026-11-25 03:29:57", zone="UTC"):
         subprocess.run(["crontab", "-"], input=table, text=True, check=True)
-        command = ["faketime", "-f", "@2026-11-25 03:29:57", "cron", "-f"]
+        command = ["faketime", "-f", f"@{clock}", "cron", "-f"]
         output = (tmp_path / "cron.log").open("wb")
-        environment = {"PATH": "/usr/sbin:/usr/bin:/bin", "TZ": "UTC"}
+        environment = {"PATH": "/usr/sbin:/usr/bin:/bin", "TZ": zone}
         process = subprocess.Popen(
             command,
             env=environment,
@@ -285,3 +285,32 @@ def test_a_real_crontab_entry(job, cron, tmp_path):
     (run,) = runs(job)
     assert (run / "report.html").is_file()
     assert read_record(run).command[1:3] == ["run", str(job)]
+
+
+def lines_of(path, enough):
+    """What jobs have written until `enough` says so of it, or a minute has passed."""
+    for _ in range(600):
+        lines = path.read_text().splitlines() if path.exists() else []
+        if enough(lines):
+            break
+        time.sleep(0.1)
+    return lines
+
+
+@pytest.mark.slow
+def test_cron_makes_up_for_a_time_that_the_clock_jumps_over(cron, tmp_path):
+    ran = tmp_path / "ran"
+    # Two minutes after the jump all is over.
+    table = f"30 2 * * * echo nightly >>{ran}\n2 3 * * * echo later >>{ran}\n"
+    cron(table, clock="2027-03-28 01:58:30 x20", zone="Europe/Berlin")
+    assert lines_of(ran, lambda lines: "later" in lines) == ["nightly", "later"]
+
+
+@pytest.mark.slow
+def test_cron_does_not_repeat_a_time_that_comes_twice(cron, tmp_path):
+    ran = tmp_path / "ran"
+    table = f"30 2 * * * echo nightly >>{ran}\n40 * * * * echo hourly >>{ran}\n0 3 * * * echo later >>{ran}\n"
+    cron(table, clock="2026-10-25 01:50:00 x300", zone="Europe/Berlin")
+    lines = lines_of(ran, lambda lines: "later" in lines)
+    assert [line for line in lines if line != "hourly"] == ["nightly", "later"]
+    assert lines.count("hourly") == 2  # the hour did come twice

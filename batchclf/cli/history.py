@@ -1,4 +1,4 @@
-"""`batchclf history list|show|diff|export|prune|rebuild`."""
+"""`batchclf history list|show|diff|check|export|prune|rebuild`."""
 
 import argparse
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchclf.cli import options
 from batchclf.cli.options import file_path, keep_output_free, shown
+from batchclf.errors import ExitCode
 from batchclf.jobs.config.options import RetentionSpec
 
 if TYPE_CHECKING:
@@ -21,10 +22,13 @@ examples:
   batchclf history list fashion-mnist
   batchclf history show fashion-mnist last-good
   batchclf history diff fashion-mnist 20261124 latest
+  batchclf history check fashion-mnist --max-age 26h
   batchclf history export fashion-mnist --out runs.csv
   batchclf history prune jobs/fashion-mnist.toml --keep-runs 30 --keep-days 90 --dry-run
   batchclf history rebuild
 """
+MAX_AGE = "26h"
+"""A night, the hour by which one is longer in autumn, and an hour for the run."""
 _RUN = "id of a run, a unique beginning of it, latest or last-good"
 
 
@@ -57,6 +61,20 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     compared.add_argument("job", metavar="JOB", help="name of a job, or score")
     compared.add_argument("first", metavar="RUN", help=_RUN)
     compared.add_argument("second", metavar="OTHER_RUN", help="a later run, likewise")
+    checked = action("check", check_job, "check that the last good run of a job is recent")
+    checked.description = (
+        "Check that the last good run of a job is recent. Nothing is printed if it is. Exit code "
+        f"{ExitCode.GATE_FAILED} if it ended longer ago than --max-age, or if there is none."
+    )
+    checked.add_argument("job", metavar="JOB", help="name of a job, or score")
+    options.describe(
+        checked.add_argument(
+            "--max-age",
+            default=MAX_AGE,
+            metavar="TIME",
+            help="how long ago the last good run may have ended, such as 26h or 1d12h",
+        )
+    )
     exported = action("export", export_runs, "write the runs of one job, or of all, into a file")
     exported.add_argument("job", nargs="?", metavar="JOB", help="name of a job, or score")
     exported.add_argument(
@@ -167,6 +185,44 @@ def diff_runs(args: argparse.Namespace, console: "Console") -> int:
     ]
     first, second = map(_summary, runs)
     return console.result({"job": job.name, "first": first, "second": second, **pairs, "classes": classes})
+
+
+def check_job(args: argparse.Namespace, console: "Console") -> int:
+    """Check the age of the last good run."""
+    from datetime import UTC, datetime, timedelta
+
+    import msgspec
+
+    from batchclf.core.records.history import JobHistory
+    from batchclf.errors import BatchclfError, RunError
+    from batchclf.jobs.config.limits import parse_duration
+    from batchclf.jobs.history.freshness import freshness
+    from batchclf.jobs.history.lookup import check_history, find_job
+
+    max_age = timedelta(seconds=parse_duration(args.max_age))
+    check_history(args.reports)
+    missing = None
+    try:
+        job = find_job(args.reports, args.job)
+    except RunError as error:
+        missing, job = error, JobHistory(args.job, (), (), ())
+    found = freshness(job, max_age, datetime.now(UTC))
+    if found.fresh:
+        console.detail(found.sentence)
+    else:
+        first = "see this machine's clock" if found.of_future else f"at most {args.max_age} ago is allowed"
+        hint = f"{first}; see: batchclf history list {job.name}"
+        console.trouble(missing or BatchclfError(found.sentence, hint=hint))
+    result = {
+        "job": job.name,
+        "fresh": found.fresh,
+        "max_age_seconds": max_age.total_seconds(),
+        "last_good": None if found.last_good is None else _summary(found.last_good),
+        "ended": None if found.ended is None else found.ended.isoformat(),
+        "age_seconds": None if found.age is None else found.age.total_seconds(),
+        "later": msgspec.to_builtins(found.later),
+    }
+    return console.result(result, ExitCode.OK if found.fresh else ExitCode.GATE_FAILED)
 
 
 def export_runs(args: argparse.Namespace, console: "Console") -> int:

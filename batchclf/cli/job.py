@@ -127,9 +127,24 @@ def _new(args: argparse.Namespace, console: "Console") -> int:
 
 
 def _install(args: argparse.Namespace, console: "Console") -> int:
+    from batchclf.jobs.setup.clock import Scheduler, forecast
     from batchclf.jobs.setup.install import install_cron, install_github, install_systemd, plan
 
     entry = plan(args.job, args.at)
-    install = install_cron if args.cron else install_systemd if args.systemd else install_github
+    by: Scheduler = "cron" if args.cron else "systemd" if args.systemd else "github"
+    install = {"cron": install_cron, "systemd": install_systemd, "github": install_github}[by]
     files = install(entry, dry_run=args.dry_run, say=console.say)
-    return console.result({"job": entry.name, "files": files, "installed": not args.dry_run})
+    ahead = forecast(entry, by)
+    for line in ahead.notes:
+        console.say(f"# {line}")
+    for line in ahead.warnings:
+        console.warn(line)
+    changes = [
+        {
+            "zone": each.zone,
+            "skipped": [day.isoformat() for day in each.changes.skipped],
+            "twice": [day.isoformat() for day in each.changes.twice],
+        }
+        for each in ahead.zones
+    ]
+    return console.result({"job": entry.name, "files": files, "installed": not args.dry_run, "clock_changes": changes})

@@ -8,7 +8,7 @@ from batchclf.cli.options import add_option, add_options, add_reports, as_path, 
 from batchclf.cli.selection import add_selection
 from batchclf.core.choices import SplitName
 from batchclf.data.catalog import DATASET_NAMES
-from batchclf.jobs.config.options import DataSpec, DirectoryOptions, ScoringOptions
+from batchclf.jobs.config.options import DataSpec, DeadlineOptions, DirectoryOptions, ScoringOptions
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -53,6 +53,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on where a run of the same folder was killed or interrupted"
     )
+    add_options(parser, DeadlineOptions)
     add_options(parser, DirectoryOptions, "max_skipped")
     add_reports(parser)
     add_options(parser, DataSpec, "data_dir")
@@ -79,11 +80,12 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
 def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProcesses") -> int:
     from batchclf.cli.selection import directory_subset, refuse_with_split
     from batchclf.errors import TargetTakenError, noted_as_published, published_note
-    from batchclf.jobs.config.limits import parse_budget
+    from batchclf.jobs.config.limits import Deadline, parse_budget, parse_duration
     from batchclf.jobs.config.settings import score_settings
     from batchclf.jobs.run.folder_run import choose_bundle, score_directory_run, score_split_run
     from batchclf.storage.run.published import CACHE, new_run_id
 
+    deadline = Deadline(None if args.deadline is None else parse_duration(args.deadline))
     budget = None if args.max_skipped is None else parse_budget(args.max_skipped)
     directory = None if args.directory is None else directory_subset(args)
     if directory is None:
@@ -94,7 +96,8 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
         out = args.out or args.reports / JOB / new_run_id(args.reports / JOB)
         try:
             if directory is None:
-                record = score_split_run(_split(args, bundle, console), bundle, settings, out, console, args.command)
+                what = _split(args, bundle, console)
+                record = score_split_run(what, bundle, settings, out, console, args.command, deadline=deadline)
             else:
                 record = score_directory_run(
                     directory,
@@ -106,6 +109,7 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
                     args.command,
                     resume=args.resume,
                     processes=processes,
+                    deadline=deadline,
                 )
             break
         except TargetTakenError:

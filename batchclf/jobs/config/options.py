@@ -27,6 +27,17 @@ LabelMap = Annotated[
     ),
 ]
 
+DeadlineText = Annotated[
+    Text | None,
+    option(
+        "score nothing more after this time, as 2h or 45m, and publish a partial result",
+        example="2h",
+        unset="no limit",
+        metavar="TIME",
+        more="see [Runs, deadlines and run dates](jobs.md#runs-deadlines-and-run-dates)",
+    ),
+]
+
 FollowSymlinks = Annotated[
     bool,
     option(
@@ -211,6 +222,12 @@ class DirectoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             metavar="LIMIT",
         ),
     ] = None
+
+
+class DeadlineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long a run may score."""
+
+    deadline: DeadlineText = None
 
 
 class ReportOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -16,7 +16,14 @@ from batchclf.core.options import (
     option,
 )
 from batchclf.errors import ExitCode
-from batchclf.jobs.config.options import DataSpec, DirectoryOptions, ReportOptions, RetentionSpec, ScoringOptions
+from batchclf.jobs.config.options import (
+    DataSpec,
+    DeadlineText,
+    DirectoryOptions,
+    ReportOptions,
+    RetentionSpec,
+    ScoringOptions,
+)
 from batchclf.training.options import TrainingOptions
 
 Name = Annotated[
@@ -225,16 +232,7 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Name | None,
         option("the job's folder under the reports folder", example="nightly", unset="the file's name without .toml"),
     ] = None
-    deadline: Annotated[
-        Text | None,
-        option(
-            "score nothing more after this time, as 2h or 45m, and publish a partial result",
-            example="2h",
-            unset="no limit",
-            metavar="TIME",
-            more="see [Runs, deadlines and run dates](jobs.md#runs-deadlines-and-run-dates)",
-        ),
-    ] = None
+    deadline: DeadlineText = None
     data: Annotated[
         DataSpec | None,
         option(

@@ -10,7 +10,7 @@ from batchclf.core.types import Dataset, Say
 from batchclf.data.discovery import check_folder
 from batchclf.data.labels import LabelRule
 from batchclf.errors import ModelError
-from batchclf.jobs.config.limits import Budget
+from batchclf.jobs.config.limits import NO_DEADLINE, Budget, Deadline
 from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
 from batchclf.jobs.report.write import load_ahead
 from batchclf.jobs.run.inputs import Publication, RunHead
@@ -40,12 +40,20 @@ class SplitOf:
 
 
 def score_split_run(
-    what: SplitOf, bundle: Bundle, settings: ScoreSettings, out: Path, watcher: "Watcher", command: list[str]
+    what: SplitOf,
+    bundle: Bundle,
+    settings: ScoreSettings,
+    out: Path,
+    watcher: "Watcher",
+    command: list[str],
+    *,
+    deadline: Deadline = NO_DEADLINE,
 ) -> RunRecord:
     """Score a split, evaluate and report into the run directory `out`, which must not be there yet.
 
-    Raises ModelError if the split does not fit the model, and RunError if `out` is there; then nothing is left
-    behind but the log.
+    What has been scored until the deadline is published, with the status "partial". Raises ModelError if the split does
+    not fit the model, DeadlineError if the deadline has passed before the first image, and RunError if `out` is there;
+    then nothing is left behind but the log.
     """
     check_formats(settings.formats)
     steps, dataset = Steps(), what.dataset
@@ -54,7 +62,7 @@ def score_split_run(
         _say_model(bundle, logged.say)
         with steps.step("score"):
             subset = SplitSubset(dataset.name, dataset.class_names, split)
-            scored, files = score_subsets({what.name: subset}, bundle, settings, folder, logged)
+            scored, files = score_subsets({what.name: subset}, bundle, settings, folder, logged, deadline=deadline)
         of_data = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
         head = RunHead(out.name, None, command, bundle, False, settings, of_data, files)
         return finish(folder, head, scored, steps, logged, {what.name: split}, Publication(out.parent))
@@ -71,12 +79,13 @@ def score_directory_run(
     *,
     resume: bool = False,
     processes: WorkerProcesses | None = None,
+    deadline: Deadline = NO_DEADLINE,
 ) -> RunRecord:
     """Score a directory, evaluate and report into the run directory `out`, which must not be there yet.
 
     With `resume` the run goes on where an earlier one, asked for in the same way and lying beside `out`, was killed.
-    The record's status is "partial" if more images were skipped than the budget allows. Raises what
-    `score_directory` raises, and RunError if `out` is there; then nothing is published.
+    The record's status is "partial" if more images were skipped than the budget allows, or if the deadline has ended
+    the scoring. Raises what `score_directory` raises, and RunError if `out` is there; then nothing is published.
     """
     check_formats(settings.formats)
     steps = Steps()
@@ -100,6 +109,7 @@ def score_directory_run(
                 head=journal,
                 kept=run.entries,
                 processes=processes,
+                deadline=deadline,
             )
         if budget is not None:
             scored = budget.held(scored)

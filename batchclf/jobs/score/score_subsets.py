@@ -77,15 +77,19 @@ def score_subsets(
         files = results.finish()
     if not any(record.scored for record in records):
         if not all(record.complete for record in records):
-            raise DeadlineError(
-                "the deadline passed before the first image was scored",
-                hint="give a later --deadline, or train the model beforehand",
-            )
+            raise _too_late()
         found = "; ".join(_nothing(record) for record in records)
         suffixes = sum((Counter(record.excluded_suffixes) for record in records), Counter[str]())
         hint = hint_to_score(sum(record.skipped for record in records), excluded, suffixes)
         raise NothingToScoreError(f"there is no image to score: {found}", hint=hint)
     return records, files
+
+
+def _too_late() -> DeadlineError:
+    return DeadlineError(
+        "the deadline passed before the first image was scored",
+        hint="give a later --deadline; it counts from the start of the run, a training included",
+    )
 
 
 def _nothing(record: SubsetRecord) -> str:
@@ -190,13 +194,15 @@ def score_directory(
     head: JournalHead,
     kept: Sequence[JournalEntry] = (),
     processes: WorkerProcesses | None = None,
+    deadline: Deadline = NO_DEADLINE,
 ) -> tuple[SubsetRecord, dict[str, WrittenFile]]:
     """Score the images under a folder and write their rows into `folder`, with a journal so that it can be resumed.
 
     Returns what came of it, and the files by their names.
 
     `kept` is what a killed run has written there: what has not changed since stays, all after that is scored.
-    `processes` may have been started before. Raises NothingToScoreError if there is no image that can be read,
+    `processes` may have been started before. Once the deadline has passed nothing more is scored. Raises
+    NothingToScoreError if there is no image that can be read, DeadlineError if none was scored before the deadline,
     RunError if found = scored + skipped + excluded does not hold.
     """
     source = str(subset.root.resolve())
@@ -208,9 +214,12 @@ def score_directory(
         kept, files = _still_kept(kept, _files(subset, rule, bundle, scorer, times), pool, watcher)
         names = bundle.info.class_names
         results = stack.enter_context(Results(folder, names, settings, watcher, head=head, kept=kept))
-        run = SubsetRun(scorer, results, "", source, times, labelled=rule.classes())
+        run = SubsetRun(scorer, results, "", source, times, deadline, labelled=rule.classes())
         _write_files(run, files, pool, rule, scorer, subset)
-        return run.record("directory", source, rule.sentence), results.finish()
+        record = run.record("directory", source, rule.sentence, may_be_empty=not run.complete)
+        if not record.scored and not record.complete:
+            raise _too_late()
+        return record, results.finish()
 
 
 def _open(stack: ExitStack, bundle: Bundle, settings: ScoreSettings, watcher: "Watcher", *, compared: int) -> Scorer:
