@@ -8,7 +8,7 @@ from batchclf.cli.options import add_option, add_options, add_reports, as_path, 
 from batchclf.cli.selection import add_selection
 from batchclf.core.choices import SplitName
 from batchclf.data.catalog import DATASET_NAMES
-from batchclf.jobs.config.options import DataSpec, DirectoryOptions, ScoringOptions
+from batchclf.jobs.config.options import DataSpec, DirectoryOptions, ReportOptions, ScoringOptions
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -54,6 +54,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         "--resume", action="store_true", help="go on where a run of the same folder was killed or interrupted"
     )
     add_options(parser, DirectoryOptions, "max_skipped")
+    add_option(parser, ReportOptions, "pictures", unset="on")
     add_reports(parser)
     add_options(parser, DataSpec, "data_dir")
     parser.set_defaults(handle=handle)
@@ -94,7 +95,8 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
         out = args.out or args.reports / JOB / new_run_id(args.reports / JOB)
         try:
             if directory is None:
-                record = score_split_run(_split(args, bundle, console), bundle, settings, out, console, args.command)
+                split = _split(args, bundle, console)
+                record = score_split_run(split, bundle, settings, out, console, args.command, pictures=args.pictures)
             else:
                 record = score_directory_run(
                     directory,
@@ -105,6 +107,7 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
                     console,
                     args.command,
                     resume=args.resume,
+                    pictures=args.pictures,
                     processes=processes,
                 )
             break

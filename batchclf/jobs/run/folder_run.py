@@ -40,7 +40,14 @@ class SplitOf:
 
 
 def score_split_run(
-    what: SplitOf, bundle: Bundle, settings: ScoreSettings, out: Path, watcher: "Watcher", command: list[str]
+    what: SplitOf,
+    bundle: Bundle,
+    settings: ScoreSettings,
+    out: Path,
+    watcher: "Watcher",
+    command: list[str],
+    *,
+    pictures: bool = True,
 ) -> RunRecord:
     """Score a split, evaluate and report into the run directory `out`, which must not be there yet.
 
@@ -57,7 +64,9 @@ def score_split_run(
             scored, files = score_subsets({what.name: subset}, bundle, settings, folder, logged)
         of_data = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
         head = RunHead(out.name, None, command, bundle, False, settings, of_data, files)
-        return finish(folder, head, scored, steps, logged, {what.name: split}, Publication(out.parent))
+        return finish(
+            folder, head, scored, steps, logged, {what.name: split}, Publication(out.parent, pictures=pictures)
+        )
 
 
 def score_directory_run(
@@ -70,6 +79,7 @@ def score_directory_run(
     command: list[str],
     *,
     resume: bool = False,
+    pictures: bool = True,
     processes: WorkerProcesses | None = None,
 ) -> RunRecord:
     """Score a directory, evaluate and report into the run directory `out`, which must not be there yet.
@@ -104,7 +114,7 @@ def score_directory_run(
         if budget is not None:
             scored = budget.held(scored)
         head = RunHead(out.name, None, command, bundle, False, settings, None, files)
-        return finish(run.folder, head, [scored], steps, logged, {}, Publication(out.parent))
+        return finish(run.folder, head, [scored], steps, logged, {}, Publication(out.parent, pictures=pictures))
 
 
 def choose_bundle(model: Path | None, reports: Path, *, say: Say) -> Bundle:
