@@ -1,6 +1,6 @@
 """Batch scoring and evaluation reports for Keras image classifiers."""
 
-from os import PathLike
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -8,8 +8,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
+# ONNX Runtime reads it once, as it is imported, and else records and sends its use: set it before any module of this
+# package can import that, and for child processes; a value of the user's stays (decision 157)
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-def read_predictions(path: str | PathLike[str]) -> "pd.DataFrame":
+
+def read_predictions(path: str | os.PathLike[str]) -> "pd.DataFrame":
     """Read predictions for analysis: those of a run directory, or a predictions.csv, .jsonl or .parquet.
 
     One row an image, in the file's order. Texts are exact, without the `'` that guards cells of a CSV. `label` and

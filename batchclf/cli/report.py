@@ -4,7 +4,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from batchclf.cli.options import add_options, as_path, describe, file_or_folder, keep_output_free, names_folder, shown
+from batchclf.cli.options import (
+    add_option,
+    add_options,
+    as_path,
+    describe,
+    file_or_folder,
+    keep_output_free,
+    names_folder,
+    shown,
+)
 from batchclf.core.choices import ReportFormat
 from batchclf.jobs.config.options import ReportOptions
 
@@ -41,6 +50,8 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     )
     describe(out, unset="RUN_DIR; of a comparison OTHER_RUN_DIR")
     add_options(parser, ReportOptions, "format", "templates")
+    add_option(parser, ReportOptions, "pictures", unset="as the run")
+    parser.set_defaults(pictures=None)
     parser.add_argument("--list-blocks", action="store_true", help="list the templates and their blocks, and end")
     parser.set_defaults(handle=handle)
 
@@ -64,19 +75,19 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     keep_output_free(outs.values(), console)
     for out in outs.values():
         out.parent.mkdir(parents=True, exist_ok=True)
+    options = {"templates": as_path(args.templates), "pictures": args.pictures}
+    options |= {"say": console.say, "warn": console.warn}
     if args.other is None:
         from batchclf.jobs.report.rewrite import report_again
 
-        report_again(args.run, outs, templates=as_path(args.templates), say=console.say, warn=console.warn)
+        report_again(args.run, outs, **options)
         what, summary = "report", {}
     else:
         import msgspec
 
         from batchclf.jobs.report.rewrite import report_comparison
 
-        comparison = report_comparison(
-            args.run, args.other, outs, templates=as_path(args.templates), say=console.say, warn=console.warn
-        )
+        comparison = report_comparison(args.run, args.other, outs, **options)
         console.say(comparison.sentence)
         what = "comparison"
         summary = {"sentence": comparison.sentence, "p_value": comparison.p_value, "changed": comparison.changed}

@@ -8,7 +8,13 @@ from batchclf.cli.options import add_option, add_options, add_reports, as_path, 
 from batchclf.cli.selection import add_selection
 from batchclf.core.choices import SplitName
 from batchclf.data.catalog import DATASET_NAMES
-from batchclf.jobs.config.options import DataSpec, DeadlineOptions, DirectoryOptions, ScoringOptions
+from batchclf.jobs.config.options import (
+    DataSpec,
+    DeadlineOptions,
+    DirectoryOptions,
+    ReportOptions,
+    ScoringOptions,
+)
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -55,6 +61,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     )
     add_options(parser, DeadlineOptions)
     add_options(parser, DirectoryOptions, "max_skipped")
+    add_option(parser, ReportOptions, "pictures", unset="on")
     add_reports(parser)
     add_options(parser, DataSpec, "data_dir")
     parser.set_defaults(handle=handle)
@@ -97,7 +104,9 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
         try:
             if directory is None:
                 what = _split(args, bundle, console)
-                record = score_split_run(what, bundle, settings, out, console, args.command, deadline=deadline)
+                record = score_split_run(
+                    what, bundle, settings, out, console, args.command, pictures=args.pictures, deadline=deadline
+                )
             else:
                 record = score_directory_run(
                     directory,
@@ -108,6 +117,7 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
                     console,
                     args.command,
                     resume=args.resume,
+                    pictures=args.pictures,
                     processes=processes,
                     deadline=deadline,
                 )

@@ -59,6 +59,9 @@ NEW_FORMATS = {"run.json": 2, "model.json": 3, "report.json": 2, "comparison.jso
 NEW_OF_A_RUN = {"device": "cpu"}
 """Keys that a run has besides its runtime and precision now, as they are read from runs that have none."""
 
+NEW_OF_A_RECORD = {"pictures": True}
+"""Keys that a run.json has besides its settings now."""
+
 NEW_OF_A_SUBSET = {"excluded_suffixes": {}, "warnings": [], "among_labelled": None}
 """Keys that a subset has besides its counts now; a run of then does not know them."""
 
@@ -158,6 +161,7 @@ def with_new(kept):
     """Add the keys that a table has now to one of then."""
     new = [
         ({"runtime", "precision"}, NEW_OF_A_RUN),
+        ({"command", "topk"}, NEW_OF_A_RECORD),
         ({"group_by", "seed"}, NEW_OF_A_SPLIT),
         ({"excluded", "timings"}, NEW_OF_A_SUBSET),
     ]

@@ -208,7 +208,7 @@ class RunRecord:
     `timings` names the steps in order. `seconds` is the whole run up to the report, which shows it. `run_date` is the
     date (YYYY-MM-DD) that the job file's placeholders stood for, empty for a run without a job. `main_subset` is the
     split or directory that the report is about, see `main_of`. `files` are the tables that were written while it
-    scored, by their names; runs of an earlier batchclf have none.
+    scored, by their names; runs of an earlier batchclf have none. Without `pictures` no page shows its images.
     """
 
     run_id: str
@@ -234,4 +234,5 @@ class RunRecord:
     run_date: str = ""
     main_subset: str = ""
     files: dict[str, WrittenFile] = field(default_factory=dict)
+    pictures: bool = True
     format: int = RUN_FORMAT

@@ -231,7 +231,7 @@ class DeadlineOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReportOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The report's forms and templates, as a job file and the command line have them."""
+    """The report's forms, templates and pictures, as a job file and the command line have them."""
 
     format: Annotated[list[ReportFormat], option("forms of the report", metavar="LIST")] = msgspec.field(
         default_factory=lambda: ["html"]
@@ -245,6 +245,13 @@ class ReportOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             metavar="DIR",
         ),
     ] = None
+    pictures: Annotated[
+        bool,
+        option(
+            "show some of the images in the HTML report; without it there is nothing of any image's pixels in it",
+            more="see [Reports without pictures](reports.md#reports-without-pictures)",
+        ),
+    ] = True
 
 
 class RetentionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,5 +1,6 @@
 """Write a finished run's report anew, from what its run directory holds."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -25,19 +26,25 @@ from batchclf.storage.run.written import check_written
 
 
 def report_again(
-    folder: Path, outs: Outs, *, templates: Path | None = None, say: Say, warn: Say = unheard
+    folder: Path,
+    outs: Outs,
+    *,
+    templates: Path | None = None,
+    pictures: bool | None = None,
+    say: Say,
+    warn: Say = unheard,
 ) -> RunRecord:
     """Render the report of a finished run, a file for each format, from its run.json and CSVs.
 
     Pictures come from where the images were when they were scored; if they are gone the report goes without, in a
-    line that says why. The network is not used. `warn`
-    gets what was edited since the run wrote it.
+    line that says why. The network is not used. Whether there are any, the run says unless `pictures` does. `warn` gets
+    what was edited since the run wrote it.
 
     Raises RunError or PredictionsError if the run directory is incomplete or its predictions or skipped images have
     other rows than the run wrote, BatchclfError if a template of the user's is wrong, and OSError if a file cannot be
     written. An images.csv or duplicates.csv with other rows costs the section on images.
     """
-    record = read_record(folder)
+    record = _with_pictures(read_record(folder), pictures, say)
     warn = cache(warn)  # what is read twice is checked twice
     check_written(folder, (PREDICTIONS_FILE, SKIPPED_FILE), warn=warn)
     names, temperature = tuple(record.model.class_names), temperature_of(record.model.training)
@@ -65,16 +72,31 @@ def report_again(
     return record
 
 
+def _with_pictures(record: RunRecord, pictures: bool | None, say: Say) -> RunRecord:
+    if pictures is None and not record.pictures:
+        say(f"the run {record.run_id} was made without pictures, and so is the page (--pictures shows them)")
+    return record if pictures is None else replace(record, pictures=pictures)
+
+
 def report_comparison(
-    first: Path, second: Path, outs: Outs, *, say: Say, warn: Say = unheard, templates: Path | None = None
+    first: Path,
+    second: Path,
+    outs: Outs,
+    *,
+    say: Say,
+    warn: Say = unheard,
+    templates: Path | None = None,
+    pictures: bool | None = None,
 ) -> Comparison:
     """Compare the runs in two directories, the earlier one first, and write each format to its file.
 
-    Pictures come from where the images of the second run were when they were scored. Raises what `compare_runs` and
+    Pictures come from where the images of the second run were when they were scored; there are none if one of the runs
+    says so, unless `pictures` does. Raises what `compare_runs` and
     `write_formats` raise.
     """
     comparison = compare_runs(first, second, warn=warn)
-    records = read_record(first), read_record(second)
+    earlier, later = (_with_pictures(read_record(folder), pictures, say) for folder in (first, second))
+    records = earlier, later
     write_comparison_formats(
         outs,
         (first, second),

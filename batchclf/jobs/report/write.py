@@ -49,8 +49,8 @@ def write_formats(
 ) -> None:
     """Write the report of the run in `folder`, a file for each format.
 
-    `pictures` loads the images that the page would show; it is called for the page only. `published` is where the
-    folder will be, if it is not there yet.
+    `pictures` loads the images that the page would show; it is called for the page only, and if the run has pictures.
+    `published` is where the folder will be, if it is not there yet.
 
     Each file is written in one step. Raises BatchclfError if a template of the user's is wrong, RunError if
     skipped.csv cannot be read, and OSError if a file cannot be written.
@@ -62,7 +62,7 @@ def write_formats(
             from batchclf.report.html.size_budget import wanted
             from batchclf.report.sections.whole_report import build_view
 
-            shown = pictures(wanted(findings))
+            shown = pictures(wanted(findings)) if findings.record.pictures else {}
             view = build_view(findings, pictures=shown, skipped=read_skipped(skipped), generated=generated)
             atomic.write_text(out, render(view, templates))
         elif kind == "json":
@@ -98,8 +98,10 @@ def write_comparison_formats(
             from batchclf.report.pages.comparison import compare_view
             from batchclf.report.pages.render import render_comparison
 
+            # Of each pair both runs have the same image.
+            shown = pictures() if all(record.pictures for record in records) else {}
             first, second = (_report_address(folder, out) for folder in folders)
-            view = compare_view(comparison, *records, pictures=pictures(), links=(first, second), generated=generated)
+            view = compare_view(comparison, *records, pictures=shown, links=(first, second), generated=generated)
             atomic.write_text(out, render_comparison(view, templates))
         elif kind == "json":
             from batchclf.report.formats.json_report import comparison_document, encoded

@@ -48,6 +48,7 @@ def score_split_run(
     command: list[str],
     *,
     deadline: Deadline = NO_DEADLINE,
+    pictures: bool = True,
 ) -> RunRecord:
     """Score a split, evaluate and report into the run directory `out`, which must not be there yet.
 
@@ -65,7 +66,9 @@ def score_split_run(
             scored, files = score_subsets({what.name: subset}, bundle, settings, folder, logged, deadline=deadline)
         of_data = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
         head = RunHead(out.name, None, command, bundle, False, settings, of_data, files)
-        return finish(folder, head, scored, steps, logged, {what.name: split}, Publication(out.parent))
+        return finish(
+            folder, head, scored, steps, logged, {what.name: split}, Publication(out.parent, pictures=pictures)
+        )
 
 
 def score_directory_run(
@@ -78,6 +81,7 @@ def score_directory_run(
     command: list[str],
     *,
     resume: bool = False,
+    pictures: bool = True,
     processes: WorkerProcesses | None = None,
     deadline: Deadline = NO_DEADLINE,
 ) -> RunRecord:
@@ -114,7 +118,7 @@ def score_directory_run(
         if budget is not None:
             scored = budget.held(scored)
         head = RunHead(out.name, None, command, bundle, False, settings, None, files)
-        return finish(run.folder, head, [scored], steps, logged, {}, Publication(out.parent))
+        return finish(run.folder, head, [scored], steps, logged, {}, Publication(out.parent, pictures=pictures))
 
 
 def choose_bundle(model: Path | None, reports: Path, *, say: Say) -> Bundle:

@@ -43,3 +43,4 @@ class Publication:
     baselines: Mapping[str, str | Path] = field(default_factory=dict)
     formats: tuple[Format, ...] = ("html",)
     templates: Path | None = None
+    pictures: bool = True

@@ -103,6 +103,7 @@ def _fill(
         job.baselines,
         formats=tuple(job.spec.report.format),
         templates=job.templates,
+        pictures=job.spec.report.pictures,
     )
     return finish(folder, head, scored, steps, watcher, {} if dataset is None else dataset.splits, to)
 

@@ -59,7 +59,7 @@ def finish(
     write_metrics(folder, evaluations, gap)
     scored = [replace(subset, content=look.contents.get(subset.split, "")) for subset in scored]
     scored = _check_class_order(folder, scored, evaluations, watcher)
-    record = replace(_record(head, scored, steps), files={**head.files, **look.files})
+    record = replace(_record(head, scored, steps), files={**head.files, **look.files}, pictures=to.pictures)
     history = runs_to_compare(to.beside, record)
     with steps.step("compare"):
         flips, written = write_flips(folder, to.beside, record, history, say=watcher.say, warn=watcher.warn)
