@@ -1,4 +1,4 @@
-"""Files and folders that are either whole or not there: written beside their target, then renamed into place."""
+"""Files and folders that are whole or not there, also after a power cut: written beside their target, then renamed."""
 
 import errno
 import os
@@ -22,6 +22,9 @@ _MOST_LINKS = 40
 """As many as Linux follows."""
 _ABANDONED_SECONDS = 3600
 """No write takes so long: a process that is not found may still be at work on another machine or in a container."""
+
+_REFUSED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""How a file system says that it does not have what it was asked for."""
 
 _OWNER = re.compile(r"(?P<process>[0-9]+)-[^.]*")
 _NO_TERMINAL = getattr(os, "O_NOCTTY", 0)  # not on Windows
@@ -128,11 +131,12 @@ def _replacing(place: Path) -> Iterator[IO[bytes]]:
         with partial.open("wb") as handle:
             yield handle
             handle.flush()
-            os.fsync(handle.fileno())
+            _flush(handle.fileno())
         partial.replace(place)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+    flush_folder(place.parent)
     # Only now: until there is a new one, what a kill has left may be all that there is (decision 155)
     _remove_abandoned(place.parent, f".{place.name}.", ".partial")
 
@@ -230,6 +234,7 @@ def new_folder(target: Path) -> Iterator[Path]:
     partial.mkdir()
     try:
         yield partial
+        flush_tree(partial)
         replace_folder(partial, target)
     except BaseException as error:
         _name(error, target)
@@ -249,10 +254,60 @@ def _name(error: BaseException, target: Path) -> None:
         error.filename = "standard output" if target == STDOUT else str(target)
 
 
+def publish_folder(partial: Path, target: Path) -> None:
+    """Rename a hidden folder to `target`, where nothing stands, once all that it holds is on the disk. Raises OSError.
+
+    The caller goes on with `flush_folder(target.parent)`: until then a power cut may undo the rename.
+    """
+    flush_tree(partial)
+    partial.rename(target)
+
+
+def flush_tree(folder: Path) -> None:
+    """Wait until a folder and all that it holds are on the disk, links aside. Raises OSError with the file's name."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                flush_tree(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                _flush_path(Path(entry.path))
+    _flush_path(folder)
+
+
+def flush_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, not what the files hold. Raises OSError."""
+    _flush_path(folder)
+
+
+def _flush_path(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:  # a folder that may only be written to, or any on Windows: what can be done is done
+        return
+    try:
+        _flush(descriptor)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _flush(descriptor: int) -> None:
+    """Wait until a file or folder is on the disk, if its file system can do that."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Of folders network file systems refuse it, and Windows that of what is open for reading (decision 157)
+        if error.errno not in (*_REFUSED, errno.EBADF):
+            raise
+
+
 def replace_folder(new: Path, target: Path) -> None:
     """Rename `new` to `target`; what stood there is moved aside first and removed after. Raises OSError."""
     if not target.exists():
         new.rename(target)
+        flush_folder(target.parent)
         return
     old = beside(target)
     target.rename(old)
@@ -261,6 +316,7 @@ def replace_folder(new: Path, target: Path) -> None:
     except OSError:
         old.rename(target)
         raise
+    flush_folder(target.parent)  # before the old one goes
     if old.is_dir() and not old.is_symlink():
         shutil.rmtree(old, ignore_errors=True)
     else:
@@ -276,4 +332,5 @@ def point_link(link: Path, subset_name: str) -> None:
     except OSError:
         partial.unlink(missing_ok=True)
         raise
+    flush_folder(link.parent)
     _remove_abandoned(link.parent, f".{link.name}.", ".partial")

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 
@@ -33,6 +34,56 @@ def test_a_disk_that_is_full_leaves_the_old_file(tmp_path, monkeypatch):
         atomic.write_bytes(target, b"new")
     assert caught.value.filename == str(target)
     assert target.read_bytes() == b"old"
+    assert _names(tmp_path) == ["a.json"]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_that_cannot_flush_is_no_error(tmp_path, monkeypatch, number):
+    asked = []
+
+    def refuse(descriptor):
+        asked.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    atomic.write_text(tmp_path / "a.json", "new")
+    with atomic.new_folder(tmp_path / "run") as folder:
+        (folder / "b").write_text("1")
+    atomic.point_link(tmp_path / "latest", "run")
+    assert _names(tmp_path) == ["a.json", "latest", "run"]
+    assert {str(tmp_path), f"{folder}/b", str(folder)} < set(asked)
+
+
+def test_a_disk_that_fails_while_a_folder_is_flushed_is_named(tmp_path, monkeypatch):
+    target = tmp_path / "run"
+
+    def fail(descriptor):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def write():
+        with atomic.new_folder(target) as folder:
+            (folder / "b").write_text("1")
+            monkeypatch.setattr(os, "fsync", fail)
+
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        write()
+    assert caught.value.filename.endswith(".partial/b")
+    assert _names(tmp_path) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="a POSIX test")
+def test_a_folder_that_may_not_be_read_takes_a_file(tmp_path, monkeypatch):
+    """As root may open everything, the refusal is played."""
+    opened = os.open
+
+    def refuse(path, flags, *rest, **more):
+        if os.path.isdir(path):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, flags, *rest, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    atomic.write_text(tmp_path / "a.json", "new")
+    monkeypatch.undo()
     assert _names(tmp_path) == ["a.json"]
 
 

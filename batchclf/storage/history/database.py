@@ -189,6 +189,7 @@ def _make(path: Path) -> None:
             except OSError:  # a file system without hard links
                 if not _is_there(path):
                     partial.rename(path)
+            atomic.flush_folder(path.parent)
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
@@ -207,6 +208,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
             with closing(sqlite3.connect(partial)) as copied:
                 connection.backup(copied)
             partial.rename(copy)
+            atomic.flush_folder(copy.parent)
         finally:
             partial.unlink(missing_ok=True)
     while version < NEWEST:

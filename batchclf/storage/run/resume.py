@@ -11,7 +11,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 from batchclf import atomic
 from batchclf.core.text import counted
 from batchclf.core.types import Say
-from batchclf.errors import NothingToScoreError, RunError, TargetTakenError
+from batchclf.errors import NothingToScoreError, RunError, TargetTakenError, noted_as_published
 from batchclf.storage.run.directory import check_free, give_up
 from batchclf.storage.run.journal import JOURNAL_FILE, Journal, JournalHead, KilledRun, read_journal
 
@@ -44,7 +44,7 @@ def resumable_run_directory(target: Path, head: JournalHead, *, resume: bool, sa
     try:
         yield run
         # Renamed first: what is whole must not be lost to a kill now.
-        run.folder.rename(target)
+        atomic.publish_folder(run.folder, target)
     except BaseException as error:
         left = read_journal(run.folder)
         if left is not None and left.files and not isinstance(error, RunError | NothingToScoreError):
@@ -53,6 +53,8 @@ def resumable_run_directory(target: Path, head: JournalHead, *, resume: bool, sa
             give_up(run.folder, target)
         raise
     else:
+        with noted_as_published(target):
+            atomic.flush_folder(target.parent)
         for name in (JOURNAL_FILE, LOCK_FILE):
             with suppress(OSError):  # they do no harm in a run that is published
                 (target / name).unlink(missing_ok=True)
