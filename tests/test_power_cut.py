@@ -27,11 +27,15 @@ def traced(folder, *arguments):
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     out = folder / "trace.txt"
+    which = "trace=fsync,rename,renameat,renameat2,link,linkat"
+    strace = ["strace", "-f", "--seccomp-bpf", "-y", "-s", "4096", "-o", str(out), "-e", which]
     done = subprocess.run(
-        ["strace", "-f", "--seccomp-bpf", "-y", "-s", "4096", "-o", str(out), "-e", "trace=fsync,rename,renameat,renameat2,link,linkat",
-         sys.executable, "-m", "batchclf", *map(str, arguments)],
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        [*strace, sys.executable, "-m", "batchclf", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     if not out.exists() or "ptrace" in done.stderr:
         pytest.skip(f"strace may not look: {done.stderr[:200]}")
     assert done.returncode == 0, done.stderr

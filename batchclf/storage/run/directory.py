@@ -66,7 +66,7 @@ def new_run_directory(target: Path) -> Iterator[Path]:
         give_up(partial, target)
         raise
     with noted_as_published(target):
-        atomic.flush_folder(target.parent)
+        atomic.flush_path(target.parent)
 
 
 def check_free(target: Path) -> None:
