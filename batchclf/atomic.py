@@ -1,4 +1,4 @@
-"""Files and folders that are either whole or not there: written beside their target, then renamed into place."""
+"""Files and folders that are whole or not there, also after a power cut: written beside their target, then renamed."""
 
 import errno
 import os
@@ -23,6 +23,13 @@ _MOST_LINKS = 40
 _ABANDONED_SECONDS = 3600
 """No write takes so long: a process that is not found may still be at work on another machine or in a container."""
 
+_REFUSED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""How a file system says that it does not have what it was asked for."""
+
+NO_LOCKS = _REFUSED | {errno.ENOLCK}
+"""How it says that it has no locks."""
+WITHOUT_LOCKS = "the file system has no locks"
+_LONGEST_NAME = 255
 _OWNER = re.compile(r"(?P<process>[0-9]+)-[^.]*")
 _NO_TERMINAL = getattr(os, "O_NOCTTY", 0)  # not on Windows
 
@@ -128,11 +135,12 @@ def _replacing(place: Path) -> Iterator[IO[bytes]]:
         with partial.open("wb") as handle:
             yield handle
             handle.flush()
-            os.fsync(handle.fileno())
+            _flush(handle.fileno())
         partial.replace(place)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+    flush_path(place.parent)
     # Only now: until there is a new one, what a kill has left may be all that there is (decision 155)
     _remove_abandoned(place.parent, f".{place.name}.", ".partial")
 
@@ -230,6 +238,7 @@ def new_folder(target: Path) -> Iterator[Path]:
     partial.mkdir()
     try:
         yield partial
+        flush_tree(partial)
         replace_folder(partial, target)
     except BaseException as error:
         _name(error, target)
@@ -249,10 +258,56 @@ def _name(error: BaseException, target: Path) -> None:
         error.filename = "standard output" if target == STDOUT else str(target)
 
 
+def publish_folder(partial: Path, target: Path) -> None:
+    """Rename a hidden folder to `target`, where nothing stands, once all that it holds is on the disk. Raises OSError.
+
+    The caller goes on with `flush_path(target.parent)`: until then a power cut may undo the rename.
+    """
+    flush_tree(partial)
+    partial.rename(target)
+
+
+def flush_tree(folder: Path) -> None:
+    """Wait until a folder and all that it holds are on the disk, links aside. Raises OSError with the file's name."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                flush_tree(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                flush_path(Path(entry.path))
+    flush_path(folder)
+
+
+def flush_path(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk. Raises OSError with its name."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:  # a folder that may only be written to, or any on Windows: what can be done is done
+        return
+    try:
+        _flush(descriptor)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _flush(descriptor: int) -> None:
+    """Wait until a file or folder is on the disk, if its file system can do that."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Of folders network file systems refuse it, and Windows that of what is open for reading (decision 159)
+        if error.errno not in (*_REFUSED, errno.EBADF):
+            raise
+
+
 def replace_folder(new: Path, target: Path) -> None:
     """Rename `new` to `target`; what stood there is moved aside first and removed after. Raises OSError."""
     if not target.exists():
         new.rename(target)
+        flush_path(target.parent)
         return
     old = beside(target)
     target.rename(old)
@@ -261,19 +316,85 @@ def replace_folder(new: Path, target: Path) -> None:
     except OSError:
         old.rename(target)
         raise
+    flush_path(target.parent)  # before the old one goes
     if old.is_dir() and not old.is_symlink():
         shutil.rmtree(old, ignore_errors=True)
     else:
         old.unlink()
 
 
-def point_link(link: Path, subset_name: str) -> None:
-    """Make the symbolic link `link` point to `subset_name` in the same folder, in one step. Raises OSError."""
+def point_link(link: Path, name: str) -> None:
+    """Make the symbolic link `link` lead to `name` in the same folder, in one step. Raises OSError.
+
+    On a file system without symbolic links it becomes a file that holds the name, which `followed` reads.
+    """
     partial = beside(link)
-    partial.symlink_to(subset_name)
     try:
+        if not _linked(partial, name):
+            # In place of the link, not through it: one may be there from another mount (decision 158)
+            partial.write_bytes(os.fsencode(f"{name}\n"))
+            flush_path(partial)
         partial.replace(link)
     except OSError:
         partial.unlink(missing_ok=True)
         raise
+    flush_path(link.parent)
     _remove_abandoned(link.parent, f".{link.name}.", ".partial")
+
+
+def has_links(folder: Path) -> bool:
+    """Try whether the file system of a folder has symbolic links; nothing stays behind. Raises OSError."""
+    partial = beside(folder / "link")
+    found = _linked(partial, "nothing")
+    partial.unlink(missing_ok=True)
+    return found
+
+
+def _linked(link: Path, name: str) -> bool:
+    try:
+        link.symlink_to(name)
+    except OSError as error:
+        if error.errno not in (*_REFUSED, errno.EPERM):  # EPERM: Linux's FAT
+            raise
+        return False
+    return True
+
+
+def followed(path: Path) -> Path:
+    """Go on in the folder that a file in place of a link names, if the path leads to or through one. Never raises."""
+    for place in (path, *path.parents):
+        if "." not in place.name and os.path.isfile(place):  # noqa: PTH113 (Path's raises if it may not look)
+            folder = _named_folder(place)
+            return path if folder is None else folder / path.relative_to(place)
+    return path
+
+
+def _named_folder(place: Path) -> Path | None:
+    try:
+        with place.open("rb") as handle:
+            content = handle.read(_LONGEST_NAME + 2)
+    except OSError:
+        return None
+    name = os.fsdecode(content.removesuffix(b"\n").removesuffix(b"\r"))
+    if not name or name in (".", "..") or set(name) & set("/\\\n\0") or len(content) > _LONGEST_NAME + 1:
+        return None
+    folder = place.with_name(name)
+    return folder if os.path.isdir(folder) else None  # noqa: PTH112 (as above)
+
+
+def try_lock(path: Path) -> None:
+    """Lock a file as SQLite does, and let go of it. Raises OSError if the file system has no such locks.
+
+    For before SQLite opens the file: it takes ENOLCK for another process at work, and waits for that. Afterwards it
+    would lose the locks that it holds, since those of a process end when it closes the file anywhere.
+    """
+    try:
+        import fcntl  # not on Windows
+    except ImportError:
+        return
+    with path.open("rb") as handle:
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_SH | fcntl.LOCK_NB, 1)  # its first byte, on which SQLite has none
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                raise OSError(error.errno, f"{WITHOUT_LOCKS} ({error.strerror})", str(path)) from error

@@ -1,5 +1,7 @@
+import errno
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -33,6 +35,56 @@ def test_a_disk_that_is_full_leaves_the_old_file(tmp_path, monkeypatch):
         atomic.write_bytes(target, b"new")
     assert caught.value.filename == str(target)
     assert target.read_bytes() == b"old"
+    assert _names(tmp_path) == ["a.json"]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_that_cannot_flush_is_no_error(tmp_path, monkeypatch, number):
+    asked = []
+
+    def refuse(descriptor):
+        asked.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    atomic.write_text(tmp_path / "a.json", "new")
+    with atomic.new_folder(tmp_path / "run") as folder:
+        (folder / "b").write_text("1")
+    atomic.point_link(tmp_path / "latest", "run")
+    assert _names(tmp_path) == ["a.json", "latest", "run"]
+    assert {str(tmp_path), f"{folder}/b", str(folder)} < set(asked)
+
+
+def test_a_disk_that_fails_while_a_folder_is_flushed_is_named(tmp_path, monkeypatch):
+    target = tmp_path / "run"
+
+    def fail(descriptor):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def write():
+        with atomic.new_folder(target) as folder:
+            (folder / "b").write_text("1")
+            monkeypatch.setattr(os, "fsync", fail)
+
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        write()
+    assert caught.value.filename.endswith(".partial/b")
+    assert _names(tmp_path) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="a POSIX test")
+def test_a_folder_that_may_not_be_read_takes_a_file(tmp_path, monkeypatch):
+    """As root may open everything, the refusal is played."""
+    opened = os.open
+
+    def refuse(path, flags, *rest, **more):
+        if Path(path).is_dir():
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, flags, *rest, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    atomic.write_text(tmp_path / "a.json", "new")
+    monkeypatch.undo()
     assert _names(tmp_path) == ["a.json"]
 
 
@@ -186,3 +238,54 @@ def test_what_a_kill_has_left_stays_until_there_is_something_new(tmp_path):
     with atomic.new_folder(tmp_path / "model"):
         pass
     assert _names(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_link_that_is_refused_becomes_a_file(tmp_path, monkeypatch, number):
+    for name in ("older", "newer"):
+        (tmp_path / name).mkdir()
+    link = tmp_path / "latest"
+    atomic.point_link(link, "older")
+    assert link.is_symlink()
+
+    def refuse(*args, **kwargs):
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "symlink", refuse)
+        assert not atomic.has_links(tmp_path)
+        atomic.point_link(link, "newer")
+    # In place of the old link, not written through it.
+    assert not link.is_symlink()
+    assert link.read_bytes() == b"newer\n"
+    assert atomic.followed(link) == tmp_path / "newer"
+    assert atomic.followed(link / "report.html") == tmp_path / "newer" / "report.html"
+    assert atomic.has_links(tmp_path)
+    atomic.point_link(link, "older")
+    assert link.is_symlink()
+    assert atomic.followed(link / "report.html") == link / "report.html"
+    assert _names(tmp_path) == ["latest", "newer", "older"]
+
+
+def test_a_link_that_may_not_be_made_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "symlink", _refuse)
+    with pytest.raises(OSError, match="No space left"):
+        atomic.point_link(tmp_path / "latest", "run")
+    assert _names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "content", ["", ".\n", "..", "gone\n", "run\nrun\n", "run/inner\n", "r" * 300, "run\0", " run"]
+)
+def test_a_file_that_names_no_folder_beside_it_is_a_file(tmp_path, content):
+    (tmp_path / "run" / "inner").mkdir(parents=True)
+    file = tmp_path / "latest"
+    file.write_text(content)
+    assert atomic.followed(file) == file
+    assert atomic.followed(file / "report.html") == file / "report.html"
+
+
+def test_what_an_editor_on_windows_wrote_is_followed(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "latest").write_bytes(b"run\r\n")
+    assert atomic.followed(tmp_path / "latest") == tmp_path / "run"

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchclf.cli.options import add_options, describe, folder_path
+from batchclf.cli.options import add_options, describe, folder_path, run_path
 from batchclf.jobs.config.options import DirectoryOptions
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("predictions", type=Path, metavar="PREDICTIONS.csv", help="what `run` or `score` wrote")
+    parser.add_argument("predictions", type=run_path, metavar="PREDICTIONS.csv", help="what `run` or `score` wrote")
     out = parser.add_argument("--out", type=folder_path, metavar="DIR", help="where to write metrics.json and the CSVs")
     describe(out, unset="beside the CSV")
     parser.add_argument(

@@ -1,11 +1,10 @@
 """`batchclf history list|show|diff|check|export|prune|rebuild`."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchclf.cli import options
-from batchclf.cli.options import file_path, keep_output_free, shown
+from batchclf.cli.options import file_path, keep_output_free, run_path, shown
 from batchclf.errors import ExitCode
 from batchclf.jobs.config.options import RetentionSpec
 
@@ -95,7 +94,11 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     pruned.add_argument("--dry-run", action="store_true", help="say what would be removed")
     rebuilt = action("rebuild", rebuild, "write run directories into the history again, and check all of it")
     rebuilt.add_argument(
-        "runs", nargs="*", type=Path, metavar="RUN_DIR", help="run directories (default: all under the reports folder)"
+        "runs",
+        nargs="*",
+        type=run_path,
+        metavar="RUN_DIR",
+        help="run directories (default: all under the reports folder)",
     )
 
 

@@ -144,6 +144,13 @@ def add_reports(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def run_path(text: str) -> Path:
+    """Read a path to or within a run directory, through a file in place of the link `latest`."""
+    from batchclf import atomic
+
+    return atomic.followed(Path(text))
+
+
 def file_path(text: str) -> Path:
     """Read the name of a file to write; `-` is standard output, `./-` a file of that name. For argparse."""
     if names_folder(text):

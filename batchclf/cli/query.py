@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchclf.cli.options import describe, file_path, keep_output_free, positive, shown
+from batchclf.cli.options import describe, file_path, keep_output_free, positive, run_path, shown
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -36,7 +36,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="what `run` or `score` wrote")
+    parser.add_argument("run", type=run_path, metavar="RUN_DIR", help="what `run` or `score` wrote")
     parser.add_argument("sql", metavar="SQL", help="one SELECT")
     form = parser.add_argument("--format", choices=FORMATS, help="form of the rows: for people, CSV, an object a row")
     describe(form, unset="by the suffix of --out, else table")

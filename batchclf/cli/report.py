@@ -12,6 +12,7 @@ from batchclf.cli.options import (
     file_or_folder,
     keep_output_free,
     names_folder,
+    run_path,
     shown,
 )
 from batchclf.core.choices import ReportFormat
@@ -43,8 +44,10 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", type=Path, nargs="?", metavar="RUN_DIR", help="what `run` or `score` wrote")
-    parser.add_argument("other", type=Path, nargs="?", metavar="OTHER_RUN_DIR", help="a later run to compare it with")
+    parser.add_argument("run", type=run_path, nargs="?", metavar="RUN_DIR", help="what `run` or `score` wrote")
+    parser.add_argument(
+        "other", type=run_path, nargs="?", metavar="OTHER_RUN_DIR", help="a later run to compare it with"
+    )
     out = parser.add_argument(
         "--out", metavar="FILE", help="file to write, a folder for report.html and so on, or - for standard output"
     )

@@ -84,7 +84,8 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     console.made = published_note(folder)
     console.say(f"{record.status} after {duration(record.seconds)}")
     if report := find_report(folder):
-        console.say(f"report: {report} (also {job.folder / LATEST / report.name})")
+        linked = job.folder / LATEST / report.name
+        console.say(f"report: {report}" + (f" (also {linked})" if linked.exists() else ""))
     console.say(f"all runs: {job.reports / INDEX_FILE}")
     say_trouble(record, folder, console)
     for trouble in run.troubles:

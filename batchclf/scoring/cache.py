@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf import atomic
 from batchclf.core.images.facts import FACTS
 from batchclf.core.types import Known, Say
 
@@ -48,6 +49,8 @@ class ScoreCache:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _remove_unused(folder)
+            self._path.touch()
+            atomic.try_lock(self._path)
             self._connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, check_same_thread=False)
             self._open_table(self._connection)
         except (sqlite3.Error, OSError) as error:

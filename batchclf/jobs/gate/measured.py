@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from batchclf import atomic
 from batchclf.core.estimate import Interval
 from batchclf.core.gate.evidence import Measure, Share
 from batchclf.core.images.drift import Drift
@@ -74,6 +75,7 @@ def read_reading(path: Path) -> Reading:
 
     Raises RunError if the metrics are missing, or a file is damaged or of another format.
     """
+    path = atomic.followed(path)
     folder = path if path.is_dir() else None
     file = path / METRICS_FILE if folder else path
     try:

@@ -4,6 +4,7 @@ import difflib
 import os
 from pathlib import Path
 
+from batchclf import atomic
 from batchclf.core.records.history import FailedRun, FileDigest, JobHistory, RunDetails, RunSummary
 from batchclf.core.records.run import LAST_GOOD
 from batchclf.errors import RunError
@@ -96,8 +97,7 @@ def _by_word(reports: Path, history: JobHistory, word: str) -> RunSummary:
         raise RunError(
             f"{history.name} has no {'run' if word == LATEST else 'good run'}", hint="choose a run by its id"
         )
-    link = reports / history.name / word
-    linked = link.resolve().name if link.is_symlink() else ""
+    linked = atomic.followed(reports / history.name / word).resolve().name
     return next((run for run in runs if utf8_text(run.folder) == utf8_text(linked)), runs[-1])
 
 

@@ -107,13 +107,14 @@ def _oldest_to_keep(
 
 
 def _linked(job_folder: Path) -> set[str]:
-    """Name what symbolic links in the job's folder lead to, even to a file within."""
+    """Name what symbolic links in the job's folder, or files in their place, lead to, even to a file within."""
     try:
         with os.scandir(job_folder) as entries:
-            links = [entry.path for entry in entries if entry.is_symlink()]
+            paths = [Path(entry.path) for entry in entries if entry.is_symlink() or entry.is_file()]
     except OSError:
         return set()
-    return {name for link in links for name in _within(job_folder, Path(link))}
+    links = [path for path in paths if path.is_symlink() or atomic.followed(path) != path]
+    return {name for link in links for name in _within(job_folder, link)}
 
 
 def _named(job_folder: Path, kept: Collection[str]) -> set[str]:
@@ -123,7 +124,7 @@ def _named(job_folder: Path, kept: Collection[str]) -> set[str]:
 def _within(job_folder: Path, path: Path) -> list[str]:
     """Name the entry of the job's folder that a path lies in, if it does."""
     try:
-        inside = path.resolve().relative_to(job_folder.resolve())
+        inside = atomic.followed(path).resolve().relative_to(job_folder.resolve())
     except (ValueError, OSError, RuntimeError):  # elsewhere, or a loop of links
         return []
     return [inside.parts[0]] if inside.parts else []

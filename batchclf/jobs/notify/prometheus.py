@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from batchclf import atomic
 from batchclf.core.metrics.catalog import METRICS
 from batchclf.core.records.run import RunRecord
 from batchclf.errors import ExitCode, NotifyError, RunError
@@ -113,7 +114,7 @@ def _end_of(run: Path | None) -> float | None:
     if run is None:
         return None
     try:
-        record = read_record(run)
+        record = read_record(atomic.followed(run))
     except RunError:
         return None
     return round(datetime.fromisoformat(record.started).timestamp() + record.seconds, 3)

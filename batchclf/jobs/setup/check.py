@@ -8,9 +8,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from batchclf import atomic
 from batchclf.core.metrics.catalog import EACH_CLASS
 from batchclf.core.text import counted, size
-from batchclf.errors import BatchclfError, JobFileError
+from batchclf.errors import BatchclfError, JobFileError, RunError
 from batchclf.jobs.config.load import Job, read_job, texts_of
 from batchclf.jobs.config.placeholders import variables
 from batchclf.jobs.config.toml_lines import JobText, Keys
@@ -29,6 +30,7 @@ from batchclf.storage.exports.prometheus import SUFFIX
 from batchclf.storage.history.database import check as check_history
 from batchclf.storage.run.metrics import read_metrics
 from batchclf.storage.run.published import HISTORY_FILE
+from batchclf.storage.run.resume import take_lock
 
 LOW_SPACE, LEAST_SPACE = 2_000_000_000, 100_000_000
 """Bytes free on the disk of the reports: fewer than the first are a warning, fewer than the second an error."""
@@ -50,7 +52,7 @@ class Check:
 
 
 def check_job(path: Path, run_date: date | None = None) -> tuple[Job | None, list[Check]]:
-    """Check a job file and what it names; trains, scores, fetches and writes nothing.
+    """Check a job file and what it names; trains, scores and fetches nothing, and leaves nothing behind.
 
     The job is None if the file itself is wrong; then nothing else can be looked at. `run_date` is as for `load_job`.
     """
@@ -120,6 +122,7 @@ def _baselines(job: Job, classes: Sequence[str] | None) -> Iterator[Found]:
     for name, baseline in job.baselines.items():
         keys: Keys = ("baselines", name)
         place = job.folder / baseline if isinstance(baseline, str) else baseline
+        place = atomic.followed(place)
         folder = place if place.is_dir() else place.parent
         try:
             if not os.path.lexists(place):
@@ -149,6 +152,7 @@ def _reports(job: Job) -> Iterator[Found]:
     state: State = "error" if free < LEAST_SPACE else "warning" if free < LOW_SPACE else "ok"
     hint = "free some, or name another reports folder" if state != "ok" else ""
     yield Found("reports", state, f"{job.folder}: {size(free)} are free", keys, hint)
+    yield from _file_system(above, keys)
     history = job.reports / HISTORY_FILE
     if os.path.lexists(history):
         try:
@@ -157,6 +161,27 @@ def _reports(job: Job) -> Iterator[Found]:
             yield of_error("history", error, ())
         else:
             yield Found("history", "ok", str(history))
+
+
+def _file_system(folder: Path, keys: Keys) -> Iterator[Found]:
+    """Try what a run needs of the file system: links, and locks of both kinds."""
+    try:
+        if not atomic.has_links(folder):
+            what = f"{folder} is on a file system without symbolic links: latest and last-good will be text files"
+            hint = "batchclf reads them as links; for other programs name a reports folder on another disk"
+            yield Found("reports", "warning", what, keys, hint)
+        file = atomic.beside(folder / "lock")
+        try:
+            take_lock(file).release()
+            file.touch()
+            atomic.try_lock(file)
+        finally:
+            file.unlink(missing_ok=True)
+    except RunError as error:
+        yield of_error("reports", error, keys)
+    except OSError as error:
+        what = f"nothing can be locked in {folder}: {error.strerror or error}"
+        yield Found("reports", "error", what, keys, "name a reports folder on another disk")
 
 
 def _templates(job: Job) -> Iterator[Found]:

@@ -93,6 +93,19 @@ def check_header(path: Path) -> None:
     # The first bytes before SQLite sees the file; nothing is written before it is checked (decision 104)
     if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
         raise HistoryError(f"{path} is a SQLite file of another application", hint=_rebuild(path))
+    _require_locks(path, path)
+
+
+def _require_locks(file: Path, path: Path) -> None:
+    """Raise HistoryError if `file`, which is or will be the history `path`, cannot be locked."""
+    try:
+        atomic.try_lock(file)
+    except OSError as error:
+        raise HistoryError(
+            f"{path} cannot be used: {error.strerror}, so two processes may damage it",
+            hint="name another reports folder, or mount this one with locks (NFS: its lock service, CIFS: nobrl); run "
+            "directories are whole without it",
+        ) from error
 
 
 def _is_there(path: Path) -> bool:
@@ -174,6 +187,8 @@ def _make(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = atomic.beside(path)
         try:
+            partial.touch()
+            _require_locks(partial, path)
             with closing(sqlite3.connect(partial, isolation_level=None)) as connection:
                 with _transaction(connection):
                     for number in range(NEWEST):
@@ -189,6 +204,7 @@ def _make(path: Path) -> None:
             except OSError:  # a file system without hard links
                 if not _is_there(path):
                     partial.rename(path)
+            atomic.flush_path(path.parent)
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
@@ -207,6 +223,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
             with closing(sqlite3.connect(partial)) as copied:
                 connection.backup(copied)
             partial.rename(copy)
+            atomic.flush_path(copy.parent)
         finally:
             partial.unlink(missing_ok=True)
     while version < NEWEST:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from batchclf import atomic
 from batchclf.core.types import Say, unheard
 from batchclf.errors import PredictionsError
 from batchclf.storage.csv_files.read import Cells, line_of_row
@@ -33,6 +34,7 @@ def predictions_file(path: Path) -> Path:
     In a run directory predictions.parquet is taken before predictions.jsonl before predictions.csv. Raises
     PredictionsError if there is none.
     """
+    path = atomic.followed(path)
     file = _file_in(path) if path.is_dir() else path
     if not file.is_file():
         raise PredictionsError(f"there is no file {file}", hint="give a run directory or the predictions of a run")

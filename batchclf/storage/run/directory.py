@@ -12,7 +12,7 @@ import msgspec
 
 from batchclf import atomic
 from batchclf.core.records.run import RunRecord
-from batchclf.errors import BatchclfError, RunError
+from batchclf.errors import BatchclfError, RunError, noted_as_published
 from batchclf.storage.csv_files.cells import utf8_values
 from batchclf.storage.run.run_json import decode_run
 
@@ -61,10 +61,12 @@ def new_run_directory(target: Path) -> Iterator[Path]:
     partial.mkdir()
     try:
         yield partial
-        partial.rename(target)
+        atomic.publish_folder(partial, target)
     except BaseException:
         give_up(partial, target)
         raise
+    with noted_as_published(target):
+        atomic.flush_path(target.parent)
 
 
 def check_free(target: Path) -> None:

@@ -1,17 +1,20 @@
 """A run directory that survives a kill: what a run has left is taken over by the next one with `--resume`."""
 
+import errno
+import os
 import shutil
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock
 
 from batchclf import atomic
 from batchclf.core.text import counted
 from batchclf.core.types import Say
-from batchclf.errors import NothingToScoreError, RunError, TargetTakenError
+from batchclf.errors import NothingToScoreError, RunError, TargetTakenError, noted_as_published
 from batchclf.storage.run.directory import check_free, give_up
 from batchclf.storage.run.journal import JOURNAL_FILE, Journal, JournalHead, KilledRun, read_journal
 
@@ -44,7 +47,7 @@ def resumable_run_directory(target: Path, head: JournalHead, *, resume: bool, sa
     try:
         yield run
         # Renamed first: what is whole must not be lost to a kill now.
-        run.folder.rename(target)
+        atomic.publish_folder(run.folder, target)
     except BaseException as error:
         left = read_journal(run.folder)
         if left is not None and left.files and not isinstance(error, RunError | NothingToScoreError):
@@ -53,6 +56,8 @@ def resumable_run_directory(target: Path, head: JournalHead, *, resume: bool, sa
             give_up(run.folder, target)
         raise
     else:
+        with noted_as_published(target):
+            atomic.flush_path(target.parent)
         for name in (JOURNAL_FILE, LOCK_FILE):
             with suppress(OSError):  # they do no harm in a run that is published
                 (target / name).unlink(missing_ok=True)
@@ -73,13 +78,14 @@ def _remove_others(target: Path, head: JournalHead) -> None:
 def _begin(target: Path, head: JournalHead) -> tuple[KilledRun, BaseFileLock]:
     folder = atomic.beside(target)
     folder.mkdir()
-    lock = FileLock(folder / LOCK_FILE)
+    lock: BaseFileLock | None = None
     try:
-        lock.acquire(timeout=0)
+        lock = take_lock(folder / LOCK_FILE)
         # From here on the folder of a killed run is known as such.
         Journal(folder, head, []).close()
     except BaseException:
-        lock.release()
+        if lock is not None:
+            lock.release()
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return KilledRun(folder, head), lock
@@ -140,12 +146,41 @@ def _another_at_work(own: Path, target: Path) -> bool:
 
 def _lock_of(folder: Path) -> BaseFileLock | None:
     """Take the lock of a hidden folder; None where a run holds it."""
-    lock = FileLock(folder / LOCK_FILE)
     try:
-        lock.acquire(timeout=0)
-    except (Timeout, OSError):
+        return take_lock(folder / LOCK_FILE)
+    except (OSError, RunError):
         return None
+
+
+def take_lock(path: Path) -> BaseFileLock:
+    """Take a lock that the system frees when the process ends.
+
+    Raises filelock's Timeout if another process has it, RunError if the file system has no locks, OSError.
+    """
+    lock: BaseFileLock = FileLock(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that filelock goes on with a file, which is refused below
+            lock.acquire(timeout=0)
+    except NotImplementedError as error:  # filelock before 3.24
+        raise _no_locks(path, os.strerror(errno.ENOSYS)) from error
+    except OSError as error:
+        if error.errno in atomic.NO_LOCKS:
+            raise _no_locks(path, error.strerror) from error
+        raise
+    if isinstance(lock, SoftFileLock):
+        # A file that says "locked" stays after a kill, and no later run would begin (decision 158)
+        lock.release()
+        raise _no_locks(path, os.strerror(errno.ENOSYS))
     return lock
+
+
+def _no_locks(path: Path, reason: str | None) -> RunError:
+    return RunError(
+        f"the lock {path} cannot be taken: {atomic.WITHOUT_LOCKS} ({reason}); without it two runs may write at once",
+        hint="publish on another disk (publish.reports of a job, --reports or --out of score) and copy the runs, or "
+        "mount this one with locks (NFS: local_lock=flock, CIFS: nobrl, if only this machine runs the job)",
+    )
 
 
 def _is_old(folder: Path) -> bool:
