@@ -27,7 +27,7 @@ examples:
   batchclf history rebuild
 """
 MAX_AGE = "26h"
-"""A night, the hour by which one is longer in autumn, and an hour for the run."""
+"""A day, the hour by which one is longer in autumn, and an hour for the run."""
 _RUN = "id of a run, a unique beginning of it, latest or last-good"
 
 

@@ -131,7 +131,7 @@ def test_out_of_memory_lowers_the_batch_size_and_goes_on(cli, digits, spreading,
         cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.search(r"out of memory with 1000 images a batch; going on with 500", done.stdout)
+    assert re.search(r"out of memory with 1,000 images a batch; going on with 500", done.stdout)
     assert "found 1,000 = scored 1,000" in done.stdout
     assert cli(*command, "--out", "free")[0] == 0
     limited, free = ((tmp_path / run / "predictions.csv").read_bytes() for run in ("limited", "free"))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.text import scientific
+from batchclf.core.text import exact, scientific
 from batchclf.errors import ModelError
 from batchclf.models.onnx_graph.batch import open_batch, takes_one_image
 from batchclf.models.onnx_graph.bundle_graph import INPUT, OUTPUT, with_interface
@@ -78,7 +78,7 @@ def _difference(actual: NDArray[np.float32], expected: NDArray[np.float32], tole
     if other or not difference <= tolerance:
         raise ModelError(
             f"the ONNX graph does not give the model's outputs: on {len(actual)} sample images probabilities differ by "
-            f"up to {scientific(difference)} (at most {scientific(tolerance)} is allowed), and {other} have another "
+            f"up to {scientific(difference)} (at most {exact(tolerance)} is allowed), and {other} have another "
             "class",
             hint="no bundle was written; another opset or TensorFlow version may help, or report this model",
         )

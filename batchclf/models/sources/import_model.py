@@ -18,7 +18,7 @@ from batchclf.core.compare.fitted_order import (
     fitted_order,
     fitted_order_sentence,
 )
-from batchclf.core.text import counted, scientific
+from batchclf.core.text import counted, exact, scientific
 from batchclf.core.types import Say
 from batchclf.errors import ModelError, UsageError
 from batchclf.libraries import versions_of
@@ -109,7 +109,7 @@ def import_model(
             files=file_digests(folder),
         )
         write_info(folder, info)
-    more = "" if difference <= TOLERANCE else f"; that is more than {scientific(TOLERANCE)}, which most models keep to"
+    more = "" if difference <= TOLERANCE else f"; that is more than {exact(TOLERANCE)}, which most models keep to"
     checked = f"checked on {counted(len(images), 'image')}"
     say(f"{checked}: the graph and the model agree within {scientific(difference)}{more}")
     classes = counted(len(info.class_names), "class", "classes")
