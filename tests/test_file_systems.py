@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from preloaded import compile_shim
 
 import batchclf
 
@@ -23,13 +24,7 @@ GIBIBYTES = 3
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory):
     """The library that refuses, for LD_PRELOAD."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("there is no C compiler")
-    out = tmp_path_factory.mktemp("shim") / "refusing.so"
-    source = Path(__file__).with_name("refusing_file_system.c")
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", out, source, "-ldl"], check=True)
-    return out
+    return compile_shim(Path(__file__).with_name("refusing_file_system.c"), tmp_path_factory.mktemp("shim"))
 
 
 @pytest.fixture

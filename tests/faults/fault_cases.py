@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -31,16 +30,6 @@ format = ["html", "json"]
 on_success = ["./said.sh"]
 on_failure = ["./said.sh"]
 """
-
-
-def compile_shim(folder: Path) -> Path:
-    """Build the library that is preloaded."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    assert compiler is not None
-    built = folder / "shim.so"
-    source = Path(__file__).parent / "shim.c"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", built, source, "-ldl"], check=True)
-    return built
 
 
 @dataclass(frozen=True)

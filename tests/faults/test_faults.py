@@ -7,17 +7,13 @@ import pytest
 from fault_cases import (
     Injector,
     check_history,
-    compile_shim,
     leftovers,
     make_home,
     make_older,
     said_codes,
     whole_runs,
 )
-
-pytestmark = pytest.mark.skipif(
-    shutil.which("cc") is None and shutil.which("gcc") is None, reason="there is no C compiler"
-)
+from preloaded import compile_shim
 
 COMMANDS = {
     "run": ("run", "night.toml"),
@@ -34,7 +30,7 @@ SLOW = {"run": 200, "score": 61, "report": 30, "prune": 40}
 
 @pytest.fixture(scope="module")
 def injector(tmp_path_factory):
-    return Injector(compile_shim(tmp_path_factory.mktemp("shim")))
+    return Injector(compile_shim(Path(__file__).with_name("shim.c"), tmp_path_factory.mktemp("shim")))
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,10 @@
-"""What the tests of jobs share: someone who watches, and a reader of the report's tables."""
+"""What the tests of jobs share: someone who watches, a run with its links, and a reader of the report's tables."""
 
 from contextlib import contextmanager
 from html.parser import HTMLParser
+
+from batchclf.jobs.run import job_run
+from batchclf.storage.run.published import publish_latest
 
 
 class Watching:
@@ -25,6 +28,13 @@ class Watching:
             self.steps[what] = self.steps.get(what, 0) + steps
 
         yield advance
+
+
+def run_job(job, *arguments):
+    """Run a job, and point the links to it as a scheduled run does."""
+    record, run = job_run.run_job(job, *arguments)
+    publish_latest(run, good=record.status == "ok")
+    return record, run
 
 
 class _Tables(HTMLParser):

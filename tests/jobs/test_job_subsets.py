@@ -6,26 +6,17 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from job_cases import Watching
+from job_cases import Watching, run_job
 
 from batchclf import read_predictions
 from batchclf.core.types import Split
 from batchclf.data.export import export_split
 from batchclf.errors import DeadlineError, NothingToScoreError
 from batchclf.jobs.config.load import load_job
-from batchclf.jobs.run import job_run as runner
 from batchclf.storage.run.directory import read_record
-from batchclf.storage.run.published import publish_latest
 
 COMMAND = ["batchclf", "run", "nightly.toml"]
 RUN_DATE = date(2026, 11, 24)
-
-
-def run_job(job, *arguments):
-    """Run a job, and point the links to it as a scheduled run does."""
-    record, run = runner.run_job(job, *arguments)
-    publish_latest(run, good=record.status == "ok")
-    return record, run
 
 
 class PassesAfter:

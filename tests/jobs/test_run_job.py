@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from job_cases import Watching
+from job_cases import Watching, run_job
 
 from batchclf.core.types import Split
 from batchclf.data.export import export_split
@@ -23,7 +23,6 @@ from batchclf.jobs.run.scheduled import run_scheduled
 from batchclf.models.bundle import load_bundle
 from batchclf.storage.run.directory import read_record
 from batchclf.storage.run.job_lock import job_lock
-from batchclf.storage.run.published import publish_latest
 
 RUN_FILES = {
     *("duplicates.csv", "flips.csv", "images.csv", "junit.xml", "predictions.schema.json", "README.md"),
@@ -31,13 +30,6 @@ RUN_FILES = {
     *("report.html", "log.jsonl"),
 }
 COMMAND = ["batchclf", "run", "nightly.toml"]
-
-
-def run_job(job, *arguments):
-    """Run a job, and point the links to it as a scheduled run does."""
-    record, run = runner.run_job(job, *arguments)
-    publish_latest(run, good=record.status == "ok")
-    return record, run
 
 
 def write_job(folder, text, name="nightly"):
