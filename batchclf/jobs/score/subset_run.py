@@ -191,7 +191,7 @@ def _account(record: SubsetRecord, name: str, counts: Counts, watcher: "Watcher"
         why = f"; the first: {counts.first_skip}" if counts.first_skip else ""
         raise NothingToScoreError(
             f"there is no image to score in {name}: found {counted(record.found, 'file')}, "
-            f"{counted(record.skipped, 'image')} could not be read, {record.excluded:,} files are excluded"
+            f"{counted(record.skipped, 'image')} could not be read, {counted(record.excluded, 'file')} excluded"
             + (f" ({excluded})" if excluded else "")
             + why,
             hint=hint_to_score(record.skipped, counts.excluded, record.excluded_suffixes),

@@ -51,7 +51,9 @@ def resumable_run_directory(target: Path, head: JournalHead, *, resume: bool, sa
     except BaseException as error:
         left = read_journal(run.folder)
         if left is not None and left.files and not isinstance(error, RunError | NothingToScoreError):
-            error.add_note(f"{left.files:,} files were through and are kept; the same command with --resume goes on")
+            error.add_note(
+                f"the scores of {counted(left.files, 'file')} are kept; the same command with --resume goes on"
+            )
         else:
             give_up(run.folder, target)
         raise
