@@ -98,6 +98,10 @@ class ImageTimeoutError(UnreadableImageError):
     """One that takes too long: another try may be quicker, so nothing of it is kept for a later run."""
 
 
+class UnknownGeometryError(UsageError):
+    """An image that is not of the model's size, and nobody has said how its pixels are brought to it."""
+
+
 class ModelError(BatchclfError):
     """A model bundle that is missing, damaged, of another format version or does not fit the data."""
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from batchclf.core.geometry import OWN
 from batchclf.models.sources.import_model import import_model
 from batchclf.models.sources.infer_preprocessing import ImportOptions
 
@@ -11,7 +12,7 @@ CLASSES = ("up", "down", "left", "right")
 def bundle_of(model, folder, **options):
     """Import a Keras model whose own first layer scales the pixels."""
     model.save(folder / "network.keras")
-    chosen = ImportOptions(class_names=CLASSES, scale="none", output="logits", **options)
+    chosen = ImportOptions(class_names=CLASSES, scale="none", output="logits", geometry=lambda to: OWN, **options)
     return import_model(folder / "network.keras", chosen, folder / "bundle", say=lambda line: None)
 
 

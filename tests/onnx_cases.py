@@ -33,6 +33,6 @@ def import_rows(folder, seed, *, size, spread=1):
     graph = helper.make_graph(nodes, "rows", inputs, outputs, constants)
     path, out = folder / "rows.onnx", folder / "rows"
     onnx.save(helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 18)]), path)
-    how = ["--classes", ",".join(map(str, range(10))), "--scale", "0..1", "--out", str(out)]
+    how = ["--classes", ",".join(map(str, range(10))), "--scale", "0..1", "--like", "batchclf", "--out", str(out)]
     assert main(["model", "import", str(path), *how]) == 0
     return out

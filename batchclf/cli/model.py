@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from batchclf.cli.options import add_option, add_options, describe, folder_path
+from batchclf.cli.options import add_option, add_options, describe, folder_path, options_from
 from batchclf.core.choices import AskedLayout, AskedOutput
+from batchclf.core.geometry import GeometryOptions
 from batchclf.jobs.config.options import DataSpec
 from batchclf.training.options import SCALING, TrainingOptions
 
@@ -67,6 +68,7 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
     )
     describe(layout, unset="from the model")
     add_options(parser, TrainingOptions, *SCALING)
+    add_options(parser.add_argument_group("geometry", "how files are cut and resized"), GeometryOptions)
     output = parser.add_argument(
         "--output",
         choices=get_args(AskedOutput),
@@ -86,6 +88,7 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
 
 def import_bundle(args: argparse.Namespace, console: "Console") -> int:
     """Import a model."""
+    from batchclf.data.geometry.settle import geometry_of, profile_of
     from batchclf.data.sample import sample_reader
     from batchclf.data.size_text import parse_size
     from batchclf.models.describe import as_dict
@@ -93,6 +96,8 @@ def import_bundle(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.models.sources.import_model import import_model
     from batchclf.models.sources.infer_preprocessing import ImportOptions
 
+    cutting = options_from(args, GeometryOptions)
+    profile = profile_of(cutting)
     names = read_class_names(args.classes)
     options = ImportOptions(
         names,
@@ -100,6 +105,8 @@ def import_bundle(args: argparse.Namespace, console: "Console") -> int:
         channel_order=args.channel_order or "rgb",
         mean=None if args.mean is None else tuple(args.mean),
         std=None if args.std is None else tuple(args.std),
+        geometry=geometry_of(cutting),
+        std_twice=profile is not None and profile.std_twice,
         **{name: getattr(args, name) for name in ("color", "layout", "scale", "output")},
     )
     read_sample = None if args.sample is None else sample_reader(args.sample, names)

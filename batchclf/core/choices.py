@@ -5,6 +5,7 @@ from typing import Literal
 
 ColorMode = Literal["grayscale", "rgb"]
 ResizeMode = Literal["fast", "exact"]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "area"]
 Store = Literal["auto", "memory", "disk"]
 ChannelOrder = Literal["rgb", "bgr"]
 Scale = Literal["none", "0..1", "minus1..1"]

@@ -8,6 +8,8 @@ from operator import le
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.geometry import OWN, Geometry
+
 """How large images shrink to the model's input: `fast` may decode them at a reduced size first, `exact` never does."""
 
 Say = Callable[[str], None]
@@ -95,6 +97,7 @@ class Dataset:
     """A data set with its two splits; `origin` says in one line where the bytes came from.
 
     `by_chance` says that the test images were drawn from all of them, so that later ones could be drawn otherwise.
+    `geometry` is how image files were brought to the splits' size.
     """
 
     name: str
@@ -103,6 +106,7 @@ class Dataset:
     test: Split
     origin: str
     by_chance: bool = False
+    geometry: Geometry = OWN
 
     @property
     def splits(self) -> dict[str, Split]:

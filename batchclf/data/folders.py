@@ -1,10 +1,11 @@
 """Class folders of images as a data set: train/ and test/ sub-folders, or one set of folders that is split here."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from batchclf.core.choices import ColorMode, ResizeMode, Store
+from batchclf.core.geometry import OWN, Geometry, resize_mode
 from batchclf.core.types import Dataset, Progress, Say, Split, unseen
 from batchclf.data.class_folders import read_class_map
 from batchclf.data.class_split import (
@@ -38,8 +39,9 @@ def load_class_folders(
     size: tuple[int, int] | None = None,
     color_mode: ColorMode | None = None,
     class_names: tuple[str, ...] | None = None,
-    resize: ResizeMode = "fast",
+    resize: ResizeMode | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    geometry: Geometry | Callable[[tuple[int, int]], Geometry] = OWN,
     store: Store = "auto",
     learnt: Collection[str] | None = None,
     label_map: Mapping[str, str] = MappingProxyType({}),
@@ -55,7 +57,8 @@ def load_class_folders(
     test/ `test_size` is not used, and groups with images in both are said in a warning.
 
     `size` (height, width) and `color_mode` are found out by `input_size.settle_input` unless given; `class_names` fixes
-    the classes and their order (those of a loaded model). `resize` says how large images shrink and `limits` which are
+    the classes and their order (those of a loaded model). `geometry`, which may be a function of (height, width), says
+    how images are brought to the size, `resize` how large ones shrink (see `resize_mode`) and `limits` which are
     skipped; scoring should do the same. `store` says where the pixels stand, see `pixel_store.choose_store`; on disk
     `Split.images` is a `np.memmap`.
 
@@ -93,12 +96,13 @@ def load_class_folders(
     _check_test(root, to_learn, test, group)
     warn_of_files_on_both_sides(train, test, say)
     shape, mode = settle_input(listed, size, color_mode, say, limits)
-    to = InputFormat(shape, mode, resize, limits)
+    cut = geometry if isinstance(geometry, Geometry) else geometry(shape[:2])
+    to = InputFormat(shape, mode, resize_mode(resize, cut), limits, cut)
     train_split, test_split = read_parts([train, test], to, store, left_out, say, progress)
     left_out.sum_up(len(train.files) + len(test.files))
     _check_readable(root, to_learn, train_split, test_split)
     origin = f"class folders in {root}, {how}"
-    return Dataset(root.name, names, train_split, test_split, origin, by_chance=len(listed) == 1)
+    return Dataset(root.name, names, train_split, test_split, origin, by_chance=len(listed) == 1, geometry=cut)
 
 
 def list_class_folders(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.choices import ColorMode, ResizeMode, Store
+from batchclf.core.geometry import OWN, Geometry
 from batchclf.core.types import Progress, Say, Split, unseen
 from batchclf.data.class_split import Part
 from batchclf.data.decoding import aside
@@ -19,7 +20,7 @@ from batchclf.data.decoding.decode import read_image
 from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
 from batchclf.data.left_out import LeftOut
 from batchclf.data.pixel_store import Pixels, choose_store
-from batchclf.errors import UnreadableImageError
+from batchclf.errors import UnknownGeometryError, UnreadableImageError
 
 _PIECE_IMAGES, _PIECE_BYTES = 64, 4_000_000
 """What a thread decodes before it hands over: as many images, but not more bytes unless it is one image."""
@@ -33,6 +34,7 @@ class InputFormat:
     color_mode: ColorMode
     resize: ResizeMode
     limits: Limits = DEFAULT_LIMITS
+    geometry: Geometry = OWN
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,10 +106,12 @@ def _decode(part: Part, files: Sequence[str], to: InputFormat) -> _Piece:
     for number, file in enumerate(files):
         path = part.folder / file
         try:
-            images[count] = read_image(path, to.shape, to.color_mode, to.resize, to.limits)
+            images[count] = read_image(path, to.shape, to.color_mode, to.resize, to.limits, to.geometry)
         except UnreadableImageError as error:
             lines.append(f"{path}: {error.message}")
             continue
+        except UnknownGeometryError as error:
+            raise UnknownGeometryError(f"{path}: {error.message}", hint=error.hint) from None
         kept[number] = True
         count += 1
     return _Piece(images[:count], kept, lines)

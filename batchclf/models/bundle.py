@@ -11,12 +11,13 @@ import msgspec
 
 from batchclf import atomic
 from batchclf.core.choices import ColorMode
+from batchclf.core.geometry import Geometry
 from batchclf.core.images.drift import Reference
 from batchclf.core.training_record import TrainingRecord
 from batchclf.errors import ModelError, UsageError
 from batchclf.models.preprocessing import Preprocessing
 
-BUNDLE_FORMAT = 3
+BUNDLE_FORMAT = 4
 KERAS_FILE, ONNX_FILE, INFO_FILE = "model.keras", "model.onnx", "model.json"
 LEARNT_FILE = "learnt.json"
 """The paths of the images that a model was trained on, where chance has chosen them."""
@@ -75,6 +76,11 @@ class BundleInfo:
     def color_mode(self) -> ColorMode:
         """How the images are decoded."""
         return self.preprocessing.color_mode
+
+    @property
+    def geometry(self) -> Geometry:
+        """How files become images of the input's size; batchclf's own in bundles of formats 2 and 3."""
+        return self.preprocessing.geometry
 
     @property
     def origin(self) -> str:
@@ -168,10 +174,10 @@ def _decode(path: Path, content: bytes) -> BundleInfo:
             raise ModelError(
                 f"{path} is not a bundle's: it has no key 'format'", hint="train or import the model again"
             )
-        if version not in (2, BUNDLE_FORMAT):
+        if version not in (2, 3, BUNDLE_FORMAT):
             newer = isinstance(version, int) and version > BUNDLE_FORMAT
             raise ModelError(
-                f"{path} has bundle format {version}; this batchclf reads formats 2 and {BUNDLE_FORMAT}",
+                f"{path} has bundle format {version}; this batchclf reads formats 2 to {BUNDLE_FORMAT}",
                 hint="update batchclf"
                 if newer
                 else "train the model again with this batchclf (a job does with retrain = true), or import it again",

@@ -37,6 +37,7 @@ def as_lines(bundle: Bundle, runtimes: Sequence[str]) -> list[str]:
         "bundle": str(bundle.path),
         "classes": f"{len(info.class_names)}: {names}",
         "input": f"{height}x{width} pixels, {info.color_mode} ({channels} channel{'s' if channels > 1 else ''})",
+        "geometry": info.geometry.sentence(info.input_shape[:2]),
         "preprocessing": info.preprocessing.sentence,
         "model gives": info.preprocessing.output,
         "temperature": _temperature(info),

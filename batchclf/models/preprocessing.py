@@ -1,4 +1,4 @@
-"""How uint8 pixels become what a model takes, and how what it gives becomes probabilities: told as data, and in numpy.
+"""How uint8 pixels become what a model takes, and how what it gives becomes probabilities: as data, and in numpy.
 
 The numpy functions are the reference: a bundle's graph must do the same, and `--runtime tensorflow` uses them.
 """
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.choices import ChannelOrder, ColorMode, Scale
+from batchclf.core.geometry import OWN, Geometry
 
 Layout = Literal["channels-last", "channels-first", "no-channels", "flat"]
 OutputKind = Literal["logits", "probabilities", "binary-logit", "binary-probability"]
@@ -32,6 +33,8 @@ class Preprocessing:
     leaves; `channel_order` bgr reverses the channels; `layout` moves the channel axis, leaves it out (no-channels)
     or makes one row of the image (flat, height x width x channels).
 
+    `geometry` is how a file becomes an image of `input_shape`, before all that.
+
     `output` is what the model gives: (n, classes) logits or probabilities, or one value an image for the second of
     two classes. Logits are divided by `temperature` before the softmax or sigmoid (`models/temperature.py`).
     """
@@ -45,6 +48,7 @@ class Preprocessing:
     std: tuple[float, ...] | None = None
     output: OutputKind = "logits"
     temperature: float = 1.0
+    geometry: Geometry = OWN
 
     def __post_init__(self) -> None:
         """Raise ValueError where the values do not go together."""

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.choices import ColorMode, ResizeMode
+from batchclf.core.geometry import OWN, Geometry
 from batchclf.core.images.facts import FactMeter, stored_as
 from batchclf.data.decoding.decode import PixelReader, read_content
 from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
-from batchclf.errors import ImageTimeoutError, UnreadableImageError
+from batchclf.errors import ImageTimeoutError, UnknownGeometryError, UnreadableImageError
 
 KEPT_BYTES = 32 * 2**20
 """Content that is kept between `read` and `decode`; more is read again, so that huge files cannot fill the memory."""
@@ -31,6 +32,7 @@ class DecodeSetup:
     color_mode: ColorMode
     resize: ResizeMode
     limits: Limits = DEFAULT_LIMITS
+    geometry: Geometry = OWN
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +77,7 @@ class Decoder:
 
     def __init__(self, setup: DecodeSetup, set_timer: Callable[[float], object] = lambda seconds: None) -> None:
         self._setup = setup
-        self._reader = PixelReader(setup.input_shape, setup.color_mode, setup.resize, setup.limits)
+        self._reader = PixelReader(setup.input_shape, setup.color_mode, setup.resize, setup.limits, setup.geometry)
         self._set_timer = set_timer
         self._due = 0.0
         self._meter = FactMeter(setup.input_shape)
@@ -141,6 +143,8 @@ class Decoder:
                 reasons[index] = error.message
                 if isinstance(error, ImageTimeoutError):
                     digests[-1] = passing_digest()
+            except UnknownGeometryError as error:
+                raise UnknownGeometryError(f"{setup.root}{path}: {error.message}", hint=error.hint) from None
             decoding += clock() - between
         started = clock()
         images = images[:count]

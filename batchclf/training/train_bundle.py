@@ -275,7 +275,10 @@ def _write(out: Path, trained: _Outcome, plan: Plan, dataset: Dataset, fingerpri
             write_learnt(folder, (path.removeprefix(f"{dataset.train.name}/") for path in dataset.train.paths))
         # The recipe scales pixels itself, so nothing comes before the model.
         steps = Preprocessing(
-            input_shape, "grayscale" if input_shape[2] == 1 else "rgb", temperature=temperature_of(record)
+            input_shape,
+            "grayscale" if input_shape[2] == 1 else "rgb",
+            temperature=temperature_of(record),
+            geometry=dataset.geometry,
         )
         kept = load_keras(folder / KERAS_FILE)
         sample = dataset.test.images[:CHECKED_IMAGES]

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from batchclf.core.geometry import UNKNOWN
 from batchclf.errors import ModelError, UsageError
 from batchclf.models.bundle import load_bundle
 from batchclf.models.preprocessing import Preprocessing
@@ -134,7 +135,12 @@ def test_a_graph_that_tf2onnx_made(models, tmp_path, pixels, nchw):
     )
     bundle = import_model(path, ImportOptions(NAMES, scale="0..1"), tmp_path / "out", say=quiet)
     assert bundle.info.preprocessing == Preprocessing(
-        SHAPE, "rgb", layout="channels-first" if nchw else "channels-last", scale="0..1", output="probabilities"
+        SHAPE,
+        "rgb",
+        layout="channels-first" if nchw else "channels-last",
+        scale="0..1",
+        output="probabilities",
+        geometry=UNKNOWN,
     )
     probabilities = open_runtime(bundle, "onnx").probabilities(pixels)
     np.testing.assert_allclose(probabilities, of_keras(models / "softmax.keras", pixels / 255), atol=1e-5)
@@ -153,7 +159,9 @@ def test_the_tutorials_model_and_layers_that_scale(tmp_path):
     layers, said = keras.layers, []
     path = _save(tmp_path / "a.keras", layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(3), shape=(28, 28))
     bundle = import_model(path, ImportOptions(NAMES), tmp_path / "out", say=said.append)
-    assert bundle.info.preprocessing == Preprocessing((28, 28, 1), "grayscale", layout="no-channels", output="logits")
+    assert bundle.info.preprocessing == Preprocessing(
+        (28, 28, 1), "grayscale", layout="no-channels", output="logits", geometry=UNKNOWN
+    )
     assert any("which itself takes 0..255 to 0..1" in line for line in said)
     images = np.random.default_rng(0).integers(0, 256, (9, 28, 28, 1), np.uint8)
     kernel, bias = keras.models.load_model(path).get_weights()

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batchclf.core.geometry import OWN
 from batchclf.errors import BatchclfError, ModelError, UsageError
 from batchclf.models.bundle import load_bundle
 from batchclf.models.preprocessing import SCALES, Preprocessing, prepare
@@ -19,7 +20,7 @@ TORCH = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
 def import_(dense, out, *, say=lambda line: None, **options):
-    options = {"class_names": NAMES, "scale": "0..1", **options}
+    options = {"class_names": NAMES, "scale": "0..1", "geometry": lambda to: OWN, **options}
     return import_model(dense.path, ImportOptions(**options), out, say=say)
 
 

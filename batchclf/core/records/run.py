@@ -6,6 +6,7 @@ from typing import Literal
 
 from batchclf.core.choices import ColorMode
 from batchclf.core.estimate import AmongLabelled
+from batchclf.core.geometry import OWN, Geometry
 from batchclf.core.images.drift import Reference
 from batchclf.core.training_record import TrainingRecord
 from batchclf.errors import Status
@@ -51,7 +52,7 @@ class ModelRecord:
     `history` has one list per training metric (`loss`, `accuracy`, `val_loss`, …), one value an epoch;
     `settings` is what the recipe was run with (`epochs`, `batch_size`, `seed`, …); `digest` is the SHA-256 of
     its ONNX graph; `reference` is what the model was known by when it was trained and `training` how that went, None
-    where that was not kept.
+    where that was not kept. `geometry` is how files become images of `input_shape`.
     """
 
     path: str
@@ -68,6 +69,7 @@ class ModelRecord:
     trained_in_this_run: bool = False
     reference: Reference | None = None
     training: TrainingRecord | None = None
+    geometry: Geometry = OWN
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.choices import ColorMode, ResizeMode
+from batchclf.core.geometry import OWN, Geometry
 from batchclf.data.decoding.interface import Decoded, Policy, Size, unsupported
 from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
 from batchclf.data.decoding.suffixes import INSTALLED, MISSING
@@ -50,9 +51,9 @@ def _fixed(size: Size, scale: int) -> int:
 _SCALES = {1: None, 2: partial(_fixed, scale=2), 4: partial(_fixed, scale=4), 8: partial(_fixed, scale=8)}
 
 
-def decoders() -> dict[str, str]:
-    """Give the versions of the libraries that decode, by module."""
-    found = versions_of("cv2", "PIL")
+def decoders(geometry: Geometry = OWN) -> dict[str, str]:
+    """Give the versions of the libraries that decode and resize for a geometry, by module."""
+    found = versions_of("cv2", "PIL", *(["simplejpeg"] if geometry.jpeg == "fast" else []))
     # `__version__` lacks the last part, the number of the build, and another build may bring another libjpeg.
     found["cv2"] = getattr(getattr(cv2, "version", None), "opencv_version", found["cv2"])
     if INSTALLED:
@@ -72,12 +73,19 @@ class PixelReader:
         color_mode: ColorMode,
         resize: ResizeMode = "fast",
         limits: Limits = DEFAULT_LIMITS,
+        geometry: Geometry = OWN,
     ) -> None:
-        fast = resize == "fast"
-        # libjpeg decodes fewer pixels; the size comes from the header in 2 µs (decision 048)
-        scale_of = partial(reduction, input_shape=input_shape) if fast else None
-        finish = partial(fit, input_shape=input_shape, resize=resize)
-        self._policy = Policy(color_mode, stored_luma=fast, scale_of=scale_of, finish=finish, limits=limits)
+        if geometry == OWN:
+            fast = resize == "fast"
+            # libjpeg decodes fewer pixels; the size comes from the header in 2 µs (decision 048)
+            scale_of = partial(reduction, input_shape=input_shape) if fast else None
+            finish = partial(fit, input_shape=input_shape, resize=resize)
+            self._policy = Policy(color_mode, stored_luma=fast, scale_of=scale_of, finish=finish, limits=limits)
+        else:
+            # Not loaded for models that batchclf has trained.
+            from batchclf.data.decoding.policy import policy_for
+
+            self._policy = policy_for(input_shape, color_mode, resize, limits, geometry)
 
     def read(self, content: bytes) -> Decoded:
         """Give the pixels at the model's input shape and how the file stores them.
@@ -93,12 +101,13 @@ def read_image(
     color_mode: ColorMode,
     resize: ResizeMode = "fast",
     limits: Limits = DEFAULT_LIMITS,
+    geometry: Geometry = OWN,
 ) -> NDArray[np.uint8]:
     """Read an image file at the model's input shape: (height, width, channels) uint8.
 
     Raises UnreadableImageError with the reason if the file cannot be read or is damaged.
     """
-    return to_pixels(read_content(path), input_shape, color_mode, resize, limits)
+    return to_pixels(read_content(path), input_shape, color_mode, resize, limits, geometry)
 
 
 def read_content(path: Path | str) -> bytes:
@@ -134,6 +143,7 @@ def to_pixels(
     color_mode: ColorMode,
     resize: ResizeMode = "fast",
     limits: Limits = DEFAULT_LIMITS,
+    geometry: Geometry = OWN,
 ) -> NDArray[np.uint8]:
     """Decode a file's bytes at the model's input shape: (height, width, channels) uint8.
 
@@ -141,7 +151,7 @@ def to_pixels(
     1.5 times the input's size; docs/scoring.md, "Fast and exact", says how far the results lie apart.
     Raises UnreadableImageError with the reason if the content cannot be decoded.
     """
-    return PixelReader(input_shape, color_mode, resize, limits).read(content)[0]
+    return PixelReader(input_shape, color_mode, resize, limits, geometry).read(content)[0]
 
 
 def decode(content: bytes, color_mode: ColorMode, scale: int = 1, limits: Limits = DEFAULT_LIMITS) -> NDArray[np.uint8]:

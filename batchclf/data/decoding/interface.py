@@ -21,7 +21,10 @@ class Policy:
     `stored_luma` allows for the brightness that a JPEG holds in place of one made from the decoded colour.
     `scale_of` gives, for (height, width), at which part of its size (one by 1, 2, 4 or 8) a JPEG is decoded.
     `finish` is done with the pixels, (height, width, channels) uint8, in the process that has decoded them, so that
-    whole pictures are not handed from process to process; both must be known by name there.
+    whole pictures are not handed from process to process; both must be known by name there. `by_exif` turns the image
+    as its EXIF data says, `as_pillow` makes colours of gray of 16 bits and of CMYK
+    as Pillow does, and `fast_dct` decodes JPEG with libjpeg's fast
+    DCT: see `core.geometry.Geometry`.
     """
 
     color_mode: ColorMode
@@ -29,6 +32,9 @@ class Policy:
     scale_of: Callable[[Size], int] | None = None
     finish: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None
     limits: Limits = DEFAULT_LIMITS
+    by_exif: bool = True
+    as_pillow: bool = False
+    fast_dct: bool = False
 
 
 Decoded = tuple[NDArray[np.uint8], bytes]

@@ -3,6 +3,9 @@
 import struct
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from batchclf.core.images.facts import CMYK, GRAY, OTHER, RGB, Header
 from batchclf.data.decoding import exif, opencv
 from batchclf.data.decoding.interface import Decoded, Policy, Size, check_pixels, unsupported
@@ -46,14 +49,21 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
     if frame.depth != 8:
         raise unsupported(f"a JPEG of {frame.depth} bits a sample")
     height, width = frame.size
+    if policy.as_pillow and frame.channels == 4:
+        return None
     scale = 1 if policy.scale_of is None else policy.scale_of(frame.size)
     # Of a progressive one all coefficients are kept in memory until the end.
     check_pixels(height * width // (1 if frame.marker in _PROGRESSIVE else scale * scale), policy.limits)
     stored_gray = frame.channels == 1 or (frame.channels == 3 and policy.stored_luma)
-    pixels = opencv.decoded(content, policy.color_mode, scale, stored_gray=stored_gray)
+    if policy.fast_dct:
+        from batchclf.data.decoding import fast_dct
+
+        pixels: NDArray[np.uint8] | None = fast_dct.decoded(content, policy.color_mode)
+    else:
+        pixels = opencv.decoded(content, policy.color_mode, scale, stored_gray=stored_gray)
     if pixels is None:
         return None
-    if frame.exif:
+    if frame.exif and policy.by_exif:
         pixels = exif.upright(pixels, exif.orientation(frame.exif))
     return pixels, Header(width, height, frame.depth, _OF_CHANNELS.get(frame.channels, OTHER)).packed
 

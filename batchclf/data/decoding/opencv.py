@@ -37,6 +37,15 @@ def decoded(
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
+def clipped_gray(content: bytes, color_mode: ColorMode) -> NDArray[np.uint8] | None:
+    """Decode gray of 16 bits, with what is above 255 cut to that, in the shapes of `decoded`."""
+    deep = _decoded(content, cv2.IMREAD_ANYDEPTH | _STORED)
+    if deep is None:
+        return None
+    gray = np.minimum(deep, 255).astype(np.uint8)
+    return gray if color_mode == "grayscale" else np.asarray(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB), np.uint8)
+
+
 def _decoded(content: bytes, flags: int) -> NDArray[np.uint8] | None:
     try:
         # Typed as if it could give other than uint8; with these flags it does not.

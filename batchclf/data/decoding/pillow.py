@@ -100,19 +100,22 @@ def _decoded(image: ImageFile.ImageFile, kind: str, policy: Policy) -> Decoded:
     # XMP turns no format here; Pillow would look into it if EXIF says nothing.
     image.info.pop("xmp", None)
     image.load()
-    pixels = _eight_bits(image, kind, policy.color_mode, shift)
+    pixels = _eight_bits(image, kind, policy, shift)
     # A JPEG that was packed into JPEG XL keeps its EXIF; what was encoded as JPEG XL is turned by its decoder.
-    by_exif = kind in _TURNED_BY_EXIF or (kind == "JXL" and getattr(image, "jpeg", False))
+    by_exif = policy.by_exif and (kind in _TURNED_BY_EXIF or (kind == "JXL" and getattr(image, "jpeg", False)))
     turned = exif.orientation(image.info.get("exif") or b"") if by_exif else 1
     image.close()
     return exif.upright(pixels, turned), header.packed
 
 
-def _eight_bits(image: Image.Image, kind: str, color_mode: ColorMode, shift: int) -> NDArray[np.uint8]:
-    """Take the upper 8 bits of deeper gray, and drop transparency: the stored colour stays."""
+def _eight_bits(image: Image.Image, kind: str, policy: Policy, shift: int) -> NDArray[np.uint8]:
+    """Take the upper 8 bits of deeper gray or cut it, and drop transparency: the stored colour stays."""
     if image.mode in _UNBOUNDED and not (image.mode == "I" and kind == "PPM"):
         raise tiff.unbounded(_UNBOUNDED[image.mode])
-    invert = image.mode.startswith("I;16") and kind == "TIFF" and tiff.white_is_zero(image)
+    color_mode = policy.color_mode
+    if policy.as_pillow:
+        shift = 0
+    invert = not policy.as_pillow and image.mode.startswith("I;16") and kind == "TIFF" and tiff.white_is_zero(image)
     width, height = image.size
     pixels = np.empty((height, width) if color_mode == "grayscale" else (height, width, 3), np.uint8)
     # By bands: Pillow makes three copies on the way to an array.
@@ -125,7 +128,7 @@ def _eight_bits(image: Image.Image, kind: str, color_mode: ColorMode, shift: int
 
 def _band(band: Image.Image, color_mode: ColorMode, shift: int, *, invert: bool) -> NDArray[np.uint8]:
     if band.mode[0] == "I":
-        gray = (np.asarray(band) >> shift).astype(np.uint8)
+        gray: NDArray[np.uint8] = np.minimum(np.asarray(band) >> shift, 255).astype(np.uint8)
         if invert:
             gray = 255 - gray
         return gray if color_mode == "grayscale" else gray[..., None]

@@ -17,6 +17,7 @@ _FIRST = 33
 _AROUND = _FIRST + 12 + 12
 _RARE = frozenset({b"acTL", b"eXIf"})
 _ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
+_DEEP_GRAY = bytes((16, GRAY))
 _GRAYS = frozenset({GRAY, GRAY_ALPHA})
 
 
@@ -33,10 +34,13 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
     rare = {} if kind == b"IDAT" and length == len(content) - _AROUND else _rare_chunks(content)
     if b"acTL" in rare:
         content = _without_animation(content)
-    pixels = opencv.decoded(content, policy.color_mode, stored_gray=content[25] in _GRAYS)
+    if policy.as_pillow and content[24:26] == _DEEP_GRAY:
+        pixels = opencv.clipped_gray(content, policy.color_mode)
+    else:
+        pixels = opencv.decoded(content, policy.color_mode, stored_gray=content[25] in _GRAYS)
     if pixels is None:
         return None
-    if b"eXIf" in rare:
+    if b"eXIf" in rare and policy.by_exif:
         from batchclf.data.decoding import exif
 
         pixels = exif.upright(pixels, exif.orientation(rare[b"eXIf"]))

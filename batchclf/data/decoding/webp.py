@@ -21,7 +21,7 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
     pixels = opencv.decoded(content, policy.color_mode)
     if pixels is None:
         return None
-    if b"EXIF" in chunks:
+    if b"EXIF" in chunks and policy.by_exif:
         pixels = exif.upright(pixels, exif.orientation(chunks[b"EXIF"]))
     return pixels, header.packed
 

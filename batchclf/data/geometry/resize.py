@@ -34,13 +34,13 @@ def _nearer(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.ui
     that way while its sides are even and it keeps twice the size. Unless each pixel then stands for a whole number of
     pixels, it is interpolated linearly to a size from which halving leads to the end.
     """
-    pixels = _halved(pixels, 2 * height, 2 * width)
+    pixels = halved(pixels, 2 * height, 2 * width)
     rows, columns = pixels.shape[:2]
     if rows % height == 0 and columns % width == 0:
         return pixels
     # Linear to a multiple of the size, then halved: averages of 2x2 are six times as fast as areas (decision 047)
     pixels = _resized(pixels, _start(rows, height), _start(columns, width), cv2.INTER_LINEAR)
-    return _halved(pixels, height, width)
+    return halved(pixels, height, width)
 
 
 def _start(side: int, wanted: int) -> int:
@@ -55,7 +55,7 @@ def _start(side: int, wanted: int) -> int:
     return start
 
 
-def _halved(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+def halved(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Halve the image while its sides are even and it keeps at least (height, width)."""
     rows, columns = pixels.shape[:2]
     while rows >= 2 * height and columns >= 2 * width and not (rows | columns) & 1:

@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from batchclf.core.choices import ColorMode
+from batchclf.core.geometry import OF_GEOMETRY, OWN, UNKNOWN, Geometry
+from batchclf.core.options import given_of
 from batchclf.core.records.run import SplitRecord
+from batchclf.data.geometry.settle import geometry_of
 from batchclf.data.label_table import read_label_map
 from batchclf.data.size_text import parse_size
 from batchclf.jobs.config.load import Job
@@ -44,21 +47,35 @@ def label_map(path: Path | None) -> dict[str, str]:
 
 
 def input_options(data: DataSpec, base: Base | None) -> dict[str, Any]:
-    """Give the arguments of `load_class_folders` for the size and colour that a job asks for, or else a base wants."""
+    """Give the arguments of `load_class_folders` for the size, colour and geometry that a job asks for.
+
+    A base says what it wants if the job does not. Raises UsageError if options of the geometry do not go together.
+    """
     size = None if data.input_size is None else parse_size(data.input_size)
+    color: ColorMode | None = data.color
+    geometry = OWN
     if base is not None:
-        return {"size": size or base.input_shape[:2], "color_mode": data.color or base.steps.color_mode}
-    return {"size": size, "color_mode": data.color}
+        size, color = size or base.input_shape[:2], color or base.steps.color_mode
+        geometry = OWN if base.steps.geometry == UNKNOWN else base.steps.geometry
+    return {"size": size, "color_mode": color, "geometry": geometry_of(data) or geometry}
 
 
 def input_not_used(
-    data: DataSpec, input_shape: tuple[int, int, int], color_mode: ColorMode
+    data: DataSpec, input_shape: tuple[int, int, int], color_mode: ColorMode, geometry: Geometry
 ) -> Iterator[tuple[str, str]]:
     """Yield each key of [data] that a loaded model overrules, and the sentence that says so.
 
-    The model takes images of `input_shape` (height, width, channels) in `color_mode`, whatever the job says.
+    The model takes images of `input_shape` (height, width, channels) in `color_mode`, cut and resized by `geometry`,
+    whatever the job says.
     """
     height, width = input_shape[:2]
+    asked = geometry_of(data)
+    if asked is not None and asked((height, width)) != geometry:
+        yield (
+            given_of(data, OF_GEOMETRY)[0],
+            f"[data] asks for another geometry than the model's, which is used: {geometry.sentence((height, width))}; "
+            "train again (retrain = true) for another",
+        )
     if data.input_size is not None and parse_size(data.input_size) != (height, width):
         yield (
             "input_size",

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 
 from batchclf.core.choices import ColorMode, Format, ReportFormat, ResizeMode, Store
+from batchclf.core.geometry import OF_GEOMETRY, GeometryOptions
 from batchclf.core.options import InnerShare, PathText, Positive, Seconds, SizeText, Text, option
 from batchclf.data.catalog import DatasetName
 from batchclf.data.decoding.limits import IMAGE_TIMEOUT, MAX_PIXELS, Limits
@@ -46,14 +47,14 @@ FollowSymlinks = Annotated[
     ),
 ]
 
-OF_FOLDERS = ("label_map", "test_size", "group_by", "input_size", "color", "store", "follow_symlinks")
+OF_FOLDERS = ("label_map", "test_size", "group_by", "input_size", "color", *OF_GEOMETRY, "store", "follow_symlinks")
 """Keys of [data] that are about class folders."""
 
 OF_IMAGES = ("image_timeout", "max_pixels")
 """Keys of [scoring] that are about image files: class folders are read within the same limits."""
 
 
-class DataSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DataSpec(GeometryOptions, frozen=True, forbid_unknown_fields=True):
     """[data]: a data set by name or a folder of class folders; `data_dir` is where a named one's files lie."""
 
     dataset: Annotated[
@@ -166,12 +167,14 @@ class ScoringOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = "cpu"
     resize: Annotated[
-        ResizeMode,
+        ResizeMode | None,
         option(
             "how large images shrink: fast may decode them at a reduced size, exact never does",
-            more="see [How images are read](scoring.md#how-images-are-read)",
+            example="exact",
+            unset="fast; exact for a model whose geometry is another library's",
+            more="see [Fast and exact](scoring.md#fast-and-exact)",
         ),
-    ] = "fast"
+    ] = None
     image_timeout: Annotated[
         Seconds,
         option(

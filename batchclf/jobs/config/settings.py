@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from batchclf.core.choices import Format
+from batchclf.core.choices import Format, ResizeMode
+from batchclf.core.geometry import resize_mode
 from batchclf.core.options import values_of
 from batchclf.core.types import Split
 from batchclf.data.labels import LabelMode, LabelRule
@@ -26,6 +27,10 @@ class ScoreSettings(ScoringOptions, frozen=True):
     def images_a_batch(self, bundle: Bundle) -> int:
         """Give the batch size, chosen for the bundle's images if none was asked for."""
         return self.batch_size or default_batch_size(bundle.info.input_shape)
+
+    def resize_for(self, bundle: Bundle) -> ResizeMode:
+        """Say how large images shrink: as asked for, else as the bundle's geometry wants it."""
+        return resize_mode(self.resize, bundle.info.geometry)
 
     def writes_probabilities(self, classes: int) -> bool:
         """Whether each of so many classes has a column for its probability."""

@@ -30,6 +30,7 @@ def splits_again(record: RunRecord, say: Say) -> Mapping[str, Split]:
             say=say,
             size=model.input_shape[:2],
             color_mode=model.color_mode,
+            geometry=model.geometry,
             class_names=tuple(model.class_names),
             learnt=_learnt(record),
             **split_options(split),

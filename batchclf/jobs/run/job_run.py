@@ -55,16 +55,15 @@ def load_data(job: Job, say: Say, base: Base | None = None, progress: Progress =
     if not will_train(job):
         bundle = load_bundle(job.bundle)
         info = bundle.info
-        for _, sentence in input_not_used(data, info.input_shape, info.color_mode):
+        for _, sentence in input_not_used(data, info.input_shape, info.color_mode, info.geometry):
             say(sentence)
         options = {"size": info.input_shape[:2], "color_mode": info.color_mode, "class_names": info.class_names}
-        options["learnt"] = bundle.learnt()
+        options |= {"learnt": bundle.learnt(), "geometry": info.geometry}
     split = split_record(job)
     how = {} if split is None else split_options(split)
-    limits = scoring_options(job.spec).limits
-    return load_class_folders(
-        job.directory or Path(), say=say, limits=limits, store=data.store, progress=progress, **options, **how
-    )
+    reading = scoring_options(job.spec)
+    options |= {"limits": reading.limits, "resize": reading.resize}
+    return load_class_folders(job.directory or Path(), say=say, store=data.store, progress=progress, **options, **how)
 
 
 def _fill(

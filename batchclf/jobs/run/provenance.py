@@ -33,13 +33,14 @@ def model_record(bundle: Bundle, *, trained: bool) -> ModelRecord:
         reference=info.reference,
         training=info.training,
         trained_in_this_run=trained,
+        geometry=info.geometry,
     )
 
 
 def versions(bundle: Bundle, settings: ScoreSettings, *, trained: bool) -> dict[str, str]:
     """Say which libraries a run was computed with, by module; those of a training only if this run trained."""
-    used = {**versions_of("numpy"), **libraries(settings)}
+    used = {**versions_of("numpy"), **libraries(settings, bundle)}
     if settings.precision != "f32":
-        used |= libraries(msgspec.structs.replace(settings, precision="f32"))
+        used |= libraries(msgspec.structs.replace(settings, precision="f32"), bundle)
     made = bundle.info.versions if trained else {}
     return {"batchclf": __version__, "python": platform.python_version(), **made, **used}

@@ -130,7 +130,7 @@ def _record(head: RunHead, scored: list[SubsetRecord], steps: Steps) -> RunRecor
         runtime=settings.runtime,
         precision=settings.precision,
         device=settings.device,
-        resize=settings.resize,
+        resize=settings.resize_for(head.bundle),
         formats=list(settings.formats),
         batch_size=settings.images_a_batch(head.bundle),
         topk=min(settings.topk, classes),

@@ -149,7 +149,14 @@ def _pool(
 ) -> DecodePool:
     """Open what decodes the images of a directory."""
     info = bundle.info
-    setup = DecodeSetup(folder_prefix(subset.root), info.input_shape, info.color_mode, settings.resize, settings.limits)
+    setup = DecodeSetup(
+        folder_prefix(subset.root),
+        info.input_shape,
+        info.color_mode,
+        settings.resize_for(bundle),
+        settings.limits,
+        info.geometry,
+    )
     return DecodePool(setup, settings.worker_count, cache=scorer.cache, processes=processes, say=scorer.watcher.say)
 
 

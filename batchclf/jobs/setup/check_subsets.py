@@ -106,7 +106,7 @@ def check_model(job: Job) -> tuple[tuple[str, ...] | None, list[Found]]:
         return None, [*found, of_error("model", error, keys)]
     info = bundle.info
     if job.spec.data is not None:
-        for key, sentence in input_not_used(job.spec.data, info.input_shape, info.color_mode):
+        for key, sentence in input_not_used(job.spec.data, info.input_shape, info.color_mode, info.geometry):
             found.append(Found("data", "warning", sentence, ("data", key), "take the key away, or train again"))
     what = f"{job.bundle}: {info.origin}, {counted(len(info.class_names), 'class', 'classes')}, of {info.created}"
     return info.class_names, [*found, Found("model", "ok", what)]

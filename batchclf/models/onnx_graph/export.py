@@ -11,6 +11,7 @@ from batchclf.errors import ModelError
 from batchclf.models.onnx_graph.batch import open_batch, takes_one_image
 from batchclf.models.onnx_graph.bundle_graph import INPUT, OUTPUT, with_interface
 from batchclf.models.onnx_graph.constants import widen_constants
+from batchclf.models.onnx_graph.geometry_note import note_geometry
 from batchclf.models.onnx_session import DYNAMIC_BATCH, onnx_session
 from batchclf.models.preprocessing import Preprocessing, to_probabilities
 
@@ -38,6 +39,7 @@ def write_graph(
         open_batch(model)
     graph = with_interface(model, steps, outputs.ndim)
     widen_constants(graph)
+    note_geometry(graph, steps.geometry)
     try:
         path.write_bytes(graph.SerializeToString())
     except ValueError as error:  # protobuf's limit of 2 GiB

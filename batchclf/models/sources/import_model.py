@@ -18,6 +18,7 @@ from batchclf.core.compare.fitted_order import (
     fitted_order,
     fitted_order_sentence,
 )
+from batchclf.core.geometry import UNKNOWN
 from batchclf.core.text import counted, exact, scientific
 from batchclf.core.types import Say
 from batchclf.errors import ModelError, UsageError
@@ -139,8 +140,15 @@ def _steps(original: Original, options: ImportOptions, say: Say) -> tuple[Prepro
     shape, color, layout = settle_input(original.input, options, usual_layout=usual)
     height, width, _ = shape
     say(f"model: {original.kind}, {height}x{width} {color}, {layout}")
+    geometry = (original.geometry or UNKNOWN) if options.geometry is None else options.geometry((height, width))
+    say(f"geometry: {geometry.sentence((height, width))}")
+    std = options.std
+    if options.std_twice and std is not None:
+        std = tuple(value * value for value in std)
     try:
-        steps = Preprocessing(shape, color, options.channel_order, layout, mean=options.mean, std=options.std)
+        steps = Preprocessing(
+            shape, color, options.channel_order, layout, mean=options.mean, std=std, geometry=geometry
+        )
     except ValueError as error:
         raise UsageError(str(error), hint="check --channel-order, --mean and --std") from error
     graph = original.graph(steps.model_shape)

@@ -1,11 +1,13 @@
 """Decide what a model takes and gives: what it tells itself comes first, what it leaves open is asked for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.choices import AskedLayout, AskedOutput, ChannelOrder, ColorMode, Scale
+from batchclf.core.geometry import Geometry, Size
 from batchclf.core.types import Say
 from batchclf.errors import ModelError, UsageError
 from batchclf.models.preprocessing import Layout, OutputKind
@@ -23,7 +25,10 @@ _SCALES_HINT = (
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What is asked for; None and "auto" leave it to the model."""
+    """What is asked for; None and "auto" leave it to the model.
+
+    `geometry` gives one for (height, width), None if nobody has said. `std_twice` divides by `std` once more.
+    """
 
     class_names: tuple[str, ...]
     input_size: tuple[int, int] | None = None
@@ -34,6 +39,8 @@ class ImportOptions:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     output: AskedOutput = "auto"
+    geometry: Callable[[Size], Geometry] | None = None
+    std_twice: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.geometry import Geometry
 from batchclf.errors import ModelError
 from batchclf.models.sources.infer_preprocessing import ModelInput
 
@@ -15,13 +16,14 @@ H5_SUFFIXES = (".h5", ".hdf5")
 class Original(Protocol):
     """A model as it was made elsewhere.
 
-    `kind` names it for a person; `kept` is the name of the file or folder that a bundle keeps of it, None where
-    its graph says all.
+    `kind` names it for a person; `geometry` is what its file says of that, None for most; `kept` is the name of the
+    file or folder that a bundle keeps of it, None where its graph says all.
     """
 
     kind: str
     kept: str | None
     input: ModelInput
+    geometry: Geometry | None
 
     def run(self, inputs: NDArray[Any]) -> NDArray[np.floating]:
         """Predict (n, *shape) inputs: (n, units), or more axes."""

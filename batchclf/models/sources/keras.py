@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.geometry import Geometry
 from batchclf.errors import ModelError
 from batchclf.models.bundle import H5_FILE, KERAS_FILE, SAVED_MODEL_FOLDER
 from batchclf.models.onnx_graph.names import with_stable_names
@@ -65,6 +66,7 @@ class TensorflowModel:
     def __init__(self, kind: str, kept: str, call: Callable[[Any], Any], source: ModelInput, parameters: int) -> None:
         self.kind, self.input = kind, source
         self.kept: str | None = kept
+        self.geometry: Geometry | None = None
         self._call, self._parameters = call, parameters
         self._functions: dict[tuple[int, ...], Any] = {}
 

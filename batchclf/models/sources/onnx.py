@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from batchclf.errors import ModelError
 from batchclf.models.onnx_graph import read as onnx_graph
+from batchclf.models.onnx_graph.geometry_note import noted_geometry
 from batchclf.models.onnx_session import DYNAMIC_BATCH, onnx_session
 from batchclf.models.sources.infer_preprocessing import ModelInput
 from batchclf.models.sources.interface import one_of_each
@@ -58,6 +59,7 @@ class OnnxOriginal:
             )
         self._alone = batch == 1
         dtype = onnx.helper.tensor_dtype_to_np_dtype(source.type.tensor_type.elem_type).name
+        self.geometry = noted_geometry(self._model)
         self.input = ModelInput(source.name, tuple(shape), dtype)
 
     def run(self, inputs: NDArray[Any]) -> NDArray[np.floating]:

@@ -60,7 +60,7 @@ class VerdictPart:
 
 @part_of(
     ModelRecord,
-    "path digest recipe settings class_names input_shape color_mode parameters trained_on created history "
+    "path digest recipe settings class_names input_shape color_mode parameters geometry trained_on created history "
     "trained_in_this_run training regularisation",
 )
 class ModelPart:

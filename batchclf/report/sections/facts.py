@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from batchclf.core.geometry import OWN
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.run import ModelRecord, RunRecord, SubsetRecord
@@ -114,6 +115,7 @@ def _data(record: RunRecord) -> FactGroup:
     resized = f", larger ones shrunk by the {visible(record.resize)} way" if directories else ""
     facts += [
         Fact("Images", f"{shape_words(record.model.input_shape, record.model.color_mode)}{resized}"),
+        *geometry_facts(record.model),
         classes_fact(record.model.class_names),
     ]
     return FactGroup("Data", tuple(facts))
@@ -123,6 +125,13 @@ def shape_words(shape: tuple[int, int, int], color_mode: str) -> str:
     """Say what images are brought to: (height, width, channels), and how they are decoded."""
     height, width, channels = shape
     return f"{height} × {width} pixels, {visible(color_mode)} ({counted(channels, 'channel')})"
+
+
+def geometry_facts(model: ModelRecord) -> list[Fact]:
+    """Say how files become images of the model's size, unless that is batchclf's own way."""
+    if model.geometry == OWN:
+        return []
+    return [Fact("Geometry", visible(model.geometry.sentence(model.input_shape[:2])))]
 
 
 def classes_fact(names: Sequence[str]) -> Fact:

@@ -1,0 +1,166 @@
+"""Bring decoded pixels to the model's input by a geometry: resize, then cut or surround."""
+
+from math import ceil
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from batchclf.core.choices import ResizeMode
+from batchclf.core.geometry import Geometry, Size
+from batchclf.data.geometry.resize import fit, halved, reduction
+from batchclf.errors import UnknownGeometryError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Pixels = NDArray[np.uint8]
+
+_SUPPORT = {"bilinear": 1, "bicubic": 2, "lanczos": 3}
+"""How far a kernel reaches on each side, in pixels of the result when it is antialiased and the image shrinks."""
+
+_LEAST_FOR_BOX = 1.5
+HINT = (
+    "import the model again as its own code prepares images: --like torchvision, timm, keras, keras-load-img, "
+    "huggingface:PROCESSOR or ultralytics; or --resize-shorter, --crop, --pad, --interpolation; --like batchclf "
+    "stretches images as batchclf does for models that it trains (docs/models.md, Geometry)"
+)
+"""How to say what a model's geometry is."""
+
+_WITHOUT_ANTIALIASING = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
+
+
+def frame(pixels: Pixels, input_shape: tuple[int, int, int], geometry: Geometry, resize: ResizeMode) -> Pixels:
+    """Bring (h, w, channels) uint8 to `input_shape`, (height, width, channels), by a geometry that is known.
+
+    `fast` halves an image by averages of 2x2 pixels while it keeps twice the size that it is resized to, if the
+    geometry averages; otherwise it gives the same pixels as `exact`.
+    """
+    height, width, channels = input_shape
+    rows, columns = geometry.resized(pixels.shape[:2], (height, width))
+    if resize == "fast" and geometry.averages:
+        pixels = halved(pixels, 2 * rows, 2 * columns)
+    cut = _Cut.of(geometry, rows, height), _Cut.of(geometry, columns, width)
+    inner = _resized(pixels, (rows, columns), cut, geometry).reshape(cut[0].length, cut[1].length, channels)
+    if inner.shape == input_shape:
+        return inner
+    framed = np.empty(input_shape, np.uint8)
+    framed[:] = _border(geometry, channels)
+    framed[cut[0].place : cut[0].place + cut[0].length, cut[1].place : cut[1].place + cut[1].length] = inner
+    return framed
+
+
+def frame_of_size(pixels: Pixels, input_shape: tuple[int, int, int]) -> Pixels:
+    """Give an image of the input's size as it is; raises UnknownGeometryError for any other."""
+    height, width = input_shape[:2]
+    rows, columns = pixels.shape[:2]
+    if (rows, columns) != (height, width):
+        raise UnknownGeometryError(
+            f"the image has {rows}x{columns} pixels, the model takes {height}x{width}, and its bundle does not "
+            "know how images are cut and resized for it",
+            hint=HINT,
+        )
+    return pixels
+
+
+def part_of(size: Size, input_shape: tuple[int, int, int], geometry: Geometry) -> int:
+    """As `reduction`, for a geometry."""
+    return reduction(size, (*geometry.resized(size, input_shape[:2]), 3))
+
+
+class _Cut:
+    """What of one side is kept: `length` rows or columns from `first` on, which come to lie at `place`."""
+
+    __slots__ = ("first", "length", "place")
+
+    def __init__(self, first: int, length: int, place: int) -> None:
+        self.first, self.length, self.place = first, length, place
+
+    @classmethod
+    def of(cls, geometry: Geometry, side: int, wanted: int) -> "_Cut":
+        if side >= wanted:
+            return cls(geometry.first(side, wanted), wanted, 0)
+        # torchvision and timm put the smaller half of what is missing first, however they round a cut.
+        return cls(0, side, (wanted - side) // 2)
+
+
+def _border(geometry: Geometry, channels: int) -> NDArray[np.uint8]:
+    color = np.array([[geometry.border]], np.uint8)
+    return color[0, 0] if channels == 3 else np.asarray(cv2.cvtColor(color, cv2.COLOR_RGB2GRAY)[0], np.uint8)
+
+
+def _resized(pixels: Pixels, size: Size, cut: tuple[_Cut, _Cut], geometry: Geometry) -> Pixels:
+    """Resize to (rows, columns), and give what the cut keeps of that."""
+    rows, columns = (slice(each.first, each.first + each.length) for each in cut)
+    if pixels.shape[:2] == size:
+        return pixels[rows, columns]
+    if geometry.interpolation == "area":
+        return fit(pixels, (*size, pixels.shape[2]), "exact")[rows, columns]
+    if geometry.interpolation == "nearest":
+        from PIL import Image
+
+        # Whole: with a box Pillow takes other neighbours.
+        return np.asarray(_image(pixels).resize(size[::-1], Image.Resampling.NEAREST))[rows, columns]
+    if geometry.antialias:
+        return _by_pillow(pixels, size, cut, geometry)
+    method = _WITHOUT_ANTIALIASING[geometry.interpolation]
+    # In float32: on uint8 OpenCV rounds weights to 11 bits, which is up to a level off.
+    resized = cv2.resize(pixels.astype(np.float32), size[::-1], interpolation=method)
+    kept = resized.reshape(*size, pixels.shape[2])[rows, columns]
+    return np.clip(np.rint(kept), 0, 255).astype(np.uint8)
+
+
+def _by_pillow(pixels: Pixels, size: Size, cut: tuple[_Cut, _Cut], geometry: Geometry) -> Pixels:
+    """Resize with Pillow, whose kernels torchvision's and timm's are: the columns and the rows that are kept."""
+    from PIL import Image
+
+    resample = getattr(Image.Resampling, geometry.interpolation.upper())
+    sides = pixels.shape[:2]
+    passes = [_Pass.of(side, whole, kept, geometry) for side, whole, kept in zip(sides, size, cut, strict=True)]
+    down, across = passes
+    image = _image(pixels[down.reach, across.reach])
+    # One pass at a time: the result of the first is rounded and cut to 0 to 255, so the order shows (decision 160)
+    lost_rows, lost_columns = sides[0] - size[0], sides[1] - size[1]
+    rows_first = geometry.passes != "columns" and lost_rows > 0 and lost_rows > 2 * lost_columns
+    box: tuple[float, float, float, float]
+    for vertical in (True, False) if rows_first else (False, True):
+        if vertical:
+            box = 0, down.start, image.width, down.end
+            image = image.resize((image.width, down.length), resample, box=box)
+        else:
+            box = across.start, 0, across.end, image.height
+            image = image.resize((across.length, image.height), resample, box=box)
+    return np.asarray(image)[down.kept, across.kept]
+
+
+class _Pass(NamedTuple):
+    """What Pillow does along one side: of `reach` it makes `length` pixels of what lies from `start` to `end`.
+
+    `kept` is what the cut keeps of these.
+    """
+
+    reach: slice
+    start: float
+    end: float
+    length: int
+    kept: slice
+
+    @classmethod
+    def of(cls, side: int, whole: int, cut: _Cut, geometry: Geometry) -> "_Pass":
+        """Plan for a side of `side` pixels that is resized to `whole`, of which a cut keeps a part."""
+        scale = side / whole
+        if scale < _LEAST_FOR_BOX or cut.length == whole:
+            # Pillow rounds the ends of a box to float32, which shows the more, the less an image shrinks.
+            return cls(slice(0, side), 0, side, whole, slice(cut.first, cut.first + cut.length))
+        start, end = cut.first * scale, (cut.first + cut.length) * scale
+        # Pixels that a kernel reaches outside of the box count, too.
+        beyond = ceil(_SUPPORT[geometry.interpolation] * scale) + 1
+        first, last = max(0, int(start) - beyond), min(side, ceil(end) + beyond)
+        return cls(slice(first, last), start - first, end - first, cut.length, slice(None))
+
+
+def _image(pixels: Pixels) -> "Image.Image":
+    from PIL import Image
+
+    return Image.fromarray(np.ascontiguousarray(pixels if pixels.shape[2] == 3 else pixels[..., 0]))

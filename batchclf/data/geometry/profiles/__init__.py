@@ -1,0 +1,1 @@
+"""What other libraries make of an image file, a file a library."""
