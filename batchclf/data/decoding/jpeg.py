@@ -58,7 +58,7 @@ def decode(content: bytes, policy: Policy) -> Decoded | None:
     if policy.fast_dct:
         from batchclf.data.decoding import fast_dct
 
-        pixels: NDArray[np.uint8] | None = fast_dct.decoded(content, policy.color_mode)
+        pixels: NDArray[np.uint8] | None = fast_dct.decoded(content, policy.color_mode, frame.channels)
     else:
         pixels = opencv.decoded(content, policy.color_mode, scale, stored_gray=stored_gray)
     if pixels is None:
