@@ -18,6 +18,9 @@ OutputKind = Literal["logits", "probabilities", "binary-logit", "binary-probabil
 LOGITS: frozenset[OutputKind] = frozenset({"logits", "binary-logit"})
 """What a temperature can divide."""
 
+NO_SUM = 1e-30
+"""Added to a sum that something is divided by: lost in any but 0, and not lost in float32."""
+
 SCALES: dict[Scale, tuple[float, float]] = {"none": (1.0, 0.0), "0..1": (255.0, 0.0), "minus1..1": (127.5, 1.0)}
 """Pixels are divided by the first number; the second is subtracted after that."""
 
@@ -33,7 +36,8 @@ class Preprocessing:
     or makes one row of the image (flat, height x width x channels).
 
     `output` is what the model gives: (n, classes) logits or probabilities, or one value an image for the second of
-    two classes. Logits are divided by `temperature` before the softmax or sigmoid (`models/temperature.py`).
+    two classes. Logits are divided by `temperature` before the softmax or sigmoid (`models/temperature.py`). With
+    `renormalize` the probabilities of an image are divided by their sum.
     """
 
     input_shape: tuple[int, int, int]
@@ -45,6 +49,7 @@ class Preprocessing:
     std: tuple[float, ...] | None = None
     output: OutputKind = "logits"
     temperature: float = 1.0
+    renormalize: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError where the values do not go together."""
@@ -64,6 +69,8 @@ class Preprocessing:
             raise ValueError(f"the temperature must be a number above 0; it is {self.temperature}")
         if self.temperature != 1 and self.output not in LOGITS:
             raise ValueError(f"a temperature of {self.temperature} needs logits; the model gives {self.output}")
+        if self.renormalize and self.output != "probabilities":
+            raise ValueError(f"only probabilities are divided by their sum; the model gives {self.output}")
 
     @property
     def model_shape(self) -> tuple[int, ...]:
@@ -111,10 +118,13 @@ def prepare(images: NDArray[np.uint8], steps: Preprocessing) -> NDArray[np.float
     return np.ascontiguousarray(values).reshape(len(images), *steps.model_shape)
 
 
-def to_probabilities(outputs: NDArray[np.floating], kind: OutputKind, temperature: float = 1.0) -> NDArray[np.float32]:
+def to_probabilities(
+    outputs: NDArray[np.floating], kind: OutputKind, temperature: float = 1.0, *, renormalize: bool = False
+) -> NDArray[np.float32]:
     """Make what a model gives, (n, units), probabilities: (n, classes) float32. Computed in float64.
 
-    Logits are divided by the temperature first; probabilities are what they are, whatever it is.
+    Logits are divided by the temperature first; probabilities are what they are, or with `renormalize` divided by the
+    sum of their row. A row of zeros stays one, so that a run can name its image.
     """
     values: NDArray[np.float64] = np.asarray(outputs, np.float64)
     if kind in LOGITS:
@@ -128,4 +138,6 @@ def to_probabilities(outputs: NDArray[np.floating], kind: OutputKind, temperatur
             values = 1 / (1 + np.exp(-values))
     if kind in ("binary-logit", "binary-probability"):
         values = np.concatenate([1 - values, values], axis=1)
+    if renormalize:
+        values = values / (values.sum(axis=1, keepdims=True) + NO_SUM)
     return values.astype(np.float32)
