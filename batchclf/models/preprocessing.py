@@ -18,9 +18,6 @@ OutputKind = Literal["logits", "probabilities", "binary-logit", "binary-probabil
 LOGITS: frozenset[OutputKind] = frozenset({"logits", "binary-logit"})
 """What a temperature can divide."""
 
-NO_SUM = 1e-30
-"""Added to a sum that something is divided by: lost in any but 0, and not lost in float32."""
-
 SCALES: dict[Scale, tuple[float, float]] = {"none": (1.0, 0.0), "0..1": (255.0, 0.0), "minus1..1": (127.5, 1.0)}
 """Pixels are divided by the first number; the second is subtracted after that."""
 
@@ -139,5 +136,6 @@ def to_probabilities(
     if kind in ("binary-logit", "binary-probability"):
         values = np.concatenate([1 - values, values], axis=1)
     if renormalize:
-        values = values / (values.sum(axis=1, keepdims=True) + NO_SUM)
+        sums = np.abs(values).sum(axis=1, keepdims=True)
+        values = np.divide(values, sums, out=np.zeros_like(values), where=sums > 0)
     return values.astype(np.float32)

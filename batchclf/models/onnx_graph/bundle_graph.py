@@ -9,12 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.models.onnx_graph.read import dims, free_prefix, opset, real_inputs, subgraphs
-from batchclf.models.preprocessing import NO_SUM, SCALES, Preprocessing
+from batchclf.models.preprocessing import SCALES, Preprocessing
 
 INPUT, OUTPUT = "image", "probabilities"
-
-_AXES_ARE_INPUTS = 13
-"""From this opset on ReduceSum takes its axes as an input."""
 
 _LEAST_IR = 4
 """From here on initializers need not be inputs as well."""
@@ -28,7 +25,7 @@ def with_interface(model: Any, steps: Preprocessing, output_rank: int) -> Any:
     """
     from onnx import TensorProto, helper
 
-    version = opset(model)  # refuses one that is too old
+    opset(model)  # refuses one that is too old
     graph = model.graph
     source, result = real_inputs(graph)[0], graph.output[0]
     source_type, result_type = source.type.tensor_type.elem_type, result.type.tensor_type.elem_type
@@ -38,8 +35,6 @@ def with_interface(model: Any, steps: Preprocessing, output_rank: int) -> Any:
     _add_steps(before, steps, source_type)
     before.end(source.name)
     _add_output(after, steps, result_type, output_rank)
-    if steps.renormalize:
-        after.divide_by_sum(version)
     after.end(OUTPUT)
     height, width, channels = steps.input_shape
     classes = 2 if steps.output.startswith("binary") else dims(result)[1] if len(dims(result)) > 1 else None
@@ -62,17 +57,6 @@ class _Chain:
     def add(self, operation: str, *constants: NDArray[Any], **attributes: Any) -> None:
         """Append a node that takes the chain and constants."""
         self.nodes.append(self._node(operation, [self.name, *map(self.constant, constants)], **attributes))
-        self.name = self.nodes[-1].output[0]
-
-    def divide_by_sum(self, version: int) -> None:
-        """Divide each row of the chain's last value by its sum; a row of zeros stays one."""
-        row, axes = self.name, np.array([1])
-        if version >= _AXES_ARE_INPUTS:
-            self.add("ReduceSum", axes, keepdims=1)
-        else:
-            self.add("ReduceSum", axes=axes.tolist(), keepdims=1)
-        self.add("Add", np.array(NO_SUM, np.float32))
-        self.nodes.append(self._node("Div", [row, self.name]))
         self.name = self.nodes[-1].output[0]
 
     def end(self, name: str) -> None:
@@ -140,6 +124,10 @@ def _add_output(chain: _Chain, steps: Preprocessing, given: int, rank: int) -> N
         # (n, 1) times [-1, 1] plus [1, 0] is (n, 2): 1 - p and p.
         chain.add("Mul", np.array([-1, 1], np.float32))
         chain.add("Add", np.array([1, 0], np.float32))
+    if steps.renormalize:
+        # One node, not a sum and a division: with two that take a quantised softmax, ONNX Runtime rounds it otherwise
+        # (decision 175)
+        chain.add("LpNormalization", axis=1, p=1)
 
 
 def _rename(graph: Any, names: dict[str, str]) -> None:

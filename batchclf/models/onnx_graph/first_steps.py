@@ -84,8 +84,14 @@ def _step(node: Any, name: str, constants: Constants) -> tuple[Callable[[Numbers
         return None
     # Flat, so that constants of (3, 1, 1) and of (1, 1, 3) go together.
     values = np.asarray(constant, np.float64).ravel()
+    return lambda ends: _OPERATIONS[node.op_type](ends, values), _said(node.op_type, values)
+
+
+def _said(operation: str, values: Numbers) -> str:
+    if operation == "Add" and values.max() < 0:
+        operation, values = "Sub", -values
     numbers = ", ".join(f"{value:.6g}" for value in (values[:1] if np.ptp(values) == 0 else values))
-    return lambda ends: _OPERATIONS[node.op_type](ends, values), f"{_WORDS[node.op_type]} {numbers}"
+    return f"{_WORDS[operation]} {numbers}"
 
 
 def _batch_normalisation(node: Any, constants: Constants) -> tuple[Callable[[Numbers], Numbers], str] | None:

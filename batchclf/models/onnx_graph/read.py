@@ -39,11 +39,17 @@ def dims(value: Any) -> tuple[int | None, ...]:
 
 
 def parameter_count(graph: Any) -> int:
-    """Count the floating-point numbers that a graph holds."""
+    """Count the numbers that a graph holds as weights: those with a fraction, and tables of quantised ones."""
     onnx = onnx_or_error()
-    kinds = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16}
-    constants = [each for each in graph.initializer if each.data_type in kinds]
-    return sum(int(np.prod(each.dims, dtype=np.int64)) for each in constants)
+    kinds = onnx.TensorProto
+    floats = {kinds.FLOAT, kinds.FLOAT16, kinds.DOUBLE, kinds.BFLOAT16}
+    quantised = {kinds.INT8, kinds.UINT8, kinds.INT4, kinds.UINT4}
+    weights = [
+        each
+        for each in graph.initializer
+        if each.data_type in floats or (each.data_type in quantised and len(each.dims) > 1)
+    ]
+    return sum(int(np.prod(each.dims, dtype=np.int64)) for each in weights)
 
 
 def computes_in_half(graph: Any) -> bool:

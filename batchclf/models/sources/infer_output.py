@@ -61,8 +61,9 @@ class _Seen:
 
     @property
     def log_probabilities(self) -> bool:
-        shares = np.exp(self.values.astype(np.float64)).sum(axis=1)
-        return bool(self.values.max() <= _IN_RANGE and np.abs(shares - 1).max() <= PLAIN_SUM)
+        if self.values.max() > _IN_RANGE:
+            return False
+        return bool(np.abs(np.exp(self.values.astype(np.float64)).sum(axis=1) - 1).max() <= PLAIN_SUM)
 
     @property
     def images(self) -> str:

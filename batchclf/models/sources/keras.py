@@ -27,7 +27,7 @@ _SIGNATURE = "serving_default"
 def quieten() -> None:
     """Set up TensorFlow before it or Keras is imported: no start-up chatter, oneDNN's convolutions, full float32.
 
-    TensorFlow has oneDNN on by itself for some processors only; on others it trains a network in two thirds of the time.
+    By itself TensorFlow has oneDNN on for some processors only; on others that trains in two thirds of the time.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # By itself TensorFlow has oneDNN on for newer processors only (decision 121)
