@@ -1,6 +1,7 @@
 """A model that is quantised dynamically: what it says of an image depends on its batch, so it gets one at a time."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,22 @@ def test_an_image_gets_the_same_row_in_any_batch(cli, kind):
     rows = pd.read_csv("run64/predictions.csv")[COLUMNS]
     np.testing.assert_allclose(rows, original(path, pixels, alone=True), atol=1e-6)
     assert np.abs(rows.to_numpy() - original(path, pixels)).max() > 1e-4
+
+
+def test_rows_of_an_older_bundle_in_the_cache_are_not_taken(cli, monkeypatch, tmp_path):
+    """One of before there was a batch size in it has the same graph, and rows that depend on their batch."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = quantise(network("plain.onnx", [("Softmax", (), {})]), "model.onnx", "dynamic")
+    assert cli("model", "import", path, *IMPORT)[0] == 0
+    shutil.copytree("bundle", "old")
+    document = json.loads(Path("old/model.json").read_text())
+    del document["batch_size"], document["settings"]["one image at a time"]
+    Path("old/model.json").write_text(json.dumps(document | {"format": 3}))
+    pixels = photos("photos")
+    for bundle, alone in (("old", False), ("bundle", True)):
+        assert cli("score", "photos", "--model", bundle, "--cache", "--probabilities", "--out", f"run-{bundle}")[0] == 0
+        rows = pd.read_csv(f"run-{bundle}/predictions.csv")[COLUMNS]
+        np.testing.assert_allclose(rows, original(path, pixels, alone=alone), atol=1e-6)
 
 
 def test_a_model_that_is_quantised_beforehand_may_have_any_batch(cli):
