@@ -11,7 +11,7 @@ _QUANTISED = {"QLinearSoftmax": "Softmax", "QLinearSigmoid": "Sigmoid"}
 
 @dataclass(frozen=True)
 class LastStep:
-    """The operation that gives the output's values, "" where it is none.
+    """The operation that gives the output's values, "" if there is none.
 
     After it they may have been rounded to whole numbers (`quantised`), or some been left out (`cut`).
     """
