@@ -76,6 +76,11 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
         help="what the model gives; auto: found from its last operation, else from its outputs for sample images",
     )
     describe(output)
+    parser.add_argument(
+        "--renormalize",
+        action="store_true",
+        help="divide the probabilities of each image by their sum, if the model's do not add up to 1",
+    )
     sample = parser.add_argument(
         "--sample",
         type=Path,
@@ -107,7 +112,7 @@ def import_bundle(args: argparse.Namespace, console: "Console") -> int:
         std=None if args.std is None else tuple(args.std),
         geometry=geometry_of(cutting),
         std_twice=profile is not None and profile.std_twice,
-        **{name: getattr(args, name) for name in ("color", "layout", "scale", "output")},
+        **{name: getattr(args, name) for name in ("color", "layout", "scale", "output", "renormalize")},
     )
     read_sample = None if args.sample is None else sample_reader(args.sample, names)
     bundle = import_model(args.path, options, args.out, say=console.say, warn=console.warn, read_sample=read_sample)

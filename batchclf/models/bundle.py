@@ -17,7 +17,7 @@ from batchclf.core.training_record import TrainingRecord
 from batchclf.errors import ModelError, UsageError
 from batchclf.models.preprocessing import Preprocessing
 
-BUNDLE_FORMAT = 4
+BUNDLE_FORMAT, OLDEST_FORMAT = 4, 2
 KERAS_FILE, ONNX_FILE, INFO_FILE = "model.keras", "model.onnx", "model.json"
 LEARNT_FILE = "learnt.json"
 """The paths of the images that a model was trained on, where chance has chosen them."""
@@ -25,6 +25,10 @@ LEARNT_FILE = "learnt.json"
 H5_FILE, SAVED_MODEL_FOLDER = "model.h5", "saved_model"
 IMPORTED = "imported"
 """The recipe of a model that was trained elsewhere."""
+
+ROW_SUMS, SAME_ANSWER, ONE_IMAGE = "row sums", "same answer", "one image at a time"
+"""Settings that an import adds if need be: what the probabilities of an image add up to if not to 1; that no two sample
+images had another answer; why the batch size is 1."""
 
 _AGAIN = "copy the bundle again as a whole folder, or train or import it again"
 
@@ -47,8 +51,9 @@ class BundleInfo:
     `training` says which images the `val_*` metrics were measured on (without it: the test split). `original` is the
     file or folder of the bundle that TensorFlow runs, None where there is none. `files` maps each file of the bundle,
     with `/` in its path, to its SHA-256. `onnx_difference` is the largest difference of a probability between the
-    bundle's graph and the model it was made of, on sample images when the bundle was made. `reference` is what later
-    images and predictions are compared with; None for an imported model, and in bundles made before it was kept.
+    bundle's graph and the model it was made of, after softmax or sigmoid, on sample images when the bundle was made.
+    `reference` is what later images and predictions are compared with; None for an imported model, and in bundles made
+    before it was kept. `batch_size` is the number of images that the model must be given at a time; None for any.
     """
 
     format: int
@@ -66,6 +71,7 @@ class BundleInfo:
     files: dict[str, str]
     reference: Reference | None = None
     training: TrainingRecord | None = None
+    batch_size: int | None = None
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -174,17 +180,17 @@ def _decode(path: Path, content: bytes) -> BundleInfo:
             raise ModelError(
                 f"{path} is not a bundle's: it has no key 'format'", hint="train or import the model again"
             )
-        if version not in (2, 3, BUNDLE_FORMAT):
+        if version not in range(OLDEST_FORMAT, BUNDLE_FORMAT + 1):
             newer = isinstance(version, int) and version > BUNDLE_FORMAT
             raise ModelError(
-                f"{path} has bundle format {version}; this batchclf reads formats 2 to {BUNDLE_FORMAT}",
+                f"{path} has bundle format {version}; this batchclf reads formats {OLDEST_FORMAT} to {BUNDLE_FORMAT}",
                 hint="update batchclf"
                 if newer
                 else "train the model again with this batchclf (a job does with retrain = true), or import it again",
             )
         if version == 2:
             values = _renewed(path, values)
-        info = msgspec.convert(values, BundleInfo)
+        info = msgspec.convert({**values, "format": BUNDLE_FORMAT}, BundleInfo)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is damaged: {error}", hint=_AGAIN) from error
     for name in (ONNX_FILE, info.original):
@@ -197,7 +203,7 @@ def _renewed(path: Path, values: dict[str, Any]) -> dict[str, Any]:
     from batchclf.core.renames import RenameError, renew_model
 
     try:
-        return {**renew_model(values), "format": BUNDLE_FORMAT}
+        return renew_model(values)
     except RenameError as error:
         raise ModelError(f"{path} is damaged: {error}", hint=_AGAIN) from error
 

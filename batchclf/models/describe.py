@@ -6,9 +6,11 @@ from typing import Any
 import msgspec
 
 from batchclf.core.text import counted, decimal, scientific
-from batchclf.models.bundle import Bundle, BundleInfo
+from batchclf.models.bundle import ONE_IMAGE, ROW_SUMS, SAME_ANSWER, Bundle, BundleInfo
 
 SHOWN_CLASSES = 20
+_ELSEWHERE = {ROW_SUMS, SAME_ANSWER, ONE_IMAGE}
+"""Settings that have a line of their own."""
 
 
 def as_dict(bundle: Bundle) -> dict[str, Any]:
@@ -39,16 +41,18 @@ def as_lines(bundle: Bundle, runtimes: Sequence[str]) -> list[str]:
         "input": f"{height}x{width} pixels, {info.color_mode} ({channels} channel{'s' if channels > 1 else ''})",
         "geometry": info.geometry.sentence(info.input_shape[:2]),
         "preprocessing": info.preprocessing.sentence,
-        "model gives": info.preprocessing.output,
+        "model gives": _answer(info),
         "temperature": _temperature(info),
         "recipe": info.recipe,
-        "settings": ", ".join(f"{key} {value}" for key, value in info.settings.items()) or "none",
+        "batch size": f"{info.batch_size}: {info.settings.get(ONE_IMAGE, '')}" if info.batch_size else "",
+        "settings": ", ".join(f"{key} {value}" for key, value in info.settings.items() if key not in _ELSEWHERE)
+        or "none",
         "parameters": f"{info.parameters:,}",
         "training data": "not known" if data is None else f"{data.name}, {counted(data.images, 'image')}",
         "data digest": "" if data is None else data.fingerprint,
         "created": info.created,
         "made with": ", ".join(f"{name} {version}" for name, version in info.versions.items()),
-        "check": f"the graph and the model it was made of agree within {scientific(info.onnx_difference)}",
+        "check": _check(info),
         "runtimes": ", ".join(runtimes),
     }
     width = max(map(len, facts))
@@ -57,6 +61,17 @@ def as_lines(bundle: Bundle, runtimes: Sequence[str]) -> list[str]:
     width = max(map(len, sizes))
     lines.append("files, with bytes and SHA-256:")
     return lines + [f"  {name:{width}}  {size:>13,}  {info.files[name]}" for name, size in sizes.items()]
+
+
+def _answer(info: BundleInfo) -> str:
+    sums = info.settings.get(ROW_SUMS)
+    return f"{info.preprocessing.output}; those of an image add up to {sums}" if sums else info.preprocessing.output
+
+
+def _check(info: BundleInfo) -> str:
+    if SAME_ANSWER in info.settings:
+        return "it shows nothing, since the model gave the same answer for all sample images"
+    return f"the graph and the model it was made of agree within {scientific(info.onnx_difference)}"
 
 
 def _temperature(info: BundleInfo) -> str:

@@ -36,7 +36,8 @@ class Preprocessing:
     `geometry` is how a file becomes an image of `input_shape`, before all that.
 
     `output` is what the model gives: (n, classes) logits or probabilities, or one value an image for the second of
-    two classes. Logits are divided by `temperature` before the softmax or sigmoid (`models/temperature.py`).
+    two classes. Logits are divided by `temperature` before the softmax or sigmoid (`models/temperature.py`). With
+    `renormalize` the probabilities of an image are divided by their sum.
     """
 
     input_shape: tuple[int, int, int]
@@ -49,6 +50,7 @@ class Preprocessing:
     output: OutputKind = "logits"
     temperature: float = 1.0
     geometry: Geometry = OWN
+    renormalize: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError where the values do not go together."""
@@ -68,6 +70,8 @@ class Preprocessing:
             raise ValueError(f"the temperature must be a number above 0; it is {self.temperature}")
         if self.temperature != 1 and self.output not in LOGITS:
             raise ValueError(f"a temperature of {self.temperature} needs logits; the model gives {self.output}")
+        if self.renormalize and self.output != "probabilities":
+            raise ValueError(f"only probabilities are divided by their sum; the model gives {self.output}")
 
     @property
     def model_shape(self) -> tuple[int, ...]:
@@ -115,10 +119,13 @@ def prepare(images: NDArray[np.uint8], steps: Preprocessing) -> NDArray[np.float
     return np.ascontiguousarray(values).reshape(len(images), *steps.model_shape)
 
 
-def to_probabilities(outputs: NDArray[np.floating], kind: OutputKind, temperature: float = 1.0) -> NDArray[np.float32]:
+def to_probabilities(
+    outputs: NDArray[np.floating], kind: OutputKind, temperature: float = 1.0, *, renormalize: bool = False
+) -> NDArray[np.float32]:
     """Make what a model gives, (n, units), probabilities: (n, classes) float32. Computed in float64.
 
-    Logits are divided by the temperature first; probabilities are what they are, whatever it is.
+    Logits are divided by the temperature first; probabilities are what they are, or with `renormalize` divided by the
+    sum of their row. A row of zeros stays one, so that a run can name its image.
     """
     values: NDArray[np.float64] = np.asarray(outputs, np.float64)
     if kind in LOGITS:
@@ -132,4 +139,7 @@ def to_probabilities(outputs: NDArray[np.floating], kind: OutputKind, temperatur
             values = 1 / (1 + np.exp(-values))
     if kind in ("binary-logit", "binary-probability"):
         values = np.concatenate([1 - values, values], axis=1)
+    if renormalize:
+        sums = np.abs(values).sum(axis=1, keepdims=True)
+        values = np.divide(values, sums, out=np.zeros_like(values), where=sums > 0)
     return values.astype(np.float32)

@@ -206,7 +206,7 @@ def test_bundles_of_the_first_format_are_told_what_to_do(cli, digits_bundle, pho
     for arguments in (("score", photos, "--model", "old"), ("run", "job.toml"), ("model", "show", "old")):
         code, _, err = cli(*arguments)
         assert code == 1
-        assert "has bundle format 1; this batchclf reads formats 2 and 3" in err
+        assert "has bundle format 1; this batchclf reads formats 2 to 4" in err
         assert "train the model again" in err
         assert "Traceback" not in err
 

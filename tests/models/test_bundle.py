@@ -145,12 +145,12 @@ def test_preprocessing_that_cannot_be_is_refused(copy, key, value):
 
 
 @pytest.mark.parametrize(
-    ("version", "hint"), [(4, "update batchclf"), (1, "train the model again"), (0, "train the model again")]
+    ("version", "hint"), [(5, "update batchclf"), (1, "train the model again"), (0, "train the model again")]
 )
 def test_another_format_is_refused_before_the_rest_is_read(copy, version, hint):
     (copy / "model.json").write_text(json.dumps({"format": version, "all": "new"}))
     error = _fail(copy)
-    assert f"has bundle format {version}; this batchclf reads formats 2 and 3" in error.message
+    assert f"has bundle format {version}; this batchclf reads formats 2 to 4" in error.message
     assert hint in error.hint
 
 

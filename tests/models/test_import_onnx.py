@@ -208,7 +208,7 @@ def test_how_pixels_are_scaled_is_asked_for_unless_the_model_tells(onnx_model, t
     said = []
     bundle = import_(onnx_model(before=[*constant, divide, subtract]), tmp_path / "out", scale=None, say=said.append)
     assert bundle.info.preprocessing.scale == "none"
-    assert "pixels: not scaled before the model, which itself takes 0..255 to -1..1" in said
+    assert "pixels: not scaled before the model, which itself takes 0..255 to -1..1 (divided by 127.5, minus 1)" in said
     # A model that normalises values of 0 to 1 by itself still wants them scaled.
     with pytest.raises(UsageError, match="does not tell how the pixels"):
         import_(

@@ -119,12 +119,15 @@ def test_an_imported_model_and_one_from_before_there_was_a_record(folder):
     assert load_bundle(folder).info == info
 
 
-def test_what_is_of_this_format_is_not_renamed(folder):
+@pytest.mark.parametrize("number", [3, BUNDLE_FORMAT])
+def test_what_is_of_a_later_format_is_not_renamed(folder, number):
+    """What formats before 4 do not know is as it was: no row is divided, and any batch will do."""
     settings = {"members": 2, "ensemble_size": 3}
-    write(folder, document(folder, format=BUNDLE_FORMAT, settings=settings))
+    write(folder, document(folder, format=number, settings=settings))
     info = load_bundle(folder).info
     assert info.settings == settings
     assert [each.options for each in info.training.variants] == list(OPTIONS)
+    assert (info.format, info.batch_size, info.preprocessing.renormalize) == (BUNDLE_FORMAT, None, False)
 
 
 @pytest.mark.parametrize(

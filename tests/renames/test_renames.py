@@ -54,7 +54,7 @@ RENAMED_OPTIONS = {
     "--average-mirrored": "--flip-tta",
     "--members": "--ensemble-size",
 }
-NEW_FORMATS = {"run.json": 2, "model.json": 3, "report.json": 2, "comparison.json": 2, "summary": 2, "runs.json": 2}
+NEW_FORMATS = {"run.json": 2, "model.json": 4, "report.json": 2, "comparison.json": 2, "summary": 2, "runs.json": 2}
 
 NEW_OF_A_RUN = {"device": "cpu"}
 """Keys that a run has besides its runtime and precision now, as they are read from runs that have none."""
@@ -64,6 +64,10 @@ NEW_OF_A_RECORD = {"pictures": True}
 
 NEW_OF_A_SUBSET = {"excluded_suffixes": {}, "warnings": [], "among_labelled": None}
 """Keys that a subset has besides its counts now; a run of then does not know them."""
+
+NEW_OF_A_BUNDLE = {"batch_size": None}
+NEW_OF_PREPROCESSING = {"renormalize": False}
+"""Keys that a model.json and its preprocessing have now."""
 
 NEW_OF_A_SPLIT = {"label_map": {}, "follow_symlinks": False}
 """Keys that the split of class folders has besides its seed now."""
@@ -164,6 +168,8 @@ def with_new(kept):
         ({"command", "topk"}, NEW_OF_A_RECORD),
         ({"group_by", "seed"}, NEW_OF_A_SPLIT),
         ({"excluded", "timings"}, NEW_OF_A_SUBSET),
+        ({"onnx_difference", "preprocessing"}, NEW_OF_A_BUNDLE),
+        ({"color_mode", "temperature"}, NEW_OF_PREPROCESSING),
     ]
     for keys, added in new:
         if keys <= kept.keys():
@@ -312,7 +318,7 @@ def test_a_trained_bundle_says_the_same_of_itself(now):
     before, after = (json.loads((folder / "trained/model.json").read_text()) for folder in (BEFORE, now))
     settings = {RENAMED.get(name, name): value for name, value in before.pop("settings").items()}
     assert after.pop("settings") == settings
-    assert list(after) == list(before)
+    assert list(after) == [*before, *NEW_OF_A_BUNDLE]
     assert after["format"] == NEW_FORMATS["model.json"]
 
 

@@ -41,7 +41,7 @@ def small(digits):
 
 def test_the_bundle_records_how_it_came_about(digits, digits_bundle):
     info = load_bundle(digits_bundle).info
-    assert info.format == BUNDLE_FORMAT == 3
+    assert info.format == BUNDLE_FORMAT == 4
     assert info.preprocessing == Preprocessing((8, 8, 1), "grayscale", scale="none", output="logits")
     assert info.original == "model.keras"
     assert info.origin == "mlp, trained on digits"

@@ -25,8 +25,9 @@ class ScoreSettings(ScoringOptions, frozen=True):
         return ("csv", *sorted({*self.format} - {"csv"}))
 
     def images_a_batch(self, bundle: Bundle) -> int:
-        """Give the batch size, chosen for the bundle's images if none was asked for."""
-        return self.batch_size or default_batch_size(bundle.info.input_shape)
+        """Give the batch size: the bundle's own, else the one that was asked for or is chosen for its images."""
+        # What a model that is quantised dynamically says of an image depends on its batch (decision 163)
+        return bundle.info.batch_size or self.batch_size or default_batch_size(bundle.info.input_shape)
 
     def resize_for(self, bundle: Bundle) -> ResizeMode:
         """Say how large images shrink: as asked for, else as the bundle's geometry wants it."""

@@ -42,8 +42,11 @@ def computed_with(bundle: Bundle, settings: ScoreSettings) -> dict[str, str]:
     versions = libraries(settings, bundle)
     # One that gives no version is another one each time, so that nothing of it is taken for another's (decision 132)
     known = {name: uuid4().hex if version == UNKNOWN else version for name, version in versions.items()}
+    batch = bundle.info.batch_size
     return {
         "model": bundle.digest,
+        # Older bundles of such a model have rows that depend on the images beside them (decision 163)
+        **({"batch size": str(batch)} if batch else {}),
         "runtime": settings.runtime,
         "precision": settings.precision,
         "device": settings.device,

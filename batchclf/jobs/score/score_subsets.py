@@ -20,7 +20,7 @@ from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitS
 from batchclf.jobs.score.run_files import Results
 from batchclf.jobs.score.score_cache import open_cache
 from batchclf.jobs.score.subset_run import Scorer, SubsetRun, hint_to_score
-from batchclf.models.bundle import Bundle
+from batchclf.models.bundle import ONE_IMAGE, Bundle
 from batchclf.models.runtime.registry import open_runtime
 from batchclf.scoring.batches import files_per_block
 from batchclf.scoring.decoder import DecodeSetup
@@ -247,6 +247,9 @@ def _open(stack: ExitStack, bundle: Bundle, settings: ScoreSettings, watcher: "W
     cache = open_cache(bundle, settings, say=watcher.say)
     if cache is not None:
         stack.callback(cache.close)
+    if (alone := bundle.info.batch_size) is not None:
+        why = bundle.info.settings.get(ONE_IMAGE, "its bundle says so")
+        watcher.say(f"the model is given {counted(alone, 'image')} at a time, whatever the batch size: {why}")
     model = ModelRun(opening.result, settings.images_a_batch(bundle), say=watcher.say)
     return Scorer(model, cache, watcher, check)
 

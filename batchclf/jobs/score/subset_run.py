@@ -163,7 +163,10 @@ def _check_probabilities(scores: BatchScores) -> None:
     least, most, total = (exact(round(float(each), 6)) for each in (of_image.min(), of_image.max(), of_image.sum()))
     raise ModelError(
         f"{image}: they lie between {least} and {most} and sum to {total}, not to 1",
-        hint="if they are logits, import the model again with --output logits; else end it with a softmax",
+        hint="if they are logits, import the model again with --output logits; if they are probabilities that need not "
+        "add up to 1, with --output probabilities --renormalize"
+        if total != "0"
+        else "no class has a probability; check the model with the program it was trained with",
     )
 
 

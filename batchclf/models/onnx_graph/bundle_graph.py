@@ -124,6 +124,10 @@ def _add_output(chain: _Chain, steps: Preprocessing, given: int, rank: int) -> N
         # (n, 1) times [-1, 1] plus [1, 0] is (n, 2): 1 - p and p.
         chain.add("Mul", np.array([-1, 1], np.float32))
         chain.add("Add", np.array([1, 0], np.float32))
+    if steps.renormalize:
+        # One node, not a sum and a division: with two that take a quantised softmax, ONNX Runtime rounds it otherwise
+        # (decision 161)
+        chain.add("LpNormalization", axis=1, p=1)
 
 
 def _rename(graph: Any, names: dict[str, str]) -> None:

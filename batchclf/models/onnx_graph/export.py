@@ -1,5 +1,6 @@
 """Write a bundle's ONNX graph, and check that it gives the outputs of the model that it was made of."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ from batchclf.models.preprocessing import Preprocessing, to_probabilities
 
 # Checked once, at training: a graph that is off by more is not written (decision 001)
 TOLERANCE = 1e-5
+RAW_TOLERANCE = 1e-4
+"""Of the range of all outputs before softmax or sigmoid, at the least; deep networks come near it by rounding."""
+
+_NO_BUNDLE = "no bundle was written; another opset or TensorFlow version may help, or report this model"
+_ROUNDING = 1e-6
+"""Of the largest output: what float32 loses of outputs that lie close together and far from 0."""
 
 
 def write_graph(
@@ -27,29 +34,49 @@ def write_graph(
     outputs: NDArray[np.floating],
     *,
     tolerance: float = TOLERANCE,
+    alone: bool = False,
 ) -> float:
     """Write the graph from uint8 images to probabilities, and check it.
 
     `model` is the ModelProto of the model itself, which is changed; `outputs` is what the model itself gives for
     `images`, (n, height, width, channels) uint8, after the reference steps: (n, units), or with more axes of size 1.
-    Returns the largest difference of a probability. Raises ModelError where it exceeds `tolerance`, or the most
-    probable class is another although the first two are further apart than that.
+    Returns the largest difference of a probability. Raises ModelError if it exceeds `tolerance`, or the most probable
+    class is another although the first two are further apart than that; or if the outputs before softmax or sigmoid,
+    in which a model that is sure of everything can still differ, are further apart than `RAW_TOLERANCE` of their
+    range, or than `tolerance` of it if that is more. With `alone` the graph is given one image at a time.
     """
     if takes_one_image(model):
         open_batch(model)
-    graph = with_interface(model, steps, outputs.ndim)
+    rows = outputs.reshape(len(outputs), -1)
+    # The same graph without what is made of its outputs, so that these can be compared as they are (decision 162)
+    raw = replace(steps, output="probabilities", temperature=1.0, renormalize=False)
+    if raw != steps:
+        copy = type(model)()
+        copy.CopyFrom(model)
+        _write(copy, raw, path, outputs.ndim)
+        _check_raw(score(path, images, 1 if alone else None), rows, max(tolerance, RAW_TOLERANCE))
+    _write(model, steps, path, outputs.ndim)
+    expected = to_probabilities(rows, steps.output, steps.temperature, renormalize=steps.renormalize)
+    return _difference(score(path, images, 1 if alone else None), expected, tolerance)
+
+
+def _write(model: Any, steps: Preprocessing, path: Path, rank: int) -> None:
+    """Write the graph with the interface of a bundle; the model is changed."""
+    graph = with_interface(model, steps, rank)
     widen_constants(graph)
     note_geometry(graph, steps.geometry)
     try:
         path.write_bytes(graph.SerializeToString())
     except ValueError as error:  # protobuf's limit of 2 GiB
         raise ModelError(f"the model is too large for one ONNX file: {error}", hint="models below 2 GiB fit") from error
-    expected = to_probabilities(outputs.reshape(len(outputs), -1), steps.output, steps.temperature)
-    return _difference(_scores(path, images), expected, tolerance)
 
 
-def _scores(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Score the first image alone and the others together, so that a graph that mixes up a batch is found out."""
+def score(path: Path, images: NDArray[np.uint8], batch: int | None = None) -> NDArray[np.float32]:
+    """Score (n, height, width, channels) uint8 images by a bundle's graph: (n, classes) float32.
+
+    They are given in batches of `batch`; without it the first is alone and all others are together, which shows
+    whether the graph mixes up a batch. Raises ModelError if ONNX Runtime refuses the graph.
+    """
     try:
         session = onnx_session(path)
     except Exception as error:  # ONNX Runtime raises a class of its own for each status code
@@ -58,7 +85,8 @@ def _scores(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
             hint=f"another exporter or opset may help; if the model was made for one image at a time, {DYNAMIC_BATCH}",
         ) from error
     try:
-        parts = [part for part in (images[:1], images[1:]) if len(part)]
+        cuts = [1] if batch is None else range(batch, len(images), batch)
+        parts = [part for part in np.split(images, cuts) if len(part)]
         return np.concatenate([session.run([OUTPUT], {INPUT: part})[0] for part in parts])
     except Exception as error:  # ONNX Runtime raises a class of its own for each status code
         raise ModelError(
@@ -67,12 +95,32 @@ def _scores(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         ) from error
 
 
+def _check_raw(actual: NDArray[np.float32], expected: NDArray[np.floating], tolerance: float) -> None:
+    """Compare (n, units) outputs as the graph and as the model itself gives them; raises ModelError."""
+    if actual.shape != expected.shape:
+        raise _other_shape(actual.shape, expected.shape)
+    wanted = expected.astype(np.float64)
+    difference = float(np.abs(actual - wanted).max())
+    allowed = tolerance * float(np.ptp(wanted)) + _ROUNDING * float(np.abs(wanted).max())
+    if not difference <= allowed:
+        raise ModelError(
+            f"the ONNX graph does not give the model's outputs: on {len(actual)} sample images they differ by up to "
+            f"{scientific(difference)} before softmax or sigmoid (at most {scientific(allowed)} is allowed; they lie "
+            f"between {wanted.min():.4g} and {wanted.max():.4g})",
+            hint=_NO_BUNDLE,
+        )
+
+
+def _other_shape(actual: tuple[int, ...], expected: tuple[int, ...]) -> ModelError:
+    return ModelError(
+        f"the ONNX graph gives outputs of shape {actual} where the model gives {expected}",
+        hint="export the model with a dynamic batch axis",
+    )
+
+
 def _difference(actual: NDArray[np.float32], expected: NDArray[np.float32], tolerance: float) -> float:
     if actual.shape != expected.shape:
-        raise ModelError(
-            f"the ONNX graph gives outputs of shape {actual.shape} where the model gives {expected.shape}",
-            hint="export the model with a dynamic batch axis",
-        )
+        raise _other_shape(actual.shape, expected.shape)
     difference = float(np.abs(actual.astype(np.float64) - expected).max())
     best = np.sort(expected, axis=1)[:, -2:]
     clear = best[:, 1] - best[:, 0] > tolerance
@@ -82,6 +130,6 @@ def _difference(actual: NDArray[np.float32], expected: NDArray[np.float32], tole
             f"the ONNX graph does not give the model's outputs: on {len(actual)} sample images probabilities differ by "
             f"up to {scientific(difference)} (at most {exact(tolerance)} is allowed), and {other} have another "
             "class",
-            hint="no bundle was written; another opset or TensorFlow version may help, or report this model",
+            hint=_NO_BUNDLE,
         )
     return difference

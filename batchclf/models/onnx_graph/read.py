@@ -1,17 +1,17 @@
 """Read an ONNX graph: its inputs, shapes, constants and operations."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from batchclf.errors import ModelError
 
 LEAST_OPSET = 7
 """The oldest that ONNX Runtime promises to run; from here on arithmetic broadcasts as numpy does."""
 
-_SHAPE_ONLY = {"Identity", "Cast", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten"}
+MOVING = {"Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Dropout"}
+"""Operations that change no value, a Dropout outside of a training among them."""
 
 
 def onnx_or_error() -> Any:
@@ -39,11 +39,17 @@ def dims(value: Any) -> tuple[int | None, ...]:
 
 
 def parameter_count(graph: Any) -> int:
-    """Count the floating-point numbers that a graph holds."""
+    """Count the numbers that a graph holds as weights: those with a fraction, and tables of quantised ones."""
     onnx = onnx_or_error()
-    kinds = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16}
-    constants = [each for each in graph.initializer if each.data_type in kinds]
-    return sum(int(np.prod(each.dims, dtype=np.int64)) for each in constants)
+    kinds = onnx.TensorProto
+    floats = {kinds.FLOAT, kinds.FLOAT16, kinds.DOUBLE, kinds.BFLOAT16}
+    quantised = {kinds.INT8, kinds.UINT8, kinds.INT4, kinds.UINT4}
+    weights = [
+        each
+        for each in graph.initializer
+        if each.data_type in floats or (each.data_type in quantised and len(each.dims) > 1)
+    ]
+    return sum(int(np.prod(each.dims, dtype=np.int64)) for each in weights)
 
 
 def computes_in_half(graph: Any) -> bool:
@@ -56,62 +62,19 @@ def computes_in_half(graph: Any) -> bool:
     )
 
 
-def last_operation(graph: Any) -> str:
-    """Name the operation that gives the first output's values; what only moves or casts them is passed over."""
-    makers = {output: node for node in graph.node for output in node.output}
-    node = makers.get(graph.output[0].name)
-    while node is not None and node.op_type in _SHAPE_ONLY:
-        node = makers.get(node.input[0])
-    return "" if node is None else str(node.op_type)
+_DYNAMIC = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM"}
 
 
-def own_range(graph: Any) -> tuple[float, float] | None:
-    """Say what the graph's first steps make of the values 0 and 255: (lowest, highest).
-
-    The steps are additions, subtractions, multiplications and divisions by constants, right after the input. None
-    where there are none.
-    """
-    constants = _constants(graph)
-    name, found = real_inputs(graph)[0].name, False
-    ends = (np.zeros(1), np.full(1, 255.0))
-    while True:
-        users = [node for node in graph.node if name in node.input]
-        if len(users) != 1:
-            break
-        node = users[0]
-        if node.op_type not in _SHAPE_ONLY:
-            step = _affine(node, name, constants)
-            if step is None:
-                break
-            ends, found = (step(ends[0]), step(ends[1])), True
-        name = node.output[0]
-    both = np.concatenate([end.ravel() for end in ends])
-    return (float(both.min()), float(both.max())) if found else None
+def quantises_dynamically(graph: Any) -> bool:
+    """Say whether a graph rounds to whole numbers by a scale that it takes from the values of the whole batch."""
+    return any(node.op_type in _DYNAMIC for each in subgraphs(graph) for node in each.node)
 
 
-def _affine(
-    node: Any, name: str, constants: dict[str, NDArray[Any]]
-) -> Callable[[NDArray[np.float64]], NDArray[np.float64]] | None:
-    if node.op_type not in ("Add", "Sub", "Mul", "Div") or len(node.input) != 2:
-        return None
-    left = node.input[0] == name
-    constant = constants.get(node.input[1 if left else 0])
-    if constant is None or constant.size not in (1, 3) or (not left and node.op_type in ("Sub", "Div")):
-        return None
-    # Flat, so that constants of (3, 1, 1) and of (1, 1, 3) go together.
-    values = np.asarray(constant, np.float64).ravel()
-    operation = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide}[node.op_type]
-    return lambda end: operation(end, values)
+def attributes_of(node: Any) -> dict[str, Any]:
+    """Give a node's attributes by name; texts are bytes."""
+    from onnx.helper import get_attribute_value
 
-
-def _constants(graph: Any) -> dict[str, NDArray[Any]]:
-    from onnx.numpy_helper import to_array
-
-    return {
-        name: to_array(tensor)
-        for name, tensor in constant_tensors(graph).items()
-        if np.prod(tensor.dims, dtype=np.int64) <= 3
-    }
+    return {each.name: get_attribute_value(each) for each in node.attribute}
 
 
 def constant_tensors(graph: Any) -> dict[str, Any]:

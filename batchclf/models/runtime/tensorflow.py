@@ -68,4 +68,5 @@ class TensorflowRuntime:
         except ModelError as error:
             raise ModelError(f"{self._path} fails on {len(images)} images: {error.message}") from error
         steps = self._steps
-        return to_probabilities(outputs.reshape(len(images), -1), steps.output, steps.temperature)
+        rows = outputs.reshape(len(images), -1)
+        return to_probabilities(rows, steps.output, steps.temperature, renormalize=steps.renormalize)

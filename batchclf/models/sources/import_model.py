@@ -26,7 +26,10 @@ from batchclf.libraries import versions_of
 from batchclf.models.bundle import (
     BUNDLE_FORMAT,
     IMPORTED,
+    ONE_IMAGE,
     ONNX_FILE,
+    ROW_SUMS,
+    SAME_ANSWER,
     Bundle,
     BundleInfo,
     check_replaceable,
@@ -38,9 +41,13 @@ from batchclf.models.bundle import (
 from batchclf.models.onnx_graph import read as onnx_graph
 from batchclf.models.onnx_graph.batch import one_image_at_a_time, takes_one_image
 from batchclf.models.onnx_graph.export import TOLERANCE, write_graph
+from batchclf.models.onnx_graph.first_steps import first_steps
+from batchclf.models.onnx_graph.last_step import last_step
 from batchclf.models.onnx_session import DYNAMIC_BATCH
 from batchclf.models.preprocessing import Layout, Preprocessing, prepare, to_probabilities
-from batchclf.models.sources.infer_preprocessing import ImportOptions, settle_input, settle_output, settle_scale
+from batchclf.models.sources.answers import are_the_same, batch_limit, run_original
+from batchclf.models.sources.infer_output import Output, settle_output
+from batchclf.models.sources.infer_preprocessing import ImportOptions, settle_input, settle_scale
 from batchclf.models.sources.interface import Original
 from batchclf.models.sources.open import open_original
 
@@ -78,20 +85,23 @@ def import_model(
     if is_bundle(path):
         raise UsageError(f"{path} is a model bundle already", hint="score with it: batchclf score DIR --model BUNDLE")
     original = open_original(path)
-    steps, graph = _steps(original, options, say)
+    steps, graph = _steps(original, options, say, warn or say)
+    tolerance = HALF_TOLERANCE if onnx_graph.computes_in_half(graph.graph) else IMPORT_TOLERANCE
     parameters = original.parameters()
     images = sample_images(steps.input_shape)
     real, labels = images[:0], np.zeros(0, np.int64)
     if read_sample is not None:
         real, labels = read_sample(steps.input_shape, steps.color_mode)
     images = np.concatenate([images, real[:CHECKED_IMAGES]])
-    outputs = original.run(prepare(images, steps))
-    units = outputs.reshape(len(outputs), -1)
-    steps = replace(steps, output=settle_output(units, onnx_graph.last_operation(graph.graph), options, say))
+    outputs = run_original(original, prepare(images, steps), tolerance)
+    given = settle_output(outputs.reshape(len(outputs), -1), last_step(graph.graph), options, say)
+    steps = replace(steps, output=given.kind, renormalize=given.renormalize)
     if (labels >= 0).any():
         _check_labels(original, steps, real, labels, options.class_names, out, say, warn or say)
     with atomic.new_folder(out) as folder:
-        difference = _write_graph(graph, steps, folder / ONNX_FILE, images, outputs, say)
+        dynamic = onnx_graph.quantises_dynamically(graph.graph)
+        difference = _write_graph(graph, steps, folder / ONNX_FILE, images, outputs, tolerance, say)
+        reason = batch_limit(folder / ONNX_FILE, images) if dynamic else ""
         if original.kept is not None:
             _copy(path, folder / original.kept)
         info = BundleInfo(
@@ -99,7 +109,7 @@ def import_model(
             class_names=options.class_names,
             preprocessing=steps,
             recipe=IMPORTED,
-            settings={"source": path.name, "kind": original.kind},
+            settings=_settings(path, original, given, outputs, reason),
             parameters=parameters,
             history={},
             training_data=None,
@@ -108,14 +118,41 @@ def import_model(
             onnx_difference=difference,
             original=original.kept,
             files=file_digests(folder),
+            batch_size=1 if reason else None,
         )
         write_info(folder, info)
-    more = "" if difference <= TOLERANCE else f"; that is more than {exact(TOLERANCE)}, which most models keep to"
-    checked = f"checked on {counted(len(images), 'image')}"
-    say(f"{checked}: the graph and the model agree within {scientific(difference)}{more}")
+    if reason:
+        say(f"the model will be given one image at a time, whatever the batch size: {reason}")
+    _say_check(info, len(images), say, warn or say)
     classes = counted(len(info.class_names), "class", "classes")
     say(f"wrote the model bundle {out} ({info.parameters:,} parameters, {classes})")
     return load_bundle(out)
+
+
+def _settings(
+    path: Path, original: Original, given: Output, outputs: NDArray[np.floating], alone: str
+) -> dict[str, int | float | str | bool]:
+    """Name where the model comes from, and what is to be known of what it gives."""
+    settings: dict[str, int | float | str | bool] = {"source": path.name, "kind": original.kind}
+    if given.sums:
+        settings[ROW_SUMS] = given.sums
+    if are_the_same(outputs):
+        settings[SAME_ANSWER] = f"for all {counted(len(outputs), 'sample image')}"
+    if alone:
+        settings[ONE_IMAGE] = alone
+    return settings
+
+
+def _say_check(info: BundleInfo, images: int, say: Say, warn: Say) -> None:
+    checked, difference = f"checked on {counted(images, 'image')}", info.onnx_difference
+    if SAME_ANSWER in info.settings:
+        warn(
+            f"{checked}: the model gives the same answer for all of them, so the check shows nothing; give --sample "
+            "DIR with real images, and check --scale, --mean and --std"
+        )
+        return
+    more = "" if difference <= TOLERANCE else f"; that is more than {exact(TOLERANCE)}, which most models keep to"
+    say(f"{checked}: the graph and the model agree within {scientific(difference)}{more}")
 
 
 def sample_images(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
@@ -133,7 +170,7 @@ def sample_images(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     return np.concatenate([np.array([*plain, *ramps]).astype(np.uint8), noise])
 
 
-def _steps(original: Original, options: ImportOptions, say: Say) -> tuple[Preprocessing, Any]:
+def _steps(original: Original, options: ImportOptions, say: Say, warn: Say) -> tuple[Preprocessing, Any]:
     """Settle what goes in; also gives the model's own graph."""
     # Keras keeps the channels last unless told otherwise; ONNX graphs come from everywhere.
     usual: Layout | None = None if original.kept is None else "channels-last"
@@ -152,18 +189,24 @@ def _steps(original: Original, options: ImportOptions, say: Say) -> tuple[Prepro
     except ValueError as error:
         raise UsageError(str(error), hint="check --channel-order, --mean and --std") from error
     graph = original.graph(steps.model_shape)
-    scale = settle_scale(original.input, options, onnx_graph.own_range(graph.graph), say)
+    scale = settle_scale(original.input, options, first_steps(graph.graph), say, warn)
     return replace(steps, scale=scale), graph
 
 
 def _write_graph(
-    graph: Any, steps: Preprocessing, path: Path, images: NDArray[np.uint8], outputs: NDArray[np.floating], say: Say
+    graph: Any,
+    steps: Preprocessing,
+    path: Path,
+    images: NDArray[np.uint8],
+    outputs: NDArray[np.floating],
+    tolerance: float,
+    say: Say,
 ) -> float:
     """Write the graph; one for a single image that cannot be opened for a batch is run on each image in turn."""
-    tolerance = HALF_TOLERANCE if onnx_graph.computes_in_half(graph.graph) else IMPORT_TOLERANCE
+    alone = onnx_graph.quantises_dynamically(graph.graph)
     single = one_image_at_a_time(graph) if takes_one_image(graph) else None
     try:
-        return write_graph(graph, steps, path, images, outputs, tolerance=tolerance)
+        return write_graph(graph, steps, path, images, outputs, tolerance=tolerance, alone=alone)
     except ModelError:
         if single is None:
             raise
@@ -188,7 +231,8 @@ def _check_labels(
     predicted = []
     for start in range(0, len(images), CHECKED_IMAGES):
         outputs = original.run(prepare(images[start : start + CHECKED_IMAGES], steps))
-        predicted.append(to_probabilities(outputs.reshape(len(outputs), -1), steps.output).argmax(axis=1))
+        rows = to_probabilities(outputs.reshape(len(outputs), -1), steps.output, renormalize=steps.renormalize)
+        predicted.append(rows.argmax(axis=1))
     counts = np.zeros((len(class_names), len(class_names)), np.int64)
     np.add.at(counts, (labels, np.concatenate(predicted)), 1)
     say(f"of {len(labels):,} sample images with a label {int(counts.trace()):,} are predicted right")

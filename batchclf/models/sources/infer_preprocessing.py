@@ -1,22 +1,19 @@
-"""Decide what a model takes and gives: what it tells itself comes first, what it leaves open is asked for."""
+"""Decide what a model takes: what it tells itself comes first, what it leaves open is asked for."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from batchclf.core.choices import AskedLayout, AskedOutput, ChannelOrder, ColorMode, Scale
 from batchclf.core.geometry import Geometry, Size
 from batchclf.core.types import Say
 from batchclf.errors import ModelError, UsageError
-from batchclf.models.preprocessing import Layout, OutputKind
+from batchclf.models.onnx_graph.first_steps import FirstSteps
+from batchclf.models.preprocessing import Layout
 
 CHANNELS: dict[ColorMode, int] = {"grayscale": 1, "rgb": 3}
 LARGEST_SCALED = 16.0
 """A model whose first steps take 0 to 255 to at most this is taken to scale pixels itself."""
 
-SUM_TOLERANCE = 1e-3
 _SCALES_HINT = (
     "give --scale 0..1 (pixels / 255), --scale minus1..1 (pixels / 127.5 - 1), --scale none (0 to 255 as they are), "
     "or --mean and --std"
@@ -41,6 +38,7 @@ class ImportOptions:
     output: AskedOutput = "auto"
     geometry: Callable[[Size], Geometry] | None = None
     std_twice: bool = False
+    renormalize: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,14 +139,18 @@ def _shown(dims: tuple[int | None, ...]) -> str:
     return " x ".join(["n", *("?" if size is None else str(size) for size in dims)])
 
 
-def settle_scale(model: ModelInput, options: ImportOptions, own_range: tuple[float, float] | None, say: Say) -> Scale:
+def settle_scale(
+    model: ModelInput, options: ImportOptions, own: FirstSteps | None, say: Say, warn: Say | None = None
+) -> Scale:
     """Decide how pixels are scaled before the model.
 
-    `own_range` is what the model's first steps make of 0 to 255, None where they are unknown. Raises UsageError
-    where the model does not tell and no option does.
+    `own` is what the model's first steps do to pixels of 0 to 255, None if they change none or are unknown. `warn`,
+    or `say` without it, is given what must not go unseen: options that normalise what the model normalises itself.
+    Raises UsageError if the model does not tell and no option does.
     """
     asked = options.scale
-    if asked is None and (options.mean is not None or options.std is not None) and model.dtype != "uint8":
+    normalised = options.mean is not None or options.std is not None
+    if asked is None and normalised and model.dtype != "uint8":
         largest = max(map(abs, (*(options.mean or ()), *(options.std or ()))))
         if largest > 1:
             raise UsageError(
@@ -157,11 +159,9 @@ def settle_scale(model: ModelInput, options: ImportOptions, own_range: tuple[flo
             )
         say("pixels: scaled to 0..1 before --mean and --std")
         asked = "0..1"
-    itself = ""
-    if own_range is not None and max(map(abs, own_range)) <= LARGEST_SCALED:
-        itself = f"takes 0..255 to {own_range[0]:g}..{own_range[1]:g}"
+    small = own is not None and own.largest <= LARGEST_SCALED
     if model.dtype == "uint8":
-        if asked not in (None, "none") or options.mean is not None or options.std is not None:
+        if asked not in (None, "none") or normalised:
             raise UsageError(
                 "the model takes uint8 pixels, so they cannot be scaled before it",
                 hint="leave out --scale, --mean and --std",
@@ -169,72 +169,23 @@ def settle_scale(model: ModelInput, options: ImportOptions, own_range: tuple[flo
         say("pixels: not scaled before the model, which takes uint8")
         return "none"
     if asked is not None:
-        if itself and asked != "none":
-            say(f"note: the model itself {itself}; is {asked} before it right?")
+        if own is not None and (normalised or (small and asked != "none")):
+            (warn or say)(_normalised_twice(own, asked, options))
         return asked
-    if itself:
-        say(f"pixels: not scaled before the model, which itself {itself}")
+    if small and own is not None:
+        say(f"pixels: not scaled before the model, which itself takes 0..255 to {own.range} ({own.words})")
         return "none"
     raise UsageError("the model does not tell how the pixels it takes are scaled", hint=_SCALES_HINT)
 
 
-def settle_output(values: NDArray[np.floating], last_operation: str, options: ImportOptions, say: Say) -> OutputKind:
-    """Decide what the model gives, from the name of its graph's last operation and its (n, units) outputs.
-
-    Raises ModelError where the outputs are no classifier's, UsageError where their number is not that of the
-    classes or `--output` is needed.
-    """
-    units, classes = values.shape[1], len(options.class_names)
-    binary = units == 1 and classes == 2
-    if units != classes and not binary:
-        raise UsageError(
-            f"the model gives {units} value{'s' if units > 1 else ''} an image; --classes names {classes} classes",
-            hint="name each of the model's classes, in the order of its outputs"
-            + (" (two for a model with one output)" if units == 1 else ""),
-        )
-    if not np.isfinite(values).all():
-        raise ModelError(
-            "the model gives values that are no finite numbers on sample images",
-            hint="check the model with the program it was trained with, and --scale, --mean and --std",
-        )
-    kind, why = _output_kind(values, last_operation, options, binary)
-    low, high = float(values.min()), float(values.max())
-    sums = values.sum(axis=1, dtype=np.float64)
-    off = max(-low, high - 1) if binary else max(-low, float(np.abs(sums - 1).max()))
-    if kind in ("probabilities", "binary-probability") and off > SUM_TOLERANCE:
-        raise ModelError(
-            f"the model's outputs are no probabilities ({why}): on {len(values)} sample images they lie between "
-            f"{low:g} and {high:g} and add up to between {sums.min():g} and {sums.max():g}",
-            hint="give --output logits, if they are logits",
-        )
-    say(f"output: {kind} ({why})")
-    return kind
-
-
-def _output_kind(
-    values: NDArray[np.floating], last_operation: str, options: ImportOptions, binary: bool
-) -> tuple[OutputKind, str]:
-    logits: OutputKind = "binary-logit" if binary else "logits"
-    probabilities: OutputKind = "binary-probability" if binary else "probabilities"
-    if options.output != "auto":
-        return (logits if options.output == "logits" else probabilities), "as asked for"
-    if last_operation == "Sigmoid" and not binary:
-        raise ModelError(
-            "the model ends in a sigmoid for each class: it gives every class a probability of its own, "
-            "and an image may have several classes; batchclf scores one class an image",
-            hint="if exactly one class is right for each image, export the model without the sigmoid",
-        )
-    if last_operation in ("Softmax", "Sigmoid"):
-        return probabilities, f"the model ends in a {last_operation.lower()}"
-    within = bool(values.min() >= 0 and values.max() <= 1)
-    if binary:
-        if within:
-            raise UsageError(
-                "the model gives one value an image, and it is not plain whether it is a logit or a probability",
-                hint="give --output logits or --output probabilities",
-            )
-        return logits, f"on {len(values)} sample images they reach beyond 0 and 1"
-    sums = values.sum(axis=1, dtype=np.float64)
-    if within and float(np.abs(sums - 1).max()) <= SUM_TOLERANCE:
-        return probabilities, f"on {len(values)} sample images they are not negative and add up to 1"
-    return logits, f"on {len(values)} sample images they do not add up to 1"
+def _normalised_twice(own: FirstSteps, scale: Scale, options: ImportOptions) -> str:
+    """Say what the model does to the pixels and what the options do before that."""
+    given = [] if scale == "none" else [f"--scale {scale}"]
+    for name, values in (("mean", options.mean), ("std", options.std)):
+        if values is not None:
+            given.append(f"--{name} {','.join(f'{value:g}' for value in values)}")
+    return (
+        f"the pixels may be normalised twice: the model itself begins with {own.words}, which takes 0..255 to "
+        f"{own.range}, and {', '.join(given)} comes before that; leave out what the model does itself (--scale none "
+        "takes the pixels as they are), unless it was trained with both"
+    )

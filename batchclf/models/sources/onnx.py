@@ -57,7 +57,8 @@ class OnnxOriginal:
                 f"{path} takes batches of exactly {batch} images",
                 hint=DYNAMIC_BATCH,
             )
-        self._alone = batch == 1
+        # What one that is quantised dynamically says of an image is well defined for that image alone (decision 163)
+        self._alone = batch == 1 or onnx_graph.quantises_dynamically(graph)
         dtype = onnx.helper.tensor_dtype_to_np_dtype(source.type.tensor_type.elem_type).name
         self.geometry = noted_geometry(self._model)
         self.input = ModelInput(source.name, tuple(shape), dtype)

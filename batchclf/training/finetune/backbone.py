@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from batchclf.errors import ModelError
-from batchclf.models.onnx_graph import read as onnx_graph
+from batchclf.models.onnx_graph.first_steps import FirstSteps, first_steps
 from batchclf.models.sources.keras import keras_model
 
 _PASSED = ("Softmax", "Activation", "Dropout", "Flatten", "Reshape")
@@ -93,8 +93,8 @@ def rebuild(path: Path, model: Any, features: Features, shape: tuple[int, ...]) 
     return backbone
 
 
-def first_range(path: Path, backbone: Any) -> tuple[float, float] | None:
-    """Say what the first steps of a model with one input make of 0 to 255, as `onnx_graph.own_range` does.
+def first_range(path: Path, backbone: Any) -> FirstSteps | None:
+    """Say what the first steps of a model with one input make of 0 to 255, as `first_steps` does.
 
     Only the first layers are turned into a graph, since the whole of a deep network takes long. Raises ModelError
     where tf2onnx cannot do it.
@@ -118,7 +118,7 @@ def first_range(path: Path, backbone: Any) -> tuple[float, float] | None:
     if tensor is backbone.inputs[0]:
         return None
     first = keras_model(path, keras.Model(backbone.inputs[0], tensor))
-    return onnx_graph.own_range(first.graph(tuple(backbone.inputs[0].shape[1:])).graph)
+    return first_steps(first.graph(tuple(backbone.inputs[0].shape[1:])).graph)
 
 
 def copied(backbone: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from batchclf.errors import ModelError
-from batchclf.models.onnx_graph.read import last_operation
+from batchclf.models.onnx_graph.last_step import last_step
 from batchclf.models.sources.keras import keras_model
 from batchclf.training.recipes.user_code import is_custom, told
 
@@ -30,7 +30,7 @@ def check_model(model: Any, input_shape: tuple[int, int, int], classes: int, rec
     end = _last_activation(model)
     # Rather by the graph: in it stands, too, what is no layer.
     if is_custom(recipe_name) and end not in _ENDS:
-        operation = last_operation(_graph(model, input_shape, recipe_name))
+        operation = last_step(_graph(model, input_shape, recipe_name)).operation
         end = next((name for name, each in _ENDS.items() if each == operation), "")
     if end in _ENDS:
         raise ModelError(
