@@ -127,6 +127,14 @@ OWN = Geometry()
 UNKNOWN = Geometry("unknown")
 
 
+GEOMETRY_HINT = (
+    "import the model again as its own code prepares images: --like torchvision, timm, keras, keras-load-img, "
+    "huggingface:PROCESSOR or ultralytics; or --resize-shorter, --crop, --pad, --interpolation; --like batchclf "
+    "stretches images as batchclf does for models that it trains (docs/models.md, Geometry)"
+)
+"""How to say what a model's geometry is."""
+
+
 def resize_mode(asked: ResizeMode | None, geometry: Geometry) -> ResizeMode:
     """Say how large images shrink unless asked for: the short way is for what is batchclf's own anyhow."""
     return asked or ("fast" if geometry == OWN else "exact")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.choices import ResizeMode
-from batchclf.core.geometry import Geometry, Size
+from batchclf.core.geometry import GEOMETRY_HINT, Geometry, Size
 from batchclf.data.geometry.resize import fit, halved, reduction
 from batchclf.errors import UnknownGeometryError
 
@@ -20,13 +20,7 @@ Pixels = NDArray[np.uint8]
 _SUPPORT = {"bilinear": 1, "bicubic": 2, "lanczos": 3}
 """How far a kernel reaches on each side, in pixels of the result when it is antialiased and the image shrinks."""
 
-_LEAST_FOR_BOX = 1.5
-HINT = (
-    "import the model again as its own code prepares images: --like torchvision, timm, keras, keras-load-img, "
-    "huggingface:PROCESSOR or ultralytics; or --resize-shorter, --crop, --pad, --interpolation; --like batchclf "
-    "stretches images as batchclf does for models that it trains (docs/models.md, Geometry)"
-)
-"""How to say what a model's geometry is."""
+_LEAST_SCALE_FOR_BOX, _LEAST_PIXELS_FOR_BOX = 1.5, 2**17
 
 _WITHOUT_ANTIALIASING = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
 
@@ -59,7 +53,7 @@ def frame_of_size(pixels: Pixels, input_shape: tuple[int, int, int]) -> Pixels:
         raise UnknownGeometryError(
             f"the image has {rows}x{columns} pixels, the model takes {height}x{width}, and its bundle does not "
             "know how images are cut and resized for it",
-            hint=HINT,
+            hint=GEOMETRY_HINT,
         )
     return pixels
 
@@ -117,7 +111,11 @@ def _by_pillow(pixels: Pixels, size: Size, cut: tuple[_Cut, _Cut], geometry: Geo
 
     resample = getattr(Image.Resampling, geometry.interpolation.upper())
     sides = pixels.shape[:2]
-    passes = [_Pass.of(side, whole, kept, geometry) for side, whole, kept in zip(sides, size, cut, strict=True)]
+    whole_is_cheap = sides[0] * sides[1] < _LEAST_PIXELS_FOR_BOX
+    passes = [
+        _Pass.of(side, resized, kept, geometry, whole=whole_is_cheap)
+        for side, resized, kept in zip(sides, size, cut, strict=True)
+    ]
     down, across = passes
     image = _image(pixels[down.reach, across.reach])
     # One pass at a time: the result of the first is rounded and cut to 0 to 255, so the order shows (decision 160)
@@ -147,12 +145,12 @@ class _Pass(NamedTuple):
     kept: slice
 
     @classmethod
-    def of(cls, side: int, whole: int, cut: _Cut, geometry: Geometry) -> "_Pass":
-        """Plan for a side of `side` pixels that is resized to `whole`, of which a cut keeps a part."""
-        scale = side / whole
-        if scale < _LEAST_FOR_BOX or cut.length == whole:
+    def of(cls, side: int, resized: int, cut: _Cut, geometry: Geometry, *, whole: bool) -> "_Pass":
+        """Plan for a side of `side` pixels, that is resized to `resized`, of which a cut keeps a part; `whole` resizes all."""
+        scale = side / resized
+        if whole or scale < _LEAST_SCALE_FOR_BOX or cut.length == resized:
             # Pillow rounds the ends of a box to float32, which shows the more, the less an image shrinks.
-            return cls(slice(0, side), 0, side, whole, slice(cut.first, cut.first + cut.length))
+            return cls(slice(0, side), 0, side, resized, slice(cut.first, cut.first + cut.length))
         start, end = cut.first * scale, (cut.first + cut.length) * scale
         # Pixels that a kernel reaches outside of the box count, too.
         beyond = ceil(_SUPPORT[geometry.interpolation] * scale) + 1

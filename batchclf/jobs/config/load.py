@@ -12,11 +12,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from batchclf.core.geometry import OF_GEOMETRY
 from batchclf.core.options import given_of
 from batchclf.core.records.run import LAST_GOOD
 from batchclf.data.class_split import group_pattern
+from batchclf.data.geometry.settle import geometry_of
 from batchclf.data.labels import LABEL_MODES
 from batchclf.data.selection import Selection
+from batchclf.data.size_text import parse_size
 from batchclf.errors import JobFileError, UsageError
 from batchclf.jobs.config.gate_rules import gate_of, wrong_rules
 from batchclf.jobs.config.limits import parse_budget, parse_duration
@@ -272,6 +275,13 @@ def _wrong_folder_keys(data: DataSpec, text: JobText) -> Iterator[JobFileError]:
         yield text.error(("data", key), f"data.{key} is about class folders, not about a data set by name", "remove it")
     if data.group_by is not None:
         yield from _wrong_text(group_pattern, data.group_by, text, ("data", "group_by"))
+    if given := given_of(data, OF_GEOMETRY):
+        try:
+            make = geometry_of(data)
+            if make is not None and data.input_size is not None:
+                make(parse_size(data.input_size))
+        except UsageError as error:
+            yield text.error(("data", given[0]), f"data.{given[0]}: {error.message}", error.hint)
 
 
 def _wrong_without_data(spec: JobSpec, text: JobText) -> Iterator[JobFileError]:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from batchclf.core.geometry import GEOMETRY_HINT, UNKNOWN
 from batchclf.core.text import counted
 from batchclf.core.types import ExcludedFile, ImageRef
 from batchclf.data.catalog import load_dataset
@@ -108,6 +109,13 @@ def check_model(job: Job) -> tuple[tuple[str, ...] | None, list[Found]]:
     if job.spec.data is not None:
         for key, sentence in input_not_used(job.spec.data, info.input_shape, info.color_mode, info.geometry):
             found.append(Found("data", "warning", sentence, ("data", key), "take the key away, or train again"))
+    if info.geometry == UNKNOWN and (job.spec.scoring.directories or job.directory is not None):
+        size = "x".join(map(str, info.input_shape[:2]))
+        what = (
+            "the bundle does not know how images are cut and resized for its model: the first one that has not "
+            f"{size} pixels ends the run"
+        )
+        found.append(Found("model", "warning", what, keys, GEOMETRY_HINT))
     what = f"{job.bundle}: {info.origin}, {counted(len(info.class_names), 'class', 'classes')}, of {info.created}"
     return info.class_names, [*found, Found("model", "ok", what)]
 
