@@ -28,6 +28,7 @@ from batchclf.storage.run.published import CACHE, new_run_id
 from batchclf.storage.run.resume import job_run_directory, take_up
 from batchclf.training.finetune.base import Base
 from batchclf.training.recipes.builtin import DEFAULT_RECIPE
+from batchclf.training.train_bundle import forget_training
 
 
 def run_job(job: Job, watcher: Watcher, command: list[str], deadline: Deadline = NO_DEADLINE) -> tuple[RunRecord, Path]:
@@ -113,7 +114,10 @@ def _fill(
         templates=job.templates,
         pictures=job.spec.report.pictures,
     )
-    return finish(run.folder, of_run, scored, steps, watcher, {} if dataset is None else dataset.splits, to)
+    record = finish(run.folder, of_run, scored, steps, watcher, {} if dataset is None else dataset.splits, to)
+    if trains:
+        forget_training(settings_of(job, base), job.bundle)
+    return record
 
 
 def _bundle(job: Job, base: Base | None, dataset: Dataset | None, watcher: Watcher, deadline: Deadline) -> Bundle:
@@ -126,7 +130,8 @@ def _bundle(job: Job, base: Base | None, dataset: Dataset | None, watcher: Watch
     settings = settings_of(job, base)
     what = f"recipe {settings.recipe or DEFAULT_RECIPE}" if base is None else f"{base.name}"
     say(f"training {what} on {counted(len(dataset.train.images), 'image')} of {dataset.name}")
-    return train_with_progress(dataset, settings, job.bundle, watcher, deadline)
+    # With retrain the next run trains again whatever bundle is there; only the checkpoint says that this is done
+    return train_with_progress(dataset, settings, job.bundle, watcher, deadline, keep_end=job.spec.model.retrain)
 
 
 def _subsets(job: Job, dataset: Dataset | None) -> dict[str, SplitSubset | DirectorySubset]:

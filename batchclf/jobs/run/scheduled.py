@@ -154,8 +154,8 @@ def _in_words(error: BaseException) -> tuple[ExitCode, str, str]:
     if isinstance(error, BatchclfError):
         return error.exit_code, error.message, error.hint
     if isinstance(error, KeyboardInterrupt):
-        notes = getattr(error, "__notes__", ["nothing was published"])
-        return ExitCode.INTERRUPTED, "; ".join(["interrupted", *notes]), ""
+        what = ["interrupted"] if is_published(error) else ["interrupted", "nothing was published"]
+        return ExitCode.INTERRUPTED, "; ".join([*what, *getattr(error, "__notes__", [])]), ""
     return ExitCode.ERROR, f"{type(error).__name__}: {error}", "the log has the details"
 
 
