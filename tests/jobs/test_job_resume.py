@@ -228,8 +228,6 @@ def test_the_next_run_goes_on_to_the_same_bytes(here, whole, again, at):
     assert resumed(here) == {"incoming": 0, "shop": 0, "test": 0, **after}
     assert (tables(published(here)[-1]), record(published(here)[-1])) == whole
     assert partials(here) == []
-    report = json.loads((published(here)[-1] / "report.json").read_text())
-    assert f"{sum(after.values())} images; files and labels were compared again" in json.dumps(report)
 
 
 def test_the_killed_run_is_in_the_history_and_the_next_one_beside_it(here, again, capsys):
