@@ -44,12 +44,12 @@ def is_beside(partial: Path, target: Path) -> bool:
     return partial.parent == target.parent and partial.name.rsplit(".", 2)[0] == f".{target.name}"
 
 
-def remove_leftovers(folder: Path) -> list[Path]:
-    """Remove what killed processes left half-written in a folder that no one else writes to now.
+def remove_leftovers(folder: Path, kept: Path | None = None) -> list[Path]:
+    """Remove what killed processes left half-written in a folder that no one else writes to now, but for `kept`.
 
     Returns what was removed. Raises OSError if something cannot be.
     """
-    leftovers = sorted(folder.glob(".*.partial"))
+    leftovers = sorted(path for path in folder.glob(".*.partial") if path != kept)
     for path in leftovers:
         _remove(path)
     return leftovers

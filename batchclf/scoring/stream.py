@@ -1,13 +1,12 @@
 """The stream: files in path order → decoded batches → probabilities, a bounded number in memory at a time."""
 
 import hashlib
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -50,9 +49,9 @@ class StreamTimes:
 class Block:
     """What came of some files next to each other in path order; `found` is their number.
 
-    `digest` (16 bytes) changes with any path, content or reason among them. `scores` is None where no image of the
-    block could be read. For each image in it `facts` has its FACTS and `contents` the digest (16 bytes) of its file or,
-    in a split, of its pixels.
+    `digest` (16 bytes) changes with any path, label, content or reason among them. `scores` is None where no image of
+    the block could be read. For each image in it `facts` has its FACTS and `contents` the digest (16 bytes) of its file
+    or, in a split, of its pixels.
     """
 
     found: int
@@ -125,27 +124,41 @@ def score_split(
     split: Split,
     model: ModelRun,
     class_names: tuple[str, ...],
-    batch_size: int,
+    size: int,
     *,
+    skip: int = 0,
     cache: "ScoreCache | None" = None,
     times: StreamTimes,
 ) -> Generator[Block, None, None]:
-    """Score a split in memory, in path order, batch by batch."""
-    for start in range(0, len(split.images), batch_size):
-        stop = start + batch_size
-        images = split.images[start:stop]
-        refs = tuple(
-            ImageRef(path, class_names[label])
-            for path, label in zip(split.paths[start:stop], split.labels[start:stop].tolist(), strict=True)
-        )
-        digests = [content_digest(image.data) for image in images]
+    """Score a split in memory, in path order, in blocks of `size` images; the first `skip` blocks are left out."""
+    for refs, images, digests in islice(_split_blocks(split, class_names, size), skip, None):
         known = cache.find(digests) if cache else None
         missing = images
         if known is not None and len(known.places):
             missing = np.delete(images, known.places, axis=0)
             times.cached += len(known.places)
         facts, probabilities = _scored(digests, known, missing, array_facts(missing), model, cache)
-        yield Block(len(refs), b"", (), (), BatchScores(refs, probabilities), facts, digests)
+        digest = _block_digest(refs, digests)
+        yield Block(len(refs), digest, (), (), BatchScores(refs, probabilities), facts, digests)
+
+
+def count_unchanged_in_split(split: Split, class_names: tuple[str, ...], size: int, digests: Sequence[bytes]) -> int:
+    """Count how many leading blocks of a split, of `size` images each, still have these digests."""
+    blocks = zip(_split_blocks(split, class_names, size), digests, strict=False)
+    same = (_block_digest(refs, of_images) == expected for (refs, _, of_images), expected in blocks)
+    return sum(takewhile(bool, same))
+
+
+def _split_blocks(
+    split: Split, class_names: tuple[str, ...], size: int
+) -> Iterator[tuple[tuple[ImageRef, ...], NDArray[np.uint8], list[bytes]]]:
+    """Give the images of a split block by block: what they are, their pixels, and the digests of these."""
+    for start in range(0, len(split.images), size):
+        some = slice(start, start + size)
+        images = split.images[some]
+        named = zip(split.paths[some], split.labels[some].tolist(), strict=True)
+        refs = tuple(ImageRef(path, class_names[label]) for path, label in named)
+        yield refs, images, [content_digest(image.data) for image in images]
 
 
 def _score_block(
@@ -209,22 +222,25 @@ def _parts(block: list[Found]) -> list[list[str]]:
     return [paths[i : i + size] for i in range(0, len(paths), size)]
 
 
-def _block_digest(block: list[Found], of_images: list[bytes]) -> bytes:
-    paths, kinds, contents = [], bytearray(), []
+def _block_digest(block: Sequence[Found], of_images: Sequence[bytes]) -> bytes:
+    texts, kinds, contents = [], bytearray(), []
     images = iter(of_images)
     for item in block:
-        if isinstance(item, ImageRef):
-            paths.append(item.path)
-            kinds.append(0)
-            contents.append(next(images))
-        else:
-            excluded = isinstance(item, ExcludedFile)
-            paths.append(item.path if isinstance(item, ExcludedFile) else item.ref.path)
-            kinds.append(1 if excluded else 2)
+        if isinstance(item, ExcludedFile):
+            kinds.append(1)
+            texts.append(item.path)
             contents.append(reason_digest(item.reason))
-    # No path holds a NUL (decision 035)
-    whole = hashlib.blake2b(os.fsencode("\0".join(paths)), digest_size=16)
-    whole.update(b"\0\0" + kinds + b"".join(contents))
+            continue
+        if isinstance(item, ImageRef):
+            ref, content = item, next(images)
+        else:
+            ref, content = item.ref, reason_digest(item.reason)
+        kinds.append(0 if ref is item else 2)
+        texts += ref.path, ref.label or ""
+        contents.append(content)
+    # No path or class holds a NUL, and the kinds say how many texts there are (decision 035)
+    whole = hashlib.blake2b(len(block).to_bytes(8) + kinds + b"".join(contents), digest_size=16)
+    whole.update("\0".join(texts).encode("utf-8", "surrogatepass"))
     return whole.digest()
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,8 @@ class Course:
 class Checkpoint:
     """A training's checkpoint at `path`; `key` tells trainings apart that would not come to the same weights.
 
-    `keeps_end` says that the training is one of several, and what came of it is still wanted when a later one is
-    killed; `kept`, whether there is one of this training.
+    `keeps_end` says that what came of the training is still wanted when something after it is killed; `kept`, whether
+    there is one of this training.
     """
 
     def __init__(self, path: Path, key: str, every: float, *, keeps_end: bool = False) -> None:
@@ -83,17 +84,16 @@ class Checkpoint:
             say(f"the checkpoint {self._path} cannot be read ({error}); begun anew")
             return None
 
-    def remove(self) -> None:
-        """Remove it, if it is there; one that cannot be removed is of no harm."""
-        try:
-            self._path.unlink(missing_ok=True)
-        except OSError:
-            return
-
 
 def checkpoint_path(out: Path, variant: str = "") -> Path:
     """Name the checkpoint of a training that writes the bundle `out`: a hidden file beside it."""
     return out.with_name(f".{out.name}.{variant + '.' if variant else ''}checkpoint")
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Remove a checkpoint, if it is there; one that cannot be removed is of no harm."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def versions_key() -> dict[str, str]:

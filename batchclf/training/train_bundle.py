@@ -35,7 +35,7 @@ from batchclf.models.bundle import (
 )
 from batchclf.models.preprocessing import Preprocessing, prepare
 from batchclf.models.sources.keras import load_keras, tensorflow_or_error
-from batchclf.training.checkpoint import Checkpoint, checkpoint_path, versions_key
+from batchclf.training.checkpoint import Checkpoint, checkpoint_path, remove_checkpoint, versions_key
 from batchclf.training.epochs import Phase, Trained, Watch, fit
 from batchclf.training.finetune.backbone import set_trainable
 from batchclf.training.network import Network, build_network, fine_tuning, flip_tta
@@ -73,12 +73,14 @@ def train(
     say: Say,
     on_epoch: Callable[[int, dict[str, float]], None],
     on_images: Callable[[int, int], None] = lambda more, left: None,
+    keep_end: bool = False,
 ) -> Bundle:
     """Train on the train split and write the bundle to `out`, replacing one there only when all is done.
 
     A share of the training images may be held out for validation; only these choose anything. Without any the test
     split is measured after each epoch for the learning curves, and chooses nothing. A training of the same settings and
-    data that was killed is gone on with, to the same weights. `say`, `on_epoch` and `on_images` are those of `Watch`.
+    data that was killed is gone on with, to the same weights; with `keep_end` one that came to its end is, too, until
+    `forget_training`. `say`, `on_epoch` and `on_images` are those of `Watch`.
     Where remedies against overfitting are compared the bundle is that of the plan as it is, and keeps what came of the
     others. Raises UsageError as `recipe_and_plan` does and where something else than a bundle stands at `out`,
     DataError for a split without images or training images of one class only, ModelError where TensorFlow is missing,
@@ -88,8 +90,8 @@ def train(
     check_replaceable(out)
     _check_data(dataset)
     tensorflow_or_error()
-    training = _Training(dataset, recipe, settings, out, Watch(say, on_epoch, on_images))
-    compared = remedies(plan) if settings.compare_regularisation else (Remedy("", plan, ""),)
+    training = _Training(dataset, recipe, settings, out, Watch(say, on_epoch, on_images), keep_end)
+    compared = _compared(settings, plan)
     with training.told_to_go_on():
         with _memory_told(plan):
             first, *others = (training.run(remedy) for remedy in compared)
@@ -98,13 +100,29 @@ def train(
             records = [record, *(other.record for other in others)]
             record = replace(record, variants=tuple(map(_variant, compared, records)))
         bundle = _write(out, replace(first, record=record), compared[0].plan, dataset, training.fingerprint)
-    training.remove_checkpoints(compared)
+    if not keep_end:
+        forget_training(settings, out)
     info = bundle.info
     say(
         f"wrote the model bundle {out} ({info.parameters:,} parameters; ONNX and Keras agree within "
         f"{scientific(info.onnx_difference)})"
     )
     return bundle
+
+
+def forget_training(settings: TrainSettings, out: Path) -> None:
+    """Remove what a training of these settings, for the bundle `out`, has left to be gone on with."""
+    _, plan = recipe_and_plan(settings)
+    for remedy in _compared(settings, plan):
+        remove_checkpoint(_checkpoint_path(out, remedy))
+
+
+def _compared(settings: TrainSettings, plan: Plan) -> tuple[Remedy, ...]:
+    return remedies(plan) if settings.compare_regularisation else (Remedy("", plan, ""),)
+
+
+def _checkpoint_path(out: Path, remedy: Remedy) -> Path:
+    return checkpoint_path(out, remedy.name.replace(" ", "-"))
 
 
 @contextmanager
@@ -128,9 +146,12 @@ class _Outcome:
 
 
 class _Training:
-    """Trainings of one recipe on one data set, for the bundle `out`."""
+    """Trainings of one recipe on one data set, for the bundle `out`; `keep_end` keeps the end of each."""
 
-    def __init__(self, dataset: Dataset, recipe: Recipe, settings: TrainSettings, out: Path, watch: Watch) -> None:
+    def __init__(
+        self, dataset: Dataset, recipe: Recipe, settings: TrainSettings, out: Path, watch: Watch, keep_end: bool
+    ) -> None:
+        self._keep_end = keep_end
         self._dataset, self._recipe, self._out, self._watch = dataset, recipe, out, watch
         self._base, self._every = settings.opened_base, settings.checkpoint_every
         self.fingerprint = _fingerprint(dataset.train)
@@ -149,7 +170,9 @@ class _Training:
         shape: tuple[int, int, int] = dataset.train.images.shape[1:]
         network = build_network(self._recipe, self._base, plan, shape, len(dataset.class_names))
         model = network.model
-        checkpoint = self._checkpoint(remedy, self._key(plan, model))
+        keeps_end = self._keep_end or bool(remedy.name)
+        key = self._key(plan, model)
+        checkpoint = Checkpoint(_checkpoint_path(self._out, remedy), key, self._every, keeps_end=keeps_end)
         self._checkpoints.append(checkpoint)
         fitted = fit(network, train, held or _all(dataset.test), plan, _phases(plan, network), checkpoint, self._watch)
         measurement = fitted.measurement
@@ -167,15 +190,6 @@ class _Training:
             if any(checkpoint.kept for checkpoint in self._checkpoints):
                 error.add_note("run it again: the training goes on from its last checkpoint")
             raise
-
-    def remove_checkpoints(self, compared: tuple[Remedy, ...]) -> None:
-        """Remove what trainings have left to be gone on with."""
-        for remedy in compared:
-            self._checkpoint(remedy, "").remove()
-
-    def _checkpoint(self, remedy: Remedy, key: str) -> Checkpoint:
-        path = checkpoint_path(self._out, remedy.name.replace(" ", "-"))
-        return Checkpoint(path, key, self._every, keeps_end=bool(remedy.name))
 
     def _key(self, plan: Plan, model: Any) -> str:
         """Digest all that decides on the weights."""

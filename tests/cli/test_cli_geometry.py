@@ -267,7 +267,8 @@ def test_training_with_a_profile_and_scoring_see_the_same_pixels(cli, classes, t
     _, out, _ = cli("model", "show", "model", "--json")
     assert json.loads(out)["preprocessing"]["geometry"]["resize_to"] == [14, 14]
     (tmp_path / "job.toml").write_text(
-        f'[publish]\nreports = "reports"\n[data]\ndirectory = "{classes}"\n[model]\nbundle = "model"\n[scoring]\nsplits = ["test", "train"]\n'
+        f'[publish]\nreports = "reports"\n[data]\ndirectory = "{classes}"\n[model]\nbundle = "model"\n'
+        '[scoring]\nsplits = ["test", "train"]\n'
         f'[scoring.directories.all]\npath = "{classes}"\nlabels = "folders"\n'
     )
     code, out, err = cli("run", "job.toml", "--json")

@@ -75,7 +75,8 @@ def _start(here, model, out, *more):
 def _contents(run):
     (subset,) = json.loads((run / "run.json").read_text())["subsets"]
     files = {name: (run / name).read_bytes() for name in FILES if (run / name).exists()}
-    return {**files, "left out": subset["excluded_suffixes"], "files": _written(run)}
+    counted = {name: subset[name] for name in ("excluded_suffixes", "folders", "among_labelled")}
+    return {**files, **counted, "files": _written(run)}
 
 
 def _written(run):
@@ -231,6 +232,23 @@ def test_nothing_of_another_model_or_of_other_options_is_mixed_in(cli, here, wid
     assert "another source of labels" in out
     assert "another choice of probability columns" in out
     assert list(pd.read_csv(here / "run" / "predictions.csv").columns)[-1] == "margin"
+
+
+def test_a_model_whose_classes_have_other_names_is_another_one(cli, here, wide_bundle):
+    """The digest of a model is that of its graph, which knows no names."""
+    model = here / "model"
+    shutil.copytree(wide_bundle, model)
+    process = _start(here, model, here / "run", *ARGUMENTS)
+    assert _kill_after(process, here, 10)
+    content = json.loads((model / "model.json").read_text())
+    content["class_names"].reverse()
+    (model / "model.json").write_text(json.dumps(content))
+    command = ("score", here / "photos", "--model", model, *ARGUMENTS)
+    code, out, _ = cli(*command, "--out", here / "run", "--resume")
+    assert code == 0
+    assert "had another list of classes" in out
+    assert cli(*command, "--out", here / "fresh")[0] == 0
+    assert _contents(here / "run") == _contents(here / "fresh")
 
 
 def test_without_resume_a_run_begins_anew_and_clears_up(cli, here, wide_bundle, whole):

@@ -17,7 +17,8 @@ from batchclf.jobs.history import retention
 from batchclf.jobs.history.retention import apply_retention, old_entries
 from batchclf.jobs.history.runs import earlier_runs, job_history, record_run
 from batchclf.storage.history.database import check
-from batchclf.storage.run.directory import LOG_FILE, bury_killed
+from batchclf.storage.run.directory import LOG_FILE
+from batchclf.storage.run.resume import bury_killed
 
 RUNS = 8
 

@@ -151,7 +151,9 @@ def test_a_failure_in_any_step_publishes_nothing(loading, monkeypatch, where, st
         run_job(job, Watching(), COMMAND)
     assert (job.folder / "latest").resolve() == before.resolve()
     (log,) = job.folder.glob("failed-*.log.jsonl")
-    assert listing(job.folder) == sorted([before.name, "last-good", "latest", log.name])
+    left = [path.name for path in job.folder.glob(".*.partial")]
+    assert len(left) == (1 if where is finish else 0)  # the scores, for the next run
+    assert listing(job.folder) == sorted([before.name, "last-good", "latest", log.name, *left])
     last = json.loads(log.read_text().splitlines()[-1])
     assert last["level"] == "error"
     assert last["message"].startswith("Traceback")

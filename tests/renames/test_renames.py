@@ -62,7 +62,7 @@ NEW_OF_A_RUN = {"device": "cpu"}
 NEW_OF_A_RECORD = {"pictures": True}
 """Keys that a run.json has besides its settings now."""
 
-NEW_OF_A_SUBSET = {"excluded_suffixes": {}, "warnings": [], "among_labelled": None}
+NEW_OF_A_SUBSET = {"excluded_suffixes": {}, "warnings": [], "among_labelled": None, "resumed": 0}
 """Keys that a subset has besides its counts now; a run of then does not know them."""
 
 NEW_OF_A_BUNDLE = {"batch_size": None}

@@ -1,5 +1,6 @@
 """The report's data: the verdict, the numbers against scikit-learn and scipy, and what is left out."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -130,6 +131,11 @@ def test_facts_name_data_model_and_run():
     assert facts["Run/Command"] == "batchclf run 'my job.toml'"
     assert facts["Run/Duration"] == "1 min 23 s"
     assert facts["Run/Timings"] == "train 1 min 14 s · score test 0.50 s"
+    assert "Run/From a run that was killed" not in facts
+    subsets = [replace(each, resumed=7) for each in record().subsets]
+    resumed = view_of(record(subsets=subsets), [evaluate(sample(FASHION, 10))])
+    words = {fact.term: fact.value for group in resumed.facts.groups for fact in group.facts}
+    assert words["From a run that was killed"].startswith(f"{7 * len(subsets)} images; ")
     trained = view_of(record(trained_in_this_run=True), [evaluate(sample(FASHION, 10))]).facts.groups[1]
     assert any("trained in this run" in fact.value for fact in trained.facts)
 

@@ -8,7 +8,7 @@ import pytest
 from filelock import FileLock
 
 from batchclf.errors import RunError, TargetTakenError
-from batchclf.storage.run.journal import Journal, JournalEntry, JournalHead
+from batchclf.storage.run.journal import Counts, Journal, JournalEntry, JournalHead
 from batchclf.storage.run.resume import resumable_run_directory
 
 HEAD = JournalHead("/photos", {"model": "a", "batch size": "8"})
@@ -20,7 +20,7 @@ def _killed(folder, name, head, files=10):
     hidden = folder / f".{name}.123-abcdef01.partial"
     hidden.mkdir(parents=True)
     with Journal(hidden, head, []) as journal:
-        journal.append(JournalEntry("00", files, {}, {}, "", {}, {}, {}))
+        journal.append(JournalEntry("", "00", Counts(files), {}, {}, {}, {}, {}))
     return hidden
 
 

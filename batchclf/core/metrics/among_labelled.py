@@ -10,25 +10,23 @@ from batchclf.core.text import count, counted, percent, percent_interval
 from batchclf.core.types import BatchScores
 
 
-class AmongLabelledCounts:
+class AmongLabelledCounter:
     """Counts the images whose label is the most probable of the `labelled` classes; ties go to the first class."""
 
     def __init__(self, class_names: Sequence[str], labelled: Collection[str]) -> None:
         names = [name for name in class_names if name in labelled]
         self._place = {name: number for number, name in enumerate(names)}
         self._columns = np.flatnonzero([name in self._place for name in class_names])
-        self._images = self._correct = 0
 
-    def update(self, scores: BatchScores) -> None:
-        """Add the images that have a label."""
+    def count(self, scores: BatchScores) -> tuple[int, int]:
+        """Count the images that have a label, and those of them that are right."""
         places = np.array([-1 if ref.label is None else self._place[ref.label] for ref in scores.refs], np.int64)
         best = scores.probabilities[:, self._columns].argmax(axis=1)
-        self._images += int((places >= 0).sum())
-        self._correct += int((places == best).sum())
+        return int((places >= 0).sum()), int((places == best).sum())
 
-    def result(self) -> AmongLabelled | None:
-        """Give the counts; None without a label."""
-        return AmongLabelled(len(self._columns), self._images, self._correct) if self._images else None
+    def result(self, images: int, correct: int) -> AmongLabelled | None:
+        """Give what was counted over a subset; None without a label."""
+        return AmongLabelled(len(self._columns), images, correct) if images else None
 
 
 def among_labelled_sentence(among: AmongLabelled, classes: int) -> str:

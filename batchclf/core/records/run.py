@@ -98,8 +98,8 @@ class SubsetRecord:
     their first folder, those at the top under "". `content` is a digest of the scored images' content that does not
     depend on their order or names, empty where it is not known. `excluded_suffixes` counts the excluded files that are
     no image by their suffix: by that in small letters, "" for none and "other" for what is not counted apart.
-    `among_labelled` is there if labels name some of the classes only, and the run was not resumed. `warnings` are
-    sentences on what may make the numbers mean less than they seem to.
+    `among_labelled` is there if labels name some of the classes only. `warnings` are sentences on what may make the
+    numbers mean less than they seem to. `resumed` of the scored images were scored by a run that was killed.
     """
 
     split: str
@@ -121,6 +121,7 @@ class SubsetRecord:
     excluded_suffixes: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     among_labelled: AmongLabelled | None = None
+    resumed: int = 0
 
 
 @dataclass(frozen=True)

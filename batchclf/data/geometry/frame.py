@@ -118,7 +118,7 @@ def _by_pillow(pixels: Pixels, size: Size, cut: tuple[_Cut, _Cut], geometry: Geo
     ]
     down, across = passes
     image = _image(pixels[down.reach, across.reach])
-    # One pass at a time: the result of the first is rounded and cut to 0 to 255, so the order shows (decision 160)
+    # One pass at a time: the result of the first is rounded and cut to 0 to 255, so the order shows (decision 165)
     lost_rows, lost_columns = sides[0] - size[0], sides[1] - size[1]
     rows_first = geometry.passes != "columns" and lost_rows > 0 and lost_rows > 2 * lost_columns
     box: tuple[float, float, float, float]
@@ -146,7 +146,7 @@ class _Pass(NamedTuple):
 
     @classmethod
     def of(cls, side: int, resized: int, cut: _Cut, geometry: Geometry, *, whole: bool) -> "_Pass":
-        """Plan for a side of `side` pixels, that is resized to `resized`, of which a cut keeps a part; `whole` resizes all."""
+        """Plan for a side of `side` pixels that is resized to `resized`; a cut keeps a part of that, `whole` makes all."""
         scale = side / resized
         if whole or scale < _LEAST_SCALE_FOR_BOX or cut.length == resized:
             # Pillow rounds the ends of a box to float32, which shows the more, the less an image shrinks.

@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchclf import __version__
 from batchclf.core.records.run import DatasetRecord, RunRecord
 from batchclf.core.types import Dataset, Say
 from batchclf.data.discovery import check_folder
-from batchclf.data.labels import LabelRule
 from batchclf.errors import ModelError
 from batchclf.jobs.config.limits import NO_DEADLINE, Budget, Deadline
 from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
@@ -16,14 +14,12 @@ from batchclf.jobs.report.write import load_ahead
 from batchclf.jobs.run.inputs import Publication, RunHead
 from batchclf.jobs.run.publish import finish
 from batchclf.jobs.run.run_log import Steps, logging_to
-from batchclf.jobs.score.score_cache import computed_with
+from batchclf.jobs.score.run_files import journal_head
 from batchclf.jobs.score.score_subsets import score_directory, score_subsets
 from batchclf.models.bundle import Bundle, load_bundle
 from batchclf.scoring.processes import WorkerProcesses
-from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.predictions.write import check_formats
 from batchclf.storage.run.directory import new_run_directory
-from batchclf.storage.run.journal import JournalHead
 from batchclf.storage.run.published import published_models
 from batchclf.storage.run.resume import resumable_run_directory
 
@@ -95,7 +91,12 @@ def score_directory_run(
     steps = Steps()
     check_folder(subset.root)
     rule = subset.rule(bundle.info.class_names)
-    journal = _journal_head(subset, rule, bundle, settings)
+    journal = journal_head(
+        str(subset.root.resolve()),
+        {"source of labels": rule.fingerprint(), "choice of files": subset.selection.fingerprint(subset.root)},
+        bundle,
+        settings,
+    )
     with (
         resumable_run_directory(out, journal, resume=resume, say=watcher.say) as run,
         logging_to(run.folder, out, watcher) as logged,
@@ -150,21 +151,6 @@ def choose_bundle(model: Path | None, reports: Path, *, say: Say) -> Bundle:
     newest = max(usable, key=lambda bundle: bundle.info.created)
     say(f"using the newest published model, {newest.path} of {newest.info.created}")
     return newest
-
-
-def _journal_head(subset: DirectorySubset, rule: LabelRule, bundle: Bundle, settings: ScoreSettings) -> JournalHead:
-    """Name all that the rows depend on beside the images; the number of workers and the cache change nothing."""
-    parts = {
-        **computed_with(bundle, settings),
-        "batch size": str(settings.images_a_batch(bundle)),
-        "number of classes a row": str(settings.topk),
-        "choice of probability columns": str(settings.writes_probabilities(len(bundle.info.class_names))),
-        "list of formats": ",".join(settings.formats),
-        "source of labels": rule.fingerprint(),
-        "choice of files": subset.selection.fingerprint(subset.root),
-        "version of batchclf": __version__,
-    }
-    return JournalHead(utf8_text(str(subset.root.resolve())), parts)
 
 
 def _say_model(bundle: Bundle, say: Say) -> None:

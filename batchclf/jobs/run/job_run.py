@@ -1,5 +1,6 @@
 """Run a job from data to published report."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from batchclf.core.progress import Watcher
@@ -17,27 +18,31 @@ from batchclf.jobs.run.inputs import Publication, RunHead
 from batchclf.jobs.run.publish import finish
 from batchclf.jobs.run.run_log import Steps, logging_to
 from batchclf.jobs.run.train_model import open_job_base, settings_of, train_with_progress
+from batchclf.jobs.score.run_files import journal_head
 from batchclf.jobs.score.score_subsets import score_subsets
 from batchclf.models.bundle import Bundle, load_bundle
 from batchclf.models.runtime.registry import find_runtime
 from batchclf.storage.predictions.write import check_formats
-from batchclf.storage.run.directory import new_run_directory
+from batchclf.storage.run.journal import KilledRun
 from batchclf.storage.run.published import CACHE, new_run_id
+from batchclf.storage.run.resume import job_run_directory, take_up
 from batchclf.training.finetune.base import Base
 from batchclf.training.recipes.builtin import DEFAULT_RECIPE
+from batchclf.training.train_bundle import forget_training
 
 
 def run_job(job: Job, watcher: Watcher, command: list[str], deadline: Deadline = NO_DEADLINE) -> tuple[RunRecord, Path]:
     """Train or load, score, evaluate, report, publish; returns the record and its run directory.
 
     The caller holds the job's lock. Once the deadline has passed nothing more is scored, and what was is published as
-    partial. Raises what each step raises; then nothing is published, and the log of the failed run stays in the job's
-    folder. The links to it and the history are the caller's.
+    partial. Goes on with the scoring, and with the training, of a run that was killed. Raises what each step raises;
+    then nothing is published, and the log of the failed run stays in the job's folder. The links to it and the history
+    are the caller's.
     """
     steps = Steps()
     target = job.folder / new_run_id(job.folder)
-    with new_run_directory(target) as folder, logging_to(folder, target, watcher) as logged:
-        record = _fill(job, folder, target.name, steps, logged, command, deadline)
+    with job_run_directory(target) as run, logging_to(run.folder, target, watcher) as logged:
+        record = _fill(job, run, target.name, steps, logged, command, deadline)
     return record, target
 
 
@@ -67,7 +72,7 @@ def load_data(job: Job, say: Say, base: Base | None = None, progress: Progress =
 
 
 def _fill(
-    job: Job, folder: Path, run_id: str, steps: Steps, watcher: Watcher, command: list[str], deadline: Deadline
+    job: Job, run: KilledRun, run_id: str, steps: Steps, watcher: Watcher, command: list[str], deadline: Deadline
 ) -> RunRecord:
     trains = will_train(job)
     settings = score_settings(scoring_options(job.spec), job.reports / CACHE)
@@ -84,7 +89,11 @@ def _fill(
         bundle = _bundle(job, base, dataset if trains else None, watcher, deadline)
     with steps.step("score"):
         subsets = _subsets(job, dataset)
-        scored, files = score_subsets(subsets, bundle, settings, folder, watcher, deadline=deadline)
+        head = journal_head(f"job {job.name}", _sources(subsets), bundle, settings)
+        kept = take_up(run, head, watcher.say)
+        scored, files = score_subsets(
+            subsets, bundle, settings, run.folder, watcher, head=head, kept=kept, deadline=deadline
+        )
         scored = [job.budgets[each.split].held(each) if each.split in job.budgets else each for each in scored]
     of_data = (
         None
@@ -93,7 +102,7 @@ def _fill(
             dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images), split_record(job)
         )
     )
-    head = RunHead(
+    of_run = RunHead(
         run_id, job.name, command, bundle, trains, settings, of_data, files, job.run_date.isoformat(), job.main_subset
     )
     to = Publication(
@@ -104,7 +113,10 @@ def _fill(
         templates=job.templates,
         pictures=job.spec.report.pictures,
     )
-    return finish(folder, head, scored, steps, watcher, {} if dataset is None else dataset.splits, to)
+    record = finish(run.folder, of_run, scored, steps, watcher, {} if dataset is None else dataset.splits, to)
+    if trains:
+        forget_training(settings_of(job, base), job.bundle)
+    return record
 
 
 def _bundle(job: Job, base: Base | None, dataset: Dataset | None, watcher: Watcher, deadline: Deadline) -> Bundle:
@@ -117,7 +129,8 @@ def _bundle(job: Job, base: Base | None, dataset: Dataset | None, watcher: Watch
     settings = settings_of(job, base)
     what = f"recipe {settings.recipe or DEFAULT_RECIPE}" if base is None else f"{base.name}"
     say(f"training {what} on {counted(len(dataset.train.images), 'image')} of {dataset.name}")
-    return train_with_progress(dataset, settings, job.bundle, watcher, deadline)
+    # With retrain the next run trains again whatever bundle is there; only the checkpoint says that this is done
+    return train_with_progress(dataset, settings, job.bundle, watcher, deadline, keep_end=job.spec.model.retrain)
 
 
 def _subsets(job: Job, dataset: Dataset | None) -> dict[str, SplitSubset | DirectorySubset]:
@@ -127,3 +140,11 @@ def _subsets(job: Job, dataset: Dataset | None) -> dict[str, SplitSubset | Direc
         for name in job.splits:
             subsets[name] = SplitSubset(source, dataset.class_names, dataset.splits[name])
     return subsets
+
+
+def _sources(subsets: Mapping[str, SplitSubset | DirectorySubset]) -> dict[str, str]:
+    """Name what is scored; what is chosen of it, and its labels, show in the digests of blocks."""
+    return {
+        f"source of '{name}'": f"split of {each.dataset}" if isinstance(each, SplitSubset) else str(each.root)
+        for name, each in subsets.items()
+    }

@@ -19,9 +19,10 @@ from batchclf.jobs.notify.send import notify
 from batchclf.jobs.notify.summary import RunOutcome, failed_outcome, published_outcome
 from batchclf.jobs.report.index import renew_index
 from batchclf.jobs.run.job_run import run_job
-from batchclf.storage.run.directory import FAILED_PREFIX, LOG_FILE, RunLog, bury_killed, failed_log
+from batchclf.storage.run.directory import FAILED_PREFIX, LOG_FILE, RunLog, failed_log
 from batchclf.storage.run.job_lock import job_lock
 from batchclf.storage.run.published import new_run_id, publish_latest
+from batchclf.storage.run.resume import bury_killed
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,8 +154,8 @@ def _in_words(error: BaseException) -> tuple[ExitCode, str, str]:
     if isinstance(error, BatchclfError):
         return error.exit_code, error.message, error.hint
     if isinstance(error, KeyboardInterrupt):
-        notes = getattr(error, "__notes__", ["nothing was published"])
-        return ExitCode.INTERRUPTED, "; ".join(["interrupted", *notes]), ""
+        what = ["interrupted"] if is_published(error) else ["interrupted", "nothing was published"]
+        return ExitCode.INTERRUPTED, "; ".join([*what, *getattr(error, "__notes__", [])]), ""
     return ExitCode.ERROR, f"{type(error).__name__}: {error}", "the log has the details"
 
 

@@ -39,9 +39,15 @@ def open_job_base(job: Job, say: Say) -> Base | None:
 
 
 def train_with_progress(
-    dataset: Dataset, settings: TrainSettings, out: Path, watcher: Watcher, deadline: Deadline = NO_DEADLINE
+    dataset: Dataset,
+    settings: TrainSettings,
+    out: Path,
+    watcher: Watcher,
+    deadline: Deadline = NO_DEADLINE,
+    *,
+    keep_end: bool = False,
 ) -> Bundle:
-    """Train a bundle, with a line for each epoch, progress in between, and a summary.
+    """Train a bundle, with a line for each epoch, progress in between, and a summary; `keep_end` is that of `train`.
 
     Raises DeadlineError if the deadline passes before the last epoch: half a training is no model, but the next one
     with the same settings goes on with it.
@@ -57,7 +63,13 @@ def train_with_progress(
     with watcher.progress(f"training {plan.recipe}, images", images) as advance:
         follower = _Follower(plan, watcher, advance, deadline)
         bundle = train(
-            dataset, settings, out, say=watcher.say, on_epoch=follower.on_epoch, on_images=follower.on_images
+            dataset,
+            settings,
+            out,
+            say=watcher.say,
+            on_epoch=follower.on_epoch,
+            on_images=follower.on_images,
+            keep_end=keep_end,
         )
     if bundle.info.training is not None:
         for line in summary_lines(bundle.info.training):

@@ -1,50 +1,58 @@
 """What a run writes while it scores: predictions, facts of the images, skipped ones and, to be resumed, the journal."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from batchclf import __version__
 from batchclf.core.records.run import WrittenFile
 from batchclf.core.suffixes import count_suffix
 from batchclf.data.decoding.suffixes import REASONS
 from batchclf.jobs.config.settings import ScoreSettings
+from batchclf.jobs.score.score_cache import computed_with
+from batchclf.models.bundle import Bundle
 from batchclf.scoring.stream import Block
 from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.images.facts import IMAGES_FILE, ImageFactsWriter
 from batchclf.storage.predictions.write import PredictionFiles
 from batchclf.storage.run.directory import SKIPPED_FILE
-from batchclf.storage.run.journal import Journal, JournalEntry, JournalHead
+from batchclf.storage.run.journal import Counts, Journal, JournalEntry, JournalHead
 from batchclf.storage.run.skipped import SkippedWriter
 
 if TYPE_CHECKING:
     from batchclf.core.progress import Watcher
 
 
-@dataclass
-class Counts:
-    """What came of the files of one subset so far.
+def journal_head(source: str, parts: Mapping[str, str], bundle: Bundle, settings: ScoreSettings) -> JournalHead:
+    """Name all that the rows of `source` depend on beside the images: `parts` and what is alike for all sources.
 
-    `excluded` counts by reason, `suffixes` those of them that are no image by their suffix as `count_suffix` does,
-    `folders` images by first folder.
+    The number of workers and the cache change nothing. Raises ModelError if what runs the model is not installed.
     """
-
-    found: int = 0
-    scored: int = 0
-    skipped: int = 0
-    excluded: Counter[str] = field(default_factory=Counter)
-    suffixes: dict[str, int] = field(default_factory=dict)
-    first_skip: str = ""
-    folders: Counter[str] = field(default_factory=Counter)
+    classes = bundle.info.class_names
+    common = {
+        **computed_with(bundle, settings),
+        "list of classes": msgspec.json.encode(classes).decode(),
+        "batch size": str(settings.images_a_batch(bundle)),
+        "number of classes a row": str(settings.topk),
+        "choice of probability columns": str(settings.writes_probabilities(len(classes))),
+        "list of formats": ",".join(settings.formats),
+        "version of batchclf": __version__,
+    }
+    return JournalHead(utf8_text(source), {**common, **{name: utf8_text(value) for name, value in parts.items()}})
 
 
 class Results:
-    """Writes blocks into a run directory; use as a context manager.
+    """Writes blocks into a run directory, subset by subset; use as a context manager.
 
-    `kept` is what an earlier run has written there and still holds: writing goes on after its last entry, and
-    `counts` begins with it, but for the folders. Without `head` there is no journal, and the run cannot be resumed.
+    `kept` is what an earlier run has written there. Each subset begins with those of its entries that still hold;
+    where the first does not, all after it is written anew. Without `head` there is no journal, and the run cannot be
+    resumed. `counts` and `folders`, images by first folder, are those of the present subset, `resumed` the images of
+    it that an earlier run has scored.
     """
 
     def __init__(
@@ -57,32 +65,12 @@ class Results:
         head: JournalHead | None = None,
         kept: Sequence[JournalEntry] = (),
     ) -> None:
-        self.counts = Counts()
+        self.counts, self.folders, self.resumed = Counts(), Counter[str](), 0
         self.class_names = class_names
-        self.resumed = bool(kept)
-        self._watcher = watcher
-        last = kept[-1] if kept else None
-        # The journal first: it must never speak of more than the files hold.
-        self._journal = None if head is None else Journal(folder, head, list(kept))
-        self._predictions = PredictionFiles(
-            folder,
-            class_names,
-            topk=min(settings.topk, len(class_names)),
-            probabilities=settings.writes_probabilities(len(class_names)),
-            formats=settings.formats,
-            resume_at=None if last is None else last.predictions,
-        )
-        self._images = ImageFactsWriter(folder / IMAGES_FILE, resume_at=None if last is None else last.images)
-        self._skipped = SkippedWriter(folder / SKIPPED_FILE, resume_at=None if last is None else last.skipped)
-        if last is not None:
-            self.counts = Counts(
-                last.found,
-                self._predictions.rows,
-                self._skipped.rows,
-                Counter(last.excluded),
-                dict(last.suffixes),
-                last.first_skip,
-            )
+        self._folder, self._settings, self._watcher, self._head = folder, settings, watcher, head
+        self._subset = ""
+        self._left, self._kept = list(kept), list[JournalEntry]()
+        self._files: _Files | None = None
 
     def __enter__(self) -> "Results":
         """Return itself."""
@@ -92,51 +80,124 @@ class Results:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close all files."""
-        self._predictions.__exit__(kind, error, trace)
-        self._images.__exit__(kind, error, trace)
-        self._skipped.__exit__(kind, error, trace)
-        if self._journal is not None:
-            self._journal.__exit__(kind, error, trace)
+        if self._files is not None:
+            self._files.close()
 
-    def next_subset(self) -> None:
-        """Count from zero again."""
-        self.counts = Counts()
+    def entries_of(self, subset: str) -> list[JournalEntry]:
+        """Give the entries of the next subset that may still hold; none once an earlier one does not."""
+        return list(takewhile(lambda entry: entry.subset == subset, self._left))
 
-    def write(self, block: Block, split: str) -> None:
+    @property
+    def resuming(self) -> bool:
+        """Whether there are entries that may still hold."""
+        return bool(self._left)
+
+    def resumes_after(self, subset: str) -> bool:
+        """Whether subsets after the next one have entries that may still hold."""
+        return len(self._left) > len(self.entries_of(subset))
+
+    def begin(self, subset: str, kept: int, *, goes_on: bool) -> None:
+        """Begin a subset with its first `kept` entries; `goes_on` says that blocks come after those."""
+        entries = self.entries_of(subset)
+        holding = entries[:kept]
+        self._subset = subset
+        # A copy: its numbers go on.
+        self.counts = msgspec.convert(msgspec.to_builtins(holding[-1].counts), Counts) if holding else Counts()
+        self.folders = sum((Counter(each.folders) for each in holding), Counter[str]())
+        self.resumed = self.counts.scored
+        self._kept += holding
+        self._left = [] if goes_on or kept < len(entries) else self._left[kept:]
+        if not self._left:
+            self._open()
+
+    def _open(self) -> "_Files":
+        if self._files is None:
+            self._files = _Files(self._folder, self.class_names, self._settings, self._head, self._kept)
+        return self._files
+
+    def write(self, block: Block) -> None:
         """Write what came of a block; once this returns a kill does not undo it."""
-        counts = self.counts
+        files, counts, folders = self._open(), self.counts, Counter[str]()
         counts.found += block.found
         counts.skipped += len(block.skipped)
-        counts.excluded.update(file.reason for file in block.excluded)
         for file in block.excluded:
+            counts.excluded[file.reason] = counts.excluded.get(file.reason, 0) + 1
             if file.reason in REASONS:
                 count_suffix(counts.suffixes, file.path)
-        counts.folders.update(_first_folder(skipped.ref.path) for skipped in block.skipped)
+        folders.update(_first_folder(skipped.ref.path) for skipped in block.skipped)
         for skipped in block.skipped:
-            self._skipped.write(skipped, split)
+            files.skipped.write(skipped, self._subset)
             line = utf8_text(f"skipped {skipped.ref.path}: {skipped.reason}")
             counts.first_skip = counts.first_skip or line
             self._watcher.detail(line)
         if block.scores is not None:
-            self._predictions.write(block.scores, split)
-            self._images.write(block.scores.refs, block.facts, block.contents, split)
+            files.predictions.write(block.scores, self._subset)
+            files.images.write(block.scores.refs, block.facts, block.contents, self._subset)
             counts.scored += len(block.scores.refs)
-            counts.folders.update(_first_folder(ref.path) for ref in block.scores.refs)
-        if self._journal is not None:
-            positions = self._predictions.positions(), self._images.positions(), self._skipped.positions()
-            excluded = dict(counts.excluded), dict(counts.suffixes)
-            self._journal.append(
-                JournalEntry(block.digest.hex(), counts.found, *excluded, counts.first_skip, *positions)
-            )
+            folders.update(_first_folder(ref.path) for ref in block.scores.refs)
+        self.folders.update(folders)
+        files.note(self._subset, block.digest, counts, folders)
 
     def finish(self) -> dict[str, WrittenFile]:
         """Make the files whole after the last block of the last subset, and give them by their names."""
+        return self._open().finish()
+
+
+class _Files:
+    """The files, gone on with after the last of the entries that are kept, and their journal if it has a head."""
+
+    def __init__(
+        self,
+        folder: Path,
+        class_names: tuple[str, ...],
+        settings: ScoreSettings,
+        head: JournalHead | None,
+        kept: list[JournalEntry],
+    ) -> None:
+        last = kept[-1] if kept else None
+        # The journal first: it must never speak of more than the files hold.
+        self._journal = None if head is None else Journal(folder, head, kept)
+        self.predictions = PredictionFiles(
+            folder,
+            class_names,
+            topk=min(settings.topk, len(class_names)),
+            probabilities=settings.writes_probabilities(len(class_names)),
+            formats=settings.formats,
+            resume_at=None if last is None else last.predictions,
+        )
+        self.images = ImageFactsWriter(folder / IMAGES_FILE, resume_at=None if last is None else last.images)
+        self.skipped = SkippedWriter(folder / SKIPPED_FILE, resume_at=None if last is None else last.skipped)
+        if head is not None and self._journal is not None and last is not None:
+            # The file that grows for Parquet was written anew, perhaps with other bytes.
+            self._journal.close()
+            kept[-1] = self._entry(last.subset, last.digest, last.counts, last.folders)
+            self._journal = Journal(folder, head, kept)
+
+    def note(self, subset: str, digest: bytes, counts: Counts, folders: Mapping[str, int]) -> None:
+        """Put a block that is written into the journal, if there is one."""
+        if self._journal is not None:
+            self._journal.append(self._entry(subset, digest.hex(), counts, folders))
+
+    def _entry(self, subset: str, digest: str, counts: Counts, folders: Mapping[str, int]) -> JournalEntry:
+        positions = self.predictions.positions(), self.images.positions(), self.skipped.positions()
+        written = {**self.predictions.digests(), IMAGES_FILE: self.images.written().sha256}
+        written[SKIPPED_FILE] = self.skipped.written().sha256
+        return JournalEntry(subset, digest, counts, dict(folders), *positions, written)
+
+    def finish(self) -> dict[str, WrittenFile]:
+        """Make the files whole, and give them by their names."""
         return {
-            **self._predictions.finish(),
-            IMAGES_FILE: self._images.written(),
-            SKIPPED_FILE: self._skipped.written(),
+            **self.predictions.finish(),
+            IMAGES_FILE: self.images.written(),
+            SKIPPED_FILE: self.skipped.written(),
         }
+
+    def close(self) -> None:
+        """Close all files."""
+        for file in (self.predictions, self.images, self.skipped, self._journal):
+            if file is not None:
+                file.close()
 
 
 def _first_folder(path: str) -> str:
-    return path[: max(path.find("/"), 0)]
+    return utf8_text(path[: max(path.find("/"), 0)])

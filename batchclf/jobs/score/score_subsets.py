@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,14 @@ from batchclf.scoring.decoder import DecodeSetup
 from batchclf.scoring.model_run import ComparedRuntime, ModelRun
 from batchclf.scoring.pool import DecodePool, folder_prefix
 from batchclf.scoring.processes import WorkerProcesses
-from batchclf.scoring.stream import StreamTimes, blocks_of, count_unchanged, score_blocks, score_split
+from batchclf.scoring.stream import (
+    StreamTimes,
+    blocks_of,
+    count_unchanged,
+    count_unchanged_in_split,
+    score_blocks,
+    score_split,
+)
 from batchclf.storage.run.journal import JournalEntry, JournalHead
 
 if TYPE_CHECKING:
@@ -45,11 +53,14 @@ def score_subsets(
     folder: Path,
     watcher: "Watcher",
     *,
+    head: JournalHead | None = None,
+    kept: Sequence[JournalEntry] = (),
     deadline: Deadline = NO_DEADLINE,
 ) -> tuple[list[SubsetRecord], dict[str, WrittenFile]]:
     """Score splits and directories by their names, in the order of these, and write their rows into `folder`.
 
-    Returns what came of each, and the files by their names.
+    Returns what came of each, and the files by their names. With `head` there is a journal, so that it can be resumed;
+    `kept` is what a killed run has written there: what has not changed since stays, all after that is scored.
 
     A directory that is not there or holds no image has a record with nothing scored. Once the deadline has passed the
     subset under way and those after it are left incomplete. Raises ModelError if a split's classes or shape are not
@@ -64,11 +75,11 @@ def score_subsets(
     with ExitStack() as stack:
         # Of a directory it is not known beforehand how many images it holds.
         compared = sum(len(each.split.images) for each in splits) or COMPARED_IMAGES
-        scorer = _open(stack, bundle, settings, watcher, compared=compared)
-        results = stack.enter_context(Results(folder, bundle.info.class_names, settings, watcher))
+        scorer = _open(stack, bundle, settings, watcher, compared=compared - _compared(kept))
+        names = bundle.info.class_names
+        results = stack.enter_context(Results(folder, names, settings, watcher, head=head, kept=kept))
+        scoring = _Scoring(scorer, results, bundle, settings, deadline)
         for name, each in sorted(subsets.items()):
-            results.next_subset()
-            scoring = _Scoring(scorer, results, bundle, settings, deadline)
             if isinstance(each, SplitSubset):
                 records.append(_split_record(name, each, scoring))
             else:
@@ -113,12 +124,17 @@ class _Scoring:
 
 
 def _split_record(name: str, subset: SplitSubset, of: _Scoring) -> SubsetRecord:
-    scorer, info = of.scorer, of.bundle.info
-    run = SubsetRun(scorer, of.results, name, f"the {name} split", deadline=of.deadline)
-    scorer.watcher.say(f"scoring {run.name}: labels of the data set")
-    block = files_per_block(scorer.model.batch_size, info.input_shape)
-    blocks = score_split(subset.split, scorer.model, info.class_names, block, cache=scorer.cache, times=run.times)
-    run.write(blocks, len(subset.split.images))
+    scorer, classes, size = of.scorer, of.bundle.info.class_names, _block_size(of.bundle, of.settings)
+    shown, split = f"the {name} split", subset.split
+    scorer.watcher.say(f"scoring {shown}: labels of the data set")
+    same = 0
+    if written := of.results.entries_of(name):
+        _say_read(shown, written, of)
+        same = count_unchanged_in_split(split, classes, size, _digests(written))
+    _begin_after(name, shown, same, of, goes_on=same * size < len(split.images))
+    run = SubsetRun(scorer, of.results, name, shown, deadline=of.deadline)
+    blocks = score_split(split, scorer.model, classes, size, skip=same, cache=scorer.cache, times=run.times)
+    run.write(blocks, len(split.images))
     return run.record("split", subset.dataset, "labels of the data set", may_be_empty=not run.complete)
 
 
@@ -130,13 +146,13 @@ def _directory_record(name: str, subset: DirectorySubset, of: _Scoring) -> Subse
         check_folder(subset.root)
     except DataError as error:
         scorer.watcher.say(f"{shown}: nothing to score: {error.message}")
+        _begin_after(name, shown, 0, of, goes_on=False)
         run = SubsetRun(scorer, of.results, name, shown, deadline=of.deadline)
         return run.record("directory", source, error.message, may_be_empty=True)
     rule = subset.rule(info.class_names)
-    run = SubsetRun(scorer, of.results, name, shown, deadline=of.deadline, labelled=rule.classes())
-    scorer.watcher.say(f"scoring {run.name}: {rule.sentence}")
+    scorer.watcher.say(f"scoring {shown}: {rule.sentence}")
     with _pool(subset, of.bundle, of.settings, scorer) as pool:
-        _write_files(run, _files(subset, rule, of.bundle, scorer, run.times), pool, rule, scorer, subset)
+        run = _score_files(name, shown, subset, rule, pool, of)
     return run.record("directory", source, rule.sentence, may_be_empty=True)
 
 
@@ -160,34 +176,30 @@ def _pool(
     return DecodePool(setup, settings.worker_count, cache=scorer.cache, processes=processes, say=scorer.watcher.say)
 
 
-def _files(
-    subset: DirectorySubset, rule: LabelRule, bundle: Bundle, scorer: Scorer, times: StreamTimes
-) -> Iterator[list[Found]]:
-    """List the files of a directory, block by block."""
-    block = files_per_block(scorer.model.batch_size, bundle.info.input_shape)
-    return blocks_of(select(subset.root, rule, subset.selection), block, times)
+def _block_size(bundle: Bundle, settings: ScoreSettings) -> int:
+    return files_per_block(settings.images_a_batch(bundle), bundle.info.input_shape)
 
 
-def _write_files(
-    run: SubsetRun,
-    files: Iterator[list[Found]],
-    pool: DecodePool,
-    rule: LabelRule,
-    scorer: Scorer,
-    subset: DirectorySubset,
-) -> None:
-    """Score files and write their rows; say which labels have found no file."""
+def _score_files(
+    name: str, shown: str, subset: DirectorySubset, rule: LabelRule, pool: DecodePool, of: _Scoring
+) -> SubsetRun:
+    """Score the files of a directory and write their rows; say which labels have found no file."""
+    scorer, times, watcher = of.scorer, StreamTimes(), of.scorer.watcher
+    files = blocks_of(select(subset.root, rule, subset.selection), _block_size(of.bundle, of.settings), times)
+    files, total = _begin(name, shown, files, pool, of)
+    run = SubsetRun(scorer, of.results, name, shown, times, of.deadline, labelled=rule.classes())
     if rule.warning:
         run.warn(rule.warning)
     if rule.table is not None and rule.table.repeats:
         run.warn(rule.table.repeats)
-    run.write(score_blocks(files, pool, scorer.model, cache=scorer.cache, times=run.times), None)
+    run.write(score_blocks(files, pool, scorer.model, cache=scorer.cache, times=times), total)
     if rule.table is None or not run.complete:
-        return
+        return run
     if warning := rule.table.warning(listed=subset.selection.files is not None):
         run.warn(warning)
     elif unmatched := rule.table.unmatched():
-        scorer.watcher.say(unmatched)
+        watcher.say(unmatched)
+    return run
 
 
 def score_directory(
@@ -215,14 +227,11 @@ def score_directory(
     source = str(subset.root.resolve())
     watcher.say(f"scoring {source}: {rule.sentence}")
     with ExitStack() as stack:
-        scorer = _open(stack, bundle, settings, watcher, compared=COMPARED_IMAGES)
+        scorer = _open(stack, bundle, settings, watcher, compared=COMPARED_IMAGES - _compared(kept))
         pool = stack.enter_context(_pool(subset, bundle, settings, scorer, processes))
-        times = StreamTimes()
-        kept, files = _still_kept(kept, _files(subset, rule, bundle, scorer, times), pool, watcher)
         names = bundle.info.class_names
         results = stack.enter_context(Results(folder, names, settings, watcher, head=head, kept=kept))
-        run = SubsetRun(scorer, results, "", source, times, deadline, labelled=rule.classes())
-        _write_files(run, files, pool, rule, scorer, subset)
+        run = _score_files("", source, subset, rule, pool, _Scoring(scorer, results, bundle, settings, deadline))
         record = run.record("directory", source, rule.sentence, may_be_empty=not run.complete)
         if not record.scored and not record.complete:
             raise _too_late()
@@ -270,16 +279,46 @@ def _check_split(subset: SplitSubset, bundle: Bundle) -> None:
         )
 
 
-def _still_kept(
-    kept: Sequence[JournalEntry], files: Iterator[list[Found]], pool: DecodePool, watcher: "Watcher"
-) -> tuple[Sequence[JournalEntry], Iterator[list[Found]]]:
-    """Find out which of the blocks that a killed run has written still hold, and the blocks to score after them."""
-    if not kept:
-        return kept, files
-    watcher.say(f"reading {counted(kept[-1].found, 'file')} again that were through, to see whether any has changed")
-    same, files = count_unchanged(files, [bytes.fromhex(entry.digest) for entry in kept], pool)
-    if same < len(kept):
-        through = kept[same - 1].found if same else 0
-        why = "an image took too long, or an image or the list of files has changed"
-        watcher.say(f"{why}; scoring again from file {through + 1:,} on")
-    return kept[:same], files
+def _compared(kept: Sequence[JournalEntry]) -> int:
+    """Count the images that a killed run has compared with float32."""
+    precision = {each.subset: each.counts.precision for each in kept}
+    return sum(each.images for each in precision.values() if each is not None)
+
+
+def _digests(entries: Sequence[JournalEntry]) -> list[bytes]:
+    return [bytes.fromhex(entry.digest) for entry in entries]
+
+
+def _begin(
+    name: str, shown: str, files: Iterator[list[Found]], pool: DecodePool, of: _Scoring
+) -> tuple[Iterator[list[Found]], int | None]:
+    """Begin a directory with the blocks of a killed run that still hold.
+
+    Gives the blocks to score after them, and the number of all files if there are no more to score.
+    """
+    results, written, same = of.results, of.results.entries_of(name), 0
+    if written:
+        _say_read(shown, written, of)
+        same, files = count_unchanged(files, _digests(written), pool)
+    first = next(files, None) if results.resuming else []
+    _begin_after(name, shown, same, of, goes_on=first is not None)
+    if first is None:
+        return iter(()), results.counts.found
+    return chain([first] if first else [], files), None
+
+
+def _say_read(shown: str, written: Sequence[JournalEntry], of: _Scoring) -> None:
+    through = counted(written[-1].counts.found, "file")
+    of.scorer.watcher.say(f"{shown}: reading {through} again that were through, to see whether any has changed")
+
+
+def _begin_after(name: str, shown: str, same: int, of: _Scoring, *, goes_on: bool) -> None:
+    """Begin a subset after the first blocks of a killed run; say so if more of it must be scored again."""
+    written = of.results.entries_of(name)
+    if same < len(written) or (goes_on and of.results.resumes_after(name)):
+        through = written[same - 1].counts.found if same else 0
+        of.scorer.watcher.say(
+            f"{shown}: an image took too long, or an image, a label or the list of files has changed; scoring again "
+            f"from file {through + 1:,} on"
+        )
+    of.results.begin(name, same, goes_on=goes_on)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from batchclf.core.records.run import PrecisionRecord, SubsetRecord
+from batchclf.core.records.run import SubsetRecord
 from batchclf.core.suffixes import left_out_words
 from batchclf.core.text import counted, exact
 from batchclf.core.types import BatchScores
@@ -16,9 +16,10 @@ from batchclf.data.decoding.suffixes import IMAGE_HINT
 from batchclf.data.discovery import excluded_words, hint_without_image, links_left_out
 from batchclf.errors import ModelError, NothingToScoreError, RunError
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
-from batchclf.jobs.score.run_files import Counts, Results
+from batchclf.jobs.score.run_files import Results
 from batchclf.scoring.model_run import ModelRun
 from batchclf.scoring.stream import Block, StreamTimes
+from batchclf.storage.run.journal import Counts
 
 if TYPE_CHECKING:
     from batchclf.core.progress import Watcher
@@ -40,7 +41,7 @@ class Scorer:
 
 
 class SubsetRun:
-    """The scoring of one subset: writes its blocks, and says what came of them.
+    """The scoring of the subset that `results` has begun: writes its blocks, and says what came of them.
 
     `labelled` are the classes that labels name; if these are some of the model's, accuracy is counted among them, too.
     """
@@ -58,12 +59,13 @@ class SubsetRun:
         self.complete = True
         self.warnings: list[str] = []
         self._among = None
-        if 1 < len(labelled) < len(results.class_names) and not results.resumed:
-            from batchclf.core.metrics.among_labelled import AmongLabelledCounts
+        if 1 < len(labelled) < len(results.class_names):
+            from batchclf.core.metrics.among_labelled import AmongLabelledCounter
 
-            self._among = AmongLabelledCounts(results.class_names, labelled)
+            self._among = AmongLabelledCounter(results.class_names, labelled)
         self._deadline = deadline
         self.times = times or StreamTimes()
+        self.times.cached = results.counts.cached
         self.name = name
         self._scorer = scorer
         self._results = results
@@ -71,7 +73,7 @@ class SubsetRun:
         self._started = time.perf_counter()
         self._model_before = scorer.model.seconds
         if scorer.check is not None:
-            scorer.check.clear()
+            scorer.check.restart(results.counts.precision)
 
     def write(self, blocks: Generator[Block, None, None], total: int | None) -> None:
         """Take block after block from the stream and write it, until the deadline; `total` is the number of files, if
@@ -86,11 +88,20 @@ class SubsetRun:
                 before = time.perf_counter()
                 if block.scores is not None:
                     _check_probabilities(block.scores)
-                self._results.write(block, self._split)
-                if self._among is not None and block.scores is not None:
-                    self._among.update(block.scores)
+                self._count(block)
+                self._results.write(block)
                 self.times.write += time.perf_counter() - before
                 advance(block.found)
+
+    def _count(self, block: Block) -> None:
+        """Count what only the scores show, and no file of the run; the journal keeps it with the block."""
+        counts, check = self._results.counts, self._scorer.check
+        counts.cached = self.times.cached
+        counts.precision = None if check is None else check.record()
+        if self._among is not None and block.scores is not None:
+            labelled, correct = self._among.count(block.scores)
+            counts.labelled += labelled
+            counts.correct += correct
 
     def warn(self, line: str) -> None:
         """Say what may make the numbers mean less than they seem to, and keep it with the run."""
@@ -116,16 +127,17 @@ class SubsetRun:
             found=counts.found,
             scored=counts.scored,
             skipped=counts.skipped,
-            excluded=counts.excluded.total(),
+            excluded=sum(counts.excluded.values()),
             seconds=round(time.perf_counter() - self._started, 3),
             cached=times.cached,
-            precision=None if check is None else PrecisionRecord(check.images, check.changed, check.largest),
+            precision=None if check is None else check.record(),
             timings={name: round(value, 3) for name, value in asdict(times).items() if name != "cached"},
             complete=self.complete,
-            folders=_by_folder(counts) if kind == "directory" and not self._results.resumed else {},
+            folders=_by_folder(self._results.folders) if kind == "directory" else {},
             excluded_suffixes=dict(sorted(counts.suffixes.items(), key=lambda of: (-of[1], of[0]))),
             warnings=self.warnings,
-            among_labelled=None if self._among is None else self._among.result(),
+            among_labelled=None if self._among is None else self._among.result(counts.labelled, counts.correct),
+            resumed=self._results.resumed,
         )
         _account(record, self.name, counts, self._scorer.watcher, may_be_empty=may_be_empty)
         if check is not None and check.images:
@@ -170,8 +182,8 @@ def _check_probabilities(scores: BatchScores) -> None:
     )
 
 
-def _by_folder(counts: Counts) -> dict[str, int]:
-    return dict(sorted(counts.folders.items())) if len(counts.folders) <= MOST_FOLDERS else {}
+def _by_folder(folders: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(folders.items())) if len(folders) <= MOST_FOLDERS else {}
 
 
 def _account(record: SubsetRecord, name: str, counts: Counts, watcher: "Watcher", *, may_be_empty: bool) -> None:

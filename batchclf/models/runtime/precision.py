@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.records.run import PrecisionRecord
 from batchclf.core.text import counted, scientific
 
 
@@ -20,9 +21,14 @@ class PrecisionCheck:
     changed: int = 0
     largest: float = 0.0
 
-    def clear(self) -> None:
-        """Begin anew."""
-        self.images, self.changed, self.largest = 0, 0, 0.0
+    def restart(self, found: PrecisionRecord | None) -> None:
+        """Begin anew, or with what was found before."""
+        found = found or PrecisionRecord(0, 0, 0.0)
+        self.images, self.changed, self.largest = found.images, found.changed, found.largest
+
+    def record(self) -> PrecisionRecord:
+        """Give what was found so far."""
+        return PrecisionRecord(self.images, self.changed, self.largest)
 
     def add(self, reference: NDArray[np.float32], reduced: NDArray[np.float32]) -> None:
         """Compare the probabilities of the same images, both (n, classes), with float32 and with less precision.

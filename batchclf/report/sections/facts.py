@@ -220,6 +220,7 @@ def _run(record: RunRecord) -> FactGroup:
         Fact("Runtime", f"{runtime}, batches of {counted(record.batch_size, 'image')}"),
         Fact("Precision", "; ".join(_precision(subset, record) for subset in record.subsets if subset.precision)),
         Fact("From the cache", _cached(record)),
+        Fact("From a run that was killed", _resumed(record)),
         Fact("Versions", versions),
     ]
     return FactGroup("Run", tuple(fact for fact in facts if fact.value))
@@ -233,6 +234,11 @@ def _precision(subset: SubsetRecord, record: RunRecord) -> str:
         f"{visible(record.precision)}: of {counted(check.images, 'image')} scored with f32, too, {check.changed:,} "
         f"have another class there; probabilities differ by up to {scientific(check.largest)}"
     )
+
+
+def _resumed(record: RunRecord) -> str:
+    resumed = sum(subset.resumed for subset in record.subsets)
+    return f"{counted(resumed, 'image')}; files and labels were compared again" if resumed else ""
 
 
 def _cached(record: RunRecord) -> str:

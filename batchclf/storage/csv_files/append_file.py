@@ -30,17 +30,15 @@ class ClosedAtEnd:
 class AppendFile:
     """Appends bytes to a file, from its start or from a position that an earlier run has reached.
 
-    Unless `hashed` is false, `sha256` is the digest of all that is in the file, in 64 hex digits.
-
     Raises RunError where the file to go on with is missing or shorter than the position, OSError where the disk
     refuses.
     """
 
-    def __init__(self, path: Path, header: bytes, resume_at: Positions | None, *, hashed: bool = True) -> None:
+    def __init__(self, path: Path, header: bytes, resume_at: Positions | None) -> None:
         """Open the file: new with `header`, or cut off at the position that `resume_at` has for it."""
         self.path = path
         self._handle: BinaryIO
-        self._hash = hashlib.sha256() if hashed else None
+        self._hash = hashlib.sha256()
         if resume_at is None:
             self._handle = path.open("wb")
             self.write(header)
@@ -54,22 +52,18 @@ class AppendFile:
             )
         self._handle = path.open("r+b")
         self._handle.truncate(size)
-        if hashed:
-            # The state of a hash cannot be kept, so what was written before is read once (decision 145)
-            self._hash = hashlib.file_digest(self._handle, "sha256")
+        # The state of a hash cannot be kept, so what was written before is read once (decision 145)
+        self._hash = hashlib.file_digest(self._handle, "sha256")
         self._handle.seek(size)
 
     def write(self, content: bytes | bytearray | memoryview) -> None:
         """Append."""
         self._handle.write(content)
-        if self._hash is not None:
-            self._hash.update(content)
+        self._hash.update(content)
 
     @property
     def sha256(self) -> str:
-        """The digest of what was written so far; raises ValueError for a file that is not hashed."""
-        if self._hash is None:
-            raise ValueError(f"{self.path} is not hashed")
+        """The digest of all that is in the file, 64 hex digits."""
         return self._hash.hexdigest()
 
     def position(self) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from batchclf import atomic
 from batchclf.errors import RunError
 from batchclf.storage.predictions.columns import PredictionColumns, PredictionLayout
 
@@ -122,6 +123,8 @@ def finish_parquet(arrows: Path, parquet: Path, rows: int) -> str:
             f"{arrows} holds {written:,} rows, and {rows:,} were written",
             hint="score again from the start, without --resume",
         )
+    # Before the growing file goes, whose bytes the journal knows.
+    atomic.flush_path(unfinished)
     unfinished.replace(parquet)
     arrows.unlink()
     return file.hash.hexdigest()

@@ -71,8 +71,7 @@ class PredictionFiles(ClosedAtEnd):
         self._files: list[tuple[AppendFile, _Growing]] = []
         try:
             for name, each in growing.items():
-                hashed = name != GROWING_PARQUET_FILE
-                self._files.append((AppendFile(folder / name, each.header, resume_at, hashed=hashed), each))
+                self._files.append((AppendFile(folder / name, each.header, resume_at), each))
         except BaseException:
             self.close()
             raise
@@ -91,6 +90,10 @@ class PredictionFiles(ClosedAtEnd):
     def positions(self) -> Positions:
         """Hand all rows to the operating system and tell where to resume after a kill."""
         return {ROWS: self.rows, **{file.path.name: file.position() for file, _ in self._files}}
+
+    def digests(self) -> dict[str, str]:
+        """Give the SHA-256 of what is in each file so far, by its name: of the growing one for Parquet."""
+        return {file.path.name: file.sha256 for file, _ in self._files}
 
     def finish(self) -> dict[str, WrittenFile]:
         """Make the files whole after the last row of a run: only now there is a Parquet file. Gives them by name."""

@@ -77,31 +77,15 @@ def check_free(target: Path) -> None:
 
 def give_up(partial: Path, target: Path) -> None:
     """Remove the hidden folder of a run that failed, but for its log, which goes to `failed-NAME.log.jsonl`."""
-    log = partial / LOG_FILE
-    if log.exists():
-        log.replace(failed_log(target))
+    put_log_aside(partial, target)
     shutil.rmtree(partial, ignore_errors=True)
 
 
-def bury_killed(folder: Path) -> list[Path]:
-    """Remove what killed runs have left in a job's folder, which no one else writes to now, but for their logs.
-
-    Returns the logs, `failed-NAME.log.jsonl`, one a run. Raises OSError where something cannot be removed.
-    """
-    logs = []
-    for partial in sorted(folder.glob(".*.partial")):
-        if partial.is_symlink():  # what was to become `latest`: the run that it leads to is published
-            continue
-        log = partial / LOG_FILE
-        target = folder / partial.name[1:].rsplit(".", 2)[0]
-        if log.is_file() and not failed_log(target).exists():
-            last = RunLog(log)
-            last.write("the run was killed, or the machine went down", level="error")
-            last.close()
-            logs.append(failed_log(target))
-            log.replace(logs[-1])
-    atomic.remove_leftovers(folder)
-    return logs
+def put_log_aside(partial: Path, target: Path) -> None:
+    """Rename the log of a run that failed to `failed-NAME.log.jsonl`, if it is there."""
+    log = partial / LOG_FILE
+    if log.exists():
+        log.replace(failed_log(target))
 
 
 def failed_log(target: Path) -> Path:

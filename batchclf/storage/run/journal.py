@@ -12,10 +12,11 @@ from pathlib import Path
 import msgspec
 
 from batchclf import atomic
+from batchclf.core.records.run import PrecisionRecord
 from batchclf.storage.csv_files.append_file import ClosedAtEnd
 
 JOURNAL_FILE = "journal.jsonl"
-JOURNAL_FORMAT = 2
+JOURNAL_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -27,36 +28,57 @@ class JournalHead:
     format: int = JOURNAL_FORMAT
 
 
-@dataclass(frozen=True)
-class JournalEntry:
-    """The state after a block: its digest (32 hex digits), and counts and positions since the run began.
+@dataclass
+class Counts:
+    """What came of the files of one subset so far.
 
-    `excluded` counts by reason, `suffixes` by suffix those that are no images by that. `predictions`, `images` and
-    `skipped` are what the writers give as their positions.
+    `excluded` counts by reason, `suffixes` those of them that are no image by their suffix as `count_suffix` does.
+    `cached` of the scored images were in the cache. Of the `labelled` images `correct` are right among the classes that
+    labels name; both are 0 if labels name all classes. `precision` is there if less than float32 was asked for.
     """
 
+    found: int = 0
+    scored: int = 0
+    skipped: int = 0
+    cached: int = 0
+    labelled: int = 0
+    correct: int = 0
+    first_skip: str = ""
+    excluded: dict[str, int] = field(default_factory=dict)
+    suffixes: dict[str, int] = field(default_factory=dict)
+    precision: PrecisionRecord | None = None
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """The state after a block of a subset: the block's digest (32 hex digits), and the subset's counts with it.
+
+    `folders` counts the images of this block alone by first folder. `predictions`, `images` and `skipped` are what the
+    writers give as their positions in the whole run, `written` the SHA-256 of each file up to there.
+    """
+
+    subset: str
     digest: str
-    found: int
-    excluded: dict[str, int]
-    suffixes: dict[str, int]
-    first_skip: str
+    counts: Counts
+    folders: dict[str, int]
     predictions: dict[str, int]
     images: dict[str, int]
     skipped: dict[str, int]
+    written: dict[str, str]
 
 
 @dataclass(frozen=True)
 class KilledRun:
-    """What a killed run has left: its folder, how it was asked for, and how far it came."""
+    """What a killed run has left: its folder, how it was asked for (None if nothing is left), and how far it came."""
 
     folder: Path
-    head: JournalHead
+    head: JournalHead | None = None
     entries: list[JournalEntry] = field(default_factory=list)
 
     @property
     def files(self) -> int:
         """How many files it was through with."""
-        return self.entries[-1].found if self.entries else 0
+        return sum({each.subset: each.counts.found for each in self.entries}.values())
 
 
 class Journal(ClosedAtEnd):

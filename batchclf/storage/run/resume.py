@@ -1,12 +1,17 @@
-"""A run directory that survives a kill: what a run has left is taken over by the next one with `--resume`."""
+"""A run directory that survives a kill: what a run has left is taken over by the next one.
+
+That of a job is, by the job's next run; that of `score` by one with `--resume`.
+"""
 
 import errno
+import hashlib
 import os
 import shutil
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, SoftFileLock
@@ -15,11 +20,21 @@ from batchclf import atomic
 from batchclf.core.text import counted
 from batchclf.core.types import Say
 from batchclf.errors import NothingToScoreError, RunError, TargetTakenError, noted_as_published
-from batchclf.storage.run.directory import check_free, give_up
-from batchclf.storage.run.journal import JOURNAL_FILE, Journal, JournalHead, KilledRun, read_journal
+from batchclf.storage.predictions.write import GROWING_PARQUET_FILE, PARQUET_FILE
+from batchclf.storage.run.directory import LOG_FILE, RunLog, check_free, failed_log, give_up, put_log_aside
+from batchclf.storage.run.journal import (
+    JOURNAL_FILE,
+    Journal,
+    JournalEntry,
+    JournalHead,
+    KilledRun,
+    read_journal,
+)
 
 LOCK_FILE = ".lock"
 """Held while a run writes into its hidden folder; the system frees it with the process, however that ends."""
+
+_PART = 2**20
 
 KEPT_DAYS = 30
 """What a killed run has left is removed when nobody has gone on with it for so long."""
@@ -45,28 +60,174 @@ def resumable_run_directory(target: Path, head: JournalHead, *, resume: bool, sa
             f"another run is under way that will become {target}", hint="wait for it, or give another run directory"
         )
     try:
-        yield run
-        # Renamed first: what is whole must not be lost to a kill now.
-        atomic.publish_folder(run.folder, target)
-    except BaseException as error:
-        left = read_journal(run.folder)
-        if left is not None and left.files and not isinstance(error, RunError | NothingToScoreError):
-            error.add_note(
-                f"the scores of {counted(left.files, 'file')} are kept; the same command with --resume goes on"
-            )
-        else:
-            give_up(run.folder, target)
-        raise
-    else:
-        with noted_as_published(target):
-            atomic.flush_path(target.parent)
-        for name in (JOURNAL_FILE, LOCK_FILE):
-            with suppress(OSError):  # they do no harm in a run that is published
-                (target / name).unlink(missing_ok=True)
+        with _published(run.folder, target, "the same command with --resume goes on"):
+            yield run
     finally:
         lock.release()
     with suppress(OSError):
         _remove_others(target, head)
+
+
+@contextmanager
+def job_run_directory(target: Path) -> Iterator[KilledRun]:
+    """Give a hidden folder beside `target` to fill, as `resumable_run_directory` does, to a job whose lock is held.
+
+    What the job's last run has left, if it was killed, is in it; `take_up` says what of that can be used. If the block
+    raises after something was scored, that stays for the next run, and the log goes to `failed-NAME.log.jsonl`.
+    """
+    check_free(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    killed, folder = _farthest(target.parent), atomic.beside(target)
+    if killed is None:
+        folder.mkdir()
+    else:
+        killed.folder.rename(folder)
+    try:
+        with _published(folder, target, "the next run of the job goes on"):
+            yield KilledRun(folder) if killed is None else replace(killed, folder=folder)
+    except BaseException:
+        put_log_aside(folder, target)
+        raise
+
+
+def bury_killed(folder: Path) -> list[Path]:
+    """Remove what killed runs have left in a job's folder, which no one else writes to now, but for their logs.
+
+    What the next run can go on with stays, that of the run that came farthest. Returns the logs,
+    `failed-NAME.log.jsonl`, one a run. Raises OSError if something cannot be removed.
+    """
+    logs = []
+    for partial in sorted(folder.glob(".*.partial")):
+        if partial.is_symlink():  # what was to become `latest`: the run that it leads to is published
+            continue
+        log = partial / LOG_FILE
+        target = folder / partial.name[1:].rsplit(".", 2)[0]
+        if log.is_file() and not failed_log(target).exists():
+            last = RunLog(log)
+            last.write("the run was killed, or the machine went down", level="error")
+            last.close()
+            logs.append(failed_log(target))
+            log.replace(logs[-1])
+    farthest = _farthest(folder)
+    atomic.remove_leftovers(folder, None if farthest is None else farthest.folder)
+    return logs
+
+
+def take_up(run: KilledRun, head: JournalHead, say: Say) -> list[JournalEntry]:
+    """Give what a killed run has written into its folder and this one, which is asked for by `head`, can go on with.
+
+    All else is removed from the folder, but for lock and log. A line says what is gone on with, or why nothing is.
+    """
+    if run.head is None:
+        return []
+    entries: list[JournalEntry] = []
+    if run.head != head:
+        say(_anew(run, _other(run, head)))
+    else:
+        entries, damaged = _intact(run)
+        through = counted(replace(run, entries=entries).files, "file")
+        say(
+            _anew(run, f"has left {damaged} damaged, as after a power cut")
+            if damaged
+            else f"going on with the run that was killed after {through}"
+        )
+    if not entries:
+        # First of all: it must never speak of what is not there.
+        Journal(run.folder, head, []).close()
+    kept = {LOCK_FILE, LOG_FILE, JOURNAL_FILE, *(_tables(entries[-1]) if entries else ())}
+    for path in run.folder.iterdir():
+        if path.name not in kept:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    return entries
+
+
+def _anew(run: KilledRun, why: str) -> str:
+    return f"beginning anew: the run that was killed after {counted(run.files, 'file')} {why}"
+
+
+def _other(run: KilledRun, head: JournalHead) -> str:
+    """Say in what a run was asked for in another way."""
+    theirs = {} if run.head is None else run.head.parts
+    changed = [name for name in {**head.parts, **theirs} if head.parts.get(name) != theirs.get(name)]
+    return f"had another {', another '.join(changed or ['source'])}"
+
+
+def _tables(entry: JournalEntry) -> set[str]:
+    """Name the files that a journal speaks of; the Parquet file may stand for the one that grew."""
+    return {*entry.written, *([PARQUET_FILE] if GROWING_PARQUET_FILE in entry.written else [])}
+
+
+def _intact(run: KilledRun) -> tuple[list[JournalEntry], str]:
+    """Find out how much of what a killed run has written is on the disk; after a power cut that may be less.
+
+    Gives the entries whose bytes are there; without any, the name of a file in which they are not.
+    """
+    entries, short = list(run.entries), ""
+    while entries:
+        sizes = _sizes(run.folder, entries[-1])
+        short = next((name for name, size in sizes.items() if _size(run.folder / name) < size), "")
+        if not short:
+            break
+        entries.pop()
+    if not entries:
+        return [], short
+    # Of the last one alone: what it speaks of holds all before it.
+    wrong = [name for name, size in sizes.items() if _sha256(run.folder / name, size) != entries[-1].written[name]]
+    return ([], wrong[0]) if wrong else (entries, "")
+
+
+def _sizes(folder: Path, entry: JournalEntry) -> dict[str, int]:
+    """Give the bytes that an entry speaks of by file, but for those that are in the Parquet file by now."""
+    sizes = {name: size for of in (entry.predictions, entry.images, entry.skipped) for name, size in of.items()}
+    finished = not (folder / GROWING_PARQUET_FILE).exists() and (folder / PARQUET_FILE).exists()
+    return {
+        name: sizes[name] for name in entry.written if name in sizes and not (finished and name == GROWING_PARQUET_FILE)
+    }
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else -1
+
+
+def _sha256(path: Path, size: int) -> str:
+    """Digest the first bytes of a file."""
+    whole = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(min(_PART, size)):
+            whole.update(part)
+            size -= len(part)
+    return whole.hexdigest()
+
+
+@contextmanager
+def _published(folder: Path, target: Path, how: str) -> Iterator[None]:
+    """Rename a hidden folder to `target` at the end.
+
+    If the block raises after something was scored, the folder stays, and a note says so and `how` it is gone on with;
+    else it is removed, but for its log.
+    """
+    try:
+        yield
+        # Renamed first: what is whole must not be lost to a kill now.
+        atomic.publish_folder(folder, target)
+    except BaseException as error:
+        left = read_journal(folder)
+        if left is not None and left.files and not isinstance(error, RunError | NothingToScoreError):
+            error.add_note(f"the scores of {counted(left.files, 'file')} are kept; {how}")
+        else:
+            give_up(folder, target)
+        raise
+    with noted_as_published(target):
+        atomic.flush_path(target.parent)
+    for name in (JOURNAL_FILE, LOCK_FILE):
+        with suppress(OSError):  # they do no harm in a run that is published
+            (target / name).unlink(missing_ok=True)
+
+
+def _farthest(folder: Path) -> KilledRun | None:
+    """Find, of what killed runs have left in a job's folder, that of the one that came farthest."""
+    runs = (read_journal(path) for path in sorted(folder.glob(".*.partial")) if not path.is_symlink())
+    return max((run for run in runs if run is not None and run.files), key=lambda run: run.files, default=None)
 
 
 def _remove_others(target: Path, head: JournalHead) -> None:
@@ -107,13 +268,11 @@ def _take_over(target: Path, head: JournalHead, say: Say) -> tuple[KilledRun, Ba
             continue
         lock.release()
     if best is not None:
-        atomic.remove_leftovers(best[0].folder)
-        say(f"going on with the run that was killed after {counted(best[0].files, 'file')}")
-    elif other is not None:
-        changed = [name for name, value in head.parts.items() if other.head.parts.get(name) != value]
-        say(f"beginning anew: the run that was killed after {counted(other.files, 'file')} had another "
-            f"{', another '.join(changed)}")  # fmt: skip
-    return best
+        run, lock = best
+        return replace(run, entries=take_up(run, head, say)), lock
+    if other is not None:
+        say(_anew(other, _other(other, head)))
+    return None
 
 
 def _killed_runs(target: Path, source: str) -> Iterator[tuple[KilledRun, BaseFileLock]]:
@@ -126,7 +285,7 @@ def _killed_runs(target: Path, source: str) -> Iterator[tuple[KilledRun, BaseFil
             continue
         # Read only now: until a moment ago somebody may have been at work.
         run = read_journal(folder)
-        if run is not None and run.head.source == source:
+        if run is not None and run.head is not None and run.head.source == source:
             yield run, lock
         else:
             lock.release()
