@@ -131,8 +131,14 @@ def compare(work: Path) -> None:
             off = np.abs(ours(contents, case) - right)
             # What Keras gives is not rounded; equal is what rounds to our level.
             equal = float((ours(contents, case) == np.rint(right)).mean())
-            print(f"| {flags(case)} | {off.max():.2f} | {off.mean():.4f} | {100 * equal:.2f}% |")
+            print(f"| {flags(case)} | {off.max():.2f} | {off.mean():.4f} | {share(equal)} |")
     print(", ".join(f"{name} {version}" for name, version in versions.items()))
+
+
+def share(value: float) -> str:
+    """Write a share so that 100.00% is exactly all."""
+    text = f"{100 * value:.2f}%"
+    return ">99.99%" if text == "100.00%" and value < 1 else text
 
 
 def small_pictures() -> dict[str, bytes]:

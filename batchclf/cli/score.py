@@ -133,7 +133,6 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
 
 def _published(args: argparse.Namespace, out: Path, record: "RunRecord", console: "Console") -> int:
     """Do what comes after the run; what goes wrong with that makes a good one end as an error."""
-    from batchclf.cli.summary import run_summary, say_trouble
     from batchclf.errors import ExitCode, RunError
     from batchclf.jobs.report.index import renew_index
     from batchclf.storage.run.published import publish_latest
@@ -153,6 +152,10 @@ def _published(args: argparse.Namespace, out: Path, record: "RunRecord", console
 
         for line in explain_time(record):
             console.say(line)
+    if record.status == "ok" and not console.as_json:
+        return console.result({}, code)
+    from batchclf.cli.summary import run_summary, say_trouble
+
     say_trouble(record, out, console)
     return console.result(run_summary(record, out) if console.as_json else {}, code)
 

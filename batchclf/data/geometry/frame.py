@@ -146,7 +146,7 @@ class _Pass(NamedTuple):
 
     @classmethod
     def of(cls, side: int, resized: int, cut: _Cut, geometry: Geometry, *, whole: bool) -> "_Pass":
-        """Plan for a side of `side` pixels that is resized to `resized`; a cut keeps a part of that, `whole` makes all."""
+        """Plan for a side of `side` pixels that is resized to `resized`; `whole` makes more than the cut keeps."""
         scale = side / resized
         if whole or scale < _LEAST_SCALE_FOR_BOX or cut.length == resized:
             # Pillow rounds the ends of a box to float32, which shows the more, the less an image shrinks.

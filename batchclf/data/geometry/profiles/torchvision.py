@@ -6,7 +6,7 @@ from batchclf.core.geometry import Geometry, Size
 from batchclf.data.geometry.profiles.interface import Asked, Profile, Profiles
 from batchclf.errors import UsageError
 
-VERSIONS = "torchvision 0.20 to 0.29"
+VERSIONS = "torchvision 0.29"
 OF_PILLOW = {"orientation": "stored", "colors": "pillow"}
 """Pillow's `open` does not turn an image, and its `convert` cuts gray of 16 bits."""
 
