@@ -203,13 +203,16 @@ def said_codes(folder: Path) -> list[int]:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Temporary files, and hidden and half-written things below a folder."""
+    """Temporary files, and hidden and half-written things below a folder.
+
+    But not what Python has written to try the folder for temporary files, 4 bytes that it removes at once.
+    """
     half_written = (".partial", ".pruned", ".checkpoint")
-    return sorted(
-        str(path.relative_to(folder))
-        for path in folder.rglob("*")
-        if path.parent.name == "tmp" or (path.name.startswith(".") and path.name.endswith(half_written))
-    )
+    temporary = [
+        path for path in (folder / "tmp").iterdir() if path.is_dir() or path.read_bytes() not in (b"", b"blat")
+    ]
+    hidden = [path for path in folder.rglob(".*") if path.name.endswith(half_written)]
+    return sorted(str(path.relative_to(folder)) for path in {*temporary, *hidden})
 
 
 def make_older(folder: Path) -> None:
