@@ -8,7 +8,7 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TextIO
@@ -30,7 +30,8 @@ NO_LOCKS = _REFUSED | {errno.ENOLCK}
 """How it says that it has no locks."""
 WITHOUT_LOCKS = "the file system has no locks"
 _LONGEST_NAME = 255
-_OWNER = re.compile(r"(?P<process>[0-9]+)-[^.]*")
+OWNER = r"(?P<process>[0-9]+)-[^.]*"
+"""The number of the process that writes, and what tells its names apart; as a regular expression."""
 _NO_TERMINAL = getattr(os, "O_NOCTTY", 0)  # not on Windows
 
 
@@ -55,24 +56,29 @@ def remove_leftovers(folder: Path, kept: Path | None = None) -> list[Path]:
     return leftovers
 
 
-def _remove_abandoned(folder: Path, before: str, after: str) -> None:
-    """Remove what processes that are gone have left: names of `before`, their number with a suffix, and `after`.
+def remove_abandoned(folder: Path, names: str, *, keep: Callable[[Path], bool] = lambda path: False) -> None:
+    """Remove what processes that are gone have left in a folder: `names` is a regular expression that has `OWNER`.
 
-    Only what is this user's and an hour old; what cannot be removed stays.
+    Only what is this user's and an hour old, and not what is to be kept; what cannot be removed stays.
     """
     if not hasattr(os, "geteuid"):  # Windows, whose os.kill would end the process
         return
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            owner = entry.name.startswith(before) and entry.name.endswith(after) and entry.name[len(before) :]
-            found = owner and _OWNER.fullmatch(owner.removesuffix(after))
-            if not found:
+            found = re.fullmatch(names, entry.name)
+            if found is None:
                 continue
             with suppress(OSError):
                 about = entry.stat(follow_symlinks=False)
                 old = about.st_mtime < time.time() - _ABANDONED_SECONDS
-                if old and about.st_uid == os.geteuid() and not _is_running(int(found["process"])):
+                gone = old and about.st_uid == os.geteuid() and not _is_running(int(found["process"]))
+                if gone and not keep(Path(entry.path)):
                     _remove(Path(entry.path))
+
+
+def _remove_older(target: Path) -> None:
+    """Remove what killed processes have left beside a target that has just been written (decision 155)."""
+    remove_abandoned(target.parent, rf"\.{re.escape(target.name)}\.{OWNER}\.partial")
 
 
 def _is_running(process: int) -> bool:
@@ -90,17 +96,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
-
-
-@contextmanager
-def temporary_folder(purpose: str) -> Iterator[Path]:
-    """Give an empty folder for temporary files; it is removed at the end, or after a kill by the next one."""
-    import tempfile  # here: it costs the start of every command
-
-    prefix = f"batchclf-{purpose}-"
-    _remove_abandoned(Path(tempfile.gettempdir()), prefix, "")
-    with tempfile.TemporaryDirectory(prefix=f"{prefix}{os.getpid()}-") as folder:
-        yield Path(folder)
 
 
 def write_bytes(target: Path, content: bytes) -> None:
@@ -142,7 +137,7 @@ def _replacing(place: Path) -> Iterator[IO[bytes]]:
         raise
     flush_path(place.parent)
     # Only now: until there is a new one, what a kill has left may be all that there is (decision 155)
-    _remove_abandoned(place.parent, f".{place.name}.", ".partial")
+    _remove_older(place)
 
 
 @contextmanager
@@ -244,7 +239,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         _name(error, target)
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    _remove_abandoned(target.parent, f".{target.name}.", ".partial")
+    _remove_older(target)
 
 
 def _name(error: BaseException, target: Path) -> None:
@@ -339,7 +334,7 @@ def point_link(link: Path, name: str) -> None:
         partial.unlink(missing_ok=True)
         raise
     flush_path(link.parent)
-    _remove_abandoned(link.parent, f".{link.name}.", ".partial")
+    _remove_older(link)
 
 
 def has_links(folder: Path) -> bool:

@@ -1,6 +1,8 @@
 """What several rooms' tests share: the repository, the digits, and one model trained on them."""
 
+import json
 import os
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,6 +19,25 @@ SHARED_DATA = REPO_ROOT.parent / "shared" / "data"
 if SHARED_DATA.is_dir():
     # Before any test or the processes it starts; a machine without the folder looks in the usual places.
     os.environ.setdefault("BATCHCLF_DATA_DIR", str(SHARED_DATA))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print the table of tests/faults; as a property of the tests it also comes from the processes of pytest-xdist."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    values = [value for report in reports for name, value in report.user_properties if name == "row of faults"]
+    if values:
+        counts = Counter()
+        for name, _, call, *numbers in map(json.loads, values):
+            for place, number in enumerate(numbers):
+                counts[name, call, place] += number
+                counts["all", "", place] += number
+        terminalreporter.section("faults")
+        terminalreporter.line(f"{'command':16}{'call':12}{'faults':>8}{'ended as promised':>20}{'rerun right':>14}")
+        for name, call in dict.fromkeys((name, call) for name, call, _ in counts if name != "all") | {
+            ("all", ""): None
+        }:
+            faults, promised, right = (counts[name, call, place] for place in range(3))
+            terminalreporter.line(f"{name:16}{call:12}{faults:8}{promised:20}{right:14}")
 
 
 @pytest.fixture(scope="session")

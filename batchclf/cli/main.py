@@ -5,8 +5,8 @@ import gc
 import os
 import sys
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from textwrap import fill
@@ -71,7 +71,6 @@ def entry() -> NoReturn:
     gc.set_threshold(10_000)
     _open_standard_streams()
     code = main()
-    _remove_generated_code()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             try:
@@ -79,19 +78,6 @@ def entry() -> NoReturn:
             except OSError:  # nobody reads it any more
                 code = code or ExitCode.ERROR
     os._exit(code)
-
-
-def _remove_generated_code() -> None:
-    """Remove the files in which TensorFlow has written functions as graphs: os._exit does not let it do so.
-
-    Python has compiled them into `__pycache__` beside them, which TensorFlow itself leaves.
-    """
-    for name, module in list(sys.modules.items()):
-        # By module, since the folder for temporary files has those of other processes, too (decision 155)
-        if name.startswith("__autograph_generated_file"):
-            with suppress(OSError):
-                for file in filter(None, (module.__file__, getattr(module, "__cached__", None))):
-                    Path(file).unlink(missing_ok=True)
 
 
 def _open_standard_streams() -> None:
@@ -107,7 +93,7 @@ def _open_standard_streams() -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command, by default that of this process; returns the exit code."""
     arguments = sys.argv[1:] if argv is None else argv
     # Who names a verb does not wait for the modules of the others; without one, or with a wrong one, all are listed.
     named = tuple(arguments[:1])
@@ -118,11 +104,39 @@ def main(argv: list[str] | None = None) -> int:
 
     with Console(quiet=args.quiet, as_json=args.json, verbose=args.verbose) as console:
         try:
-            return console.closing_code(_run(args, console))
+            if argv is not None:  # within a process that goes on, and with it what uses temporary files
+                return console.closing_code(_run(args, console))
+            with _temporary_files():
+                return console.closing_code(_run(args, console))
         finally:
             # The pictures of a report may have needed it.
             if (aside := sys.modules.get("batchclf.data.decoding.aside")) is not None:
                 aside.close()
+
+
+@contextmanager
+def _temporary_files() -> Iterator[None]:
+    """Let Python's `tempfile` write into a folder of this process; it is removed at the end, or by a later process.
+
+    TensorFlow and matplotlib remove theirs with `atexit`, which neither a kill nor `os._exit` runs (decision 166).
+    """
+    import tempfile  # here: --help does without
+
+    from batchclf import atomic
+
+    try:
+        before = tempfile.gettempdir()
+        folder = tempfile.TemporaryDirectory(prefix=f"batchclf-{os.getpid()}-", ignore_cleanup_errors=True)
+    except OSError:  # there is no folder for temporary files that can be written to; most commands need none
+        yield
+        return
+    atomic.remove_abandoned(Path(before), f"batchclf-{atomic.OWNER}")
+    with folder:
+        tempfile.tempdir = folder.name
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 def _run(args: argparse.Namespace, console: "Console") -> int:

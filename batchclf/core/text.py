@@ -132,6 +132,11 @@ def exact_percent(share: float) -> str:
     return f"{exact(100 * share)}%"
 
 
+def significant(value: float, digits: int = 4) -> str:
+    """Format a value of a model, such as an output, which may be of any size: with so many significant digits."""
+    return f"{value:.{digits}g}"
+
+
 def exact(value: float) -> str:
     """Format a number that somebody has chosen with the digits that it has, ten at most."""
     return f"{value:z,.10g}"

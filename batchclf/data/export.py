@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from batchclf.core.text import counted
 from batchclf.core.types import Say, Split
-from batchclf.data.class_folders import folder_names, write_class_map
+from batchclf.data.class_folders import CLASS_MAP_FILE, folder_names, write_class_map
 from batchclf.data.decoding.opencv import encode_png
 from batchclf.errors import DataError
 
@@ -46,7 +46,10 @@ def _check_empty(out: Path) -> bool:
             f"{out} cannot be written to: {error.strerror}", hint="name a folder that is new or empty"
         ) from error
     if held is not None:
-        raise DataError(f"{out} is not empty: it holds {held.name}", hint="name a folder that is new or empty")
+        raise DataError(
+            f"{out} is not empty: it holds {held.name}",
+            hint=f"name a folder that is new or empty; one without {CLASS_MAP_FILE} may be left of a killed export",
+        )
     return False
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from batchclf import atomic
 from batchclf.core.types import Say
 from batchclf.data.user_cache import in_home, user_cache
 from batchclf.errors import DataError
@@ -269,7 +270,9 @@ def _fetch_into_cache(file_set: FileSet, fetch: Callable[[Path], Path]) -> Path:
     cache = cache_folder(file_set)
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache, ignore_cleanup_errors=True) as work:
+        atomic.remove_abandoned(cache, rf"\.fetch-{atomic.OWNER}")  # of a kill; here for the rename in one file system
+        prefix = f".fetch-{os.getpid()}-"
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=cache, ignore_cleanup_errors=True) as work:
             fetched = fetch(Path(work))
             _read_checked(fetched, file_set)
             for name in file_set.digests:

@@ -137,6 +137,10 @@ def test_a_link_that_cannot_be_turned_is_reported_after_the_run(job, cli, tmp_pa
     assert "latest does not lead to" in err
     assert f"{PUBLISHED}{folder}" in err
     assert "ok after" in out
+    summary = told(tmp_path)
+    assert (summary["exit_code"], summary["status"], summary["error"]) == (1, "ok", None)
+    assert summary["message"].startswith("published, but ")
+    assert "latest does not lead to" in summary["text"]
     assert (folder.with_name("last-good")).resolve() == folder
     assert folder.name in cli("history", "list", "nightly")[1]
 

@@ -2,6 +2,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -193,6 +194,23 @@ def test_the_package_is_unpacked_into_the_cache(monkeypatch, bare, cache, packag
     assert {path.name: path.read_bytes() for path in cache.iterdir()} == contents
     assert any("downloading it with apt-get" in line for line in said)
     assert "the cache of batchclf" in load_fashion()[0].origin
+
+
+def test_what_a_killed_download_has_left_is_removed(monkeypatch, bare, cache, package, contents):
+    script = "import os, signal; from batchclf.data import providers; load = providers._download_package\n"
+    script += "providers._download_package = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)\n"
+    script += "from batchclf.data.catalog import load_dataset\n"
+    script += "load_dataset('fashion-mnist', data_dir=None, say=lambda line: None)\n"
+    _fake_apt(bare, monkeypatch, f"cp {_build(package)} .")
+    done = subprocess.run([sys.executable, "-c", script], timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = cache.iterdir()
+    others = left.with_name(f".fetch-{os.getpid()}-of-one-that-runs")
+    others.mkdir()
+    for path in (left, others):
+        os.utime(path, (0, 0))
+    load_fashion()
+    assert {path.name for path in cache.iterdir()} == {*contents, others.name}
 
 
 def test_empty_package_lists_are_fetched_into_a_private_folder(monkeypatch, bare, cache, package, contents):

@@ -16,6 +16,23 @@ from PIL import Image
 from batchclf.storage.run.written import check_written
 
 ERRORS = {"kill": 0, "EIO": EIO, "ENOSPC": ENOSPC}
+RECIPE = """\
+import keras
+import tensorflow as tf
+
+@tf.function
+def scale(most):
+    return 1 / most if most > 1 else most
+
+def tiny(input_shape, classes):
+    layers = keras.layers
+    scaled = layers.Rescaling(float(scale(tf.constant(255.0))))
+    return keras.Sequential(
+        [keras.Input(input_shape, dtype="uint8"), scaled, layers.Flatten(), layers.Dense(classes)]
+    )
+"""
+"""A recipe of which TensorFlow writes code into TMPDIR."""
+
 JOB = """\
 name = "night"
 [model]
@@ -30,6 +47,56 @@ format = ["html", "json"]
 on_success = ["./said.sh"]
 on_failure = ["./said.sh"]
 """
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command; `files` are those of its output that are the same after each good run, to the byte.
+
+    `faults` are those of each kind in the long sweep: one at every call if there are so many or fewer; `few` in the
+    short one. `taken` is how the command refuses to write what an earlier one has finished, or an export has begun.
+    """
+
+    command: tuple[str, ...]
+    faults: int
+    files: tuple[str, ...] = ()
+    few: int = 2
+    taken: str | None = None
+
+
+NIGHT = "reports/night/latest"
+ROWS = "SELECT path, prediction FROM predictions ORDER BY path"
+CLASSES = ",".join(map(str, range(10)))
+TRAINING = ("--data", "pictures", "--recipe", "tiny:tiny", "--epochs", "1", "--checkpoint-every", "0")
+CASES = {
+    "run": Case(("run", "night.toml"), 60),
+    "score": Case(
+        ("score", "photos", "--model", "rows", "--out", "out", "--resume"), 40, ("out/predictions.csv",), taken="out"
+    ),
+    "score --split": Case(
+        ("score", "--split", "test", "--dataset", "digits", "--model", "rows"),
+        10,
+        ("reports/score/latest/predictions.csv",),
+        few=1,
+    ),
+    "train": Case(("train", *TRAINING, "--out", "models/new"), 8, ("models/new/model.onnx",), few=1),
+    "report": Case(("report", NIGHT, "--format", "html,json", "--out", "again"), 30),
+    "report A B": Case(("report", "reports/night/last-good", NIGHT, "--out", "both.html"), 20),
+    "prune": Case(("history", "prune", "night", "--keep-runs", "1"), 40),
+    "rebuild": Case(("history", "rebuild"), 30),
+    "history export": Case(("history", "export", "night", "--out", "runs.csv"), 15, ("runs.csv",)),
+    "evaluate": Case(
+        ("evaluate", f"{NIGHT}/predictions.csv", "--out", "judged"), 25, ("judged/metrics.json", "judged/confusion.csv")
+    ),
+    "query": Case(("query", NIGHT, ROWS, "--out", "rows.csv"), 15, ("rows.csv",)),
+    "model import": Case(
+        ("model", "import", "rows.onnx", "--classes", CLASSES, "--scale", "0..1", "--out", "rows"),
+        20,
+        ("rows/model.onnx",),
+    ),
+    "data export": Case(("data", "export", "digits", "pngs"), 8, ("pngs/classes.json",), few=1, taken="pngs"),
+    "job new": Case(("job", "new", "fresh.toml", "--dataset", "digits"), 14, ("fresh.toml",), taken="fresh.toml"),
+}
 
 
 @dataclass(frozen=True)
@@ -63,7 +130,7 @@ class Injector:
             "FAULT_AT": str(at),
             "FAULT_ERROR": str(ERRORS[kind]),
             "SAID": str(aside / "said"),
-            "TMPDIR": str(aside),
+            "TMPDIR": str(folder / "tmp"),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         process = subprocess.Popen(
@@ -86,11 +153,15 @@ def make_home(folder: Path, import_rows) -> None:
     """A folder with a bundle, photos of which one is broken, and a job that has run once."""
     folder.mkdir()
     import_rows(folder, 1, size=8)
-    (folder / "rows.onnx").unlink(missing_ok=True)
+    (folder / "tmp").mkdir()
+    (folder / "tiny.py").write_text(RECIPE)
     (folder / "photos").mkdir()
     pixels = np.random.default_rng(1).integers(0, 256, (12, 8, 8), np.uint8)
     for number, image in enumerate(pixels):
         Image.fromarray(image).save(folder / "photos" / f"{number:02}.png")
+        of_class = folder / "pictures" / str(number % 2)
+        of_class.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(of_class / f"{number:02}.png")
     (folder / "photos" / "99.png").write_bytes(b"no image")
     (folder / "night.toml").write_text(JOB)
     said = folder / "said.sh"
@@ -132,12 +203,16 @@ def said_codes(folder: Path) -> list[int]:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Hidden and half-written things below a folder."""
-    return sorted(
-        str(path.relative_to(folder))
-        for path in folder.rglob("*")
-        if path.name.startswith(".") and ".partial" in path.name
-    )
+    """Temporary files, and hidden and half-written things below a folder.
+
+    But not what Python has written to try the folder for temporary files, 4 bytes that it removes at once.
+    """
+    half_written = (".partial", ".pruned", ".checkpoint")
+    temporary = [
+        path for path in (folder / "tmp").iterdir() if path.is_dir() or path.read_bytes() not in (b"", b"blat")
+    ]
+    hidden = [path for path in folder.rglob(".*") if path.name.endswith(half_written)]
+    return sorted(str(path.relative_to(folder)) for path in {*temporary, *hidden})
 
 
 def make_older(folder: Path) -> None:

@@ -14,8 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static const char *root, *log_name;
@@ -137,6 +139,15 @@ ssize_t pwrite(int fd, const void *from, size_t size, off_t offset) {
 }
 ssize_t pwrite64(int fd, const void *from, size_t size, off64_t offset) {
     return hit_fd("write", fd) ? -1 : NEXT(pwrite64)(fd, from, size, offset);
+}
+ssize_t writev(int fd, const struct iovec *from, int count) {
+    return hit_fd("write", fd) ? -1 : NEXT(writev)(fd, from, count);
+}
+ssize_t sendfile(int to, int from, off_t *offset, size_t size) {
+    return hit_fd("write", to) ? -1 : NEXT(sendfile)(to, from, offset, size);
+}
+ssize_t sendfile64(int to, int from, off64_t *offset, size_t size) {
+    return hit_fd("write", to) ? -1 : NEXT(sendfile64)(to, from, offset, size);
 }
 int ftruncate(int fd, off_t size) { return hit_fd("truncate", fd) ? -1 : NEXT(ftruncate)(fd, size); }
 int ftruncate64(int fd, off64_t size) { return hit_fd("truncate", fd) ? -1 : NEXT(ftruncate64)(fd, size); }

@@ -187,8 +187,16 @@ def test_a_data_set_that_is_not_here(check, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setattr("batchclf.data.providers.SYSTEM_FOLDER", tmp_path / "system")
+    fetching = tmp_path / "programs" / "apt-get"
+    fetching.parent.mkdir()
+    fetching.write_text(f"#!/bin/sh\ntouch {tmp_path}/fetched\nexit 1\n")
+    fetching.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fetching.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr("batchclf.data.providers._fetch_with_keras", lambda files, say: (tmp_path / "fetched").touch())
     text = "[data]\ndataset = 'fashion-mnist'\n[publish]\nreports = 'reports'\n"
     assert check(text)["data"].state == "warning"
+    assert "fashion-mnist is not on this machine; the first run will fetch it" in check(text)["data"].message
+    assert not (tmp_path / "fetched").exists()
     assert "batchclf data fetch fashion-mnist" in check(text)["data"].hint
     assert "BATCHCLF_OFFLINE" not in os.environ
     monkeypatch.setenv("BATCHCLF_OFFLINE", "1")

@@ -1,5 +1,6 @@
 """Old runs are removed, and never those that are needed."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_cases import NAMES, STARTED, drawn, missed_gate, write_run
 
-from batchclf import atomic
 from batchclf.jobs.history import retention
 from batchclf.jobs.history.retention import apply_retention, old_entries
 from batchclf.jobs.history.runs import earlier_runs, job_history, record_run
@@ -188,14 +188,14 @@ def test_kill_9_leaves_no_run_in_part(job):
     done = subprocess.run([sys.executable, "-c", KILLED, str(job)], timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL
     (hidden,) = (path for path in job.iterdir() if path.name.startswith("."))
-    assert atomic.is_beside(hidden, job / names(1)[0])
+    assert hidden.suffix == ".pruned"
     assert there(job)[1:] == names(2, 3, 4, 5, 6, 7, 8)
     runs = job_history(job).runs
     assert [run.folder for run in runs if run.pruned] == names(1)
     check(job.parent / "history.sqlite", full=True)
-    # The next run of the job removes what was left.
-    assert atomic.remove_leftovers(job) == [hidden]
+    os.utime(hidden, (0, 0))
     assert keep(job, runs=2)[0] == [*names(2, 3, 4, 6), LOG_2]
+    assert not hidden.exists()
 
 
 def test_a_run_that_was_recorded_already_is_not_read_again(job):
@@ -240,6 +240,5 @@ def test_a_removal_that_was_killed_is_no_killed_run(job, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         keep(job, runs=2)
     monkeypatch.undo()
-    assert list(job.glob(".*.partial"))
+    assert list(job.glob(".*.pruned"))
     assert bury_killed(job) == []
-    assert not list(job.glob(".*.partial"))

@@ -1,6 +1,7 @@
 """Remove the old runs of a job, and never those that are still needed."""
 
 import os
+import secrets
 import shutil
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,6 @@ from batchclf.core.types import Say
 from batchclf.errors import HistoryError, RunError
 from batchclf.jobs.history.runs import job_history, record_missing
 from batchclf.storage.csv_files.cells import utf8_text
-from batchclf.storage.run.directory import LOG_FILE
 from batchclf.storage.run.published import HISTORY_FILE
 
 
@@ -22,12 +22,14 @@ def apply_retention(
     """Remove the run directories and logs that `old_entries` names; returns the names of those that are gone.
 
     Each is in the history first: what is not is recorded, and if that fails nothing is removed. A run is renamed to
-    a hidden name and then removed, so that none is ever seen in part; what a kill leaves, the next run of the job
-    removes. Whatever goes wrong is a warning and costs nothing else. The caller holds the job's lock.
+    a hidden name and then removed, so that none is ever seen in part; what a kill leaves, the next call removes.
+    Whatever goes wrong is a warning and costs nothing else. The caller holds the job's lock.
     """
     from batchclf.storage.history.database import reading
     from batchclf.storage.history.rows import known_entries
 
+    # By age and process, not by the lock, which those who write into the folder `score` do not take (decision 167)
+    atomic.remove_abandoned(job_folder, rf"\.{atomic.OWNER}\.pruned")
     old = old_entries(job_folder, keep_runs=keep_runs, keep_days=keep_days, kept=kept)
     if not old:
         return []
@@ -132,11 +134,10 @@ def _within(job_folder: Path, path: Path) -> list[str]:
 
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
-        hidden = atomic.beside(path)
+        # A suffix of its own: what a kill leaves must not be taken for a run that was killed (decision 167)
+        hidden = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.pruned")
         # First renamed: a directory that is half removed would look like a damaged run (decision 106)
         path.rename(hidden)
-        # The log first: what a kill leaves of the rest must not be taken for a run that was killed.
-        (hidden / LOG_FILE).unlink(missing_ok=True)
         shutil.rmtree(hidden)
     else:
         path.unlink()

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from batchclf import atomic
 from batchclf.core.text import GUARDED_STARTS
 from batchclf.core.types import Say
 from batchclf.errors import PredictionsError, QueryError, RunError
@@ -66,11 +66,11 @@ def run_query(run: Path, sql: str, *, warn: Say) -> Iterator[QueryResult]:
     tables = {name: _Source(folder, name) for name in tables_in(folder)}
     if PREDICTIONS not in tables and (folder / PARQUET_FILE).is_file():
         tables[PREDICTIONS] = _Source(folder, PREDICTIONS)
-    with atomic.temporary_folder("query") as spill, ThreadPoolExecutor(1) as pool:
+    with TemporaryDirectory() as spill, ThreadPoolExecutor(1) as pool:
         settings: dict[str, str | bool | int | float | list[str]] = {
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
-            "temp_directory": str(spill),
+            "temp_directory": spill,
         }
         database = _Database(duckdb.connect(":memory:", config=settings), pool)
         try:

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from batchclf import atomic
 from batchclf.core.compare.result import Comparison
 from batchclf.core.records.run import RunRecord
 from batchclf.core.training_record import temperature_of
@@ -59,8 +59,8 @@ def report_again(
         images = ImageFindings(drift_note=f"What the images look like cannot be read: {error.message}.")
     beside = folder.resolve().parent
     history = runs_to_compare(beside, record)
-    with atomic.temporary_folder("report") as aside:  # the run directory stays as it was published
-        flips, _ = write_flips(folder, beside, record, history, to=aside / FLIPS_FILE, say=say, warn=warn)
+    with TemporaryDirectory() as aside:  # the run directory stays as it was published
+        flips, _ = write_flips(folder, beside, record, history, to=Path(aside) / FLIPS_FILE, say=say, warn=warn)
     findings = gather(folder, record, evaluations, gap, images, history, flips)
     write_formats(
         outs,

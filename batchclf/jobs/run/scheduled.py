@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -77,6 +77,10 @@ def run_scheduled(
         raise
     renew_index(job.reports, warn=watcher.warn)
     ended = published_outcome(record, folder)
+    if troubles and ended.good:
+        # Notified of as what it ends with: a success has the exit code 0 (decision 099)
+        what = f"published, but {'; '.join(trouble.message for trouble in troubles)}"
+        ended = replace(ended, exit_code=ExitCode.ERROR, message=what, hint=troubles[0].hint)
     return ScheduledRun(ended, (*troubles, *_notify(job, ended, watcher, folder / LOG_FILE)))
 
 

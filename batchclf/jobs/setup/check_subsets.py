@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -178,8 +178,7 @@ def _data_set(job: Job, name: str) -> tuple[tuple[str, ...] | None, list[Found]]
     offline = os.environ.get(OFFLINE_VARIABLE, "") not in ("", "0")
     named = job.data_dir is not None or bool(os.environ.get(DATA_DIR_VARIABLE))
     try:
-        with _offline():
-            dataset = load_dataset(name, data_dir=job.data_dir, say=lambda _: None)
+        dataset = load_dataset(name, data_dir=job.data_dir, say=lambda _: None, fetch=False)
     except DataError as error:
         keys: Keys = ("data", "dataset") if job.data_dir is None else ("data", "data_dir")
         if offline or named:
@@ -187,20 +186,6 @@ def _data_set(job: Job, name: str) -> tuple[tuple[str, ...] | None, list[Found]]
         what = f"{name} is not on this machine; the first run will fetch it"
         return None, [Found("data", "warning", what, keys, f"fetch it now: batchclf data fetch {name}")]
     return dataset.class_names, [Found("data", "ok", dataset.origin)]
-
-
-@contextmanager
-def _offline() -> Iterator[None]:
-    """Keep the providers from fetching."""
-    before = os.environ.get(OFFLINE_VARIABLE)
-    os.environ[OFFLINE_VARIABLE] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[OFFLINE_VARIABLE]
-        else:
-            os.environ[OFFLINE_VARIABLE] = before
 
 
 def _class_folders(job: Job, data: DataSpec) -> tuple[tuple[str, ...] | None, list[Found]]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.text import exact, scientific
+from batchclf.core.text import exact, scientific, significant
 from batchclf.errors import ModelError
 from batchclf.models.onnx_graph.batch import open_batch, takes_one_image
 from batchclf.models.onnx_graph.bundle_graph import INPUT, OUTPUT, with_interface
@@ -106,7 +106,7 @@ def _check_raw(actual: NDArray[np.float32], expected: NDArray[np.floating], tole
         raise ModelError(
             f"the ONNX graph does not give the model's outputs: on {len(actual)} sample images they differ by up to "
             f"{scientific(difference)} before softmax or sigmoid (at most {scientific(allowed)} is allowed; they lie "
-            f"between {wanted.min():.4g} and {wanted.max():.4g})",
+            f"between {significant(wanted.min())} and {significant(wanted.max())})",
             hint=_NO_BUNDLE,
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.text import significant
 from batchclf.models.onnx_graph.read import (
     MOVING,
     attributes_of,
@@ -42,7 +43,7 @@ class FirstSteps:
     @property
     def range(self) -> str:
         """Where the pixels go, for a person."""
-        return f"{self.low:.4g}..{self.high:.4g}"
+        return f"{significant(self.low)}..{significant(self.high)}"
 
 
 def first_steps(graph: Any) -> FirstSteps | None:
@@ -90,7 +91,7 @@ def _step(node: Any, name: str, constants: Constants) -> tuple[Callable[[Numbers
 def _said(operation: str, values: Numbers) -> str:
     if operation == "Add" and values.max() < 0:
         operation, values = "Sub", -values
-    numbers = ", ".join(f"{value:.6g}" for value in (values[:1] if np.ptp(values) == 0 else values))
+    numbers = ", ".join(significant(value, 6) for value in (values[:1] if np.ptp(values) == 0 else values))
     return f"{_WORDS[operation]} {numbers}"
 
 

@@ -240,7 +240,7 @@ def _check_labels(
     if order is not None:
         file = out.with_name(f"{out.name}.{CLASS_ORDER_FILE}")
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("\n".join(order.names) + "\n", encoding="utf-8")
+        atomic.write_text(file, "\n".join(order.names) + "\n")
         warn(fitted_order_sentence(order, str(file)))
     elif counts.sum(axis=1)[counts.any(axis=1)].min() < LEAST_IMAGES:
         say(f"whether the class names are in the model's order needs {LEAST_IMAGES} images of each class")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.text import counted
+from batchclf.core.text import counted, significant
 from batchclf.core.types import ROUNDING, SUM_TOLERANCE, Say
 from batchclf.errors import ModelError, UsageError
 from batchclf.models.onnx_graph.last_step import LastStep
@@ -71,11 +71,11 @@ class _Seen:
 
     @property
     def range(self) -> str:
-        return f"{self.values.min():.6g} to {self.values.max():.6g}"
+        return f"{significant(self.values.min(), 6)} to {significant(self.values.max(), 6)}"
 
     @property
     def sum_range(self) -> str:
-        return f"{self.sums.min():.6g} to {self.sums.max():.6g}"
+        return f"{significant(self.sums.min(), 6)} to {significant(self.sums.max(), 6)}"
 
     @property
     def sentence(self) -> str:
@@ -170,7 +170,7 @@ def _check_probabilities(seen: _Seen, why: str, renormalize: bool) -> str:
         if seen.sums.min() <= 0:
             empty = int((seen.sums <= 0).sum())
             raise ModelError(
-                f"the outputs of {counted(empty, 'sample image')} add up to {seen.sums.min():.6g}, and cannot be "
+                f"the outputs of {counted(empty, 'sample image')} add up to {significant(seen.sums.min(), 6)}, and cannot be "
                 "divided by that",
                 hint="check --scale, --mean and --std; a model that may give every class 0 cannot be scored so",
             )

@@ -120,7 +120,8 @@ class TensorflowModel:
             tf = tensorflow_or_error()
             signature = [tf.TensorSpec((None, *shape), self.input.dtype, name="input")]
 
-            @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
+            # Without autograph, which writes a file for each function: no model has code of its own (decision 166)
+            @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
             def output(inputs: Any) -> dict[str, Any]:
                 return {"output": tf.identity(self._call(inputs))}
 

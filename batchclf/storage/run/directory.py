@@ -1,6 +1,7 @@
 """The run directory: written beside its target, then renamed into place; run.json says how it came about."""
 
 import json
+import re
 import shutil
 import traceback
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from batchclf import atomic
 from batchclf.core.records.run import RunRecord
 from batchclf.errors import BatchclfError, RunError, noted_as_published
 from batchclf.storage.csv_files.cells import utf8_values
+from batchclf.storage.run.journal import JOURNAL_FILE
+from batchclf.storage.run.published import RUN_ID
 from batchclf.storage.run.run_json import decode_run
 
 RECORD_FILE, PREDICTIONS_FILE, SKIPPED_FILE = "run.json", "predictions.csv", "skipped.csv"
@@ -67,6 +70,16 @@ def new_run_directory(target: Path) -> Iterator[Path]:
         raise
     with noted_as_published(target):
         atomic.flush_path(target.parent)
+    _remove_killed(target)
+
+
+def _remove_killed(target: Path) -> None:
+    """Remove what killed runs have left beside a published one: of its own name, or of one made of the time.
+
+    What can be gone on with stays.
+    """
+    names = rf"\.({re.escape(target.name)}|{RUN_ID})\.{atomic.OWNER}\.partial"
+    atomic.remove_abandoned(target.parent, names, keep=lambda partial: (partial / JOURNAL_FILE).exists())
 
 
 def check_free(target: Path) -> None:

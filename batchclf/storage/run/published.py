@@ -9,6 +9,8 @@ from batchclf.errors import RunError, published_note
 
 LATEST, MODEL, CACHE = "latest", "model", "cache"
 INDEX_FILE, HISTORY_FILE = "index.html", "history.sqlite"
+RUN_ID = "[0-9]{8}T[0-9]{6}Z(-[0-9]+)?"
+"""What `new_run_id` gives, as a regular expression."""
 
 
 def new_run_id(job_folder: Path) -> str:
