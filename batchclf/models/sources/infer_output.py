@@ -170,8 +170,8 @@ def _check_probabilities(seen: _Seen, why: str, renormalize: bool) -> str:
         if seen.sums.min() <= 0:
             empty = int((seen.sums <= 0).sum())
             raise ModelError(
-                f"the outputs of {counted(empty, 'sample image')} add up to {significant(seen.sums.min(), 6)}, and cannot "
-                "be divided by that",
+                f"the outputs of {counted(empty, 'sample image')} add up to {significant(seen.sums.min(), 6)}, and "
+                "cannot be divided by that",
                 hint="check --scale, --mean and --std; a model that may give every class 0 cannot be scored so",
             )
         return f"{seen.sum_range} {seen.images}, and are divided by their sum"
