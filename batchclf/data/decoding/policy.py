@@ -20,7 +20,7 @@ def policy_for(
     if geometry.fit == "unknown":
         finish = partial(frame_of_size, input_shape=input_shape)
     else:
-        finish = partial(frame, input_shape=input_shape, geometry=geometry, resize=resize)
+        finish = partial(frame, input_shape=input_shape, geometry=geometry, resize=resize, most=limits.pixels)
     as_pillow = geometry.colors == "pillow"
     if as_pillow and color_mode == "grayscale":
         color_mode, finish = "rgb", partial(_gray_first, then=finish)

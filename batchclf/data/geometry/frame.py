@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from batchclf.core.choices import ResizeMode
 from batchclf.core.geometry import GEOMETRY_HINT, Geometry, Size
 from batchclf.data.geometry.resize import fit, halved, reduction
-from batchclf.errors import UnknownGeometryError
+from batchclf.errors import UnknownGeometryError, UnreadableImageError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -22,17 +22,26 @@ _SUPPORT = {"bilinear": 1, "bicubic": 2, "lanczos": 3}
 
 _LEAST_SCALE_FOR_BOX, _LEAST_PIXELS_FOR_BOX = 1.5, 2**17
 
-_WITHOUT_ANTIALIASING = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
+_CUBIC = -0.75
+"""The free parameter of the cubic kernel without antialiasing, as in OpenCV and torch."""
 
 
-def frame(pixels: Pixels, input_shape: tuple[int, int, int], geometry: Geometry, resize: ResizeMode) -> Pixels:
+def frame(
+    pixels: Pixels, input_shape: tuple[int, int, int], geometry: Geometry, resize: ResizeMode, most: int = 2**63
+) -> Pixels:
     """Bring (h, w, channels) uint8 to `input_shape`, (height, width, channels), by a geometry that is known.
 
     `fast` halves an image by averages of 2x2 pixels while it keeps twice the size that it is resized to, if the
-    geometry averages; otherwise it gives the same pixels as `exact`.
+    geometry averages; otherwise it gives the same pixels as `exact`. Raises UnreadableImageError if the image is so
+    long and thin that it would be resized to more than `most` pixels before the cut.
     """
     height, width, channels = input_shape
     rows, columns = geometry.resized(pixels.shape[:2], (height, width))
+    if rows * columns > most:
+        raise UnreadableImageError(
+            f"too large: {pixels.shape[0]}x{pixels.shape[1]} pixels would be resized to {rows * columns:,} before the "
+            f"cut, and at most {most:,} are, see --max-pixels"
+        )
     if resize == "fast" and geometry.averages:
         pixels = halved(pixels, 2 * rows, 2 * columns)
     cut = _Cut.of(geometry, rows, height), _Cut.of(geometry, columns, width)
@@ -98,11 +107,41 @@ def _resized(pixels: Pixels, size: Size, cut: tuple[_Cut, _Cut], geometry: Geome
         return np.asarray(_image(pixels).resize(size[::-1], Image.Resampling.NEAREST))[rows, columns]
     if geometry.antialias:
         return _by_pillow(pixels, size, cut, geometry)
-    method = _WITHOUT_ANTIALIASING[geometry.interpolation]
-    # In float32: on uint8 OpenCV rounds weights to 11 bits, which is up to a level off.
-    resized = cv2.resize(pixels.astype(np.float32), size[::-1], interpolation=method)
-    kept = resized.reshape(*size, pixels.shape[2])[rows, columns]
-    return np.clip(np.rint(kept), 0, 255).astype(np.uint8)
+    # Rows by hand, columns by OpenCV on floats: on uint8 it rounds weights to 11 bits, up to a level off, and all of a
+    # large image is too much as floats (decision 165)
+    between = _rows_interpolated(pixels, size[0], rows, geometry)
+    method = cv2.INTER_LINEAR if geometry.interpolation == "bilinear" else cv2.INTER_CUBIC
+    across = cv2.resize(between, (size[1], len(between)), interpolation=method)
+    return np.clip(np.rint(across), 0, 255).astype(np.uint8).reshape(len(between), size[1], -1)[:, columns]
+
+
+def _rows_interpolated(pixels: Pixels, whole: int, kept: slice, geometry: Geometry) -> NDArray[np.float32]:
+    """Interpolate between rows, which are resized to `whole`, without antialiasing: float32 rows, those that are kept.
+
+    As in OpenCV, torch and TensorFlow the centres of the outermost pixels lie half a pixel from the edge, and beyond
+    the edge its pixels go on.
+    """
+    places = (np.arange(whole)[kept] + 0.5) * (len(pixels) / whole) - 0.5
+    before = np.floor(places).astype(np.int64)
+    t = places - before
+    if geometry.interpolation == "bilinear":
+        weights = {0: 1 - t, 1: t}
+    else:
+        # Keys, 1981, "Cubic convolution interpolation for digital image processing".
+        weights = {-1: _far(1 + t), 0: _near(t), 1: _near(1 - t), 2: _far(2 - t)}
+    total = np.zeros((len(t), *pixels.shape[1:]), np.float32)
+    for offset, weight in weights.items():
+        neighbours = pixels[np.clip(before + offset, 0, len(pixels) - 1)]
+        total += neighbours * weight.astype(np.float32)[:, None, None]
+    return total
+
+
+def _near(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    return ((_CUBIC + 2) * distance - (_CUBIC + 3)) * distance * distance + 1
+
+
+def _far(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    return ((_CUBIC * distance - 5 * _CUBIC) * distance + 8 * _CUBIC) * distance - 4 * _CUBIC
 
 
 def _by_pillow(pixels: Pixels, size: Size, cut: tuple[_Cut, _Cut], geometry: Geometry) -> Pixels:

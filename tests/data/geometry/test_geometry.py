@@ -13,7 +13,7 @@ from batchclf.core.geometry import OWN, UNKNOWN, Geometry, GeometryOptions, resi
 from batchclf.data.decoding.decode import to_pixels
 from batchclf.data.geometry.frame import frame
 from batchclf.data.geometry.settle import PROFILES, geometry_of
-from batchclf.errors import UnknownGeometryError, UsageError
+from batchclf.errors import UnknownGeometryError, UnreadableImageError, UsageError
 
 SIDES = st.integers(1, 90)
 KERNELS = {
@@ -144,6 +144,14 @@ def test_fast_is_exact_if_nothing_is_averaged(like):
     geometry = geometry_of(GeometryOptions(like))((32, 32))
     exact = to_pixels(content, (32, 32, 3), "rgb", "exact", geometry=geometry)
     np.testing.assert_array_equal(to_pixels(content, (32, 32, 3), "rgb", "fast", geometry=geometry), exact)
+
+
+def test_an_image_that_is_long_and_thin_is_not_made_huge():
+    out = io.BytesIO()
+    Image.fromarray(noise(2, 3000)).save(out, "PNG")
+    geometry = geometry_of(GeometryOptions("timm"))((224, 224))
+    with pytest.raises(UnreadableImageError, match="2x3000 pixels would be resized to 98,304,000 before the cut"):
+        to_pixels(out.getvalue(), (224, 224, 3), "rgb", "exact", geometry=geometry)
 
 
 def test_only_batchclfs_own_geometry_is_fast_unless_asked_for():
