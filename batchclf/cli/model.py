@@ -18,7 +18,7 @@ examples:
   batchclf model import shoes.keras --classes boot,sandal,sneaker --scale 0..1 --out models/shoes
   batchclf model import exported/ --classes class_indices.json --out models/shoes
   batchclf model import resnet.onnx --classes labels.txt --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 \\
-      --sample photos/ --out models/resnet
+      --like torchvision --sample photos/ --out models/resnet
   batchclf model show models/shoes
 """
 

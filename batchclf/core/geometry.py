@@ -67,6 +67,8 @@ class Geometry:
             raise ValueError(f"a border of {self.border} is no colour of three numbers from 0 to 255")
         if self.fit == "crop" and self.long_side == "floor" and self.resize_to and len({*self.resize_to}) > 1:
             raise ValueError("a long side that is truncated needs one number for the shorter side")
+        if self.interpolation == "area" and not self.antialias:
+            raise ValueError("area averages, so it cannot go without antialiasing")
         if self.interpolation == "lanczos" and not self.antialias:
             raise ValueError("lanczos without antialiasing is not offered: libraries differ in it")
 
@@ -110,7 +112,7 @@ class Geometry:
         parts = [first]
         if self.fit == "crop" or box != to:
             parts.append(f"centre crop {_size(to)}")
-        if self.fit == "pad":
+        if self.fit == "pad" or (self.fit == "crop" and min(box) < max(to)):
             parts.append(f"border {','.join(map(str, self.border))}")
         if self.orientation == "stored":
             parts.append("not turned by EXIF")

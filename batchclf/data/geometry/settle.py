@@ -3,7 +3,8 @@
 import re
 from collections.abc import Callable
 
-from batchclf.core.geometry import OWN, Geometry, GeometryOptions, Size
+from batchclf.core.geometry import OF_GEOMETRY, OWN, Geometry, GeometryOptions, Size
+from batchclf.core.options import given_of
 from batchclf.data.geometry.profiles import huggingface, keras, timm, torchvision, ultralytics
 from batchclf.data.geometry.profiles.interface import Asked, Profile, Profiles
 from batchclf.errors import UsageError
@@ -39,7 +40,7 @@ def geometry_of(options: GeometryOptions) -> Callable[[Size], Geometry] | None:
     Raises UsageError if options do not go together; what it gives does, too.
     """
     profile = profile_of(options)
-    singles = [name for name in _SINGLE if getattr(options, name) not in (None, False)]
+    singles = [name for name in given_of(options, OF_GEOMETRY) if name != "like"]
     if options.like == BATCHCLF:
         if singles:
             raise UsageError(f"{_flag(singles[0])} does not go with --like batchclf", hint="leave one of them out")
@@ -63,9 +64,6 @@ def geometry_of(options: GeometryOptions) -> Callable[[Size], Geometry] | None:
     asked = Asked(options.resize_shorter, options.interpolation, options.antialias)
     known = profile
     return lambda to: known.geometry(to, asked)
-
-
-_SINGLE = ("resize_shorter", "crop", "pad", "interpolation", "antialias")
 
 
 def _from_singles(options: GeometryOptions, to: Size) -> Geometry:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from batchclf.core.geometry import OWN, UNKNOWN, Geometry, GeometryOptions, resize_mode
+from batchclf.core.geometry import OF_GEOMETRY, OWN, UNKNOWN, Geometry, GeometryOptions, resize_mode
 from batchclf.data.decoding.decode import to_pixels
 from batchclf.data.geometry.frame import frame
 from batchclf.data.geometry.settle import PROFILES, geometry_of
@@ -110,6 +110,29 @@ def test_without_antialiasing_it_is_opencvs_kernel(kernel):
     assert np.abs(smooth.astype(int) - got).max() > 5
 
 
+def test_every_single_option_settles_the_geometry():
+    given = {
+        "resize_shorter": 20,
+        "crop": True,
+        "pad": "0",
+        "interpolation": "nearest",
+        "antialias": False,
+        "like": "timm",
+    }
+    assert set(given) == set(OF_GEOMETRY)
+    for name, value in given.items():
+        assert geometry_of(GeometryOptions(**{name: value})) is not None, name
+    assert geometry_of(GeometryOptions()) is None
+
+
+def test_a_cut_that_is_larger_than_the_image_says_that_there_is_a_border():
+    geometry = geometry_of(GeometryOptions(resize_shorter=100))((224, 224))
+    assert (
+        geometry.sentence((224, 224))
+        == "shorter side to 100 (bilinear, antialiased), centre crop 224x224, border 0,0,0"
+    )
+
+
 def test_area_averages():
     pixels = noise(60, 90)
     geometry = geometry_of(GeometryOptions(interpolation="area"))((20, 30))
@@ -178,6 +201,7 @@ WRONG = {
     "no colour": ({"pad": "300"}, "--pad 300 is no colour"),
     "no colour, two numbers": ({"pad": "1,2"}, "--pad 1,2 is no colour"),
     "lanczos without antialiasing": ({"interpolation": "lanczos", "antialias": False}, "lanczos without antialiasing"),
+    "area without antialiasing": ({"interpolation": "area", "antialias": False}, "area averages"),
     "keras' other kernels": ({"like": "keras", "interpolation": "bicubic"}, "no pixels for --interpolation bicubic"),
     "keras antialiased": ({"like": "keras", "antialias": True}, "does not antialias"),
     "keras cut": ({"like": "keras", "resize_shorter": 99}, "stretches images, it does not cut them"),
