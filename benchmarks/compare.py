@@ -71,7 +71,10 @@ def run_to_end(command: list[str], *, cwd: Path, memory: bool = False) -> Ended:
     sampler = threading.Thread(target=_sample, args=(process, peak), daemon=True)
     if memory:
         sampler.start()
-    output, _ = process.communicate()
+    try:
+        output, _ = process.communicate()
+    finally:
+        process.kill()  # if this one is interrupted
     seconds = time.perf_counter() - started
     if memory:
         sampler.join()

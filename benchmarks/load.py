@@ -34,7 +34,7 @@ NOISE, SHARPNESS = 40, 40.0
 JOBS = 8
 IMAGES_OF_A_JOB = 200
 FILES_OF_A_FOLDER = 1_000
-IMAGES_OF_A_CLASS = 4
+IMAGES_OF_A_CLASS = 2
 ROWS_WITH_PROBABILITIES = 2_000
 SAMPLE_SECONDS = 0.25
 JOB = """\
@@ -117,7 +117,7 @@ def _score_many(work: Path, files: int, each: int) -> None:
 
 
 def class_folders(work: Path, classes: int) -> None:
-    """Class folders with 4 images each, a model of as many classes, labels from the folders."""
+    """Class folders with 2 images each, a model of as many classes, labels from the folders."""
     _model(work, classes)
     _draw(work / "photos", classes * IMAGES_OF_A_CLASS, IMAGES_OF_A_CLASS)
     ended = _run(work, "score", "photos", "--model", "bundle", "--out", "run")

@@ -89,11 +89,17 @@ def _fiedler(normed: Any, first: NDArray[np.float64]) -> NDArray[np.float64]:
     size = len(first)
     if size <= DENSE_CLASSES:
         return np.asarray(np.linalg.eigh(np.eye(size) - normed.toarray())[1][:, 1])
-    from scipy.sparse.linalg import lobpcg
+    from scipy.sparse import eye_array
+    from scipy.sparse.linalg import LinearOperator, lobpcg, spilu
 
+    laplacian = (eye_array(size) - normed).tocsc()
+    # Without a good guess at its inverse, long chains of classes would not converge.
+    inverse = spilu(laplacian + 1e-4 * eye_array(size)).solve
     start = np.random.default_rng(0).standard_normal((size, 3))
     beside = (first / np.linalg.norm(first))[:, None]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that it has not converged: near enough for a picture
-        _, vectors = lobpcg(normed, start, Y=beside, largest=True, tol=1e-5, maxiter=100)
+        _, vectors = lobpcg(
+            laplacian, start, M=LinearOperator((size, size), inverse), Y=beside, largest=False, tol=1e-6, maxiter=100
+        )
     return np.asarray(vectors[:, 0])

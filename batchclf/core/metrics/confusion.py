@@ -6,6 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.metrics.class_sums import Cells, ClassSums
+from batchclf.errors import PredictionsError
+
+MOST_CLASSES = 25_000
+"""Of these the confusion matrix takes 5 GB; a step beyond ImageNet's 21,841. (decision 171)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,13 @@ class ConfusionCounts:
 
     @classmethod
     def empty(cls, class_names: tuple[str, ...]) -> "ConfusionCounts":
-        """Start with no image counted."""
+        """Start with no image counted. Raises PredictionsError for more classes than `MOST_CLASSES`."""
+        if len(class_names) > MOST_CLASSES:
+            raise PredictionsError(
+                f"there are {len(class_names):,} classes, and labelled images are evaluated for at most "
+                f"{MOST_CLASSES:,}: the confusion matrix would not fit into memory",
+                hint="leave out the labels: `score --labels none`, or an empty column `label` for `evaluate`",
+            )
         return cls(class_names, np.zeros((len(class_names), len(class_names)), np.int64))
 
     def update(self, labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> None:
