@@ -39,9 +39,28 @@ class Measured:
         return max(self.megabytes)
 
 
+@dataclass(frozen=True)
+class Ended:
+    """One command that has ended: seconds by the clock and of the processor, peak MB if asked for, and what it said."""
+
+    seconds: float
+    processor: float
+    megabytes: float
+    code: int
+    output: str
+
+
 def run(command: list[str], *, cwd: Path, memory: bool = False) -> tuple[float, float, float]:
-    """Run one command to its end: seconds from start to exit, those of the processor, and its peak memory in MB if that
-    is asked for."""
+    """Run one command to its end, which must be a good one: seconds from start to exit, those of the processor, and its
+    peak memory in MB if that is asked for."""
+    ended = run_to_end(command, cwd=cwd, memory=memory)
+    if ended.code:
+        sys.exit(f"{' '.join(command)} ended with {ended.code}:\n{ended.output[-2000:]}")
+    return ended.seconds, ended.processor, ended.megabytes
+
+
+def run_to_end(command: list[str], *, cwd: Path, memory: bool = False) -> Ended:
+    """Run one command to its end, whatever its exit code; the processor time is wrong for commands side by side."""
     # These make numpy slow if they are set.
     environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
     before, started = _cpu_of_children(), time.perf_counter()
@@ -52,13 +71,14 @@ def run(command: list[str], *, cwd: Path, memory: bool = False) -> tuple[float, 
     sampler = threading.Thread(target=_sample, args=(process, peak), daemon=True)
     if memory:
         sampler.start()
-    output, _ = process.communicate()
+    try:
+        output, _ = process.communicate()
+    finally:
+        process.kill()  # if this one is interrupted
     seconds = time.perf_counter() - started
-    if process.returncode:
-        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{output[-2000:]}")
     if memory:
         sampler.join()
-    return seconds, _cpu_of_children() - before, peak[0]
+    return Ended(seconds, _cpu_of_children() - before, peak[0], process.returncode, output)
 
 
 def _cpu_of_children() -> float:
@@ -83,8 +103,13 @@ def alternate(commands: dict[str, list[str]], rounds: int, *, cwd: Path, memory:
 
 def _sample(process: subprocess.Popen[str], peak: list[float]) -> None:
     while process.poll() is None:
-        peak[0] = max(peak[0], sum(map(_megabytes, _with_children(process.pid))))
+        peak[0] = max(peak[0], megabytes_of(process.pid))
         time.sleep(SAMPLE_SECONDS)
+
+
+def megabytes_of(pid: int) -> float:
+    """Give the proportional set size of a process and of all below it, in MB."""
+    return sum(map(_megabytes, _with_children(pid)))
 
 
 def _with_children(pid: int) -> list[int]:

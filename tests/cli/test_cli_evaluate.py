@@ -21,6 +21,18 @@ def test_a_name_that_begins_with_a_quote_is_another_one_than_without(cli, tmp_pa
     assert accuracy == accuracy_score(table["label"], table["prediction"])
 
 
+def test_more_classes_than_a_matrix_can_hold_are_refused_with_the_way_out(cli, tmp_path):
+    names = [f"class {number}" for number in range(25_001)]
+    (tmp_path / "p.csv").write_text(HEADER + "".join(f"{n}.png,{n},{n},0.5\n" for n in names), encoding="utf-8")
+    code, _, error = cli("evaluate", "p.csv", "--out", "evaluation")
+    assert code == 1
+    assert "there are 25,001 classes, and labelled images are evaluated for at most 25,000" in error
+    assert not (tmp_path / "evaluation" / "metrics.json").exists()
+    (tmp_path / "p.csv").write_text(HEADER + "".join(f"{n}.png,,{n},0.5\n" for n in names), encoding="utf-8")
+    assert cli("evaluate", "p.csv", "--out", "evaluation")[0] == 0
+    assert len(json.loads((tmp_path / "evaluation/metrics.json").read_bytes())["splits"][""]["predicted"]) == 25_001
+
+
 def test_a_quote_in_a_probability_column(cli, tmp_path):
     header = "path,label,prediction,confidence,prob:'s-Gravenhage,prob:Delft\n"
     (tmp_path / "p.csv").write_text(header + "1.png,'s-Gravenhage,'s-Gravenhage,0.75,0.75,0.25\n", encoding="utf-8")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse.csgraph import connected_components, laplacian
+from scipy.stats import spearmanr
 
 from batchclf.core.metrics.class_order import most_confused, similarity_order
 from batchclf.core.metrics.confusion import ConfusionCounts
@@ -90,6 +91,35 @@ def test_a_linked_group_is_ordered_by_the_fiedler_vector_of_scipys_laplacian(see
         if values[2] - values[1] > 1e-6:  # else the vector is not the only one
             steps = np.diff(along) / np.abs(along).max()
             assert (steps > -1e-8).all() or (steps < 1e-8).all()
+
+
+def sparse_confusion(seed, classes, errors, reach):
+    """Errors between classes that are at most `reach` apart in a hidden order; and where each class stands in it."""
+    rng = np.random.default_rng(seed)
+    stood = rng.permutation(classes)
+    label = rng.integers(0, classes, errors)
+    given_counts = ConfusionCounts.empty(tuple(map(str, range(classes))))
+    given_counts.update(stood[label], stood[np.clip(label + rng.integers(-reach, reach + 1, errors), 0, classes - 1)])
+    return given_counts, np.argsort(stood)
+
+
+def test_a_hidden_order_of_many_classes_is_found_again():
+    given_counts, place = sparse_confusion(1, 1_500, 24_000, 3)
+    assert abs(np.corrcoef(place[similarity_order(given_counts)], np.arange(1_500))[0, 1]) > 0.999
+
+
+def test_many_classes_are_ordered_as_by_all_eigenvectors():
+    given_counts, _ = sparse_confusion(2, 1_200, 6_000, 1_200)
+    shares = np.nan_to_num(given_counts.row_normalised())
+    similarity = ((shares + shares.T) / 2) ** 3
+    np.fill_diagonal(similarity, 0)
+    _, group_of = connected_components(similarity > 0, directed=False)
+    members = np.flatnonzero(group_of == np.bincount(group_of).argmax())
+    assert len(members) > 1_000
+    normed, degrees = laplacian(similarity[np.ix_(members, members)], normed=True, return_diag=True)
+    along = dict(zip(members.tolist(), np.linalg.eigh(normed)[1][:, 1] / degrees, strict=True))
+    found = [along[each] for each in similarity_order(given_counts).tolist() if each in along]
+    assert abs(spearmanr(found, np.arange(len(found))).statistic) > 0.999
 
 
 def test_classes_that_are_never_confused_keep_their_order():

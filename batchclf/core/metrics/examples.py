@@ -67,8 +67,8 @@ class CellExamples:
         self.split, self.class_names = split, class_names
         self._kept: list[_Images] = []
         self._room = _LEAST_ROOM
-        # The confidence that an image needs to get into a cell.
-        self._bounds = np.zeros(len(class_names) ** 2)
+        # Cells that are full, and the confidence that an image needs to get into each.
+        self._full, self._bounds = np.zeros(0, np.int64), np.zeros(0)
 
     @property
     def most(self) -> int:
@@ -79,7 +79,7 @@ class CellExamples:
         """Look at rows, sorted by path; those without a label belong to no cell."""
         known = np.flatnonzero(rows.labels >= 0)
         cells = rows.labels * len(self.class_names) + rows.predictions
-        found = known[rows.confidence[known] >= self._bounds[cells[known]]]
+        found = known[rows.confidence[known] >= self._needed(cells[known])]
         self._kept.append(_Images(rows.paths, cells, rows.confidence, rows.margin).take(found).best(self.most))
         if sum(len(each.paths) for each in self._kept) > self._room:
             self._compact()
@@ -93,11 +93,17 @@ class CellExamples:
         images = _joined([*self._kept, _NONE]).best(self.most)
         # Room for as many again, so that what is kept is not sorted too often.
         self._kept, self._room = [images], max(_LEAST_ROOM, 2 * len(images.paths))
-        counts = np.bincount(images.cells, minlength=len(self._bounds))
-        least = np.ones(len(self._bounds))
-        np.minimum.at(least, images.cells, images.confidence)
+        cells, place, counts = np.unique(images.cells, return_inverse=True, return_counts=True)
+        least = np.ones(len(cells))
+        np.minimum.at(least, place, images.confidence)
         full = counts >= self.most
-        self._bounds[full] = least[full]
+        self._full, self._bounds = cells[full], least[full]
+
+    def _needed(self, cells: NDArray[np.int64]) -> NDArray[np.float64]:
+        if not len(self._full):
+            return np.zeros(len(cells))
+        place = np.minimum(np.searchsorted(self._full, cells), len(self._full) - 1)
+        return np.where(self._full[place] == cells, self._bounds[place], 0.0)
 
 
 class ExampleMapping(Mapping[tuple[int, int], tuple[Prediction, ...]]):

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from batchclf.core.estimate import Estimate, Interval
 from batchclf.core.gate.evidence import Share
 from batchclf.core.metrics.confusion import ConfusionCounts
@@ -105,14 +103,12 @@ def _names(names: list[str]) -> tuple[str, ...]:
 
 def _mistaken(confusion: ConfusionCounts) -> dict[str, tuple[str, int]]:
     """Find for each class what its images are most often taken for; ties go to the earlier class."""
-    wrong = confusion.wrong
-    best = wrong.argmax(axis=1)
-    numbers = wrong[np.arange(len(wrong)), best]
-    return {
-        name: (confusion.class_names[int(j)], int(number))
-        for name, j, number in zip(confusion.class_names, best, numbers, strict=True)
-        if number
-    }
+    wrong = confusion.wrong_cells()
+    names = confusion.class_names
+    found: dict[str, tuple[str, int]] = {}
+    for i, j, number in zip(wrong.labels.tolist(), wrong.predictions.tolist(), wrong.counts.tolist(), strict=True):
+        found.setdefault(names[i], (names[j], number))
+    return found
 
 
 def _class_row(

@@ -170,9 +170,9 @@ def _shown_classes(confusion: ConfusionCounts) -> frozenset[int]:
 
 
 def _part(confusion: ConfusionCounts, classes: Sequence[int]) -> str:
-    wrong = confusion.wrong
-    within = int(wrong[np.ix_(classes, classes)].sum())
-    total = int(wrong.sum())
+    chosen = list(classes)
+    within = int(confusion.counts[np.ix_(chosen, chosen)].sum() - confusion.correct[chosen].sum())
+    total = int(confusion.support.sum() - confusion.correct.sum())
     held = f"; {percent(within / total)} of all errors are among them" if total else ""
     return f"Showing the {len(classes)} most confused of {count(len(confusion.class_names))} classes{held}."
 
@@ -210,14 +210,14 @@ def _shares(counts: NDArray[np.int64], of: NDArray[np.int64]) -> Shares:
 
 def _overview(confusion: ConfusionCounts, order: Sequence[int]) -> str:
     """Draw all classes as a PNG in a data URI, a pixel a cell; of more than 400, a pixel for some by the strongest."""
-    counts = confusion.counts[np.ix_(order, order)]
-    shares = _shares(counts, confusion.support[list(order)][:, None])
-    levels = np.where(counts > 0, 1 + np.digitize(shares, HEAT_BOUNDS), 0).astype(np.uint8)
-    side = -(-len(levels) // OVERVIEW_PIXELS)
-    blocks = -(-len(levels) // side)
-    padded = np.zeros((blocks * side, blocks * side), np.uint8)
-    padded[: len(levels), : len(levels)] = levels
-    return heat_map(padded.reshape(blocks, side, blocks, side).max(axis=(1, 3)))
+    cells, size = confusion.cells(), len(order)
+    levels = 1 + np.digitize(cells.counts / confusion.support[cells.labels], HEAT_BOUNDS)
+    side = -(-size // OVERVIEW_PIXELS)
+    pixel = np.empty(size, np.int64)
+    pixel[list(order)] = np.arange(size) // side
+    pixels = np.zeros((-(-size // side),) * 2, np.uint8)
+    np.maximum.at(pixels, (pixel[cells.labels], pixel[cells.predictions]), levels.astype(np.uint8))
+    return heat_map(pixels)
 
 
 def _large_cells(confusion: ConfusionCounts) -> Iterator[LargeCell]:
@@ -235,16 +235,14 @@ def _large_cells(confusion: ConfusionCounts) -> Iterator[LargeCell]:
 
 def _largest(confusion: ConfusionCounts, most: int | None = None) -> Iterator[tuple[int, int, int]]:
     """Find the cells off the diagonal that have images, largest first, ties in class order."""
-    wrong = confusion.wrong
-    rows, columns = np.nonzero(wrong)
-    numbers = wrong[rows, columns]
-    for at in np.argsort(-numbers, kind="stable")[:most]:
-        yield int(rows[at]), int(columns[at]), int(numbers[at])
+    wrong = confusion.wrong_cells()
+    cells = wrong.labels[:most], wrong.predictions[:most], wrong.counts[:most]
+    yield from zip(*(each.tolist() for each in cells), strict=True)
 
 
 def _cells_note(confusion: ConfusionCounts) -> str:
-    numbers = np.sort(confusion.wrong, axis=None)[::-1]
-    there = int((numbers > 0).sum())
+    numbers = confusion.wrong_cells().counts
+    there = len(numbers)
     shown = min(there, SHOWN_CELLS)
     held = percent(int(numbers[:shown].sum()) / int(numbers.sum())) if there else NOTHING
     return f"Showing {count(shown)} of {count(there)} cells that hold errors; they have {held} of all errors."

@@ -4,8 +4,9 @@ import csv
 import io
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -229,11 +230,12 @@ def _per_class_csv(evaluations: Sequence[Evaluation], gap: "Gap | None") -> str:
 
 def _confusion_csv(evaluations: Sequence[Evaluation]) -> str:
     names = evaluations[0].class_names if evaluations else ()
-    rows: list[list[Any]] = []
-    for evaluation in evaluations:
-        if evaluation.labelled is not None:
-            for name, counts in zip(names, evaluation.labelled.confusion.counts.tolist(), strict=True):
-                rows.append([safe_cell(evaluation.split), safe_cell(name), *counts])
+    rows = (
+        [safe_cell(evaluation.split), safe_cell(name), *counts.tolist()]
+        for evaluation in evaluations
+        if evaluation.labelled is not None
+        for name, counts in zip(names, evaluation.labelled.confusion.counts, strict=True)
+    )
     return _csv(["split", "label", *(utf8_text(f"predicted:{name}") for name in names)], rows)
 
 
@@ -248,7 +250,7 @@ def _cells(estimate: Estimate | None) -> list[Any]:
     return ["", "", ""] if estimate is None else [estimate.value, estimate.interval.low, estimate.interval.high]
 
 
-def _csv(header: list[str], rows: list[list[Any]]) -> str:
+def _csv(header: list[str], rows: Iterable[list[Any]]) -> str:
     text = io.StringIO(newline="")
-    csv.writer(text).writerows([header, *rows])
+    csv.writer(text).writerows(chain([header], rows))
     return text.getvalue()
