@@ -103,7 +103,7 @@ def test_the_same_predictions_for_other_pictures_are_not_the_same(tmp_path):
     folders = pair(tmp_path, rows, rows)
     with_images(folders, range(30), range(1, 31))
     with pytest.raises(
-        ComparisonError, match="in common: 0 images are only in the first, 0 only in the second, 30 have"
+        ComparisonError, match="in common: 0 images only in the first, 0 only in the second, 30 have"
     ):
         compare_runs(*folders)
     with_images(folders, range(30), [*range(20), *range(50, 60)])
@@ -208,7 +208,7 @@ def test_nothing_in_common_is_refused(tmp_path):
     with pytest.raises(ComparisonError, match="scored different things: first test, second a directory"):
         compare_runs(*folders)
     write_run(tmp_path / "third", rows_of(NAMES, [0], [0], paths=["else.png"]), metrics=False)
-    with pytest.raises(ComparisonError, match="no image in common: 30 images are only in the first, 1 only"):
+    with pytest.raises(ComparisonError, match="no image in common: 30 images only in the first, 1 only"):
         compare_runs(folders[0], tmp_path / "third")
 
 

@@ -98,7 +98,7 @@ def test_what_limits_the_comparison_is_said():
     here, there = directory_subset(200, source="/srv/a"), directory_subset(200, source="/srv/b")
     records = (record(NAMES, subsets=[here], dataset=None), record(NAMES, subsets=[there], dataset=None))
     page = page_of(replace(found, split=""), records=records)
-    assert "3 are only in the first, 1 only in the second" in page.text
+    assert "3 only in the first, 1 only in the second" in page.text
     assert "2 images have another label" in page.text
     assert "The runs scored different sources, /srv/a and /srv/b" in page.text
     assert (

@@ -7,7 +7,7 @@ from pathlib import Path
 from batchclf.core.compare.pair_tally import PairTally
 from batchclf.core.compare.result import Comparison
 from batchclf.core.records.run import RunRecord
-from batchclf.core.text import first_of
+from batchclf.core.text import counted, first_of
 from batchclf.core.types import Say, unheard
 from batchclf.errors import ComparisonError
 from batchclf.storage.images.facts import IMAGES_FILE
@@ -38,8 +38,8 @@ def compare_runs(
     if not found.images:
         replaced = f", {found.replaced:,} have the same path but another content" if found.replaced else ""
         raise ComparisonError(
-            f"the runs {first} and {second} have no image in common: {found.only_first:,} images are only in the "
-            f"first, {found.only_second:,} only in the second{replaced}",
+            f"the runs {first} and {second} have no image in common: {counted(found.only_first, 'image')} "
+            f"only in the first, {found.only_second:,} only in the second{replaced}",
             hint="images are matched by path and content; compare runs of the same folder or data set",
         )
     return found.comparison()

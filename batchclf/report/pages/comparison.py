@@ -175,8 +175,8 @@ def _notes(comparison: Comparison, first: RunRecord, second: RunRecord) -> tuple
     ]
     if comparison.only_first or comparison.only_second:
         notes.append(
-            f"{counted(comparison.images, 'image')} are in both runs and are compared; {count(comparison.only_first)} "
-            f"are only in the first, {count(comparison.only_second)} only in the second."
+            f"{counted(comparison.images, 'image')} in both runs and compared, {count(comparison.only_first)} "
+            f"only in the first, {count(comparison.only_second)} only in the second."
         )
     if comparison.relabelled:
         notes.append(

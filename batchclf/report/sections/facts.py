@@ -221,6 +221,8 @@ def _run(record: RunRecord) -> FactGroup:
         Fact("Precision", "; ".join(_precision(subset, record) for subset in record.subsets if subset.precision)),
         Fact("From the cache", _cached(record)),
         Fact("From a run that was killed", _resumed(record)),
+        # Else a reader may take the missing pictures for a fault.
+        Fact("Pictures", "" if record.pictures else "left out, as asked for: report.pictures or --no-pictures"),
         Fact("Versions", versions),
     ]
     return FactGroup("Run", tuple(fact for fact in facts if fact.value))
