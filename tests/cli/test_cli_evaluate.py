@@ -2,8 +2,10 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from sklearn.metrics import accuracy_score
 
 HEADER = "path,label,prediction,confidence\n"
@@ -31,6 +33,33 @@ def test_more_classes_than_a_matrix_can_hold_are_refused_with_the_way_out(cli, t
     (tmp_path / "p.csv").write_text(HEADER + "".join(f"{n}.png,,{n},0.5\n" for n in names), encoding="utf-8")
     assert cli("evaluate", "p.csv", "--out", "evaluation")[0] == 0
     assert len(json.loads((tmp_path / "evaluation/metrics.json").read_bytes())["splits"][""]["predicted"]) == 25_001
+
+
+def test_labels_of_more_classes_are_refused_before_anything_is_scored(cli, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper, numpy_helper
+
+    names = [f"class {number}" for number in range(25_001)]
+    (tmp_path / "classes.txt").write_text("\n".join(names), encoding="utf-8")
+    weights = np.random.default_rng(0).normal(size=(4, len(names))).astype(np.float32)
+    nodes = [
+        helper.make_node("Flatten", ["image"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+    ]
+    source = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 2, 2, 1])
+    result = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", len(names)])
+    graph = helper.make_graph(nodes, "wide", [source], [result], [numpy_helper.from_array(weights, "weights")])
+    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]), "wide.onnx")
+    told = ("--classes", "classes.txt", "--scale", "0..1", "--output", "logits")
+    assert cli("model", "import", "wide.onnx", *told, "--out", "wide")[0] == 0
+    (tmp_path / "photos" / "class 0").mkdir(parents=True)
+    Image.fromarray(np.full((2, 2), 9, np.uint8)).save(tmp_path / "photos" / "class 0" / "a.png")
+    code, _, error = cli("score", "photos", "--model", "wide", "--labels", "folders", "--out", "run")
+    assert code == 1
+    assert "there are 25,001 classes, and labelled images are evaluated for at most 25,000" in error
+    assert "score --labels none" in error
+    assert [path.name for path in tmp_path.iterdir() if "run" in path.name] == []
+    assert cli("score", "photos", "--model", "wide", "--labels", "none", "--out", "run")[0] == 0
 
 
 def test_a_quote_in_a_probability_column(cli, tmp_path):

@@ -102,9 +102,7 @@ def test_the_same_predictions_for_other_pictures_are_not_the_same(tmp_path):
     rows = drawn(NAMES, 30, seed=1, skill=0.7)
     folders = pair(tmp_path, rows, rows)
     with_images(folders, range(30), range(1, 31))
-    with pytest.raises(
-        ComparisonError, match="in common: 0 images only in the first, 0 only in the second, 30 have"
-    ):
+    with pytest.raises(ComparisonError, match="in common: 0 images only in the first, 0 only in the second, 30 have"):
         compare_runs(*folders)
     with_images(folders, range(30), [*range(20), *range(50, 60)])
     found = compare_runs(*folders)

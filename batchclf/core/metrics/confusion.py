@@ -12,6 +12,16 @@ MOST_CLASSES = 25_000
 """Of these the confusion matrix takes 5 GB; a step beyond ImageNet's 21,841. (decision 169)"""
 
 
+def check_class_count(class_names: tuple[str, ...]) -> None:
+    """Raise PredictionsError for more classes than `MOST_CLASSES`."""
+    if len(class_names) > MOST_CLASSES:
+        raise PredictionsError(
+            f"there are {len(class_names):,} classes, and labelled images are evaluated for at most "
+            f"{MOST_CLASSES:,}: the confusion matrix would not fit into memory",
+            hint="leave out the labels: `score --labels none`, or an empty column `label` for `evaluate`",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class ConfusedPair:
     """`count` images of class `label`, a `share` (0 to 1) of it, were taken for `prediction`."""
@@ -31,13 +41,8 @@ class ConfusionCounts:
 
     @classmethod
     def empty(cls, class_names: tuple[str, ...]) -> "ConfusionCounts":
-        """Start with no image counted. Raises PredictionsError for more classes than `MOST_CLASSES`."""
-        if len(class_names) > MOST_CLASSES:
-            raise PredictionsError(
-                f"there are {len(class_names):,} classes, and labelled images are evaluated for at most "
-                f"{MOST_CLASSES:,}: the confusion matrix would not fit into memory",
-                hint="leave out the labels: `score --labels none`, or an empty column `label` for `evaluate`",
-            )
+        """Start with no image counted; raises what `check_class_count` raises."""
+        check_class_count(class_names)
         return cls(class_names, np.zeros((len(class_names), len(class_names)), np.int64))
 
     def update(self, labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> None:

@@ -64,5 +64,14 @@ class DirectorySubset:
     label_map: Path | None = None
 
     def rule(self, class_names: tuple[str, ...]) -> LabelRule:
-        """Decide where labels come from for a model of these classes; raises what `rule_for` does."""
-        return rule_for(self.root, self.labels, class_names, self.selection, self.label_map)
+        """Decide where labels come from for a model of these classes.
+
+        Raises what `rule_for` does, and PredictionsError if there are labels of more classes than can be evaluated:
+        better now than after hours of scoring.
+        """
+        rule = rule_for(self.root, self.labels, class_names, self.selection, self.label_map)
+        if rule.classes():
+            from batchclf.core.metrics.confusion import check_class_count
+
+            check_class_count(class_names)
+        return rule
