@@ -219,7 +219,8 @@ def test_a_folder_for_temporary_files_that_is_not_there_stops_no_command(run_fol
         "import tempfile\ndef none():\n    raise FileNotFoundError(2, 'No usable temporary directory')\n"
         "tempfile._get_default_tempdir = none\n"
     )
-    batchclf("history", "list", "nightly", cwd=tmp_path, more={"PYTHONPATH": f"{tmp_path}:{os.environ['PYTHONPATH']}"})
+    path = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    batchclf("history", "list", "nightly", cwd=tmp_path, more={"PYTHONPATH": os.pathsep.join(path)})
 
 
 def split_of(bundle):

@@ -64,7 +64,7 @@ def test_probabilities_are_written_for_up_to_100_classes(cli, onnx_model, tmp_pa
     Image.new("RGB", (8, 8), (9, 99, 199)).save(tmp_path / "photos" / "a.png")
     model = onnx_model(classes=classes)
     names = ",".join(f"c{number}" for number in range(classes))
-    imported = ("--classes", names, "--scale", "0..1", "--output", "logits", "--out", "bundle")
+    imported = ("--classes", names, "--scale", "0..1", "--output", "logits", "--like", "batchclf", "--out", "bundle")
     assert cli("model", "import", model.path, *imported)[0] == 0
     for more, wanted in ((), columns), (("--probabilities",), True), (("--no-probabilities",), False):
         out = f"run{len(more)}{wanted}"

@@ -138,12 +138,12 @@ class TestStarter:
     def test_with_every_key_set(self, tmp_path, monkeypatch, validator):
         monkeypatch.chdir(tmp_path)
         path, text = self.text(tmp_path, data="photos")
-        # dataset is there instead of directory and recipe instead of base, so both cannot be set.
-        path.write_text(re.sub(r"^#(?=[\w\[-]+)(?!#?(?:dataset|recipe) )", "", text, flags=re.MULTILINE))
+        # dataset is there instead of directory, recipe instead of base and pad instead of like, so both cannot be set.
+        path.write_text(re.sub(r"^#(?=[\w\[-]+)(?!#?(?:dataset|recipe|pad) )", "", text, flags=re.MULTILINE))
         content = tomllib.loads(path.read_text())
         load_job(path)
         validator.validate(content)
-        assert {*flat(content), "data.dataset", "model.recipe"} == {
+        assert {*flat(content), "data.dataset", "data.pad", "model.recipe"} == {
             key.dotted for key in keys_of() if key.kind is not None
         }
 

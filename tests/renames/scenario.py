@@ -170,6 +170,8 @@ def run_verbs(folder, job=JOB, train=TRAIN, score=()):
     (folder / "job.toml").write_text(job, encoding="utf-8")
     verbs = Verbs(folder)
     about = ["--classes", ",".join(CLASSES), "--scale", "none", "--output", "probabilities", "--color", "grayscale"]
+    # Then all images were stretched.
+    about += ["--like", "batchclf"]
     verbs.call("import", "model", "import", "good.onnx", "--out", "bundle", *about, "--json")
     verbs.call("import-other", "model", "import", "other.onnx", "--out", "other", *about, "--json")
     verbs.call("show", "model", "show", "bundle", "--json")

@@ -66,8 +66,11 @@ NEW_OF_A_SUBSET = {"excluded_suffixes": {}, "warnings": [], "among_labelled": No
 """Keys that a subset has besides its counts now; a run of then does not know them."""
 
 NEW_OF_A_BUNDLE = {"batch_size": None}
-NEW_OF_PREPROCESSING = {"renormalize": False}
+NEW_OF_PREPROCESSING = {"renormalize": False, "geometry": {}}
 """Keys that a model.json and its preprocessing have now."""
+
+NEW_OF_A_MODEL = {"geometry": {}}
+"""Keys that a run.json's model has now; what it is of a model that was imported then was not asked for."""
 
 NEW_OF_A_SPLIT = {"label_map": {}, "follow_symlinks": False}
 """Keys that the split of class folders has besides its seed now."""
@@ -170,6 +173,7 @@ def with_new(kept):
         ({"excluded", "timings"}, NEW_OF_A_SUBSET),
         ({"onnx_difference", "preprocessing"}, NEW_OF_A_BUNDLE),
         ({"color_mode", "temperature"}, NEW_OF_PREPROCESSING),
+        ({"color_mode", "trained_on"}, NEW_OF_A_MODEL),
     ]
     for keys, added in new:
         if keys <= kept.keys():
@@ -193,7 +197,7 @@ def plain(value, *, old, key=""):
         if old:
             kept = with_new(kept)
         # What it counts or how it is tested is new, so there is nothing to compare.
-        new = NEW_OF_A_SUBSET.keys() | (OTHER_OF_A_DRIFT if key == "drift" else set()) | AREAS
+        new = NEW_OF_A_SUBSET.keys() | NEW_OF_A_MODEL.keys() | (OTHER_OF_A_DRIFT if key == "drift" else set()) | AREAS
         kept |= {name: {} for name in new & kept.keys()}
         if {key, value.get("name"), value.get("metric")} & {*NEW_INTERVALS}:
             kept |= dict.fromkeys(OF_AN_INTERVAL & kept.keys())
@@ -309,8 +313,9 @@ def test_what_verbs_print_is_the_same_under_the_new_names(now):
     assert after.keys() == before.keys()
     assert after.pop("query") == before.pop("query")
     for verb, printed in before.items():
-        # `job check` counts the images of class folders now
-        same_json(printed, re.sub(r"(class folders), [0-9,]+ images", r"\1", after[verb]))
+        # `job check` counts the images of class folders now, and a graph has a note of the geometry
+        then, today = (re.sub(r'("model\.onnx": )[0-9]+', r"\g<1>0", each) for each in (printed, after[verb]))
+        same_json(then, re.sub(r"(class folders), [0-9,]+ images", r"\1", today))
     assert json.loads(after["run"])["format"] == NEW_FORMATS["summary"]
 
 
