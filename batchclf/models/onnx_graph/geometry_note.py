@@ -4,16 +4,19 @@ from typing import Any
 
 import msgspec
 
-from batchclf.core.geometry import UNKNOWN, Geometry
+from batchclf.core.geometry import OWN, UNKNOWN, Geometry
 
 KEY = "batchclf.geometry"
 
 
 def note_geometry(model: Any, geometry: Geometry) -> None:
-    """Write a geometry that is known into a ModelProto's metadata, in place of one that is there."""
+    """Write a geometry into a ModelProto's metadata, in place of one that is there.
+
+    Batchclf's own is left out: such graphs, and their digests, are those that earlier versions made.
+    """
     kept = [entry for entry in model.metadata_props if entry.key != KEY]
     notes = [(entry.key, entry.value) for entry in kept]
-    if geometry != UNKNOWN:
+    if geometry not in (OWN, UNKNOWN):
         notes.append((KEY, msgspec.json.encode(geometry).decode()))
     del model.metadata_props[:]
     for key, value in notes:
