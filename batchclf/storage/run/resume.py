@@ -35,6 +35,7 @@ LOCK_FILE = ".lock"
 """Held while a run writes into its hidden folder; the system frees it with the process, however that ends."""
 
 _PART = 2**20
+_TRIES, _BETWEEN_TRIES = 20, 0.02
 
 KEPT_DAYS = 30
 """What a killed run has left is removed when nobody has gone on with it for so long."""
@@ -55,7 +56,7 @@ def resumable_run_directory(target: Path, head: JournalHead, *, resume: bool, sa
     if _another_at_work(run.folder, target):
         lock.release()
         if not run.files:
-            shutil.rmtree(run.folder, ignore_errors=True)
+            _remove(run.folder)
         raise TargetTakenError(
             f"another run is under way that will become {target}", hint="wait for it, or give another run directory"
         )
@@ -234,7 +235,7 @@ def _remove_others(target: Path, head: JournalHead) -> None:
     """Remove what the published run has made good, and what nobody has gone on with for long."""
     for other, other_lock in _killed_runs(target, head.source):
         if other.head == head or atomic.is_beside(other.folder, target) or _is_old(other.folder):
-            shutil.rmtree(other.folder, ignore_errors=True)
+            _remove(other.folder)
         other_lock.release()
 
 
@@ -305,12 +306,25 @@ def _another_at_work(own: Path, target: Path) -> bool:
     return False
 
 
+def _remove(folder: Path) -> None:
+    """Remove a hidden folder; a run that looks who is at work may make its lock again meanwhile."""
+    for _ in range(_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(_BETWEEN_TRIES)
+
+
 def _lock_of(folder: Path) -> BaseFileLock | None:
     """Take the lock of a hidden folder; None where a run holds it."""
     try:
-        return take_lock(folder / LOCK_FILE)
+        lock = take_lock(folder / LOCK_FILE)
     except (OSError, RunError):
         return None
+    if [path.name for path in folder.glob("*")] in ([LOCK_FILE], []):
+        # filelock makes the folder of a lock: its run has just removed it.
+        shutil.rmtree(folder, ignore_errors=True)
+    return lock
 
 
 def take_lock(path: Path) -> BaseFileLock:
