@@ -101,6 +101,10 @@ class ImageTimeoutError(UnreadableImageError):
 class UnknownGeometryError(UsageError):
     """An image that is not of the model's size, and nobody has said how its pixels are brought to it."""
 
+    def of(self, path: object) -> Self:
+        """Say which file it is."""
+        return type(self)(f"{path}: {self.message}", hint=self.hint)
+
 
 class ModelError(BatchclfError):
     """A model bundle that is missing, damaged, of another format version or does not fit the data."""

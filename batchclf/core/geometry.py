@@ -123,6 +123,9 @@ class Geometry:
         return ", ".join(parts) + (f"; as {self.like}" if self.like else "")
 
 
+_LIBRARIES = "torchvision, timm, keras, keras-load-img, huggingface:PROCESSOR"
+"""Profiles of `data/geometry/profiles/` in words, but the last one."""
+
 OWN = Geometry()
 """How batchclf resizes unless asked for another way: stretched, by areas."""
 
@@ -130,9 +133,9 @@ UNKNOWN = Geometry("unknown")
 
 
 GEOMETRY_HINT = (
-    "import the model again as its own code prepares images: --like torchvision, timm, keras, keras-load-img, "
-    "huggingface:PROCESSOR or ultralytics; or --resize-shorter, --crop, --pad, --interpolation; --like batchclf "
-    "stretches images as batchclf does for models that it trains (docs/models.md, Geometry)"
+    f"import the model again as its own code prepares images: --like {_LIBRARIES} or ultralytics; or --resize-shorter, "
+    "--crop, --pad, --interpolation; --like batchclf stretches images as batchclf does for models that it trains "
+    "(docs/models.md, Geometry)"
 )
 """How to say what a model's geometry is."""
 
@@ -148,8 +151,7 @@ class GeometryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     like: Annotated[
         Text | None,
         option(
-            "cut and resize as a library does: torchvision, timm, keras, keras-load-img, huggingface:PROCESSOR, "
-            "ultralytics or batchclf",
+            f"cut and resize as a library does: {_LIBRARIES}, ultralytics or batchclf",
             example="timm",
             metavar="PROFILE",
             more="see [Geometry](models.md#geometry)",

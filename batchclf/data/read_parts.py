@@ -111,7 +111,7 @@ def _decode(part: Part, files: Sequence[str], to: InputFormat) -> _Piece:
             lines.append(f"{path}: {error.message}")
             continue
         except UnknownGeometryError as error:
-            raise UnknownGeometryError(f"{path}: {error.message}", hint=error.hint) from None
+            raise error.of(path) from None
         kept[number] = True
         count += 1
     return _Piece(images[:count], kept, lines)

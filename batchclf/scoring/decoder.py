@@ -144,7 +144,7 @@ class Decoder:
                 if isinstance(error, ImageTimeoutError):
                     digests[-1] = passing_digest()
             except UnknownGeometryError as error:
-                raise UnknownGeometryError(f"{setup.root}{path}: {error.message}", hint=error.hint) from None
+                raise error.of(setup.root + path) from None
             decoding += clock() - between
         started = clock()
         images = images[:count]
