@@ -1,9 +1,10 @@
-"""`batchclf model import|show`."""
+"""`batchclf model import|show|check`."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from batchclf.cli.model_check import add_check, check_and_say
 from batchclf.cli.options import add_option, add_options, describe, folder_path, options_from
 from batchclf.core.choices import AskedLayout, AskedOutput
 from batchclf.core.geometry import GeometryOptions
@@ -20,6 +21,7 @@ examples:
   batchclf model import resnet.onnx --classes labels.txt --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 \\
       --like torchvision --sample photos/ --out models/resnet
   batchclf model show models/shoes
+  batchclf model check models/shoes photos/
 """
 
 _OPEN = {"unset": "from the model", "more": ""}
@@ -29,8 +31,9 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Add the verb's parsers."""
     parser = verbs.add_parser(
         "model",
-        help="import a model that was trained elsewhere; show a model bundle",
-        description="Make a model bundle of a Keras, SavedModel or ONNX model, or show what a bundle holds.",
+        help="import a model that was trained elsewhere; show or check a model bundle",
+        description="Make a model bundle of a Keras, SavedModel or ONNX model, show what a bundle holds, or check on "
+        "labelled images whether it is fed as its model was trained.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -41,6 +44,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     )
     show.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of the model bundle")
     show.set_defaults(handle=show_model)
+    add_check(actions, common)
 
 
 def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
@@ -85,7 +89,7 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
         "--sample",
         type=Path,
         metavar="DIR",
-        help="also check on images of this folder, up to 64, or 20 of each class",
+        help="also check on images of this folder; with class folders other ways to feed the model are tried, too",
     )
     describe(sample, unset="made images only")
     parser.set_defaults(handle=import_bundle)
@@ -94,8 +98,9 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
 def import_bundle(args: argparse.Namespace, console: "Console") -> int:
     """Import a model."""
     from batchclf.data.geometry.settle import geometry_of, profile_of
-    from batchclf.data.sample import sample_reader
+    from batchclf.data.sample import sample_of
     from batchclf.data.size_text import parse_size
+    from batchclf.jobs.setup.model_check import as_dict as check_as_dict
     from batchclf.models.describe import as_dict
     from batchclf.models.sources.class_names import read_class_names
     from batchclf.models.sources.import_model import import_model
@@ -114,10 +119,22 @@ def import_bundle(args: argparse.Namespace, console: "Console") -> int:
         std_twice=profile is not None and profile.std_twice,
         **{name: getattr(args, name) for name in ("color", "layout", "scale", "output", "renormalize")},
     )
-    read_sample = None if args.sample is None else sample_reader(args.sample, names)
-    bundle = import_model(args.path, options, args.out, say=console.say, warn=console.warn, read_sample=read_sample)
+    sample = None if args.sample is None else sample_of(args.sample, names)
+    bundle = import_model(
+        args.path,
+        options,
+        args.out,
+        say=console.say,
+        warn=console.warn,
+        read_sample=None if sample is None else sample.images,
+    )
+    check = None
+    if sample is not None and sample.labelled:
+        check = check_and_say(bundle, sample, console)
+    elif sample is not None:
+        console.say(f"no other way to feed the model was tried, which needs labels: {sample.sentence}")
     console.say(f"score with it: batchclf score DIR --model {args.out}")
-    return console.result(as_dict(bundle))
+    return console.result(as_dict(bundle) | ({} if check is None else {"check": check_as_dict(check)}))
 
 
 def show_model(args: argparse.Namespace, console: "Console") -> int:

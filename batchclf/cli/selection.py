@@ -47,7 +47,7 @@ def directory_subset(args: argparse.Namespace) -> "DirectorySubset":
     from batchclf.jobs.config.settings import DirectorySubset
 
     check_folder(args.directory)
-    return DirectorySubset(args.directory, _labels(args.labels), _selection(args), as_path(args.label_map))
+    return DirectorySubset(args.directory, labels_from(args.labels), _selection(args), as_path(args.label_map))
 
 
 def refuse_with_split(args: argparse.Namespace) -> None:
@@ -93,7 +93,8 @@ def _selection(args: argparse.Namespace) -> "Selection":
     )
 
 
-def _labels(text: str) -> "LabelMode | Path":
+def labels_from(text: str) -> "LabelMode | Path":
+    """Read what `--labels` takes; raises UsageError."""
     from batchclf.data.labels import LABEL_MODES
     from batchclf.errors import UsageError
 

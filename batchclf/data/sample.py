@@ -1,7 +1,10 @@
-"""A few real images of a folder, to check an imported model on."""
+"""A few real images of a folder, to check a model on."""
 
+import heapq
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import islice, zip_longest
 from pathlib import Path
 
@@ -9,54 +12,100 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.choices import ColorMode
+from batchclf.core.geometry import OWN, Geometry, resize_mode
 from batchclf.core.types import ImageRef
 from batchclf.data.decoding.decode import read_image
-from batchclf.data.discovery import check_folder, discover
-from batchclf.data.labels import label_rule
+from batchclf.data.discovery import check_folder
+from batchclf.data.labels import LabelMode, LabelRule
+from batchclf.data.selection import Selection, rule_for, select
 from batchclf.errors import DataError, UnreadableImageError
 
 LOOKED_AT = 10_000
 TAKEN = 64
-OF_A_CLASS, MOST_LABELLED = 20, 1_000
-"""So many images of each class if they have labels, and so many in all: enough to see whether the names fit."""
+MOST_LABELLED = 1_000
+"""So many images in all if they have labels: enough to see whether the class names fit."""
+
+_OF_A_CLASS = 20
 
 
-def sample_reader(
-    folder: Path, class_names: tuple[str, ...]
-) -> Callable[[tuple[int, int, int], ColorMode], tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """Give a function that reads up to 64 images, spread over the first 10,000 in path order; with labels up to 20 a
-    class, 1,000 in all, the classes in turn.
+@dataclass(frozen=True)
+class Sample:
+    """Images of a folder. With labels each image has one, and the classes come in turn.
 
-    It takes (height, width, channels) and the colour mode, and gives (n, height, width, channels) uint8 and (n,)
-    int64 class indices, -1 where the label is not known: folder names are labels where all are classes. Images
-    that cannot be read are passed over. Raises DataError where the folder is missing; the function raises it where
-    no image can be read.
+    `sentence` says where the labels come from, or why there are none.
+    """
+
+    folder: Path
+    refs: tuple[ImageRef, ...]
+    labelled: bool
+    sentence: str
+
+    def images(
+        self, shape: tuple[int, int, int], color_mode: ColorMode, most: int = TAKEN, geometry: Geometry = OWN
+    ) -> NDArray[np.uint8]:
+        """Read the first `most` images that can be read, each at `shape`: (n, height, width, channels) uint8.
+
+        Raises DataError if none can be read.
+        """
+        readable = (read for ref in self.refs if (read := self._read(ref, shape, color_mode, geometry)) is not None)
+        images = list(islice(readable, most))
+        if not images:
+            raise DataError(f"there is no image under {self.folder} that can be read", hint="give another folder")
+        return np.stack(images)
+
+    def image(
+        self, ref: ImageRef, shape: tuple[int, int, int], color_mode: ColorMode, geometry: Geometry
+    ) -> NDArray[np.uint8]:
+        """Read one image as `score` does by a geometry; raises UnreadableImageError."""
+        return read_image(self.folder / ref.path, shape, color_mode, resize_mode(None, geometry), geometry=geometry)
+
+    def _read(
+        self, ref: ImageRef, shape: tuple[int, int, int], color_mode: ColorMode, geometry: Geometry
+    ) -> NDArray[np.uint8] | None:
+        try:
+            return self.image(ref, shape, color_mode, geometry)
+        except UnreadableImageError:
+            return None
+
+
+def sample_of(folder: Path, class_names: tuple[str, ...], labels: LabelMode | Path = "auto") -> Sample:
+    """Choose images of a folder, following links and obeying .batchclfignore as `score --follow-symlinks` does.
+
+    With labels up to 1,000, as many of each class as there are, drawn by a hash of their paths; without labels up to
+    10,000 in path order are looked at, of which 64 are taken, spread over all. Raises DataError if the folder is
+    missing, and what `rule_for` raises.
     """
     check_folder(folder)
-    rule = label_rule(folder, "auto", class_names)
-
-    def read(shape: tuple[int, int, int], color_mode: ColorMode) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        found = (each for each in discover(folder, rule) if isinstance(each, ImageRef))
-        refs = _labelled(found) if rule.classes() else list(islice(found, LOOKED_AT))
-        images, labels = [], []
-        for ref in refs if rule.classes() else refs[:: -(-len(refs) // TAKEN) or 1]:
-            try:
-                images.append(read_image(folder / ref.path, shape, color_mode))
-            except UnreadableImageError:
-                continue
-            labels.append(-1 if ref.label is None else class_names.index(ref.label))
-        if not images:
-            raise DataError(f"there is no image under {folder} that can be read", hint="give --sample another folder")
-        return np.stack(images), np.array(labels, np.int64)
-
-    return read
+    selection = Selection(follow_symlinks=True)
+    rule = rule_for(folder, labels, class_names, selection)
+    found = (each for each in select(folder, rule, selection) if isinstance(each, ImageRef))
+    if rule.classes():
+        refs = _labelled(found, len(class_names))
+        return Sample(folder, refs, bool(refs), rule.sentence)
+    plain = list(islice(found, LOOKED_AT))
+    step = -(-len(plain) // TAKEN) or 1
+    return Sample(folder, tuple(plain[::step]), False, _why_not(rule))
 
 
-def _labelled(found: Iterable[ImageRef]) -> list[ImageRef]:
-    """Take the first images of each class, one of each class in turn."""
-    of_class: dict[str, list[ImageRef]] = defaultdict(list)
+def _why_not(rule: LabelRule) -> str:
+    return rule.warning or rule.sentence
+
+
+def _labelled(found: Iterable[ImageRef], classes: int) -> tuple[ImageRef, ...]:
+    """Draw images of each class, and give one of each class in turn."""
+    most = max(_OF_A_CLASS, -(-MOST_LABELLED // classes))
+    # Neighbours in path order are often pictures of one thing
+    of_class: dict[str, list[tuple[bytes, ImageRef]]] = defaultdict(list)
     for ref in found:
-        if ref.label is not None and len(of_class[ref.label]) < OF_A_CLASS:
-            of_class[ref.label].append(ref)
-    in_turn = (ref for refs in zip_longest(*of_class.values()) for ref in refs if ref is not None)
-    return list(islice(in_turn, MOST_LABELLED))
+        if ref.label is not None:
+            drawn = of_class[ref.label]
+            drawn.append((blake2b(ref.path.encode("utf-8", "surrogatepass"), digest_size=16).digest(), ref))
+            if len(drawn) >= 2 * most:
+                drawn[:] = _least(drawn, most)
+    rows = [_least(of_class[label], most) for label in sorted(of_class)]
+    in_turn = (each[1] for turn in zip_longest(*rows) for each in turn if each is not None)
+    return tuple(islice(in_turn, MOST_LABELLED))
+
+
+def _least(drawn: list[tuple[bytes, ImageRef]], most: int) -> list[tuple[bytes, ImageRef]]:
+    return heapq.nsmallest(most, drawn, key=lambda each: each[0])

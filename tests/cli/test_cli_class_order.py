@@ -43,13 +43,22 @@ def imported(cli, network, out, classes, *options):
 def test_the_wrong_order_is_found_at_the_import_and_mended(cli, network, photos, tmp_path):
     code, out, err = imported(cli, network, tmp_path / "model", ",".join(WORDS), "--sample", photos, "--quiet")
     assert (code, out) == (0, "")
-    order = ", ".join(sorted(WORDS))
-    assert "batchclf: warning: the class names do not seem to be in the order of the model's outputs: " in err
+    assert err.startswith("batchclf: warning: the class names do not seem to be in the order of the model's outputs: ")
     file = tmp_path / "model.class_order.txt"
-    assert f"in the order {order}; import the model again with --classes {file}" in err
+    assert err.endswith(f"import the model again with --classes {file}\n")
+    assert file.read_text().split() == sorted(WORDS)
     code, out, err = imported(cli, network, tmp_path / "mended", file, "--sample", photos)
     assert (code, err) == (0, "")
-    assert "of 200 sample images with a label 19" in out
+    assert f"of {sum(1 for _ in photos.rglob('*.png'))} sample images with a label 3" in out
+
+
+def test_an_order_that_nobody_writes_on_purpose_is_found_at_the_import(cli, network, photos, tmp_path):
+    mixed = list(np.random.default_rng(1).permutation(WORDS))
+    code, _, err = imported(cli, network, tmp_path / "model", ",".join(mixed), "--sample", photos)
+    assert code == 0
+    file = tmp_path / "model.class_order.txt"
+    assert f"the model again with --classes {file}" in err
+    assert file.read_text().split() == sorted(WORDS)
 
 
 def test_the_wrong_order_is_said_by_the_run_and_its_report(cli, network, photos, tmp_path):
@@ -122,6 +131,6 @@ def test_few_images_of_a_class_are_said_to_be_too_few(cli, network, photos, tmp_
         (tmp_path / "few" / word).mkdir(parents=True)
         for path in sorted((photos / word).iterdir())[:3]:
             (tmp_path / "few" / word / path.name).write_bytes(path.read_bytes())
-    code, out, err = imported(cli, network, tmp_path / "model", ",".join(WORDS), "--sample", tmp_path / "few")
+    code, out, err = imported(cli, network, tmp_path / "model", ",".join(sorted(WORDS)), "--sample", tmp_path / "few")
     assert (code, err) == (0, "")
     assert "whether the class names are in the model's order needs 10 images of each class" in out

@@ -81,6 +81,20 @@ def fitted_order(class_names: tuple[str, ...], counts: NDArray[np.int64]) -> Fit
     return FittedOrder(images, given, fitted, p_value, tuple(names), places)
 
 
+def right_in_any_order(counts: NDArray[np.int64]) -> int:
+    """Count the images that are right if the class names may stand in any order, each half judged by the other's order.
+
+    `counts` is (classes, classes) int64: images by true class, then by predicted class. The given order counts if it is
+    better. So a way to feed a model can be recognised although its class names are mixed up.
+    """
+    half = np.random.default_rng(0).binomial(counts, 0.5)
+    rows = np.arange(len(counts))
+    fitted = sum(
+        int(test[rows, _assignment(fit)].sum()) for fit, test in ((half, counts - half), (counts - half, half))
+    )
+    return max(fitted, int(counts.trace()))
+
+
 def fitted_order_sentence(order: FittedOrder, file: str = "") -> str:
     """Say that the class names are in the wrong order, and what to do.
 

@@ -12,12 +12,6 @@ from numpy.typing import NDArray
 
 from batchclf import atomic
 from batchclf.core.choices import ColorMode
-from batchclf.core.compare.fitted_order import (
-    CLASS_ORDER_FILE,
-    LEAST_IMAGES,
-    fitted_order,
-    fitted_order_sentence,
-)
 from batchclf.core.geometry import UNKNOWN
 from batchclf.core.text import counted, exact, scientific
 from batchclf.core.types import Say
@@ -44,14 +38,14 @@ from batchclf.models.onnx_graph.export import TOLERANCE, write_graph
 from batchclf.models.onnx_graph.first_steps import first_steps
 from batchclf.models.onnx_graph.last_step import last_step
 from batchclf.models.onnx_session import DYNAMIC_BATCH
-from batchclf.models.preprocessing import Layout, Preprocessing, prepare, to_probabilities
+from batchclf.models.preprocessing import Layout, Preprocessing, prepare
 from batchclf.models.sources.answers import are_the_same, batch_limit, run_original
 from batchclf.models.sources.infer_output import Output, settle_output
 from batchclf.models.sources.infer_preprocessing import ImportOptions, settle_input, settle_scale
 from batchclf.models.sources.interface import Original
 from batchclf.models.sources.open import open_original
 
-NOISE_IMAGES, CHECKED_IMAGES = 24, 64
+NOISE_IMAGES = 24
 # Wider than for recipes: deep networks differ by rounding alone (decision 053)
 IMPORT_TOLERANCE = 1e-4
 """Of a probability. Deep networks come near it by rounding alone: EfficientNetB0 differed by 1.1e-5 from its graph."""
@@ -59,9 +53,8 @@ IMPORT_TOLERANCE = 1e-4
 HALF_TOLERANCE = 5e-3
 """For models that compute with 16 bits, which differ from themselves where ONNX Runtime rounds in another order."""
 
-Sample = tuple[NDArray[np.uint8], NDArray[np.int64]]
-ReadSample = Callable[[tuple[int, int, int], ColorMode], Sample]
-"""Reads real images at an input shape: (n, height, width, channels) uint8, and their class indices, -1 unknown."""
+ReadSample = Callable[[tuple[int, int, int], ColorMode], NDArray[np.uint8]]
+"""Reads a few real images at an input shape: (n, height, width, channels) uint8."""
 
 
 def import_model(
@@ -89,15 +82,11 @@ def import_model(
     tolerance = HALF_TOLERANCE if onnx_graph.computes_in_half(graph.graph) else IMPORT_TOLERANCE
     parameters = original.parameters()
     images = sample_images(steps.input_shape)
-    real, labels = images[:0], np.zeros(0, np.int64)
     if read_sample is not None:
-        real, labels = read_sample(steps.input_shape, steps.color_mode)
-    images = np.concatenate([images, real[:CHECKED_IMAGES]])
+        images = np.concatenate([images, read_sample(steps.input_shape, steps.color_mode)])
     outputs = run_original(original, prepare(images, steps), tolerance)
     given = settle_output(outputs.reshape(len(outputs), -1), last_step(graph.graph), options, say)
     steps = replace(steps, output=given.kind, renormalize=given.renormalize)
-    if (labels >= 0).any():
-        _check_labels(original, steps, real, labels, options.class_names, out, say, warn or say)
     with atomic.new_folder(out) as folder:
         dynamic = onnx_graph.quantises_dynamically(graph.graph)
         difference = _write_graph(graph, steps, folder / ONNX_FILE, images, outputs, tolerance, say)
@@ -214,36 +203,6 @@ def _write_graph(
     difference = write_graph(single, steps, path, images, rows, tolerance=tolerance)
     say(f"note: the model takes one image at a time, which is slower; {DYNAMIC_BATCH}")
     return difference
-
-
-def _check_labels(
-    original: Original,
-    steps: Preprocessing,
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    class_names: tuple[str, ...],
-    out: Path,
-    say: Say,
-    warn: Say,
-) -> None:
-    """Say how many of the labelled images are right, and whether the class names are in another order."""
-    images, labels = images[labels >= 0], labels[labels >= 0]
-    predicted = []
-    for start in range(0, len(images), CHECKED_IMAGES):
-        outputs = original.run(prepare(images[start : start + CHECKED_IMAGES], steps))
-        rows = to_probabilities(outputs.reshape(len(outputs), -1), steps.output, renormalize=steps.renormalize)
-        predicted.append(rows.argmax(axis=1))
-    counts = np.zeros((len(class_names), len(class_names)), np.int64)
-    np.add.at(counts, (labels, np.concatenate(predicted)), 1)
-    say(f"of {len(labels):,} sample images with a label {int(counts.trace()):,} are predicted right")
-    order = fitted_order(class_names, counts)
-    if order is not None:
-        file = out.with_name(f"{out.name}.{CLASS_ORDER_FILE}")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write_text(file, "\n".join(order.names) + "\n")
-        warn(fitted_order_sentence(order, str(file)))
-    elif counts.sum(axis=1)[counts.any(axis=1)].min() < LEAST_IMAGES:
-        say(f"whether the class names are in the model's order needs {LEAST_IMAGES} images of each class")
 
 
 def _copy(source: Path, copied: Path) -> None:
