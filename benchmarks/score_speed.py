@@ -2,7 +2,8 @@
 
     python benchmarks/score_speed.py [--rounds 5] [--work DIR] [CASE ...]
 
-Needs ../shared/bench beside the repository (the peers), and TensorFlow. Cases: pngs, few, colour, jpegs, cached, many.
+Needs ../shared/bench beside the repository (the peers), and TensorFlow.
+Cases: pngs, few, colour, jpegs, crop, cached, many.
 """
 
 import argparse
@@ -17,6 +18,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 from compare import Measured, alternate, run
+from toolchains import environment
+
+from batchclf.models.bundle import load_bundle
+from batchclf.models.onnx_graph.inner_model import InnerModel
 
 HERE = Path(__file__).resolve().parent
 PEERS = HERE.parents[1] / "shared" / "bench"
@@ -116,6 +121,32 @@ def jpegs(work: Path, rounds: int) -> None:
     _print(alternate(commands, rounds, cwd=work))
 
 
+def crop(work: Path, rounds: int) -> None:
+    """The same JPEGs cut as timm does it, against stretched ones and against timm's own loader.
+
+    timm needs the environment of toolchains.py with onnxruntime; its folder may be a link in DIR: DIR/torch.
+    """
+    folder, stretched, keras = _mobilenet(work)
+    cut = work / "mobilenet timm"
+    if not cut.is_dir():
+        _import(keras, cut, work, "timm")
+    if not (work / "inner.onnx").is_file():
+        InnerModel(load_bundle(cut), work)
+    python = environment(work)
+    ours = [*BATCHCLF, "score", str(folder), "--out", "{out}", "--resize", "exact", "--model"]
+    commands = {
+        "timm": [str(python), str(HERE / "timm_jpegs.py"), str(work / "inner.onnx"), str(folder), "{out}.csv"],
+        "batchclf --like timm": [*ours, str(cut)],
+        "batchclf exact": [*ours, str(stretched)],
+    }
+    measured = alternate(commands, rounds, cwd=work)
+    of_cut, of_timm = measured["batchclf --like timm"], measured["timm"]
+    print(
+        f"  --like timm: {of_cut.cpu / measured['batchclf exact'].cpu:.2f} times the processor time of exact, "
+        f"{of_cut.median / of_timm.median:.2f} times timm's wall time"
+    )
+
+
 def cached(work: Path, rounds: int) -> None:
     """The same 2,000 JPEGs scored with --cache, then again after 20 new ones came: seconds of the model in each."""
     folder, bundle, _ = _mobilenet(work)
@@ -166,7 +197,7 @@ def many(work: Path, rounds: int) -> None:
     print(f"1,000,000 files: {one.median:.1f} s, peak {one.peak:.0f} MB")
 
 
-CASES = {"pngs": pngs, "few": few, "colour": colour, "jpegs": jpegs, "cached": cached, "many": many}
+CASES = {each.__name__: each for each in (pngs, few, colour, jpegs, crop, cached, many)}
 
 
 def _print(measured: dict[str, Measured]) -> None:
@@ -191,9 +222,13 @@ def _mobilenet(work: Path) -> tuple[Path, Path, Path]:
     if not keras.is_file():
         run([PYTHON, str(HERE / "keras_jpegs.py"), "make", str(keras)], cwd=work)
     if not bundle.is_dir():
-        how = ["--classes", "class0,class1,class2,class3", "--scale", "minus1..1"]
-        run([*BATCHCLF, "model", "import", str(keras), "--out", str(bundle), *how], cwd=work)
+        _import(keras, bundle, work, "batchclf")
     return folder, bundle, keras
+
+
+def _import(keras: Path, bundle: Path, work: Path, like: str) -> None:
+    how = ["--classes", "class0,class1,class2,class3", "--scale", "minus1..1", "--like", like]
+    run([*BATCHCLF, "model", "import", str(keras), "--out", str(bundle), *how], cwd=work)
 
 
 def _first_files(source: Path, folder: Path, each: int) -> None:

@@ -176,7 +176,7 @@ def test_reports_without_flock(place_with, number):
     assert [path.name for path in place.reports.iterdir() if "apart" in path.name] == []
 
 
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+@pytest.mark.parametrize("number", [pytest.param(errno.ENOLCK, marks=pytest.mark.slow), errno.EOPNOTSUPP])
 def test_a_history_without_locks(place_with, number):
     """SQLite takes ENOLCK for another process at work and waits for half a minute, then says that it was one."""
     place = place_with(REFUSE_FCNTL=number)

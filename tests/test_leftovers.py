@@ -227,7 +227,7 @@ def split_of(bundle):
     return ("score", "--split", "test", "--dataset", "digits", "--model", bundle)
 
 
-@pytest.mark.parametrize("out", [(), ("--out", "mine")])
+@pytest.mark.parametrize("out", [(), pytest.param(("--out", "mine"), marks=pytest.mark.slow)])
 def test_what_a_killed_scoring_of_a_split_leaves_is_removed_by_the_next(digits_bundle, tmp_path, out):
     batchclf(*split_of(digits_bundle), *out, cwd=tmp_path, script=KILLED_SCORING)
     folder = tmp_path if out else tmp_path / "reports" / "score"

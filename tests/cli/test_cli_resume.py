@@ -15,6 +15,8 @@ import pytest
 from onnx_cases import import_rows
 from PIL import Image
 
+SLOW = pytest.mark.slow
+
 FILES = (
     "predictions.csv",
     "predictions.jsonl",
@@ -115,7 +117,7 @@ def whole(photos, wide_bundle, tmp_path_factory):
     return _contents(folder / "run")
 
 
-@pytest.mark.parametrize("blocks", [0, 1, 7, 30, 51])
+@pytest.mark.parametrize("blocks", [0, pytest.param(1, marks=SLOW), 7, pytest.param(30, marks=SLOW), 51])
 def test_a_killed_run_is_gone_on_with_to_the_same_files(cli, here, wide_bundle, whole, blocks):
     process = _start(here, wide_bundle, here / "run", *ARGUMENTS)
     killed = _kill_after(process, here, blocks)
@@ -146,7 +148,7 @@ def test_a_run_killed_again_and_again_comes_to_its_end(cli, here, wide_bundle, w
     assert _contents(here / "run") == whole
 
 
-@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("sign", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=SLOW)])
 def test_an_interrupted_run_says_that_it_can_be_gone_on_with(cli, here, wide_bundle, whole, sign):
     process = _start(here, wide_bundle, here / "run", *ARGUMENTS)
     assert _kill_after_saying(process, here, sign)
@@ -196,7 +198,7 @@ def _mended(here):
     bad.write_bytes(content)
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", [each if "image" in each else pytest.param(each, marks=SLOW) for each in CHANGES])
 def test_what_has_changed_since_is_scored_again(cli, here, wide_bundle, change):
     process = _start(here, wide_bundle, here / "run", *ARGUMENTS)
     assert _kill_after(process, here, 25)

@@ -187,7 +187,7 @@ def stop_while_training(tmp_path, sign):
     return running.returncode, err
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sign", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_interrupted_run_publishes_nothing(tmp_path, sign):
     code, err = stop_while_training(tmp_path, sign)
     assert code == 130

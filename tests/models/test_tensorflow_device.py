@@ -74,7 +74,7 @@ print(json.dumps({"variable": os.environ.get("CUDA_VISIBLE_DEVICES"), "asked": a
 """
 
 
-@pytest.mark.parametrize(("named", "asked"), [(None, [[[], "GPU"]]), ("0", [])])
+@pytest.mark.parametrize(("named", "asked"), [(None, [[[], "GPU"]]), pytest.param("0", [], marks=pytest.mark.slow)])
 def test_a_training_keeps_off_the_gpu_unless_it_is_named_and_leaves_it_to_others(named, asked):
     """CUDA_VISIBLE_DEVICES would hide it from ONNX Runtime in the same process, too."""
     environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}

@@ -170,7 +170,9 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(
+    "name", ["hostile", *(pytest.param(each, marks=pytest.mark.slow) for each in PAGES if each != "hostile")]
+)
 def test_in_a_browser(name, browser, tmp_path):
     file = tmp_path / "comparison.html"
     file.write_text(render_comparison(PAGES[name]()), "utf-8")

@@ -23,7 +23,10 @@ SHOWN = {
 }
 
 
-@pytest.mark.parametrize("name", SHOWN)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(each, marks=pytest.mark.slow) if each in ("unlabelled", "hundred") else each for each in SHOWN],
+)
 def test_axe_finds_no_violation(name, browser, tmp_path):
     file = tmp_path / "report.html"
     file.write_text(render(PAGES[name]()), "utf-8")

@@ -97,7 +97,7 @@ def test_each_picture_stands_in_the_page_once():
     assert {"href": f"#{drawn['id']}"} in page.having("use")
 
 
-@pytest.mark.parametrize("size", [10, 100, 1000])
+@pytest.mark.parametrize("size", [10, 100, pytest.param(1000, marks=pytest.mark.slow)])
 def test_heavy_pictures_and_hostile_names_stay_within_the_budget(size):
     names = tuple(f"{HOSTILE[i % len(HOSTILE)]}{'&<>' * 60}{i}" for i in range(size))
     of = sample(names, 3 * size, seed=size, skill=0.2)

@@ -58,7 +58,7 @@ def test_each_runtime_averages_and_what_is_measured_is_the_mean(digits, ensemble
     assert ensemble.info.parameters == 3 * ((64 + 1) * 128 + (128 + 1) * 10)
 
 
-@pytest.mark.parametrize("augmentation", ["none", "shift/erase"])
+@pytest.mark.parametrize("augmentation", [pytest.param("none", marks=pytest.mark.slow), "shift/erase"])
 def test_each_member_is_trained_as_keras_trains_it_alone(digits, tmp_path, augmentation):
     """Their starts are drawn one after the other; the batches are the same for all, changed for each by itself."""
     import keras

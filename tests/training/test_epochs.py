@@ -126,7 +126,7 @@ def test_training_is_that_of_keras(digits, tmp_path, monkeypatch, caplog, from_s
     _agree(bundle, dataset, **settings)
 
 
-@pytest.mark.parametrize("xla", [True, False], ids=["XLA", "no XLA"])
+@pytest.mark.parametrize("xla", [pytest.param(True, marks=pytest.mark.slow), False], ids=["XLA", "no XLA"])
 def test_moving_averages_and_weight_decay_are_those_of_keras(digits, tmp_path, monkeypatch, xla):
     monkeypatch.setattr(loop, "XLA_STEPS", 1)
     monkeypatch.setitem(RECIPES, "normalised", Recipe(_normalised, 2, 32, "", xla=xla))
@@ -137,8 +137,12 @@ def test_moving_averages_and_weight_decay_are_those_of_keras(digits, tmp_path, m
 
 @pytest.mark.parametrize(
     ("images", "batch_size"),
-    [(2, 32), (32, 32), (33, 32), (5, 1)],
-    ids=["less than a batch", "one batch", "one too many", "batches of one"],
+    [
+        pytest.param(2, 32, marks=pytest.mark.slow, id="less than a batch"),
+        pytest.param(32, 32, marks=pytest.mark.slow, id="one batch"),
+        pytest.param(33, 32, id="one too many"),
+        pytest.param(5, 1, marks=pytest.mark.slow, id="batches of one"),
+    ],
 )
 def test_any_number_of_images(digits, tmp_path, images, batch_size):
     dataset = _few(digits, images, tests=1)
@@ -188,6 +192,7 @@ def test_another_process_makes_the_same_model(digits, tmp_path):
         assert one.info.history == two.info.history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("from_steps", [1, 10**9], ids=["XLA", "no XLA"])
 def test_how_long_a_call_takes_changes_nothing(digits, tmp_path, monkeypatch, from_steps):
     monkeypatch.setattr(loop, "XLA_STEPS", from_steps)
@@ -256,7 +261,7 @@ def test_a_signal_ends_training_within_an_epoch(digits, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("from_steps", [1, 10**9], ids=["XLA", "no XLA"])
+@pytest.mark.parametrize("from_steps", [pytest.param(1, marks=pytest.mark.slow), 10**9], ids=["XLA", "no XLA"])
 def test_a_loss_that_is_no_number_is_told(digits, tmp_path, monkeypatch, from_steps):
     def exploding(input_shape, classes):
         import keras

@@ -99,6 +99,7 @@ def test_when_a_recipe_averages(settings, averages):
     assert plan.as_settings()["flip_tta"] is averages
 
 
+@pytest.mark.slow
 def test_a_convolutional_recipe_averages_in_colour(tmp_path):
     dataset = coloured_noise()
     bundle = trained(dataset, tmp_path / "cnn", recipe="cnn", epochs=1)

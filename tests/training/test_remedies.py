@@ -62,7 +62,7 @@ def _agree(bundle, weights):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["adam", "sgd"])
+@pytest.mark.parametrize("name", ["adam", pytest.param("sgd", marks=pytest.mark.slow)])
 def test_optimizer_weight_decay_and_schedule_are_those_of_keras(digits, tmp_path, monkeypatch, name):
     import keras
 
