@@ -17,7 +17,7 @@ from run_cases import run_record
 
 from batchclf import __version__
 from batchclf.cli import main as cli_main
-from batchclf.core.choices import FORMAT_WORDS, Format
+from batchclf.core.choices import FORMAT_WORDS, REPORT_ENDINGS, Format
 from batchclf.core.gate.alarms import ALARMS
 from batchclf.core.gate.rules import AlarmName
 from batchclf.core.images.drift import SURE_P
@@ -130,7 +130,9 @@ def test_columns_of_the_prediction_csv():
 def test_a_runs_own_readme_says_what_this_one_says():
     listed = {row[0].strip("`"): row[1] for row in tables(own_text(section(RUN_PAGE, "The run directory")))}
     assert FORMAT_WORDS.keys() == set(get_args(Format))
-    on_request = {f"predictions.{name}" for name in FORMAT_WORDS if name != "csv"} | {"report.json", "report.md"}
+    on_request = {f"predictions.{name}" for name in FORMAT_WORDS if name != "csv"} | {
+        f"report{ending}" for ending in REPORT_ENDINGS.values() if ending != ".html"
+    }
     assert listed.keys() == FILES.keys() - on_request
     text = run_readme(run_record("a", ("a", "b"), []), [], [])
     for language in ("python", "r"):

@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from batchclf.cli.options import (
     add_option,
@@ -15,14 +15,14 @@ from batchclf.cli.options import (
     run_path,
     shown,
 )
-from batchclf.core.choices import ReportFormat
+from batchclf.core.choices import REPORT_ENDINGS
 from batchclf.jobs.config.options import ReportOptions
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
     from batchclf.jobs.report.write import Outs
 
-FORMATS = get_args(ReportFormat)
+_OF_ONE_RUN = ("model-index", "dvc")
 EXAMPLES = """\
 examples:
   batchclf report reports/fashion-mnist/latest
@@ -69,6 +69,11 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
         raise UsageError("report needs a RUN_DIR", hint="give a folder that `batchclf run` or `batchclf score` made")
     if args.templates and "html" not in args.format:
         raise UsageError("--templates is for HTML, which --format leaves out", hint="add html to --format")
+    if args.other is not None and (alone := [each for each in args.format if each in _OF_ONE_RUN]):
+        raise UsageError(
+            f"--format {alone[0]} has the metrics of one run, and two are compared",
+            hint=f"give one RUN_DIR, or leave {alone[0]} out",
+        )
     for folder in filter(None, (args.run, args.other)):
         if not folder.is_dir():
             raise RunError(
@@ -112,21 +117,22 @@ def _outs(args: argparse.Namespace) -> "Outs":
     out, several = args.out and file_or_folder(args.out), len(args.format) > 1
     folder = out is None or names_folder(args.out)
     if several and out is not None and not folder and _is_one_file(out):
+        names = ", ".join(f"{stem}{REPORT_ENDINGS[each]}" for each in args.format)
         raise UsageError(
             f"--out {out} is one file, and --format asks for {len(args.format)}",
-            hint=f"give a folder, which then holds {', '.join(f'{stem}.{name}' for name in args.format)}",
+            hint=f"give a folder, which then holds {names}",
         )
     if out is None:
         out = args.other or args.run
     if several or folder:
-        return {name: out / f"{stem}.{name}" for name in args.format}
+        return {name: out / f"{stem}{REPORT_ENDINGS[name]}" for name in args.format}
     return {args.format[0]: out}
 
 
 def _is_one_file(out: Path) -> bool:
     from batchclf import atomic
 
-    return out == atomic.STDOUT or out.exists() or out.suffix.lower().lstrip(".") in {*FORMATS, "htm"}
+    return out == atomic.STDOUT or out.exists() or out.suffix.lower() in {*REPORT_ENDINGS.values(), ".htm"}
 
 
 def _list_blocks(console: "Console") -> int:

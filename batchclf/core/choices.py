@@ -20,4 +20,13 @@ FORMAT_WORDS: Mapping[Format, str] = {"csv": "CSV", "jsonl": "JSON lines", "parq
 """The forms of the predictions, each the file `predictions.NAME`, and what they are called."""
 
 SplitName = Literal["test", "train"]
-ReportFormat = Literal["html", "json", "md"]
+ReportFormat = Literal["html", "json", "md", "github", "model-index", "dvc"]
+REPORT_ENDINGS: dict[ReportFormat, str] = {
+    "html": ".html",
+    "md": ".md",
+    "github": ".github.md",
+    "json": ".json",
+    "model-index": ".model-index.md",
+    "dvc": ".dvc.json",
+}
+"""How the name of each one's file ends, the best to read first."""

@@ -116,7 +116,7 @@ def test_a_run_is_needed_and_formats_are_known(cli):
     code, _, err = cli("report")
     assert (code, "report needs a RUN_DIR" in err) == (2, True)
     code, _, err = cli("report", "x", "--format", "html,pdf")
-    assert (code, "'pdf' is not one of: html, json, md" in err) == (2, True)
+    assert (code, "'pdf' is not one of: html, json, md, github, model-index, dvc" in err) == (2, True)
     code, _, err = cli("report", "x", "--format", "json", "--templates", "t")
     assert (code, "--templates is for HTML" in err) == (2, True)
 

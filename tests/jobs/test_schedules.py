@@ -1,13 +1,17 @@
 """What has a job run every night: crontab entries, systemd's units, workflows. Any path comes through whole."""
 
+import json
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from run_cases import NAMES, drawn, write_run
 
 from batchclf.errors import BatchclfError
 from batchclf.jobs.config.load import load_job
@@ -192,11 +196,12 @@ class TestWorkflow:
         steps = {step.get("name", step.get("uses")): step for step in job["steps"]}
         run = steps["Run the job"]
         assert run["env"] == {"JOB": "jobs/a b: 'c' \"d\" #.toml", "TOKEN": "${{ secrets.TOKEN }}"}
-        assert run["run"] == 'python -m batchclf run "$JOB"' + (" --deadline 5h" if deadline != 3600.0 else "")
+        options = (" --deadline 5h" if deadline != 3600.0 else "") + ' --json > "$RUNNER_TEMP/run.json"'
+        assert run["run"] == f'python -m batchclf run "$JOB"{options}'
         assert steps["Install batchclf"]["run"].endswith("'.[train]'")
         assert steps["actions/setup-python@v5"]["with"] == {"python-version": "3.11"}
         kept = [step for step in job["steps"] if step.get("if") == "always()"]
-        assert len(kept) == 2
+        assert len(kept) == 3
 
     def test_no_path_becomes_an_expression(self):
         with pytest.raises(BatchclfError, match="cannot name the path"):
@@ -227,3 +232,31 @@ def test_the_examples_are_what_is_printed(repo_root):
         line.split("](")[1].split(")")[0] for line in (jobs / "README.md").read_text().splitlines() if "| [" in line
     ]
     assert sorted([*listed, "README.md"]) == sorted(path.name for path in jobs.iterdir())
+
+
+def test_the_step_of_the_workflow_appends_the_summary_of_this_run(tmp_path, repo_root):
+    """The step is run as GitHub does, by bash -e, after a run that was published and after one that was not."""
+    steps = yaml.safe_load((repo_root / "jobs" / "github-actions.yml").read_text())["jobs"]["run"]["steps"]
+    (script,) = [step["run"] for step in steps if step.get("name") == "Show the result on the page of this run"]
+    write_run(tmp_path / "run", drawn(NAMES, 60, seed=1, skill=0.8))
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    # Not a link: the environment of a Python is found by the path that it is started with
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    summary, result = tmp_path / "summary.md", tmp_path / "run.json"
+    places = {"GITHUB_STEP_SUMMARY": str(summary), "RUNNER_TEMP": str(tmp_path)}
+    environment = os.environ | places | {"PATH": f"{python.parent}:{os.environ['PATH']}", "PYTHONPATH": str(repo_root)}
+    for content, words in (
+        (json.dumps({"run": str(tmp_path / "run")}), "All metrics of test split"),
+        ('{"run": null, "error": "x"}', "Nothing was published"),
+        ("", "Nothing was published"),
+    ):
+        result.write_text(content)
+        summary.write_text("what another step wrote\n")
+        done = subprocess.run(
+            ["bash", "-e", "-c", script], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert summary.read_text().startswith("what another step wrote\n")
+        assert words in summary.read_text()

@@ -1,4 +1,4 @@
-"""A report in the formats asked for: HTML for people, JSON for programs, Markdown for mail and chat."""
+"""A report in the formats asked for: HTML for people, JSON for programs, Markdown for mail and chat, and others'."""
 
 import importlib
 import os
@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from batchclf import atomic
+from batchclf.core.choices import ReportFormat
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.run import RunRecord
 from batchclf.core.types import Prediction
@@ -21,9 +22,7 @@ from batchclf.storage.run.skipped import read_skipped
 if TYPE_CHECKING:
     from batchclf.core.compare.result import Comparison
 
-Format = Literal["html", "json", "md"]
-FORMATS: tuple[Format, ...] = ("html", "json", "md")
-Outs = Mapping[Format, Path]
+Outs = Mapping[ReportFormat, Path]
 """The file of each format that is to be written."""
 
 
@@ -70,15 +69,21 @@ def write_formats(
 
             document = report_document(findings, skipped=read_skipped(skipped), generated=generated)
             atomic.write_bytes(out, encoded(document))
+        elif kind == "model-index":
+            from batchclf.report.formats.model_index import model_index
+
+            atomic.write_text(out, model_index(findings))
+        elif kind == "dvc":
+            from batchclf.report.formats.plain_metrics import dvc_metrics
+
+            atomic.write_bytes(out, dvc_metrics(findings.evaluations, findings.gap))
         else:
+            from batchclf.report.formats.github import github_markdown
             from batchclf.report.formats.markdown import report_markdown
 
-            text = report_markdown(
-                findings,
-                skipped=read_skipped(skipped),
-                generated=generated,
-                folder=str((published or folder).resolve()),
-            )
+            write = github_markdown if kind == "github" else report_markdown
+            where = str((published or folder).resolve())
+            text = write(findings, skipped=read_skipped(skipped), generated=generated, folder=where)
             atomic.write_text(out, text)
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batchclf.core.choices import ReportFormat
 from batchclf.core.records.run import DatasetRecord, WrittenFile
 from batchclf.jobs.config.settings import ScoreSettings
-from batchclf.jobs.report.write import Format
 from batchclf.models.bundle import Bundle
 
 if TYPE_CHECKING:
@@ -41,6 +41,6 @@ class Publication:
     beside: Path
     gate: "Gate | None" = None
     baselines: Mapping[str, str | Path] = field(default_factory=dict)
-    formats: tuple[Format, ...] = ("html",)
+    formats: tuple[ReportFormat, ...] = ("html",)
     templates: Path | None = None
     pictures: bool = True

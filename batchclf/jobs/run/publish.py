@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batchclf.core.choices import REPORT_ENDINGS
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord
 from batchclf.core.text import counted, percent, percent_interval
@@ -75,7 +76,7 @@ def finish(
             gates = hold_gate(to.gate, current)
     status, timings = _status(gates, scored), dict(steps.timings)
     record = replace(record, gates=gates, status=status, seconds=steps.seconds, timings=timings)
-    reports: Outs = {each: folder / f"report.{each}" for each in to.formats}
+    reports: Outs = {each: folder / f"report{REPORT_ENDINGS[each]}" for each in to.formats}
     write_junit(
         folder / JUNIT_FILE, record, report=next(each for each in REPORT_FILES if folder / each in reports.values())
     )

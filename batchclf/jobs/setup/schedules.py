@@ -227,7 +227,17 @@ def _workflow_run(entry: Entry, job: str, reports: str, deadline: str) -> str:
       - name: Run the job
         env:
           JOB: {json.dumps(job)}
-{secrets}        run: python -m batchclf run "$JOB"{deadline}
+{secrets}        run: python -m batchclf run "$JOB"{deadline} --json > "$RUNNER_TEMP/run.json"
+      - name: Show the result on the page of this run
+        if: always()
+        run: |
+          folder='import json, sys; print(json.load(open(sys.argv[1])).get("run") or "")'
+          run=$(python -c "$folder" "$RUNNER_TEMP/run.json" || true)
+          if [ -n "$run" ]; then
+            python -m batchclf report "$run" --format github --out - >> "$GITHUB_STEP_SUMMARY"
+          else
+            echo "Nothing was published; the log of the step before says why." >> "$GITHUB_STEP_SUMMARY"
+          fi
       - name: Keep them, after a bad run too
         if: always()
         uses: actions/cache/save@v4

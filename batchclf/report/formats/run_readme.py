@@ -15,7 +15,10 @@ FILES = {
     "README.md": "this text",
     "report.html": "the report, for reading: open it in a browser",
     "report.md": "the report in short, as Markdown",
+    "report.github.md": "the same with tables, for the page of a run of GitHub Actions",
     "report.json": "the numbers of the report, for programs",
+    "report.model-index.md": "the metrics as metadata of a model card of the Hugging Face Hub",
+    "report.dvc.json": "the metrics as plain numbers, for DVC",
     "predictions.csv": "one row an image, see below",
     "predictions.schema.json": "the columns of `predictions.csv` for programs: a Table Schema of the Data Package "
     "standard",

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from batchclf import atomic
+from batchclf.core.choices import REPORT_ENDINGS
 from batchclf.core.records.run import RunRecord
 from batchclf.errors import BatchclfError, RunError, noted_as_published
 from batchclf.storage.csv_files.cells import utf8_values
@@ -21,7 +22,7 @@ from batchclf.storage.run.run_json import decode_run
 
 RECORD_FILE, PREDICTIONS_FILE, SKIPPED_FILE = "run.json", "predictions.csv", "skipped.csv"
 REPORT_FILE, LOG_FILE = "report.html", "log.jsonl"
-REPORT_FILES = (REPORT_FILE, "report.md", "report.json")
+REPORT_FILES = tuple(f"report{ending}" for ending in REPORT_ENDINGS.values())
 """The report in its forms, the best to read first."""
 
 FAILED_PREFIX, FAILED_SUFFIX = "failed-", ".log.jsonl"
