@@ -1,11 +1,10 @@
 """`batchclf model import|show|check`."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from batchclf.cli.model_check import add_check, check_and_say
-from batchclf.cli.options import add_option, add_options, describe, folder_path, options_from
+from batchclf.cli.options import add_option, add_options, describe, folder_path, options_from, path
 from batchclf.core.choices import AskedLayout, AskedOutput
 from batchclf.core.geometry import GeometryOptions
 from batchclf.jobs.config.options import DataSpec
@@ -42,7 +41,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     show = actions.add_parser(
         "show", parents=[common], help="classes, input, preprocessing, origin and files of a model bundle"
     )
-    show.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of the model bundle")
+    show.add_argument("bundle", type=path, metavar="BUNDLE", help="folder of the model bundle")
     show.set_defaults(handle=show_model)
     add_check(actions, common)
 
@@ -57,7 +56,7 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("path", type=Path, metavar="PATH", help=".keras, .h5 or .onnx file, or SavedModel folder")
+    parser.add_argument("path", type=path, metavar="PATH", help=".keras, .h5 or .onnx file, or SavedModel folder")
     parser.add_argument("--out", type=folder_path, required=True, metavar="BUNDLE", help="folder of the model bundle")
     parser.add_argument(
         "--classes",
@@ -87,7 +86,7 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
     )
     sample = parser.add_argument(
         "--sample",
-        type=Path,
+        type=path,
         metavar="DIR",
         help="also check on images of this folder; with class folders other ways to feed the model are tried, too",
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchclf import atomic
-from batchclf.cli.options import add_options
+from batchclf.cli.options import add_options, path
 from batchclf.cli.tables import say_table
 from batchclf.errors import DataError, ExitCode
 from batchclf.jobs.config.options import DirectoryOptions
@@ -28,8 +28,8 @@ def add_check(actions: Any, common: argparse.ArgumentParser) -> None:
         "channels, geometries, orders of the class names, readings of the outputs. Say how many are right in each, and "
         f"which ways are better beyond chance. Exit code {ExitCode.ERROR} if one is.",
     )
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of the model bundle")
-    parser.add_argument("directory", type=Path, metavar="DIR", help="folder of labelled images")
+    parser.add_argument("bundle", type=path, metavar="BUNDLE", help="folder of the model bundle")
+    parser.add_argument("directory", type=path, metavar="DIR", help="folder of labelled images")
     add_options(parser, DirectoryOptions, "labels")
     parser.set_defaults(handle=check_bundle)
 

@@ -136,7 +136,7 @@ def add_reports(parser: argparse.ArgumentParser) -> None:
     describe(
         parser.add_argument(
             "--reports",
-            type=Path,
+            type=path,
             default=Path("reports"),
             metavar="DIR",
             help="reports folder: where published models are looked for and runs are written",
@@ -144,11 +144,18 @@ def add_reports(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def path(text: str) -> Path:
+    """Read a path, which an empty text is not: pathlib takes that for the current folder. For argparse."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty, and a path is expected; the current folder is .")
+    return Path(text)
+
+
 def run_path(text: str) -> Path:
     """Read a path to or within a run directory, through a file in place of the link `latest`."""
     from batchclf import atomic
 
-    return atomic.followed(Path(text))
+    return atomic.followed(path(text))
 
 
 def file_path(text: str) -> Path:
@@ -161,7 +168,7 @@ def file_path(text: str) -> Path:
 def file_or_folder(text: str) -> Path:
     """Read the name of a file or folder to write, likewise."""
     # pathlib drops the `./`, by which a file of that name is told from standard output
-    return Path(os.path.abspath(text)) if text != STDOUT and Path(text) == Path(STDOUT) else Path(text)  # noqa: PTH100
+    return Path(os.path.abspath(text)) if text != STDOUT and Path(text) == Path(STDOUT) else path(text)  # noqa: PTH100
 
 
 def folder_path(text: str) -> Path:

@@ -2,10 +2,9 @@
 
 import argparse
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchclf.cli.options import add_option, describe
+from batchclf.cli.options import add_option, describe, path
 from batchclf.core.text import counted, duration
 from batchclf.jobs.config.spec import JobSpec
 
@@ -33,7 +32,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("job", type=Path, metavar="JOB.toml", help="job file; paths in it are relative to itself")
+    parser.add_argument("job", type=path, metavar="JOB.toml", help="job file; paths in it are relative to itself")
     parser.add_argument("--dry-run", action="store_true", help="check the job file and say what would be done")
     add_option(parser, JobSpec, "deadline", unset="the job's")
     add_date(parser)

@@ -4,7 +4,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from batchclf.cli.options import add_option, add_options, add_reports, as_path, describe, folder_path, options_from
+from batchclf.cli.options import (
+    add_option,
+    add_options,
+    add_reports,
+    as_path,
+    describe,
+    folder_path,
+    options_from,
+    path,
+)
 from batchclf.cli.selection import add_selection
 from batchclf.core.choices import SplitName
 from batchclf.data.catalog import DATASET_NAMES
@@ -43,10 +52,10 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("directory", nargs="?", type=Path, metavar="DIR", help="folder tree of images")
+    parser.add_argument("directory", nargs="?", type=path, metavar="DIR", help="folder tree of images")
     parser.add_argument("--split", choices=get_args(SplitName), help="score this split of a data set instead of DIR")
     add_option(parser, DataSpec, "dataset", about="the data set of --split", unset="what the model was trained on")
-    model = parser.add_argument("--model", type=Path, metavar="BUNDLE", help="model bundle")
+    model = parser.add_argument("--model", type=path, metavar="BUNDLE", help="model bundle")
     describe(model, unset="the newest that a job has published")
     out = parser.add_argument(
         "--out", type=folder_path, metavar="RUN_DIR", help="run directory to write; must not be there"

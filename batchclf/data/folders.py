@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from batchclf.core.choices import ColorMode, ResizeMode, Store
 from batchclf.core.geometry import OWN, Geometry, resize_mode
+from batchclf.core.text import counted
 from batchclf.core.types import Dataset, Progress, Say, Split, unseen
 from batchclf.data.class_folders import read_class_map
 from batchclf.data.class_split import (
@@ -22,7 +23,7 @@ from batchclf.data.discovery import check_folder, excluded_words, hint_without_i
 from batchclf.data.input_size import settle_input
 from batchclf.data.labels import class_folders
 from batchclf.data.left_out import LeftOut
-from batchclf.data.patterns import Matches, ignored_paths, split_folders
+from batchclf.data.patterns import IGNORE_FILE, Matches, ignored_paths, split_folders
 from batchclf.data.read_parts import InputFormat, read_parts
 from batchclf.errors import DataError
 
@@ -125,7 +126,7 @@ def list_class_folders(
     folders = {part: _class_of_folder(root, part, label_map, ignored) for part in parts}
     in_folders = {name for of_part in folders.values() for name in of_part.values()}
     names = class_names or tuple(sorted(in_folders))
-    _check_names(root, names, in_folders)
+    _check_names(root, names, in_folders, ignored=ignored is not None)
     left_out = LeftOut(say)
     listed = [
         list_part(root, part, folders[part], names, left_out, ignored, follow_symlinks=follow_symlinks)
@@ -135,7 +136,7 @@ def list_class_folders(
     return names, listed, left_out
 
 
-def _check_names(root: Path, names: tuple[str, ...], in_folders: set[str]) -> None:
+def _check_names(root: Path, names: tuple[str, ...], in_folders: set[str], *, ignored: bool) -> None:
     strangers = sorted(in_folders - set(names))
     if strangers:
         raise DataError(
@@ -149,9 +150,10 @@ def _check_names(root: Path, names: tuple[str, ...], in_folders: set[str]) -> No
             hint="rename it, or map it to a class name in classes.json",
         )
     if len(names) < 2:
+        ignore = f"; {root / IGNORE_FILE} leaves some out, correct it if that is why" if ignored else ""
         raise DataError(
-            f"{root} has {len(names)} class folder(s); a classifier needs at least two",
-            hint="lay the images out as CLASS/*.png, or as train/CLASS/*.png and test/CLASS/*.png",
+            f"{root} has {counted(len(names), 'class folder')}; a classifier needs at least two",
+            hint=f"lay the images out as CLASS/*.png, or as train/CLASS/*.png and test/CLASS/*.png{ignore}",
         )
 
 

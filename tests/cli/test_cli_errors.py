@@ -160,3 +160,26 @@ def test_an_old_option_of_train_is_refused_with_its_new_name(cli, tmp_path, old,
 def test_old_options_that_begin_as_the_new_ones_do_are_these():
     """They are abbreviations, which mean the new option."""
     assert [old for old, new in OPTIONS.items() if new.startswith(old)] == ["--validation"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("score", ""),
+        ("score", "photos", "--reports", ""),
+        ("score", "photos", "--out", ""),
+        ("score", "photos", "--model", ""),
+        ("run", ""),
+        ("report", ""),
+        ("evaluate", ""),
+        ("model", "check", "bundle", ""),
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(cli, tmp_path, monkeypatch, arguments):
+    """As `score "$PHOTOS"` gives one if the variable is not set."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    code, out, err = cli(*arguments)
+    assert (code, out) == (2, "")
+    assert "it is empty, and a path is expected; the current folder is ." in err
+    assert not list((tmp_path / "here").iterdir())

@@ -269,7 +269,7 @@ def test_a_train_folder_that_cannot_be_listed_is_an_error(other_user):
 def test_fewer_than_two_classes_are_no_data_set(tmp_path, counts):
     _fill(tmp_path, counts)
     error = _fail(tmp_path)
-    assert f"has {len(counts)} class folder(s); a classifier needs at least two" in error.message
+    assert f"has {len(counts)} class folder{'s' * (len(counts) != 1)}; a classifier needs at least two" in error.message
     assert "CLASS/*.png" in error.hint
 
 

@@ -51,6 +51,8 @@ def test_what_each_stands_for(text, becomes):
         ("${1A}", "names no environment variable"),
         ("${A-b}", "names no environment variable"),
         ("${A", "is not closed"),
+        ("in/{date:%Y", "a '{date' is not closed; write '{{date'"),
+        ("{yesterday", "is not closed"),
         ("${A:-{date}}", "is not closed, or has braces within"),
         ("{day}", "'{day}' is no placeholder"),
         ("{dates:%Y}", "is no placeholder"),

@@ -12,6 +12,7 @@ _DATE_CODES = re.compile(r"[^%]|%[aAbBdeFGgjmuUVwWyY%]|%-[dejmUVWy]", re.DOTALL)
 """strftime's codes that a date has, and the same without leading zeros."""
 
 DAYS = {"date": 0, "yesterday": -1}
+_OPEN_DAY = re.compile(rf"\{{({'|'.join(DAYS)})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ def is_dated(text: str) -> bool:
 def _plain(text: str) -> str:
     if "${" in text:
         raise ValueError(f"in '{text}' a '${{' is not closed, or has braces within; write '$${{' for the text '${{'")
+    if found := _OPEN_DAY.search(text):
+        raise ValueError(f"in '{text}' a '{found[0]}' is not closed; write '{{{found[0]}' for the text '{found[0]}'")
     return text
 
 
