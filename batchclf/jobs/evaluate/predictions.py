@@ -1,6 +1,6 @@
 """Evaluate a predictions CSV: each split on its own, and the gap between train and test."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from batchclf.core.metrics.evaluation import Evaluation, Tally
 from batchclf.core.text import first_of
 from batchclf.core.training_record import temperature_of
-from batchclf.core.types import PredictionRows, Say, unheard
+from batchclf.core.types import Say, unheard
 from batchclf.errors import PredictionsError, RunError
 from batchclf.storage.predictions.read import known_class_names, named_by_rows, read_header, read_prediction_rows
 from batchclf.storage.run.directory import read_record
@@ -49,7 +49,7 @@ def evaluate_predictions(
     for rows in read_prediction_rows(
         path, names, renormalize=renormalize, meanings=meanings, map_predictions=known is None, warn=warn
     ):
-        for split, part in _by_split(rows):
+        for split, part in rows.by_split():
             if split not in tallies:
                 tallies[split] = Tally(split, names, temperature)
             tallies[split].update(part)
@@ -90,13 +90,3 @@ def _temperature_beside(path: Path) -> float:
         return temperature_of(read_record(path.parent).model.training)
     except RunError:
         return 1.0
-
-
-def _by_split(rows: PredictionRows) -> Iterator[tuple[str, PredictionRows]]:
-    splits = list(dict.fromkeys(rows.splits))
-    if len(splits) == 1:
-        yield splits[0], rows
-        return
-    of_row = np.array(rows.splits)
-    for split in splits:
-        yield split, rows.only(of_row == split)
