@@ -4,17 +4,28 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchclf.cli.options import add_options, describe, folder_path, run_path
-from batchclf.jobs.config.options import DirectoryOptions
+from batchclf.cli.options import add_option, add_options, add_reports, as_path, describe, folder_path, run_path
+from batchclf.jobs.config.options import DirectoryOptions, ReportOptions
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
+    from batchclf.jobs.run.table_run import TableOptions
 
 EXAMPLES = """\
 examples:
-  batchclf evaluate reports/fashion-mnist/latest/predictions.csv
-  batchclf evaluate predictions.csv --out evaluation/
+  batchclf evaluate predictions.csv                       of any tool: report, metrics and a run directory
+  batchclf evaluate results.parquet --images photos/ --classes classes.txt
+  batchclf evaluate scores.csv --label-column truth --probability-prefix p_
+  batchclf evaluate reports/fashion-mnist/latest/predictions.csv --out evaluation/
 """
+JOB = "evaluate"
+COLUMNS = {
+    "label": "the true classes",
+    "prediction": "the predicted classes",
+    "confidence": "the probability of each prediction",
+    "path": "the path of each image",
+    "split": "test, train or another part that each row belongs to",
+}
 
 
 def add(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -22,25 +33,101 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     parser = verbs.add_parser(
         "evaluate",
         parents=[common],
-        help="evaluate a predictions CSV",
-        description="Compute metrics.json, per_class.csv and confusion.csv from a predictions CSV.",
+        help="evaluate predictions that any tool has written",
+        description="Evaluate a table of predictions and write a run directory with a report; of the predictions.csv "
+        "of a run compute metrics.json, per_class.csv and confusion.csv again.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("predictions", type=run_path, metavar="PREDICTIONS.csv", help="what `run` or `score` wrote")
-    out = parser.add_argument("--out", type=folder_path, metavar="DIR", help="where to write metrics.json and the CSVs")
-    describe(out, unset="beside the CSV")
+    parser.add_argument(
+        "predictions", type=run_path, metavar="FILE", help="CSV, TSV, JSON lines, JSON, Parquet or .npz of predictions"
+    )
+    out = parser.add_argument(
+        "--out", type=folder_path, metavar="DIR", help="run directory to write; must not be there, but for a run's file"
+    )
+    describe(out, unset="REPORTS/evaluate/TIME; beside the file of a run")
+    for role, words in COLUMNS.items():
+        column = parser.add_argument(f"--{role}-column", metavar="NAME", help=f"column of {words}, or none")
+        describe(column, unset="found by its name")
+    prefix = parser.add_argument(
+        "--probability-prefix", metavar="TEXT", help="what the columns of all classes' probabilities begin with"
+    )
+    describe(prefix, unset="found by their names")
+    classes = parser.add_argument(
+        "--classes", metavar="FILE", help="names of the classes in their order, for class numbers; a file or a list"
+    )
+    describe(classes, unset="numbers stay numbers")
+    labels = parser.add_argument(
+        "--labels",
+        default="auto",
+        metavar="{auto,folders,none,FILE}",
+        help="where labels come from: auto (the table), folders (the first of each path), none, or a CSV file",
+    )
+    describe(labels)
+    add_options(parser, DirectoryOptions, "label_map")
     parser.add_argument(
         "--renormalize",
         action="store_true",
         help="divide the probabilities of each row by their sum, which need not be 1",
     )
-    add_options(parser, DirectoryOptions, "label_map")
+    images = parser.add_argument("--images", type=folder_path, metavar="DIR", help="folder that the paths are in")
+    describe(images, unset="the report has no pictures")
+    add_option(parser, ReportOptions, "pictures", unset="on")
+    add_reports(parser)
     parser.set_defaults(handle=handle)
 
 
 def handle(args: argparse.Namespace, console: "Console") -> int:
     """Evaluate."""
+    from batchclf.storage.run.directory import is_of_run
+
+    if is_of_run(args.predictions):
+        return _evaluate_again(args, console)
+    return _evaluate_table(args, console)
+
+
+def _evaluate_table(args: argparse.Namespace, console: "Console") -> int:
+    from batchclf.cli.published import say_published
+    from batchclf.errors import TargetTakenError, noted_as_published, published_note
+    from batchclf.jobs.run.table_run import table_run
+    from batchclf.storage.run.published import new_run_id
+
+    options = _table_options(args)
+    while True:
+        out = args.out or args.reports / JOB / new_run_id(args.reports / JOB)
+        try:
+            record = table_run([args.predictions], options, out, console, args.command, pictures=args.pictures)
+            break
+        except TargetTakenError:
+            if args.out:
+                raise
+            # Another run began in the same moment: the next name is free.
+    console.made = published_note(out)
+    with noted_as_published(out):
+        return say_published(args, out, record, console)
+
+
+def _table_options(args: argparse.Namespace) -> "TableOptions":
+    from batchclf.errors import UsageError
+    from batchclf.jobs.run.table_run import TableOptions
+    from batchclf.storage.predictions.foreign.shapes import Chosen
+
+    if args.images is not None and not args.images.is_dir():
+        raise UsageError(f"--images: there is no folder {args.images}", hint="give the folder that the paths are in")
+    named = {role: getattr(args, f"{role}_column") for role in COLUMNS}
+    labels = args.labels if args.labels in ("auto", "folders", "none") else Path(args.labels)
+    return TableOptions(
+        chosen=Chosen({role: name for role, name in named.items() if name is not None}, args.probability_prefix),  # type: ignore[misc]
+        classes=args.classes,
+        labels=labels,
+        label_map=as_path(args.label_map),
+        renormalize=args.renormalize,
+        images=args.images,
+    )
+
+
+def _evaluate_again(args: argparse.Namespace, console: "Console") -> int:
+    """Compute the metrics of a run's predictions again."""
     from batchclf.core.class_names import look_alike_warning
     from batchclf.core.compare.fitted_order import fitted_order, fitted_order_sentence
     from batchclf.core.text import counted, decimal, percent, percent_interval
@@ -57,7 +144,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     evaluations, gap = evaluate_predictions(
         args.predictions,
         renormalize=args.renormalize,
-        label_map=None if args.label_map is None else Path(args.label_map),
+        label_map=as_path(args.label_map),
         warn=console.warn,
     )
     if warning := look_alike_warning(evaluations[0].class_names):

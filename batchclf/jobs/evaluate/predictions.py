@@ -1,6 +1,6 @@
 """Evaluate a predictions CSV: each split on its own, and the gap between train and test."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,10 @@ def evaluate_predictions(
         raise PredictionsError(f"{path} has no rows", hint="give a CSV with at least one prediction")
     evaluations = {split: tally.evaluation() for split, tally in tallies.items()}
     if known is None:
-        _check_names_meet(path, names, evaluations.values())
+        confusions = [each.labelled.confusion for each in evaluations.values() if each.labelled is not None]
+        check_names_meet(
+            path, _named(names, [of.support for of in confusions]), _named(names, [of.predicted for of in confusions])
+        )
     labelled = [evaluations[s].labelled if s in evaluations else None for s in ("train", "test")]
     train, test = labelled
     gap = None
@@ -68,11 +71,8 @@ def evaluate_predictions(
     return list(evaluations.values()), gap
 
 
-def _check_names_meet(path: Path, names: tuple[str, ...], evaluations: Iterable[Evaluation]) -> None:
+def check_names_meet(path: Path, labels: Set[str], predictions: Set[str]) -> None:
     """Raise PredictionsError if there are labels and none of them is ever predicted: they name classes otherwise."""
-    confusions = [each.labelled.confusion for each in evaluations if each.labelled is not None]
-    labels = _named(names, [of.support for of in confusions])
-    predictions = _named(names, [of.predicted for of in confusions])
     if labels and not labels & predictions:
         raise PredictionsError(
             f"no label in {path} is a class that is predicted; labels: {first_of(sorted(labels), 5)}; predictions: "
