@@ -4,12 +4,21 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchclf.cli.options import add_option, add_options, add_reports, as_path, describe, folder_path, run_path
-from batchclf.jobs.config.options import DirectoryOptions, ReportOptions
+from batchclf.cli.options import (
+    add_option,
+    add_options,
+    add_reports,
+    as_path,
+    describe,
+    folder_path,
+    options_from,
+    run_path,
+)
+from batchclf.jobs.config.options import ReportOptions
+from batchclf.jobs.config.tables import TableOptions
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
-    from batchclf.jobs.run.table_run import TableOptions
 
 EXAMPLES = """\
 examples:
@@ -19,13 +28,6 @@ examples:
   batchclf evaluate reports/fashion-mnist/latest/predictions.csv --out evaluation/
 """
 JOB = "evaluate"
-COLUMNS = {
-    "label": "the true classes",
-    "prediction": "the predicted classes",
-    "confidence": "the probability of each prediction",
-    "path": "the path of each image",
-    "split": "test, train or another part that each row belongs to",
-}
 
 
 def add(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -46,32 +48,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         "--out", type=folder_path, metavar="DIR", help="run directory to write; must not be there, but for a run's file"
     )
     describe(out, unset="REPORTS/evaluate/TIME; beside the file of a run")
-    for role, words in COLUMNS.items():
-        column = parser.add_argument(f"--{role}-column", metavar="NAME", help=f"column of {words}, or none")
-        describe(column, unset="found by its name")
-    prefix = parser.add_argument(
-        "--probability-prefix", metavar="TEXT", help="what the columns of all classes' probabilities begin with"
-    )
-    describe(prefix, unset="found by their names")
-    classes = parser.add_argument(
-        "--classes", metavar="FILE", help="names of the classes in their order, for class numbers; a file or a list"
-    )
-    describe(classes, unset="numbers stay numbers")
-    labels = parser.add_argument(
-        "--labels",
-        default="auto",
-        metavar="{auto,folders,none,FILE}",
-        help="where labels come from: auto (the table), folders (the first of each path), none, or a CSV file",
-    )
-    describe(labels)
-    add_options(parser, DirectoryOptions, "label_map")
-    parser.add_argument(
-        "--renormalize",
-        action="store_true",
-        help="divide the probabilities of each row by their sum, which need not be 1",
-    )
-    images = parser.add_argument("--images", type=folder_path, metavar="DIR", help="folder that the paths are in")
-    describe(images, unset="the report has no pictures")
+    add_options(parser, TableOptions)
     add_option(parser, ReportOptions, "pictures", unset="on")
     add_reports(parser)
     parser.set_defaults(handle=handle)
@@ -89,10 +66,11 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
 def _evaluate_table(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.cli.published import say_published
     from batchclf.errors import TargetTakenError, noted_as_published, published_note
+    from batchclf.jobs.config.tables import table_settings
     from batchclf.jobs.run.table_run import table_run
     from batchclf.storage.run.published import new_run_id
 
-    options = _table_options(args)
+    options = table_settings(options_from(args, TableOptions), Path())
     while True:
         out = args.out or args.reports / JOB / new_run_id(args.reports / JOB)
         try:
@@ -105,25 +83,6 @@ def _evaluate_table(args: argparse.Namespace, console: "Console") -> int:
     console.made = published_note(out)
     with noted_as_published(out):
         return say_published(args, out, record, console)
-
-
-def _table_options(args: argparse.Namespace) -> "TableOptions":
-    from batchclf.errors import UsageError
-    from batchclf.jobs.run.table_run import TableOptions
-    from batchclf.storage.predictions.foreign.shapes import Chosen
-
-    if args.images is not None and not args.images.is_dir():
-        raise UsageError(f"--images: there is no folder {args.images}", hint="give the folder that the paths are in")
-    named = {role: getattr(args, f"{role}_column") for role in COLUMNS}
-    labels = args.labels if args.labels in ("auto", "folders", "none") else Path(args.labels)
-    return TableOptions(
-        chosen=Chosen({role: name for role, name in named.items() if name is not None}, args.probability_prefix),  # type: ignore[misc]
-        classes=args.classes,
-        labels=labels,
-        label_map=as_path(args.label_map),
-        renormalize=args.renormalize,
-        images=args.images,
-    )
 
 
 def _evaluate_again(args: argparse.Namespace, console: "Console") -> int:

@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,9 +13,9 @@ from batchclf.core.records.run import RunRecord
 from batchclf.core.text import counted, first_of
 from batchclf.core.types import ROUNDING, PredictionRows, Say
 from batchclf.errors import PredictionsError, UsageError
+from batchclf.jobs.config.tables import TableSettings
 from batchclf.jobs.evaluate.predictions import check_names_meet
 from batchclf.jobs.run.predictions_run import TOP_K, PredictionSource, predictions_run
-from batchclf.storage.csv_files.read import Cells
 from batchclf.storage.predictions.foreign.as_ours import LabelOf, OurTable, in_order, numbers_of
 from batchclf.storage.predictions.foreign.interface import Table
 from batchclf.storage.predictions.foreign.open_table import open_tables
@@ -27,26 +27,9 @@ if TYPE_CHECKING:
     from batchclf.data.label_table import LabelTable
 
 
-@dataclass(frozen=True)
-class TableOptions:
-    """How a table is read, as the command line and a job file have it.
-
-    `chosen` are the columns that were named, `classes` is the text of --classes. `labels` says where labels are from: a
-    column of the table, the first folder of the paths, nowhere, or a CSV. `label_map` and `renormalize` are as for
-    `evaluate_predictions`; `images` is the folder of the images.
-    """
-
-    chosen: Chosen = field(default_factory=Chosen)
-    classes: str | None = None
-    labels: Literal["auto", "folders", "none"] | Path = "auto"
-    label_map: Path | None = None
-    renormalize: bool = False
-    images: Path | None = None
-
-
 def table_run(
     paths: Sequence[Path],
-    options: TableOptions,
+    options: TableSettings,
     out: Path,
     watcher: "Watcher",
     command: list[str],
@@ -72,17 +55,14 @@ def table_run(
 class _Reading:
     """What is settled of a table before its rows are read: its columns, its classes, its labels."""
 
-    def __init__(self, table: Table, options: TableOptions, watcher: "Watcher") -> None:
+    def __init__(self, table: Table, options: TableSettings, watcher: "Watcher") -> None:
         self.options, self._watcher = options, watcher
         given = table.class_names
         if options.classes is not None:
             from batchclf.models.sources.class_names import read_class_names
 
             given = read_class_names(options.classes)
-        first: Cells = next(
-            iter(table.pieces(list(dict.fromkeys(table.columns)))), {name: [] for name in table.columns}
-        )
-        self.roles = find_roles(table.path, table.columns, options.chosen, first, given)
+        self.roles = find_roles(table, Chosen(options.columns, options.probability_prefix), given)
         watcher.say(f"{table.path} ({table.words}): {self.roles.sentence()}")
         numbered = numbers_of(given, options.classes or "the class names") if given else {}
         known = self._known(table.path, given, numbered)

@@ -10,7 +10,9 @@ from typing import Literal
 from batchclf.core.text import first_of
 from batchclf.core.types import SUM_TOLERANCE
 from batchclf.errors import UsageError
+from batchclf.storage.csv_files.read import Cells
 from batchclf.storage.predictions.columns import PROBABILITY
+from batchclf.storage.predictions.foreign.interface import Table
 
 Role = Literal["path", "label", "prediction", "confidence", "split"]
 OPTIONS: dict[Role, str] = {
@@ -37,10 +39,8 @@ NAMES: dict[Role, str] = {
 }
 """The names of columns by their role, as tools and people write them; case, blanks and `-` do not matter."""
 
-RANKS = re.compile(
-    r"top(?P<top>\d+)_(?P<what>prediction|confidence)|(?P<name>label|index|prob|score|class|conf)_(?P<at>\d+)"
-)
-"""Columns of the n-th class: top2_prediction of ours, label_0 and prob_0 of timm and of pipelines."""
+RANKS = re.compile(r"(?P<what>label|index|prob|score|class|conf)_(?P<at>\d+)")
+"""Columns of the n-th class, from 0: label_0 and prob_0 of timm and of pipelines."""
 
 PREFIXES = (PROBABILITY, "proba_", "prob_", "probability_", "probabilities_", "probs_", "y_prob_", "y_proba_", "p_")
 """What the columns of all classes' probabilities begin with."""
@@ -114,16 +114,14 @@ class Roles:
         return found
 
 
-def find_roles(
-    path: Path, columns: list[str], chosen: Chosen, first: Mapping[str, list[str]], class_names: tuple[str, ...] = ()
-) -> Roles:
-    """Find out what each column stands for, by its name.
+def find_roles(table: Table, chosen: Chosen, class_names: tuple[str, ...] = ()) -> Roles:
+    """Find out what each column of a table stands for, by its name.
 
-    `class_names`, and the labels in the `first` rows, may be names of columns of probabilities.
-
-    Raises UsageError, with the options that settle it, if two columns could have a role, if one that was named is not
-    there, or if there is neither a prediction nor a probability.
+    `class_names`, and the labels in the first rows, may be names of columns of probabilities. Raises UsageError, with
+    the options that settle it, if two columns could have a role, if one that was named is not there, or if there is
+    neither a prediction nor a probability; PredictionsError if the table cannot be read.
     """
+    path, columns = table.path, table.columns
     search = _Search(path, columns, chosen)
     probabilities = search.probabilities(class_names)
     ranked = () if probabilities else search.ranked()
@@ -135,6 +133,7 @@ def find_roles(
             search.find(role)
     search.settle_lone_label(has_classes=bool(probabilities or ranked))
     if not (search.found.keys() & {"prediction"} or ranked or probabilities):
+        first: Cells = next(iter(table.pieces(list(dict.fromkeys(columns)))), {name: [] for name in columns})
         probabilities = search.bare_probabilities(first)
     if not (search.found.keys() & {"prediction"} or ranked or probabilities):
         raise UsageError(
