@@ -90,9 +90,8 @@ def tally_runs(
             writer.clear()
         found = tally(_paired_predictions(*of_both, whole=True, warn=warn))
     if not any(each.images for each in found):
-        files, images = (
-            tuple(folder / name for folder, _ in (first, second)) for name in (PREDICTIONS_FILE, IMAGES_FILE)
-        )
+        files = first[0] / PREDICTIONS_FILE, second[0] / PREDICTIONS_FILE
+        images = first[0] / IMAGES_FILE, second[0] / IMAGES_FILE
         if all(path.is_file() for path in images) and share_contents(images):
             found = tally(read_by_content(files, class_names, splits, images, warn=warn))
             pairs = sum(each.images for each in found)

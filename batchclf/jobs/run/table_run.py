@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from batchclf.core.class_names import NO_CLASS, look_alike_warning
+from batchclf.core.metrics.confusion import check_class_count
 from batchclf.core.records.run import RunRecord
 from batchclf.core.text import counted, first_of
 from batchclf.core.types import ROUNDING, PredictionRows, Say
@@ -71,9 +72,14 @@ class _Reading:
             from batchclf.data.label_table import read_label_map
 
             self._meanings = read_label_map(options.label_map, known)
-        self._by_class = known is None
         self._table = OurTable(
-            table, self.roles, numbered=numbered, label_of=self._labels(known), paths_below=options.images
+            table,
+            self.roles,
+            numbered=numbered,
+            meanings=self._meanings,
+            map_predictions=known is None,
+            label_of=self._labels(known),
+            paths_below=options.images,
         )
         self.names = self._names(known)
         if warning := look_alike_warning(self.names):
@@ -87,8 +93,6 @@ class _Reading:
             self._table,
             self.names,
             renormalize=self.options.renormalize,
-            meanings=self._meanings,
-            map_predictions=self._by_class,
             warn=self._watcher.warn,
         ):
             if refuse and classes == 2 and (rows.confidence < 0.5 - ROUNDING).any():
@@ -149,17 +153,16 @@ class _Reading:
         """Name the classes after a first look at all rows; NO_CLASS is the last of them if a prediction is none."""
         survey = self._table.survey(meet=self._label_table)
         self._table.rows = survey.rows
+        if not survey.rows:
+            raise PredictionsError(f"{self._table.path} has no rows", hint="give a table with at least one prediction")
         if self._label_table is not None:
             _warn_of_labels(self._label_table, self._watcher.warn)
-        labels = {self._meanings.get(name, name) for name in survey.labels} - {""}
-        predictions = (
-            {self._meanings.get(name, "") or name for name in survey.predictions}
-            if not known
-            else set(survey.predictions)
-        )
+        labels, predictions = survey.labels - {""}, survey.predictions
         if known is None:
             check_names_meet(self._table.path, labels, predictions - {"", NO_CLASS})
         names = known or in_order((labels | predictions) - {"", NO_CLASS})
+        if labels:
+            check_class_count(names)
         strangers = {name for name in predictions if name not in names}
         if unknown := sorted(strangers - {"", NO_CLASS}):
             self._watcher.warn(f"{counted(len(unknown), 'prediction')} of no class: {first_of(unknown, 5)}")
@@ -178,7 +181,7 @@ def _ranked(rows: PredictionRows) -> PredictionRows:
     assert rows.probabilities is not None
     there = rows.ranked.shape[1]
     most = min(TOP_K, len(rows.class_names) - (NO_CLASS in rows.class_names))
-    if there >= most or (rows.ranked < 0).any():
+    if there > 1 or most == 1:
         return rows
     rest, each = rows.probabilities.copy(), np.arange(len(rows))
     ranked = np.empty((len(rows), most), np.int64)

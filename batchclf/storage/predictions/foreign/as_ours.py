@@ -9,7 +9,6 @@ from typing import Protocol
 import numpy as np
 
 from batchclf.core.class_names import NO_CLASS
-from batchclf.core.metrics.confusion import MOST_CLASSES
 from batchclf.core.text import GUARDED_STARTS, first_of, plain_text
 from batchclf.errors import PredictionsError, UsageError
 from batchclf.storage.csv_files.cells import safe_cell
@@ -28,6 +27,8 @@ class Meets(Protocol):
         """Take note of a path and its label."""
 
 
+_MOST_NAMES = 1_000_000
+"""More different texts in a column are no classes; they are not held in memory."""
 LabelOf = Callable[[str], str | None]
 
 
@@ -45,7 +46,8 @@ class OurTable:
     """Presents a `Table` under our own column names; see `Table` for what it gives.
 
     `names` are the classes, NO_CLASS among them if a prediction is none. `numbered` maps class numbers to names, empty
-    if they stay numbers. `label_of` gives labels by path in place of a column. `paths_below` is a folder that absolute
+    if they stay numbers. `meanings` maps labels to classes, "" for none, and predictions as well if `map_predictions`.
+    `label_of` gives labels by path in place of a column. `paths_below` is a folder that absolute
     paths are made relative to. Rows without a path column are named by their numbers.
     """
 
@@ -53,10 +55,12 @@ class OurTable:
     roles: Roles
     names: tuple[str, ...] = ()
     numbered: Mapping[str, str] = field(default_factory=dict)
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    map_predictions: bool = False
     label_of: LabelOf | None = None
     paths_below: Path | None = None
     rows: int = 0
-    _meant: dict[str, str] = field(default_factory=dict)
+    _meant: dict[bool, dict[str, str]] = field(default_factory=lambda: {False: {}, True: {}})
 
     @property
     def path(self) -> Path:
@@ -95,7 +99,7 @@ class OurTable:
     def survey(self, meet: Meets | None = None) -> Survey:
         """Read all labels and predictions once; `meet` takes note of the label of each path.
 
-        Raises PredictionsError for more classes than can be evaluated.
+        Raises PredictionsError for a column of too many different texts.
         """
         labels: set[str] = set()
         predictions: set[str] = set()
@@ -110,9 +114,9 @@ class OurTable:
             for rank in ranks:
                 predictions.update(map(plain_text, set(cells[rank])))
             for what, seen in (("label", labels), ("prediction", predictions)):
-                if len(seen) > MOST_CLASSES:
+                if len(seen) > _MOST_NAMES:
                     raise PredictionsError(
-                        f"{self.path}: the column {self.called(what)} has more than {MOST_CLASSES:,} different texts, "
+                        f"{self.path}: the column {self.called(what)} has more than {_MOST_NAMES:,} different texts, "
                         f"such as {first_of(sorted(seen), 3)}",
                         hint=f"if it is not the {what}, name that: --{what}-column NAME",
                     )
@@ -170,7 +174,7 @@ class OurTable:
 
     def _column(self, name: str, cells: list[str]) -> list[str]:
         if name == "label" or name.endswith("prediction"):
-            return self._classes(cells)
+            return self._classes(cells, is_label=name == "label")
         if name == "path":
             return self._texts(self._below(cells))
         if name == "split":
@@ -179,15 +183,19 @@ class OurTable:
             return [cell.replace(",", ".") for cell in cells]
         return cells
 
-    def _classes(self, cells: list[str]) -> list[str]:
-        meant = self._meant
+    def _classes(self, cells: list[str], *, is_label: bool = False) -> list[str]:
+        meant = self._meant[is_label]
         for cell in set(cells) - meant.keys():
-            meant[cell] = safe_cell(self._class(plain_text(cell) if self.table.guarded else cell))
+            text = plain_text(cell) if self.table.guarded else cell
+            meant[cell] = safe_cell(self._class(text, is_label=is_label))
         return [meant[cell] for cell in cells]
 
-    def _class(self, text: str) -> str:
-        whole = _WHOLE.fullmatch(text) if self.numbered else None
-        return text if whole is None else self.numbered.get(str(int(whole[1])), text)
+    def _class(self, text: str, *, is_label: bool) -> str:
+        if self.numbered and (whole := _WHOLE.fullmatch(text)):
+            text = self.numbered.get(str(int(whole[1])), text)
+        if is_label:
+            return self.meanings.get(text, text)
+        return (self.meanings.get(text, "") or text) if self.map_predictions else text
 
     def _texts(self, texts: list[str]) -> list[str]:
         """Guard texts as in a CSV, since the guard is taken away from what is read."""

@@ -48,16 +48,23 @@ PREFIXES = (PROBABILITY, "proba_", "prob_", "probability_", "probabilities_", "p
 
 @dataclass(frozen=True)
 class Shape:
-    """What a tool writes if a general name would mean something else: its columns, and their roles."""
+    """What a tool writes if a general name would mean something else: its columns, and their roles.
+
+    If `of_one_image`, its rows are the classes of one image unless another column names the image of each.
+    """
 
     tool: str
     columns: frozenset[str]
     roles: dict[Role, str]
+    of_one_image: bool = False
 
 
 SHAPES = (
     Shape(
-        "Ultralytics", frozenset({"name", "class", "confidence"}), {"prediction": "name", "confidence": "confidence"}
+        "Ultralytics",
+        frozenset({"name", "class", "confidence"}),
+        {"prediction": "name", "confidence": "confidence"},
+        of_one_image=True,
     ),
     Shape("timm", frozenset({"filename", "index", "prob"}), {"prediction": "index", "confidence": "prob"}),
     Shape(
@@ -131,6 +138,11 @@ def find_roles(table: Table, chosen: Chosen, class_names: tuple[str, ...] = ()) 
     for role in OPTIONS:
         if not (ranked and role in ("prediction", "confidence")):
             search.find(role)
+    if shape is not None and shape.of_one_image and "path" not in search.found:
+        raise UsageError(
+            f"{path} has a row for each class of one image, as {shape.tool} writes it, not a row for each image",
+            hint="write a table with the path of each image and its best class",
+        )
     search.settle_lone_label(has_classes=bool(probabilities or ranked))
     if not (search.found.keys() & {"prediction"} or ranked or probabilities):
         first: Cells = next(iter(table.pieces(list(dict.fromkeys(columns)))), {name: [] for name in columns})
