@@ -64,7 +64,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
 
 
 def _evaluate_table(args: argparse.Namespace, console: "Console") -> int:
-    from batchclf.cli.published import say_published
+    from batchclf.cli.score import say_published
     from batchclf.errors import TargetTakenError, noted_as_published, published_note
     from batchclf.jobs.config.tables import table_settings
     from batchclf.jobs.run.table_run import table_run

@@ -18,6 +18,7 @@ from batchclf.jobs.config.options import (
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
+    from batchclf.core.records.run import RunRecord
     from batchclf.jobs.run.folder_run import SplitOf
     from batchclf.models.bundle import Bundle
     from batchclf.scoring.processes import WorkerProcesses
@@ -84,7 +85,6 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
 
 
 def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProcesses") -> int:
-    from batchclf.cli.published import say_published
     from batchclf.cli.selection import directory_subset, refuse_with_split
     from batchclf.errors import TargetTakenError, noted_as_published, published_note
     from batchclf.jobs.config.limits import Deadline, parse_budget, parse_duration
@@ -134,6 +134,30 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
             for line in explain_time(record):
                 console.say(line)
         return say_published(args, out, record, console)
+
+
+def say_published(args: argparse.Namespace, out: Path, record: "RunRecord", console: "Console") -> int:
+    """Do what comes after the run; what goes wrong with that makes a good one end as an error."""
+    from batchclf.errors import ExitCode, RunError
+    from batchclf.jobs.report.index import renew_index
+    from batchclf.storage.run.published import publish_latest
+
+    code = ExitCode.of(record.status)
+    if args.out is None:
+        try:
+            publish_latest(out)
+        except RunError as error:
+            console.trouble(error)
+            code = code or ExitCode.ERROR
+        renew_index(args.reports, warn=console.warn)
+    console.say(f"predictions: {out / 'predictions.csv'}")
+    console.say(f"report: {out / 'report.html'}")
+    if record.status == "ok" and not console.as_json:
+        return console.result({}, code)
+    from batchclf.cli.summary import run_summary, say_trouble
+
+    say_trouble(record, out, console)
+    return console.result(run_summary(record, out) if console.as_json else {}, code)
 
 
 def _split(args: argparse.Namespace, bundle: "Bundle", console: "Console") -> "SplitOf":

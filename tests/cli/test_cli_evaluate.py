@@ -23,9 +23,7 @@ def split_of(folder):
 def test_a_name_that_begins_with_a_quote_is_another_one_than_without(cli, tmp_path):
     table = write_table(tmp_path, ["1.png,'a,a,0.9", "2.png,a,'a,0.8", "3.png,a,a,0.7"])
     assert cli("evaluate", "p.csv")[0] == 0
-    accuracy = json.loads((tmp_path / "reports/evaluate/latest/metrics.json").read_bytes())["splits"][""]["accuracy"][
-        "value"
-    ]
+    accuracy = split_of(tmp_path)["accuracy"]["value"]
     assert accuracy == accuracy_score(table["label"], table["prediction"])
 
 
@@ -72,9 +70,7 @@ def test_a_quote_in_a_probability_column(cli, tmp_path):
     header = "path,label,prediction,confidence,prob:'s-Gravenhage,prob:Delft\n"
     (tmp_path / "p.csv").write_text(header + "1.png,'s-Gravenhage,'s-Gravenhage,0.75,0.75,0.25\n", encoding="utf-8")
     assert cli("evaluate", "p.csv")[0] == 0
-    assert list(
-        json.loads((tmp_path / "reports/evaluate/latest/metrics.json").read_bytes())["splits"][""]["predicted"]
-    ) == [
+    assert list(split_of(tmp_path)["predicted"]) == [
         "'s-Gravenhage",
         "Delft",
     ]

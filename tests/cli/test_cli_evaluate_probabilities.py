@@ -83,9 +83,8 @@ def test_renormalize_divides_each_row_by_its_sum(cli, tmp_path):
     assert cli("evaluate", "p.csv", "--renormalize")[0] == 0
     values = pd.read_csv(tmp_path / "p.csv")[["prob:a", "prob:b", "prob:c"]].to_numpy(float)
     expected = log_loss(["a", "b", "c"], values / values.sum(axis=1, keepdims=True))
-    found = json.loads((tmp_path / "reports/evaluate/latest/metrics.json").read_bytes())["splits"][""]["log_loss"][
-        "value"
-    ]
+    metrics = json.loads((tmp_path / "reports/evaluate/latest/metrics.json").read_bytes())
+    found = metrics["splits"][""]["log_loss"]["value"]
     assert found == pytest.approx(expected)
 
 

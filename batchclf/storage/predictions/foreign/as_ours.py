@@ -1,7 +1,7 @@
 """A table of others as one with our own columns, so that the same code reads and checks it."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -248,7 +248,7 @@ def numbers_of(class_names: tuple[str, ...], source: str) -> dict[str, str]:
     return {str(number): name for number, name in enumerate(class_names)}
 
 
-def in_order(names: set[str]) -> tuple[str, ...]:
+def in_order(names: Set[str]) -> tuple[str, ...]:
     """Sort class names: by their value if all are whole numbers, else as texts."""
     whole = all(name.isdecimal() for name in names)
     return tuple(sorted(names, key=lambda name: (int(name), name) if whole else (0, name)))
