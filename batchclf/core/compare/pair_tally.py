@@ -16,15 +16,16 @@ from batchclf.core.metrics.formulas import OfImages
 from batchclf.core.metrics.intervals import wilson
 from batchclf.core.metrics.moments import Moments
 from batchclf.core.text import count, counted, percent, points_apart
+from batchclf.core.types import sureness
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RunPredictions:
     """A run's predictions for some images, one entry an image.
 
-    `labels` and `predictions` are (n,) int64 class indices, -1 where a label is unknown; `confidence` is (n,) float64;
-    `probabilities` is (n, classes) float64 or None. `digests` are (n,) uint64 of the images' content, None where it is
-    not known.
+    `labels` and `predictions` are (n,) int64 class indices, -1 where a label is unknown; `confidence` is (n,) float64,
+    nan where unknown; `probabilities` is (n, classes) float64 or None. `digests` are (n,) uint64 of the images'
+    content, None where it is not known.
     """
 
     paths: tuple[str, ...]
@@ -65,6 +66,10 @@ class RunPredictions:
         first = {path: row for row, path in reversed(list(enumerate(self.paths)))}
         order = sorted(first)
         return self._take(tuple(order), np.array([first[path] for path in order], np.int64))
+
+    def take(self, rows: NDArray[np.int64]) -> "RunPredictions":
+        """Keep the images of these indices, in their order."""
+        return self._take(tuple([self.paths[row] for row in rows.tolist()]), rows)
 
     def _take(self, paths: tuple[str, ...], rows: Any) -> "RunPredictions":
         probabilities = None if self.probabilities is None else self.probabilities[rows]
@@ -214,7 +219,7 @@ class PairTally:
             )
             for row in surest.tolist()
         ]
-        kept = sorted(self._flips[kind] + found, key=lambda flip: (-flip.second_confidence, flip.path))
+        kept = sorted(self._flips[kind] + found, key=lambda flip: (-sureness(flip.second_confidence), flip.path))
         self._flips[kind] = kept[:SHOWN_FLIPS]
 
     def _add_means(

@@ -1,6 +1,6 @@
 """Evaluate a predictions CSV: each split on its own, and the gap between train and test."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from batchclf.core.metrics.evaluation import Evaluation, Tally
 from batchclf.core.text import first_of
 from batchclf.core.training_record import temperature_of
-from batchclf.core.types import PredictionRows, Say, unheard
+from batchclf.core.types import Say, unheard
 from batchclf.errors import PredictionsError, RunError
 from batchclf.storage.predictions.read import known_class_names, named_by_rows, read_header, read_prediction_rows
 from batchclf.storage.run.directory import read_record
@@ -49,7 +49,7 @@ def evaluate_predictions(
     for rows in read_prediction_rows(
         path, names, renormalize=renormalize, meanings=meanings, map_predictions=known is None, warn=warn
     ):
-        for split, part in _by_split(rows):
+        for split, part in rows.by_split():
             if split not in tallies:
                 tallies[split] = Tally(split, names, temperature)
             tallies[split].update(part)
@@ -57,7 +57,10 @@ def evaluate_predictions(
         raise PredictionsError(f"{path} has no rows", hint="give a CSV with at least one prediction")
     evaluations = {split: tally.evaluation() for split, tally in tallies.items()}
     if known is None:
-        _check_names_meet(path, names, evaluations.values())
+        confusions = [each.labelled.confusion for each in evaluations.values() if each.labelled is not None]
+        check_names_meet(
+            path, _named(names, [of.support for of in confusions]), _named(names, [of.predicted for of in confusions])
+        )
     labelled = [evaluations[s].labelled if s in evaluations else None for s in ("train", "test")]
     train, test = labelled
     gap = None
@@ -68,11 +71,8 @@ def evaluate_predictions(
     return list(evaluations.values()), gap
 
 
-def _check_names_meet(path: Path, names: tuple[str, ...], evaluations: Iterable[Evaluation]) -> None:
+def check_names_meet(path: Path, labels: Set[str], predictions: Set[str]) -> None:
     """Raise PredictionsError if there are labels and none of them is ever predicted: they name classes otherwise."""
-    confusions = [each.labelled.confusion for each in evaluations if each.labelled is not None]
-    labels = _named(names, [of.support for of in confusions])
-    predictions = _named(names, [of.predicted for of in confusions])
     if labels and not labels & predictions:
         raise PredictionsError(
             f"no label in {path} is a class that is predicted; labels: {first_of(sorted(labels), 5)}; predictions: "
@@ -90,13 +90,3 @@ def _temperature_beside(path: Path) -> float:
         return temperature_of(read_record(path.parent).model.training)
     except RunError:
         return 1.0
-
-
-def _by_split(rows: PredictionRows) -> Iterator[tuple[str, PredictionRows]]:
-    splits = list(dict.fromkeys(rows.splits))
-    if len(splits) == 1:
-        yield splits[0], rows
-        return
-    of_row = np.array(rows.splits)
-    for split in splits:
-        yield split, rows.only(of_row == split)

@@ -6,24 +6,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchclf.core.choices import ReportFormat
-from batchclf.core.records.run import DatasetRecord, WrittenFile
-from batchclf.jobs.config.settings import ScoreSettings
-from batchclf.models.bundle import Bundle
+from batchclf.core.records.run import DatasetRecord, ModelRecord, WrittenFile
 
 if TYPE_CHECKING:
     from batchclf.core.gate.rules import Gate
 
 
+@dataclass(frozen=True)
+class Scoring:
+    """How the predictions came about, as run.json has it; the first four are empty where that is not known."""
+
+    runtime: str
+    precision: str
+    device: str
+    resize: str
+    formats: list[str]
+    batch_size: int
+    topk: int
+    probabilities: bool
+
+
 @dataclass(frozen=True, eq=False)
 class RunHead:
-    """What is known of a run before it is evaluated; `files` are the tables that it has written."""
+    """What is known of a run before it is evaluated.
+
+    `files` are the tables that it has written, `versions` those of the libraries by module.
+    """
 
     run_id: str
     job: str | None
     command: list[str]
-    bundle: Bundle
-    trained: bool
-    settings: ScoreSettings
+    model: ModelRecord
+    scoring: Scoring
+    versions: Mapping[str, str]
     dataset: DatasetRecord | None
     files: Mapping[str, WrittenFile]
     run_date: str = ""

@@ -9,7 +9,7 @@ import numpy as np
 from batchclf.core.records.run import WrittenFile
 from batchclf.storage.csv_files.append_file import AppendFile, ClosedAtEnd
 from batchclf.storage.csv_files.cells import csv_cells
-from batchclf.storage.csv_files.vector_text import seven_digits, text_column, text_lines
+from batchclf.storage.csv_files.vector_text import known_digits, text_column, text_lines
 
 if TYPE_CHECKING:
     from batchclf.core.compare.pair_tally import RunPredictions
@@ -39,6 +39,10 @@ class FlipsWriter(ClosedAtEnd):
     def __init__(self, path: Path, class_names: Sequence[str]) -> None:
         self._path, self._rows = path, 0
         self._file = AppendFile(path, _HEADER, None)
+        self.name_classes(class_names)
+
+    def name_classes(self, class_names: Sequence[str]) -> None:
+        """Name the classes that predictions are indices of."""
         # The last one, which the index -1 finds, is for what is unknown.
         self._names = text_column([*csv_cells(class_names), b""])
 
@@ -72,7 +76,7 @@ class FlipsWriter(ClosedAtEnd):
                             b",",
                             self._names[side.predictions[changed]],
                             b",",
-                            seven_digits(side.confidence[changed].astype(np.float32)),
+                            known_digits(side.confidence[changed].astype(np.float32)),
                         )
                     ),
                     b"\r\n",
