@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchclf.cli.options import add_options, describe, folder_path, run_path
-from batchclf.jobs.config.options import DirectoryOptions
+from batchclf.cli.options import add_options, describe, folder_path, options_from, run_path
+from batchclf.jobs.config.options import DirectoryOptions, SliceOptions, ThresholdOptions
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -36,6 +36,9 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         help="divide the probabilities of each row by their sum, which need not be 1",
     )
     add_options(parser, DirectoryOptions, "label_map")
+    group = parser.add_argument_group("what is shown of labelled images, as the run was asked for unless given here")
+    add_options(group, SliceOptions)
+    add_options(group, ThresholdOptions)
     parser.set_defaults(handle=handle)
 
 
@@ -45,8 +48,11 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.core.compare.fitted_order import fitted_order, fitted_order_sentence
     from batchclf.core.text import counted, decimal, percent, percent_interval
     from batchclf.errors import UsageError
-    from batchclf.jobs.evaluate.predictions import evaluate_predictions
-    from batchclf.storage.run.metrics import FILES, metrics_dict, refuse_to_replace_others, write_metrics
+    from batchclf.jobs.evaluate.predictions import Studying, evaluate_predictions
+    from batchclf.jobs.evaluate.studies import plan_again
+    from batchclf.storage.images.facts import IMAGES_FILE
+    from batchclf.storage.predictions.read import known_class_names, read_header
+    from batchclf.storage.run.metrics import FILES, SLICES_FILE, metrics_dict, refuse_to_replace_others, write_metrics
     from batchclf.storage.run.written import check_written
 
     out = args.out or args.predictions.parent
@@ -54,16 +60,23 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
         raise UsageError(f"--out {out} is no folder", hint=f"give a folder, which then holds {', '.join(FILES)}")
     refuse_to_replace_others(out)
     check_written(args.predictions.parent, [args.predictions.name], warn=console.warn)
+    names = known_class_names(args.predictions, read_header(args.predictions))
+    asked = options_from(args, SliceOptions), options_from(args, ThresholdOptions)
+    studying = Studying(
+        args.predictions.with_name(IMAGES_FILE), plan_again(args.predictions.parent, *asked, class_names=names)
+    )
     evaluations, gap = evaluate_predictions(
         args.predictions,
         renormalize=args.renormalize,
         label_map=None if args.label_map is None else Path(args.label_map),
+        take=studying.take,
         warn=console.warn,
     )
+    studies = studying.studies(console.warn)
     if warning := look_alike_warning(evaluations[0].class_names):
         console.warn(warning)
     out.mkdir(parents=True, exist_ok=True)
-    write_metrics(out, evaluations, gap)
+    write_metrics(out, evaluations, gap, studies)
     for evaluation in evaluations:
         name = evaluation.split or "all rows"
         labelled = evaluation.labelled
@@ -80,5 +93,6 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
         )
     if gap is not None:
         console.say(gap.sentence)
-    console.say(f"wrote {', '.join(FILES)} to {out}")
-    return console.result({**metrics_dict(evaluations, gap), "files": [str(out / name) for name in FILES]})
+    files = [*FILES, *([SLICES_FILE] if studies else [])]
+    console.say(f"wrote {', '.join(files)} to {out}")
+    return console.result({**metrics_dict(evaluations, gap, studies), "files": [str(out / name) for name in files]})

@@ -1,6 +1,6 @@
 """Run a job from data to published report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from batchclf.core.progress import Watcher
@@ -14,6 +14,7 @@ from batchclf.jobs.config.gate_rules import scoring_options
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job
 from batchclf.jobs.config.settings import DirectorySubset, SplitSubset, score_settings
+from batchclf.jobs.evaluate.studies import Plan, plan_studies
 from batchclf.jobs.run.inputs import Publication, RunHead
 from batchclf.jobs.run.publish import finish
 from batchclf.jobs.run.run_log import Steps, logging_to
@@ -87,6 +88,7 @@ def _fill(
             watcher.say(f"data: {dataset.origin}")
     with steps.step("train model" if trains else "load model"):
         bundle = _bundle(job, base, dataset if trains else None, watcher, deadline)
+    plan = _plan(job, bundle.info.class_names)
     with steps.step("score"):
         subsets = _subsets(job, dataset)
         head = journal_head(f"job {job.name}", _sources(subsets), bundle, settings)
@@ -112,11 +114,24 @@ def _fill(
         formats=tuple(job.spec.report.format),
         templates=job.templates,
         pictures=job.spec.report.pictures,
+        plan=plan,
     )
     record = finish(run.folder, of_run, scored, steps, watcher, {} if dataset is None else dataset.splits, to)
     if trains:
         forget_training(settings_of(job, base), job.bundle)
     return record
+
+
+def _plan(job: Job, class_names: Sequence[str]) -> Plan:
+    """Check what is asked for of slices and thresholds, before the scoring."""
+    return plan_studies(
+        job.spec.slices,
+        job.spec.thresholds,
+        class_names,
+        metadata=job.metadata,
+        roots=[subset.root for subset in job.directories.values()],
+        asked=[rule.slice for rule in job.spec.gate.rules],
+    )
 
 
 def _bundle(job: Job, base: Base | None, dataset: Dataset | None, watcher: Watcher, deadline: Deadline) -> Bundle:
