@@ -191,7 +191,9 @@ class TestSearch:
         for each in search.weakest:
             chosen, words = find_slice(columns, each.judged.name)
             assert words == each.judged.words
-            table = pd.crosstab(chosen[judged], images.right[judged]).reindex(index=[True, False], columns=[True, False])
+            table = pd.crosstab(chosen[judged], images.right[judged]).reindex(
+                index=[True, False], columns=[True, False]
+            )
             p_values.append(fisher_exact(table.fillna(0).to_numpy(), alternative="less").pvalue)
             assert each.p_value == pytest.approx(p_values[-1], rel=1e-6)
             assert (each.judged.images, each.judged.correct) == (table.loc[True].sum(), table.loc[True, True])

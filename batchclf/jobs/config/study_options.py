@@ -1,8 +1,10 @@
 """Checks of the options of slices and thresholds that their types cannot make."""
 
+import difflib
 import re
+from collections.abc import Sequence
 
-from batchclf.errors import UsageError
+from batchclf.errors import ModelError, UsageError
 from batchclf.jobs.config.options import ThresholdOptions
 
 
@@ -30,3 +32,18 @@ def other_cost(given: str) -> tuple[str, str]:
         f"{given} is given without {other}: the cheapest threshold weighs one against the other",
         f"give {other} too, in the same unit",
     )
+
+
+def check_positive_class(name: str, class_names: Sequence[str]) -> None:
+    """Raise ModelError if a positive class is not one of two."""
+    if len(class_names) != 2:
+        raise ModelError(
+            f"a positive class, '{name}', is one of two, and the model has {len(class_names):,} classes",
+            hint="leave the positive class out",
+        )
+    if name not in class_names:
+        nearest = difflib.get_close_matches(name, class_names, 1)
+        raise ModelError(
+            f"the positive class '{name}' is not a class of the model ({', '.join(class_names)})",
+            hint=f"did you mean '{nearest[0]}'?" if nearest else "name one of the two",
+        )

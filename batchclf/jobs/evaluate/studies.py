@@ -1,6 +1,5 @@
 """Slices and thresholds of a run, from its predictions, its images.csv and metadata."""
 
-import difflib
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -17,9 +16,9 @@ from batchclf.core.slices.result import SliceFindings, SliceMetrics, WeakSlice
 from batchclf.core.slices.search import find_weakest
 from batchclf.core.types import Say
 from batchclf.data.metadata_table import MetadataTable, read_metadata
-from batchclf.errors import DataError, ModelError, RunError, UsageError
+from batchclf.errors import DataError, RunError, UsageError
 from batchclf.jobs.config.options import SliceOptions, ThresholdOptions
-from batchclf.jobs.config.study_options import check_costs, other_cost, path_pattern
+from batchclf.jobs.config.study_options import check_costs, check_positive_class, other_cost, path_pattern
 from batchclf.jobs.evaluate.labelled_images import Collector, LabelledImages
 from batchclf.storage.run.directory import read_record
 from batchclf.storage.run.metrics import METRICS_FILE
@@ -70,9 +69,8 @@ def plan_studies(
     if cost := check_costs(thresholds):
         what, hint = other_cost(cost)
         raise UsageError(what, hint=hint)
-    positive = thresholds.positive_class
-    if class_names and positive is not None and (len(class_names) != 2 or positive not in class_names):
-        raise _no_positive_class(positive, class_names)
+    if class_names and thresholds.positive_class is not None:
+        check_positive_class(thresholds.positive_class, class_names)
     return Plan(
         slices,
         thresholds,
@@ -115,19 +113,6 @@ def _asked_before(run: Path) -> set[str]:
     except (OSError, RunError):
         return set()
     return {each.name for of in found for each in of.slices if each.intervals or not each.column}
-
-
-def _no_positive_class(name: str, class_names: Sequence[str]) -> ModelError:
-    if len(class_names) != 2:
-        return ModelError(
-            f"a positive class, '{name}', is one of two, and the model has {len(class_names):,} classes",
-            hint="leave the positive class out",
-        )
-    nearest = difflib.get_close_matches(name, class_names, 1)
-    return ModelError(
-        f"the positive class '{name}' is not a class of the model ({', '.join(class_names)})",
-        hint=f"did you mean '{nearest[0]}'?" if nearest else "name one of the two",
-    )
 
 
 def study(collector: Collector, plan: Plan | None, class_names: Sequence[str], *, warn: Say) -> Studies | None:
