@@ -23,7 +23,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         "evaluate",
         parents=[common],
         help="evaluate a predictions CSV",
-        description="Compute metrics.json, per_class.csv and confusion.csv from a predictions CSV.",
+        description="Compute metrics.json, per_class.csv, confusion.csv and slices.csv from a predictions CSV.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -92,7 +92,7 @@ rows[text] <- lapply(rows[text], function(column) sub("^'", "", column))
 ### In SQL
 
 Where batchclf is installed with its extra `query`, a query may name the tables `predictions`, `images`, `per_class`,
-`confusion`, `skipped`, `duplicates` and `flips`; its texts have no `'` in front.
+`confusion`, `slices`, `skipped`, `duplicates` and `flips`; its texts have no `'` in front.
 
 ```console
 $ batchclf query . "SELECT label, prediction, count(*) AS images FROM predictions WHERE NOT correct GROUP BY ALL"
