@@ -1,5 +1,6 @@
 """Slices and thresholds of rows that lack something."""
 
+import csv
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from batchclf.core.types import PredictionRows
 from batchclf.jobs.evaluate.predictions import Studying
+from batchclf.storage.images.facts import COLUMNS
 
 
 def rows_without(n=200, *, labelled=True):
@@ -39,6 +41,16 @@ def test_without_a_confidence_there_are_slices_and_no_thresholds(tmp_path):
 def test_rows_without_a_label_before_the_first_one_change_nothing(tmp_path):
     rows = rows_without()
     before = replace(rows_without(labelled=False), paths=tuple(f"0{path}" for path in rows.paths))
+    with (tmp_path / "images.csv").open("w", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(COLUMNS)
+        for number, path in enumerate([*before.paths, *rows.paths]):
+            writer.writerow([path, "", 640, 480 + number % 2, "rgb", f"{number / 2:.2f}", "20.00", "0" * 32, "1" * 32])
+    (late,) = studied(tmp_path, before, rows).slices.values()
+    assert late.missing == ()
+    assert {each.column for each in late.slices} == {"brightness", "size", "format"}
+    assert late.slices[0].words == "brightness 100 to 124.5 (darkest quarter)"
+    (tmp_path / "images.csv").unlink()
     late, alone = studied(tmp_path, before, rows), studied(tmp_path, rows)
     assert (late.slices, late.thresholds) == (alone.slices, alone.thresholds)
 

@@ -27,7 +27,7 @@ def studied(of, names=("indoors", "outdoors", "")):
     errors = tuple(rows.row(place) for place in np.flatnonzero(~images.right)[:6].tolist())
     weakest = tuple(replace(each, errors=errors if each.is_weak else ()) for each in search.weakest)
     slices = [each for column in columns for each in measure_column(images, column)]
-    left_out = (LeftOut(names[0], "it has 1,203 values, and at most 100 make slices"),)
+    left_out = (LeftOut(names[3] if len(names) > 3 else names[0], "it has 1,203 values, and at most 100 make slices"),)
     found = SliceFindings(
         len(rows), tuple(slices), left_out, trends(images, columns), replace(search, weakest=weakest), ("A note.",)
     )
