@@ -1,6 +1,7 @@
 """The nightly job on real Fashion MNIST: the tutorial's lesson, end to end, and every image looked up again."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,21 @@ def test_the_tutorials_numbers(job):
         "excluded": 0,
         "complete": True,
     }
+
+
+def test_the_brightest_tenth_is_weak_and_all_of_it_can_be_class_mix(job):
+    folder, result = job
+    slices = pd.read_csv(result["files"]["slices.csv"])
+    column = slices[(slices["split"] == "test") & (slices["kind"] == "column")].set_index("slice")
+    dark, bright = (column.loc[f"brightness={end} tenth"] for end in ("darkest", "brightest"))
+    assert dark["accuracy"] == pytest.approx(0.94, abs=0.02)
+    assert bright["accuracy"] == pytest.approx(0.82, abs=0.03)
+    assert bright["difference_high"] < 0
+    assert bright["class_mix"] < 0.7 * bright["difference"]
+    page = (folder / "reports" / "fashion-mnist" / "latest" / "report.html").read_text()
+    assert re.search(
+        r"Accuracy falls from 9[2-6]\.\d\d% at brightness .* its classes alone make 1[0-4]\.\d points less", page
+    )
 
 
 def test_csv_agrees_with_keras_itself(job, fashion):

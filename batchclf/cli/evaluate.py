@@ -14,7 +14,7 @@ from batchclf.cli.options import (
     options_from,
     run_path,
 )
-from batchclf.jobs.config.options import ReportOptions
+from batchclf.jobs.config.options import ReportOptions, SliceOptions, ThresholdOptions
 from batchclf.jobs.config.tables import TableOptions
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="evaluate predictions that any tool has written",
         description="Evaluate a table of predictions and write a run directory with a report; of the predictions.csv "
-        "of a run compute metrics.json, per_class.csv and confusion.csv again.",
+        "of a run compute metrics.json, per_class.csv, confusion.csv and slices.csv again.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -51,6 +51,9 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     add_options(parser, TableOptions)
     add_option(parser, ReportOptions, "pictures", unset="on")
     add_reports(parser)
+    group = parser.add_argument_group("what is shown of labelled images, as the run was asked for unless given here")
+    add_options(group, SliceOptions)
+    add_options(group, ThresholdOptions)
     parser.set_defaults(handle=handle)
 
 
@@ -64,7 +67,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
 
 
 def _evaluate_table(args: argparse.Namespace, console: "Console") -> int:
-    from batchclf.cli.score import say_published
+    from batchclf.cli.score import plan_of, say_published
     from batchclf.errors import TargetTakenError, noted_as_published, published_note
     from batchclf.jobs.config.tables import table_settings
     from batchclf.jobs.run.table_run import table_run
@@ -74,7 +77,15 @@ def _evaluate_table(args: argparse.Namespace, console: "Console") -> int:
     while True:
         out = args.out or args.reports / JOB / new_run_id(args.reports / JOB)
         try:
-            record = table_run([args.predictions], options, out, console, args.command, pictures=args.pictures)
+            record = table_run(
+                [args.predictions],
+                options,
+                out,
+                console,
+                args.command,
+                plan_for=lambda class_names: plan_of(args, class_names, options.images),
+                pictures=args.pictures,
+            )
             break
         except TargetTakenError:
             if args.out:
@@ -91,8 +102,11 @@ def _evaluate_again(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.core.compare.fitted_order import fitted_order, fitted_order_sentence
     from batchclf.core.text import counted, decimal, percent, percent_interval
     from batchclf.errors import UsageError
-    from batchclf.jobs.evaluate.predictions import evaluate_predictions
-    from batchclf.storage.run.metrics import FILES, metrics_dict, refuse_to_replace_others, write_metrics
+    from batchclf.jobs.evaluate.predictions import Studying, evaluate_predictions
+    from batchclf.jobs.evaluate.studies import plan_again
+    from batchclf.storage.images.facts import IMAGES_FILE
+    from batchclf.storage.predictions.read import known_class_names, read_header
+    from batchclf.storage.run.metrics import FILES, SLICES_FILE, metrics_dict, refuse_to_replace_others, write_metrics
     from batchclf.storage.run.written import check_written
 
     out = args.out or args.predictions.parent
@@ -100,16 +114,23 @@ def _evaluate_again(args: argparse.Namespace, console: "Console") -> int:
         raise UsageError(f"--out {out} is no folder", hint=f"give a folder, which then holds {', '.join(FILES)}")
     refuse_to_replace_others(out)
     check_written(args.predictions.parent, [args.predictions.name], warn=console.warn)
+    names = known_class_names(args.predictions, read_header(args.predictions))
+    asked = options_from(args, SliceOptions), options_from(args, ThresholdOptions)
+    studying = Studying(
+        args.predictions.with_name(IMAGES_FILE), plan_again(args.predictions.parent, *asked, class_names=names)
+    )
     evaluations, gap = evaluate_predictions(
         args.predictions,
         renormalize=args.renormalize,
         label_map=as_path(args.label_map),
+        take=studying.take,
         warn=console.warn,
     )
+    studies = studying.studies(console.warn)
     if warning := look_alike_warning(evaluations[0].class_names):
         console.warn(warning)
     out.mkdir(parents=True, exist_ok=True)
-    write_metrics(out, evaluations, gap)
+    write_metrics(out, evaluations, gap, studies)
     for evaluation in evaluations:
         name = evaluation.split or "all rows"
         labelled = evaluation.labelled
@@ -126,5 +147,6 @@ def _evaluate_again(args: argparse.Namespace, console: "Console") -> int:
         )
     if gap is not None:
         console.say(gap.sentence)
-    console.say(f"wrote {', '.join(FILES)} to {out}")
-    return console.result({**metrics_dict(evaluations, gap), "files": [str(out / name) for name in FILES]})
+    files = [*FILES, *([SLICES_FILE] if studies else [])]
+    console.say(f"wrote {', '.join(files)} to {out}")
+    return console.result({**metrics_dict(evaluations, gap, studies), "files": [str(out / name) for name in files]})

@@ -20,8 +20,8 @@ examples:
       USING (split, path) WHERE confidence < 0.5" --out unsure.csv
   batchclf query reports/score/latest "DESCRIBE predictions"
 
-tables, each if its file is there: predictions, images, per_class, confusion, skipped, duplicates,
-flips
+tables, each if its file is there: predictions, images, per_class, confusion, slices, skipped,
+duplicates, flips
 """
 
 

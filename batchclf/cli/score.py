@@ -23,11 +23,16 @@ from batchclf.jobs.config.options import (
     DirectoryOptions,
     ReportOptions,
     ScoringOptions,
+    SliceOptions,
+    ThresholdOptions,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from batchclf.cli.console import Console
     from batchclf.core.records.run import RunRecord
+    from batchclf.jobs.evaluate.studies import Plan
     from batchclf.jobs.run.folder_run import SplitOf
     from batchclf.models.bundle import Bundle
     from batchclf.scoring.processes import WorkerProcesses
@@ -71,6 +76,9 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     add_options(parser, DeadlineOptions)
     add_options(parser, DirectoryOptions, "max_skipped")
     add_option(parser, ReportOptions, "pictures", unset="on")
+    group = parser.add_argument_group("what is shown of labelled images, besides all of them together")
+    add_options(group, SliceOptions)
+    add_options(group, ThresholdOptions)
     add_reports(parser)
     add_options(parser, DataSpec, "data_dir")
     parser.set_defaults(handle=handle)
@@ -107,6 +115,7 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
     if directory is None:
         refuse_with_split(args)
     bundle = choose_bundle(args.model, args.reports, say=console.say)
+    plan = plan_of(args, bundle.info.class_names, args.directory)
     settings = score_settings(options_from(args, ScoringOptions), args.reports / CACHE)
     while True:
         out = args.out or args.reports / JOB / new_run_id(args.reports / JOB)
@@ -114,7 +123,15 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
             if directory is None:
                 what = _split(args, bundle, console)
                 record = score_split_run(
-                    what, bundle, settings, out, console, args.command, pictures=args.pictures, deadline=deadline
+                    what,
+                    bundle,
+                    settings,
+                    out,
+                    console,
+                    args.command,
+                    pictures=args.pictures,
+                    deadline=deadline,
+                    plan=plan,
                 )
             else:
                 record = score_directory_run(
@@ -129,6 +146,7 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
                     pictures=args.pictures,
                     processes=processes,
                     deadline=deadline,
+                    plan=plan,
                 )
             break
         except TargetTakenError:
@@ -143,6 +161,17 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
             for line in explain_time(record):
                 console.say(line)
         return say_published(args, out, record, console)
+
+
+def plan_of(args: argparse.Namespace, class_names: "Sequence[str]", root: Path | None) -> "Plan | None":
+    """Check what is asked for of slices and thresholds; None for the defaults, which load nothing."""
+    slices, thresholds = options_from(args, SliceOptions), options_from(args, ThresholdOptions)
+    if slices == SliceOptions() and thresholds == ThresholdOptions():
+        return None
+    from batchclf.jobs.evaluate.studies import plan_studies
+
+    roots = [] if root is None else [root]
+    return plan_studies(slices, thresholds, class_names, metadata=as_path(slices.metadata), roots=roots)
 
 
 def say_published(args: argparse.Namespace, out: Path, record: "RunRecord", console: "Console") -> int:

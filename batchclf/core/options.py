@@ -121,6 +121,11 @@ def given_of(options: msgspec.Struct, names: Iterable[str]) -> list[str]:
     return [name for name in names if getattr(options, known[name].attribute) != known[name].default]
 
 
+def not_default(options: msgspec.Struct) -> dict[str, Any]:
+    """Give those of some options, by their names in TOML, that are not at their defaults."""
+    return {name: getattr(options, name) for name in given_of(options, options_of(type(options)))}
+
+
 def fits(value: Any, kind: Any) -> bool:
     """Whether a value is of a type, within its bounds, and finite if it is a number."""
     return why_not(value, kind) is None

@@ -3,7 +3,7 @@
 import csv
 import difflib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -50,12 +50,7 @@ class LabelTable:
 
     def unmatched(self) -> str:
         """Say how many rows name no file that was found; empty if there are none."""
-        if not self.unmet:
-            return ""
-        first = next(path for path in self.by_path if path in self.unmet)
-        if len(self.unmet) == 1:
-            return f"1 row of {self.source.name} names no file that was found: {first}"
-        return f"{len(self.unmet):,} rows of {self.source.name} name no file that was found, the first: {first}"
+        return unmatched_words(self.source, [path for path in self.by_path if path in self.unmet])
 
     def warning(self, *, listed: bool) -> str:
         """Say that the labels fit badly once all files have been met; empty if they fit.
@@ -75,6 +70,15 @@ class LabelTable:
             more = f"; {words}" if words else ""
             return f"only {met:,} of {counted(rows, 'row')} of {self.source} name a file that was found{more}"
         return "" if self.labelled else f"no image that was chosen has a label in {self.source}"
+
+
+def unmatched_words(source: Path, unmet: Sequence[str]) -> str:
+    """Say how many rows of a table name no file that was found, in order `unmet`; empty if there are none."""
+    if not unmet:
+        return ""
+    if len(unmet) == 1:
+        return f"1 row of {source.name} names no file that was found: {unmet[0]}"
+    return f"{len(unmet):,} rows of {source.name} name no file that was found, the first: {unmet[0]}"
 
 
 def read_label_map(source: Path, class_names: tuple[str, ...] | None) -> dict[str, str]:
@@ -138,10 +142,11 @@ def read_label_table(
             first_pair = line_before, line
         rows += 1
     by_path = {path: label for path, (label, _) in seen.items() if label}
-    return LabelTable(source, by_path, _repeats(source, rows - len(seen), first_pair))
+    return LabelTable(source, by_path, repeats_words(source, rows - len(seen), first_pair))
 
 
-def _repeats(source: Path, rows: int, first: tuple[int, int]) -> str:
+def repeats_words(source: Path, rows: int, first: tuple[int, int]) -> str:
+    """Say how many rows of a table repeat an earlier one, the `first` of which is in these lines; "" for none."""
     if not rows:
         return ""
     verb = "repeats" if rows == 1 else "repeat"
@@ -153,14 +158,26 @@ def _repeats(source: Path, rows: int, first: tuple[int, int]) -> str:
 
 def _pairs(source: Path, columns: tuple[str, str], what: str) -> Iterator[tuple[int, tuple[str, str]]]:
     """Yield the two cells of each row that is not blank, with the number of the line that it begins in."""
-    text = _read(source, what)
-    rows = _rows(text, _delimiter(text, source, columns), source)
-    header = [cell.strip() for cell in next(rows)[1]]
+    header, _, rows = read_table(source, columns, what)
     one, other = (header.index(name) for name in columns)
     for line, row in rows:
         if len(row) <= max(one, other):
             raise DataError(f"line {line} of {source} has {len(row)} of the {len(header)} cells that the header names")
         yield line, (plain_text(row[one]), plain_text(row[other]))
+
+
+def read_table(
+    source: Path, columns: tuple[str, ...], what: str
+) -> tuple[list[str], str, Iterator[tuple[int, list[str]]]]:
+    """Open a CSV with a header that names `columns` once each; `what` names it in errors.
+
+    Gives the header, the delimiter and the rows that are not blank, each with the number of the line that it begins in.
+    Raises DataError if it cannot be read or is no such CSV.
+    """
+    text = _read(source, what)
+    delimiter = _delimiter(text, source, columns)
+    rows = _rows(text, delimiter, source)
+    return [cell.strip() for cell in next(rows)[1]], delimiter, rows
 
 
 def _read(source: Path, what: str) -> str:
@@ -178,7 +195,7 @@ def _read(source: Path, what: str) -> str:
         raise DataError(f"the {what} {source} cannot be read: line {line} is not UTF-8", hint=hint) from error
 
 
-def _delimiter(text: str, source: Path, columns: tuple[str, str]) -> str:
+def _delimiter(text: str, source: Path, columns: tuple[str, ...]) -> str:
     """Find the delimiter with which the first line names the columns, each once."""
     for delimiter in DELIMITERS:
         header = [cell.strip() for cell in next(_rows(text, delimiter, source), (1, []))[1]]
@@ -186,8 +203,9 @@ def _delimiter(text: str, source: Path, columns: tuple[str, str]) -> str:
             return delimiter
     first = text.lstrip().split("\n", 1)[0].strip()
     raise DataError(
-        f"{source} has no header that names the columns {' and '.join(columns)} once each; it reads: {first[:80]!r}",
-        hint=f"the first line should be: {','.join(columns)}",
+        f"{source} has no header that names the column{'s' * (len(columns) > 1)} {' and '.join(columns)} once"
+        f"{' each' * (len(columns) > 1)}; it reads: {first[:80]!r}",
+        hint=f"the first line should be: {','.join(columns)}{',…' * (len(columns) == 1)}",
     )
 
 

@@ -254,7 +254,7 @@ class TestLastGood:
         rules = [
             against(name, **({"maximum": 0.0} if of.source == "pairs" else {"max_drop": 0.0, "max_rise": 0.0}))
             for name, of in METRICS.items()
-            if of.source not in ("gap", "drift", "class")
+            if of.source not in ("gap", "drift", "class", "thresholds")
         ]
         rules += [against(name, class_name="*", max_drop=0.0, max_rise=0.0) for name in ("recall", "precision", "f1")]
         for result in held(current, *rules):

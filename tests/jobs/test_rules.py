@@ -57,6 +57,15 @@ def rule(**keys):
         ({"metric": "images", "min": 5, "min_support": 3}, 6, ["is a count", "remove min_support"]),
         ({"metric": "top5_accuracy", "min": 0.5}, 4, ["needs 5 classes a row", "topk = 5"]),
         ({"metric": "accuracy", "min": float("inf")}, 5, ["finite"]),
+        (
+            {"metric": "log_loss", "slice": "camera=3", "max": 1},
+            5,
+            ["not known of slices", "accuracy, balanced_accuracy"],
+        ),
+        ({"metric": "recall", "class": "3", "slice": "camera=3", "min": 0.1}, 6, ["not known of slices"]),
+        ({"metric": "accuracy", "slice": "camera 3", "min": 0.1}, 5, ["names no slice", "COLUMN=VALUE"]),
+        ({"metric": "threshold_recall", "min": 0.1}, 4, ["needs the class that is looked for", "positive_class"]),
+        ({"metric": "cost", "max": 0.1}, 4, ["needs costs", "error_cost and review_cost in [thresholds]"]),
     ],
 )
 def test_a_mistake_is_told_with_its_line_and_what_to_write(tmp_path, keys, line, words):
@@ -117,3 +126,22 @@ def test_rules_become_what_the_gate_holds(tmp_path):
         Rule("accuracy", against="golden", max_drop=0.0, max_rise=0.2),
         Rule("top3_accuracy", minimum=0.9),
     )
+
+
+def test_costs_come_together_and_a_path_pattern_is_checked(tmp_path):
+    for text, words in (
+        ("[thresholds]\nerror_cost = 3\n", "thresholds.error_cost is given without review_cost"),
+        ("[thresholds]\nreview_cost = 3\n", "thresholds.review_cost is given without error_cost"),
+        ("[slices]\npath_pattern = '('\n", "slices.path_pattern: '(' is no regular expression"),
+    ):
+        with pytest.raises(JobFileError, match="line 4") as raised:
+            load(tmp_path, DATA + text)
+        assert words in raised.value.message
+
+
+def test_two_rules_on_slices_are_not_the_same_rule(tmp_path):
+    rules = [rule(metric="accuracy", slice=name, min=0.5) for name in ("camera=1", "camera=2", "camera=1 & light=day")]
+    job = load(tmp_path, DATA + "".join(rules))
+    assert [each.slice for each in job.gate.rules] == ["camera=1", "camera=2", "camera=1 & light=day"]
+    with pytest.raises(JobFileError, match="as rule 1 is"):
+        load(tmp_path, DATA + rules[0] * 2)

@@ -62,6 +62,9 @@ NEW_OF_A_RUN = {"device": "cpu"}
 NEW_OF_A_RECORD = {"pictures": True}
 """Keys that a run.json has besides its settings now."""
 
+STUDIES = {"slices", "thresholds"}
+"""Keys of run.json, metrics.json and report.json on slices and thresholds, of which a run of then has none."""
+
 NEW_OF_A_SUBSET = {"excluded_suffixes": {}, "warnings": [], "among_labelled": None, "resumed": 0, "images": ""}
 """Keys that a subset has besides its counts now; a run of then does not know them."""
 
@@ -182,9 +185,9 @@ def with_new(kept):
 
 
 def is_new(key, value):
-    """Whether a key is that of the tables' rows and digests, or an area's error, which a run of then has not."""
+    """Whether a key is that of the tables' rows and digests, an area's error or a study, which are new."""
     tables = key == "files" and isinstance(value, dict) and all("sha256" in each for each in value.values())
-    return tables or key in AREA_ERRORS
+    return tables or key in AREA_ERRORS | STUDIES
 
 
 def plain(value, *, old, key=""):
@@ -300,7 +303,8 @@ def test_other_json_files_are_the_same_under_the_new_names(now, name):
 def test_markdown_has_the_same_numbers(now, name):
     old, new = ((folder / name).read_text().replace("–", "") for folder in (BEFORE, now))
     # When it was, how long it took and where it lies; what is said since.
-    others = r"\nRun of .*|\n- Left out by suffix: .*|\n\| [^|]*(log loss|Log loss|Brier)[^|]*\|.*"
+    others = r"\nRun of .*|\n- (?:Left out by suffix:|Slices:|Weak slice|Accuracy falls) .*"
+    others += r"|\n\| [^|]*(log loss|Log loss|Brier)[^|]*\|.*"
     assert words(re.sub(others, "", new)) == words(re.sub(others, "", old))
 
 

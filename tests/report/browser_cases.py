@@ -15,6 +15,7 @@ from report_cases import (
     sample,
     view_of,
 )
+from slice_cases import studied
 from subset_cases import job_run, pictures
 from training_cases import VARIANTS, tempered, trained_record, training
 
@@ -64,8 +65,14 @@ def labelled():
     pictures = {(row.split, row.path): png() for row in wanted(Findings(record(), (test, train)))}
     # One cell's image has no picture.
     pictures.pop(("test", test.labelled.examples[0, 0][0].path))
+    of_slices = studied(samples["test"], (*HOSTILE, ""))
     return view_of(
-        record(gates=GATES, status="gate failed"), [test, train], gap, pictures=pictures, **looked_at(FASHION, test)
+        record(gates=GATES, status="gate failed"),
+        [test, train],
+        gap,
+        pictures=pictures,
+        **looked_at(FASHION, test),
+        **of_slices,
     )
 
 

@@ -41,12 +41,13 @@ class Holding:
     def subject(self) -> str:
         """Name the metric in a sentence: `test accuracy`, `test recall of Shirt`."""
         words = f"{self.subset} {self.metric.words}" if self.subset else self.metric.words
+        words = words if self.rule.slice is None else f"{words} of the slice {self.rule.slice}"
         return words if self.rule.class_name in (None, EACH_CLASS) else f"{words} of {self.rule.class_name}"
 
 
 def rule_name(rule: Rule, subset: str) -> str:
     """Name a rule by what it is about, the same in every run: `recall[test, Shirt] against last-good`."""
-    about = ", ".join(part for part in (subset, rule.class_name) if part)
+    about = ", ".join(part for part in (subset, rule.class_name, rule.slice) if part)
     name = f"{rule.metric}[{about}]" if about else rule.metric
     return name if rule.against is None else f"{name} against {rule.against}"
 

@@ -11,15 +11,16 @@ AlarmName = Literal["no-images", "no-new-images", "same-images", "fewer-images",
 class Rule:
     """One metric of one subset checked against bounds, or compared with an earlier run; None is no bound.
 
-    `subset` None is the split or directory that the report is about. `class_name` is a class or "*" for each. `against`
-    is LAST_GOOD or a baseline run; `max_drop` and `max_rise` are how far the value may be below and above the
-    reference's. Fewer than `min_support` images are not enough evidence. `when_uncertain` says what not enough evidence
-    does to the run: "value" lets the value alone decide.
+    `subset` None is the split or directory that the report is about. `class_name` is a class or "*" for each, `slice`
+    the name of a slice. `against` is LAST_GOOD or a baseline run; `max_drop` and `max_rise` are how far the value may
+    be below and above the reference's. Fewer than `min_support` images are not enough evidence. `when_uncertain` says
+    what not enough evidence does to the run: "value" lets the value alone decide.
     """
 
     metric: str
     subset: str | None = None
     class_name: str | None = None
+    slice: str | None = None
     minimum: float | None = None
     maximum: float | None = None
     against: str | None = None

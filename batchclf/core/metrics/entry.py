@@ -6,7 +6,7 @@ from typing import Literal
 from batchclf.core.metrics.formulas import Formula, OfCalibration, OfClass, OfClasses, OfGap, OfHits, OfImages, OfRun
 from batchclf.core.text import count, decimal, decimal_difference, exact, exact_percent, percent, points, signed
 
-Source = Literal["overall", "calibration", "scores", "class", "gap", "count", "drift", "pairs"]
+Source = Literal["overall", "calibration", "scores", "class", "gap", "count", "drift", "pairs", "thresholds"]
 Unit = Literal["share", "points", "number", "count"]
 
 _SOURCES: dict[type[Formula], Source] = {
@@ -56,7 +56,8 @@ class Entry:
         """Where it comes from.
 
         The overall metrics of a split, its calibration, the confidences of all its images, one class of it, the gap
-        between the splits, counts of images, drift, or the comparison of the images that two runs have scored.
+        between the splits, counts of images, drift, the comparison of the images that two runs have scored, or
+        thresholds.
         """
         return self.formula.source if isinstance(self.formula, OfRun) else _SOURCES[type(self.formula)]
 
@@ -69,6 +70,11 @@ class Entry:
     def per_class(self) -> bool:
         """Whether a rule on it names a class."""
         return self.source == "class"
+
+    @property
+    def of_slices(self) -> bool:
+        """Whether it is known of slices: it follows from labels and predictions alone."""
+        return isinstance(self.formula, OfClasses) or self.formula == OfHits(1)
 
     @property
     def needs_probabilities(self) -> bool:

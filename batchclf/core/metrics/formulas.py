@@ -85,9 +85,13 @@ class OfClass:
 
 @dataclass(frozen=True, slots=True)
 class OfRun:
-    """What is counted elsewhere: confidences of all images, images, drift, or the pairs that two runs have scored."""
+    """What is counted elsewhere: confidences of all images, images, drift, pairs that two runs have scored, thresholds.
 
-    source: Literal["scores", "count", "drift", "pairs"]
+    `needs` is what thresholds need: the positive class, or costs.
+    """
+
+    source: Literal["scores", "count", "drift", "pairs", "thresholds"]
+    needs: Literal["", "positive_class", "costs"] = ""
 
 
 Formula = OfClasses | OfHits | OfImages | OfCalibration | OfGap | OfClass | OfRun

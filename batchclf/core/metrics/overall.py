@@ -11,6 +11,7 @@ from batchclf.core.estimate import Interval
 from batchclf.core.metrics.baseline import baseline_metrics
 from batchclf.core.metrics.bootstrap import agreement, bootstrap_intervals
 from batchclf.core.metrics.catalog import overall
+from batchclf.core.metrics.class_sums import Cells, ClassSums
 from batchclf.core.metrics.confusion import ConfusionCounts
 from batchclf.core.metrics.delta import delta_intervals
 from batchclf.core.metrics.formulas import OfHits, OfImages
@@ -52,11 +53,7 @@ def overall_metrics(
     sums, total = confusion.sums, int(confusion.counts.sum())
     baseline = baseline_metrics(sums.support, len(hits))
     values = {name: float(value) for name, value in agreement(sums).items()}
-    cells = confusion.cells()
-    # Too many cells to draw; with so many images the delta method holds (decision 063)
-    many = len(cells.counts) > DRAWN_CELLS
-    method: IntervalMethod = "delta" if many else "bootstrap"
-    intervals = delta_intervals(sums, cells, values) if many else bootstrap_intervals(cells, values)
+    intervals, method = agreement_intervals(sums, confusion.cells(), values)
     found = []
     for entry in overall(len(hits)):
         name = entry.name
@@ -69,6 +66,16 @@ def overall_metrics(
         elif name in means:
             found.append(_mean(name, means[name], baseline[name], entry.formula.most))
     return tuple(found)
+
+
+def agreement_intervals(
+    sums: ClassSums, cells: Cells, values: Mapping[str, float]
+) -> tuple[dict[str, Interval], IntervalMethod]:
+    """Give the 95% intervals of what follows from a confusion matrix, by the metric's name, and how they were made."""
+    # Too many cells to draw; with so many images the delta method holds (decision 063)
+    if len(cells.counts) > DRAWN_CELLS:
+        return delta_intervals(sums, cells, values), "delta"
+    return bootstrap_intervals(cells, values), "bootstrap"
 
 
 def _mean(name: str, moments: Moments, baseline: float, most: float) -> Metric:

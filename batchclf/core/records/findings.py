@@ -14,6 +14,8 @@ from batchclf.core.types import Prediction
 if TYPE_CHECKING:
     from batchclf.core.compare.result import Comparison
     from batchclf.core.metrics.gap import Gap
+    from batchclf.core.metrics.thresholds import ThresholdFindings
+    from batchclf.core.slices.result import SliceFindings
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class Findings:
     `history` are the earlier runs of the same job, oldest first; `change` compares the main split with that of the last
     of them, None where that cannot be. `statistics` has one entry a split whose images were looked at. `label_issues`
     is None where the main split has no labels. `drift_note` says why there is no `drift`, if that is known. `flips` has
-    a comparison with the last run for each subset that both have scored, the main one's first.
+    a comparison with the last run for each subset that both have scored, the main one's first. `slices` and
+    `thresholds` are those of the main split, None without labels and in runs of an earlier batchclf.
     """
 
     record: RunRecord
@@ -51,6 +54,8 @@ class Findings:
     label_issues: LabelIssues | None = None
     drift_note: str = ""
     flips: "tuple[Comparison, ...]" = ()
+    slices: "SliceFindings | None" = None
+    thresholds: "ThresholdFindings | None" = None
 
     def __post_init__(self) -> None:
         """Raise ValueError where there is no evaluation."""

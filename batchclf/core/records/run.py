@@ -218,6 +218,7 @@ class RunRecord:
     date (YYYY-MM-DD) that the job file's placeholders stood for, empty for a run without a job. `main_subset` is the
     split or directory that the report is about, see `main_of`. `files` are the tables that were written while it
     scored, by their names; runs of an earlier batchclf have none. Without `pictures` no page shows its images.
+    `slices` and `thresholds` are the options of these names that were not left at their defaults.
     """
 
     run_id: str
@@ -244,6 +245,8 @@ class RunRecord:
     main_subset: str = ""
     files: dict[str, WrittenFile] = field(default_factory=dict)
     pictures: bool = True
+    slices: dict[str, str | int | float] = field(default_factory=dict)
+    thresholds: dict[str, str | int | float] = field(default_factory=dict)
     format: int = RUN_FORMAT
 
     @property

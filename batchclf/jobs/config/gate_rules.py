@@ -9,6 +9,7 @@ from batchclf.core.gate.judge import rule_name
 from batchclf.core.gate.rules import Alarms, Gate, Rule
 from batchclf.core.metrics.catalog import EACH_CLASS, ENTRIES, METRICS, find_metric, nearest_metrics, top_rank
 from batchclf.core.metrics.entry import Entry
+from batchclf.core.metrics.formulas import OfRun
 from batchclf.core.records.run import LAST_GOOD
 from batchclf.core.renames import RULE_METRICS
 from batchclf.errors import JobFileError
@@ -41,6 +42,7 @@ def _rule(spec: RuleSpec) -> Rule:
         spec.metric,
         spec.subset,
         spec.class_name,
+        spec.slice,
         spec.min,
         spec.max,
         spec.against,
@@ -116,6 +118,16 @@ def _wrong_place(rule: RuleSpec, metric: Entry, subsets: set[str] | None, main: 
     if not metric.per_class and rule.class_name is not None:
         per_class = ", ".join(each.name for each in METRICS.values() if each.per_class)
         return "class", f"{metric.name} is not one of a class", f"remove class, or choose one of: {per_class}"
+    return None if rule.slice is None else _wrong_slice(rule.slice, metric)
+
+
+def _wrong_slice(name: str, metric: Entry) -> _Mistake | None:
+    """Say what is wrong with the slice that a rule is about; which there are is known in the run only."""
+    if not metric.of_slices:
+        known = ", ".join(each.name for each in METRICS.values() if each.of_slices)
+        return "slice", f"{metric.name} is not known of slices", f"remove slice, or choose one of: {known}"
+    if "=" not in name:
+        return "slice", f"'{name}' names no slice", 'write: slice = "COLUMN=VALUE", as in slices.csv'
     return None
 
 
@@ -190,6 +202,8 @@ def _never(metric: Entry, spec: JobSpec, subsets: set[str] | None, main: str) ->
         return "metric", "drift is not looked for in the training images", "have the test split or a folder scored"
     if metric.needs_probabilities and spec.scoring.probabilities is False:
         return "metric", f"{metric.name} needs all probabilities", "write: probabilities = true in [scoring]"
+    if isinstance(metric.formula, OfRun) and metric.formula.needs:
+        return _without_thresholds(metric, metric.formula, spec)
     rank = top_rank(metric.name)
     if rank is not None and rank > spec.scoring.topk:
         return "metric", f"{metric.name} needs {rank} classes a row", f"write: topk = {rank} in [scoring]"
@@ -205,4 +219,13 @@ def _never_of_predictions(metric: Entry) -> _Mistake | None:
         )
     if metric.name in ("skipped", "skipped_share"):
         return "metric", "a table of predictions says nothing of images that could not be read", "remove the rule"
+    return None
+
+
+def _without_thresholds(metric: Entry, of: OfRun, spec: JobSpec) -> _Mistake | None:
+    given = spec.thresholds
+    if of.needs == "positive_class" and given.positive_class is None:
+        return "metric", f"{metric.name} needs the class that is looked for", "write: positive_class in [thresholds]"
+    if of.needs == "costs" and (given.error_cost is None or given.review_cost is None):
+        return "metric", f"{metric.name} needs costs", "write: error_cost and review_cost in [thresholds]"
     return None

@@ -27,6 +27,7 @@ from batchclf.jobs.config.options import OF_FOLDERS, DataSpec
 from batchclf.jobs.config.placeholders import Surroundings, expand
 from batchclf.jobs.config.settings import DirectorySubset
 from batchclf.jobs.config.spec import DirectorySpec, JobSpec, ModelSpec, ScoringSpec, main_subset, splits_of
+from batchclf.jobs.config.study_options import check_costs, other_cost, path_pattern
 from batchclf.jobs.config.toml_lines import JobText, Keys, dotted
 from batchclf.jobs.config.validate import wrong_content
 from batchclf.storage.run.published import CACHE, HISTORY_FILE, INDEX_FILE, MODEL
@@ -72,6 +73,7 @@ class Job:
         }
         self.baselines = {name: _baseline(base, each) for name, each in spec.baselines.items()}
         self.templates = (base / spec.report.templates).resolve() if spec.report.templates else None
+        self.metadata = (base / spec.slices.metadata).resolve() if spec.slices.metadata else None
         self.prometheus = (base / spec.notify.prometheus).resolve() if spec.notify.prometheus else None
         self.junit = (base / spec.notify.junit).resolve() if spec.notify.junit else None
         self.gate = gate_of(spec)
@@ -331,6 +333,11 @@ def _wrong_directories(spec: JobSpec, text: JobText) -> Iterator[JobFileError]:
 def _wrong_texts(spec: JobSpec, text: JobText) -> Iterator[JobFileError]:
     if spec.deadline is not None:
         yield from _wrong_text(parse_duration, spec.deadline, text, ("deadline",))
+    if spec.slices.path_pattern is not None:
+        yield from _wrong_text(path_pattern, spec.slices.path_pattern, text, ("slices", "path_pattern"))
+    if cost := check_costs(spec.thresholds):
+        what, hint = other_cost(cost)
+        yield text.error(("thresholds", cost), f"thresholds.{what}", hint)
     if spec.notify.webhook is not None:
         yield from _wrong_text(_check_address, spec.notify.webhook, text, ("notify", "webhook"))
     if LAST_GOOD in spec.baselines:

@@ -7,7 +7,7 @@ import msgspec
 
 from batchclf.core.choices import ColorMode, Format, ReportFormat, ResizeMode, Store
 from batchclf.core.geometry import OF_GEOMETRY, GeometryOptions
-from batchclf.core.options import InnerShare, PathText, Positive, Seconds, SizeText, Text, option
+from batchclf.core.options import InnerShare, NotNegative, PathText, Positive, Seconds, Share, SizeText, Text, option
 from batchclf.data.catalog import DatasetName
 from batchclf.data.decoding.limits import IMAGE_TIMEOUT, MAX_PIXELS, Limits
 from batchclf.errors import ExitCode
@@ -223,6 +223,77 @@ class DirectoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             example="1%",
             unset="any number",
             metavar="LIMIT",
+        ),
+    ] = None
+
+
+class SliceOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """By what the labelled images are sliced, as a job file and the command line have it."""
+
+    metadata: Annotated[
+        PathText | None,
+        option(
+            "a CSV of what is known of the images, with the column path; accuracy is shown by each other column",
+            example="metadata.csv",
+            unset="none",
+            metavar="FILE",
+            more="see [Slices](slices.md)",
+        ),
+    ] = None
+    path_pattern: Annotated[
+        Text | None,
+        option(
+            "a regular expression that is looked for in each path; accuracy is shown by each of its named groups",
+            example="camera(?P<camera>[0-9]+)_",
+            unset="none",
+            metavar="REGEX",
+            more="see [Slices](slices.md)",
+        ),
+    ] = None
+    min_slice: Annotated[
+        Positive, option("the weakest slices are searched for among those of so many labelled images", metavar="N")
+    ] = 50
+
+
+class ThresholdOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """From which probability on an image is positive, and what errors cost, as `SliceOptions`."""
+
+    positive_class: Annotated[
+        Text | None,
+        option(
+            "of two classes the one that is looked for",
+            example="defect",
+            unset="the second one, and the report says so",
+            metavar="CLASS",
+            more="see [Thresholds](slices.md#thresholds)",
+        ),
+    ] = None
+    threshold: Annotated[
+        Share, option("probability of the positive class from which on an image is positive", metavar="T")
+    ] = 0.5
+    at_recall: Annotated[
+        Share, option("recall of the positive class that the best threshold is to keep", metavar="SHARE")
+    ] = 0.9
+    at_precision: Annotated[
+        Share, option("precision of the positive class that the best threshold is to keep", metavar="SHARE")
+    ] = 0.9
+    error_cost: Annotated[
+        NotNegative | None,
+        option(
+            "what an error costs, to find the confidence below which a person should look",
+            example=10.0,
+            unset="no costs",
+            metavar="COST",
+            more="see [Refusing unsure images](slices.md#refusing-unsure-images)",
+        ),
+    ] = None
+    review_cost: Annotated[
+        NotNegative | None,
+        option(
+            "what a look by a person costs, in the unit of the cost of an error",
+            example=1.0,
+            unset="no costs",
+            metavar="COST",
         ),
     ] = None
 

@@ -23,6 +23,8 @@ from batchclf.jobs.config.options import (
     ReportOptions,
     RetentionSpec,
     ScoringOptions,
+    SliceOptions,
+    ThresholdOptions,
 )
 from batchclf.jobs.config.tables import PredictionsSpec
 from batchclf.training.options import TrainingOptions
@@ -110,6 +112,15 @@ class RuleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             unset="all classes together",
         ),
     ] = msgspec.field(default=None, name="class")
+    slice: Annotated[
+        Text | None,
+        option(
+            "a slice of the images, COLUMN=VALUE, or two joined by ' & '; for metrics of labels and predictions only",
+            example="camera=3",
+            unset="all images",
+            more="see [Slices](slices.md#slices-in-the-gate)",
+        ),
+    ] = None
     min: Annotated[float | None, option("the least value", example=0.5, unset="no bound")] = None
     max: Annotated[float | None, option("the largest value", example=1.0, unset="no bound")] = None
     against: Annotated[
@@ -249,6 +260,12 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         default_factory=ModelSpec
     )
     scoring: Annotated[ScoringSpec, option("what is scored, and how")] = msgspec.field(default_factory=ScoringSpec)
+    slices: Annotated[SliceOptions, option("by what the labelled images are sliced, besides what they look like")] = (
+        msgspec.field(default_factory=SliceOptions)
+    )
+    thresholds: Annotated[
+        ThresholdOptions, option("from which probability on an image is positive, and what errors cost")
+    ] = msgspec.field(default_factory=ThresholdOptions)
     baselines: Annotated[
         dict[Name, PathText],
         option(

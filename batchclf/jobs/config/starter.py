@@ -21,7 +21,7 @@ _DIRECTORY, _BASELINE = "photos", "golden"
 """The names that the user may change."""
 
 _RULES = (
-    ("macro_f1", ("subset", "min", "max", "min_support", "when_uncertain")),
+    ("macro_f1", ("subset", "slice", "min", "max", "min_support", "when_uncertain")),
     ("recall", ("class", "against", "max_drop", "max_rise")),
 )
 """The metrics and further keys of two rules that show all of them: one bounds a value, one a change."""

@@ -15,6 +15,7 @@ from batchclf.storage.run.directory import PREDICTIONS_FILE
 if TYPE_CHECKING:
     from batchclf.core.compare.result import Comparison
     from batchclf.core.metrics.gap import Gap
+    from batchclf.core.records.studies import Studies
 
 
 def gather(
@@ -25,10 +26,12 @@ def gather(
     images: ImageFindings,
     history: tuple[RunSummary, ...],
     flips: "tuple[Comparison, ...]",
+    studies: "Studies | None" = None,
 ) -> Findings:
     """Put together the findings of the run in `folder`.
 
-    `history` are the earlier runs, `flips` the comparisons with the last of them. Raises PredictionsError if
+    `history` are the earlier runs, `flips` the comparisons with the last of them, `studies` the slices and thresholds,
+    None without labels. Raises PredictionsError if
     predictions.csv cannot be read.
     """
     findings = Findings(
@@ -50,7 +53,11 @@ def gather(
         csv, names = folder / PREDICTIONS_FILE, tuple(record.model.class_names)
         label_issues = find_label_issues(csv, names, main.split, main.labelled.total)
     change = next((each for each in flips if each.split == main.split), None)
-    return replace(findings, change=change, label_issues=label_issues)
+    findings = replace(findings, change=change, label_issues=label_issues)
+    if studies is None:
+        return findings
+    of_main = studies.slices.get(main.split), studies.thresholds.get(main.split)
+    return replace(findings, slices=of_main[0], thresholds=of_main[1])
 
 
 def runs_to_compare(beside: Path, record: RunRecord) -> tuple[RunSummary, ...]:

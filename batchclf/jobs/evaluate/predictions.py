@@ -1,6 +1,6 @@
 """Evaluate a predictions CSV: each split on its own, and the gap between train and test."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +10,51 @@ from numpy.typing import NDArray
 from batchclf.core.metrics.evaluation import Evaluation, Tally
 from batchclf.core.text import first_of
 from batchclf.core.training_record import temperature_of
-from batchclf.core.types import Say, unheard
+from batchclf.core.types import PredictionRows, Say, unheard
 from batchclf.errors import PredictionsError, RunError
 from batchclf.storage.predictions.read import known_class_names, named_by_rows, read_header, read_prediction_rows
 from batchclf.storage.run.directory import read_record
 
 if TYPE_CHECKING:
     from batchclf.core.metrics.gap import Gap
+    from batchclf.core.records.studies import Studies
+    from batchclf.jobs.evaluate.labelled_images import Collector
+    from batchclf.jobs.evaluate.studies import Plan
+
+
+class Studying:
+    """Takes all rows of a run's predictions in order, to slice those with labels and to set thresholds on them.
+
+    `images` is the run's images.csv, which may be missing; `plan` says what is asked for, None for nothing in
+    particular. Nothing is loaded or read before the first label, unless there is a plan.
+    """
+
+    def __init__(self, images: Path, plan: "Plan | None" = None) -> None:
+        self._images, self._plan = images, plan
+        self._before = 0
+        self._names: tuple[str, ...] = ()
+        self._collector: Collector | None = None
+
+    def take(self, rows: PredictionRows) -> None:
+        """Add rows."""
+        if self._collector is None and (self._plan is not None or (rows.labels >= 0).any()):
+            from batchclf.jobs.evaluate.labelled_images import Collector
+
+            metadata, pattern = (None, None) if self._plan is None else (self._plan.metadata, self._plan.pattern)
+            self._collector = Collector(self._images, metadata, pattern, self._before)
+        if self._collector is None:
+            self._before += len(rows)
+        else:
+            self._names = rows.class_names
+            self._collector.take(rows)
+
+    def studies(self, warn: Say) -> "Studies | None":
+        """Study what was taken; None without labels. `warn` gets a line on what of the metadata fits no image."""
+        if self._collector is None:
+            return None
+        from batchclf.jobs.evaluate.studies import study
+
+        return study(self._collector, self._plan, self._names, warn=warn)
 
 
 def evaluate_predictions(
@@ -26,6 +64,7 @@ def evaluate_predictions(
     *,
     renormalize: bool = False,
     label_map: Path | None = None,
+    take: Callable[[PredictionRows], object] | None = None,
     warn: Say = unheard,
 ) -> "tuple[list[Evaluation], Gap | None]":
     """Read the CSV in pieces, and evaluate it; the gap is None unless both splits have labels.
@@ -33,9 +72,9 @@ def evaluate_predictions(
     Without `class_names` the classes are found as `class_names_of` says. `temperature` is that of the model; without
     it the run.json beside the CSV has it, and if there is none that can be read the model is taken to have none.
     `renormalize` divides each row of probabilities by its sum; `label_map` is a CSV that maps labels to classes, and
-    predictions as well if only the rows name the classes (see `read_label_map`). `warn` gets a line if rows stand
-    twice, which count once. Raises PredictionsError if the file cannot be used or has no rows, or if its rows name the
-    classes and no label names one that is predicted, and what `read_label_map` raises.
+    predictions as well if only the rows name the classes (see `read_label_map`). `take` gets all rows, piece by piece.
+    `warn` gets a line if rows stand twice, which count once. Raises PredictionsError if the file cannot be used or has
+    no rows, or if its rows name the classes and no label names one that is predicted, and what `read_label_map` raises.
     """
     known = class_names or known_class_names(path, read_header(path))
     meanings: dict[str, str] = {}
@@ -49,6 +88,8 @@ def evaluate_predictions(
     for rows in read_prediction_rows(
         path, names, renormalize=renormalize, meanings=meanings, map_predictions=known is None, warn=warn
     ):
+        if take is not None:
+            take(rows)
         for split, part in rows.by_split():
             if split not in tallies:
                 tallies[split] = Tally(split, names, temperature)

@@ -35,6 +35,7 @@ from batchclf.jobs.gate.measured import (
     read_drift,
     read_measure,
     read_reading,
+    read_slice,
     reading_of,
 )
 
@@ -84,7 +85,7 @@ class _Held:
 
     def __init__(self, of: CurrentRun) -> None:
         self.current = of
-        self._now = reading_of(of.folder, of.record, of.evaluations, of.gap)
+        self._now = reading_of(of.folder, of.record, of.evaluations, of.gap, of.studies)
         self._main = main_of(of.record.main_subset, [subset.split for subset in of.record.subsets] or [""])
         self._read: dict[Path, Reading | BatchclfError] = {}
         self._compared: dict[tuple[Path, str], Comparison | BatchclfError] = {}
@@ -105,6 +106,9 @@ class _Held:
 
     def _value(self, held: Holding) -> GateResult:
         name, metric, subset = held.rule.class_name, held.metric, held.subset
+        if held.rule.slice is not None:
+            found = read_slice(self._now, metric, subset, held.rule.slice)
+            return hold_value(held, _of_share(found) if isinstance(found, Share) else found)
         if metric.per_class and name == EACH_CLASS:
             return hold_each_value(held, read_class_shares(self._now, metric, subset))
         if metric.per_class:
@@ -120,7 +124,9 @@ class _Held:
             return self._of_pairs(held)
         name = held.rule.class_name
         measure: Callable[[Reading], Measure | Share | dict[str, Share | None]]
-        if held.metric.per_class and name == EACH_CLASS:
+        if held.rule.slice is not None:
+            measure = partial(read_slice, metric=held.metric, subset=held.subset, name=held.rule.slice)
+        elif held.metric.per_class and name == EACH_CLASS:
             measure = partial(read_class_shares, metric=held.metric, subset=held.subset)
         elif held.metric.per_class:
             measure = partial(read_class_share, metric=held.metric, subset=held.subset, name=name or "")
@@ -130,7 +136,8 @@ class _Held:
         reference = self._reference(held, measure)
         before = measure(reference.reading)
         held = replace(held, reference=reference.words)
-        comparison = self._comparison_if_any(reference.reading, held.subset)
+        # The images of a slice are not those of its subset, which the two runs are compared on
+        comparison = None if held.rule.slice else self._comparison_if_any(reference.reading, held.subset)
         if isinstance(now, dict) and isinstance(before, dict):
             return hold_each_change(held, _each(held, before, now, comparison))
         if isinstance(now, Share) and isinstance(before, Share):

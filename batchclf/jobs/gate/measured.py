@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,16 @@ from batchclf.core.images.drift import Drift
 from batchclf.core.metrics.catalog import top_rank
 from batchclf.core.metrics.entry import Entry
 from batchclf.core.metrics.evaluation import Evaluation
-from batchclf.core.metrics.formulas import OfClass
+from batchclf.core.metrics.formulas import OfClass, OfRun
 from batchclf.core.metrics.gap import Gap
+from batchclf.core.metrics.thresholds import ThresholdFindings
 from batchclf.core.records.run import RunRecord
+from batchclf.core.records.studies import Studies
 from batchclf.errors import RunError
 from batchclf.jobs.evaluate.image_checks import ImageFindings
 from batchclf.storage.run.directory import RECORD_FILE, read_record
 from batchclf.storage.run.metrics import FILES, ClassCounts, metrics_dict, read_class_counts, read_metrics_file
+from batchclf.storage.run.studies import read_studies
 
 METRICS_FILE, CLASSES_FILE = FILES[:2]
 
@@ -44,13 +47,14 @@ class Reading:
     """One run: the values of its metrics.json, its counts of each class by split, and its run.json.
 
     `folder` is its run directory; None, as `record`, if only the metrics are there. `classes` is None without
-    per_class.csv.
+    per_class.csv. `studies` are its slices and thresholds.
     """
 
     metrics: _Metrics
     classes: Mapping[str, Mapping[str, ClassCounts]] | None
     record: RunRecord | None
     folder: Path | None
+    studies: Studies = field(default_factory=Studies)
 
     def class_names(self) -> set[str]:
         """Name the classes of the model."""
@@ -60,14 +64,22 @@ class Reading:
         return {name for each in predicted if isinstance(each, dict) for name in each}
 
 
-def reading_of(folder: Path, record: RunRecord, evaluations: Sequence[Evaluation], gap: Gap | None) -> Reading:
+def reading_of(
+    folder: Path,
+    record: RunRecord,
+    evaluations: Sequence[Evaluation],
+    gap: Gap | None,
+    studies: Studies | None = None,
+) -> Reading:
     """Take the current run, whose files are not all written yet."""
     classes = {
         each.split: {of.name: ClassCounts(of.support, of.predicted, of.correct) for of in each.labelled.per_class}
         for each in evaluations
         if each.labelled is not None
     }
-    return Reading(msgspec.convert(metrics_dict(evaluations, gap), _Metrics), classes, record, folder)
+    return Reading(
+        msgspec.convert(metrics_dict(evaluations, gap), _Metrics), classes, record, folder, studies or Studies()
+    )
 
 
 def read_reading(path: Path) -> Reading:
@@ -85,7 +97,8 @@ def read_reading(path: Path) -> Reading:
     beside = file.with_name(CLASSES_FILE)
     classes = read_class_counts(beside) if beside.exists() else None
     record = read_record(folder) if folder is not None and (folder / RECORD_FILE).exists() else None
-    return Reading(metrics, classes, record, folder if record is not None else None)
+    studies = read_studies(file.read_bytes(), file)
+    return Reading(metrics, classes, record, folder if record is not None else None, studies)
 
 
 def read_measure(of: Reading, metric: Entry, subset: str) -> Measure:
@@ -94,12 +107,68 @@ def read_measure(of: Reading, metric: Entry, subset: str) -> Measure:
         return _gap(of, metric)
     if metric.name in ("skipped", "skipped_share"):
         return _skipped(of, metric, subset)
+    if metric.source == "thresholds":
+        return read_threshold(of, metric, subset)
     split = _split(of, subset)
     images = _whole(split.get("images"))
     if metric.name == "images":
         return Measure(images, images)
     n = images if metric.source == "scores" else _labelled(split, subset)
     return _value(metric, split.get(metric.name), n)
+
+
+def read_slice(of: Reading, metric: Entry, subset: str, name: str) -> Measure | Share:
+    """Read a metric of a slice, accuracy as a share; raises NotThereError."""
+    _labelled(_split(of, subset), subset)
+    found = of.studies.slices.get(subset)
+    if found is None:
+        raise NotThereError("it was made by a batchclf that knew no slices")
+    each = found.named(name)
+    if each is None:
+        nearest = difflib.get_close_matches(name, [each.name for each in found.slices], 1, 0.5)
+        left_out = (out for out in found.left_out if name.startswith(f"{out.column}="))
+        why = next((f" ({out.column} is left out: {out.reason})" for out in left_out), "")
+        what = f"did you mean '{nearest[0]}'?" if nearest else "slices.csv has all of them"
+        raise NotThereError(f"{subset} has no image in the slice '{name}'{why}: {what}")
+    if metric.name == "accuracy":
+        return Share(each.correct, each.images)
+    return Measure(each.metrics[metric.name], each.images, each.intervals.get(metric.name))
+
+
+def read_threshold(of: Reading, metric: Entry, subset: str) -> Measure:
+    """Read a metric of a threshold; raises NotThereError."""
+    _labelled(_split(of, subset), subset)
+    found = of.studies.thresholds.get(subset)
+    if found is None or found.missing:
+        raise NotThereError(found.missing if found else "it was made by a batchclf that set no thresholds")
+    of_costs = isinstance(metric.formula, OfRun) and metric.formula.needs == "costs"
+    return _of_refusal(metric, found) if of_costs else _of_positive(metric, found)
+
+
+def _of_refusal(metric: Entry, found: ThresholdFindings) -> Measure:
+    best = None if found.refusal is None else found.refusal.best
+    if best is None:
+        raise NotThereError("no threshold was chosen: give error_cost and review_cost in [thresholds], and more images")
+    if metric.name == "cost":
+        return Measure(best.cost or 0.0, best.images)
+    value = best.coverage if metric.name == "coverage" else best.accuracy
+    if value is None:
+        raise NotThereError("no image is kept")
+    return Measure(value.value, value.n, value.interval)
+
+
+def _of_positive(metric: Entry, found: ThresholdFindings) -> Measure:
+    of = found.two_classes
+    if of is None:
+        raise NotThereError("a positive class is one of two, and the model has more")
+    chosen = {"precision_at_recall": of.at_recall, "recall_at_precision": of.at_precision}.get(metric.name)
+    if chosen is not None and chosen.judged is None:
+        raise NotThereError(chosen.missing)
+    at = of.fixed if chosen is None or chosen.judged is None else chosen.judged
+    value = at.precision if metric.name in ("threshold_precision", "precision_at_recall") else at.recall
+    if value is None:
+        raise NotThereError("there is no image that it could be told of")
+    return Measure(value.value, value.n, value.interval)
 
 
 def read_accuracy(of: Reading, subset: str) -> Share | None:

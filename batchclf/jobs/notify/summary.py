@@ -90,7 +90,8 @@ class SummaryDocument(msgspec.Struct, frozen=True):
 
     `status` is "ok" after a good run. `error` is there if nothing was published; all that the run would report is null
     or empty then. `text` sums the run up in one line, for people. `subsets` and `headline` are by split, or by
-    directory. `metrics` is the run's metrics.json; `files` are the paths of the run's files by name.
+    directory. `metrics` is the run's metrics.json without `slices` and `thresholds`; `files` are the paths of the run's
+    files by name.
     """
 
     format: int
@@ -194,9 +195,11 @@ def _name(subset: SubsetRecord) -> str:
 
 def _metrics(folder: Path) -> dict[str, Any] | None:
     try:
-        return read_metrics(folder)
+        metrics = read_metrics(folder)
     except RunError:
         return None
+    # A message is for a phone: there may be hundreds of slices
+    return {key: value for key, value in metrics.items() if key not in ("slices", "thresholds")}
 
 
 def _headline(metrics: Mapping[str, Any] | None, split: str) -> Headline:

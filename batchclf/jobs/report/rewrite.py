@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 from batchclf.core.compare.result import Comparison
 from batchclf.core.records.run import RunRecord
+from batchclf.core.records.studies import Studies
 from batchclf.core.training_record import temperature_of
 from batchclf.core.types import Prediction, Say, unheard
 from batchclf.errors import BatchclfError
@@ -22,6 +23,8 @@ from batchclf.storage.images.duplicates import DUPLICATES_FILE
 from batchclf.storage.images.facts import IMAGES_FILE
 from batchclf.storage.predictions.flips import FLIPS_FILE
 from batchclf.storage.run.directory import PREDICTIONS_FILE, SKIPPED_FILE, read_record
+from batchclf.storage.run.metrics import METRICS_FILE
+from batchclf.storage.run.studies import read_studies
 from batchclf.storage.run.written import check_written
 
 
@@ -61,7 +64,7 @@ def report_again(
     history = runs_to_compare(beside, record)
     with TemporaryDirectory() as aside:  # the run directory stays as it was published
         flips, _ = write_flips(folder, beside, record, history, to=Path(aside) / FLIPS_FILE, say=say, warn=warn)
-    findings = gather(folder, record, evaluations, gap, images, history, flips)
+    findings = gather(folder, record, evaluations, gap, images, history, flips, _studies(folder, say))
     write_formats(
         outs,
         folder,
@@ -70,6 +73,18 @@ def report_again(
         templates=templates,
     )
     return record
+
+
+def _studies(folder: Path, say: Say) -> Studies | None:
+    """Read slices and thresholds as the run wrote them: the metadata may be gone. None in an earlier batchclf's run."""
+    try:
+        file = folder / METRICS_FILE
+        return read_studies(file.read_bytes(), file)
+    except OSError:
+        return None
+    except BatchclfError as error:
+        say(f"the report goes without slices and thresholds: {error.message}")
+        return None
 
 
 def _with_pictures(record: RunRecord, pictures: bool | None, say: Say) -> RunRecord:

@@ -26,6 +26,7 @@ from batchclf.storage.run.resume import resumable_run_directory
 
 if TYPE_CHECKING:
     from batchclf.core.progress import Watcher
+    from batchclf.jobs.evaluate.studies import Plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,7 @@ def score_split_run(
     *,
     deadline: Deadline = NO_DEADLINE,
     pictures: bool = True,
+    plan: "Plan | None" = None,
 ) -> RunRecord:
     """Score a split, evaluate and report into the run directory `out`, which must not be there yet.
 
@@ -64,7 +66,13 @@ def score_split_run(
         of_data = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
         head = scored_head(out.name, None, command, bundle, False, settings, of_data, files)
         return finish(
-            folder, head, scored, steps, logged, {what.name: split}, Publication(out.parent, pictures=pictures)
+            folder,
+            head,
+            scored,
+            steps,
+            logged,
+            {what.name: split},
+            Publication(out.parent, pictures=pictures, plan=plan),
         )
 
 
@@ -81,6 +89,7 @@ def score_directory_run(
     pictures: bool = True,
     processes: WorkerProcesses | None = None,
     deadline: Deadline = NO_DEADLINE,
+    plan: "Plan | None" = None,
 ) -> RunRecord:
     """Score a directory, evaluate and report into the run directory `out`, which must not be there yet.
 
@@ -120,7 +129,9 @@ def score_directory_run(
         if budget is not None:
             scored = budget.held(scored)
         head = scored_head(out.name, None, command, bundle, False, settings, None, files)
-        return finish(run.folder, head, [scored], steps, logged, {}, Publication(out.parent, pictures=pictures))
+        return finish(
+            run.folder, head, [scored], steps, logged, {}, Publication(out.parent, pictures=pictures, plan=plan)
+        )
 
 
 def choose_bundle(model: Path | None, reports: Path, *, say: Say) -> Bundle:

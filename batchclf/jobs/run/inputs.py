@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batchclf.core.choices import ReportFormat
 from batchclf.core.records.run import DatasetRecord, ModelRecord, WrittenFile
 
 if TYPE_CHECKING:
     from batchclf.core.gate.rules import Gate
+    from batchclf.jobs.evaluate.studies import Plan
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Publication:
     """Where a run goes and what it is compared with.
 
     `beside` is the folder that it will be published in, where its earlier runs are. `gate` is None for a run without a
-    job. `baselines` are run ids or paths by name.
+    job. `baselines` are run ids or paths by name. `plan` says how labelled images are sliced and which thresholds are
+    set, None for the defaults.
     """
 
     beside: Path
@@ -59,3 +61,14 @@ class Publication:
     formats: tuple[ReportFormat, ...] = ("html",)
     templates: Path | None = None
     pictures: bool = True
+    plan: "Plan | None" = None
+
+    @property
+    def slices(self) -> dict[str, Any]:
+        """The options of slices that are not at their defaults."""
+        return {} if self.plan is None else self.plan.given_slices()
+
+    @property
+    def thresholds(self) -> dict[str, Any]:
+        """The options of thresholds that are not at their defaults."""
+        return {} if self.plan is None else self.plan.given_thresholds()

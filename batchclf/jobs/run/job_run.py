@@ -1,6 +1,6 @@
 """Run a job from data to published report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from batchclf.core.progress import Watcher
@@ -15,6 +15,7 @@ from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job
 from batchclf.jobs.config.settings import DirectorySubset, SplitSubset, score_settings
 from batchclf.jobs.config.tables import PredictionsSpec, files_of, table_settings
+from batchclf.jobs.evaluate.studies import Plan, plan_studies
 from batchclf.jobs.run.inputs import Publication
 from batchclf.jobs.run.provenance import scored_head
 from batchclf.jobs.run.publish import finish
@@ -62,6 +63,7 @@ def _read(job: Job, spec: PredictionsSpec, target: Path, watcher: Watcher, comma
         watcher,
         command,
         name=", ".join(str(base / pattern) for pattern in spec.files),
+        plan_for=lambda class_names: _plan(job, class_names),
         to=_publication(job),
         job=job.name,
         run_date=job.run_date.isoformat(),
@@ -69,7 +71,7 @@ def _read(job: Job, spec: PredictionsSpec, target: Path, watcher: Watcher, comma
     )
 
 
-def _publication(job: Job) -> Publication:
+def _publication(job: Job, plan: Plan | None = None) -> Publication:
     return Publication(
         job.folder,
         job.gate,
@@ -77,6 +79,7 @@ def _publication(job: Job) -> Publication:
         formats=tuple(job.spec.report.format),
         templates=job.templates,
         pictures=job.spec.report.pictures,
+        plan=plan,
     )
 
 
@@ -121,6 +124,7 @@ def _fill(
             watcher.say(f"data: {dataset.origin}")
     with steps.step("train model" if trains else "load model"):
         bundle = _bundle(job, base, dataset if trains else None, watcher, deadline)
+    plan = _plan(job, bundle.info.class_names)
     with steps.step("score"):
         subsets = _subsets(job, dataset)
         head = journal_head(f"job {job.name}", _sources(subsets), bundle, settings)
@@ -140,10 +144,25 @@ def _fill(
         run_id, job.name, command, bundle, trains, settings, of_data, files, job.run_date.isoformat(), job.main_subset
     )
     splits = {} if dataset is None else dataset.splits
-    record = finish(run.folder, of_run, scored, steps, watcher, splits, _publication(job))
+    record = finish(run.folder, of_run, scored, steps, watcher, splits, _publication(job, plan))
     if trains:
         forget_training(settings_of(job, base), job.bundle)
     return record
+
+
+def _plan(job: Job, class_names: Sequence[str]) -> Plan:
+    """Check what is asked for of slices and thresholds, before the scoring."""
+    roots = [subset.root for subset in job.directories.values()]
+    if job.spec.predictions is not None and job.spec.predictions.images is not None:
+        roots.append(job.path.resolve().parent / job.spec.predictions.images)
+    return plan_studies(
+        job.spec.slices,
+        job.spec.thresholds,
+        class_names,
+        metadata=job.metadata,
+        roots=roots,
+        asked=[rule.slice for rule in job.spec.gate.rules],
+    )
 
 
 def _bundle(job: Job, base: Base | None, dataset: Dataset | None, watcher: Watcher, deadline: Deadline) -> Bundle:

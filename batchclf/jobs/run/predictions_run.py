@@ -1,7 +1,7 @@
 """A run of predictions that something else made: written as ours are, evaluated and published like any other run."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from batchclf.storage.run.skipped import SkippedWriter
 
 if TYPE_CHECKING:
     from batchclf.core.progress import Watcher
+    from batchclf.jobs.evaluate.studies import Plan
 
 TOP_K = 5
 """So many classes a row are written, if the predictions name so many."""
@@ -53,6 +54,7 @@ def predictions_run(
     *,
     images: Path | None = None,
     pictures: bool = True,
+    plan: "Plan | None" = None,
     to: Publication | None = None,
     job: str | None = None,
     run_date: str = "",
@@ -63,7 +65,8 @@ def predictions_run(
     `rows` come in pieces of any size, each with the classes `class_names`; those of a split need not come together.
     What is not known of them is nan, or None. If an image has no prediction, or one that is no class, its prediction is
     the class NO_CLASS, the last of `class_names`; it counts as wrong, and a line says how many these are. `images` is
-    the folder in which the paths of the rows may lead to images, for the report's pictures. `to` says what the run is
+    the folder in which the paths of the rows may lead to images, for the report's pictures. `plan` says what is to
+    be studied. `to` says what the run is
     compared with and where it goes; None is beside `out`, without a gate.
 
     Raises PredictionsError without a row, RunError if `out` is there, and what `finish` raises; then nothing is left
@@ -94,7 +97,8 @@ def predictions_run(
             run_date,
             main_subset,
         )
-        return finish(folder, head, subsets, steps, logged, {}, to or Publication(out.parent, pictures=pictures))
+        to = replace(to or Publication(out.parent, pictures=pictures), plan=plan)
+        return finish(folder, head, subsets, steps, logged, {}, to)
 
 
 @dataclass

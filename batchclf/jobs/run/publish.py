@@ -16,7 +16,7 @@ from batchclf.errors import Status
 from batchclf.jobs.evaluate.findings import gather, runs_to_compare
 from batchclf.jobs.evaluate.flips import write_flips
 from batchclf.jobs.evaluate.image_checks import image_findings, look_at_images
-from batchclf.jobs.evaluate.predictions import evaluate_predictions
+from batchclf.jobs.evaluate.predictions import Studying, evaluate_predictions
 from batchclf.jobs.report.thumbnails import load_pictures
 from batchclf.jobs.report.write import Outs, write_formats
 from batchclf.jobs.run.inputs import Publication, RunHead
@@ -24,6 +24,7 @@ from batchclf.jobs.run.run_log import Steps
 from batchclf.report.formats.run_readme import README_FILE, run_readme
 from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.exports.junit import JUNIT_FILE, write_junit
+from batchclf.storage.images.facts import IMAGES_FILE
 from batchclf.storage.predictions.data_dictionary import describe_columns, write_data_dictionary
 from batchclf.storage.predictions.flips import FLIPS_FILE
 from batchclf.storage.run.directory import PREDICTIONS_FILE, REPORT_FILES, write_record
@@ -50,16 +51,23 @@ def finish(
     with steps.step("evaluate"):
         model, temperature = head.model, temperature_of(head.model.training)
         # From the file, not from memory: anyone can compute the same numbers again (decision 007)
+        studying = Studying(folder / IMAGES_FILE, to.plan)
         evaluations, gap = evaluate_predictions(
-            folder / PREDICTIONS_FILE, tuple(model.class_names), temperature, warn=watcher.warn
+            folder / PREDICTIONS_FILE,
+            tuple(model.class_names),
+            temperature,
+            take=studying.take,
+            warn=watcher.warn,
         )
+        studies = studying.studies(watcher.warn)
     with steps.step("images"):
         look = look_at_images(folder, scored, lambda: splits, head.main_subset)
         images = image_findings(folder, look, model.reference, evaluations, gap, head.main_subset)
-    write_metrics(folder, evaluations, gap)
+    write_metrics(folder, evaluations, gap, studies)
     scored = [replace(subset, content=look.contents.get(subset.split, "")) for subset in scored]
     scored = _check_class_order(folder, scored, evaluations, watcher)
     record = replace(_record(head, scored, steps), files={**head.files, **look.files}, pictures=to.pictures)
+    record = replace(record, slices=to.slices, thresholds=to.thresholds)
     history = runs_to_compare(to.beside, record)
     with steps.step("compare"):
         flips, written = write_flips(folder, to.beside, record, history, say=watcher.say, warn=watcher.warn)
@@ -70,7 +78,7 @@ def finish(
             from batchclf.jobs.gate.current_run import CurrentRun
 
             current = CurrentRun(
-                folder, to.beside, record, evaluations, gap, images, history, to.baselines, flips, watcher.warn
+                folder, to.beside, record, evaluations, gap, images, history, to.baselines, flips, watcher.warn, studies
             )
             gates = hold_gate(to.gate, current)
     status, timings = _status(gates, scored), dict(steps.timings)
@@ -80,7 +88,7 @@ def finish(
         folder / JUNIT_FILE, record, report=next(each for each in REPORT_FILES if folder / each in reports.values())
     )
     with steps.step("report"):
-        findings = gather(folder, record, evaluations, gap, images, history, flips)
+        findings = gather(folder, record, evaluations, gap, images, history, flips, studies)
         pictures = partial(load_pictures, subsets=scored, splits=lambda: splits)
         published = to.beside / head.run_id
         write_formats(reports, folder, findings, pictures, templates=to.templates, published=published)

@@ -1,7 +1,7 @@
 """A run of the predictions in a table that something else wrote."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from batchclf.storage.predictions.read import read_prediction_rows
 if TYPE_CHECKING:
     from batchclf.core.progress import Watcher
     from batchclf.data.label_table import LabelTable
+    from batchclf.jobs.evaluate.studies import Plan
 
 
 def table_run(
@@ -36,20 +37,22 @@ def table_run(
     command: list[str],
     *,
     name: str = "",
+    plan_for: "Callable[[Sequence[str]], Plan | None] | None" = None,
     **others: Any,
 ) -> RunRecord:
     """Read the predictions in one or several files, evaluate them and report into the run directory `out`.
 
-    `name` is what the run's source is called, the path of a single file if it is empty; `others` are those of
-    `predictions_run`. Raises UsageError if it is not clear what a column stands for, PredictionsError if the table
-    cannot be read, contradicts itself, or its labels and predictions never name the same class, and what
-    `predictions_run` raises; then nothing is published.
+    `name` is what the run's source is called, the path of a single file if it is empty; `plan_for` makes of the class
+    names what is to be studied; `others` are those of `predictions_run`. Raises UsageError if it is not clear what a
+    column stands for, PredictionsError if the table cannot be read, contradicts itself, or its labels and predictions
+    never name the same class, and what `predictions_run` raises; then nothing is published.
     """
     table = open_tables(paths)
     read = _Reading(table, options, watcher)
     source = PredictionSource(
         name or str(paths[0].resolve()), _digest(paths), read.roles.settings(), read.labels_sentence
     )
+    others["plan"] = None if plan_for is None else plan_for(read.names)
     return predictions_run(read.rows(), read.names, source, out, watcher, command, images=options.images, **others)
 
 

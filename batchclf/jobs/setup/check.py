@@ -11,9 +11,11 @@ from typing import Any
 from batchclf import atomic
 from batchclf.core.metrics.catalog import EACH_CLASS
 from batchclf.core.text import counted, size
-from batchclf.errors import BatchclfError, JobFileError, RunError
+from batchclf.data.metadata_table import read_metadata
+from batchclf.errors import BatchclfError, DataError, JobFileError, ModelError, RunError
 from batchclf.jobs.config.load import Job, read_job, texts_of
-from batchclf.jobs.config.placeholders import variables
+from batchclf.jobs.config.placeholders import is_dated, variables
+from batchclf.jobs.config.study_options import check_positive_class
 from batchclf.jobs.config.toml_lines import JobText, Keys
 from batchclf.jobs.setup.check_predictions import check_predictions
 from batchclf.jobs.setup.check_subsets import (
@@ -81,7 +83,8 @@ def _look(job: Job, raw: dict[str, Any]) -> Iterator[Found]:
         of_data, found = check_data(job, of_model)
         yield from found
         classes = of_model or of_data
-        yield from check_directories(job, of_model or of_data, raw)
+        yield from check_directories(job, classes, raw)
+    yield from _studies(job, classes, raw)
     yield from _rules(job, classes)
     yield from _baselines(job, classes)
     yield from _reports(job)
@@ -99,6 +102,28 @@ def _located(found: Found, text: JobText) -> Check:
         return Check(found.topic, found.state, found.message, found.hint)
     error = text.error(found.keys, found.message, found.hint)
     return Check(found.topic, found.state, error.message, found.hint, error.key, error.line)
+
+
+def _studies(job: Job, classes: Sequence[str] | None, raw: dict[str, Any]) -> Iterator[Found]:
+    """Check the metadata and the positive class; the other keys were checked when the file was read."""
+    if job.metadata is not None:
+        keys: Keys = ("slices", "metadata")
+        if not job.metadata.exists() and is_dated(raw["slices"]["metadata"]):
+            what = f"there is no {job.metadata} yet"
+            yield Found("metadata", "warning", what, keys, "it must be there when the job runs, or nothing is scored")
+        else:
+            try:
+                table = read_metadata(job.metadata, [subset.root for subset in job.directories.values()])
+                columns = ", ".join(table.columns)
+                yield Found("metadata", "ok", f"{job.metadata}: {columns} of {counted(len(table.rows), 'image')}")
+            except DataError as error:
+                yield of_error("metadata", error, keys)
+    positive = job.spec.thresholds.positive_class
+    if positive is not None and classes is not None:
+        try:
+            check_positive_class(positive, classes)
+        except ModelError as error:
+            yield of_error("thresholds", error, ("thresholds", "positive_class"))
 
 
 def _rules(job: Job, classes: Sequence[str] | None) -> Iterator[Found]:

@@ -16,9 +16,11 @@ from batchclf.core.metrics.labelled import ClassMetrics
 from batchclf.core.metrics.overall import Metric
 from batchclf.core.metrics.ranking import ClassRanking
 from batchclf.core.metrics.temperature import WithoutTemperature
+from batchclf.core.metrics.thresholds import ThresholdFindings
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.regularisation import Regularisation, compare_variants
 from batchclf.core.records.run import GateResult, ModelRecord, RunRecord, RunState
+from batchclf.core.slices.result import SliceFindings
 from batchclf.core.types import Prediction, SkippedImage
 from batchclf.report.formats.json_values import json_values
 from batchclf.report.formats.record_parts import part, part_of
@@ -30,6 +32,14 @@ DOCUMENT_FORMAT = 2
 CURVE_DECIMALS = 5
 _FIRST = ("gap", "duplicates", "statistics", "drift", "label_issues", "skipped", "history", "change", "flips")
 """Keys of sections that stand in this order since format 1; those of further sections follow."""
+_LATER = {
+    "Comparison": Comparison,
+    "Gap": Gap,
+    "SliceFindings": SliceFindings,
+    "ThresholdFindings": ThresholdFindings,
+}
+"""What findings name without loading it."""
+
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -183,7 +193,7 @@ def _keys() -> dict[str, str]:
 
 def _report_type() -> type[ReportHead]:
     """Make the type of report.json: the head, the keys of the sections, and what says which document it is."""
-    attributes = get_type_hints(Findings, localns={"Comparison": Comparison, "Gap": Gap})
+    attributes = get_type_hints(Findings, localns=_LATER)
     keys = [
         (key, get_type_hints(load(how.split()[0]))["return"] if ":" in how else attributes[how.split(".")[1]])
         for key, how in _keys().items()

@@ -30,6 +30,7 @@ FILES = {
     "metrics.json": "the metrics of each split, and the gap between train and test",
     "per_class.csv": "the metrics of each class",
     "confusion.csv": "how many images of each true class were predicted as each class",
+    "slices.csv": "accuracy by what is known of the images: brightness, size, metadata; and the weakest slices",
     "run.json": "how the run came about: command, status, model, counts, timings, versions, gate results",
     "junit.xml": "the bounds and alarms of the job as test cases, for build servers",
     "log.jsonl": "what the run said, one JSON object a line",
@@ -94,7 +95,7 @@ rows[text] <- lapply(rows[text], function(column) sub("^'", "", column))
 ### In SQL
 
 Where batchclf is installed with its extra `query`, a query may name the tables `predictions`, `images`, `per_class`,
-`confusion`, `skipped`, `duplicates` and `flips`; its texts have no `'` in front.
+`confusion`, `slices`, `skipped`, `duplicates` and `flips`; its texts have no `'` in front.
 
 ```console
 $ batchclf query . "SELECT label, prediction, count(*) AS images FROM predictions WHERE NOT correct GROUP BY ALL"

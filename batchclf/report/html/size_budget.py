@@ -25,6 +25,8 @@ def wanted(findings: Findings) -> tuple[Prediction, ...]:
     groups: list[Iterable[Prediction]] = [changed.pop(findings.main.split, ())]
     if labelled:
         groups.append(labelled.worst_errors)
+    if findings.slices and findings.slices.search:
+        groups += [weak.errors for weak in findings.slices.search.weakest]
     groups += changed.values()
     if label_issues:
         groups.append(label_issues.shown)

@@ -123,11 +123,28 @@ SECTIONS = [
         when=_is_labelled,
     ),
     Section(
+        "slices",
+        "Slices",
+        view="sections.slices:slices_view findings.slices pictures",
+        json={"slices": "findings.slices"},
+        markdown="sections.slices:slice_lines findings.slices",
+        when=lambda findings: findings.slices,
+    ),
+    Section(
         "calibration",
         "Confidence",
         view="sections.calibration:calibration_view findings.main.labelled findings.record.model.training",
         figures="charts.calibration:calibration_figures",
         markdown="sections.calibration:temperature_lines findings.main.labelled",
+    ),
+    Section(
+        "thresholds",
+        "Thresholds",
+        view="sections.thresholds:thresholds_view findings.thresholds",
+        figures="charts.thresholds:threshold_figures",
+        json={"thresholds": "findings.thresholds"},
+        markdown="sections.thresholds:threshold_lines findings.thresholds",
+        when=lambda findings: findings.thresholds,
     ),
     Section(
         "ranking",

@@ -71,6 +71,7 @@ def build_view(
     verdict = verdict_view(findings, generated)
     sections = {each.attribute: material.made(each.view) if each.when(findings) else None for each in SECTIONS}
     matrix = sections["matrix"]
+    with_pictures = map(sections.get, ("flips", "errors", "slices", "subsets"))
     examples = matrix.examples.values() if matrix else ()
     subject = record.dataset.name if record.dataset else material.names.get(main.split, "directory")
     return ReportView(
@@ -81,7 +82,7 @@ def build_view(
         class_count=len(main.class_names),
         verdict=verdict,
         sections=sections,
-        pictures=pictures_in(*map(sections.get, ("flips", "errors", "subsets")), *examples, sections["unlabelled"]),
+        pictures=pictures_in(*with_pictures, *examples, sections["unlabelled"]),
     )
 
 

@@ -28,10 +28,17 @@ if TYPE_CHECKING:
     from batchclf.core.metrics.overall import Metric
     from batchclf.core.metrics.ranking import ClassRanking
     from batchclf.core.metrics.temperature import WithoutTemperature
+    from batchclf.core.records.studies import Studies
 
 METRICS_FORMAT = 2
-FILES = ("metrics.json", "per_class.csv", "confusion.csv")
-_FIRST_COLUMNS = {"per_class.csv": ["split", "class", "support"], "confusion.csv": ["split", "label"]}
+METRICS_FILE = "metrics.json"
+FILES = (METRICS_FILE, "per_class.csv", "confusion.csv")
+SLICES_FILE = "slices.csv"
+_FIRST_COLUMNS = {
+    "per_class.csv": ["split", "class", "support"],
+    "confusion.csv": ["split", "label"],
+    SLICES_FILE: ["split", "slice", "words"],
+}
 
 
 class _OfOurs(msgspec.Struct):
@@ -43,15 +50,22 @@ class _Format(msgspec.Struct):
     format: int
 
 
-def write_metrics(folder: Path, evaluations: Sequence[Evaluation], gap: "Gap | None") -> None:
-    """Write the three files into an existing folder, each in one step. Raises OSError.
+def write_metrics(
+    folder: Path, evaluations: Sequence[Evaluation], gap: "Gap | None", studies: "Studies | None" = None
+) -> None:
+    """Write the three files into an existing folder, each in one step; with slices slices.csv, too. Raises OSError.
 
-    Without labels per_class.csv holds only the counts of predictions and confusion.csv only its header.
+    Without labels per_class.csv holds only the counts of predictions and confusion.csv only its header, and there are
+    no `studies`.
     """
-    content = json.dumps(metrics_dict(evaluations, gap), indent=2, ensure_ascii=False)
+    content = json.dumps(metrics_dict(evaluations, gap, studies), indent=2, ensure_ascii=False)
     atomic.write_text(folder / "metrics.json", content + "\n")
     atomic.write_text(folder / "per_class.csv", _per_class_csv(evaluations, gap))
     atomic.write_text(folder / "confusion.csv", _confusion_csv(evaluations))
+    if studies is not None:
+        from batchclf.storage.run.studies import slices_csv
+
+        atomic.write_text(folder / SLICES_FILE, slices_csv(studies))
 
 
 def refuse_to_replace_others(folder: Path) -> None:
@@ -59,7 +73,7 @@ def refuse_to_replace_others(folder: Path) -> None:
 
     Its own metrics.json has `format` and `splits`, its CSVs begin with its columns. Raises RunError.
     """
-    for name in FILES:
+    for name in (*FILES, SLICES_FILE):
         path = folder / name
         try:
             ours = not path.exists() or _is_ours(path)
@@ -83,13 +97,23 @@ def _is_ours(path: Path) -> bool:
     return columns[: len(first)] == first and all(name.startswith("predicted:") for name in others)
 
 
-def metrics_dict(evaluations: Sequence[Evaluation], gap: "Gap | None") -> dict[str, Any]:
-    """Turn evaluations into plain JSON values; shares are 0 to 1, what cannot be known is null."""
-    return {
+def metrics_dict(
+    evaluations: Sequence[Evaluation], gap: "Gap | None", studies: "Studies | None" = None
+) -> dict[str, Any]:
+    """Turn evaluations into plain JSON values; shares are 0 to 1, what cannot be known is null.
+
+    With `studies` there are `slices` and `thresholds`, too, by split.
+    """
+    values = {
         "format": METRICS_FORMAT,
         "splits": {evaluation.split: _split_dict(evaluation) for evaluation in evaluations},
         "gap": None if gap is None else _gap_dict(gap),
     }
+    if studies is None:
+        return values
+    from batchclf.storage.run.studies import studies_dict
+
+    return values | studies_dict(studies)
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:

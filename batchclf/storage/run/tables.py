@@ -11,6 +11,7 @@ from batchclf.storage.predictions.data_dictionary import describe_column
 from batchclf.storage.predictions.flips import FLIPS_FILE
 from batchclf.storage.predictions.write import CSV_FILE
 from batchclf.storage.run.directory import SKIPPED_FILE
+from batchclf.storage.run.metrics import SLICES_FILE
 
 CellType = Literal["text", "number", "whole", "boolean"]
 PREDICTIONS = "predictions"
@@ -40,6 +41,11 @@ TABLES = {
         _NUMBER,
     ),
     "confusion": RunTable("confusion.csv", {"split": _TEXT, "label": _TEXT}, _WHOLE),
+    "slices": RunTable(
+        SLICES_FILE,
+        {**dict.fromkeys(("split", "slice", "words", "kind"), _TEXT), "images": _WHOLE, "correct": _WHOLE},
+        _NUMBER,
+    ),
     "skipped": RunTable(SKIPPED_FILE, {}, _TEXT),
     "duplicates": RunTable(DUPLICATES_FILE, {"correlation": _NUMBER}, _TEXT),
     "flips": RunTable(FLIPS_FILE, {"earlier_confidence": _NUMBER, "confidence": _NUMBER}, _TEXT),
