@@ -22,6 +22,9 @@ examples:
   batchclf model show models/shoes
 """
 
+_IMPORT = (
+    *("input_size", "color", "channel_order", "layout", "scale", "mean", "std", "output", "renormalize", "sample"),
+)
 _OPEN = {"unset": "from the model", "more": ""}
 
 
@@ -88,34 +91,24 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
         help="also check on images of this folder, up to 64, or 20 of each class",
     )
     describe(sample, unset="made images only")
-    parser.set_defaults(handle=import_bundle)
+    parser.set_defaults(handle=import_model)
 
 
-def import_bundle(args: argparse.Namespace, console: "Console") -> int:
+def import_model(args: argparse.Namespace, console: "Console") -> int:
     """Import a model."""
-    from batchclf.data.geometry.settle import geometry_of, profile_of
-    from batchclf.data.sample import sample_reader
-    from batchclf.data.size_text import parse_size
+    from batchclf.jobs.setup.import_bundle import import_bundle
     from batchclf.models.describe import as_dict
     from batchclf.models.sources.class_names import read_class_names
-    from batchclf.models.sources.import_model import import_model
-    from batchclf.models.sources.infer_preprocessing import ImportOptions
 
-    cutting = options_from(args, GeometryOptions)
-    profile = profile_of(cutting)
-    names = read_class_names(args.classes)
-    options = ImportOptions(
-        names,
-        input_size=None if args.input_size is None else parse_size(args.input_size),
-        channel_order=args.channel_order or "rgb",
-        mean=None if args.mean is None else tuple(args.mean),
-        std=None if args.std is None else tuple(args.std),
-        geometry=geometry_of(cutting),
-        std_twice=profile is not None and profile.std_twice,
-        **{name: getattr(args, name) for name in ("color", "layout", "scale", "output", "renormalize")},
+    bundle = import_bundle(
+        args.path,
+        read_class_names(args.classes),
+        options_from(args, GeometryOptions),
+        args.out,
+        say=console.say,
+        warn=console.warn,
+        **{name: getattr(args, name) for name in _IMPORT},
     )
-    read_sample = None if args.sample is None else sample_reader(args.sample, names)
-    bundle = import_model(args.path, options, args.out, say=console.say, warn=console.warn, read_sample=read_sample)
     console.say(f"score with it: batchclf score DIR --model {args.out}")
     return console.result(as_dict(bundle))
 

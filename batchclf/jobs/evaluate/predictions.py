@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.metrics.evaluation import Evaluation, Tally
+from batchclf.core.records.run import RunRecord
 from batchclf.core.text import first_of
 from batchclf.core.training_record import temperature_of
 from batchclf.core.types import PredictionRows, Say, unheard
 from batchclf.errors import PredictionsError, RunError
 from batchclf.storage.predictions.read import known_class_names, named_by_rows, read_header, read_prediction_rows
-from batchclf.storage.run.directory import read_record
+from batchclf.storage.run.directory import PREDICTIONS_FILE, read_record
 
 if TYPE_CHECKING:
     from batchclf.core.metrics.gap import Gap
@@ -45,19 +46,44 @@ def evaluate_predictions(
         meanings = read_label_map(label_map, known)
     names = known or named_by_rows(path, meanings)
     temperature = _temperature_beside(path) if temperature is None else temperature
-    tallies: dict[str, Tally] = {}
-    for rows in read_prediction_rows(
+    pieces = read_prediction_rows(
         path, names, renormalize=renormalize, meanings=meanings, map_predictions=known is None, warn=warn
-    ):
+    )
+    evaluations, gap = evaluate_rows(pieces, names, temperature)
+    if not evaluations:
+        raise PredictionsError(f"{path} has no rows", hint="give a CSV with at least one prediction")
+    if known is None:
+        check_names_meet(
+            str(path),
+            evaluations,
+            hint="name both in the same way, or map the labels to the predicted classes by --label-map FILE",
+        )
+    return evaluations, gap
+
+
+def evaluate_run(folder: Path, record: RunRecord, *, warn: Say = unheard) -> "tuple[list[Evaluation], Gap | None]":
+    """Evaluate a finished run again, from its predictions.csv.
+
+    Raises RunError if that has other rows than the run wrote, and PredictionsError as `evaluate_predictions` does.
+    """
+    from batchclf.storage.run.written import check_written
+
+    check_written(folder, [PREDICTIONS_FILE], warn=warn)
+    names, temperature = tuple(record.model.class_names), temperature_of(record.model.training)
+    return evaluate_predictions(folder / PREDICTIONS_FILE, names, temperature, warn=warn)
+
+
+def evaluate_rows(
+    pieces: Iterable[PredictionRows], class_names: tuple[str, ...], temperature: float = 1.0
+) -> "tuple[list[Evaluation], Gap | None]":
+    """Evaluate rows in pieces of any size, each split on its own; the gap is None unless train and test have labels."""
+    tallies: dict[str, Tally] = {}
+    for rows in pieces:
         for split, part in _by_split(rows):
             if split not in tallies:
-                tallies[split] = Tally(split, names, temperature)
+                tallies[split] = Tally(split, class_names, temperature)
             tallies[split].update(part)
-    if not tallies:
-        raise PredictionsError(f"{path} has no rows", hint="give a CSV with at least one prediction")
     evaluations = {split: tally.evaluation() for split, tally in tallies.items()}
-    if known is None:
-        _check_names_meet(path, names, evaluations.values())
     labelled = [evaluations[s].labelled if s in evaluations else None for s in ("train", "test")]
     train, test = labelled
     gap = None
@@ -68,16 +94,20 @@ def evaluate_predictions(
     return list(evaluations.values()), gap
 
 
-def _check_names_meet(path: Path, names: tuple[str, ...], evaluations: Iterable[Evaluation]) -> None:
-    """Raise PredictionsError if there are labels and none of them is ever predicted: they name classes otherwise."""
+def check_names_meet(source: str, evaluations: Sequence[Evaluation], *, hint: str) -> None:
+    """Raise PredictionsError if there are labels and none of them is ever predicted: they name classes otherwise.
+
+    To be called if the classes are only what the rows of `source` name.
+    """
     confusions = [each.labelled.confusion for each in evaluations if each.labelled is not None]
+    names = evaluations[0].class_names
     labels = _named(names, [of.support for of in confusions])
     predictions = _named(names, [of.predicted for of in confusions])
     if labels and not labels & predictions:
         raise PredictionsError(
-            f"no label in {path} is a class that is predicted; labels: {first_of(sorted(labels), 5)}; predictions: "
+            f"no label in {source} is a class that is predicted; labels: {first_of(sorted(labels), 5)}; predictions: "
             f"{first_of(sorted(predictions), 5)}",
-            hint="name both in the same way, or map the labels to the predicted classes by --label-map FILE",
+            hint=hint,
         )
 
 

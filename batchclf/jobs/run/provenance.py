@@ -4,12 +4,11 @@ import platform
 
 import msgspec
 
-from batchclf import __version__
 from batchclf.core.records.run import ModelRecord
 from batchclf.core.text import counted
 from batchclf.jobs.config.settings import ScoreSettings
 from batchclf.jobs.score.score_cache import libraries
-from batchclf.libraries import versions_of
+from batchclf.libraries import VERSION, versions_of
 from batchclf.models.bundle import Bundle
 
 
@@ -43,4 +42,4 @@ def versions(bundle: Bundle, settings: ScoreSettings, *, trained: bool) -> dict[
     if settings.precision != "f32":
         used |= libraries(msgspec.structs.replace(settings, precision="f32"), bundle)
     made = bundle.info.versions if trained else {}
-    return {"batchclf": __version__, "python": platform.python_version(), **made, **used}
+    return {"batchclf": VERSION, "python": platform.python_version(), **made, **used}
