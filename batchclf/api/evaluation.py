@@ -1,10 +1,12 @@
 """An evaluation as users of Python see it."""
 
 from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from batchclf.api.failures import in_words
+from batchclf.api.failures import in_words, warn_caller
 from batchclf.api.metric import Metric
 from batchclf.api.pairs import compare_subjects
 from batchclf.api.subject import Subject
@@ -14,6 +16,7 @@ from batchclf.core.metrics.catalog import find_metric, formulas_of, place
 from batchclf.core.metrics.formulas import OfCalibration
 from batchclf.core.records.run import main_of
 from batchclf.errors import UsageError
+from batchclf.log import LogWatcher
 from batchclf.storage.run.metrics import metrics_dict
 
 if TYPE_CHECKING:
@@ -137,6 +140,49 @@ class Evaluation:
         return classification_report(
             self._core.labelled.confusion, digits=digits, output_dict=output_dict, zero_division=zero_division
         )
+
+    @in_words
+    def report(
+        self,
+        path: str | PathLike[str],
+        *,
+        templates: str | PathLike[str] | None = None,
+        pictures: bool = True,
+    ) -> Path:
+        """Write the report of all splits to a file that ends in .html, .md or .json, and give its path.
+
+        It shows the images to which the paths given to `evaluate` lead, unless `pictures` is false. `templates` is a
+        folder whose files replace built-in ones. Raises UsageError for another suffix.
+        """
+        from batchclf.api.report import format_of, write_report
+
+        out, source = Path(path), self._subject.source
+        own = None if templates is None else Path(templates)
+        if isinstance(source, Path):
+            from batchclf.jobs.report.rewrite import report_again
+
+            say = LogWatcher().say
+            shown = None if pictures else False
+            report_again(source, {format_of(out): out}, templates=own, pictures=shown, say=say, warn=warn_caller)
+        else:
+            write_report(source, out, templates=own, pictures=pictures)
+        return out
+
+    @in_words
+    def save(self, out: str | PathLike[str]) -> Path:
+        """Write a run directory, which must not be there yet, and give its path.
+
+        It is one like any other: `load_run`, `batchclf report` and `batchclf evaluate` read it. Raises RunError if
+        something stands at `out`, and UsageError if the evaluation is that of a run.
+        """
+        from batchclf.api.report import write_run
+        from batchclf.jobs.run.inputs import Publication
+
+        folder, source = Path(out), self._subject.source
+        if isinstance(source, Path):
+            raise UsageError(f"this is the evaluation of the run {source}", hint="copy that folder")
+        write_run(source, folder, Publication(folder.parent))
+        return folder
 
     @in_words
     def compare(self, other: "Evaluation") -> "Comparison":

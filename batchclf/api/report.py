@@ -1,19 +1,60 @@
-"""The report of an evaluation, and in which form a file is."""
+"""The report of an evaluation in memory: that of a run, for which it is written as one."""
 
+import hashlib
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from batchclf import atomic
+from batchclf.api.rows import Rows
+from batchclf.core.records.run import RunRecord
 from batchclf.errors import UsageError
 from batchclf.jobs.report.write import FORMATS, Format
+from batchclf.jobs.run.inputs import Publication
+from batchclf.jobs.run.predictions_run import PredictionSource, predictions_run
+from batchclf.log import LogWatcher
 
 
 def format_of(path: Path) -> Format:
     """Tell the form of a report by the suffix of its file; raises UsageError for another one."""
     suffix = path.suffix.lower().lstrip(".")
-    suffix = {"htm": "html", "markdown": "md"}.get(suffix, suffix)
     for name in FORMATS:
-        if name == suffix:
+        if suffix in (name, {"html": "htm", "md": "markdown"}.get(name)):
             return name
     raise UsageError(
         f"a report cannot be written to {path}: its suffix says no form",
         hint=f"give a file that ends in {', '.join(f'.{name}' for name in FORMATS)}",
     )
+
+
+def write_report(rows: Rows, path: Path, *, templates: Path | None, pictures: bool) -> None:
+    """Write the report of rows to a file, in the form of its suffix.
+
+    Raises UsageError for another suffix, and what `predictions_run` raises.
+    """
+    kind = format_of(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="batchclf-") as folder:
+        run = Path(folder) / (path.stem or "report")
+        write_run(
+            rows, run, Publication(Path(folder), formats=(kind,), templates=templates, pictures=pictures, kept=False)
+        )
+        atomic.write_bytes(path, (run / f"report.{kind}").read_bytes())
+
+
+def write_run(rows: Rows, out: Path, to: Publication) -> RunRecord:
+    """Write rows as a run directory, which must not be there yet; raises what `predictions_run` raises."""
+    source = PredictionSource("predictions from Python", _digest(rows), labels="as given")
+    images = Path() if rows.named else None
+    command = [sys.argv[0] or "python", "batchclf.evaluate()"]
+    return predictions_run(rows.pieces(), rows.classes.names, source, out, LogWatcher(), command, images=images, to=to)
+
+
+def _digest(rows: Rows) -> str:
+    """The SHA-256 of what was predicted, 64 hex digits: it stands for the model."""
+    digest = hashlib.sha256("\0".join(rows.classes.names).encode("utf-8", "surrogateescape"))
+    for piece in rows.pieces():
+        digest.update("\0".join(piece.paths).encode("utf-8", "surrogateescape"))
+        digest.update(piece.predictions.tobytes())
+        digest.update(piece.confidence.tobytes())
+    return digest.hexdigest()

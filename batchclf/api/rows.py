@@ -64,7 +64,9 @@ class Rows:
         confidence = np.take_along_axis(rows, best, axis=1)
         second = confidence[:, 1] if confidence.shape[1] > 1 else 0.0
         margin = confidence[:, 0] - second
-        return PredictionRows(names, paths, splits, labels, best[:, 0], confidence[:, 0], margin, rows, best)
+        return PredictionRows(
+            names, paths, splits, labels, best[:, 0], confidence[:, 0], margin, rows, best, confidence
+        )
 
     def _shares(self, values: NDArray[Any], start: int) -> NDArray[np.float64]:
         """Give the probabilities of some rows: (n, classes) float64, each 0 to 1."""

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 from batchclf.core.text import class_name, first_of, listed
 
+NO_CLASS = "(no class)"
+"""The class of predictions that are empty or name no class; it has no images, so they count as wrong (decision 170)."""
+
 _SHOWN = 5
 _BLANKS = re.compile(r"[\s_]+|(?<=\w)-(?=\w)")
 _WHOLE = re.compile(r"0*(\d+)(\.0*)?")

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from operator import le
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from batchclf.core.geometry import OWN, Geometry
@@ -126,20 +128,33 @@ class Known:
     rows: NDArray[np.void]
 
 
+PerhapsUnknown = Annotated[float, Meta(extra_json_schema={"type": ["number", "null"]})]
+"""A number that is nan where it is not known, and null in JSON."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """One row of predictions.csv, as far as an evaluation needs it.
 
     `label` is None where unknown; `confidence` is the probability of `prediction` (0 to 1) and `margin` what
-    it is ahead of the second class by (0 to 1).
+    it is ahead of the second class by (0 to 1), both nan where unknown.
     """
 
     path: str
     split: str
     label: str | None
     prediction: str
-    confidence: float
-    margin: float
+    confidence: PerhapsUnknown
+    margin: PerhapsUnknown
+
+
+UNSURE = -1.0
+"""Stands for a confidence that is not known wherever the surest come first: it is below every other."""
+
+
+def sureness(confidence: float) -> float:
+    """Give a number to sort by: the confidence, or UNSURE where that is nan, which has no place in an order."""
+    return UNSURE if confidence != confidence else confidence
 
 
 SHOWN_IMAGES = 24
@@ -151,9 +166,10 @@ class PredictionRows:
     """Some rows of predictions.csv as columns, one entry a row.
 
     `labels` and `predictions` are (n,) int64 indices into `class_names`, -1 where the label is unknown;
-    `confidence` and `margin` are (n,) float64. `probabilities` is (n, classes) float64, or None where the file has no
-    probability columns. `ranked` is (n, k) int64: the classes that a row names, best first, so its first column is
-    `predictions`; -1 where a row names fewer than others.
+    `confidence` and `margin` are (n,) float64, nan where unknown. `probabilities` is (n, classes) float64, or None
+    where the file has no probability columns. `ranked` is (n, k) int64: the classes that a row names, best first, so
+    its first column is `predictions`; -1 where a row names fewer than others. `claimed` is (n, k) float64, the probabilities of `ranked` as
+    far as they are known, nan where they are not; None if no more than `confidence` is known of them.
     """
 
     class_names: tuple[str, ...]
@@ -165,6 +181,7 @@ class PredictionRows:
     margin: NDArray[np.float64]
     probabilities: NDArray[np.float64] | None
     ranked: NDArray[np.int64]
+    claimed: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -191,6 +208,16 @@ class PredictionRows:
         """Keep the rows where `chosen`, (n,) bool, is true."""
         return self._take(np.flatnonzero(chosen))
 
+    def by_split(self) -> "Iterator[tuple[str, PredictionRows]]":
+        """Give the rows of each split, by its name, in the order in which the splits come first."""
+        splits = list(dict.fromkeys(self.splits))
+        if len(splits) == 1:
+            yield splits[0], self
+            return
+        of_row = np.array(self.splits)
+        for split in splits:
+            yield split, self.only(of_row == split)
+
     def by_path(self) -> "PredictionRows":
         """Sort the rows by path; rows with the same path keep their order."""
         if all(map(le, self.paths, self.paths[1:])):
@@ -209,4 +236,5 @@ class PredictionRows:
             self.margin[indices],
             None if self.probabilities is None else self.probabilities[indices],
             self.ranked[indices],
+            None if self.claimed is None else self.claimed[indices],
         )

@@ -62,14 +62,14 @@ NEW_OF_A_RUN = {"device": "cpu"}
 NEW_OF_A_RECORD = {"pictures": True}
 """Keys that a run.json has besides its settings now."""
 
-NEW_OF_A_SUBSET = {"excluded_suffixes": {}, "warnings": [], "among_labelled": None, "resumed": 0}
+NEW_OF_A_SUBSET = {"excluded_suffixes": {}, "warnings": [], "among_labelled": None, "resumed": 0, "images": ""}
 """Keys that a subset has besides its counts now; a run of then does not know them."""
 
 NEW_OF_A_BUNDLE = {"batch_size": None}
 NEW_OF_PREPROCESSING = {"renormalize": False, "geometry": {}}
 """Keys that a model.json and its preprocessing have now."""
 
-NEW_OF_A_MODEL = {"geometry": {}}
+NEW_OF_A_MODEL = {"geometry": {}, "source": "bundle"}
 """Keys that a run.json's model has now; what it is of a model that was imported then was not asked for."""
 
 NEW_OF_A_SPLIT = {"label_map": {}, "follow_symlinks": False}

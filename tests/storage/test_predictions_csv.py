@@ -191,7 +191,6 @@ def test_somebody_elses_further_classes(tmp_path):
         (b"path,label,prediction,confidence\na,x,x,0.5\nb,y,z,high\n", ["line 3", "confidence is 'high'"]),
         (b"path,label,prediction,confidence\na,x,x,1.5\n", ["line 2", "confidence is '1.5'"]),
         (b"path,label,prediction,confidence\na,x,x,nan\n", ["line 2", "confidence is 'nan'"]),
-        (b"path,label,prediction,confidence\na,x,x\n", ["line 2", "confidence is ''"]),
         (b"path,label,prediction,confidence\na,x,,0.5\n", ["line 2", "the prediction ''"]),
         (b'path,label,prediction,confidence\n"a,x,x,0.5\n', ["is damaged"]),
     ],

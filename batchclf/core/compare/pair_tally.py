@@ -16,15 +16,16 @@ from batchclf.core.metrics.formulas import OfImages
 from batchclf.core.metrics.intervals import wilson
 from batchclf.core.metrics.moments import Moments
 from batchclf.core.text import count, counted, percent, points_apart
+from batchclf.core.types import sureness
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RunPredictions:
     """A run's predictions for some images, one entry an image.
 
-    `labels` and `predictions` are (n,) int64 class indices, -1 where a label is unknown; `confidence` is (n,) float64;
-    `probabilities` is (n, classes) float64 or None. `digests` are (n,) uint64 of the images' content, None where it is
-    not known.
+    `labels` and `predictions` are (n,) int64 class indices, -1 where a label is unknown; `confidence` is (n,) float64,
+    nan where unknown; `probabilities` is (n, classes) float64 or None. `digests` are (n,) uint64 of the images'
+    content, None where it is not known.
     """
 
     paths: tuple[str, ...]
@@ -214,7 +215,7 @@ class PairTally:
             )
             for row in surest.tolist()
         ]
-        kept = sorted(self._flips[kind] + found, key=lambda flip: (-flip.second_confidence, flip.path))
+        kept = sorted(self._flips[kind] + found, key=lambda flip: (-sureness(flip.second_confidence), flip.path))
         self._flips[kind] = kept[:SHOWN_FLIPS]
 
     def _add_means(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from batchclf.core.estimate import Estimate, Interval
+from batchclf.core.types import PerhapsUnknown
 
 SHOWN_FLIPS = 24
 CHANCE = 0.05
@@ -46,9 +47,9 @@ class Flip:
     path: str
     label: str | None
     first_prediction: str
-    first_confidence: float
+    first_confidence: PerhapsUnknown
     second_prediction: str
-    second_confidence: float
+    second_confidence: PerhapsUnknown
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ class Evaluation:
     """One split (or directory) evaluated.
 
     `predicted_counts` is (classes,) int64 over all rows, labelled or not; `confidence_counts` is (20,) int64: rows
-    whose confidence lies in bin i of 0 to 1, upper edge included in the last. `labelled` is None where no row has a
-    label.
+    whose confidence lies in bin i of 0 to 1, upper edge included in the last. Both it and `mean_confidence` leave out
+    rows without a confidence; `mean_confidence` is nan if none has one, and `least_confident` is empty then. `labelled`
+    is None where no row has a label.
     """
 
     split: str
@@ -55,10 +56,11 @@ class Tally:
             return
         rows = rows.by_path()
         self.total += len(rows)
-        self.confidence_sum += float(rows.confidence.sum())
+        sure = np.flatnonzero(~np.isnan(rows.confidence))
+        self.confidence_sum += float(rows.confidence[sure].sum())
         self.predicted_counts += np.bincount(rows.predictions, minlength=len(self.class_names))
-        self.confidence_counts += confidence_counts(rows.confidence)
-        unsure = rows.lowest(rows.confidence, np.arange(len(rows)))
+        self.confidence_counts += confidence_counts(rows.confidence[sure])
+        unsure = rows.lowest(rows.confidence, sure)
         self.least_confident = heapq.nsmallest(SHOWN_IMAGES, self.least_confident + unsure, _by_confidence)
         self.has_probabilities &= rows.probabilities is not None
         known = np.flatnonzero(rows.labels >= 0)
@@ -76,11 +78,12 @@ class Tally:
         labelled = self.labelled
         if labelled is not None and not self.has_probabilities:
             labelled.forget_probabilities()
+        sure = int(self.confidence_counts.sum())
         return Evaluation(
             split=self.split,
             class_names=self.class_names,
             total=self.total,
-            mean_confidence=self.confidence_sum / self.total if self.total else float("nan"),
+            mean_confidence=self.confidence_sum / sure if sure else float("nan"),
             predicted_counts=self.predicted_counts.copy(),
             confidence_counts=self.confidence_counts.copy(),
             least_confident=tuple(self.least_confident),

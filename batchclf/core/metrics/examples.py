@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.types import Prediction, PredictionRows
+from batchclf.core.types import UNSURE, Prediction, PredictionRows
 
 FEW_CLASSES = 100
 OF_FEW_CLASSES, OF_MANY_CLASSES = 6, 2
@@ -19,7 +20,8 @@ _LEAST_ROOM = 5_000
 class _Images:
     """Labelled images in the order of their paths.
 
-    `cells` is (n,) int64: true class x classes + predicted class; `confidence` and `margin` are (n,) float64.
+    `cells` is (n,) int64: true class x classes + predicted class; `confidence` and `margin` are (n,) float64, UNSURE
+    and nan where unknown.
     """
 
     paths: Sequence[str]
@@ -79,8 +81,9 @@ class CellExamples:
         """Look at rows, sorted by path; those without a label belong to no cell."""
         known = np.flatnonzero(rows.labels >= 0)
         cells = rows.labels * len(self.class_names) + rows.predictions
-        found = known[rows.confidence[known] >= self._needed(cells[known])]
-        self._kept.append(_Images(rows.paths, cells, rows.confidence, rows.margin).take(found).best(self.most))
+        confidence = np.nan_to_num(rows.confidence, nan=UNSURE)
+        found = known[confidence[known] >= self._needed(cells[known])]
+        self._kept.append(_Images(rows.paths, cells, confidence, rows.margin).take(found).best(self.most))
         if sum(len(each.paths) for each in self._kept) > self._room:
             self._compact()
 
@@ -101,9 +104,9 @@ class CellExamples:
 
     def _needed(self, cells: NDArray[np.int64]) -> NDArray[np.float64]:
         if not len(self._full):
-            return np.zeros(len(cells))
+            return np.full(len(cells), UNSURE)
         place = np.minimum(np.searchsorted(self._full, cells), len(self._full) - 1)
-        return np.where(self._full[place] == cells, self._bounds[place], 0.0)
+        return np.where(self._full[place] == cells, self._bounds[place], UNSURE)
 
 
 class ExampleMapping(Mapping[tuple[int, int], tuple[Prediction, ...]]):
@@ -143,7 +146,7 @@ class ExampleMapping(Mapping[tuple[int, int], tuple[Prediction, ...]]):
             self._split,
             self._names[label],
             self._names[prediction],
-            float(images.confidence[index]),
+            nan if images.confidence[index] == UNSURE else float(images.confidence[index]),
             float(images.margin[index]),
         )
 

@@ -17,7 +17,7 @@ from batchclf.core.metrics.probability_counts import ProbabilityCounts
 from batchclf.core.metrics.ranking import ClassRanking
 from batchclf.core.metrics.temperature import UntemperedCounts, WithoutTemperature
 from batchclf.core.metrics.top_k import TopHits
-from batchclf.core.types import SHOWN_IMAGES, Prediction, PredictionRows
+from batchclf.core.types import SHOWN_IMAGES, Prediction, PredictionRows, sureness
 
 SHOWN_PAIRS = 10
 
@@ -43,7 +43,8 @@ class LabelledMetrics:
     """What can be known only where true classes are known.
 
     `overall` are the metrics of all classes together, `metric` finds one of them. `worst_errors` are the wrong
-    predictions of the highest confidence. `ranking` is None where the file has no probability columns. `examples` has
+    predictions of the highest confidence, those without a confidence last. `calibration` is of the images that have a
+    confidence, None if none has one. `ranking` is None where the file has no probability columns. `examples` has
     the images of each cell (true class, predicted class) of the confusion matrix, the most confident first: at most 6
     a cell, 2 where there are more than 100 classes. `without_temperature` is None where the model has no temperature
     and where the file has no probability columns.
@@ -87,7 +88,8 @@ class LabelledTally:
         correct = labels == predictions
         self.confusion.update(labels, predictions)
         self.hits.update(labels, rows.ranked[known])
-        self.calibration.update(rows.confidence[known], correct)
+        sure = ~np.isnan(rows.confidence[known])
+        self.calibration.update(rows.confidence[known][sure], correct[sure])
         if rows.probabilities is None:
             self.forget_probabilities()
         elif self.probabilities is not None:
@@ -119,7 +121,7 @@ class LabelledTally:
             confused_pairs=confusion.confused_pairs(SHOWN_PAIRS),
             worst_errors=tuple(self.worst_errors),
             overall=overall_metrics(confusion, self.hits.counts, {} if scores is None else scores.means),
-            calibration=self.calibration.calibration(),
+            calibration=self.calibration.calibration() if self.calibration.images.any() else None,
             without_temperature=None if self.untempered is None else self.untempered.result(),
             ranking=None if scores is None else scores.ranking.ranking(),
             examples=self.examples.by_cell(),
@@ -151,4 +153,4 @@ def class_metrics(confusion: ConfusionCounts) -> tuple[ClassMetrics, ...]:
 
 
 def _by_error(row: Prediction) -> tuple[float, str]:
-    return -row.confidence, row.path
+    return -sureness(row.confidence), row.path

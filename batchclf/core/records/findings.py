@@ -37,7 +37,8 @@ class Findings:
     `history` are the earlier runs of the same job, oldest first; `change` compares the main split with that of the last
     of them, None where that cannot be. `statistics` has one entry a split whose images were looked at. `label_issues`
     is None where the main split has no labels. `drift_note` says why there is no `drift`, if that is known. `flips` has
-    a comparison with the last run for each subset that both have scored, the main one's first.
+    a comparison with the last run for each subset that both have scored, the main one's first. `alone` says that the
+    report will lie without the other files of the run.
     """
 
     record: RunRecord
@@ -51,6 +52,7 @@ class Findings:
     label_issues: LabelIssues | None = None
     drift_note: str = ""
     flips: "tuple[Comparison, ...]" = ()
+    alone: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError where there is no evaluation."""

@@ -53,6 +53,9 @@ class ModelRecord:
     `settings` is what the recipe was run with (`epochs`, `batch_size`, `seed`, …); `digest` is the SHA-256 of
     its ONNX graph; `reference` is what the model was known by when it was trained and `training` how that went, None
     where that was not kept. `geometry` is how files become images of `input_shape`.
+
+    Where only predictions are known and not what made them, `source` is "predictions": `path` says where they are from,
+    `digest` is the SHA-256 of that, `settings` says which column was taken for what, and all else is empty.
     """
 
     path: str
@@ -70,6 +73,7 @@ class ModelRecord:
     reference: Reference | None = None
     training: TrainingRecord | None = None
     geometry: Geometry = OWN
+    source: Literal["bundle", "predictions"] = "bundle"
 
 
 @dataclass(frozen=True)
@@ -86,9 +90,10 @@ class PrecisionRecord:
 
 @dataclass(frozen=True)
 class SubsetRecord:
-    """One thing that was scored: a split of the data set or a directory.
+    """One thing that was scored: a split of the data set, a directory, or what a table has predictions of.
 
-    found = scored + skipped + excluded. `source` is the data set's name or the directory's absolute path;
+    found = scored + skipped + excluded. `source` is the data set's name, the directory's absolute path, or that of the
+    file that the predictions are from; `images` is the folder where images of the latter are, empty if not known.
     `labels` says in words where the labels came from or why there are none. `cached` of the scored images were
     scored by an earlier run. `precision` is there where less than float32 was asked for. `timings` are the seconds of
     list, read, decode, model and write; read and decode are added up over the workers.
@@ -103,7 +108,7 @@ class SubsetRecord:
     """
 
     split: str
-    kind: Literal["split", "directory"]
+    kind: Literal["split", "directory", "predictions"]
     source: str
     labels: str
     found: int
@@ -122,6 +127,7 @@ class SubsetRecord:
     warnings: list[str] = field(default_factory=list)
     among_labelled: AmongLabelled | None = None
     resumed: int = 0
+    images: str = ""
 
 
 @dataclass(frozen=True)
@@ -239,3 +245,8 @@ class RunRecord:
     files: dict[str, WrittenFile] = field(default_factory=dict)
     pictures: bool = True
     format: int = RUN_FORMAT
+
+    @property
+    def is_of_predictions(self) -> bool:
+        """Whether the predictions were there before the run, so that nothing is known of what made them."""
+        return self.model.source == "predictions"

@@ -1,6 +1,6 @@
 """Evaluate a predictions CSV: each split on its own, and the gap between train and test."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,7 +79,7 @@ def evaluate_rows(
     """Evaluate rows in pieces of any size, each split on its own; the gap is None unless train and test have labels."""
     tallies: dict[str, Tally] = {}
     for rows in pieces:
-        for split, part in _by_split(rows):
+        for split, part in rows.by_split():
             if split not in tallies:
                 tallies[split] = Tally(split, class_names, temperature)
             tallies[split].update(part)
@@ -120,13 +120,3 @@ def _temperature_beside(path: Path) -> float:
         return temperature_of(read_record(path.parent).model.training)
     except RunError:
         return 1.0
-
-
-def _by_split(rows: PredictionRows) -> Iterator[tuple[str, PredictionRows]]:
-    splits = list(dict.fromkeys(rows.splits))
-    if len(splits) == 1:
-        yield splits[0], rows
-        return
-    of_row = np.array(rows.splits)
-    for split in splits:
-        yield split, rows.only(of_row == split)

@@ -12,7 +12,8 @@ from batchclf.errors import ModelError, TargetTakenError
 from batchclf.jobs.config.limits import NO_DEADLINE, Budget, Deadline
 from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
 from batchclf.jobs.report.write import load_ahead
-from batchclf.jobs.run.inputs import Publication, RunHead
+from batchclf.jobs.run.inputs import Publication
+from batchclf.jobs.run.provenance import scored_head
 from batchclf.jobs.run.publish import finish
 from batchclf.jobs.run.run_log import Steps, logging_to
 from batchclf.jobs.score.run_files import journal_head
@@ -66,7 +67,7 @@ def score_split_run(
             subset = SplitSubset(dataset.name, dataset.class_names, split)
             scored, files = score_subsets({what.name: subset}, bundle, settings, folder, logged, deadline=deadline)
         of_data = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
-        head = RunHead(out.name, None, command, bundle, False, settings, of_data, files)
+        head = scored_head(out.name, None, command, bundle, False, settings, of_data, files)
         return finish(
             folder, head, scored, steps, logged, {what.name: split}, Publication(out.parent, pictures=pictures)
         )
@@ -123,7 +124,7 @@ def score_directory_run(
             )
         if budget is not None:
             scored = budget.held(scored)
-        head = RunHead(out.name, None, command, bundle, False, settings, None, files)
+        head = scored_head(out.name, None, command, bundle, False, settings, None, files)
         return finish(run.folder, head, [scored], steps, logged, {}, Publication(out.parent, pictures=pictures))
 
 

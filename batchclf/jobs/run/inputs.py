@@ -5,25 +5,40 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchclf.core.records.run import DatasetRecord, WrittenFile
-from batchclf.jobs.config.settings import ScoreSettings
+from batchclf.core.records.run import DatasetRecord, ModelRecord, WrittenFile
 from batchclf.jobs.report.write import Format
-from batchclf.models.bundle import Bundle
 
 if TYPE_CHECKING:
     from batchclf.core.gate.rules import Gate
 
 
+@dataclass(frozen=True)
+class Scoring:
+    """How the predictions came about, as run.json has it; the first four are empty where that is not known."""
+
+    runtime: str
+    precision: str
+    device: str
+    resize: str
+    formats: list[str]
+    batch_size: int
+    topk: int
+    probabilities: bool
+
+
 @dataclass(frozen=True, eq=False)
 class RunHead:
-    """What is known of a run before it is evaluated; `files` are the tables that it has written."""
+    """What is known of a run before it is evaluated.
+
+    `files` are the tables that it has written, `versions` those of the libraries by module.
+    """
 
     run_id: str
     job: str | None
     command: list[str]
-    bundle: Bundle
-    trained: bool
-    settings: ScoreSettings
+    model: ModelRecord
+    scoring: Scoring
+    versions: Mapping[str, str]
     dataset: DatasetRecord | None
     files: Mapping[str, WrittenFile]
     run_date: str = ""
@@ -35,7 +50,7 @@ class Publication:
     """Where a run goes and what it is compared with.
 
     `beside` is the folder that it will be published in, where its earlier runs are. `gate` is None for a run without a
-    job. `baselines` are run ids or paths by name.
+    job. `baselines` are run ids or paths by name. Without `kept` only the report will be left of it.
     """
 
     beside: Path
@@ -44,3 +59,4 @@ class Publication:
     formats: tuple[Format, ...] = ("html",)
     templates: Path | None = None
     pictures: bool = True
+    kept: bool = True

@@ -14,7 +14,8 @@ from batchclf.jobs.config.gate_rules import scoring_options
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job
 from batchclf.jobs.config.settings import DirectorySubset, SplitSubset, score_settings
-from batchclf.jobs.run.inputs import Publication, RunHead
+from batchclf.jobs.run.inputs import Publication
+from batchclf.jobs.run.provenance import scored_head
 from batchclf.jobs.run.publish import finish
 from batchclf.jobs.run.run_log import Steps, logging_to
 from batchclf.jobs.run.train_model import open_job_base, settings_of, train_with_progress
@@ -102,7 +103,7 @@ def _fill(
             dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images), split_record(job)
         )
     )
-    of_run = RunHead(
+    of_run = scored_head(
         run_id, job.name, command, bundle, trains, settings, of_data, files, job.run_date.isoformat(), job.main_subset
     )
     to = Publication(

@@ -19,7 +19,6 @@ from batchclf.jobs.evaluate.predictions import evaluate_predictions
 from batchclf.jobs.report.thumbnails import load_pictures
 from batchclf.jobs.report.write import Outs, write_formats
 from batchclf.jobs.run.inputs import Publication, RunHead
-from batchclf.jobs.run.provenance import model_record, versions
 from batchclf.jobs.run.run_log import Steps
 from batchclf.report.formats.run_readme import README_FILE, run_readme
 from batchclf.storage.csv_files.cells import utf8_text
@@ -48,10 +47,10 @@ def finish(
     `splits` has the images of the data set.
     """
     with steps.step("evaluate"):
-        model, temperature = head.bundle.info, temperature_of(head.bundle.info.training)
+        model, temperature = head.model, temperature_of(head.model.training)
         # From the file, not from memory: anyone can compute the same numbers again (decision 007)
         evaluations, gap = evaluate_predictions(
-            folder / PREDICTIONS_FILE, model.class_names, temperature, warn=watcher.warn
+            folder / PREDICTIONS_FILE, tuple(model.class_names), temperature, warn=watcher.warn
         )
     with steps.step("images"):
         look = look_at_images(folder, scored, lambda: splits, head.main_subset)
@@ -81,6 +80,7 @@ def finish(
     )
     with steps.step("report"):
         findings = gather(folder, record, evaluations, gap, images, history, flips)
+        findings = replace(findings, alone=not to.kept)
         pictures = partial(load_pictures, subsets=scored, splits=lambda: splits)
         published = to.beside / head.run_id
         write_formats(reports, folder, findings, pictures, templates=to.templates, published=published)
@@ -119,7 +119,6 @@ def _check_class_order(
 
 def _record(head: RunHead, scored: list[SubsetRecord], steps: Steps) -> RunRecord:
     """Put down the run as far as it is known before its gate is checked."""
-    settings, classes = head.settings, len(head.bundle.info.class_names)
     return RunRecord(
         run_id=head.run_id,
         job=head.job,
@@ -127,21 +126,14 @@ def _record(head: RunHead, scored: list[SubsetRecord], steps: Steps) -> RunRecor
         status="ok",
         started=steps.started.isoformat(timespec="seconds"),
         seconds=steps.seconds,
-        runtime=settings.runtime,
-        precision=settings.precision,
-        device=settings.device,
-        resize=settings.resize_for(head.bundle),
-        formats=list(settings.formats),
-        batch_size=settings.images_a_batch(head.bundle),
-        topk=min(settings.topk, classes),
-        probabilities=settings.writes_probabilities(classes),
-        model=model_record(head.bundle, trained=head.trained),
+        model=head.model,
         subsets=scored,
         dataset=head.dataset,
         timings=dict(steps.timings),
-        versions=versions(head.bundle, settings, trained=head.trained),
+        versions=dict(head.versions),
         run_date=head.run_date,
         main_subset=head.main_subset,
+        **vars(head.scoring),
     )
 
 

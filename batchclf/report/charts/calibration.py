@@ -162,7 +162,10 @@ def calibration_figures(calibration: CalibrationView) -> dict[str, Any]:
 def unlabelled_figures(subsets: Sequence[UnlabelledView]) -> dict[str, Any]:
     """Draw how sure the predictions of images without labels are, a figure for each subset."""
     return {
-        "unlabelled": [_histogram(subset.histogram, f"unlabelled-{number}") for number, subset in enumerate(subsets, 1)]
+        "unlabelled": [
+            _histogram(subset.histogram, f"unlabelled-{number}") if subset.histogram else ""
+            for number, subset in enumerate(subsets, 1)
+        ]
     }
 
 

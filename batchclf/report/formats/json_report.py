@@ -61,7 +61,7 @@ class VerdictPart:
 @part_of(
     ModelRecord,
     "path digest recipe settings class_names input_shape color_mode parameters geometry trained_on created history "
-    "trained_in_this_run training regularisation",
+    "trained_in_this_run training regularisation source",
 )
 class ModelPart:
     """The model that scored; `history` has one value an epoch, null where training gave no finite one.

@@ -120,8 +120,7 @@ def run_readme(record: RunRecord, columns: Sequence[tuple[str, str, str]], files
     lines = [
         "# The predictions of an image classifier",
         "",
-        "batchclf has shown images to a model, which names the class of each. This folder has its predictions, and how "
-        "good they are where the true classes are known.",
+        f"{_made_by(record)} This folder has its predictions, and how good they are where the true classes are known.",
         "",
         *_facts(record),
         "",
@@ -150,13 +149,22 @@ def run_readme(record: RunRecord, columns: Sequence[tuple[str, str, str]], files
     return "\n".join(lines)
 
 
+def _made_by(record: RunRecord) -> str:
+    if record.is_of_predictions:
+        return "Something other than batchclf has named the class of each image, and batchclf has read that."
+    return "batchclf has shown images to a model, which names the class of each."
+
+
 def _facts(record: RunRecord) -> list[str]:
     """List when, what and how."""
     job = f" of the job {code(record.job)}" if record.job else ""
     model = record.model
+    known = f"{code(model.path, longest=None)}, recipe {code(model.recipe)}, trained on {code(model.trained_on)}"
+    if record.is_of_predictions:
+        known = "not known, only predictions"
     return [
         f"- Run: {code(record.run_id)}{job}, begun {code(record.started)}. {_STATUS[record.status]}",
-        f"- Model: {code(model.path, longest=None)}, recipe {code(model.recipe)}, trained on {code(model.trained_on)}",
+        f"- Model: {known}",
         *map(_subset, record.subsets),
     ]
 

@@ -251,6 +251,7 @@ def _facts(first: RunRecord, second: RunRecord) -> tuple[RunFact, ...]:
 
 def _facts_of(record: RunRecord) -> list[tuple[str, str]]:
     model = record.model
+    own = not record.is_of_predictions
     return [
         ("Run", visible(record.run_id)),
         ("Started", moment(datetime.fromisoformat(record.started))),
@@ -262,11 +263,14 @@ def _facts_of(record: RunRecord) -> list[tuple[str, str]]:
         ("Skipped", count(sum(subset.skipped for subset in record.subsets))),
         ("Model", visible(model.path)),
         ("Digest of the model", model.digest[:16]),
-        ("Made", visible(model.created)),
-        ("Recipe", visible(f"{model.recipe}, {model.parameters:,} parameters")),
+        ("Made", visible(model.created) or NOTHING),
+        ("Recipe", visible(f"{model.recipe}, {model.parameters:,} parameters") if own else NOTHING),
         ("Settings", visible(", ".join(f"{name} {value}" for name, value in model.settings.items())) or NOTHING),
         ("Trained on", visible(model.trained_on)),
-        ("Runtime", f"{record.runtime} on {record.device}, {record.precision}, resize {record.resize}"),
+        (
+            "Runtime",
+            f"{record.runtime} on {record.device}, {record.precision}, resize {record.resize}" if own else NOTHING,
+        ),
         ("Versions", visible(", ".join(f"{name} {version}" for name, version in record.versions.items())) or NOTHING),
         ("Command", visible(" ".join(record.command))),
     ]

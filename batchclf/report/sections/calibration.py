@@ -111,6 +111,9 @@ def calibration_view(labelled: "LabelledMetrics | None", training: TrainingRecor
         missing = (
             "Whether the model's confidence can be trusted cannot be known without labels; label a sample of the "
             "images and score it."
+            if labelled is None
+            else "Whether the model's confidence can be trusted cannot be known: the predictions came without one. "
+            "Calibration error, reliability diagram and coverage need the probability of each prediction."
         )
         return CalibrationView(missing, "", "", (), (), (), (), (), (), temperature)
     found = labelled.calibration
@@ -129,12 +132,20 @@ def calibration_view(labelled: "LabelledMetrics | None", training: TrainingRecor
 
 
 def _sentence(found: "Calibration", labelled: "LabelledMetrics") -> str:
-    accuracy = labelled.accuracy
+    from batchclf.core.metrics.intervals import wilson
+
+    sure = sum(each.images for each in found.bins)
+    accuracy = labelled.accuracy if sure == labelled.total else wilson(sum(each.correct for each in found.bins), sure)
     confidence = accuracy.value + found.overconfidence
     error = (
         f"Confidence and accuracy are {points_apart(found.ece)} points apart on average "
         f"(expected calibration error, ECE, {decimal(found.ece)})"
     )
+    if sure < labelled.total:
+        error = (
+            f"Of {counted(labelled.total, 'labelled image')} {count(labelled.total - sure)} have no confidence and are "
+            f"left out here. {error}"
+        )
     facts = f"ean confidence is {percent(confidence)}, accuracy {percent(accuracy.value)}"
     size = points_apart(found.overconfidence)
     if accuracy.interval.low <= confidence <= accuracy.interval.high:

@@ -34,6 +34,7 @@ MOST_BALANCE = 25
 LARGEST, SMALLEST = 15, 10
 SHOWN_CHANGES = 10
 
+_NO_IMAGES = "What the images look like is not known: only predictions were read, so drift cannot be checked."
 _NOT_KEPT = "What the images look like was not kept in this run, so drift cannot be checked; a new run keeps it."
 
 
@@ -165,7 +166,7 @@ def data_view(findings: Findings, names: Mapping[str, str]) -> DataView:
         in_train = {"test", "train"} <= {evaluation.split for evaluation in findings.evaluations}
         duplicates = duplicates_without_gap(found, _name(found.split, names), in_train=in_train)
     return DataView(
-        missing="" if statistics else _NOT_KEPT,
+        missing="" if statistics else _NO_IMAGES if findings.record.is_of_predictions else _NOT_KEPT,
         balance=_balance(main.labelled) if main.labelled else None,
         looks=_looks(statistics, names),
         spreads=_spreads(statistics, findings.drift),
@@ -307,7 +308,8 @@ def _spread(quantity: str, reference: str, scored: Histogram, expected: Histogra
 def _drift(findings: Findings) -> DriftView:
     drift = findings.drift
     if not drift:
-        return DriftView(visible(findings.drift_note) or _NOT_KEPT, "", False, (), (), "")
+        note = _NO_IMAGES if findings.record.is_of_predictions else visible(findings.drift_note) or _NOT_KEPT
+        return DriftView(note, "", False, (), (), "")
     drifted = [each.quantity for each in drift if each.drifted]
     if drifted:
         have = "has" if len(drifted) == 1 else "have"

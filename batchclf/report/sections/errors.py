@@ -1,6 +1,7 @@
 """The part of the report on errors: the images to look at, and what to look for in them."""
 
 from dataclasses import dataclass
+from math import isnan
 
 from batchclf.core.metrics.confusion import ConfusedPair
 from batchclf.core.metrics.labelled import LabelledMetrics
@@ -73,6 +74,9 @@ def _sentence(labelled: LabelledMetrics) -> str:
     shown = len(labelled.worst_errors)
     if wrong == 1:
         return f"{of}."
+    if all(isnan(each.confidence) for each in labelled.worst_errors):
+        which = "all of them" if shown == wrong else f"the first {shown} by their path"
+        return f"{of}. These are {which}: look for wrong labels, and for images that are hard for people, too."
     which = "All of them" if shown == wrong else f"The {shown} that the model was surest of"
     return f"{of}. {which}, surest first: look for wrong labels, and for images that are hard for people, too."
 

@@ -110,6 +110,11 @@ def _data(record: RunRecord) -> FactGroup:
             Fact("Train split", counted(record.dataset.train_images, "image")),
             Fact("Test split", counted(record.dataset.test_images, "image")),
         ]
+    if record.is_of_predictions:
+        images = dict.fromkeys(subset.images for subset in record.subsets if subset.images)
+        facts += [Fact("Predictions of", visible(record.model.path), code=True)]
+        facts += [Fact("Images", visible(each), code=True) for each in images]
+        return FactGroup("Data", (*facts, classes_fact(record.model.class_names)))
     directories = [subset for subset in record.subsets if subset.kind == "directory"]
     facts += [Fact(_directory(subset), visible(subset.source), code=True) for subset in directories]
     resized = f", larger ones shrunk by the {visible(record.resize)} way" if directories else ""
@@ -146,6 +151,13 @@ def _directory(subset: SubsetRecord) -> str:
 
 
 def _model(model: ModelRecord) -> FactGroup:
+    if model.source == "predictions":
+        columns = "; ".join(f"{visible(name)}: {visible(str(value))}" for name, value in model.settings.items())
+        made = Fact("Made by", "something else: only its predictions are known")
+        taken = Fact("Taken from", columns)
+        return FactGroup(
+            "Model", (made, *([taken] if columns else []), Fact("SHA-256", visible(model.digest), code=True))
+        )
     this_run = "trained in this run" if model.trained_in_this_run else "loaded, trained before"
     if not model.history:  # an imported model; the date is that of the import
         this_run = "imported"
@@ -207,7 +219,7 @@ def _run(record: RunRecord) -> FactGroup:
         f"{visible(step)} {duration(value)}" for step, value in record.timings.items() if step != "report"
     )
     versions = " · ".join(f"{visible(name)} {visible(value)}" for name, value in record.versions.items())
-    runtime = f"{visible(record.runtime)} on {visible(record.device)}"
+    runtime = f"{visible(record.runtime)} on {visible(record.device)}, batches of {counted(record.batch_size, 'image')}"
     facts = [
         Fact("Run", visible(record.run_id), code=True),
         Fact("Job", visible(record.job) if record.job else "none, started by hand"),
@@ -217,7 +229,7 @@ def _run(record: RunRecord) -> FactGroup:
         Fact("Started", shown_moment(record.started)),
         Fact("Duration", duration(record.seconds)),
         Fact("Timings", timings),
-        Fact("Runtime", f"{runtime}, batches of {counted(record.batch_size, 'image')}"),
+        Fact("Runtime", "" if record.is_of_predictions else runtime),
         Fact("Precision", "; ".join(_precision(subset, record) for subset in record.subsets if subset.precision)),
         Fact("From the cache", _cached(record)),
         Fact("From a run that was killed", _resumed(record)),
@@ -277,6 +289,8 @@ def _subset(subset: SubsetRecord, evaluation: Evaluation | None) -> SubsetRow:
 
 
 def _files(findings: Findings) -> tuple[File, ...]:
+    if findings.alone:
+        return ()
     labelled = any(evaluation.labelled for evaluation in findings.evaluations)
     other_formats = [name for name in findings.record.formats if name != "csv"]
     files = (

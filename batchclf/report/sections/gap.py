@@ -183,6 +183,11 @@ def _why_missing(findings: Findings) -> str:
     cut = " and the ".join(sorted(split for split in absent if not subsets[split].complete))
     if cut:
         return f"The deadline passed before an image of the {cut} split was scored, so there is no gap to show."
+    if not scored and findings.record.is_of_predictions:
+        return (
+            "The gap compares a model's accuracy on the images it was trained on with its accuracy on new ones. It "
+            "needs a column that says of each row whether it is of the split train or test."
+        )
     if not scored:
         what = "a directory" if len(findings.record.subsets) == 1 else "directories"
         return (

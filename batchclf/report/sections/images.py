@@ -70,7 +70,8 @@ class UnlabelledView:
     """What can be shown of images that have no label; `note` says how many those are.
 
     `split` is what the subset is called, `place` where it is, empty where the name says it. `predicted` are the most
-    frequent classes, `predicted_part` says of how many; `bins` are those of `histogram`.
+    frequent classes, `predicted_part` says of how many; `bins` are those of `histogram`, which is None if no
+    confidence is known.
     """
 
     split: str
@@ -78,7 +79,7 @@ class UnlabelledView:
     note: str
     predicted: tuple[PredictedRow, ...]
     predicted_part: str
-    histogram: HistogramPanel
+    histogram: HistogramPanel | None
     bins: tuple[ConfidenceRow, ...]
     least_confident: tuple[Shot, ...]
 
@@ -174,7 +175,7 @@ def _unlabelled(evaluation: Evaluation, name: str, place: str, pictures: Picture
         note=note,
         predicted=rows,
         predicted_part=part,
-        histogram=HistogramPanel("all", counted(total, "prediction"), tuple(counts)),
+        histogram=HistogramPanel("all", counted(sum(counts), "prediction"), tuple(counts)) if any(counts) else None,
         bins=tuple(_confidence_row(place, len(counts), number, total) for place, number in enumerate(counts)),
         least_confident=shots(evaluation.least_confident, pictures),
     )

@@ -1,6 +1,7 @@
 """The numbers of a run: the few that matter large, all others in a table with intervals and the baseline."""
 
 from dataclasses import dataclass
+from math import isnan
 from typing import TYPE_CHECKING
 
 from batchclf.core.metrics.catalog import METRICS, find_metric, formulas_of, overall
@@ -34,6 +35,7 @@ KEY_METRICS = tuple(name for name, entry in METRICS.items() if entry.in_markdown
 """Those of the Markdown."""
 
 NEEDS_PROBABILITIES = "needs --probabilities"
+NEEDS_COLUMNS = "needs a column for each class's probability"
 _METHODS = {
     "wilson": "Wilson",
     "bootstrap": "bootstrap",
@@ -91,11 +93,12 @@ def numbers_view(findings: Findings) -> NumbersView:
     main = findings.main
     if main.labelled is None:
         return NumbersView(_unlabelled_measures(main), (), _notes(findings), main.split)
-    measures, rows = _labelled_measures(findings, main.labelled), _rows(main.labelled)
+    needs = NEEDS_COLUMNS if findings.record.is_of_predictions else NEEDS_PROBABILITIES
+    measures, rows = _labelled_measures(findings, main.labelled, needs), _rows(main.labelled, needs)
     return NumbersView(measures, rows, _notes(findings), main.split)
 
 
-def _labelled_measures(findings: Findings, labelled: "LabelledMetrics") -> tuple[Measure, ...]:
+def _labelled_measures(findings: Findings, labelled: "LabelledMetrics", needs: str) -> tuple[Measure, ...]:
     metrics = {metric.name: metric for metric in labelled.overall}
     accuracy, split = labelled.accuracy, findings.main.split
     right = f"{count(labelled.correct)} of {counted(labelled.total, 'image')} right"
@@ -113,7 +116,7 @@ def _labelled_measures(findings: Findings, labelled: "LabelledMetrics") -> tuple
         ),
         _gap_measure(findings.gap),
         *(
-            _measure(entry.heading, metrics.get(entry.name), split)
+            _measure(entry.heading, metrics.get(entry.name), split, needs)
             for entry in sorted(large, key=lambda each: each.large)
         ),
         _calibration_measure(labelled, split),
@@ -130,9 +133,9 @@ def _gap_measure(gap: "Gap | None") -> Measure:
     return Measure("Overfitting gap", value, gap.overfitting, interval=points_interval(gap.gap), metric="gap")
 
 
-def _measure(name: str, metric: "Metric | None", split: str) -> Measure:
+def _measure(name: str, metric: "Metric | None", split: str, needs: str) -> Measure:
     if metric is None:
-        return Measure(name, NOTHING, NEEDS_PROBABILITIES)
+        return Measure(name, NOTHING, needs)
     interval = metric_interval(metric.name, metric.interval)
     value = metric_value(metric.name, metric.value)
     return Measure(name, value, _baseline(metric), interval, metric=metric.name, subset=split)
@@ -141,7 +144,7 @@ def _measure(name: str, metric: "Metric | None", split: str) -> Measure:
 def _calibration_measure(labelled: "LabelledMetrics", split: str) -> Measure:
     calibration = labelled.calibration
     if calibration is None:
-        return Measure("Calibration error", NOTHING, "not computed")
+        return Measure("Calibration error", NOTHING, "needs a confidence")
     over = calibration.overconfidence
     note = f"{points_apart(over)} points {'over' if over > 0 else 'under'}confident"
     if abs(over) < LEAST_OVERCONFIDENCE:
@@ -160,13 +163,11 @@ def _train_measure(findings: Findings) -> Measure:
     return Measure("Train accuracy", percent(accuracy.value), note, interval, metric="accuracy", subset="train")
 
 
-def _rows(labelled: "LabelledMetrics") -> tuple[MetricRow, ...]:
+def _rows(labelled: "LabelledMetrics", needs: str) -> tuple[MetricRow, ...]:
     rows = [_row(metric) for metric in labelled.overall]
     there = {metric.name for metric in labelled.overall}
     missing = [each for each in overall(1) if each.needs_probabilities and each.name not in there]
-    rows += [
-        MetricRow(*metric_words(each.name), NOTHING, NEEDS_PROBABILITIES, "", "", None, each.name) for each in missing
-    ]
+    rows += [MetricRow(*metric_words(each.name), NOTHING, needs, "", "", None, each.name) for each in missing]
     return tuple(rows)
 
 
@@ -207,7 +208,9 @@ def _unlabelled_measures(main: Evaluation) -> tuple[Measure, ...]:
         Measure(
             "Mean confidence",
             percent(main.mean_confidence),
-            "the model's own view, not its accuracy",
+            "the predictions came without one"
+            if isnan(main.mean_confidence)
+            else "the model's own view, not its accuracy",
             metric="mean_confidence",
             subset=main.split,
         ),

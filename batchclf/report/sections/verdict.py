@@ -179,6 +179,8 @@ def _change(findings: Findings) -> Change | None:
     if not change.changed and same_images:
         same_model = last is not None and last.model_digest == record.model.digest
         facts = "Same model, same images, same predictions" if same_model else "Another model, but the same predictions"
+        if record.is_of_predictions:
+            facts = "Same images, same predictions"
         return Change("same", f"{facts} as in {than}.")
     return _difference(change, than, same_images)
 

@@ -30,6 +30,14 @@ def seven_digits(values: NDArray[np.float32]) -> Text:
     return _texts(values, 7, lambda ordinary: _digits(ordinary, 7), lambda value: f"{value:.7g}")
 
 
+def known_digits(values: NDArray[np.float32]) -> Text:
+    """Write numbers as `seven_digits` does, and nothing for nan, which stands for what is not known."""
+    texts, unknown = seven_digits(values), np.isnan(values)
+    if unknown.any():
+        texts[unknown] = PAD
+    return texts
+
+
 def shortest(values: NDArray[np.float32]) -> Text:
     """Write numbers for JSON with as few digits (at most 9) as give the same float32 back.
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.types import BatchScores
+from batchclf.core.types import BatchScores, PredictionRows
 from batchclf.storage.csv_files.cells import utf8_text
 
 PROBABILITY = "prob:"
@@ -26,8 +26,9 @@ class PredictionColumns:
     """Some rows of the predictions, n of them; all texts are UTF-8.
 
     `names` are the class names, then labels that are no class. `labels` is (n,) int64 with indices of them, -1 where
-    unknown, `classes` (n, topk) int64, best first, `confidence` (n, topk) float32 with their probabilities, `margin`
-    (n,) float32. `probabilities` is (n, classes) float32, or None where they are not written.
+    unknown, `classes` (n, topk) int64, best first, -1 for none, `confidence` (n, topk) float32 with their
+    probabilities, `margin` (n,) float32, both nan where unknown. `probabilities` is (n, classes) float32, or None
+    where they are not written.
     """
 
     paths: list[str]
@@ -90,6 +91,27 @@ class PredictionLayout:
         )
 
 
+def columns_of(rows: PredictionRows, split: str, topk: int) -> PredictionColumns:
+    """Give rows of one split as columns, with `topk` classes each as far as they name so many."""
+    ranks = min(topk, rows.ranked.shape[1])
+    classes = np.full((len(rows), topk), -1, np.int64)
+    confidence = np.full((len(rows), topk), np.nan, np.float32)
+    classes[:, :ranks] = rows.ranked[:, :ranks]
+    if rows.claimed is not None:
+        confidence[:, :ranks] = rows.claimed[:, :ranks]
+    confidence[:, 0] = rows.confidence
+    return PredictionColumns(
+        list(map(utf8_text, rows.paths)),
+        utf8_text(split),
+        list(map(utf8_text, rows.class_names)),
+        rows.labels,
+        classes,
+        confidence,
+        rows.margin.astype(np.float32),
+        None if rows.probabilities is None else rows.probabilities.astype(np.float32),
+    )
+
+
 def ranked(matrix: NDArray[Number], count: int) -> tuple[NDArray[np.int64], NDArray[Number]]:
     """Find the first `count` classes of each row, and their numbers: (n, count) each; of equal ones the first class.
 
@@ -129,6 +151,11 @@ class ParsedRows:
         assert self.probabilities is not None
         found = np.take_along_axis(self.probabilities, np.maximum(self.ranked, 0), axis=1)
         return np.where(self.ranked < 0, np.nan, found)
+
+    def ahead(self) -> NDArray[np.float64]:
+        """Give what the most probable class of each row is ahead of the second by; needs probabilities."""
+        best = self.best()
+        return np.asarray(best[:, 0] - best[:, 1:2].sum(axis=1))
 
 
 def names_twice(ranked: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ What the standard has no name for is told by keys of our own beside its own, as 
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -111,13 +111,19 @@ def data_dictionary(record: RunRecord) -> dict[str, Any]:
         "classes": [utf8_text(name) for name in classes],
         "fieldsMatch": "exact",
         "fields": [
-            _field(each, cells if each.of_classes else allowed.get(each.name))
+            _field(_as_known(each, record), cells if each.of_classes else allowed.get(each.name))
             for each in describe_columns(classes, record.topk, record.probabilities)
         ],
         # Only the empty cell, so that a class named NA stays one (decision 082)
         "missingValues": [""],
         "primaryKey": ["split", "path"] if several else ["path"],
     }
+
+
+def _as_known(column: PredictionColumn, record: RunRecord) -> PredictionColumn:
+    """Give a column as it can be: predictions of something else may lack all but path and prediction."""
+    needed = not record.is_of_predictions or column.name in ("path", "prediction")
+    return column if needed else replace(column, may_be_empty=True)
 
 
 def write_data_dictionary(folder: Path, record: RunRecord) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from batchclf.core.records.run import WrittenFile
 from batchclf.storage.csv_files.append_file import AppendFile, ClosedAtEnd
 from batchclf.storage.csv_files.cells import csv_cells
-from batchclf.storage.csv_files.vector_text import seven_digits, text_column, text_lines
+from batchclf.storage.csv_files.vector_text import known_digits, text_column, text_lines
 
 if TYPE_CHECKING:
     from batchclf.core.compare.pair_tally import RunPredictions
@@ -72,7 +72,7 @@ class FlipsWriter(ClosedAtEnd):
                             b",",
                             self._names[side.predictions[changed]],
                             b",",
-                            seven_digits(side.confidence[changed].astype(np.float32)),
+                            known_digits(side.confidence[changed].astype(np.float32)),
                         )
                     ),
                     b"\r\n",

@@ -4,8 +4,8 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import count, groupby, takewhile
 from operator import lt
@@ -73,8 +73,9 @@ def read_prediction_rows(
 ) -> Iterator[PredictionRows]:
     """Read a predictions CSV in pieces of at most 5,000 rows, in the file's order; a row that stands twice comes once.
 
-    `split` may be missing (then ""), `margin` too (then nan), `top2_prediction` and so on as well. With `renormalize`
-    each row of probabilities is divided by its sum, and confidence and margin follow from it. `meanings` maps labels to
+    `split` may be missing (then ""), `margin` too, `top2_prediction` and so on as well. A confidence or margin that the
+    file does not have follows from the probabilities, and is nan without them. With `renormalize` each row of
+    probabilities is divided by its sum, and confidence and margin follow from it. `meanings` maps labels to
     classes, "" for none; with `map_predictions`, predictions as well. `warn` gets a line if rows are repeated. Raises
     PredictionsError, with the line, if the file cannot be read, lacks columns, names a class that is not in
     `class_names`, holds no number where one must be, has a row that contradicts itself, such as probabilities that do
@@ -163,8 +164,8 @@ class RowReader:
         return ParsedRows(
             class_indices(self.path, cells, "label", self.names, first),
             np.column_stack([class_indices(self.path, cells, rank, self.names, first) for rank in self.ranks]),
-            np.column_stack([numbers(name, may_be_empty=name != "confidence") for name in self.claims]),
-            numbers("margin"),
+            np.column_stack([numbers(name, may_be_empty=True) for name in self.claims]),
+            numbers("margin", may_be_empty=True),
             np.column_stack([numbers(name) for name in self.of_classes]) if self.of_classes else None,
         )
 
@@ -184,17 +185,35 @@ class RowReader:
             from batchclf.storage.predictions.row_check import check_rows
 
             check_rows(self, parsed, first, cells)
-        confidence, margin, probabilities = parsed.claimed[:, 0], parsed.margin, parsed.probabilities
-        if self.renormalize and probabilities is not None:
-            probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
-            confidence = np.take_along_axis(probabilities, parsed.ranked[:, :1], axis=1)[:, 0]
-            if "margin" in cells:
-                margin = np.diff(np.partition(probabilities, -2, axis=1)[:, -2:], axis=1)[:, 0]
+        claimed, margin, probabilities = parsed.claimed, parsed.margin, parsed.probabilities
+        if probabilities is not None:
+            if self.renormalize:
+                probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)
+                parsed = replace(parsed, probabilities=probabilities)
+            claimed = _completed(claimed, parsed.of_ranks, anew=self.renormalize)
+            margin = _completed(margin, parsed.ahead, anew=self.renormalize)
         paths, splits = self.images(cells)
         ranked = parsed.ranked
         return PredictionRows(
-            self.names, paths, splits, parsed.labels, ranked[:, 0], confidence, margin, probabilities, ranked
+            self.names,
+            paths,
+            splits,
+            parsed.labels,
+            ranked[:, 0],
+            claimed[:, 0],
+            margin,
+            probabilities,
+            ranked,
+            claimed,
         )
+
+
+def _completed(
+    known: NDArray[np.float64], computed: Callable[[], NDArray[np.float64]], *, anew: bool
+) -> NDArray[np.float64]:
+    """Put what follows from the probabilities where nothing is known, or everywhere."""
+    unknown = np.isnan(known)
+    return np.where(unknown | anew, computed(), known) if anew or unknown.any() else known
 
 
 def _doubtful(rows: ParsedRows, *, renormalize: bool) -> bool:
@@ -217,7 +236,7 @@ def _doubtful(rows: ParsedRows, *, renormalize: bool) -> bool:
         off.any()
         or (of_ranks[:, :compared] < best[:, :compared]).any()
         or (np.abs(claimed - of_ranks) > ROUNDING).any()
-        or (np.abs(margin - (best[:, 0] - best[:, 1:2].sum(axis=1))) > ROUNDING).any()
+        or (np.abs(margin - rows.ahead()) > ROUNDING).any()
         or names_twice(rows.ranked).any()
     )
 

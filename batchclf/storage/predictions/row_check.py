@@ -127,8 +127,7 @@ class _RowCheck:
         margin, first = self.rows.margin, self.rows.claimed[:, 0]
         half = self._half("margin", margin) + margin * _HALF_PRECISION + ROUNDING
         if self.rows.probabilities is not None:
-            best = self.rows.best()
-            ahead = best[:, 0] - best[:, 1:2].sum(axis=1)
+            best, ahead = self.rows.best(), self.rows.ahead()
             half += self._half(PROBABILITY, best).sum(axis=1)
             least = most = ahead
             if self.reader.renormalize:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.storage.csv_files.cells import csv_cells
-from batchclf.storage.csv_files.vector_text import Text, named_columns, seven_digits, shortest, text_column, text_lines
+from batchclf.storage.csv_files.vector_text import Text, named_columns, known_digits, shortest, text_column, text_lines
 from batchclf.storage.predictions.columns import PredictionColumns, PredictionLayout
 
 
@@ -70,7 +70,7 @@ def csv_format(layout: PredictionLayout) -> TextFormat:
     header = io.StringIO(newline="")
     csv.writer(header).writerow(layout.column_names)
     before = [b"", *[b","] * (len(layout.column_names) - 1)]
-    spelling = _Spelling(csv_cells, seven_digits, b"")
+    spelling = _Spelling(csv_cells, known_digits, b"")
     return TextFormat(layout, spelling, header=header.getvalue().encode(), before=before, end=b"\r\n")
 
 

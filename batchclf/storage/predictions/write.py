@@ -6,9 +6,9 @@ from typing import Protocol
 
 from batchclf.core.choices import Format
 from batchclf.core.records.run import WrittenFile
-from batchclf.core.types import BatchScores
+from batchclf.core.types import BatchScores, PredictionRows
 from batchclf.storage.csv_files.append_file import ROWS, AppendFile, ClosedAtEnd, Positions
-from batchclf.storage.predictions.columns import PredictionColumns, PredictionLayout
+from batchclf.storage.predictions.columns import PredictionColumns, PredictionLayout, columns_of
 from batchclf.storage.predictions.text import TextFormat, csv_format, jsonl_format
 
 CSV_FILE, PARQUET_FILE = "predictions.csv", "predictions.parquet"
@@ -82,10 +82,16 @@ class PredictionFiles(ClosedAtEnd):
         for start in range(0, len(scores.refs), step):
             some = slice(start, start + step)
             part = BatchScores(scores.refs[some], scores.probabilities[some])
-            columns = self._layout.columns(part, split)
-            for file, growing in self._files:
-                file.write(growing.rows(columns))
-        self.rows += len(scores.refs)
+            self._append(self._layout.columns(part, split))
+
+    def write_rows(self, rows: PredictionRows, split: str) -> None:
+        """Append rows of one split, at least one, as they are; they have the classes of this writer."""
+        self._append(columns_of(rows, split, self._layout.topk))
+
+    def _append(self, columns: PredictionColumns) -> None:
+        for file, growing in self._files:
+            file.write(growing.rows(columns))
+        self.rows += len(columns)
 
     def positions(self) -> Positions:
         """Hand all rows to the operating system and tell where to resume after a kill."""

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,7 +163,7 @@ def read_class_counts(path: Path) -> dict[str, dict[str, ClassCounts]]:
 def _split_dict(evaluation: Evaluation) -> dict[str, Any]:
     values: dict[str, Any] = {
         "images": evaluation.total,
-        "mean_confidence": evaluation.mean_confidence if evaluation.total else None,
+        "mean_confidence": None if isnan(evaluation.mean_confidence) else evaluation.mean_confidence,
         "predicted": dict(zip(evaluation.class_names, evaluation.predicted_counts.tolist(), strict=True)),
     }
     of = evaluation.labelled
