@@ -12,6 +12,8 @@ from batchclf.errors import UsageError
 
 _KINDS = "a list, a numpy array, a pandas or polars column, or a torch or TensorFlow tensor"
 
+_LONGEST = 60
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Column:
@@ -96,12 +98,12 @@ def check_rows(first: Column | Matrix, second: Column | Matrix | None) -> None:
         place = int(np.argmax(np.asarray(one) != np.asarray(other)))
         raise UsageError(
             f"{first.name} and {second.name} have the same index in another order: at place {place} stand "
-            f"{one[place]!r} and {other[place]!r}",
+            f"{shown(one[place])} and {shown(other[place])}",
             hint=f"bring them into one order ({second.name}.loc[{first.name}.index]), or give "
             f"{second.name}.to_numpy() if the rows are in one already",
         )
     if not (_is_plain(one) or _is_plain(other)):
-        missing = [repr(each) for each in one[:1_000].difference(other)]
+        missing = [shown(each) for each in one[:1_000].difference(other)]
         raise UsageError(
             f"{first.name} and {second.name} have different indexes"
             + (f"; only {first.name} has {first_of(missing, 3)}" if missing else ""),
@@ -112,7 +114,9 @@ def check_rows(first: Column | Matrix, second: Column | Matrix | None) -> None:
 def as_numpy(values: object, name: str) -> NDArray[Any]:
     """Make a numpy array; raises UsageError for what is none, such as a single text or a ragged list."""
     if isinstance(values, str | bytes | Mapping) or not (hasattr(values, "__len__") or _is_array(values)):
-        raise UsageError(f"{name} is a {type(values).__name__}, not a column of values", hint=f"give {_KINDS}")
+        raise UsageError(
+            f"{name} is of the type {type(values).__name__}, not a column of values", hint=f"give {_KINDS}"
+        )
     try:
         array = _converted(values)
     except UsageError:
@@ -170,6 +174,12 @@ def _plain(item: Any) -> Any:
 
 def _is_array(item: object) -> bool:
     return hasattr(item, "__array__") or hasattr(item, "__dlpack__")
+
+
+def shown(value: object) -> str:
+    """Write a value for a message, a scalar of numpy as Python's, and what is long by its type."""
+    text = repr(value.item() if isinstance(value, np.generic) else value)
+    return text if len(text) <= _LONGEST else f"of the type {type(value).__name__}"
 
 
 def _index(values: Any) -> Any:

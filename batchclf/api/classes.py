@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.api.arrays import Column, Matrix, column
+from batchclf.api.arrays import Column, Matrix, column, shown
 from batchclf.core.text import first_of
 from batchclf.errors import UsageError
 from batchclf.storage.predictions.columns import PROBABILITY
@@ -90,7 +90,7 @@ def _name(item: Any, name: str, row: int) -> Name | None:
     except (TypeError, ValueError, OverflowError):
         pass
     raise UsageError(
-        f"{name}[{row}] is {item!r}, which is neither a class name nor a class number",
+        f"{name}[{row}] is {shown(item)}, which is neither a class name nor a class number",
         hint="give class names or whole numbers; probabilities go into probabilities=",
     )
 

@@ -62,7 +62,7 @@ def evaluate(
         hint = "name both in the same way; if one holds numbers, give classes="
         check_names_meet("y_true", evaluations, hint=hint)
     evaluation = Evaluation(Subject(tuple(evaluations), gap, rows))
-    for line in filter(None, [look_alike_warning(rows.classes.names), *evaluation.warnings]):
+    for line in filter(None, [look_alike_warning(rows.classes.names, "give it one name"), *evaluation.warnings]):
         warn_caller(line)
     return evaluation
 

@@ -16,12 +16,13 @@ from batchclf.core.choices import AskedLayout, AskedOutput, ChannelOrder, ColorM
 from batchclf.core.geometry import OF_GEOMETRY, GeometryOptions
 from batchclf.core.text import counted, first_of
 from batchclf.core.types import BatchScores, ImageRef
-from batchclf.errors import UsageError
+from batchclf.errors import NothingToScoreError, UsageError
 from batchclf.jobs.config.settings import ScoreSettings
 from batchclf.jobs.score.subset_run import check_probabilities
 from batchclf.log import LogWatcher
 from batchclf.models.bundle import Bundle, is_bundle, load_bundle
 from batchclf.models.runtime.registry import Device, Precision, RuntimeName, open_runtime
+from batchclf.scoring.batches import files_per_block
 from batchclf.scoring.model_run import ModelRun
 from batchclf.storage.predictions.columns import PROBABILITY, column_names, ranked
 
@@ -68,7 +69,9 @@ class Model:
     ) -> None:
         """Take a bundle; `folder` holds it as long as the model is there. `load_model` makes models."""
         self.bundle, self._settings, self._folder = bundle, settings, folder
-        self._run = ModelRun(self._open, settings.images_a_batch(bundle), say=LogWatcher().say)
+        batch = settings.images_a_batch(bundle)
+        self._run = ModelRun(self._open, batch, say=LogWatcher().say)
+        self._at_once = files_per_block(batch, bundle.info.input_shape)
 
     def __repr__(self) -> str:
         """Say what it is."""
@@ -104,6 +107,7 @@ class Model:
             be read: then all else is missing, and a warning says so.
 
         Raises:
+            NothingToScoreError: None of them can be read.
             UsageError: They are no images, or of another size than a model takes whose geometry is not known.
             ModelError: The model fails, or gives no probabilities.
         """
@@ -140,7 +144,7 @@ class Model:
         items = images_of(images)
         shares = np.full((len(items), len(self.class_names)), np.nan, np.float32)
         reasons = [""] * len(items)
-        for places, pixels, skipped in read_all(items, self.bundle.info, self._settings):
+        for places, pixels, skipped in read_all(items, self.bundle.info, self._settings, self._at_once):
             for place, reason in skipped.items():
                 reasons[place] = reason
             if len(places):
@@ -148,6 +152,10 @@ class Model:
                 check_probabilities(BatchScores(tuple(ImageRef(items[place].name, None) for place in places), rows))
                 shares[places] = rows
         failed = [f"{items[place].name}: {reason}" for place, reason in enumerate(reasons) if reason]
+        if failed and len(failed) == len(items):
+            raise NothingToScoreError(
+                f"no image could be read: {first_of(failed, 3)}", hint="give the paths of image files that are there"
+            )
         if failed:
             warn_caller(f"{counted(len(failed), 'image')} could not be read: {first_of(failed, 3)}")
         return [item.name for item in items], reasons, shares

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,9 @@ def images_of(images: Any) -> list[Image]:
 
 
 def read_all(
-    images: Sequence[Image], info: BundleInfo, settings: ScoreSettings
+    images: Sequence[Image], info: BundleInfo, settings: ScoreSettings, at_once: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8], dict[int, str]]]:
-    """Bring images to a model's input, some at a time.
+    """Bring images to a model's input, `at_once` at a time.
 
     Gives the places of those that could be read, their pixels (n, height, width, channels) uint8, and why the others
     could not, by their places. Raises UnknownGeometryError for an image of another size if nobody has said how it is
@@ -63,8 +63,12 @@ def read_all(
     geometry = info.geometry
     mode = resize_mode(settings.resize, geometry)
     reader = PixelReader(info.input_shape, info.color_mode, mode, settings.limits, geometry)
+    size = info.input_shape[:2]
+    kept = geometry.resized(size, size) == size
 
     def read(image: Image) -> NDArray[np.uint8] | str:
+        if kept and isinstance(image.content, np.ndarray) and image.content.shape == info.input_shape:
+            return image.content  # as a file of these pixels gives
         try:
             return reader.read(_content(image.content, turned=geometry.orientation == "exif"))[0]
         except UnreadableImageError as error:
@@ -72,10 +76,16 @@ def read_all(
         except UnknownGeometryError as error:
             raise error.of(image.name) from None
 
-    waiting = iter(enumerate(images))
-    with ThreadPoolExecutor(settings.worker_count, "decode") as threads:
-        while some := list(islice(waiting, max(32, 4 * settings.worker_count))):
-            found = list(zip(some, threads.map(lambda item: read(item[1]), some), strict=True))
+    waiting, workers = iter(enumerate(images)), settings.worker_count
+
+    def read_some(some: Sequence[tuple[int, Image]]) -> list[NDArray[np.uint8] | str]:
+        return [read(image) for _, image in some]
+
+    with ThreadPoolExecutor(workers, "decode") as threads:
+        while some := list(islice(waiting, at_once)):
+            step = -(-len(some) // workers)
+            parts = threads.map(read_some, (some[begin : begin + step] for begin in range(0, len(some), step)))
+            found = list(zip(some, chain.from_iterable(parts), strict=True))
             good = [(place, pixels) for (place, _), pixels in found if not isinstance(pixels, str)]
             skipped = {place: reason for (place, _), reason in found if isinstance(reason, str)}
             places = np.array([place for place, _ in good], np.int64)
@@ -96,8 +106,8 @@ def _content(image: Any, *, turned: bool) -> bytes:
         return file.getvalue()
     import cv2
 
-    order = {1: image, 3: image[..., ::-1], 4: image[..., [2, 1, 0, 3]]}[image.shape[2]]
-    return bytes(cv2.imencode(".png", np.ascontiguousarray(order), [cv2.IMWRITE_PNG_COMPRESSION, 0])[1])
+    order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[image.shape[2]]
+    return bytes(cv2.imencode(".png", np.ascontiguousarray(image[..., order]), [cv2.IMWRITE_PNG_COMPRESSION, 0])[1])
 
 
 def _single(item: Any, name: str) -> Image:

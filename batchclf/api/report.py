@@ -1,7 +1,6 @@
 """The report of an evaluation in memory: that of a run, for which it is written as one."""
 
 import hashlib
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -46,7 +45,7 @@ def write_run(rows: Rows, out: Path, to: Publication) -> RunRecord:
     """Write rows as a run directory, which must not be there yet; raises what `predictions_run` raises."""
     source = PredictionSource("predictions from Python", _digest(rows), labels="as given")
     images = Path() if rows.named else None
-    command = [sys.argv[0] or "python", "batchclf.evaluate()"]
+    command = ["batchclf.evaluate()"]
     return predictions_run(rows.pieces(), rows.classes.names, source, out, LogWatcher(), command, images=images, to=to)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.api.arrays import Column
+from batchclf.api.arrays import Column, shown
 from batchclf.api.classes import Classes
 from batchclf.core.text import exact
 from batchclf.core.types import ROUNDING, PredictionRows, first_improper
@@ -127,7 +127,7 @@ def read_paths(images: Column | None, rows: int) -> tuple[str, ...]:
     for row, item in enumerate(images.values):
         if not isinstance(item, str | os.PathLike) or not os.fspath(item):
             raise UsageError(
-                f"images[{row}] is {_short(item)}; the path of an image file is expected",
+                f"images[{row}] is {shown(item)}; the path of an image file is expected",
                 hint="give paths; pixels are not needed for an evaluation",
             )
         paths.append(os.fsdecode(item))
@@ -141,7 +141,7 @@ def read_splits(split: Column | str | None, rows: int) -> tuple[str, ...] | str:
     wrong = next((row for row, item in enumerate(split.values) if not isinstance(item, str)), None)
     if wrong is not None:
         raise UsageError(
-            f"split[{wrong}] is {_short(split.values[wrong])}; a name such as 'test' is expected",
+            f"split[{wrong}] is {shown(split.values[wrong])}; a name such as 'test' is expected",
             hint="give one name for all rows, or a name for each",
         )
     return tuple(map(str, split.values))
@@ -160,8 +160,3 @@ def check_unique(paths: tuple[str, ...], splits: tuple[str, ...] | str) -> None:
                 hint="give each image once",
             )
         seen[image] = row
-
-
-def _short(item: object) -> str:
-    text = repr(item)
-    return text if len(text) <= 40 else f"a {type(item).__name__}"

@@ -1,7 +1,6 @@
 """Score a folder, as `batchclf score` does."""
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
@@ -110,4 +109,4 @@ def score(
 
 def _command(folder: Path) -> list[str]:
     """Say in run.json what has made the run."""
-    return [sys.argv[0] or "python", f"batchclf.score({str(folder)!r})"]
+    return [f"batchclf.score({str(folder)!r})"]
