@@ -70,7 +70,7 @@ def matrix(values: object, name: str) -> Matrix:
         try:
             array = array.astype(np.float64)
         except (TypeError, ValueError) as error:
-            raise UsageError(f"{name} does not hold numbers alone: {error}", hint="give floats of 0 to 1") from error
+            raise UsageError(f"{name} holds values that are no numbers", hint="give floats of 0 to 1") from error
     columns = getattr(values, "columns", None)
     names = None if columns is None else tuple(columns)
     texts = names is not None and all(isinstance(each, str) for each in names)
@@ -82,7 +82,7 @@ def check_rows(first: Column | Matrix, second: Column | Matrix | None) -> None:
 
     They must be equally long. Rows go by their place; if both come from pandas, the same index in another order is
     refused, and so are different ones unless one is the plain 0, 1, 2, …, which says nothing of the rows.
-    (decision 171)
+    (decision 181)
     """
     if second is None:
         return

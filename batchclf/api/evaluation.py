@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from batchclf.api.failures import in_words, warn_caller
+from batchclf.api.failures import in_words
 from batchclf.api.metric import Metric
 from batchclf.api.pairs import compare_subjects
 from batchclf.api.subject import Subject
@@ -16,7 +16,6 @@ from batchclf.core.metrics.catalog import find_metric, formulas_of, place
 from batchclf.core.metrics.formulas import OfCalibration
 from batchclf.core.records.run import main_of
 from batchclf.errors import UsageError
-from batchclf.log import LogWatcher
 from batchclf.storage.run.metrics import metrics_dict
 
 if TYPE_CHECKING:
@@ -154,16 +153,11 @@ class Evaluation:
         It shows the images to which the paths given to `evaluate` lead, unless `pictures` is false. `templates` is a
         folder whose files replace built-in ones. Raises UsageError for another suffix.
         """
-        from batchclf.api.report import format_of, write_report
+        from batchclf.api.report import rewrite_report, write_report
 
-        out, source = Path(path), self._subject.source
-        own = None if templates is None else Path(templates)
+        out, source, own = Path(path), self._subject.source, None if templates is None else Path(templates)
         if isinstance(source, Path):
-            from batchclf.jobs.report.rewrite import report_again
-
-            say = LogWatcher().say
-            shown = None if pictures else False
-            report_again(source, {format_of(out): out}, templates=own, pictures=shown, say=say, warn=warn_caller)
+            rewrite_report(source, out, templates=own, pictures=None if pictures else False)
         else:
             write_report(source, out, templates=own, pictures=pictures)
         return out

@@ -1,9 +1,11 @@
 """A model that scores images from Python."""
 
 import os
+import shutil
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
@@ -64,11 +66,9 @@ _IMPORT: dict[str, Any] = {
 class Model:
     """A model bundle, opened. `class_names` are its classes, in the order of the probabilities."""
 
-    def __init__(
-        self, bundle: Bundle, settings: ScoreSettings, folder: "TemporaryDirectory[str] | None" = None
-    ) -> None:
-        """Take a bundle; `folder` holds it as long as the model is there. `load_model` makes models."""
-        self.bundle, self._settings, self._folder = bundle, settings, folder
+    def __init__(self, bundle: Bundle, settings: ScoreSettings) -> None:
+        """Take a bundle; `load_model` makes models."""
+        self.bundle, self._settings = bundle, settings
         batch = settings.images_a_batch(bundle)
         self._run = ModelRun(self._open, batch, say=LogWatcher().say)
         self._at_once = files_per_block(batch, bundle.info.input_shape)
@@ -197,7 +197,7 @@ def load_model(
         ModelError: There is no model, it is damaged, or a library is missing.
         UsageError: An import needs an option that is not given, or one does not fit.
     """
-    folder, source = None, Path(path)
+    source = Path(path)
     settings = ScoreSettings(runtime=runtime, precision=precision, device=device)
     of_import = {"classes": classes, "out": out, **options}
     if is_bundle(source) or (classes is None and not _is_file(source)):
@@ -212,12 +212,16 @@ def load_model(
             f"{source} is not a model bundle: to import it, its class names are needed",
             hint="give classes=, the class names in the order of the model's outputs, or a file with them",
         )
-    if out is None:
-        folder = TemporaryDirectory(prefix="batchclf-", ignore_cleanup_errors=True)
-        target = Path(folder.name) / source.stem
-    else:
-        target = Path(out)
-    return Model(_imported(source, classes, target, dict(options)), settings, folder)
+    if out is not None:
+        return Model(_imported(source, classes, Path(out), dict(options)), settings)
+    folder = mkdtemp(prefix="batchclf-")
+    try:
+        model = Model(_imported(source, classes, Path(folder) / source.stem, dict(options)), settings)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(model, shutil.rmtree, folder, ignore_errors=True)
+    return model
 
 
 def _imported(source: Path, classes: Any, out: Path, options: dict[str, Any]) -> Bundle:

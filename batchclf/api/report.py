@@ -5,9 +5,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from batchclf import atomic
+from batchclf.api.failures import warn_caller
 from batchclf.api.rows import Rows
 from batchclf.core.records.run import RunRecord
 from batchclf.errors import UsageError
+from batchclf.jobs.report.rewrite import report_again
 from batchclf.jobs.report.write import FORMATS, Format
 from batchclf.jobs.run.inputs import Publication
 from batchclf.jobs.run.predictions_run import PredictionSource, predictions_run
@@ -39,6 +41,16 @@ def write_report(rows: Rows, path: Path, *, templates: Path | None, pictures: bo
             rows, run, Publication(Path(folder), formats=(kind,), templates=templates, pictures=pictures, kept=False)
         )
         atomic.write_bytes(path, (run / f"report.{kind}").read_bytes())
+
+
+def rewrite_report(run: Path, path: Path, *, templates: Path | None, pictures: bool | None) -> None:
+    """Write the report of a run directory again, to a file in the form of its suffix.
+
+    Raises UsageError for another suffix, and what `report_again` raises.
+    """
+    kind, say = format_of(path), LogWatcher().say
+    path.parent.mkdir(parents=True, exist_ok=True)
+    report_again(run, {kind: path}, templates=templates, pictures=pictures, say=say, warn=warn_caller)
 
 
 def write_run(rows: Rows, out: Path, to: Publication) -> RunRecord:

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 from batchclf.api.evaluation import Evaluation
 from batchclf.api.failures import in_words, warn_caller
-from batchclf.api.report import format_of
 from batchclf.api.subject import Subject
 from batchclf.core.records.run import GateResult, RunRecord, main_of
 from batchclf.errors import Status
 from batchclf.jobs.evaluate.predictions import evaluate_run
-from batchclf.log import LogWatcher
-from batchclf.storage.run.directory import read_record
+from batchclf.storage.run.directory import REPORT_FILE, read_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,18 +103,10 @@ class Run:
         whose files replace built-in ones; `pictures` shows images or leaves them out, by default as the run did. Raises
         UsageError for another suffix, RunError or PredictionsError if the run cannot be read.
         """
-        from batchclf.jobs.report.rewrite import report_again
+        from batchclf.api.report import rewrite_report
 
-        out = self.path / "report.html" if path is None else Path(path)
-        watcher = LogWatcher()
-        report_again(
-            self.path,
-            {format_of(out): out},
-            templates=None if templates is None else Path(templates),
-            pictures=pictures,
-            say=watcher.say,
-            warn=warn_caller,
-        )
+        out = self.path / REPORT_FILE if path is None else Path(path)
+        rewrite_report(self.path, out, templates=None if templates is None else Path(templates), pictures=pictures)
         return out
 
     @in_words
