@@ -51,7 +51,7 @@ _MODULES = {
     "read_predictions": "batchclf.api.run",
     "score": "batchclf.api.score",
 }
-"""Where each name comes from; imported on use, so that `import batchclf` loads no numpy (decision 170)."""
+"""Where each name comes from; imported on use, so that `import batchclf` loads no numpy (decision 172)."""
 
 
 if not TYPE_CHECKING:  # else a type checker would take any name

@@ -89,9 +89,10 @@ def test_the_table_says_why_values_differ_and_only_then():
 def evaluated(folder, rows):
     """What `batchclf evaluate` writes of some rows: the values of metrics.json, and per_class.csv by class."""
     write_predictions(folder / "given.csv", rows)
-    assert main(["evaluate", str(folder / "given.csv"), "--out", str(folder / "out")]) == 0
-    (split,) = json.loads((folder / "out" / "metrics.json").read_text(encoding="utf-8"))["splits"].values()
-    with (folder / "out" / "per_class.csv").open(encoding="utf-8", newline="") as handle:
+    out = folder / f"out{len(list(folder.iterdir()))}"
+    assert main(["evaluate", str(folder / "given.csv"), "--out", str(out)]) == 0
+    (split,) = json.loads((out / "metrics.json").read_text(encoding="utf-8"))["splits"].values()
+    with (out / "per_class.csv").open(encoding="utf-8", newline="") as handle:
         classes = {row["class"]: row for row in csv.DictReader(handle)}
     return {key: value["value"] if isinstance(value, dict) and "value" in value else value
             for key, value in split.items()}, classes  # fmt: skip

@@ -55,6 +55,7 @@ SUB_ROOMS = {
     "storage/csv_files": set(),
     "storage/images": {"storage/csv_files"},
     "storage/predictions": {"storage/csv_files", "storage/images"},
+    "storage/predictions/foreign": {"storage/csv_files", "storage/predictions"},
     "storage/run": {"storage/csv_files", "storage/images", "storage/predictions"},
     "storage/history": {"storage/csv_files"},
     "storage/exports": {"storage/csv_files", "storage/run"},

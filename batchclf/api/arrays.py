@@ -82,7 +82,7 @@ def check_rows(first: Column | Matrix, second: Column | Matrix | None) -> None:
 
     They must be equally long. Rows go by their place; if both come from pandas, the same index in another order is
     refused, and so are different ones unless one is the plain 0, 1, 2, …, which says nothing of the rows.
-    (decision 171)
+    (decision 173)
     """
     if second is None:
         return

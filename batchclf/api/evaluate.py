@@ -12,7 +12,7 @@ from batchclf.api.rows import Rows, check_unique, read_paths, read_splits
 from batchclf.api.subject import Subject
 from batchclf.core.class_names import look_alike_warning
 from batchclf.errors import UsageError
-from batchclf.jobs.evaluate.predictions import check_names_meet, evaluate_rows
+from batchclf.jobs.evaluate.predictions import check_names_meet, evaluate_rows, named_by
 
 _PROBABILITIES = "probabilities, one column a class, go into probabilities="
 
@@ -60,7 +60,7 @@ def evaluate(
     evaluations, gap = evaluate_rows(rows.pieces(), rows.classes.names)
     if not rows.classes.given:
         hint = "name both in the same way; if one holds numbers, give classes="
-        check_names_meet("y_true", evaluations, hint=hint)
+        check_names_meet("y_true", *named_by(evaluations), hint=hint)
     evaluation = Evaluation(Subject(tuple(evaluations), gap, rows))
     for line in filter(None, [look_alike_warning(rows.classes.names, "give it one name"), *evaluation.warnings]):
         warn_caller(line)

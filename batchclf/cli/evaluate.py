@@ -4,17 +4,30 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchclf.cli.options import add_options, describe, folder_path, run_path
-from batchclf.jobs.config.options import DirectoryOptions
+from batchclf.cli.options import (
+    add_option,
+    add_options,
+    add_reports,
+    as_path,
+    describe,
+    folder_path,
+    options_from,
+    run_path,
+)
+from batchclf.jobs.config.options import ReportOptions
+from batchclf.jobs.config.tables import TableOptions
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
 
 EXAMPLES = """\
 examples:
-  batchclf evaluate reports/fashion-mnist/latest/predictions.csv
-  batchclf evaluate predictions.csv --out evaluation/
+  batchclf evaluate predictions.csv                       of any tool: report, metrics and a run directory
+  batchclf evaluate results.parquet --images photos/ --classes classes.txt
+  batchclf evaluate scores.csv --label-column truth --probability-prefix p_
+  batchclf evaluate reports/fashion-mnist/latest/predictions.csv --out evaluation/
 """
+JOB = "evaluate"
 
 
 def add(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -22,25 +35,58 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     parser = verbs.add_parser(
         "evaluate",
         parents=[common],
-        help="evaluate a predictions CSV",
-        description="Compute metrics.json, per_class.csv and confusion.csv from a predictions CSV.",
+        help="evaluate predictions that any tool has written",
+        description="Evaluate a table of predictions and write a run directory with a report; of the predictions.csv "
+        "of a run compute metrics.json, per_class.csv and confusion.csv again.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("predictions", type=run_path, metavar="PREDICTIONS.csv", help="what `run` or `score` wrote")
-    out = parser.add_argument("--out", type=folder_path, metavar="DIR", help="where to write metrics.json and the CSVs")
-    describe(out, unset="beside the CSV")
     parser.add_argument(
-        "--renormalize",
-        action="store_true",
-        help="divide the probabilities of each row by their sum, which need not be 1",
+        "predictions", type=run_path, metavar="FILE", help="CSV, TSV, JSON lines, JSON, Parquet or .npz of predictions"
     )
-    add_options(parser, DirectoryOptions, "label_map")
+    out = parser.add_argument(
+        "--out", type=folder_path, metavar="DIR", help="run directory to write; must not be there, but for a run's file"
+    )
+    describe(out, unset="REPORTS/evaluate/TIME; beside the file of a run")
+    add_options(parser, TableOptions)
+    add_option(parser, ReportOptions, "pictures", unset="on")
+    add_reports(parser)
     parser.set_defaults(handle=handle)
 
 
 def handle(args: argparse.Namespace, console: "Console") -> int:
     """Evaluate."""
+    from batchclf.storage.run.directory import is_of_run
+
+    if is_of_run(args.predictions):
+        return _evaluate_again(args, console)
+    return _evaluate_table(args, console)
+
+
+def _evaluate_table(args: argparse.Namespace, console: "Console") -> int:
+    from batchclf.cli.score import say_published
+    from batchclf.errors import TargetTakenError, noted_as_published, published_note
+    from batchclf.jobs.config.tables import table_settings
+    from batchclf.jobs.run.table_run import table_run
+    from batchclf.storage.run.published import new_run_id
+
+    options = table_settings(options_from(args, TableOptions), Path())
+    while True:
+        out = args.out or args.reports / JOB / new_run_id(args.reports / JOB)
+        try:
+            record = table_run([args.predictions], options, out, console, args.command, pictures=args.pictures)
+            break
+        except TargetTakenError:
+            if args.out:
+                raise
+            # Another run began in the same moment: the next name is free.
+    console.made = published_note(out)
+    with noted_as_published(out):
+        return say_published(args, out, record, console)
+
+
+def _evaluate_again(args: argparse.Namespace, console: "Console") -> int:
+    """Compute the metrics of a run's predictions again."""
     from batchclf.core.class_names import look_alike_warning
     from batchclf.core.compare.fitted_order import fitted_order, fitted_order_sentence
     from batchclf.core.text import counted, decimal, percent, percent_interval
@@ -57,7 +103,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     evaluations, gap = evaluate_predictions(
         args.predictions,
         renormalize=args.renormalize,
-        label_map=None if args.label_map is None else Path(args.label_map),
+        label_map=as_path(args.label_map),
         warn=console.warn,
     )
     if warning := look_alike_warning(evaluations[0].class_names):

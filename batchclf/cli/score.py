@@ -109,10 +109,15 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
     out, record = at_free_name(args.out, args.reports, write)
     console.made = published_note(out)
     with noted_as_published(out):
-        return _published(args, out, record, console)
+        if args.explain_time:
+            from batchclf.cli.explain_time import explain_time
+
+            for line in explain_time(record):
+                console.say(line)
+        return say_published(args, out, record, console)
 
 
-def _published(args: argparse.Namespace, out: Path, record: "RunRecord", console: "Console") -> int:
+def say_published(args: argparse.Namespace, out: Path, record: "RunRecord", console: "Console") -> int:
     """Do what comes after the run; what goes wrong with that makes a good one end as an error."""
     from batchclf.errors import ExitCode, RunError
     from batchclf.jobs.run.folder_run import publish_among
@@ -126,11 +131,6 @@ def _published(args: argparse.Namespace, out: Path, record: "RunRecord", console
             code = code or ExitCode.ERROR
     console.say(f"predictions: {out / 'predictions.csv'}")
     console.say(f"report: {out / 'report.html'}")
-    if args.explain_time:
-        from batchclf.cli.explain_time import explain_time
-
-        for line in explain_time(record):
-            console.say(line)
     if record.status == "ok" and not console.as_json:
         return console.result({}, code)
     from batchclf.cli.summary import run_summary, say_trouble

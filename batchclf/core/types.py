@@ -168,8 +168,8 @@ class PredictionRows:
     `labels` and `predictions` are (n,) int64 indices into `class_names`, -1 where the label is unknown;
     `confidence` and `margin` are (n,) float64, nan where unknown. `probabilities` is (n, classes) float64, or None
     where the file has no probability columns. `ranked` is (n, k) int64: the classes that a row names, best first, so
-    its first column is `predictions`; -1 where a row names fewer than others. `claimed` is (n, k) float64, the probabilities of `ranked` as
-    far as they are known, nan where they are not; None if no more than `confidence` is known of them.
+    its first column is `predictions`; -1 where a row names fewer than others. `claimed` is (n, k) float64, the
+    probabilities of `ranked`, nan where they are not known; None if no more than `confidence` is known of them.
     """
 
     class_names: tuple[str, ...]

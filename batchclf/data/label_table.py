@@ -105,24 +105,26 @@ def read_label_map(source: Path, class_names: tuple[str, ...] | None) -> dict[st
 
 
 def read_label_table(
-    source: Path, root: Path, class_names: tuple[str, ...], meanings: Mapping[str, str] = MappingProxyType({})
+    source: Path, root: Path, class_names: tuple[str, ...] | None, meanings: Mapping[str, str] = MappingProxyType({})
 ) -> LabelTable:
     """Read a CSV with a header and the columns `path` (relative to `root`) and `label` (a class, or empty).
 
     UTF-8; comma, semicolon or tab, whichever the header has; other columns are ignored, and so is the `'` with which
     batchclf guards cells against spreadsheets. Raises DataError where the file cannot be read or is no such CSV,
     ModelError where a label is neither in `class_names` nor in `meanings` (see `read_label_map`); the message names the
-    line.
+    line. Any label will do if `class_names` is None.
     """
     # One string a class, however many rows name it.
-    names = {name: name for name in ("", *class_names)}
+    names = {name: name for name in ("", *(class_names or ()))}
     seen: dict[str, tuple[str, int]] = {}
     rows, first_pair = 0, (0, 0)
     for line, (path, written) in _pairs(source, COLUMNS, "labels"):
         label = meanings.get(written, written)
         if not path:
             raise DataError(f"line {line} of {source} has no path", hint="take the line away, or give its path")
-        if label not in names:
+        if class_names is None:
+            names.setdefault(label, label)
+        elif label not in names:
             hint = "leave the label empty if none is known, or map it: --label-map FILE"
             raise _no_class(label, line, source, class_names, "label", hint)
         path = relative_path(path, root) or path

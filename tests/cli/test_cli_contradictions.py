@@ -79,7 +79,7 @@ def test_renormalize_takes_a_margin_of_either_kind_and_no_other(cli, tmp_path):
     header = "path,label,prediction,confidence,margin,prob:a,prob:b,prob:c\n"
     for margin, expected in (("50", 0), ("0.5", 0), ("30", 1)):
         (tmp_path / "p.csv").write_text(f"{header}1.png,a,a,70,{margin},70,20,10\n")
-        code, _, err = cli("evaluate", "p.csv", "--renormalize", "--out", "out")
+        code, _, err = cli("evaluate", "p.csv", "--renormalize")
         assert code == expected
         assert ("line 2: margin is '30'" in err) == bool(expected)
 

@@ -77,7 +77,7 @@ def test_run_directory_is_never_overwritten(cli, tmp_path, job_reports):
 
 def test_csv_that_lacks_columns(cli, tmp_path):
     (tmp_path / "p.csv").write_text("path,label\na.png,cat\n")
-    check(cli("evaluate", "p.csv"), 1, "p.csv", "prediction, confidence")
+    check(cli("evaluate", "p.csv"), 2, "p.csv", "path, label", "--prediction-column")
 
 
 def test_missing_csv_and_run(cli):

@@ -16,10 +16,14 @@ def write_table(folder, rows, name="p.csv"):
     return pd.read_csv(folder / name)
 
 
+def split_of(folder):
+    return json.loads((folder / "reports/evaluate/latest/metrics.json").read_bytes())["splits"][""]
+
+
 def test_a_name_that_begins_with_a_quote_is_another_one_than_without(cli, tmp_path):
     table = write_table(tmp_path, ["1.png,'a,a,0.9", "2.png,a,'a,0.8", "3.png,a,a,0.7"])
     assert cli("evaluate", "p.csv")[0] == 0
-    accuracy = json.loads((tmp_path / "metrics.json").read_bytes())["splits"][""]["accuracy"]["value"]
+    accuracy = split_of(tmp_path)["accuracy"]["value"]
     assert accuracy == accuracy_score(table["label"], table["prediction"])
 
 
@@ -66,7 +70,7 @@ def test_a_quote_in_a_probability_column(cli, tmp_path):
     header = "path,label,prediction,confidence,prob:'s-Gravenhage,prob:Delft\n"
     (tmp_path / "p.csv").write_text(header + "1.png,'s-Gravenhage,'s-Gravenhage,0.75,0.75,0.25\n", encoding="utf-8")
     assert cli("evaluate", "p.csv")[0] == 0
-    assert list(json.loads((tmp_path / "metrics.json").read_bytes())["splits"][""]["predicted"]) == [
+    assert list(split_of(tmp_path)["predicted"]) == [
         "'s-Gravenhage",
         "Delft",
     ]
@@ -86,21 +90,25 @@ def test_a_quote_in_a_probability_column(cli, tmp_path):
 def test_files_of_others_are_never_replaced(cli, tmp_path, name, content):
     write_table(tmp_path, ["1.png,cat,cat,0.9", "2.png,dog,cat,0.8"])
     (tmp_path / name).write_text(content, encoding="utf-8")
-    code, _, err = cli("evaluate", "p.csv")
+    assert cli("evaluate", "p.csv", "--out", "run")[0] == 0
+    assert (tmp_path / name).read_text(encoding="utf-8") == content
+    code, _, err = cli("evaluate", "run/predictions.csv", "--out", ".")
     assert code == 1
     assert name in err
     assert "--out" in err
     assert (tmp_path / name).read_text(encoding="utf-8") == content
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["p.csv", name])
-    assert cli("evaluate", "p.csv", "--out", "evaluation")[0] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["p.csv", "run", name])
+    assert cli("evaluate", "run/predictions.csv", "--out", "evaluation")[0] == 0
 
 
 def test_its_own_files_are_replaced(cli, tmp_path):
     write_table(tmp_path, ["1.png,cat,dog,0.9", "2.png,dog,dog,0.8"])
-    assert cli("evaluate", "p.csv")[0] == 0
+    assert cli("evaluate", "p.csv", "--out", "one")[0] == 0
+    assert cli("evaluate", "one/predictions.csv", "--out", ".")[0] == 0
     before = (tmp_path / "metrics.json").read_bytes()
     write_table(tmp_path, ["1.png,cat,cat,0.9", "2.png,dog,dog,0.8"])
-    assert cli("evaluate", "p.csv")[0] == 0
+    assert cli("evaluate", "p.csv", "--out", "two")[0] == 0
+    assert cli("evaluate", "two/predictions.csv", "--out", ".")[0] == 0
     assert (tmp_path / "metrics.json").read_bytes() != before
 
 
@@ -111,8 +119,8 @@ def test_its_own_files_are_replaced(cli, tmp_path):
 def test_labels_that_are_never_predicted_are_an_error_and_a_map_mends_it(cli, tmp_path, labels, predictions):
     rows = [f"{n}.png,{labels[n % 2]},{predictions[n % 3 % 2]},0.9" for n in range(12)]
     table = write_table(tmp_path, rows)
-    code, out, err = cli("evaluate", "p.csv")
-    assert (code, out) == (1, "")
+    code, _, err = cli("evaluate", "p.csv")
+    assert code == 1
     assert f"labels: {', '.join(sorted(labels))}; predictions: {', '.join(sorted(predictions))}" in err
     assert "--label-map FILE" in err
     assert [path.name for path in tmp_path.iterdir()] == ["p.csv"]
@@ -120,7 +128,7 @@ def test_labels_that_are_never_predicted_are_an_error_and_a_map_mends_it(cli, tm
     (tmp_path / "map.csv").write_text("label,class\n" + "".join(f"{a},{b}\n" for a, b in pairs.items()))
     code, _, err = cli("evaluate", "p.csv", "--label-map", "map.csv")
     assert (code, err) == (0, "")
-    split = json.loads((tmp_path / "metrics.json").read_bytes())["splits"][""]
+    split = split_of(tmp_path)
     meant = table["label"].astype(str).map(pairs)
     assert split["accuracy"]["value"] == accuracy_score(meant, table["prediction"].astype(str))
     assert sorted(split["predicted"]) == sorted(predictions)
@@ -134,7 +142,7 @@ def test_names_that_look_alike_are_a_warning_and_a_map_joins_them(cli, tmp_path)
     (tmp_path / "map.csv").write_text("label;class\nCat;cat\njunk;ignore\n")
     code, _, err = cli("evaluate", "p.csv", "--label-map", "map.csv", "--quiet")
     assert (code, err) == (0, "")
-    split = json.loads((tmp_path / "metrics.json").read_bytes())["splits"][""]
+    split = split_of(tmp_path)
     assert (split["labelled"], split["accuracy"]["value"], sorted(split["predicted"])) == (3, 1.0, ["cat", "dog"])
 
 

@@ -25,7 +25,6 @@ GOOD = "1.png,a,a,0.70,0.70,0.20,0.10\n"
         ("2.png,a,a,0.7,infinity,0.2,0.1", "prob:a is 'infinity'"),
         ("2.png,a,a,0.7,nan,0.2,0.1", "prob:a is 'nan'"),
         ("2.png,a,a,0.7,,0.2,0.1", "prob:a is ''"),
-        ("2.png,a,a,,0.7,0.2,0.1", "confidence is ''"),
         ("2.png,a,a,0.7,0.7,0.2,0_1", "prob:c is '0_1'"),
         ("2.png,a,a,0.7,0.7,0.2,٠.١", "prob:c is '٠.١'"),
         ("2.png,a,a,0.72,0.7,0.2,0.1", "confidence is '0.72'"),
@@ -38,7 +37,7 @@ def test_a_row_that_contradicts_itself_is_an_error_with_its_line(cli, tmp_path, 
     assert code == 1
     assert "line 3" in err
     assert said in err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["p.csv"]
+    assert not list(tmp_path.glob("reports/evaluate/2*"))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +83,8 @@ def test_renormalize_divides_each_row_by_its_sum(cli, tmp_path):
     assert cli("evaluate", "p.csv", "--renormalize")[0] == 0
     values = pd.read_csv(tmp_path / "p.csv")[["prob:a", "prob:b", "prob:c"]].to_numpy(float)
     expected = log_loss(["a", "b", "c"], values / values.sum(axis=1, keepdims=True))
-    found = json.loads((tmp_path / "metrics.json").read_bytes())["splits"][""]["log_loss"]["value"]
+    metrics = json.loads((tmp_path / "reports/evaluate/latest/metrics.json").read_bytes())
+    found = metrics["splits"][""]["log_loss"]["value"]
     assert found == pytest.approx(expected)
 
 

@@ -141,6 +141,8 @@ class TestStarter:
         # dataset is there instead of directory, recipe instead of base and pad instead of like, so both cannot be set.
         path.write_text(re.sub(r"^#(?=[\w\[-]+)(?!#?(?:dataset|recipe|pad) )", "", text, flags=re.MULTILINE))
         content = tomllib.loads(path.read_text())
+        # So do the predictions of something else and a model of one's own.
+        path.write_text(re.sub(r"^\[predictions\]\n(?:(?!\[).*\n)*", "", path.read_text(), flags=re.MULTILINE))
         load_job(path)
         validator.validate(content)
         assert {*flat(content), "data.dataset", "data.pad", "model.recipe"} == {

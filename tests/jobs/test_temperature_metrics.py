@@ -76,8 +76,8 @@ def test_evaluate_takes_the_temperature_from_the_run(run, tmp_path, monkeypatch)
     alone = tmp_path / "alone"
     alone.mkdir()
     shutil.copy(folder / "predictions.csv", alone)
-    assert cli_main.main(["evaluate", str(alone / "predictions.csv"), "--quiet"]) == 0
-    bare = json.loads((alone / "metrics.json").read_text())["splits"]
+    assert cli_main.main(["evaluate", str(alone / "predictions.csv"), "--quiet", "--out", str(alone / "run")]) == 0
+    bare = json.loads((alone / "run" / "metrics.json").read_text())["splits"]
     for split in splits:
         assert bare[split] == {**shown[split], "without_temperature": None}
 

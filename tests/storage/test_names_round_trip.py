@@ -18,9 +18,10 @@ from batchclf.core.images.facts import FACTS
 from batchclf.core.text import GUARDED_STARTS
 from batchclf.core.types import BatchScores, ImageRef
 from batchclf.data.label_table import read_label_table
+from batchclf.jobs.evaluate.predictions import evaluate_predictions
 from batchclf.scoring.decoder import content_digest
 from batchclf.storage.images.facts import ImageFactsWriter, read_image_rows
-from batchclf.storage.run.metrics import read_class_counts
+from batchclf.storage.run.metrics import read_class_counts, write_metrics
 
 pytest.importorskip("duckdb")
 
@@ -40,8 +41,7 @@ def write_run(folder, names, paths):
     digests = [content_digest(path.encode()) for path in paths]
     with ImageFactsWriter(folder / "images.csv") as images:
         images.write([ImageRef(path, None) for path in paths], facts, digests, "test")
-    with redirect_stdout(io.StringIO()):
-        assert main(["evaluate", str(folder / "predictions.csv"), "--quiet"]) == 0
+    write_metrics(folder, *evaluate_predictions(folder / "predictions.csv"))
 
 
 def raw(path):

@@ -67,6 +67,10 @@ class RunPredictions:
         order = sorted(first)
         return self._take(tuple(order), np.array([first[path] for path in order], np.int64))
 
+    def take(self, rows: NDArray[np.int64]) -> "RunPredictions":
+        """Keep the images of these indices, in their order."""
+        return self._take(tuple([self.paths[row] for row in rows.tolist()]), rows)
+
     def _take(self, paths: tuple[str, ...], rows: Any) -> "RunPredictions":
         probabilities = None if self.probabilities is None else self.probabilities[rows]
         digests = None if self.digests is None else self.digests[rows]

@@ -60,10 +60,10 @@ def scoring_options(spec: JobSpec) -> ScoringOptions:
     return spec.scoring
 
 
-def wrong_rules(spec: JobSpec, subsets: set[str], wrong: Wrong) -> Iterator[JobFileError]:
+def wrong_rules(spec: JobSpec, subsets: set[str] | None, wrong: Wrong) -> Iterator[JobFileError]:
     """Yield what `wrong` makes for each rule that cannot be checked, or that says the same as an earlier one.
 
-    `subsets` are the splits and directories that the job scores.
+    `subsets` are the splits and directories that the job scores, None if that is not known before they are read.
     """
     main = main_subset(spec)
     seen: dict[str, int] = {}
@@ -82,7 +82,7 @@ def wrong_rules(spec: JobSpec, subsets: set[str], wrong: Wrong) -> Iterator[JobF
             yield wrong((*place, key) if key else place, f"gate rule {number + 1}: {what}", hint)
 
 
-def _mistake(rule: RuleSpec, spec: JobSpec, subsets: set[str], main: str) -> _Mistake | None:
+def _mistake(rule: RuleSpec, spec: JobSpec, subsets: set[str] | None, main: str) -> _Mistake | None:
     """Say what is wrong with a rule by itself; None if nothing is."""
     metric = find_metric(rule.metric)
     if metric is None:
@@ -101,9 +101,9 @@ def _mistake(rule: RuleSpec, spec: JobSpec, subsets: set[str], main: str) -> _Mi
     )
 
 
-def _wrong_place(rule: RuleSpec, metric: Entry, subsets: set[str], main: str) -> _Mistake | None:
+def _wrong_place(rule: RuleSpec, metric: Entry, subsets: set[str] | None, main: str) -> _Mistake | None:
     """Say what is wrong with its subset and class."""
-    if rule.subset is not None and rule.subset not in subsets:
+    if rule.subset is not None and subsets is not None and rule.subset not in subsets:
         scored = ", ".join(sorted(subsets))
         return "subset", f"'{rule.subset}' is not scored by this job", f"choose one of: {scored}"
     if metric.source == "gap" and rule.subset is not None:
@@ -180,9 +180,11 @@ def _wrong_reference(rule: RuleSpec, metric: Entry, spec: JobSpec) -> _Mistake |
     return None
 
 
-def _never(metric: Entry, spec: JobSpec, subsets: set[str], main: str) -> _Mistake | None:
+def _never(metric: Entry, spec: JobSpec, subsets: set[str] | None, main: str) -> _Mistake | None:
     """Say why it could never be checked."""
-    if metric.source == "gap" and not {"test", "train"} <= subsets:
+    if spec.predictions is not None:
+        return _never_of_predictions(metric)
+    if metric.source == "gap" and subsets is not None and not {"test", "train"} <= subsets:
         return "metric", "the gap needs both splits scored", 'write: splits = ["test", "train"] in [scoring]'
     if metric.source == "drift" and main == "train":
         return "metric", "drift is not looked for in the training images", "have the test split or a folder scored"
@@ -191,4 +193,16 @@ def _never(metric: Entry, spec: JobSpec, subsets: set[str], main: str) -> _Mista
     rank = top_rank(metric.name)
     if rank is not None and rank > spec.scoring.topk:
         return "metric", f"{metric.name} needs {rank} classes a row", f"write: topk = {rank} in [scoring]"
+    return None
+
+
+def _never_of_predictions(metric: Entry) -> _Mistake | None:
+    if metric.source == "drift":
+        return (
+            "metric",
+            "drift needs a model that knows its training images",
+            "remove the rule",
+        )
+    if metric.name in ("skipped", "skipped_share"):
+        return "metric", "a table of predictions says nothing of images that could not be read", "remove the rule"
     return None

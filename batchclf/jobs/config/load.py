@@ -26,7 +26,7 @@ from batchclf.jobs.config.limits import parse_budget, parse_duration
 from batchclf.jobs.config.options import OF_FOLDERS, DataSpec
 from batchclf.jobs.config.placeholders import Surroundings, expand
 from batchclf.jobs.config.settings import DirectorySubset
-from batchclf.jobs.config.spec import DirectorySpec, JobSpec, ModelSpec, main_subset, splits_of
+from batchclf.jobs.config.spec import DirectorySpec, JobSpec, ModelSpec, ScoringSpec, main_subset, splits_of
 from batchclf.jobs.config.toml_lines import JobText, Keys, dotted
 from batchclf.jobs.config.validate import wrong_content
 from batchclf.storage.run.published import CACHE, HISTORY_FILE, INDEX_FILE, MODEL
@@ -201,8 +201,13 @@ def _wrong_together(spec: JobSpec, text: JobText) -> Iterator[JobFileError]:
             f"a job cannot have the name '{name}'",
             'give it another name, for example: name = "nightly"',
         )
-    yield from _wrong_data(spec, text)
     splits = set(splits_of(spec))
+    if spec.predictions is not None:
+        yield from _wrong_beside_predictions(spec, text)
+        yield from _wrong_texts(spec, text)
+        yield from wrong_rules(spec, None, text.error)
+        return
+    yield from _wrong_data(spec, text)
     if spec.gate.max_gap is not None and splits != {"test", "train"}:
         yield text.error(
             ("gate", "max_gap"),
@@ -225,6 +230,19 @@ def _wrong_together(spec: JobSpec, text: JobText) -> Iterator[JobFileError]:
         )
     yield from _wrong_texts(spec, text)
     yield from wrong_rules(spec, set(subsets), text.error)
+
+
+def _wrong_beside_predictions(spec: JobSpec, text: JobText) -> Iterator[JobFileError]:
+    """Yield an error for each table about a model; there is none if predictions are read."""
+    for key, is_given in (
+        ("data", spec.data is not None),
+        ("model", spec.model != ModelSpec()),
+        ("scoring", spec.scoring != ScoringSpec()),
+    ):
+        if is_given:
+            yield text.error((key,), f"[{key}] does not go with [predictions]", "remove one of the two tables")
+    if spec.predictions is not None and not spec.predictions.files:
+        yield text.error(("predictions", "files"), "predictions.files names no file", "give a file or a pattern")
 
 
 def _wrong_data(spec: JobSpec, text: JobText) -> Iterator[JobFileError]:

@@ -24,6 +24,7 @@ from batchclf.jobs.config.options import (
     RetentionSpec,
     ScoringOptions,
 )
+from batchclf.jobs.config.tables import PredictionsSpec
 from batchclf.training.options import TrainingOptions
 
 Name = Annotated[
@@ -240,6 +241,10 @@ class JobSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             more="",
         ),
     ] = None
+    predictions: Annotated[
+        PredictionsSpec | None,
+        option("tables of predictions that something else writes, in place of data, model and scoring", more=""),
+    ] = None
     model: Annotated[ModelSpec, option("how the model is trained, and where it is kept")] = msgspec.field(
         default_factory=ModelSpec
     )
@@ -273,6 +278,8 @@ def main_subset(spec: JobSpec) -> str:
     """Name what a job is about: what [report] says, the test split, or the first directory that may have labels."""
     from batchclf.core.records.run import main_of  # which needs numpy
 
+    if spec.predictions is not None:  # whose splits are not known before they are read
+        return spec.report.subset or ""
     directories = spec.scoring.directories
     labelled = sorted(name for name, each in directories.items() if each.labels != "none")
     others = sorted({*directories, *splits_of(spec)}.difference(labelled))

@@ -25,7 +25,7 @@ _RULES = (
 )
 """The metrics and further keys of two rules that show all of them: one bounds a value, one a change."""
 
-_OPTIONAL = ("data", f"scoring.directories.{NAME}", "baselines")
+_OPTIONAL = ("data", "predictions", f"scoring.directories.{NAME}", "baselines")
 """Tables that are not there unless a key of them is set."""
 
 _HEAD = """\

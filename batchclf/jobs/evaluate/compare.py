@@ -12,7 +12,14 @@ from batchclf.core.types import Say, unheard
 from batchclf.errors import ComparisonError
 from batchclf.storage.images.facts import IMAGES_FILE
 from batchclf.storage.predictions.flips import FlipsWriter
-from batchclf.storage.predictions.pairs import PairedPredictions, UnsortedRowsError, read_alone, read_pairs
+from batchclf.storage.predictions.pairs import (
+    PairedPredictions,
+    UnsortedRowsError,
+    read_alone,
+    read_by_content,
+    read_pairs,
+    share_contents,
+)
 from batchclf.storage.run.directory import PREDICTIONS_FILE, read_record
 from batchclf.storage.run.written import check_written
 
@@ -25,16 +32,16 @@ def compare_runs(
     """Compare the runs in two run directories, the earlier one first, on a split of both.
 
     `split` is "test", "train", the name of a directory of a job or "" for a directory without one; None takes the first
-    of test, directory and train that both have. Images are matched by path and, if both runs have an images.csv, by
-    content. `record` is that of the second run if its run.json has not been written yet. `warn` gets what was edited
-    since a run wrote it. Raises ComparisonError if the runs have different classes, no split or no image in common, and
-    RunError or PredictionsError if a run directory cannot be read or its files have other rows than the run wrote.
+    of test, directory and train that both have. Images are matched as `tally_runs` does. `record` is that of the second
+    run if its run.json has not been written yet. `warn` gets what was edited since a run wrote it. Raises
+    ComparisonError if the runs have different classes, no split or no image in common, and RunError or PredictionsError
+    if a run directory cannot be read or its files have other rows than the run wrote.
     """
     of_first, of_second = read_record(first), record or read_record(second)
-    check_classes(of_first, of_second)
+    names = shared_classes(of_first, of_second)
     split = common_split(of_first, of_second) if split is None else split
-    names = tuple(of_first.model.class_names)
     (found,) = tally_runs((first, of_first.run_id), (second, of_second.run_id), names, [split], warn=warn)
+    check_numbered_rows(of_first, of_second, [found])
     if not found.images:
         replaced = f", {found.replaced:,} have the same path but another content" if found.replaced else ""
         raise ComparisonError(
@@ -56,15 +63,16 @@ def tally_runs(
 ) -> list[PairTally]:
     """Tally the predictions of two runs, (directory, run id) each, for the images of some splits that both have.
 
-    Gives a tally for each split, in the order of `splits`; `writer` takes the flips. Raises as `read_pairs` does,
-    and RunError as `check_written`.
+    Gives a tally for each split, in the order of `splits`; `writer` takes the flips. Images are matched by path and, if
+    both runs have an images.csv, by content, too; if none is matched so, by content alone, as files that were renamed.
+    Raises as `read_pairs` does, and RunError as `check_written`.
     """
     for folder, _ in (first, second):
         check_written(folder, (PREDICTIONS_FILE, IMAGES_FILE), warn=warn)
 
-    def tally(*, whole: bool) -> list[PairTally]:
+    def tally(pieces: Iterator[PairedPredictions]) -> list[PairTally]:
         made = {split: PairTally(first[1], second[1], split, class_names) for split in splits}
-        for pairs in _paired_predictions(first[0], second[0], class_names, splits, whole=whole, warn=warn):
+        for pairs in pieces:
             of_split = made[pairs.split]
             of_split.update(pairs.first, pairs.second)
             of_split.only_first += pairs.only_first
@@ -74,12 +82,23 @@ def tally_runs(
                 writer.write(pairs.split, pairs.first, pairs.second)
         return list(made.values())
 
+    of_both = first[0], second[0], class_names, splits
     try:
-        return tally(whole=False)
+        found = tally(_paired_predictions(*of_both, whole=False, warn=warn))
     except UnsortedRowsError:
         if writer is not None:
             writer.clear()
-        return tally(whole=True)
+        found = tally(_paired_predictions(*of_both, whole=True, warn=warn))
+    if not any(each.images for each in found):
+        files = first[0] / PREDICTIONS_FILE, second[0] / PREDICTIONS_FILE
+        images = first[0] / IMAGES_FILE, second[0] / IMAGES_FILE
+        if all(path.is_file() for path in images) and share_contents(images):
+            found = tally(read_by_content(files, class_names, splits, images, warn=warn))
+            pairs = sum(each.images for each in found)
+            warn(
+                f"{counted(pairs, 'image')} of {first[1]} and {second[1]} have other paths; they are matched by content"
+            )
+    return found
 
 
 def _paired_predictions(
@@ -97,10 +116,16 @@ def _paired_predictions(
     return read_pairs(files, class_names, splits, images=None if by_path else images, whole=whole, warn=warn)
 
 
-def check_classes(first: RunRecord, second: RunRecord) -> None:
-    """Raise ComparisonError if the runs have different classes; another order of the same ones will do."""
+def shared_classes(first: RunRecord, second: RunRecord) -> tuple[str, ...]:
+    """Give the classes of both runs, in the first's order; another order of the same ones will do.
+
+    Of predictions that name their classes only by themselves, some class may not occur in one of the runs: then these
+    are the classes of both. Raises ComparisonError if the runs have different classes otherwise.
+    """
     here, there = first.model.class_names, second.model.class_names
     missing, more = [name for name in here if name not in there], [name for name in there if name not in here]
+    if first.is_of_predictions and second.is_of_predictions:
+        return (*here, *more)
     if missing or more:
         parts = [f"only the first has {_listed(missing)}"] if missing else []
         parts += [f"only the second has {_listed(more)}"] if more else []
@@ -108,6 +133,23 @@ def check_classes(first: RunRecord, second: RunRecord) -> None:
             f"the runs {first.run_id} and {second.run_id} have different classes: {'; '.join(parts)}",
             hint="compare runs of models with the same classes",
         )
+    return tuple(here)
+
+
+def check_numbered_rows(first: RunRecord, second: RunRecord, found: Sequence[PairTally]) -> None:
+    """Raise ComparisonError if rows were matched by their number only, and are not those of the same images.
+
+    Rows without paths are taken for the same images if there are as many of them with the same labels in both runs.
+    """
+    if not all(each.is_of_predictions and "path" not in each.model.settings for each in (first, second)):
+        return
+    for each in found:
+        if each.only_first or each.only_second or each.relabelled:
+            raise ComparisonError(
+                f"the runs {first.run_id} and {second.run_id} were read from tables without paths, and their rows are "
+                "not those of the same images: they differ in number or labels",
+                hint="give both tables a column with the path of each image",
+            )
 
 
 def common_split(first: RunRecord, second: RunRecord) -> str:

@@ -51,15 +51,16 @@ def _against(
     last: Path, folder: Path, record: RunRecord, writer: FlipsWriter, say: Say, warn: Say
 ) -> "tuple[Comparison, ...]":
     # The comparison is a dozen modules, which a first run does without.
-    from batchclf.jobs.evaluate.compare import check_classes, tally_runs
+    from batchclf.jobs.evaluate.compare import check_numbered_rows, shared_classes, tally_runs
 
     earlier = read_record(last)
-    check_classes(earlier, record)
+    names = shared_classes(record, earlier)
+    writer.name_classes(names)
     kinds = {(subset.split, subset.kind) for subset in earlier.subsets}
     splits = [subset.split for subset in record.subsets if (subset.split, subset.kind) in kinds]
-    names = tuple(record.model.class_names)
     main = main_of(record.main_subset, splits or [""])
     found = tally_runs((last, earlier.run_id), (folder, record.run_id), names, splits, writer, warn=warn)
+    check_numbered_rows(earlier, record, found)
     found.sort(key=lambda each: (each.split != main, each.split))
     for each in found:
         if not each.images:

@@ -1,6 +1,6 @@
 """Evaluate a predictions CSV: each split on its own, and the gap between train and test."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ from batchclf.storage.run.directory import PREDICTIONS_FILE, read_record
 
 if TYPE_CHECKING:
     from batchclf.core.metrics.gap import Gap
+
+_NAME_ALIKE = "name both in the same way, or map the labels to the predicted classes by --label-map FILE"
 
 
 def evaluate_predictions(
@@ -53,11 +55,7 @@ def evaluate_predictions(
     if not evaluations:
         raise PredictionsError(f"{path} has no rows", hint="give a CSV with at least one prediction")
     if known is None:
-        check_names_meet(
-            str(path),
-            evaluations,
-            hint="name both in the same way, or map the labels to the predicted classes by --label-map FILE",
-        )
+        check_names_meet(path, *named_by(evaluations))
     return evaluations, gap
 
 
@@ -94,15 +92,18 @@ def evaluate_rows(
     return list(evaluations.values()), gap
 
 
-def check_names_meet(source: str, evaluations: Sequence[Evaluation], *, hint: str) -> None:
+def named_by(evaluations: Sequence[Evaluation]) -> tuple[set[str], set[str]]:
+    """Give the classes that labels name, and those that are predicted for images with a label."""
+    confusions = [each.labelled.confusion for each in evaluations if each.labelled is not None]
+    names = evaluations[0].class_names
+    return _named(names, [of.support for of in confusions]), _named(names, [of.predicted for of in confusions])
+
+
+def check_names_meet(source: Path | str, labels: Set[str], predictions: Set[str], *, hint: str = _NAME_ALIKE) -> None:
     """Raise PredictionsError if there are labels and none of them is ever predicted: they name classes otherwise.
 
     To be called if the classes are only what the rows of `source` name.
     """
-    confusions = [each.labelled.confusion for each in evaluations if each.labelled is not None]
-    names = evaluations[0].class_names
-    labels = _named(names, [of.support for of in confusions])
-    predictions = _named(names, [of.predicted for of in confusions])
     if labels and not labels & predictions:
         raise PredictionsError(
             f"no label in {source} is a class that is predicted; labels: {first_of(sorted(labels), 5)}; predictions: "

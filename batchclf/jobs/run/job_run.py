@@ -14,10 +14,12 @@ from batchclf.jobs.config.gate_rules import scoring_options
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job
 from batchclf.jobs.config.settings import DirectorySubset, SplitSubset, score_settings
+from batchclf.jobs.config.tables import PredictionsSpec, files_of, table_settings
 from batchclf.jobs.run.inputs import Publication
 from batchclf.jobs.run.provenance import scored_head
 from batchclf.jobs.run.publish import finish
 from batchclf.jobs.run.run_log import Steps, logging_to
+from batchclf.jobs.run.table_run import table_run
 from batchclf.jobs.run.train_model import open_job_base, settings_of, train_with_progress
 from batchclf.jobs.score.run_files import journal_head
 from batchclf.jobs.score.score_subsets import score_subsets
@@ -40,11 +42,42 @@ def run_job(job: Job, watcher: Watcher, command: list[str], deadline: Deadline =
     then nothing is published, and the log of the failed run stays in the job's folder. The links to it and the history
     are the caller's.
     """
-    steps = Steps()
     target = job.folder / new_run_id(job.folder)
+    if job.spec.predictions is not None:
+        return _read(job, job.spec.predictions, target, watcher, command), target
+    steps = Steps()
     with job_run_directory(target) as run, logging_to(run.folder, target, watcher) as logged:
         record = _fill(job, run, target.name, steps, logged, command, deadline)
     return record, target
+
+
+def _read(job: Job, spec: PredictionsSpec, target: Path, watcher: Watcher, command: list[str]) -> RunRecord:
+    """Evaluate the predictions that the job reads."""
+    base = job.path.resolve().parent
+    files = list(dict.fromkeys(path for pattern in spec.files for path in files_of(pattern, base)))
+    return table_run(
+        files,
+        table_settings(spec, base),
+        target,
+        watcher,
+        command,
+        name=", ".join(str(base / pattern) for pattern in spec.files),
+        to=_publication(job),
+        job=job.name,
+        run_date=job.run_date.isoformat(),
+        main_subset=job.main_subset,
+    )
+
+
+def _publication(job: Job) -> Publication:
+    return Publication(
+        job.folder,
+        job.gate,
+        job.baselines,
+        formats=tuple(job.spec.report.format),
+        templates=job.templates,
+        pictures=job.spec.report.pictures,
+    )
 
 
 def load_data(job: Job, say: Say, base: Base | None = None, progress: Progress = unseen) -> Dataset | None:
@@ -106,15 +139,8 @@ def _fill(
     of_run = scored_head(
         run_id, job.name, command, bundle, trains, settings, of_data, files, job.run_date.isoformat(), job.main_subset
     )
-    to = Publication(
-        job.folder,
-        job.gate,
-        job.baselines,
-        formats=tuple(job.spec.report.format),
-        templates=job.templates,
-        pictures=job.spec.report.pictures,
-    )
-    record = finish(run.folder, of_run, scored, steps, watcher, {} if dataset is None else dataset.splits, to)
+    splits = {} if dataset is None else dataset.splits
+    record = finish(run.folder, of_run, scored, steps, watcher, splits, _publication(job))
     if trains:
         forget_training(settings_of(job, base), job.bundle)
     return record

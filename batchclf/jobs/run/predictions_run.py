@@ -77,6 +77,8 @@ def predictions_run(
         if not files[CSV_FILE].rows:
             raise PredictionsError(f"{source.name} has no rows", hint="give a table with at least one prediction")
         subsets = [_subset(split, seen, source, images) for split, seen in sorted(written.splits.items())]
+        if not any(seen.labelled for seen in written.splits.values()):
+            logged.say("no label is known, so accuracy is not; name them: --label-column NAME, or --labels FILE")
         for subset in subsets:
             for line in subset.warnings:
                 logged.warn(f"{subset.split}: {line}" if subset.split else line)

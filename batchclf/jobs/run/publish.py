@@ -151,10 +151,8 @@ def _say_results(record: RunRecord, evaluations: Sequence[Evaluation], gap: "Gap
     for evaluation in evaluations:
         if evaluation.labelled is not None:
             accuracy = evaluation.labelled.accuracy
-            say(
-                f"{evaluation.split or 'directory'} accuracy {percent(accuracy.value)} "
-                f"(95% interval {percent_interval(accuracy)})"
-            )
+            name = evaluation.split or ("all rows:" if record.is_of_predictions else "directory")
+            say(f"{name} accuracy {percent(accuracy.value)} (95% interval {percent_interval(accuracy)})")
     if gap is not None:
         say(gap.sentence)
     for result in record.gates:

@@ -15,6 +15,7 @@ from batchclf.errors import BatchclfError, JobFileError, RunError
 from batchclf.jobs.config.load import Job, read_job, texts_of
 from batchclf.jobs.config.placeholders import variables
 from batchclf.jobs.config.toml_lines import JobText, Keys
+from batchclf.jobs.setup.check_predictions import check_predictions
 from batchclf.jobs.setup.check_subsets import (
     Found,
     State,
@@ -66,17 +67,21 @@ def check_job(path: Path, run_date: date | None = None) -> tuple[Job | None, lis
 
 
 def _look(job: Job, raw: dict[str, Any]) -> Iterator[Found]:
-    scored = ", ".join([*job.splits, *job.directories])
+    scored = ", ".join([*job.splits, *job.directories]) or "nothing: it reads predictions"
     yield Found("job file", "ok", f"the job {job.name} scores {scored}; run date {job.run_date}")
     if names := sorted({name for text in texts_of(raw) for name in variables(text)}):
         yield Found("environment", "ok", f"placeholders take {', '.join(names)}")
-    yield from check_packages(job)
-    of_model, found = check_model(job)
-    yield from found
-    of_data, found = check_data(job, of_model)
-    yield from found
-    classes = of_model or of_data
-    yield from check_directories(job, classes, raw)
+    classes: Sequence[str] | None = None
+    if job.spec.predictions is not None:
+        yield from check_predictions(job, job.spec.predictions, raw)
+    else:
+        yield from check_packages(job)
+        of_model, found = check_model(job)
+        yield from found
+        of_data, found = check_data(job, of_model)
+        yield from found
+        classes = of_model or of_data
+        yield from check_directories(job, of_model or of_data, raw)
     yield from _rules(job, classes)
     yield from _baselines(job, classes)
     yield from _reports(job)

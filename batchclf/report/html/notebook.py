@@ -1,7 +1,7 @@
 """An evaluation in a cell of a notebook: verdict, key numbers and confusion matrix.
 
 Its colours are inline and see-through, and the text has the notebook's own colour: notebooks remove style sheets from
-what they do not trust, and dark ones say so in many ways (decision 172).
+what they do not trust, and dark ones say so in many ways (decision 174).
 """
 
 from collections.abc import Sequence

@@ -1,13 +1,16 @@
 """Scores as columns: what every format of the predictions is written from, and what is read of one."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.types import BatchScores, PredictionRows
 from batchclf.storage.csv_files.cells import utf8_text
+from batchclf.storage.csv_files.read import Cells
 
 PROBABILITY = "prob:"
 Number = TypeVar("Number", np.float32, np.float64)
@@ -123,6 +126,27 @@ def ranked(matrix: NDArray[Number], count: int) -> tuple[NDArray[np.int64], NDAr
         classes[:, rank] = rest.argmax(axis=1)
         rest[rows, classes[:, rank]] = -np.inf
     return classes, np.take_along_axis(matrix, classes, axis=1)
+
+
+class Source(Protocol):
+    """A table with our columns, whatever its file is."""
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+
+    @property
+    def header(self) -> list[str]:
+        """The columns that it has."""
+
+    def pieces(self, columns: Sequence[str]) -> Iterator[Cells]:
+        """Give the cells of some columns, some rows at a time."""
+
+    def place(self, row: int) -> str:
+        """Name the place of a row, from 0, within the file."""
+
+    def called(self, column: str) -> str:
+        """Name a column as the file does."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -39,6 +39,10 @@ class FlipsWriter(ClosedAtEnd):
     def __init__(self, path: Path, class_names: Sequence[str]) -> None:
         self._path, self._rows = path, 0
         self._file = AppendFile(path, _HEADER, None)
+        self.name_classes(class_names)
+
+    def name_classes(self, class_names: Sequence[str]) -> None:
+        """Name the classes that predictions are indices of."""
         # The last one, which the index -1 finds, is for what is unknown.
         self._names = text_column([*csv_cells(class_names), b""])
 

@@ -86,6 +86,52 @@ def read_alone(
         yield PairedPredictions(piece.split, piece.side, piece.side)
 
 
+def share_contents(images: tuple[Path, Path]) -> bool:
+    """Whether two images.csv have an image of the same content. Raises RunError where one is damaged."""
+    first, second = (np.concatenate([np.empty(0, np.uint64), *read_image_digests(path)]) for path in images)
+    return bool(np.isin(first, second).any())
+
+
+def read_by_content(
+    files: tuple[Path, Path],
+    class_names: tuple[str, ...],
+    splits: Collection[str],
+    images: tuple[Path, Path],
+    *,
+    warn: Say = unheard,
+) -> Iterator[PairedPredictions]:
+    """Pair the rows of two files whose images have the same content, whatever their paths; both are held in memory.
+
+    Of several images of a content the n-th of both, by path, make a pair. Raises as `read_pairs` does.
+    """
+    probabilities = all(has_probabilities(path, class_names) for path in files)
+    sides = []
+    for path, of_path in zip(files, images, strict=True):
+        reader = RowReader(path, class_names, probabilities=probabilities)
+        sides.append({piece.split: piece.side for piece in _side(reader, splits, of_path, whole=True, warn=warn)})
+    for split in sorted(sides[0].keys() & sides[1].keys()):
+        first, second = sides[0][split], sides[1][split]
+        here, there = np.intersect1d(_nth_contents(first), _nth_contents(second), return_indices=True)[1:]
+        order = np.argsort(there)
+        yield PairedPredictions(
+            split,
+            first.take(here[order]),
+            second.take(there[order]),
+            only_first=len(first) - len(here),
+            only_second=len(second) - len(there),
+        )
+
+
+def _nth_contents(side: RunPredictions) -> NDArray[np.void]:
+    """Give the content of each image, and how many images of it come before."""
+    assert side.digests is not None
+    order = np.argsort(side.digests, kind="stable")
+    ordered = side.digests[order]
+    number = np.empty(len(order), np.uint64)
+    number[order] = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    return np.rec.fromarrays([side.digests, number], names="content,number")  # type: ignore[no-any-return,call-overload]
+
+
 def has_probabilities(path: Path, class_names: tuple[str, ...]) -> bool:
     """Whether the CSV has a probability column for each class, and is small enough to read them.
 

@@ -21,7 +21,7 @@ from batchclf.core.types import ROUNDING, SUM_TOLERANCE, PredictionRows, Say, un
 from batchclf.errors import PredictionsError
 from batchclf.storage.csv_files.cells import safe_cell
 from batchclf.storage.csv_files.read import Cells, line_of_row, read_cells
-from batchclf.storage.predictions.columns import PROBABILITY, ParsedRows, names_twice
+from batchclf.storage.predictions.columns import PROBABILITY, ParsedRows, Source, names_twice
 
 REQUIRED_COLUMNS = ("path", "label", "prediction", "confidence")
 READ_COLUMNS = (*REQUIRED_COLUMNS, "split", "margin")
@@ -63,7 +63,7 @@ def known_class_names(path: Path, columns: Sequence[str]) -> tuple[str, ...] | N
 
 
 def read_prediction_rows(
-    path: Path,
+    source: Path | Source,
     class_names: tuple[str, ...] | None = None,
     *,
     renormalize: bool = False,
@@ -71,7 +71,9 @@ def read_prediction_rows(
     map_predictions: bool = False,
     warn: Say = unheard,
 ) -> Iterator[PredictionRows]:
-    """Read a predictions CSV in pieces of at most 5,000 rows, in the file's order; a row that stands twice comes once.
+    """Read predictions in pieces of at most 5,000 rows, in the table's order; a row that stands twice comes once.
+
+    `source` is the path of a predictions CSV, or a table with its columns, which must come with `class_names`.
 
     `split` may be missing (then ""), `margin` too, `top2_prediction` and so on as well. A confidence or margin that the
     file does not have follows from the probabilities, and is nan without them. With `renormalize` each row of
@@ -81,8 +83,8 @@ def read_prediction_rows(
     `class_names`, holds no number where one must be, has a row that contradicts itself, such as probabilities that do
     not sum to 1, or has two rows for a path of a split that differ.
     """
-    names = class_names or class_names_of(path)
-    reader = RowReader(path, names, renormalize=renormalize, meanings=meanings, map_predictions=map_predictions)
+    names = class_names or class_names_of(source if isinstance(source, Path) else source.path)
+    reader = RowReader(source, names, renormalize=renormalize, meanings=meanings, map_predictions=map_predictions)
     order = _Order()
     repeats: NDArray[np.int64] | None = None
     for first, cells in reader.pieces():
@@ -101,16 +103,35 @@ def read_prediction_rows(
             yield rows
 
 
-class RowReader:
-    """Reads the rows of a predictions CSV piece by piece, and checks that each agrees with itself.
+class CsvSource:
+    """A predictions CSV of ours, or with our columns. Raises PredictionsError as `read_header` does."""
 
-    Its arguments are those of `read_prediction_rows`; without `probabilities` these columns are not read. Raises
-    PredictionsError if the file cannot be read or lacks columns.
+    def __init__(self, path: Path) -> None:
+        self.path, self.header = path, read_header(path)
+
+    def pieces(self, columns: Sequence[str]) -> Iterator[Cells]:
+        """Give the cells of some columns."""
+        return read_cells(self.path, self.header, columns)
+
+    def place(self, row: int) -> str:
+        """Name the line that a row begins in."""
+        return f"line {line_of_row(self.path, row)}"
+
+    def called(self, column: str) -> str:
+        """Give the column's name."""
+        return column
+
+
+class RowReader:
+    """Reads the rows of a table of predictions piece by piece, and checks that each agrees with itself.
+
+    `source` is the table, or the path of a predictions CSV; all else is as for `read_prediction_rows`. Without
+    `probabilities` these columns are not read. Raises PredictionsError if the file cannot be read or lacks columns.
     """
 
     def __init__(
         self,
-        path: Path,
+        source: Path | Source,
         names: tuple[str, ...],
         *,
         probabilities: bool = True,
@@ -118,8 +139,9 @@ class RowReader:
         meanings: Mapping[str, str] = MappingProxyType({}),
         map_predictions: bool = False,
     ) -> None:
-        self.path, self.names, self.renormalize = path, names, renormalize
-        self.header = read_header(path)
+        self.source: Source = CsvSource(source) if isinstance(source, Path) else source
+        self.path, self.names, self.renormalize = self.source.path, names, renormalize
+        self.header = self.source.header
         self._meanings, self._map_predictions = meanings, map_predictions
         wanted = [PROBABILITY + name for name in names]
         self.of_classes = wanted if probabilities and wanted and set(wanted) <= set(self.header) else []
@@ -131,7 +153,7 @@ class RowReader:
         """All columns that say something of the image."""
         if renormalize and not self.of_classes:
             raise PredictionsError(
-                f"{path} has no probability column for each class, so no row can be divided by its sum",
+                f"{self.path} has no probability column for each class, so no row can be divided by its sum",
                 hint=f"leave --renormalize away, or give a CSV with the columns {wanted[0]} and so on",
             )
 
@@ -139,7 +161,7 @@ class RowReader:
         """Give the number of the first row (from 0) and the cells of each piece: of `columns`, else of all needed."""
         split = ["split"] if "split" in self.header else []
         first = 0
-        for cells in read_cells(self.path, self.header, columns or ["path", *split, *self.compared]):
+        for cells in self.source.pieces(columns or ["path", *split, *self.compared]):
             yield first, cells
             first += len(next(iter(cells.values())))
 
@@ -159,11 +181,11 @@ class RowReader:
         def numbers(name: str, *, may_be_empty: bool = False) -> NDArray[np.float64]:
             if name not in cells:
                 return np.full(len(cells["path"]), np.nan)
-            return shares(self.path, cells, name, first, most, may_be_empty=may_be_empty)
+            return shares(self.source, cells, name, first, most, may_be_empty=may_be_empty)
 
         return ParsedRows(
-            class_indices(self.path, cells, "label", self.names, first),
-            np.column_stack([class_indices(self.path, cells, rank, self.names, first) for rank in self.ranks]),
+            class_indices(self.source, cells, "label", self.names, first),
+            np.column_stack([class_indices(self.source, cells, rank, self.names, first) for rank in self.ranks]),
             np.column_stack([numbers(name, may_be_empty=True) for name in self.claims]),
             numbers("margin", may_be_empty=True),
             np.column_stack([numbers(name) for name in self.of_classes]) if self.of_classes else None,
@@ -310,7 +332,7 @@ def read_header(path: Path) -> list[str]:
     return columns
 
 
-def class_indices(path: Path, cells: Cells, column: str, names: Sequence[str], first: int) -> NDArray[np.int64]:
+def class_indices(source: Source, cells: Cells, column: str, names: Sequence[str], first: int) -> NDArray[np.int64]:
     """Look the classes of a column up: (n,) int64, -1 for an empty cell in any column but `prediction`.
 
     `first` is the number of the first row, for the message. Raises PredictionsError where a cell names no class.
@@ -321,8 +343,8 @@ def class_indices(path: Path, cells: Cells, column: str, names: Sequence[str], f
         row, cell = next((row, cell) for row, cell in enumerate(cells[column]) if of_cell[cell] is None)
         known = ", ".join(name for name in index if name)
         raise PredictionsError(
-            f"{path}, line {line_of_row(path, first + row)}: the {column} '{plain_text(cell)}' is not one of the "
-            f"classes {known}",
+            f"{source.path}, {source.place(first + row)}: the {source.called(column)} '{plain_text(cell)}' is not one "
+            f"of the classes {known}",
             hint="give the CSV that this model wrote, or correct the cell",
         )
     return np.fromiter(map(of_cell.__getitem__, cells[column]), np.int64, len(cells[column]))
@@ -336,14 +358,14 @@ def _index(names: tuple[str, ...], may_be_empty: bool) -> dict[str, int]:
 
 
 def shares(
-    path: Path, cells: Cells, column: str, first: int, most: float = 1.0, *, may_be_empty: bool = False
+    source: Source, cells: Cells, column: str, first: int, most: float = 1.0, *, may_be_empty: bool = False
 ) -> NDArray[np.float64]:
     """Read the numbers of a column: (n,) float64 from 0 to `most`, finite; nan for an empty cell that may be empty.
 
     What is out of the range by rounding is its bound. `first` is the number of the first row, for the message. Raises
     PredictionsError where a cell is no such number.
     """
-    values = _numbers(cells[column])
+    values = as_numbers(cells[column])
     wrong = ~((values >= -ROUNDING) & (values <= most + ROUNDING) & np.isfinite(values))
     if may_be_empty and wrong.any():
         wrong &= np.array(cells[column]) != ""
@@ -351,14 +373,14 @@ def shares(
         row = int(np.argmax(wrong))
         expected = f"a number from 0 to {most:g}" if np.isfinite(most) else "a finite number, at least 0,"
         raise PredictionsError(
-            f"{path}, line {line_of_row(path, first + row)}: {column} is '{cells[column][row]}'; "
+            f"{source.path}, {source.place(first + row)}: {source.called(column)} is '{cells[column][row]}'; "
             f"{expected} is expected",
             hint="score again, or correct the cell",
         )
     return np.clip(values, 0.0, most)
 
 
-def _numbers(cells: list[str]) -> NDArray[np.float64]:
+def as_numbers(cells: list[str]) -> NDArray[np.float64]:
     """Read numbers, nan where a cell is none; those that are numbers in JSON too six times as fast as with `float`."""
     try:
         numbers = msgspec.json.decode(f"[{','.join(cells)}]", type=list[float])

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from batchclf.core.types import Say
 from batchclf.errors import PredictionsError
-from batchclf.storage.csv_files.read import Cells, line_of_row
+from batchclf.storage.csv_files.read import Cells
+from batchclf.storage.predictions.columns import Source
 
 _DIGEST = 16
 """Bytes. That any two of 10 million paths have the same digest has a probability of 1.5e-25."""
@@ -21,6 +22,7 @@ class Reader(Protocol):
     """What is needed of a `RowReader`, which looks for repeats itself."""
 
     path: Path
+    source: Source
     header: list[str]
     compared: list[str]
 
@@ -87,7 +89,7 @@ def conflict(
 
 
 def _line(reader: Reader, row: int) -> str:
-    return f"line {line_of_row(reader.path, row)}"
+    return reader.source.place(row)
 
 
 def _repeated(reader: Reader) -> NDArray[np.bytes_]:

@@ -1,7 +1,6 @@
 """Whether rows of predictions agree with themselves, within the digits that are printed (decision 149)."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -10,8 +9,8 @@ from numpy.typing import NDArray
 from batchclf.core.text import exact
 from batchclf.core.types import ROUNDING, SUM_TOLERANCE
 from batchclf.errors import PredictionsError
-from batchclf.storage.csv_files.read import Cells, line_of_row
-from batchclf.storage.predictions.columns import PROBABILITY, ParsedRows, names_twice
+from batchclf.storage.csv_files.read import Cells
+from batchclf.storage.predictions.columns import PROBABILITY, ParsedRows, Source, names_twice
 
 _SAMPLE = 200
 """Rows whose cells are looked at for how many digits are printed."""
@@ -23,7 +22,7 @@ Numbers = NDArray[np.float64]
 class Reader(Protocol):
     """What is needed of a `RowReader`, which has its rows checked."""
 
-    path: Path
+    source: Source
     names: tuple[str, ...]
     renormalize: bool
     ranks: list[str]
@@ -206,8 +205,8 @@ class _RowCheck:
         return self.cells[self.reader.of_classes[number]][row]
 
     def _error(self, row: int, what: str, hint: str) -> PredictionsError:
-        path = self.reader.path
-        return PredictionsError(f"{path}, line {line_of_row(path, self.first + row)}: {what}", hint=hint)
+        source = self.reader.source
+        return PredictionsError(f"{source.path}, {source.place(self.first + row)}: {what}", hint=hint)
 
 
 def _digits(cell: str) -> tuple[int, int]:

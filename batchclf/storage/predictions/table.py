@@ -109,10 +109,10 @@ def _csv_frame(reader: RowReader, first: int, cells: Cells) -> "pd.DataFrame":
 
     def column(name: str) -> Any:
         if _CLASS_COLUMN.fullmatch(name):
-            code = codes[name] if name in codes else class_indices(path, cells, name, names, first)
+            code = codes[name] if name in codes else class_indices(reader.source, cells, name, names, first)
             return pd.Categorical.from_codes(code, list(names))
         if _NUMBER_COLUMN.fullmatch(name):
-            return numbers[name] if name in numbers else shares(path, cells, name, first, may_be_empty=True)
+            return numbers[name] if name in numbers else shares(reader.source, cells, name, first, may_be_empty=True)
         if name == "correct":
             return pd.array(_correct(path, cells[name], first), dtype="boolean")
         return pd.Series(rows.paths if name == "path" else cells[name], dtype="str")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.storage.csv_files.cells import csv_cells
-from batchclf.storage.csv_files.vector_text import Text, named_columns, known_digits, shortest, text_column, text_lines
+from batchclf.storage.csv_files.vector_text import Text, known_digits, named_columns, shortest, text_column, text_lines
 from batchclf.storage.predictions.columns import PredictionColumns, PredictionLayout
 
 

@@ -117,6 +117,17 @@ def write_record(folder: Path, record: RunRecord) -> None:
     atomic.write_bytes(folder / RECORD_FILE, msgspec.json.format(content, indent=2) + b"\n")
 
 
+def is_of_run(predictions: Path) -> bool:
+    """Whether a file is the predictions.csv of a run directory, which has its run.json beside it."""
+    if predictions.name != PREDICTIONS_FILE or not predictions.with_name(RECORD_FILE).is_file():
+        return False
+    try:
+        content = msgspec.json.decode(predictions.with_name(RECORD_FILE).read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return True  # a damaged one, of which the rest can still be read
+    return isinstance(content, dict) and {"run_id", "model"} <= content.keys()
+
+
 def read_record(folder: Path) -> RunRecord:
     """Read a run directory's run.json; raises RunError where it is missing, damaged or of another format."""
     path = folder / RECORD_FILE

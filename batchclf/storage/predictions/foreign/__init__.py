@@ -1,0 +1,1 @@
+"""Tables of predictions that something else wrote: file formats, and the shapes that their columns have."""
