@@ -1,7 +1,7 @@
 """Write python.ipynb, which is python.md as a notebook: `python docs/notebook.py`.
 
-Text and code are cells in their order; the code of other libraries, which may not be installed, stays text. There are no
-outputs: they would have times and paths of one machine.
+Text and code are cells in their order; the code of other libraries, which may not be installed, stays text. There are
+no outputs: they would have times and paths of one machine.
 """
 
 import json

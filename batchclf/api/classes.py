@@ -152,8 +152,9 @@ class Classes:
 def settle_classes(classes: object, labels: Sequence[Labels], probabilities: Matrix | None) -> Classes:
     """Find the classes: those given, else the names of the columns of probabilities, else all that labels name.
 
-    Their kind says what numbers mean, never the values that occur (decision 175). Columns without names are the classes 0, 1, 2, …. Raises UsageError if `classes` are no list of different names,
-    do not fit the columns, or cannot be known.
+    Their kind says what numbers mean, never the values that occur (decision 175). Columns without names are the classes
+    0, 1, 2, …. Raises UsageError if `classes` are no list of different names, do not fit the columns, or cannot be
+    known.
     """
     columns = None if probabilities is None else _columns(probabilities)
     if classes is not None:

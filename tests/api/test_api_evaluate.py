@@ -24,12 +24,13 @@ NAMES = ("cat", "dog", "eel")
 
 
 def drawn(n=400, classes=3, *, seed=0, skill=1.0):
-    """Labels as numbers, and probabilities that go with them."""
+    """Labels as numbers, and probabilities that go with them, of six decimals, which a CSV has whole."""
     random = np.random.default_rng(seed)
     labels = random.integers(0, classes, n)
     shares = random.dirichlet(np.ones(classes), n)
     shares[np.arange(n), labels] += skill * random.random(n)
-    shares /= shares.sum(axis=1, keepdims=True)
+    shares = (shares / shares.sum(axis=1, keepdims=True)).round(6)
+    shares[:, 0] = (1 - shares[:, 1:].sum(axis=1)).round(6)
     return labels, shares
 
 
