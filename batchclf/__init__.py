@@ -1,35 +1,72 @@
-"""Batch scoring and evaluation reports for Keras image classifiers."""
+"""Batch scoring and evaluation reports for image classifiers; docs/python.md describes what can be imported here."""
 
 import os
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pandas as pd
+from batchclf.libraries import VERSION
 
-__version__ = "0.2.0"
+if TYPE_CHECKING:
+    from batchclf.api.compare import Comparison, compare
+    from batchclf.api.evaluate import evaluate
+    from batchclf.api.evaluation import Evaluation
+    from batchclf.api.metric import Metric
+    from batchclf.api.model import Model, load_model
+    from batchclf.api.run import Run, load_run, read_predictions
+    from batchclf.api.score import score
+    from batchclf.errors import BatchclfError
+
+__all__ = [
+    "BatchclfError",
+    "Comparison",
+    "Evaluation",
+    "Metric",
+    "Model",
+    "Run",
+    "__version__",
+    "compare",
+    "evaluate",
+    "load_model",
+    "load_run",
+    "read_predictions",
+    "score",
+]
+
+__version__ = VERSION
 
 # ONNX Runtime reads it once, as it is imported, and else records and sends its use: set it before any module of this
 # package can import that, and for child processes; a value of the user's stays (decision 157)
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
+_MODULES = {
+    "BatchclfError": "batchclf.errors",
+    "Comparison": "batchclf.api.compare",
+    "Evaluation": "batchclf.api.evaluation",
+    "Metric": "batchclf.api.metric",
+    "Model": "batchclf.api.model",
+    "Run": "batchclf.api.run",
+    "compare": "batchclf.api.compare",
+    "evaluate": "batchclf.api.evaluate",
+    "load_model": "batchclf.api.model",
+    "load_run": "batchclf.api.run",
+    "read_predictions": "batchclf.api.run",
+    "score": "batchclf.api.score",
+}
+"""Where each name comes from; imported on use, so that `import batchclf` loads no numpy (decision 176)."""
 
-def read_predictions(path: str | os.PathLike[str]) -> "pd.DataFrame":
-    """Read predictions for analysis: those of a run directory, or a predictions.csv, .jsonl or .parquet.
 
-    One row an image, in the file's order. Texts are exact, without the `'` that guards cells of a CSV. `label` and
-    the predictions are categories with the classes in the model's order if it can be known (an unknown label is
-    missing), `correct` is a nullable boolean, all numbers are float64: the model's exact float32 values from JSON lines
-    and Parquet, 7 significant digits from a CSV. Raises BatchclfError if there is nothing to read, if it is damaged, if
-    it has other rows than the run wrote, or if rows contradict themselves or each other; warns (UserWarning) if it was
-    edited since and has as many rows, and if rows stand twice, which are given once.
-    """
-    # On use, so that `import batchclf` loads neither numpy nor pandas.
-    from pathlib import Path
-    from warnings import warn
+if not TYPE_CHECKING:  # else a type checker would take any name
 
-    from batchclf.storage.predictions.table import predictions_file, read_table
-    from batchclf.storage.run.written import check_written
+    def __getattr__(name: str) -> object:
+        """Import a public name on its first use."""
+        if name not in _MODULES:
+            raise AttributeError(f"module 'batchclf' has no attribute '{name}'", name=name)
+        from importlib import import_module
 
-    file = predictions_file(Path(path))
-    check_written(file.parent, [file.name], warn=lambda line: warn(line, stacklevel=5))
-    return read_table(file, lambda line: warn(line, stacklevel=5))
+        value: object = getattr(import_module(_MODULES[name]), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, for editors and notebooks."""
+    return sorted({*globals(), *__all__})

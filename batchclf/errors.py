@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 WANT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """The system's errors that are the want of this process or the machine, not the fault of a file."""
 
+_NO_THREAD = "can't start new thread"  # Python's RuntimeError for that has no class of its own
+_CHECK_LIMITS = "raise the limits of the process, or give fewer --workers"
+
 Status = Literal["ok", "gate failed", "partial"]
 """What came of a run that was published."""
 
@@ -75,7 +78,7 @@ class BatchclfError(Exception):
 
 
 class UsageError(BatchclfError):
-    """Command-line arguments that do not go together."""
+    """Arguments, of a command or a function, that do not go together or are not what they must be."""
 
     exit_code = ExitCode.USAGE
 
@@ -163,6 +166,31 @@ class StoppedError(BatchclfError):
     """Ctrl-C or SIGTERM, in words."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+def explained(error: BaseException) -> BatchclfError | None:
+    """Say in words what the system refused to a command or a function: memory, files, threads; None for all else."""
+    if isinstance(error, MemoryError):
+        hint = with_kept("free memory, or give a smaller --batch-size or fewer --workers", error)
+        return BatchclfError(f"the memory does not suffice: {error}", hint=hint)
+    if isinstance(error, OSError):
+        where = f": {error.filename}" if error.filename else ""
+        check = _CHECK_LIMITS if error.errno in WANT else "check the disk's free space and the permissions"
+        hint = f"{check}; {kept_of(error) or 'nothing was published'}"
+        return BatchclfError(f"the system refused ({error.strerror or error}){where}", hint=hint)
+    if str(error) == _NO_THREAD:
+        return BatchclfError(f"the system refused ({error})", hint=with_kept(_CHECK_LIMITS, error))
+    return None
+
+
+def kept_of(error: BaseException) -> str:
+    """Give what a run has noted on its way out: that what was scored can be gone on with."""
+    return "; ".join(getattr(error, "__notes__", []))
+
+
+def with_kept(hint: str, error: BaseException) -> str:
+    """Add to a hint what a run has noted on its way out."""
+    return "; ".join(filter(None, (hint, kept_of(error))))
 
 
 def published_note(run: "Path") -> str:

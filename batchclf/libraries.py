@@ -1,6 +1,9 @@
-"""The versions of other libraries, as their modules give them."""
+"""The versions of batchclf and of other libraries, as their modules give them."""
 
 from importlib import import_module
+
+VERSION = "0.2.0"
+"""Of batchclf. Here, since every room may import it, and `batchclf` itself imports the rooms."""
 
 UNKNOWN = "unknown"
 

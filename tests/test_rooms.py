@@ -12,7 +12,7 @@ from PIL import Image
 
 CORE, DATA, MODELS = "core", "data", "models"
 REPORT, STORAGE, SCORING, TRAINING = "report", "storage", "scoring", "training"
-JOBS, CLI = "jobs", "cli"
+JOBS, API, CLI = "jobs", "api", "cli"
 
 ROOMS = {
     "atomic": set(),
@@ -23,7 +23,6 @@ ROOMS = {
     DATA: {CORE},
     MODELS: {CORE},
     STORAGE: {CORE},
-    "": {STORAGE},
     REPORT: {CORE},
     SCORING: {CORE, DATA, MODELS},
     TRAINING: {CORE, DATA, MODELS},
@@ -31,10 +30,11 @@ ROOMS = {
 }
 """Room, or module beside the rooms, → the rooms that it may import; "" is the package's own `__init__`."""
 
-ROOMS |= {CLI: set(ROOMS), "__main__": {CLI}}
+ROOMS |= {API: set(ROOMS)}
+ROOMS |= {CLI: set(ROOMS), "": {API}, "__main__": {CLI}}
 
-EVERYWHERE = {"", "atomic", "errors", "libraries"}
-"""What every room may import, too: "" for its version."""
+EVERYWHERE = {"atomic", "errors", "libraries"}
+"""What every room may import, too."""
 
 SUB_ROOMS = {
     "core": set(),

@@ -19,6 +19,7 @@ from batchclf.jobs.config.tables import TableOptions
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
+    from batchclf.core.records.run import RunRecord
 
 EXAMPLES = """\
 examples:
@@ -68,29 +69,25 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
 
 def _evaluate_table(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.cli.score import plan_of, say_published
-    from batchclf.errors import TargetTakenError, noted_as_published, published_note
+    from batchclf.errors import noted_as_published, published_note
     from batchclf.jobs.config.tables import table_settings
+    from batchclf.jobs.run.folder_run import at_free_name
     from batchclf.jobs.run.table_run import table_run
-    from batchclf.storage.run.published import new_run_id
 
     options = table_settings(options_from(args, TableOptions), Path())
-    while True:
-        out = args.out or args.reports / JOB / new_run_id(args.reports / JOB)
-        try:
-            record = table_run(
-                [args.predictions],
-                options,
-                out,
-                console,
-                args.command,
-                plan_for=lambda class_names: plan_of(args, class_names, options.images),
-                pictures=args.pictures,
-            )
-            break
-        except TargetTakenError:
-            if args.out:
-                raise
-            # Another run began in the same moment: the next name is free.
+
+    def write(run: Path) -> "RunRecord":
+        return table_run(
+            [args.predictions],
+            options,
+            run,
+            console,
+            args.command,
+            plan_for=lambda class_names: plan_of(args, class_names, options.images),
+            pictures=args.pictures,
+        )
+
+    out, record = at_free_name(args.out, args.reports, write, job=JOB)
     console.made = published_note(out)
     with noted_as_published(out):
         return say_published(args, out, record, console)

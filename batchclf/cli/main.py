@@ -12,9 +12,9 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, NoReturn
 
-from batchclf import __version__
 from batchclf.cli import options
-from batchclf.errors import WANT, BatchclfError, ExitCode, StoppedError, is_published
+from batchclf.errors import BatchclfError, ExitCode, StoppedError, explained, is_published, kept_of, with_kept
+from batchclf.libraries import VERSION
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 VERBS = ("run", "train", "score", "evaluate", "report", "query", "history", "job", "model", "data")
 """In the order in which `--help` lists them; each has the module of its name beside this one."""
 
-_NO_THREAD = "can't start new thread"  # Python's RuntimeError for that has no class of its own
-_CHECK_LIMITS = "raise the limits of the process, or give fewer --workers"
 _WIDTH = 103  # of the lines of the epilog
-_CHECK_DISK = "check the disk's free space and the permissions"
 
 EXAMPLES = """\
 examples:
@@ -58,7 +55,7 @@ def build_parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
         epilog=EXAMPLES + fill(f"exit codes: {codes}", _WIDTH),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"batchclf {__version__}")
+    parser.add_argument("--version", action="version", version=f"batchclf {VERSION}")
     parsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb in verbs:
         import_module(f"batchclf.cli.{verb}").add(parsers, options.common())
@@ -149,38 +146,20 @@ def _run(args: argparse.Namespace, console: "Console") -> int:
             code: int = args.handle(args, console)
         return code
     except KeyboardInterrupt as error:
-        kept = _kept(error)
+        kept = kept_of(error)
         message = "interrupted" if is_published(error) else "interrupted; nothing was published"
         return _ended(console, StoppedError(message, hint=kept))
     except BatchclfError as error:
-        error.hint = _with_kept(error.hint, error)
+        error.hint = with_kept(error.hint, error)
         return _ended(console, error)
-    except MemoryError as error:
-        hint = _with_kept("free memory, or give a smaller --batch-size or fewer --workers", error)
-        return _ended(console, BatchclfError(f"the memory does not suffice: {error}", hint=hint))
-    except OSError as error:
+    except Exception as error:
         if isinstance(error, BrokenPipeError) and error.filename is None:
             return ExitCode.ERROR  # nobody reads standard output any more, as behind `| head`
-        where = f": {error.filename}" if error.filename else ""
-        check = _CHECK_LIMITS if error.errno in WANT else _CHECK_DISK
-        hint = f"{check}; {_kept(error) or 'nothing was published'}"
-        return _ended(console, BatchclfError(f"the system refused ({error.strerror or error}){where}", hint=hint))
-    except Exception as error:
-        if str(error) == _NO_THREAD:
-            hint = _with_kept(_CHECK_LIMITS, error)
-            return _ended(console, BatchclfError(f"the system refused ({error})", hint=hint))
+        if (found := explained(error)) is not None:
+            return _ended(console, found)
         traceback.print_exc()
-        hint = _with_kept("this is a fault in batchclf: please report it with the traceback above", error)
+        hint = with_kept("this is a fault in batchclf: please report it with the traceback above", error)
         return _ended(console, BatchclfError(f"unexpected {type(error).__name__}: {error}", hint=hint))
-
-
-def _kept(error: BaseException) -> str:
-    """Give what a run has noted on its way out: that what was scored can be gone on with."""
-    return "; ".join(getattr(error, "__notes__", []))
-
-
-def _with_kept(hint: str, error: BaseException) -> str:
-    return "; ".join(filter(None, (hint, _kept(error))))
 
 
 def _ended(console: "Console", error: BatchclfError) -> ExitCode:

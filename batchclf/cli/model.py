@@ -23,6 +23,7 @@ examples:
   batchclf model check models/shoes photos/
 """
 
+_IMPORT = (*("input_size", "color", "channel_order", "layout", "scale", "mean", "std", "output", "renormalize"),)
 _OPEN = {"unset": "from the model", "more": ""}
 
 
@@ -91,41 +92,28 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
         help="also check on images of this folder; with class folders other ways to feed the model are tried, too",
     )
     describe(sample, unset="made images only")
-    parser.set_defaults(handle=import_bundle)
+    parser.set_defaults(handle=import_model)
 
 
-def import_bundle(args: argparse.Namespace, console: "Console") -> int:
+def import_model(args: argparse.Namespace, console: "Console") -> int:
     """Import a model."""
-    from batchclf.data.geometry.settle import geometry_of, profile_of
     from batchclf.data.sample import sample_of
-    from batchclf.data.size_text import parse_size
+    from batchclf.jobs.setup.import_bundle import import_bundle
     from batchclf.jobs.setup.model_check import as_dict as check_as_dict
     from batchclf.models.describe import as_dict
     from batchclf.models.sources.class_names import read_class_names
-    from batchclf.models.sources.import_model import import_model
-    from batchclf.models.sources.infer_preprocessing import ImportOptions
 
-    cutting = options_from(args, GeometryOptions)
-    profile = profile_of(cutting)
     names = read_class_names(args.classes)
-    options = ImportOptions(
-        names,
-        input_size=None if args.input_size is None else parse_size(args.input_size),
-        channel_order=args.channel_order or "rgb",
-        mean=None if args.mean is None else tuple(args.mean),
-        std=None if args.std is None else tuple(args.std),
-        geometry=geometry_of(cutting),
-        std_twice=profile is not None and profile.std_twice,
-        **{name: getattr(args, name) for name in ("color", "layout", "scale", "output", "renormalize")},
-    )
     sample = None if args.sample is None else sample_of(args.sample, names)
-    bundle = import_model(
+    bundle = import_bundle(
         args.path,
-        options,
+        names,
+        options_from(args, GeometryOptions),
         args.out,
+        sample=sample,
         say=console.say,
         warn=console.warn,
-        read_sample=None if sample is None else sample.images,
+        **{name: getattr(args, name) for name in _IMPORT},
     )
     check = None
     if sample is not None and sample.labelled:

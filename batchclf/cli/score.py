@@ -44,7 +44,6 @@ examples:
   batchclf score photos/ --labels labels.csv --glob '2026-*/**' --sample 500
   batchclf score --split test --dataset fashion-mnist --probabilities
 """
-JOB = "score"
 
 
 def add(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -103,11 +102,11 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
 
 def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProcesses") -> int:
     from batchclf.cli.selection import directory_subset, refuse_with_split
-    from batchclf.errors import TargetTakenError, noted_as_published, published_note
+    from batchclf.errors import noted_as_published, published_note
     from batchclf.jobs.config.limits import Deadline, parse_budget, parse_duration
     from batchclf.jobs.config.settings import score_settings
-    from batchclf.jobs.run.folder_run import choose_bundle, score_directory_run, score_split_run
-    from batchclf.storage.run.published import CACHE, new_run_id
+    from batchclf.jobs.run.folder_run import at_free_name, choose_bundle, score_directory_run, score_split_run
+    from batchclf.storage.run.published import CACHE
 
     deadline = Deadline(None if args.deadline is None else parse_duration(args.deadline))
     budget = None if args.max_skipped is None else parse_budget(args.max_skipped)
@@ -117,42 +116,15 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
     bundle = choose_bundle(args.model, args.reports, say=console.say)
     plan = plan_of(args, bundle.info.class_names, args.directory)
     settings = score_settings(options_from(args, ScoringOptions), args.reports / CACHE)
-    while True:
-        out = args.out or args.reports / JOB / new_run_id(args.reports / JOB)
-        try:
-            if directory is None:
-                what = _split(args, bundle, console)
-                record = score_split_run(
-                    what,
-                    bundle,
-                    settings,
-                    out,
-                    console,
-                    args.command,
-                    pictures=args.pictures,
-                    deadline=deadline,
-                    plan=plan,
-                )
-            else:
-                record = score_directory_run(
-                    directory,
-                    bundle,
-                    settings,
-                    budget,
-                    out,
-                    console,
-                    args.command,
-                    resume=args.resume,
-                    pictures=args.pictures,
-                    processes=processes,
-                    deadline=deadline,
-                    plan=plan,
-                )
-            break
-        except TargetTakenError:
-            if args.out:
-                raise
-            # Another run began in the same moment: the next name is free.
+
+    def write(run: Path) -> "RunRecord":
+        how: dict[str, Any] = {"pictures": args.pictures, "deadline": deadline, "plan": plan}
+        if directory is None:
+            return score_split_run(_split(args, bundle, console), bundle, settings, run, console, args.command, **how)
+        how |= {"resume": args.resume, "processes": processes}
+        return score_directory_run(directory, bundle, settings, budget, run, console, args.command, **how)
+
+    out, record = at_free_name(args.out, args.reports, write)
     console.made = published_note(out)
     with noted_as_published(out):
         if args.explain_time:
@@ -177,17 +149,15 @@ def plan_of(args: argparse.Namespace, class_names: "Sequence[str]", root: Path |
 def say_published(args: argparse.Namespace, out: Path, record: "RunRecord", console: "Console") -> int:
     """Do what comes after the run; what goes wrong with that makes a good one end as an error."""
     from batchclf.errors import ExitCode, RunError
-    from batchclf.jobs.report.index import renew_index
-    from batchclf.storage.run.published import publish_latest
+    from batchclf.jobs.run.folder_run import publish_among
 
     code = ExitCode.of(record.status)
     if args.out is None:
         try:
-            publish_latest(out)
+            publish_among(out, args.reports, warn=console.warn)
         except RunError as error:
             console.trouble(error)
             code = code or ExitCode.ERROR
-        renew_index(args.reports, warn=console.warn)
     console.say(f"predictions: {out / 'predictions.csv'}")
     console.say(f"report: {out / 'report.html'}")
     if record.status == "ok" and not console.as_json:

@@ -26,13 +26,13 @@ def look_alikes(names: Iterable[str]) -> list[tuple[str, ...]]:
     return [tuple(group) for group in groups.values() if len(group) > 1]
 
 
-def look_alike_warning(names: Iterable[str]) -> str:
-    """Say which names look alike, and what joins them; empty if none do."""
+def look_alike_warning(names: Iterable[str], join: str = "join them by --label-map FILE") -> str:
+    """Say which names look alike, and how to `join` them; empty if none do."""
     groups = [listed([f"'{_with_blanks(name)}'" for name in group]) for group in look_alikes(names)]
     if not groups:
         return ""
     shown = first_of(groups, _SHOWN)
-    return f"class names that look alike: {shown}; if they mean one class, join them by --label-map FILE"
+    return f"class names that look alike: {shown}; if they mean one class, {join}"
 
 
 def _folded(name: str) -> str:

@@ -70,11 +70,15 @@ class BatchScores:
     probabilities: NDArray[np.float32]
 
     def first_improper(self) -> int | None:
-        """Find the first row that is no probabilities: one is nan or out of 0 to 1, or they do not sum to 1."""
-        rows = self.probabilities
-        off = np.abs(rows.sum(axis=1, dtype=np.float64) - 1)
-        proper = (off <= SUM_TOLERANCE) & (rows.min(axis=1) >= -ROUNDING) & (rows.max(axis=1) <= 1 + ROUNDING)
-        return None if proper.all() else int(np.argmin(proper))
+        """Find the first row that is no probabilities."""
+        return first_improper(self.probabilities)
+
+
+def first_improper(rows: NDArray[np.floating]) -> int | None:
+    """Find the first of (n, classes) rows that is no probabilities: out of 0 to 1, nan, or not with the sum 1."""
+    off = np.abs(rows.sum(axis=1, dtype=np.float64) - 1)
+    proper = (off <= SUM_TOLERANCE) & (rows.min(axis=1) >= -ROUNDING) & (rows.max(axis=1) <= 1 + ROUNDING)
+    return None if proper.all() else int(np.argmin(proper))
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,6 @@ from report_cases import (
 )
 from sklearn import metrics
 
-import batchclf
 from batchclf.core.metrics.gap import overfitting_gap
 from batchclf.core.records.run import GateResult
 from batchclf.core.text import class_name, visible
@@ -256,7 +255,7 @@ def test_same_view_gives_the_same_page():
 def test_missing_templates_are_an_error_for_people(tmp_path, monkeypatch):
     view = view_of(record(), [evaluate(sample(FASHION, 10))])
     monkeypatch.setitem(sys.modules, "batchclf.templates", None)
-    monkeypatch.setattr(batchclf, "__file__", str(tmp_path / "batchclf" / "__init__.py"))
+    monkeypatch.setattr(templates, "__file__", str(tmp_path / "batchclf" / "report" / "html" / "templates.py"))
     templates._built_in_environment.cache_clear()
     try:
         with pytest.raises(BatchclfError, match="templates are not in") as caught:

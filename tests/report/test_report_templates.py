@@ -49,7 +49,8 @@ def test_every_block_is_listed_once_with_what_it_is():
 def test_templates_use_no_style_attributes_and_explain_themselves():
     for file in BUILT_IN.glob("*.html"):
         text = file.read_text("utf-8")
-        assert not re.search(r"<[^>#]* style=", text), file
+        # A notebook takes a style sheet away, and has no policy of ours (decision 178)
+        assert file.name == "notebook.html" or not re.search(r"<[^>#]* style=", text), file
         assert text.startswith("{#"), file
 
 

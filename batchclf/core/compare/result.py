@@ -86,3 +86,7 @@ class Comparison:
     sentence: str
     per_class: tuple[ClassChange, ...] = ()
     replaced: int = 0
+
+    def __str__(self) -> str:
+        """Say it in a sentence."""
+        return self.sentence

@@ -40,7 +40,8 @@ class Findings:
     of them, None where that cannot be. `statistics` has one entry a split whose images were looked at. `label_issues`
     is None where the main split has no labels. `drift_note` says why there is no `drift`, if that is known. `flips` has
     a comparison with the last run for each subset that both have scored, the main one's first. `slices` and
-    `thresholds` are those of the main split, None without labels and in runs of an earlier batchclf.
+    `thresholds` are those of the main split, None without labels and in runs of an earlier batchclf. `alone` says that
+    the report will lie without the other files of the run.
     """
 
     record: RunRecord
@@ -56,6 +57,7 @@ class Findings:
     flips: "tuple[Comparison, ...]" = ()
     slices: "SliceFindings | None" = None
     thresholds: "ThresholdFindings | None" = None
+    alone: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError where there is no evaluation."""

@@ -7,14 +7,13 @@ import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
-import batchclf
 from batchclf import atomic
 from batchclf.core.options import choices
 from batchclf.errors import BatchclfError, JobFileError, UsageError
 from batchclf.jobs.config.keys import NAME, Key, keys_of
 from batchclf.jobs.config.load import load_job
 
-SCHEMA = Path(batchclf.__file__).parents[1] / "docs" / "job.schema.json"
+SCHEMA = Path(__file__).parents[3] / "docs" / "job.schema.json"
 """The published schema, in a checkout."""
 
 _DIRECTORY, _BASELINE = "photos", "golden"

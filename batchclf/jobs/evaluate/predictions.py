@@ -1,6 +1,6 @@
 """Evaluate a predictions CSV: each split on its own, and the gap between train and test."""
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.metrics.evaluation import Evaluation, Tally
+from batchclf.core.records.run import RunRecord
 from batchclf.core.text import first_of
 from batchclf.core.training_record import temperature_of
 from batchclf.core.types import PredictionRows, Say, unheard
 from batchclf.errors import PredictionsError, RunError
 from batchclf.storage.predictions.read import known_class_names, named_by_rows, read_header, read_prediction_rows
-from batchclf.storage.run.directory import read_record
+from batchclf.storage.run.directory import PREDICTIONS_FILE, read_record
 
 if TYPE_CHECKING:
     from batchclf.core.metrics.gap import Gap
@@ -57,6 +58,9 @@ class Studying:
         return study(self._collector, self._plan, self._names, warn=warn)
 
 
+_NAME_ALIKE = "name both in the same way, or map the labels to the predicted classes by --label-map FILE"
+
+
 def evaluate_predictions(
     path: Path,
     class_names: tuple[str, ...] | None = None,
@@ -84,24 +88,48 @@ def evaluate_predictions(
         meanings = read_label_map(label_map, known)
     names = known or named_by_rows(path, meanings)
     temperature = _temperature_beside(path) if temperature is None else temperature
-    tallies: dict[str, Tally] = {}
-    for rows in read_prediction_rows(
+    pieces = read_prediction_rows(
         path, names, renormalize=renormalize, meanings=meanings, map_predictions=known is None, warn=warn
-    ):
-        if take is not None:
-            take(rows)
+    )
+    if take is not None:
+        pieces = _seen_by(take, pieces)
+    evaluations, gap = evaluate_rows(pieces, names, temperature)
+    if not evaluations:
+        raise PredictionsError(f"{path} has no rows", hint="give a CSV with at least one prediction")
+    if known is None:
+        check_names_meet(path, *named_by(evaluations))
+    return evaluations, gap
+
+
+def _seen_by(take: Callable[[PredictionRows], object], pieces: Iterable[PredictionRows]) -> Iterator[PredictionRows]:
+    for rows in pieces:
+        take(rows)
+        yield rows
+
+
+def evaluate_run(folder: Path, record: RunRecord, *, warn: Say = unheard) -> "tuple[list[Evaluation], Gap | None]":
+    """Evaluate a finished run again, from its predictions.csv.
+
+    Raises RunError if that has other rows than the run wrote, and PredictionsError as `evaluate_predictions` does.
+    """
+    from batchclf.storage.run.written import check_written
+
+    check_written(folder, [PREDICTIONS_FILE], warn=warn)
+    names, temperature = tuple(record.model.class_names), temperature_of(record.model.training)
+    return evaluate_predictions(folder / PREDICTIONS_FILE, names, temperature, warn=warn)
+
+
+def evaluate_rows(
+    pieces: Iterable[PredictionRows], class_names: tuple[str, ...], temperature: float = 1.0
+) -> "tuple[list[Evaluation], Gap | None]":
+    """Evaluate rows in pieces of any size, each split on its own; the gap is None unless train and test have labels."""
+    tallies: dict[str, Tally] = {}
+    for rows in pieces:
         for split, part in rows.by_split():
             if split not in tallies:
-                tallies[split] = Tally(split, names, temperature)
+                tallies[split] = Tally(split, class_names, temperature)
             tallies[split].update(part)
-    if not tallies:
-        raise PredictionsError(f"{path} has no rows", hint="give a CSV with at least one prediction")
     evaluations = {split: tally.evaluation() for split, tally in tallies.items()}
-    if known is None:
-        confusions = [each.labelled.confusion for each in evaluations.values() if each.labelled is not None]
-        check_names_meet(
-            path, _named(names, [of.support for of in confusions]), _named(names, [of.predicted for of in confusions])
-        )
     labelled = [evaluations[s].labelled if s in evaluations else None for s in ("train", "test")]
     train, test = labelled
     gap = None
@@ -112,13 +140,23 @@ def evaluate_predictions(
     return list(evaluations.values()), gap
 
 
-def check_names_meet(path: Path, labels: Set[str], predictions: Set[str]) -> None:
-    """Raise PredictionsError if there are labels and none of them is ever predicted: they name classes otherwise."""
+def named_by(evaluations: Sequence[Evaluation]) -> tuple[set[str], set[str]]:
+    """Give the classes that labels name, and those that are predicted for images with a label."""
+    confusions = [each.labelled.confusion for each in evaluations if each.labelled is not None]
+    names = evaluations[0].class_names
+    return _named(names, [of.support for of in confusions]), _named(names, [of.predicted for of in confusions])
+
+
+def check_names_meet(source: Path | str, labels: Set[str], predictions: Set[str], *, hint: str = _NAME_ALIKE) -> None:
+    """Raise PredictionsError if there are labels and none of them is ever predicted: they name classes otherwise.
+
+    To be called if the classes are only what the rows of `source` name.
+    """
     if labels and not labels & predictions:
         raise PredictionsError(
-            f"no label in {path} is a class that is predicted; labels: {first_of(sorted(labels), 5)}; predictions: "
+            f"no label in {source} is a class that is predicted; labels: {first_of(sorted(labels), 5)}; predictions: "
             f"{first_of(sorted(predictions), 5)}",
-            hint="name both in the same way, or map the labels to the predicted classes by --label-map FILE",
+            hint=hint,
         )
 
 

@@ -9,9 +9,9 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from batchclf import __version__
 from batchclf.core.text import duration, visible
 from batchclf.errors import NotifyError
+from batchclf.libraries import VERSION
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
@@ -138,7 +138,7 @@ def _send(url: "Url", where: str, body: bytes, key: str, limit: float) -> _Respo
     from urllib3.exceptions import HTTPError
     from urllib3.util import Timeout, make_headers
 
-    headers = {"Content-Type": "application/json", "User-Agent": f"batchclf/{__version__}", "Idempotency-Key": key}
+    headers = {"Content-Type": "application/json", "User-Agent": f"batchclf/{VERSION}", "Idempotency-Key": key}
     if url.auth:
         headers |= make_headers(basic_auth=unquote(url.auth))
     try:

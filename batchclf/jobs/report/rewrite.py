@@ -8,21 +8,20 @@ from tempfile import TemporaryDirectory
 from batchclf.core.compare.result import Comparison
 from batchclf.core.records.run import RunRecord
 from batchclf.core.records.studies import Studies
-from batchclf.core.training_record import temperature_of
 from batchclf.core.types import Prediction, Say, unheard
 from batchclf.errors import BatchclfError
 from batchclf.jobs.evaluate.compare import compare_runs
 from batchclf.jobs.evaluate.findings import gather, runs_to_compare
 from batchclf.jobs.evaluate.flips import write_flips
 from batchclf.jobs.evaluate.image_checks import ImageFindings, image_findings, look_at_images
-from batchclf.jobs.evaluate.predictions import evaluate_predictions
+from batchclf.jobs.evaluate.predictions import evaluate_run
 from batchclf.jobs.report.reload_splits import splits_again
 from batchclf.jobs.report.thumbnails import Pictures, load_pictures
 from batchclf.jobs.report.write import Outs, write_comparison_formats, write_formats
 from batchclf.storage.images.duplicates import DUPLICATES_FILE
 from batchclf.storage.images.facts import IMAGES_FILE
 from batchclf.storage.predictions.flips import FLIPS_FILE
-from batchclf.storage.run.directory import PREDICTIONS_FILE, SKIPPED_FILE, read_record
+from batchclf.storage.run.directory import SKIPPED_FILE, read_record
 from batchclf.storage.run.metrics import METRICS_FILE
 from batchclf.storage.run.studies import read_studies
 from batchclf.storage.run.written import check_written
@@ -49,9 +48,8 @@ def report_again(
     """
     record = _with_pictures(read_record(folder), pictures, say)
     warn = cache(warn)  # what is read twice is checked twice
-    check_written(folder, (PREDICTIONS_FILE, SKIPPED_FILE), warn=warn)
-    names, temperature = tuple(record.model.class_names), temperature_of(record.model.training)
-    evaluations, gap = evaluate_predictions(folder / PREDICTIONS_FILE, names, temperature, warn=warn)
+    check_written(folder, [SKIPPED_FILE], warn=warn)
+    evaluations, gap = evaluate_run(folder, record, warn=warn)
     try:
         check_written(folder, (IMAGES_FILE, DUPLICATES_FILE), warn=warn)
         look = look_at_images(folder, record.subsets)

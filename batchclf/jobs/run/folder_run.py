@@ -1,5 +1,6 @@
 """The run of `batchclf score`: one directory or one split, with a model that is there already."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 from batchclf.core.records.run import DatasetRecord, RunRecord
 from batchclf.core.types import Dataset, Say
 from batchclf.data.discovery import check_folder
-from batchclf.errors import ModelError
+from batchclf.errors import ModelError, TargetTakenError
 from batchclf.jobs.config.limits import NO_DEADLINE, Budget, Deadline
 from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
 from batchclf.jobs.report.write import load_ahead
@@ -21,12 +22,16 @@ from batchclf.models.bundle import Bundle, load_bundle
 from batchclf.scoring.processes import WorkerProcesses
 from batchclf.storage.predictions.write import check_formats
 from batchclf.storage.run.directory import new_run_directory
-from batchclf.storage.run.published import published_models
+from batchclf.storage.run.published import new_run_id, publish_latest, published_models
 from batchclf.storage.run.resume import resumable_run_directory
 
 if TYPE_CHECKING:
     from batchclf.core.progress import Watcher
     from batchclf.jobs.evaluate.studies import Plan
+
+
+JOB = "score"
+"""The folder of the runs of `batchclf score` in the reports folder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +137,37 @@ def score_directory_run(
         return finish(
             run.folder, head, [scored], steps, logged, {}, Publication(out.parent, pictures=pictures, plan=plan)
         )
+
+
+def at_free_name(
+    out: Path | None, reports: Path, write: Callable[[Path], RunRecord], *, job: str = JOB
+) -> tuple[Path, RunRecord]:
+    """Have a run written to `out`, or without it to REPORTS/JOB/TIME, another name if another run takes that first.
+
+    Gives the run directory and what `write` gives; raises what that raises.
+    """
+    folder = reports / job
+    while True:
+        target = out or folder / new_run_id(folder)
+        try:
+            return target, write(target)
+        except TargetTakenError:
+            if out is not None:
+                raise
+            # Another run began in the same moment: the next name is free.
+
+
+def publish_among(run: Path, reports: Path, *, warn: Say) -> None:
+    """Let `latest` lead to a run under REPORTS/score, and write the page of all runs again.
+
+    Raises RunError if the link cannot be turned.
+    """
+    from batchclf.jobs.report.index import renew_index
+
+    try:
+        publish_latest(run)
+    finally:
+        renew_index(reports, warn=warn)
 
 
 def choose_bundle(model: Path | None, reports: Path, *, say: Say) -> Bundle:

@@ -52,7 +52,7 @@ class Publication:
 
     `beside` is the folder that it will be published in, where its earlier runs are. `gate` is None for a run without a
     job. `baselines` are run ids or paths by name. `plan` says how labelled images are sliced and which thresholds are
-    set, None for the defaults.
+    set, None for the defaults. Without `kept` only the report will be left of it.
     """
 
     beside: Path
@@ -62,6 +62,7 @@ class Publication:
     templates: Path | None = None
     pictures: bool = True
     plan: "Plan | None" = None
+    kept: bool = True
 
     @property
     def slices(self) -> dict[str, Any]:

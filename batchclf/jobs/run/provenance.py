@@ -5,13 +5,12 @@ from collections.abc import Mapping
 
 import msgspec
 
-from batchclf import __version__
 from batchclf.core.records.run import DatasetRecord, ModelRecord, WrittenFile
 from batchclf.core.text import counted
 from batchclf.jobs.config.settings import ScoreSettings
 from batchclf.jobs.run.inputs import RunHead, Scoring
 from batchclf.jobs.score.score_cache import libraries
-from batchclf.libraries import versions_of
+from batchclf.libraries import VERSION, versions_of
 from batchclf.models.bundle import Bundle
 
 
@@ -78,4 +77,4 @@ def versions(bundle: Bundle, settings: ScoreSettings, *, trained: bool) -> dict[
 
 def own_versions() -> dict[str, str]:
     """Say which batchclf and which Python this is."""
-    return {"batchclf": __version__, "python": platform.python_version()}
+    return {"batchclf": VERSION, "python": platform.python_version()}

@@ -89,6 +89,7 @@ def finish(
     )
     with steps.step("report"):
         findings = gather(folder, record, evaluations, gap, images, history, flips, studies)
+        findings = replace(findings, alone=not to.kept)
         pictures = partial(load_pictures, subsets=scored, splits=lambda: splits)
         published = to.beside / head.run_id
         write_formats(reports, folder, findings, pictures, templates=to.templates, published=published)

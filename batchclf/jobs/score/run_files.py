@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from batchclf import __version__
 from batchclf.core.records.run import WrittenFile
 from batchclf.core.suffixes import count_suffix
 from batchclf.data.decoding.suffixes import REASONS
 from batchclf.jobs.config.settings import ScoreSettings
 from batchclf.jobs.score.score_cache import computed_with
+from batchclf.libraries import VERSION
 from batchclf.models.bundle import Bundle
 from batchclf.scoring.stream import Block
 from batchclf.storage.csv_files.cells import utf8_text
@@ -41,7 +41,7 @@ def journal_head(source: str, parts: Mapping[str, str], bundle: Bundle, settings
         "number of classes a row": str(settings.topk),
         "choice of probability columns": str(settings.writes_probabilities(len(classes))),
         "list of formats": ",".join(settings.formats),
-        "version of batchclf": __version__,
+        "version of batchclf": VERSION,
     }
     return JournalHead(utf8_text(source), {**common, **{name: utf8_text(value) for name, value in parts.items()}})
 

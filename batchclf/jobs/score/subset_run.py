@@ -87,7 +87,7 @@ class SubsetRun:
                     break
                 before = time.perf_counter()
                 if block.scores is not None:
-                    _check_probabilities(block.scores)
+                    check_probabilities(block.scores)
                 self._count(block)
                 self._results.write(block)
                 self.times.write += time.perf_counter() - before
@@ -159,7 +159,7 @@ def hint_to_score(skipped: int, excluded: Mapping[str, int], suffixes: Mapping[s
     return f"{unreadable}; {hint}" if skipped else hint
 
 
-def _check_probabilities(scores: BatchScores) -> None:
+def check_probabilities(scores: BatchScores) -> None:
     """Raise ModelError for what `evaluate` would refuse in the predictions: nothing of it is written."""
     row = scores.first_improper()
     if row is None:

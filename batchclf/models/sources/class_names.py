@@ -26,6 +26,11 @@ def read_class_names(text: str) -> tuple[str, ...]:
             f"--classes: there is no file {text}, and it is no list with commas either",
             hint=f"give names with commas between them, or a file with {FORMS}",
         )
+    return check_class_names(names, source)
+
+
+def check_class_names(names: list[str], source: str) -> tuple[str, ...]:
+    """Give class names as they are; raises UsageError, with their source, if they are fewer than two or not unique."""
     if len(names) < 2:
         raise UsageError(f"{source} names {len(names)} class; a classifier has at least two", hint=f"give {FORMS}")
     if not all(names):

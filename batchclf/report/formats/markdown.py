@@ -53,7 +53,8 @@ def report_markdown(findings: Findings, *, skipped: Iterable[SkippedImage], gene
             lines += ["", *paragraph]
     lines += ["", *chain.from_iterable(items)]
     old = f", {verdict.old} before this was written" if verdict.old else ""
-    lines += ["", f"{verdict.when}{old}. Files: {code(folder, longest=None)}"]
+    files = "" if findings.alone else f" Files: {code(folder, longest=None)}"
+    lines += ["", f"{verdict.when}{old}.{files}"]
     return "\n".join(lines) + "\n"
 
 

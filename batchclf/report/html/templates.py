@@ -14,7 +14,6 @@ import jinja2
 from jinja2.bccache import Bucket
 from platformdirs import user_cache_path
 
-import batchclf
 from batchclf.errors import BatchclfError
 from batchclf.report.sections.section_list import SECTIONS, Section
 
@@ -170,7 +169,7 @@ def _built_in() -> Traversable:
     try:
         folder = resources.files(importlib.import_module("batchclf.templates"))
     except ModuleNotFoundError:
-        folder = Path(batchclf.__file__).parents[1] / "templates"
+        folder = Path(__file__).parents[3] / "templates"
     if not (folder / "report.html").is_file():
         raise BatchclfError(
             f"the report's templates are not in {folder}",

@@ -146,6 +146,36 @@ def matrix_view(labelled: LabelledMetrics, pictures: Pictures) -> MatrixView:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class MatrixTable:
+    """The classes that are shown, as `MatrixView` has them, without images and overview."""
+
+    names: tuple[str, ...]
+    rows: tuple[MatrixRow, ...]
+    predicted: tuple[str, ...]
+    total: str
+    part: str
+
+
+def matrix_table(confusion: ConfusionCounts) -> MatrixTable:
+    """Show the confusion matrix in short; only what is shown is put in order, which of 1,000 classes takes 13 s."""
+    size = len(confusion.class_names)
+    classes = sorted(_shown_classes(confusion))
+    if size > ROOMY_CLASSES:
+        shown = ConfusionCounts(
+            tuple(confusion.class_names[i] for i in classes), confusion.counts[np.ix_(classes, classes)]
+        )
+        classes = [classes[place] for place in similarity_order(shown).tolist()]
+    names = tuple(class_name(confusion.class_names[i]) for i in classes)
+    return MatrixTable(
+        names=names,
+        rows=_rows(confusion, tuple(classes), names),
+        predicted=tuple(count(int(confusion.predicted[i])) for i in classes),
+        total=count(int(confusion.counts.sum())),
+        part=_part(confusion, classes) if size > FULL_CLASSES else "",
+    )
+
+
 def shown_examples(labelled: LabelledMetrics) -> tuple[Prediction, ...]:
     """Choose the images of the shown cells, the most important first: one a cell, wrong ones first, then the next."""
     return tuple(row for _, row in _ranked_examples(labelled))

@@ -289,6 +289,8 @@ def _subset(subset: SubsetRecord, evaluation: Evaluation | None) -> SubsetRow:
 
 
 def _files(findings: Findings) -> tuple[File, ...]:
+    if findings.alone:
+        return ()
     labelled = any(evaluation.labelled for evaluation in findings.evaluations)
     other_formats = [name for name in findings.record.formats if name != "csv"]
     files = (

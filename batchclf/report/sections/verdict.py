@@ -133,7 +133,7 @@ def _gate_lines(record: RunRecord) -> tuple[tuple[GateLine, ...], str]:
 
 
 def _reason(state: RunState, record: RunRecord, main: Evaluation) -> str:
-    score, held = _score(main), held_words(record.gates)
+    score, held = score_words(main), held_words(record.gates)
     if state == "none":
         return f"{score}; no rule was set that it could be checked against."
     if not held:
@@ -145,7 +145,7 @@ def _reason(state: RunState, record: RunRecord, main: Evaluation) -> str:
     return f"{score}; {held}."
 
 
-def _score(main: Evaluation) -> str:
+def score_words(main: Evaluation) -> str:
     """Say in a clause what the main evaluation came to."""
     if main.labelled is None:
         if not main.total:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.csv_files.read import Cells
 
 PROBABILITY = "prob:"
+Number = TypeVar("Number", np.float32, np.float64)
 
 
 def column_names(class_names: tuple[str, ...], topk: int, probabilities: bool) -> list[str]:
@@ -72,7 +73,7 @@ class PredictionLayout:
 
     def columns(self, scores: BatchScores, split: str) -> PredictionColumns:
         """Rank the classes of each image; ties go to the class that comes first, as argmax does."""
-        classes, best = _ranked(scores.probabilities, max(2, self.topk))
+        classes, best = ranked(scores.probabilities, max(2, self.topk))
         paths = [ref.path for ref in scores.refs]
         try:
             "".join(paths).encode()
@@ -114,8 +115,11 @@ def columns_of(rows: PredictionRows, split: str, topk: int) -> PredictionColumns
     )
 
 
-def _ranked(matrix: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Find the first `count` classes of each row by taking the highest again and again: few of many are wanted."""
+def ranked(matrix: NDArray[Number], count: int) -> tuple[NDArray[np.int64], NDArray[Number]]:
+    """Find the first `count` classes of each row, and their numbers: (n, count) each; of equal ones the first class.
+
+    By taking the highest again and again: few of many are wanted.
+    """
     rest, rows = matrix.copy(), np.arange(len(matrix))
     classes = np.empty((len(matrix), count), np.int64)
     for rank in range(count):

@@ -34,6 +34,14 @@ METRICS_FORMAT = 2
 METRICS_FILE = "metrics.json"
 FILES = (METRICS_FILE, "per_class.csv", "confusion.csv")
 SLICES_FILE = "slices.csv"
+PER_CLASS = (
+    *("support", "predicted", "correct"),
+    *(f"{name}{end}" for name in ("recall", "precision") for end in ("", "_low", "_high")),
+    *("f1", "gap", "gap_low", "gap_high", "auc", "auc_low", "auc_high", "average_precision"),
+    *("auc_error", "average_precision_error"),
+)
+"""The columns of per_class.csv after the split and the class."""
+
 _FIRST_COLUMNS = {
     "per_class.csv": ["split", "class", "support"],
     "confusion.csv": ["split", "label"],
@@ -231,26 +239,31 @@ def _estimate(estimate: Estimate | None) -> dict[str, float] | None:
     return {"value": estimate.value, "low": estimate.interval.low, "high": estimate.interval.high}
 
 
-def _per_class_csv(evaluations: Sequence[Evaluation], gap: "Gap | None") -> str:
-    header = ["split", "class", "support", "predicted", "correct"]
-    header += [f"{name}{end}" for name in ("recall", "precision") for end in ("", "_low", "_high")]
-    header += ["f1", "gap", "gap_low", "gap_high", "auc", "auc_low", "auc_high", "average_precision"]
-    header += ["auc_error", "average_precision_error"]
+def per_class_rows(evaluation: Evaluation, gap: "Gap | None") -> list[list[Any]]:
+    """Give the PER_CLASS values of each class, in the order of the classes; None for what cannot be known."""
+    if evaluation.labelled is None:
+        unknown: list[Any] = [None] * (len(PER_CLASS) - 2)
+        return [[None, count, *unknown] for count in evaluation.predicted_counts.tolist()]
     gaps = {} if gap is None else {each.name: each.gap for each in gap.per_class}
-    rows = []
-    for evaluation in evaluations:
-        split = safe_cell(evaluation.split)
-        if evaluation.labelled is None:
-            for name, count in zip(evaluation.class_names, evaluation.predicted_counts.tolist(), strict=True):
-                rows.append([split, safe_cell(name), "", count] + [""] * (len(header) - 4))
-            continue
-        rankings = {each.name: each for each in evaluation.labelled.ranking or ()}
-        for each in evaluation.labelled.per_class:
-            row = [split, safe_cell(each.name), each.support, each.predicted, each.correct]
-            row += _cells(each.recall) + _cells(each.precision) + ["" if each.f1 is None else each.f1]
-            row += _cells(gaps.get(each.name) if evaluation.split == "test" else None)
-            rows.append(row + _ranking_cells(rankings.get(each.name)))
-    return _csv(header, rows)
+    rankings = {each.name: each for each in evaluation.labelled.ranking or ()}
+    return [
+        [
+            *(each.support, each.predicted, each.correct),
+            *(*_cells(each.recall), *_cells(each.precision), each.f1),
+            *_cells(gaps.get(each.name) if evaluation.split == "test" else None),
+            *_ranking_cells(rankings.get(each.name)),
+        ]
+        for each in evaluation.labelled.per_class
+    ]
+
+
+def _per_class_csv(evaluations: Sequence[Evaluation], gap: "Gap | None") -> str:
+    rows = (
+        [safe_cell(evaluation.split), safe_cell(name), *values]
+        for evaluation in evaluations
+        for name, values in zip(evaluation.class_names, per_class_rows(evaluation, gap), strict=True)
+    )
+    return _csv(["split", "class", *PER_CLASS], rows)
 
 
 def _confusion_csv(evaluations: Sequence[Evaluation]) -> str:
@@ -266,13 +279,12 @@ def _confusion_csv(evaluations: Sequence[Evaluation]) -> str:
 
 def _ranking_cells(ranking: "ClassRanking | None") -> list[Any]:
     if ranking is None:
-        return [""] * 6
-    areas = (ranking.average_precision, ranking.auc_error, ranking.average_precision_error)
-    return [*_cells(ranking.auc), *("" if area is None else area for area in areas)]
+        return [None] * 6
+    return [*_cells(ranking.auc), ranking.average_precision, ranking.auc_error, ranking.average_precision_error]
 
 
 def _cells(estimate: Estimate | None) -> list[Any]:
-    return ["", "", ""] if estimate is None else [estimate.value, estimate.interval.low, estimate.interval.high]
+    return [None] * 3 if estimate is None else [estimate.value, estimate.interval.low, estimate.interval.high]
 
 
 def _csv(header: list[str], rows: Iterable[list[Any]]) -> str:

@@ -1,0 +1,1 @@
+"""What `import batchclf` gives: evaluate, compare, score, load_model and load_run."""
