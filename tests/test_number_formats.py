@@ -14,6 +14,7 @@ ELSEWHERE = {
     "report/charts/canvas.py": "coordinates of SVG",
     "report/charts/svg_renderer.py": "coordinates of SVG",
     "report/html/render.py": "coordinates of SVG",
+    "report/html/notebook.py": "colours of CSS",
     "cli/query_output.py": "results of any SQL",
 }
 INPUT = "g"

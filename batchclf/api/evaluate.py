@@ -1,5 +1,6 @@
 """Evaluate labels and predictions that are in memory."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ def evaluate(
     probabilities: Any = None,
     classes: Any = None,
     images: Any = None,
+    metadata: Any = None,
     split: Any = None,
 ) -> Evaluation:
     """Evaluate predictions that any model made, on any number of images.
@@ -44,6 +46,8 @@ def evaluate(
             it the columns of a frame name the classes, columns without names are 0, 1, 2, …, and without
             probabilities the classes are all that the rows name, sorted.
         images: The path of each image, for the report's pictures and to pair images in `compare`.
+        metadata: What else is known of each image, to slice by: a data frame, or a dict of columns. Columns of numbers
+            are cut into tenths. `slices`, the report and `to_dict` have the accuracy in each slice.
         split: The name of the rows, such as "test", or one for each row. Each split is evaluated on its own; the one
             given back is that of "test", else the first, and its `splits` has all.
 
@@ -57,6 +61,8 @@ def evaluate(
     Warns (UserWarning) if class names look alike or seem to be in the wrong order.
     """
     rows = _rows(y_true, y_pred, probabilities=probabilities, classes=classes, images=images, split=split)
+    if metadata is not None:
+        rows = _with_metadata(rows, metadata, y_true, y_pred if y_pred is not None else probabilities)
     evaluations, gap = evaluate_rows(rows.pieces(), rows.classes.names)
     if not rows.classes.given:
         hint = "name both in the same way; if one holds numbers, give classes="
@@ -65,6 +71,17 @@ def evaluate(
     for line in filter(None, [look_alike_warning(rows.classes.names, "give it one name"), *evaluation.warnings]):
         warn_caller(line)
     return evaluation
+
+
+def _with_metadata(rows: Rows, metadata: Any, *others: Any) -> Rows:
+    from batchclf.api.slices import metadata_columns, metadata_table
+
+    columns = metadata_columns(metadata)
+    for each in columns:
+        for other in others:
+            if other is not None:
+                check_rows(matrix(other, "y_true") if np.ndim(other) > 1 else column(other, "y_true"), each)
+    return replace(rows, metadata=metadata_table(metadata, columns, rows.paths))
 
 
 def _rows(y_true: Any, y_pred: Any, *, probabilities: Any, classes: Any, images: Any, split: Any) -> Rows:

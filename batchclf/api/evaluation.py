@@ -1,6 +1,7 @@
 """An evaluation as users of Python see it."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from batchclf.core.compare.result import Comparison
+    from batchclf.core.records.studies import Studies
 
 
 class Evaluation:
@@ -102,6 +104,24 @@ class Evaluation:
         """The confusion matrix, images as int64: true classes down, predicted ones across; no row without labels."""
         return confusion_table(self._core)
 
+    @cached_property
+    @in_words
+    def _studies(self) -> "Studies | None":
+        return self._subject.studies()
+
+    @property
+    def slices(self) -> "pd.DataFrame":
+        """A row a slice of the labelled images, by what is known of them: `metadata`, the file's format, images.csv.
+
+        `accuracy` and `difference` to all other images have the ends of their 95% intervals in `…_low` and `…_high`;
+        `class_mix` is how much of the difference the classes of the slice explain, `beyond` what they do not
+        (docs/slices.md). No row without labels.
+        """
+        from batchclf.api.slices import slices_table
+
+        found = self._studies
+        return slices_table(None if found is None else found.slices.get(self.split))
+
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences on what may make the numbers mean less than they seem to."""
@@ -114,7 +134,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the content of metrics.json (docs/formats.md), of all splits: plain values that JSON can hold."""
-        return metrics_dict(self._subject.evaluations, self._subject.gap)
+        return metrics_dict(self._subject.evaluations, self._subject.gap, self._studies)
 
     @overload
     def classification_report(

@@ -3,6 +3,7 @@
 from math import isnan, nan
 
 from batchclf.core.estimate import Interval
+from batchclf.core.text import significant
 
 
 class Metric(float):
@@ -38,8 +39,9 @@ class Metric(float):
     def __repr__(self) -> str:
         """Show the value and, if there is one, the interval, with six significant digits."""
         if isnan(self) or self.interval is None:
-            return f"{float(self):.6g}"
-        return f"{float(self):.6g} (95% interval {self.low:.6g} to {self.high:.6g})"
+            return significant(float(self), 6)
+        low, high = significant(self.low, 6), significant(self.high, 6)
+        return f"{significant(float(self), 6)} (95% interval {low} to {high})"
 
     def __str__(self) -> str:
         """Write the number alone: `print`, f-strings and CSV writers must get one that can be read back."""

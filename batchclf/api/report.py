@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from batchclf import atomic
 from batchclf.api.failures import warn_caller
 from batchclf.api.rows import Rows
+from batchclf.api.slices import plan_of
 from batchclf.core.choices import REPORT_ENDINGS, ReportFormat
 from batchclf.core.records.run import RunRecord
 from batchclf.errors import UsageError
@@ -61,7 +62,9 @@ def write_run(rows: Rows, out: Path, to: Publication) -> RunRecord:
     source = PredictionSource("predictions from Python", _digest(rows), labels="as given")
     images = Path() if rows.named else None
     command = ["batchclf.evaluate()"]
-    return predictions_run(rows.pieces(), rows.classes.names, source, out, LogWatcher(), command, images=images, to=to)
+    return predictions_run(
+        rows.pieces(), rows.classes.names, source, out, LogWatcher(), command, images=images, plan=plan_of(rows), to=to
+    )
 
 
 def _digest(rows: Rows) -> str:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from batchclf.core.text import exact
 from batchclf.core.types import ROUNDING, PredictionRows, first_improper
 from batchclf.errors import PredictionsError, UsageError
 from batchclf.storage.predictions.columns import ranked
+
+if TYPE_CHECKING:
+    from batchclf.data.metadata_table import MetadataTable
 
 MOST_RANKED = 5
 """So many classes of each row are ranked, so that the accuracy of the true class among the first 5 is known."""
@@ -26,7 +29,7 @@ _ROWS, _NUMBERS = 5_000, 2**20
 class Rows:
     """Predictions in memory: `labels` and `predictions` are (n,) int64 class indices, a label is -1 if it is unknown.
 
-    `predictions` is None if they follow from `probabilities`, which is (n, classes) of any numeric dtype, (n,) for the
+    `metadata` is what else is known of the images. `predictions` is None if they follow from `probabilities`, which is (n, classes) of any numeric dtype, (n,) for the
     second of two classes, or None. `paths` and `splits` have n texts; a single split may stand for all.
     """
 
@@ -38,6 +41,8 @@ class Rows:
     splits: tuple[str, ...] | str
     named: bool
     """Whether the images have names of their own; numbers of the rows otherwise."""
+
+    metadata: "MetadataTable | None" = None
 
     def __len__(self) -> int:
         """Count the rows."""

@@ -12,6 +12,7 @@ from batchclf.storage.run.directory import PREDICTIONS_FILE
 
 if TYPE_CHECKING:
     from batchclf.core.metrics.gap import Gap
+    from batchclf.core.records.studies import Studies
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -21,6 +22,22 @@ class Subject:
     evaluations: "tuple[core.Evaluation, ...]"
     gap: "Gap | None"
     source: Rows | Path
+
+    def studies(self) -> "Studies | None":
+        """Give slices and thresholds: of rows they are made, of a run they are read; None without labels.
+
+        Raises RunError if those of a run are damaged.
+        """
+        if isinstance(self.source, Rows):
+            from batchclf.api.slices import studies_of
+
+            return studies_of(self.source)
+        from batchclf.storage.run.metrics import METRICS_FILE
+        from batchclf.storage.run.studies import read_studies
+
+        file = self.source / METRICS_FILE
+        found = read_studies(file.read_bytes(), file) if file.is_file() else None
+        return found if found is not None and (found.slices or found.thresholds) else None
 
     @property
     def class_names(self) -> tuple[str, ...]:

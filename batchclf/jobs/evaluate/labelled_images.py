@@ -61,14 +61,14 @@ class Collector:
     """
 
     def __init__(
-        self, images: Path, metadata: MetadataTable | None, pattern: re.Pattern[str] | None, skipped: int = 0
+        self, images: Path | None, metadata: MetadataTable | None, pattern: re.Pattern[str] | None, skipped: int = 0
     ) -> None:
         self._metadata, self._pattern = metadata, pattern
         self._missing = ""
         self._splits: dict[str, _Parts] = {}
         self._images: ImagesByPath | None = None
         try:
-            if images.is_file():
+            if images is not None and images.is_file():
                 self._images = ImagesByPath(images, skipped)
         except (OSError, BatchclfError) as error:
             self._unreadable(error)

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 class Studying:
     """Takes all rows of a run's predictions in order, to slice those with labels and to set thresholds on them.
 
-    `images` is the run's images.csv, which may be missing; `plan` says what is asked for, None for nothing in
-    particular. Nothing is loaded or read before the first label, unless there is a plan.
+    `images` is the run's images.csv, which may be missing; None for rows that are of no run. `plan` says what is asked
+    for, None for nothing in particular. Nothing is loaded or read before the first label, unless there is a plan.
     """
 
-    def __init__(self, images: Path, plan: "Plan | None" = None) -> None:
+    def __init__(self, images: Path | None, plan: "Plan | None" = None) -> None:
         self._images, self._plan = images, plan
         self._before = 0
         self._names: tuple[str, ...] = ()
