@@ -251,3 +251,6 @@ def test_the_predictions_of_a_run_are_evaluated_as_before(cli, tmp_path):
         "per_class.csv",
     ]
     assert json.loads((tmp_path / "again/metrics.json").read_bytes()) == before
+    code, _, error = cli("evaluate", "run/predictions.csv", "--label-column", "prediction")
+    assert code == 2
+    assert "--label-column is about tables of other tools" in error

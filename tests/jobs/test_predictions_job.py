@@ -109,7 +109,9 @@ def test_job_check_sees_missing_files_and_what_columns_are(job, capfd):
     found = checks()["predictions"]
     assert (found["state"], found["key"]) == ("error", "predictions.files")
     (job / "job.toml").write_text(JOB.replace("[publish]", "[scoring]\ntopk = 2\n\n[publish]"))
-    assert "[scoring] does not go with [predictions]" in checks()["job file"]["message"]
+    assert "scoring does not go with [predictions]" in checks()["job file"]["message"]
+    (job / "job.toml").write_text(f'deadline = "1h"\n{JOB}')
+    assert "deadline does not go with [predictions]" in checks()["job file"]["message"]
     (job / "job.toml").write_text(JOB.replace('"macro_f1"\nmin', '"drift"\nmax'))
     assert "drift needs a model" in checks()["job file"]["message"]
 

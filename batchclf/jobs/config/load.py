@@ -240,9 +240,10 @@ def _wrong_beside_predictions(spec: JobSpec, text: JobText) -> Iterator[JobFileE
         ("data", spec.data is not None),
         ("model", spec.model != ModelSpec()),
         ("scoring", spec.scoring != ScoringSpec()),
+        ("deadline", spec.deadline is not None),
     ):
         if is_given:
-            yield text.error((key,), f"[{key}] does not go with [predictions]", "remove one of the two tables")
+            yield text.error((key,), f"{key} does not go with [predictions]", "remove one of the two")
     if spec.predictions is not None and not spec.predictions.files:
         yield text.error(("predictions", "files"), "predictions.files names no file", "give a file or a pattern")
 
