@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.text import counted, exact, visible
+from batchclf.core.text import counted, exact, significant, visible
 
 MOST_VALUES = 100
 """A column of texts with more values is left out: it says what an image is called, not what it is like."""
@@ -176,4 +176,4 @@ def _by_number(text: str) -> tuple[bool, float, str]:
 
 
 def _shown(value: float) -> str:
-    return exact(float(f"{value:.4g}")) if abs(value) < 1e15 else f"{value:.4g}"
+    return exact(float(significant(value))) if abs(value) < 1e15 else significant(value)
