@@ -22,6 +22,7 @@ RUN_FILES = {
     "metrics.json",
     "per_class.csv",
     "confusion.csv",
+    "slices.csv",
     "report.html",
     "flips.csv",
     "log.jsonl",

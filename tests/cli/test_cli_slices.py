@@ -261,6 +261,22 @@ def test_rows_of_metadata_that_name_no_image_are_a_warning(cli, shop, tmp_path):
     assert "slices" not in json.loads((tmp_path / "bare" / "metrics.json").read_text())
 
 
+@pytest.mark.parametrize("images", [1, 2, 5])
+def test_of_a_few_images_the_report_says_what_it_can(cli, shop, tmp_path, images):
+    (tmp_path / "few").mkdir()
+    for path in sorted((shop / "photos" / "cam0").iterdir())[:images]:
+        shutil.copy(path, tmp_path / "few")
+    labels = "".join(f"{path.name},ok\n" for path in (tmp_path / "few").iterdir())
+    (tmp_path / "labels.csv").write_text(f"path,label\n{labels}")
+    options = ["--labels", "labels.csv", "--positive-class", "defect", "--error-cost", "2", "--review-cost", "1"]
+    code, _, err = cli("score", "few", "--model", shop / "model", *options, "--out", "run")
+    assert (code, err) == (0, "")
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert '<section id="slices"' in page
+    assert '<section id="thresholds"' in page
+    assert "a half of the images has none of the positive class" in page
+
+
 WRONG = {
     "no path": ("file,camera\na,1\n", "has no header that names the column path once"),
     "no other column": ("path\na\n", "has no column but path"),

@@ -27,7 +27,7 @@ from batchclf.storage.run.job_lock import job_lock
 RUN_FILES = {
     *("duplicates.csv", "flips.csv", "images.csv", "junit.xml", "predictions.schema.json", "README.md"),
     *("run.json", "predictions.csv", "skipped.csv", "metrics.json", "per_class.csv", "confusion.csv"),
-    *("report.html", "log.jsonl"),
+    *("report.html", "log.jsonl", "slices.csv"),
 }
 COMMAND = ["batchclf", "run", "nightly.toml"]
 

@@ -21,10 +21,9 @@ _HEIGHT = 260.0
 
 
 def threshold_figures(view: ThresholdsView) -> dict[str, Any]:
-    """Draw the figures of the section by name; empty if nothing is refused."""
-    if view.refusal is None or len(view.refusal.drawn.curve) < 2:
-        return {"refusal": ""}
-    return {"refusal": markup(accuracy_by_coverage(view.refusal.drawn))}
+    """Draw the figures of the section by name; an empty text if there are too few images for a curve."""
+    enough = view.refusal is not None and len(view.refusal.drawn.curve) > 1
+    return {"refusal": markup(accuracy_by_coverage(view.refusal.drawn)) if view.refusal and enough else ""}
 
 
 def accuracy_by_coverage(of: Refusal) -> str:
