@@ -128,14 +128,22 @@ def batchclf_values(folder: Path) -> dict[str, float]:
     refs = tuple(ImageRef(f"{row:02d}.png", NAMES[label]) for row, label in enumerate(labels))
     with PredictionFiles(folder, NAMES, topk=4, probabilities=True) as files:
         files.write(BatchScores(refs, probabilities.astype(np.float32)), "")
-    command = [sys.executable, "-m", "batchclf", "evaluate", str(folder / "predictions.csv"), "--out", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "batchclf",
+        "evaluate",
+        str(folder / "predictions.csv"),
+        "--out",
+        str(folder / "run"),
+    ]
     subprocess.run(command, check=True, capture_output=True)
-    (split,) = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["splits"].values()
+    (split,) = json.loads((folder / "run" / "metrics.json").read_text(encoding="utf-8"))["splits"].values()
     keys = {"top2_accuracy": "top-2 accuracy", "brier": "Brier score", "mcc": "MCC", "ece": "ECE"}
     words = {key: keys.get(key, key.replace("_", " ").replace("f1", "F1")) for key in split}
     values = {words[key]: value["value"] if isinstance(value, dict) and "value" in value else value
               for key, value in split.items() if words[key] in metric_names()}  # fmt: skip
-    with (folder / "per_class.csv").open(encoding="utf-8", newline="") as handle:
+    with (folder / "run" / "per_class.csv").open(encoding="utf-8", newline="") as handle:
         for row in csv.DictReader(handle):
             values |= {f"{OF_CLASSES[key]} of {row['class']}": float(row[key]) for key in OF_CLASSES if row[key]}
     return values

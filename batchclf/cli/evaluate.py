@@ -56,8 +56,11 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
 
 def handle(args: argparse.Namespace, console: "Console") -> int:
     """Evaluate."""
+    from batchclf.errors import UsageError
     from batchclf.storage.run.directory import is_of_run
 
+    if args.out is not None and args.out.exists() and not args.out.is_dir():
+        raise UsageError(f"--out {args.out} is no folder", hint="name a folder")
     if is_of_run(args.predictions):
         return _evaluate_again(args, console)
     return _evaluate_table(args, console)
@@ -89,15 +92,20 @@ def _evaluate_again(args: argparse.Namespace, console: "Console") -> int:
     """Compute the metrics of a run's predictions again."""
     from batchclf.core.class_names import look_alike_warning
     from batchclf.core.compare.fitted_order import fitted_order, fitted_order_sentence
+    from batchclf.core.options import given_of
     from batchclf.core.text import counted, decimal, percent, percent_interval
     from batchclf.errors import UsageError
     from batchclf.jobs.evaluate.predictions import evaluate_predictions
     from batchclf.storage.run.metrics import FILES, metrics_dict, refuse_to_replace_others, write_metrics
     from batchclf.storage.run.written import check_written
 
+    others = [name for name in TableOptions.__struct_fields__ if name not in ("label_map", "renormalize")]
+    if given := given_of(options_from(args, TableOptions), others):
+        raise UsageError(
+            f"--{given[0].replace('_', '-')} is about tables of other tools, and {args.predictions} is of a run",
+            hint="leave it away, or copy the file to where no run.json is",
+        )
     out = args.out or args.predictions.parent
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out} is no folder", hint=f"give a folder, which then holds {', '.join(FILES)}")
     refuse_to_replace_others(out)
     check_written(args.predictions.parent, [args.predictions.name], warn=console.warn)
     evaluations, gap = evaluate_predictions(

@@ -128,7 +128,7 @@ class Known:
     rows: NDArray[np.void]
 
 
-PerhapsUnknown = Annotated[float, Meta(extra_json_schema={"type": ["number", "null"]})]
+PerhapsUnknown = Annotated[float, Meta(extra_json_schema={"nullable": True})]
 """A number that is nan where it is not known, and null in JSON."""
 
 

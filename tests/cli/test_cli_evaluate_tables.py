@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -110,6 +111,30 @@ def test_empty_and_unknown_predictions_are_a_class_of_their_own(cli, tmp_path):
     assert record["model"]["source"] == "predictions"
     assert record["model"]["class_names"] == [*NAMES, "(no class)"]
     assert "no class" in record["subsets"][0]["warnings"][0]
+
+
+def test_rows_without_a_confidence_are_left_out_of_what_needs_one(cli, tmp_path):
+    confidence = SHARES.max(axis=1).round(6)
+    known = np.arange(len(TRUE)) % 3 > 0
+    FRAME.assign(conf=np.where(known, confidence, np.nan)).to_csv(tmp_path / "p.csv", index=False)
+    code, _, said = cli("evaluate", "p.csv", "--out", "run")
+    assert code == 0
+    assert "20 of 60 images have no confidence" in said
+    found = metrics_of(tmp_path / "run")
+    right = np.array(TRUE) == PREDICTED
+    assert found["mean_confidence"] == pytest.approx(confidence[known].mean())
+    assert found["overconfidence"] == pytest.approx(confidence[known].mean() - right[known].mean())
+    bins = np.minimum((confidence * 20).astype(int), 19)
+    gaps = [abs(right[known & (bins == b)].sum() - confidence[known & (bins == b)].sum()) for b in range(20)]
+    assert found["ece"] == pytest.approx(sum(gaps) / known.sum())
+    assert "Of 60 labelled images 20 have no confidence" in (tmp_path / "run/report.html").read_text()
+    assert cli("report", "run", "--format", "json", "--out", "r.json")[0] == 0
+    document = json.loads((tmp_path / "r.json").read_bytes())
+    schema = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_bytes())
+    pytest.importorskip("jsonschema").validate(document, schema)
+    errors = document["splits"][0]["labelled"]["worst_errors"]
+    assert None in [each["confidence"] for each in errors]
+    assert errors[0]["confidence"] is not None  # the surest first, those without a confidence last
 
 
 def test_class_numbers_become_names_by_a_class_file_and_stay_numbers_without(cli, tmp_path):
@@ -226,3 +251,6 @@ def test_the_predictions_of_a_run_are_evaluated_as_before(cli, tmp_path):
         "per_class.csv",
     ]
     assert json.loads((tmp_path / "again/metrics.json").read_bytes()) == before
+    code, _, error = cli("evaluate", "run/predictions.csv", "--label-column", "prediction")
+    assert code == 2
+    assert "--label-column is about tables of other tools" in error

@@ -201,7 +201,7 @@ def test_the_same_row_twice_in_labels_is_a_warning_of_the_run(cli, runs, digits_
     assert (code, line in err) == (0, True)
     (subset,) = json.loads((runs / "labelled" / "run.json").read_text())["subsets"]
     assert line in subset["warnings"]
-    assert split_of(runs / "labelled")["labelled"] == 30
+    assert json.loads((runs / "labelled" / "metrics.json").read_text())["splits"][""]["labelled"] == 30
     (runs / "labels.csv").write_text("path,label\n" + "".join([*rows, f"{images[0]},9\n"]))
     code, _, err = cli(*command[:-1], "wrong")
     assert code == 1

@@ -89,7 +89,7 @@ def tally_runs(
         if writer is not None:
             writer.clear()
         found = tally(_paired_predictions(*of_both, whole=True, warn=warn))
-    if not any(each.images for each in found):
+    if not any(each.images or each.replaced for each in found):
         files = first[0] / PREDICTIONS_FILE, second[0] / PREDICTIONS_FILE
         images = first[0] / IMAGES_FILE, second[0] / IMAGES_FILE
         if all(path.is_file() for path in images) and share_contents(images):

@@ -39,7 +39,9 @@ def find_label_issues(predictions: Path, class_names: tuple[str, ...], split: st
     probabilities: list[NDArray[np.float64]] = []
     for piece in read_prediction_rows(predictions, class_names):
         if piece.probabilities is None:
-            return _missing("needs a column for each class's probability: score with --probabilities")
+            return _missing(
+                "needs a column for each class's probability: score with --probabilities, or have them in a table"
+            )
         wanted = (piece.labels >= 0) & (np.array(piece.splits) == split)
         if wanted.any():
             rows.append(piece.only(wanted))

@@ -261,7 +261,9 @@ def _rounded(ranking: ClassRanking) -> ClassRanking:
 
 def _complete(schema: dict[str, Any]) -> dict[str, Any]:
     """Say that every property is always there, so that none has a default, and tidy the description."""
-    made = {key: value for key, value in schema.items() if key != "default"}
+    made = {key: value for key, value in schema.items() if key not in ("default", "nullable")}
+    if schema.get("nullable"):  # a number that is nan where it is not known
+        made["type"] = [made["type"], "null"]
     if "description" in made:
         made["description"] = " ".join(made["description"].split())
     if "properties" in made:

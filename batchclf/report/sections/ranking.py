@@ -83,7 +83,10 @@ def _why_missing(labelled: "LabelledMetrics | None") -> str:
     if labelled is None:
         return "Without labels nobody can tell how well a class is separated from the others; score images with labels."
     if labelled.ranking is None:
-        return "These curves need the probability of every class for each image: score with --probabilities."
+        return (
+            "These curves need the probability of every class for each image: score with --probabilities, or have a "
+            "column for each in a table."
+        )
     if all(each.auc is None for each in labelled.ranking):
         return (
             "All labelled images are of one class, so there is nothing to separate it from; score images of others, "
