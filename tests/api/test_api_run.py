@@ -1,6 +1,7 @@
 """Runs from Python: scored, opened, evaluated, reported on and compared as on the command line."""
 
 import json
+import shutil
 import warnings
 from contextlib import chdir
 
@@ -86,6 +87,15 @@ def test_a_run_gives_its_tables_and_its_evaluation(run):
     assert evaluation.compare(again).p_value == 1
     assert f"{evaluation.accuracy:.2%}" in run._repr_html_()
     assert repr(run).startswith("<Run first: ok")
+
+
+def test_an_image_whose_file_does_not_say_its_size_has_none(run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "copy")
+    text = (run.path / "images.csv").read_bytes()
+    (tmp_path / "copy" / "images.csv").write_bytes(text.replace(b",8,8,", b",,,", 1))
+    images = batchclf.load_run(tmp_path / "copy").images
+    assert images["width"].isna().tolist() == [True] + [False] * 29
+    assert images["height"][1:].eq(8).all()
 
 
 def test_without_out_it_becomes_the_latest_of_the_reports(here, tmp_path):
