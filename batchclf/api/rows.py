@@ -29,8 +29,9 @@ _ROWS, _NUMBERS = 5_000, 2**20
 class Rows:
     """Predictions in memory: `labels` and `predictions` are (n,) int64 class indices, a label is -1 if it is unknown.
 
-    `metadata` is what else is known of the images. `predictions` is None if they follow from `probabilities`, which is (n, classes) of any numeric dtype, (n,) for the
-    second of two classes, or None. `paths` and `splits` have n texts; a single split may stand for all.
+    `predictions` is None if they follow from `probabilities`, which is (n, classes) of any numeric dtype, (n,) for the
+    second of two classes, or None. `paths` and `splits` have n texts; a single split may stand for all. `metadata` is
+    what else is known of the images.
     """
 
     classes: Classes
