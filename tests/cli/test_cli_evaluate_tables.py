@@ -249,6 +249,7 @@ def test_the_predictions_of_a_run_are_evaluated_as_before(cli, tmp_path):
         "confusion.csv",
         "metrics.json",
         "per_class.csv",
+        "slices.csv",
     ]
     assert json.loads((tmp_path / "again/metrics.json").read_bytes()) == before
     code, _, error = cli("evaluate", "run/predictions.csv", "--label-column", "prediction")

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -327,31 +328,39 @@ def of_two(**options):
     return rows_of(("no", "yes"), labels.tolist(), given.tolist(), confidence=confidence, **options)
 
 
+def metrics_of(cli, *arguments):
+    """The metrics.json of an evaluated table."""
+    code, printed, _ = cli.json("evaluate", *arguments)
+    assert code == 0
+    return json.loads(Path(printed["files"]["metrics.json"]).read_text())
+
+
+def thresholds_of(cli, *arguments):
+    return metrics_of(cli, *arguments)["thresholds"]["test"]
+
+
 def test_two_classes_without_a_named_one_say_that_it_is_the_second(cli, tmp_path):
     write_predictions(tmp_path / "predictions.csv", of_two())
-    code, printed, _ = cli.json("evaluate", "predictions.csv")
-    two = printed["thresholds"]["test"]["two_classes"]
-    assert (code, two["positive_class"], two["assumed"]) == (0, "yes", True)
-    assert printed["thresholds"]["test"]["refusal"]["best"] is None
+    found = thresholds_of(cli, "predictions.csv")
+    two = found["two_classes"]
+    assert (two["positive_class"], two["assumed"]) == ("yes", True)
+    assert found["refusal"]["best"] is None
 
 
 def test_without_probability_columns_the_other_class_has_what_is_left(cli, tmp_path):
     write_predictions(tmp_path / "all.csv", of_two())
     write_predictions(tmp_path / "few.csv", of_two(probabilities=False))
-    found = [
-        cli.json("evaluate", name, "--out", name[:3], "--positive-class", "no")[1]["thresholds"]
-        for name in ("all.csv", "few.csv")
-    ]
+    found = [thresholds_of(cli, name, "--out", name[:3], "--positive-class", "no") for name in ("all.csv", "few.csv")]
     assert found[0] == found[1]
 
 
 def test_many_classes_have_no_positive_one(cli, tmp_path):
     write_predictions(tmp_path / "predictions.csv", drawn(NAMES, 300, seed=1, skill=0.8))
-    code, printed, _ = cli.json("evaluate", "predictions.csv", "--path-pattern", r"(\d)\.png$")
-    assert code == 0
-    assert printed["thresholds"]["test"]["two_classes"] is None
-    assert len(printed["thresholds"]["test"]["refusal"]["rows"]) > 3
-    names = [each["name"] for each in printed["slices"]["test"]["slices"]]
+    metrics = metrics_of(cli, "predictions.csv", "--path-pattern", r"(\d)\.png$")
+    found = metrics["thresholds"]["test"]
+    assert found["two_classes"] is None
+    assert len(found["refusal"]["rows"]) > 3
+    names = [each["name"] for each in metrics["slices"]["test"]["slices"]]
     assert names == [f"pattern={digit}" for digit in range(10)]
     code, _, err = cli("evaluate", "predictions.csv", "--positive-class", "cat")
     assert code == 1
