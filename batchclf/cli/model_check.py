@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from batchclf import atomic
 from batchclf.cli.options import add_options, path
-from batchclf.cli.tables import say_table
 from batchclf.errors import DataError, ExitCode
 from batchclf.jobs.config.options import DirectoryOptions
 
@@ -165,6 +164,7 @@ class _Words:
 
 
 def _say_table(ways: "list[Judged]", found: "ModelCheck", console: "Console") -> None:
+    from batchclf.cli.tables import say_table
     from batchclf.core.text import count, decimal, p_value, percent
 
     header = ["pixels", "geometry", "classes", "outputs", "right", "accuracy", "log loss"]

@@ -127,12 +127,13 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
     out, record = at_free_name(args.out, args.reports, write)
     console.made = published_note(out)
     with noted_as_published(out):
+        code = say_published(args, out, record, console)
         if args.explain_time:
             from batchclf.cli.explain_time import explain_time
 
             for line in explain_time(record):
                 console.say(line)
-        return say_published(args, out, record, console)
+        return code
 
 
 def plan_of(args: argparse.Namespace, class_names: "Sequence[str]", root: Path | None) -> "Plan | None":

@@ -207,6 +207,7 @@ def test_how_long_a_call_takes_changes_nothing(digits, tmp_path, monkeypatch, fr
 # What does not go well
 
 
+@pytest.mark.slow
 def test_where_xla_cannot_compile_it_is_said_and_nothing_else_changes(digits, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "XLA_STEPS", 1)
     monkeypatch.setattr(loop, "_draws", lambda model: False)  # the layers of Keras that XLA cannot compile all do

@@ -44,7 +44,8 @@ def load_pictures(
     keys = dict.fromkeys((row.split, row.path) for row in wanted)
     directories = {t.split: Path(t.images or t.source) for t in subsets if t.kind == "directory" or t.images}
     files = [key for key in keys if key[0] in directories]
-    of_splits = {key for key in keys if key[0] in {t.split for t in subsets if t.kind == "split"}}
+    without = {t.split for t in subsets if t.kind == "predictions"} | directories.keys()
+    of_splits = {key for key in keys if key[0] not in without}
     with ThreadPoolExecutor(READERS, "pictures") as pool:
         made = list(pool.map(lambda key: _of_file(directories[key[0]] / key[1]), files))
     pictures = {key: picture for key, picture in zip(files, made, strict=True) if isinstance(picture, bytes)}
