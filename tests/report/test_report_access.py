@@ -25,7 +25,10 @@ SHOWN = {
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(each, marks=pytest.mark.slow) if each in ("unlabelled", "hundred", "nightly") else each for each in SHOWN],
+    [
+        pytest.param(each, marks=pytest.mark.slow) if each in ("unlabelled", "hundred", "nightly") else each
+        for each in SHOWN
+    ],
 )
 def test_axe_finds_no_violation(name, browser, tmp_path):
     file = tmp_path / "report.html"
