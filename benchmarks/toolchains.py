@@ -24,8 +24,11 @@ from batchclf.data.geometry.settle import geometry_of
 
 HERE = Path(__file__).parent
 RECORDED = HERE.parent / "tests" / "data" / "geometry" / "recorded.json"
-WHOLE = ("torch==2.14.1", "torchvision==0.29.1", "timm==1.0.31", "transformers==5.24.0", "ultralytics==8.4.190")
-"""Without what they ask for, which would bring gigabytes of CUDA."""
+TORCH = ("torch==2.14.1",)
+"""With all that it asks for, gigabytes of CUDA, without which it cannot be imported."""
+
+WHOLE = ("torchvision==0.29.1", "timm==1.0.31", "transformers==5.24.0", "ultralytics==8.4.190")
+"""Without what they ask for, most of which is not needed here."""
 
 PARTS = (
     *("numpy", "pillow==13.0.0", "sympy", "networkx", "jinja2", "fsspec", "filelock", "typing_extensions", "pyyaml"),
@@ -77,7 +80,7 @@ def environment(work: Path) -> Path:
     python = folder / "bin" / "python"
     if not python.exists():
         venv.create(folder, with_pip=True)
-        for arguments in (("--no-deps", *WHOLE), PARTS):
+        for arguments in (TORCH, ("--no-deps", *WHOLE), PARTS):
             subprocess.run([python, "-m", "pip", "install", "-q", *arguments], check=True)
     return python
 
