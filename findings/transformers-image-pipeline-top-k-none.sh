@@ -14,8 +14,9 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/env"
 pip="$folder/env/bin/pip install --quiet --disable-pip-version-check"
-# Without what torch asks for, which would bring gigabytes of CUDA.
-$pip --no-deps torch==2.14.1 torchvision==0.29.1 transformers==5.24.0
+# torch brings gigabytes of CUDA, without which this build of it cannot be imported.
+$pip torch==2.14.1
+$pip --no-deps torchvision==0.29.1 transformers==5.24.0
 $pip numpy==2.4.6 pillow==13.0.0 sympy networkx jinja2 fsspec filelock typing_extensions pyyaml regex tqdm requests \
     packaging tokenizers safetensors huggingface_hub psutil mpmath
 cat > "$folder/seen.py" <<'PYTHON'
