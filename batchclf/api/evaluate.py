@@ -1,5 +1,6 @@
 """Evaluate labels and predictions that are in memory."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from batchclf.api.arrays import Column, check_rows, column, matrix
 from batchclf.api.classes import read_labels, settle_classes
 from batchclf.api.evaluation import Evaluation
 from batchclf.api.failures import in_words, warn_caller
+from batchclf.api.metadata import metadata_columns, metadata_table
 from batchclf.api.rows import Rows, check_unique, read_paths, read_splits
 from batchclf.api.subject import Subject
 from batchclf.core.class_names import look_alike_warning
@@ -60,9 +62,12 @@ def evaluate(
 
     Warns (UserWarning) if class names look alike or seem to be in the wrong order.
     """
-    rows = _rows(y_true, y_pred, probabilities=probabilities, classes=classes, images=images, split=split)
-    if metadata is not None:
-        rows = _with_metadata(rows, metadata, y_true, y_pred if y_pred is not None else probabilities)
+    known = None if metadata is None else metadata_columns(metadata)
+    rows = _rows(
+        y_true, y_pred, probabilities=probabilities, classes=classes, images=images, split=split, known=known or {}
+    )
+    if known is not None:
+        rows = replace(rows, metadata=metadata_table(known, rows.paths))
     evaluations, gap = evaluate_rows(rows.pieces(), rows.classes.names)
     if not rows.classes.given:
         hint = "name both in the same way; if one holds numbers, give classes="
@@ -73,18 +78,16 @@ def evaluate(
     return evaluation
 
 
-def _with_metadata(rows: Rows, metadata: Any, *others: Any) -> Rows:
-    from batchclf.api.slices import metadata_columns, metadata_table
-
-    columns = metadata_columns(metadata)
-    for each in columns:
-        for other in others:
-            if other is not None:
-                check_rows(matrix(other, "y_true") if np.ndim(other) > 1 else column(other, "y_true"), each)
-    return replace(rows, metadata=metadata_table(metadata, columns, rows.paths))
-
-
-def _rows(y_true: Any, y_pred: Any, *, probabilities: Any, classes: Any, images: Any, split: Any) -> Rows:
+def _rows(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    probabilities: Any,
+    classes: Any,
+    images: Any,
+    split: Any,
+    known: Mapping[str, Column],
+) -> Rows:
     if y_pred is None and probabilities is None:
         raise UsageError("there is nothing to evaluate", hint="give y_pred, probabilities or both")
     shares = None if probabilities is None else matrix(probabilities, "probabilities")
@@ -94,7 +97,7 @@ def _rows(y_true: Any, y_pred: Any, *, probabilities: Any, classes: Any, images:
     true = None if y_true is None else column(y_true, "y_true", hint="for one-hot labels give y_true.argmax(axis=1)")
     paths = None if images is None else column(images, "images")
     splits = split if split is None or isinstance(split, str) else column(split, "split")
-    named = [true, pred, shares, paths, splits if isinstance(splits, Column) else None]
+    named = [true, pred, shares, paths, splits if isinstance(splits, Column) else None, *known.values()]
     there = [each for each in named if each is not None]
     for each in there[1:]:
         check_rows(there[0], each)

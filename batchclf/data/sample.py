@@ -16,7 +16,7 @@ from batchclf.core.geometry import OWN, Geometry, resize_mode
 from batchclf.core.types import ImageRef
 from batchclf.data.decoding.decode import read_image
 from batchclf.data.discovery import check_folder
-from batchclf.data.labels import LabelMode, LabelRule
+from batchclf.data.labels import LabelMode
 from batchclf.data.selection import Selection, rule_for, select
 from batchclf.errors import DataError, UnreadableImageError
 
@@ -40,15 +40,13 @@ class Sample:
     labelled: bool
     sentence: str
 
-    def images(
-        self, shape: tuple[int, int, int], color_mode: ColorMode, most: int = TAKEN, geometry: Geometry = OWN
-    ) -> NDArray[np.uint8]:
-        """Read the first `most` images that can be read, each at `shape`: (n, height, width, channels) uint8.
+    def images(self, shape: tuple[int, int, int], color_mode: ColorMode) -> NDArray[np.uint8]:
+        """Read the first 64 images that can be read, each at `shape`: (n, height, width, channels) uint8.
 
         Raises DataError if none can be read.
         """
-        readable = (read for ref in self.refs if (read := self._read(ref, shape, color_mode, geometry)) is not None)
-        images = list(islice(readable, most))
+        readable = (read for ref in self.refs if (read := self._read(ref, shape, color_mode)) is not None)
+        images = list(islice(readable, TAKEN))
         if not images:
             raise DataError(f"there is no image under {self.folder} that can be read", hint="give another folder")
         return np.stack(images)
@@ -59,11 +57,9 @@ class Sample:
         """Read one image as `score` does by a geometry; raises UnreadableImageError."""
         return read_image(self.folder / ref.path, shape, color_mode, resize_mode(None, geometry), geometry=geometry)
 
-    def _read(
-        self, ref: ImageRef, shape: tuple[int, int, int], color_mode: ColorMode, geometry: Geometry
-    ) -> NDArray[np.uint8] | None:
+    def _read(self, ref: ImageRef, shape: tuple[int, int, int], color_mode: ColorMode) -> NDArray[np.uint8] | None:
         try:
-            return self.image(ref, shape, color_mode, geometry)
+            return self.image(ref, shape, color_mode, OWN)
         except UnreadableImageError:
             return None
 
@@ -84,11 +80,7 @@ def sample_of(folder: Path, class_names: tuple[str, ...], labels: LabelMode | Pa
         return Sample(folder, refs, bool(refs), rule.sentence)
     plain = list(islice(found, LOOKED_AT))
     step = -(-len(plain) // TAKEN) or 1
-    return Sample(folder, tuple(plain[::step]), False, _why_not(rule))
-
-
-def _why_not(rule: LabelRule) -> str:
-    return rule.warning or rule.sentence
+    return Sample(folder, tuple(plain[::step]), False, rule.warning or rule.sentence)
 
 
 def _labelled(found: Iterable[ImageRef], classes: int) -> tuple[ImageRef, ...]:

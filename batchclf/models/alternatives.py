@@ -43,7 +43,6 @@ def other_pixels(steps: Preprocessing) -> list[Preprocessing]:
     if steps.mean is not None or steps.std is not None:
         scalings += [("none", steps.mean, steps.std), ("0..1", steps.mean, steps.std)]
     orders = [steps.channel_order, *(order for order in _ORDERS if color and order != steps.channel_order)]
-    # Without values that differ from channel to channel the order in which they are given says nothing
     return [
         replace(steps, scale=scale, mean=mean, std=std, channel_order=order)
         for order in orders

@@ -1,7 +1,7 @@
 """Other ways to cut and resize than the one that a model was imported with: those of the libraries."""
 
 from batchclf.core.geometry import Geometry, GeometryOptions, Size
-from batchclf.data.geometry.settle import BATCHCLF, PROFILES, geometry_of
+from batchclf.data.geometry.settle import BATCHCLF, PROFILES, flag, geometry_of
 from batchclf.errors import UsageError
 
 _SINGLES = (
@@ -37,5 +37,5 @@ def geometry_options(options: GeometryOptions) -> str:
     for name in options.__struct_fields__:
         value = getattr(options, name)
         if value is not None and value is not False:
-            words.append(f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}"))
+            words.append(flag(name) + ("" if value is True else f" {value}"))
     return " ".join(words)

@@ -43,7 +43,7 @@ def geometry_of(options: GeometryOptions) -> Callable[[Size], Geometry] | None:
     singles = [name for name in given_of(options, OF_GEOMETRY) if name != "like"]
     if options.like == BATCHCLF:
         if singles:
-            raise UsageError(f"{_flag(singles[0])} does not go with --like batchclf", hint="leave one of them out")
+            raise UsageError(f"{flag(singles[0])} does not go with --like batchclf", hint="leave one of them out")
         return lambda to: OWN
     if profile is None and not singles:
         return None
@@ -93,5 +93,6 @@ def _color(text: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _flag(name: str) -> str:
+def flag(name: str) -> str:
+    """Write the name of an option as the command line has it."""
     return f"--{name.replace('_', '-')}"

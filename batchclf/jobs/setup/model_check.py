@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -88,11 +89,35 @@ class ModelCheck:
 
 @dataclass(frozen=True, eq=False)
 class _Answers:
-    """What the model gave for the images in one way: (n, units) float64, nan for an image that it could not take."""
+    """What the model gave for the images in one way.
+
+    `raw` is (n, units) float64, nan for an image that it could not take; `labels` is (n,) int64.
+    """
 
     steps: Preprocessing
     geometry: str
     raw: NDArray[np.float64]
+    labels: NDArray[np.int64]
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float32]:
+        """The probabilities of all classes, (n, classes)."""
+        # A way that the model was not made for may overflow in it: such an image is wrong
+        steps = self.steps
+        rows = to_probabilities(self.raw, steps.output, steps.temperature, renormalize=steps.renormalize)
+        return np.nan_to_num(rows, nan=0.0)
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """Images by true class, then by predicted class."""
+        counts = np.zeros((self.probabilities.shape[1],) * 2, np.int64)
+        np.add.at(counts, (self.labels, self.probabilities.argmax(axis=1)), 1)
+        return counts
+
+    @cached_property
+    def promise(self) -> tuple[int, int]:
+        """How many images are right if the class names may stand in any order, and as they stand."""
+        return right_in_any_order(self.counts), int(self.counts.trace())
 
 
 def check_model(bundle: Bundle, sample: Sample, *, progress: Progress = unseen) -> ModelCheck:
@@ -108,13 +133,13 @@ def check_model(bundle: Bundle, sample: Sample, *, progress: Progress = unseen) 
 
 class _Trials:
     def __init__(self, bundle: Bundle, sample: Sample, model: InnerModel) -> None:
-        self.bundle, self.sample, self.model = bundle, sample, model
+        self.sample, self.model = sample, model
         self.given = bundle.info.preprocessing
         self.names = bundle.info.class_names
         self.size = self.given.input_shape[:2]
         self.geometries = other_geometries(self.given.geometry, self.size)
         self.first = self._first_geometry()
-        self.orders = {words: _places(self.names, order) for words, order in _orders(self.names).items()}
+        self.orders = _orders(self.names)
         self.same: dict[str, list[str]] = {}
 
     def run(self, progress: Progress) -> ModelCheck:
@@ -124,9 +149,9 @@ class _Trials:
             refs, labels, images = self._readable(self.first)
             answers = []
             for steps in pixels:
-                answers.append(_Answers(steps, self._geometry_words(self.first), self._raw(images, steps)))
+                answers.append(_Answers(steps, self._geometry_words(self.first), self._raw(images, steps), labels))
                 advance(1)
-            best = max(answers, key=lambda each: self._promise(each, labels)).steps
+            best = max(answers, key=lambda each: each.promise).steps
             seen: dict[object, Geometry] = {images.tobytes(): self.first}
             for geometry in others:
                 images, unread = self._images(refs, geometry)
@@ -136,29 +161,29 @@ class _Trials:
                 else:
                     raw = self._raw(images, best)
                     raw[unread] = np.nan
-                    answers.append(_Answers(best, self._geometry_words(geometry), raw))
+                    answers.append(_Answers(best, self._geometry_words(geometry), raw, labels))
                 advance(1)
-        return self._judge(answers, labels, len(pixels) * (len(self.geometries) + 1))
+        return self._judge(answers, len(pixels) * (len(self.geometries) + 1))
 
-    def _judge(self, answers: list[_Answers], labels: NDArray[np.int64], looks: int) -> ModelCheck:
-        trials = [self._trial(each, labels, words, order) for each in answers for words, order in self.orders.items()]
+    def _judge(self, answers: list[_Answers], looks: int) -> ModelCheck:
+        trials = [self._trial(each, words) for each in answers for words in self.orders]
         # As it is comes first: the first pixels, the first order
         reference = 0 if self.first == self.given.geometry else _best(trials)
         looks *= len(self.orders) * 2
         judged = judge(trials, reference, looks)
-        outputs = self._outputs(answers, judged, labels, looks)
-        counts = self._counts(max(answers, key=lambda each: self._promise(each, labels)), labels)
+        outputs = self._outputs(answers, judged, looks)
+        counts = max(answers, key=lambda each: each.promise).counts
         support = counts.sum(axis=1)
         best = max(int(trial.right.sum()) for trial in trials)
         order = fitted_order(self.names, counts)
         return ModelCheck(
-            images=len(labels),
+            images=int(support.sum()),
             looks=looks,
             reference=judged[reference],
             judged=sorted(judged, key=lambda each: -each.accuracy.value),
             by_output=outputs,
+            orders=self.orders,
             # What another way explains as well is no matter of the names
-            orders=_orders(self.names),
             order=order if order is not None and order.fitted > best else None,
             few=int(support[support > 0].min()) < LEAST_IMAGES,
             same=self.same,
@@ -217,24 +242,9 @@ class _Trials:
     def _geometry_words(self, geometry: Geometry) -> str:
         return AS_IMPORTED if geometry == self.given.geometry else self.geometries[geometry]
 
-    def _promise(self, answers: _Answers, labels: NDArray[np.int64]) -> tuple[int, int]:
-        counts = self._counts(answers, labels)
-        return right_in_any_order(counts), int(counts.trace())
-
-    def _counts(self, answers: _Answers, labels: NDArray[np.int64]) -> NDArray[np.int64]:
-        predicted = self._probabilities(answers.raw, answers.steps).argmax(axis=1)
-        counts = np.zeros((len(self.names),) * 2, np.int64)
-        np.add.at(counts, (labels, predicted), 1)
-        return counts
-
-    def _probabilities(self, raw: NDArray[np.float64], steps: Preprocessing) -> NDArray[np.float32]:
-        # A way that the model was not made for may overflow in it: such an image is wrong
-        rows = to_probabilities(raw, steps.output, steps.temperature, renormalize=steps.renormalize)
-        return np.nan_to_num(rows, nan=0.0)
-
-    def _trial(self, answers: _Answers, labels: NDArray[np.int64], words: str, order: NDArray[np.int64]) -> Trial:
-        rows = self._probabilities(answers.raw, answers.steps)
-        wanted = order[labels]
+    def _trial(self, answers: _Answers, words: str) -> Trial:
+        rows = answers.probabilities
+        wanted = _places(self.names, self.orders[words])[answers.labels]
         given = np.clip(rows[np.arange(len(rows)), wanted].astype(np.float64), LOWEST_PROBABILITY, 1.0)
         right = (rows.argmax(axis=1) == wanted) & np.isfinite(answers.raw).all(axis=1)
         steps = answers.steps
@@ -245,17 +255,14 @@ class _Trials:
         pixels = AS_IMPORTED if not pixel_options(steps, self.given) else pixel_words(steps)
         return Trial(pixels, answers.geometry, words, AS_IMPORTED, options, right, -np.log(given))
 
-    def _outputs(
-        self, answers: list[_Answers], judged: list[Judged], labels: NDArray[np.int64], looks: int
-    ) -> list[Judged]:
+    def _outputs(self, answers: list[_Answers], judged: list[Judged], looks: int) -> list[Judged]:
         """Judge the other reading of the outputs, for the way with most right images."""
         place = max(range(len(judged)), key=lambda each: judged[each].accuracy.value)
         best, beside = answers[place // len(self.orders)], judged[place].trial
         other = other_output(best.steps, float(best.raw.min()), float(best.raw.max()))
         if other is None:
             return []
-        order = self.orders[beside.order]
-        trial = self._trial(replace(best, steps=other), labels, beside.order, order)
+        trial = self._trial(replace(best, steps=other), beside.order)
         options = f"{beside.options} --output {'logits' if 'logit' in other.output else 'probabilities'}".strip()
         trial = replace(trial, output=other.output, options=options)
         if other.output.startswith("binary"):

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from batchclf.core.estimate import Estimate
 from batchclf.core.metrics.catalog import formulas_of
 from batchclf.core.metrics.formulas import OfClasses
 from batchclf.core.metrics.thresholds import ThresholdFindings
@@ -15,6 +16,12 @@ from batchclf.core.records.studies import Studies
 from batchclf.core.slices.result import SliceFindings, SliceMetrics
 from batchclf.errors import RunError
 from batchclf.storage.csv_files.cells import safe_cell, utf8_values
+
+SLICE = (
+    *("images", "correct", "accuracy", "accuracy_low", "accuracy_high"),
+    *("difference", "difference_low", "difference_high", "class_mix", "beyond", "beyond_low", "beyond_high"),
+)
+"""The columns of slices.csv that say what is measured of a slice."""
 
 _ESTIMATE = {"value", "interval", "n"}
 _FLAT = {"value", "low", "high", "n"}
@@ -50,9 +57,7 @@ def read_studies(content: bytes, path: Path) -> Studies:
 def slices_csv(studies: Studies) -> str:
     """Write slices.csv: first each slice of a column on all images, then what the search has judged, in its order."""
     names = list(formulas_of(OfClasses))
-    header = ["split", "slice", "words", "kind", "images", "correct", "accuracy", "accuracy_low", "accuracy_high"]
-    header += ["difference", "difference_low", "difference_high", "class_mix", "beyond", "beyond_low", "beyond_high"]
-    header += ["p_value", "adjusted_p_value", *names]
+    header = ["split", "slice", "words", "kind", *SLICE, "p_value", "adjusted_p_value", *names]
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(header)
@@ -69,13 +74,18 @@ def _rows(split: str, found: SliceFindings, names: Iterable[str]) -> Iterable[li
 
 
 def _row(split: str, kind: str, of: SliceMetrics, p_values: list[Any], names: Iterable[str]) -> list[Any]:
-    row = [safe_cell(split), safe_cell(of.name), safe_cell(of.words), kind, of.images, of.correct]
-    for estimate in (of.accuracy, of.difference):
-        row += ["", "", ""] if estimate is None else [estimate.value, estimate.interval.low, estimate.interval.high]
-    row.append("" if of.class_mix is None else of.class_mix)
-    beyond = of.beyond
-    row += ["", "", ""] if beyond is None else [beyond.value, beyond.interval.low, beyond.interval.high]
+    row: list[Any] = [safe_cell(split), safe_cell(of.name), safe_cell(of.words), kind]
+    row += ["" if value is None else value for value in slice_values(of)]
     return [*row, *p_values, *(of.metrics.get(name, "") for name in names)]
+
+
+def slice_values(of: SliceMetrics) -> list[float | None]:
+    """Give the values of the columns SLICE, None for what cannot be known."""
+    return [of.images, of.correct, *_ends(of.accuracy), *_ends(of.difference), of.class_mix, *_ends(of.beyond)]
+
+
+def _ends(estimate: Estimate | None) -> list[float | None]:
+    return [None] * 3 if estimate is None else [estimate.value, estimate.interval.low, estimate.interval.high]
 
 
 def _flattened(value: Any) -> Any:
