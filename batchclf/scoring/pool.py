@@ -1,6 +1,5 @@
 """The decoding pool: threads that decode by themselves or, in a long run, each through a process of its own."""
 
-import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -191,8 +190,3 @@ def _joined_known(parts: Sequence[Known]) -> Known | None:
     if not any(len(part.places) for part in parts):
         return None
     return Known(np.concatenate([part.places for part in parts]), np.concatenate([part.rows for part in parts]))
-
-
-def folder_prefix(root: "os.PathLike[str]") -> str:
-    """Give a folder as what goes before a relative path."""
-    return os.path.join(root, "")  # noqa: PTH118 (Path drops the last separator)

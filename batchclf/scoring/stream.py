@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from batchclf.core.images.facts import array_facts
 from batchclf.core.types import BatchScores, ExcludedFile, ImageRef, Known, SkippedImage, Split
-from batchclf.data.discovery import Found
+from batchclf.data.sources.found import Found
 from batchclf.scoring.batches import files_per_part
 from batchclf.scoring.decoder import content_digest, reason_digest
 from batchclf.scoring.model_run import ModelRun
@@ -217,7 +217,7 @@ def _scored(
 
 
 def _parts(block: list[Found]) -> list[list[str]]:
-    paths = [item.path for item in block if isinstance(item, ImageRef)]
+    paths = [item.at for item in block if isinstance(item, ImageRef)]
     size = files_per_part(len(block))
     return [paths[i : i + size] for i in range(0, len(paths), size)]
 

@@ -4,8 +4,8 @@ import os
 
 import numpy as np
 
+from batchclf.data.sources.folder import Folder
 from batchclf.scoring.decoder import DecodeSetup
-from batchclf.scoring.pool import folder_prefix
 
 
 class FirstPixel:
@@ -17,7 +17,7 @@ class FirstPixel:
 
 
 def setup_of(folder):
-    return DecodeSetup(folder_prefix(folder), (5, 6, 1), "grayscale", "fast")
+    return DecodeSetup(Folder(folder), (5, 6, 1), "grayscale", "fast")
 
 
 def runs(pid):
