@@ -21,7 +21,7 @@ def glob_paths(globs: Iterable[str]) -> Matches:
     `*.jpg` matches at any depth, `photos/*.jpg` only there. Raises UsageError where one is no such pattern, would
     match nothing, or begins with `!`.
     """
-    specs: list["GitIgnoreSpec"] = []
+    specs: list[GitIgnoreSpec] = []
     for glob in globs:
         spec = None if glob.startswith("!") else _compiled(glob)
         if spec is None:
