@@ -91,9 +91,10 @@ def why_file_is_left_out(path: str, *, hidden: bool = True) -> str:
 
     Without `hidden` a hidden file is like any other: whoever put it there wants it.
     """
-    parts = path.split("/") if hidden else []
-    folders = (why_folder_is_left_out(part) for part in parts[:-1])
-    if hidden and (reason := next(filter(None, folders), "") or (HIDDEN if parts[-1].startswith(".") else "")):
-        return reason
+    if hidden:
+        *folders, name = path.split("/")
+        reason = next(filter(None, map(why_folder_is_left_out, folders)), "") or (HIDDEN if name[0] == "." else "")
+        if reason:
+            return reason
     suffix = path[path.rfind(".") :].lower()
     return "" if suffix in IMAGE_SUFFIXES else why_no_image(suffix)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import threading
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -114,9 +115,10 @@ class Shards:
                 opened.popitem(last=False)
         return shard
 
-    def _entries(self) -> Iterator[Found]:
-        """Yield all that the shards hold, with the labels that they give themselves."""
-        for number, name in enumerate(self._names):
+    def _entries(self, numbers: Iterable[int] | None = None) -> Iterator[Found]:
+        """Yield all that the shards hold, or those of some numbers, with the labels that they give themselves."""
+        for number in range(len(self._names)) if numbers is None else numbers:
+            name = self._names[number]
             shard = KINDS[Path(name).suffix.lower()](self._folder / name, number)
             try:
                 yield from shard.entries()
@@ -206,13 +208,24 @@ class Shards:
     def find(self, paths: Collection[str]) -> dict[str, str]:
         """Give the place of each of some images by its path; those that are in no shard are left out."""
         left, places = set(paths), {}
-        for found in self._entries() if left else ():
+        for found in self._entries(self._that_may_hold(left)):
             if isinstance(found, PlacedImage) and found.path in left:
                 left.remove(found.path)
                 places[found.path] = found.place
                 if not left:
                     break
         return places
+
+    def _that_may_hold(self, paths: Collection[str]) -> Iterable[int]:
+        """Give the numbers of the shards in which images may be: the paths of a pack ascend, and the manifest has the
+        first of each shard.
+        """
+        manifest = None if self._single else read_manifest(self._folder)
+        if manifest is None:
+            return range(len(self._names)) if paths else ()
+        self._names = tuple(entry.name for entry in manifest.shards)
+        firsts = [entry.first for entry in manifest.shards]
+        return sorted({max(0, bisect_right(firsts, path) - 1) for path in paths})
 
     def read(self, at: str) -> bytes:
         """Read an image; raises UnreadableImageError, also if its bytes are not those that were packed."""

@@ -2,15 +2,16 @@
 
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import IO
+
+import msgspec
 
 from batchclf.core.types import ExcludedFile, ImageRef, PlacedImage, SkippedImage
 from batchclf.data.sources.found import Found, why_file_is_left_out
 from batchclf.data.sources.shard import Descriptor, ShardDamageError, cut_off, member_path, place_of
-from batchclf.data.sources.tar_members import FOLDER, REGULAR, SPARSE, Member, Members
+from batchclf.data.sources.tar_members import BLOCK, FOLDER, REGULAR, SPARSE, Member, Members, is_whole, padded
 from batchclf.errors import DataError, UnreadableImageError
 
 MARK = "batchclf shards 1"
@@ -25,6 +26,7 @@ _LEFT_OUT = {
     **dict.fromkeys((b"3", b"4", b"6"), "a pipe, socket or device"),
 }
 LEADS_OUT = "its path leads out of the archive"
+_PLAIN = ord("0")
 LABEL_ALONE = "a label that has no image next to it"
 _COMPRESSED = {
     b"\x1f\x8b": ("gzip", "gunzip --keep"),
@@ -34,13 +36,15 @@ _COMPRESSED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _About:
+class _About(msgspec.Struct, gc=False):
     """What a `.json` member of batchclf says of the image before it."""
 
     path: str
     label: str | None
     digest: str
+
+
+_ABOUT = msgspec.json.Decoder(_About)
 
 
 class TarShard:
@@ -74,7 +78,10 @@ class TarShard:
     def entries(self) -> Iterator[Found]:
         """List it, see `Shard.entries`."""
         with self.path.open("rb", buffering=_AHEAD) as file:
-            members = Members(file)
+            at = 0
+            if self._is_packed(file):
+                at = yield from self._pairs(file)
+            members = Members(file, at)
             sample: list[Member] = []
             key = None
             damage = None
@@ -88,7 +95,7 @@ class TarShard:
                     member, damage = None, error
                 of = None if member is None else _key(member.name)
                 if sample and of != key:
-                    yield from self._sample(file, sample, members.comment == MARK)
+                    yield from self._sample(file, sample, at > 0)
                     sample = []
                 if member is None:
                     break
@@ -96,6 +103,36 @@ class TarShard:
                 sample.append(member)
             if damage is not None:
                 raise damage
+
+    def _is_packed(self, file: IO[bytes]) -> bool:
+        """Whether a tar begins as those of `batchclf pack` do."""
+        return file.read(2 * BLOCK)[BLOCK:].strip(b"\0").endswith(f" comment={MARK}\n".encode())
+
+    def _pairs(self, file: IO[bytes]) -> Generator[Found, None, int]:
+        """Yield the images of a tar of `batchclf pack` as long as each is followed by a short `.json`.
+
+        Returns the byte at which that ends: the end of the tar as a rule, or what takes a closer look.
+        """
+        at = 2 * BLOCK
+        while True:
+            file.seek(at)
+            header = file.read(BLOCK)
+            try:
+                size = int(header[124:135], 8)
+                behind = at + BLOCK + padded(size)
+                file.seek(behind)
+                beside = file.read(2 * BLOCK)
+                length = int(beside[124:135], 8)
+                about = _ABOUT.decode(beside[BLOCK : BLOCK + length])
+                is_pair = is_whole(header) and is_whole(beside[:BLOCK]) and len(beside) == 2 * BLOCK
+            except (ValueError, msgspec.MsgspecError):
+                return at
+            path = about.path
+            is_pair = is_pair and header[156] == beside[156] == _PLAIN and header[:9] == beside[:9]
+            if not is_pair or why_file_is_left_out(path, hidden=False):
+                return at
+            yield PlacedImage(path, about.label, place_of(self._number, at + BLOCK, size, about.digest, path))
+            at = behind + 2 * BLOCK
 
     def _sample(self, file: IO[bytes], sample: list[Member], ours: bool) -> Iterator[Found]:
         """Give what a few members of one key are."""
@@ -162,8 +199,13 @@ def _content(file: IO[bytes], member: Member) -> bytes:
 
 def _about(content: bytes) -> _About | None:
     try:
-        return _About(**json.loads(content))
-    except (ValueError, TypeError, RecursionError):
+        return _ABOUT.decode(content)
+    except msgspec.MsgspecError:
+        pass
+    try:
+        # A path that is not UTF-8, which msgspec does not take
+        return msgspec.convert(json.loads(content), _About)
+    except (ValueError, RecursionError, msgspec.MsgspecError):
         return None
 
 
