@@ -31,7 +31,9 @@ def own_labels(
         if max(places.values()) < len(class_names):
             mapping = {label: class_names[place] for label, place in places.items()}
             return mapping, _sentence(set(mapping.values()), "by their places in the model's classes, from 0"), ""
-    stranger = min(label for label in labels if label not in names)
+        stranger = max(places, key=places.__getitem__)
+    else:
+        stranger = min(label for label in labels if label not in names)
     return (
         {},
         f"no labels (the label '{stranger}' in the shards is not a class of the model)",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from batchclf.core.text import counted
 from batchclf.core.types import ExcludedFile, PlacedImage
 from batchclf.data.sources.found import Found, why_file_is_left_out
 from batchclf.data.sources.shard import ShardDamageError, member_path, place_of
@@ -44,6 +45,7 @@ class ParquetShard:
     def __init__(self, path: Path, number: int) -> None:
         self.path, self._number = path, number
         self._opened: Any = None
+        self._reader: Any = None
         self._columns: _Columns | None = None
         self._group, self._next, self._batches = -1, 0, iter(())
         self._held: Any = None
@@ -57,19 +59,21 @@ class ParquetShard:
         if self._columns is None:
             try:
                 import pyarrow as pa
-                import pyarrow.parquet as pq
             except ImportError as error:
                 raise DataError(f"reading {self.path} needs the package pyarrow", hint=_INSTALL) from error
             try:
-                self._opened = pq.ParquetFile(
-                    self.path, memory_map=True, pre_buffer=False, page_checksum_verification=True
-                )
+                self._opened = self._file(verified=True)
             except (OSError, pa.ArrowException) as error:
                 raise DataError(
                     f"the shard {self.path} cannot be read: {error}", hint="copy it again, or leave it out"
                 ) from error
             self._columns = _find_columns(self.path, self._opened.schema_arrow)
         return self._opened, self._columns
+
+    def _file(self, *, verified: bool) -> Any:
+        import pyarrow.parquet as pq
+
+        return pq.ParquetFile(self.path, memory_map=True, pre_buffer=False, page_checksum_verification=verified)
 
     def entries(self) -> Iterator[Found]:
         """List it, see `Shard.entries`."""
@@ -121,10 +125,10 @@ class ParquetShard:
         """
         import pyarrow as pa
 
-        file, columns = self._open()
+        columns = self._open()[1]
         try:
             if group != self._group or row < self._first:
-                self._begin(file, columns, group)
+                self._begin(columns, group)
             while self._held is None or row >= self._first + len(self._held):
                 self._first += 0 if self._held is None else len(self._held)
                 self._held = next(self._batches).column(0)
@@ -141,7 +145,11 @@ class ParquetShard:
         content: bytes = value
         return content
 
-    def _begin(self, file: Any, columns: _Columns, group: int) -> None:
+    def _begin(self, columns: _Columns, group: int) -> None:
+        if self._reader is None:
+            # With a digest for each image not all of a page is lost with one of them
+            self._reader = self._file(verified=False) if columns.digest else self._opened
+        file = self._reader
         about = file.metadata.row_group(group)
         rows = max(1, about.num_rows * _AT_ONCE // max(about.total_byte_size, 1))
         self._batches = file.iter_batches(
@@ -166,8 +174,8 @@ def _find_columns(path: Path, schema: Any) -> _Columns:
     found = pictures or plain
     if len(found) != 1:
         raise DataError(
-            f"{path} has {len(found) or 'no'} column{'s' * (len(found) != 1)} of image files "
-            f"(bytes, or bytes and path); its columns are {', '.join(schema.names)}",
+            f"{path} has {counted(len(found), 'column') if found else 'no column'} of image files (bytes, or bytes and "
+            f"path); its columns are {', '.join(schema.names)}",
             hint="write the images' files as one column of bytes, and their paths as a column path",
         )
     labels = [name for name in _LABELS if name in schema.names]

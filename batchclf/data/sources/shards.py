@@ -19,9 +19,6 @@ from batchclf.data.sources.shard import Shard, ShardDamageError
 from batchclf.data.sources.tar import TarShard
 from batchclf.errors import WANT, DataError, UnreadableImageError
 
-KINDS: dict[str, type[TarShard] | type[ParquetShard]] = {".tar": TarShard, ".parquet": ParquetShard}
-"""Suffix → what reads such a shard."""
-
 _OPEN = 4
 """Shards that a thread keeps open: it goes through them one after the other, a resumed run through two."""
 
@@ -109,19 +106,21 @@ class Shards:
             opened = self._own.opened = OrderedDict()
         shard = opened.get(number)
         if shard is None:
-            path = self._folder / self._names[number]
-            shard = opened[number] = KINDS[path.suffix.lower()](path, number)
+            shard = opened[number] = self._begin(number)
             if len(opened) > _OPEN:
                 opened.popitem(last=False)
         return shard
+
+    def _begin(self, number: int) -> Shard:
+        path = self._folder / self._names[number]
+        return (ParquetShard if path.name.lower().endswith(".parquet") else TarShard)(path, number)
 
     def _entries(self, numbers: Iterable[int] | None = None) -> Iterator[Found]:
         """Yield all that the shards hold, or those of some numbers, with the labels that they give themselves."""
         for number in range(len(self._names)) if numbers is None else numbers:
             name = self._names[number]
-            shard = KINDS[Path(name).suffix.lower()](self._folder / name, number)
             try:
-                yield from shard.entries()
+                yield from self._begin(number).entries()
             except (ShardDamageError, DataError) as error:
                 yield SkippedImage(ImageRef(name, None), f"the shard is damaged: {error}")
             except OSError as error:
