@@ -204,6 +204,24 @@ def test_tars_of_gnu_tar_python_and_webdataset(world, small, tmp_path):  # noqa:
         assert (counts["found"], counts["skipped"], counts["excluded"]) == (12, 0, 0)
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # webdataset 1.0.2 leaves it open
+def test_rows_have_the_paths_that_webdataset_splits_and_need_no_order_of_samples(world, small, tmp_path):  # noqa: F811
+    _, contents, _ = small
+    some = list(contents.values())
+    names = ["v1.2/img.3.png", "k.1.png", "k.2.png", "a.png", "b.png", "a.cls"]
+    path = write_tar(tmp_path / "dots.tar", zip(names, [*some[:5], b"3"], strict=True))
+    fields = [
+        (each["__key__"], *sorted(key for key in each if key[0] != "_"))
+        for each in webdataset.WebDataset(str(path), shardshuffle=False)
+    ]
+    assert fields[:2] == [("v1.2/img", "3.png"), ("k", "1.png", "2.png")]
+    out, _, lines = world.score(path)
+    assert list(rows(out)["path"]) == names[:5]
+    # The label of a.png comes too late: it is not used, and that is said
+    assert "1 a label that has no image next to it" in lines
+    assert set(rows(out)["label"]) == {""}
+
+
 def test_long_and_foreign_names_come_back_whole(world, tmp_path):  # noqa: F811
     names = [f"{'folder/' * 30}{'n' * 120}.png", "é" * 60 + ".png", os.fsdecode(b"\xff\xfe.png"), "a.b.c/d.e.f.png"]
     for number in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
