@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from batchclf.cli.options import add_option, describe, folder_path, path
 from batchclf.cli.selection import add_selection
 from batchclf.core.choices import ShardFormat
+from batchclf.errors import ExitCode
 from batchclf.jobs.config.options import DirectoryOptions
 
 if TYPE_CHECKING:
@@ -52,14 +53,18 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     )
     add_option(parser, DirectoryOptions, "label_map")
     add_selection(parser)
-    add_option(parser, DirectoryOptions, "max_skipped", about="exit code 4 if more images cannot be read, N or P%")
+    add_option(
+        parser,
+        DirectoryOptions,
+        "max_skipped",
+        about=f"exit code {ExitCode.PARTIAL} if more images cannot be read, N or P%",
+    )
     parser.set_defaults(handle=handle)
 
 
 def handle(args: argparse.Namespace, console: "Console") -> int:
     """Pack."""
     from batchclf.cli.selection import directory_subset
-    from batchclf.errors import ExitCode
     from batchclf.jobs.config.limits import parse_budget, parse_bytes
     from batchclf.jobs.pack.pack import pack
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 
 import pandas as pd
@@ -48,6 +49,15 @@ def small(world):  # noqa: F811
 def same(one, other, *names):
     for name in names:
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def with_size(field, kind=b"0"):
+    """A header of Python's tarfile with another size and the checksum of that."""
+    header = bytearray(tarfile.TarInfo("b.png").tobuf(tarfile.USTAR_FORMAT))
+    header[124:136], header[156:157] = field.ljust(12, b"\0"), kind
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)
 
 
 def write_tar(path, contents, **how):
@@ -125,6 +135,8 @@ def test_a_job_scores_shards(world, parquet):  # noqa: F811
         f'[model]\nbundle = "rows"\n[scoring.directories.packed]\npath = "parquet"\nlabels = "{world.labels}"\n'
         '[publish]\nreports = "job reports"\n'
     )
+    code, result, err = run("job", "check", world.folder / "job.toml")
+    assert code == 0, err
     code, result, err = run("run", world.folder / "job.toml")
     assert code == 0, err
     assert result["subsets"]["packed"]["scored"] > 40
@@ -180,6 +192,23 @@ def test_of_a_damaged_shard_what_is_good_is_scored(world, loose, tars, parquet, 
     out, counts, _ = world.score(headless)
     assert counts["scored"] > 3
     assert "damaged" in "".join(skipped(out).values())
+
+
+def test_parquet_without_pyarrow_says_what_to_install(world, parquet, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    _, result, _ = world.score(parquet, code=1)
+    code, packed, _ = run("pack", world.photos, tmp_path / "out", "--format", "parquet")
+    assert code == 1
+    for each in (result, packed):
+        assert "needs the package pyarrow" in each["error"]
+        assert "pip install 'batchclf[parquet]'" in each["hint"]
+
+
+def test_from_python(world, loose, parquet):  # noqa: F811
+    import batchclf
+
+    found = batchclf.score(parquet, world.model, world.folder / "from python", labels=world.labels)
+    same(loose, found.path, "predictions.csv")
 
 
 # What others have written
@@ -279,10 +308,18 @@ def test_hostile_members_are_left_out_and_said(world, small, tmp_path):  # noqa:
         assert list(rows(out)["path"]) == [NAMES[3]]
         assert "sparse" in skipped(out)["hole.png"]
     huge = special("x", tarfile.GNUTYPE_LONGNAME, size=2**50).tobuf(tarfile.GNU_FORMAT)
-    path.write_bytes(write_tar(tmp_path / "one.tar", [("a.png", content)]).read_bytes()[:1024] + huge)
-    out, counts, _ = world.score(path)
-    assert (counts["scored"], counts["skipped"]) == (1, 1)
-    assert "claims" in skipped(out)["hostile.tar"]
+    one = write_tar(tmp_path / "one.tar", [("a.png", content)]).read_bytes()[:1024]
+    # A walk that went back by a size below 0 would not end
+    for member, words in (
+        (huge, "claims"),
+        (with_size(b"-0000002000"), "its header at byte 1,024 is damaged"),
+        (with_size(b"\x80" + b"\xff" * 11), "it breaks off at byte"),
+        (with_size(b"\x80" + b"\xff" * 11, kind=b"V"), "it breaks off at byte"),
+    ):
+        path.write_bytes(one + member)
+        out, counts, _ = world.score(path)
+        assert (counts["scored"], counts["skipped"]) == (1, 1)
+        assert words in skipped(out)["hostile.tar"]
 
 
 def test_ends_of_tars(world, small, tmp_path):  # noqa: F811
@@ -435,6 +472,9 @@ def test_parquet_files_of_others(world, small, tmp_path):  # noqa: F811
     out, _, _ = world.score(hugging_face)
     assert list(rows(out)["path"][:6]) == [f"hf.parquet/0-{row}" for row in range(5)] + ["hf.parquet/1-0"]
     assert list(rows(out)["prediction"]) == list(expected["prediction"])
+    pq.write_table(pa.table({"picture": list(contents.values())}), hugging_face, row_group_size=7)
+    out, _, _ = world.score(hugging_face)
+    assert list(rows(out)["path"][6:8]) == ["hf.parquet/0-6", "hf.parquet/1-0"]
     lost = pa.table(
         {"image": pa.array([{"bytes": None, "path": "a.png"}, {"bytes": contents[NAMES[0]], "path": "b.png"}])}
     )

@@ -10,7 +10,7 @@ from batchclf.core.text import counted
 from batchclf.core.types import ExcludedFile, PlacedImage
 from batchclf.data.sources.found import Found, why_file_is_left_out
 from batchclf.data.sources.shard import ShardDamageError, member_path, place_of
-from batchclf.errors import DataError, UnreadableImageError
+from batchclf.errors import WANT, DataError, UnreadableImageError
 
 MARK = "batchclf shards"
 """The key among the file's metadata by which files of `batchclf pack` are known; its value is the format."""
@@ -64,6 +64,8 @@ class ParquetShard:
             try:
                 self._opened = self._file(verified=True)
             except (OSError, pa.ArrowException) as error:
+                if getattr(error, "errno", None) in WANT:
+                    raise
                 raise DataError(
                     f"the shard {self.path} cannot be read: {error}", hint="copy it again, or leave it out"
                 ) from error
@@ -134,6 +136,8 @@ class ParquetShard:
                 self._held = next(self._batches).column(0)
         except (OSError, StopIteration, pa.ArrowException) as error:
             self._group = -1
+            if getattr(error, "errno", None) in WANT:
+                raise
             raise UnreadableImageError(
                 f"cannot be read: row group {group} of {self.path.name} is damaged: {error}"
             ) from error

@@ -42,7 +42,8 @@ def _shards_in(folder: Path) -> tuple[str, ...]:
                     continue
                 if entry.is_dir() or name[name.rfind(".") :] in IMAGE_SUFFIXES:
                     return ()
-                if name.endswith(PACKED_SUFFIXES):
+                # A pipe would wait for a writer; a link to nothing is for the error that names it
+                if name.endswith(PACKED_SUFFIXES) and (entry.is_file() or entry.is_symlink()):
                     names.append(entry.name)
     except OSError:
         return ()

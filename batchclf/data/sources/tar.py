@@ -20,7 +20,7 @@ MARK = "batchclf shards 1"
 _AHEAD = 16 * 1024
 """Bytes read at a time for headers: those of small images lie close together, those of large ones far apart."""
 
-_LONGEST_LABEL = 2**16
+_LONGEST_LABEL = 2**20
 _LEFT_OUT = {
     **dict.fromkeys((b"1", b"2"), "a link in an archive"),
     **dict.fromkeys((b"3", b"4", b"6"), "a pipe, socket or device"),
@@ -128,6 +128,7 @@ class TarShard:
             except (ValueError, msgspec.MsgspecError):
                 return at
             path = about.path
+            is_pair = is_pair and size >= 0 and 0 < length <= BLOCK
             is_pair = is_pair and header[156] == beside[156] == _PLAIN and header[:9] == beside[:9]
             if not is_pair or why_file_is_left_out(path, hidden=False):
                 return at

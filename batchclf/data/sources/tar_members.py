@@ -64,8 +64,10 @@ class Members:
 
     def _header(self, at: int) -> bytes:
         """Read a header; nothing at the end."""
-        self._file.seek(at)
-        header = self._file.read(BLOCK)
+        header = b""
+        if at < self.size:  # what a header claims may be more than any file has
+            self._file.seek(at)
+            header = self._file.read(BLOCK)
         if len(header) < BLOCK:
             raise ShardDamageError(
                 f"it breaks off at byte {at:,}, without the mark of a tar's end: images may be missing", at
@@ -149,9 +151,13 @@ def _damaged(at: int) -> ShardDamageError:
 def _number(field: bytes, at: int) -> int:
     """Read a number: octal, or in base 256 as GNU tar writes large ones."""
     try:
-        return int(field.rstrip(b"\0 "), 8)
+        number = int(field.rstrip(b"\0 "), 8)
     except ValueError:
         pass
+    else:
+        if number < 0:  # the walk would go back, and for ever
+            raise _damaged(at)
+        return number
     if field[0] == 0x80:
         return int.from_bytes(field[1:])
     digits = field.split(b"\0", 1)[0].strip()
