@@ -5,7 +5,8 @@ import os
 import numpy as np
 
 from batchclf.scoring.decoder import DecodeSetup
-from batchclf.scoring.pool import folder_prefix
+from batchclf.scoring.engines.local import LocalEngine, folder_prefix
+from batchclf.scoring.model_run import ModelRun
 
 
 class FirstPixel:
@@ -18,6 +19,10 @@ class FirstPixel:
 
 def setup_of(folder):
     return DecodeSetup(folder_prefix(folder), (5, 6, 1), "grayscale", "fast")
+
+
+def engine_of(pool):
+    return LocalEngine(pool, ModelRun(FirstPixel, 64, say=lambda line: None))
 
 
 def runs(pid):
