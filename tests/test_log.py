@@ -15,6 +15,7 @@ from batchclf.log import LOGGER
 SCORE = """
 import logging, sys
 from pathlib import Path
+from batchclf.data.sources.folder import Folder
 from batchclf.jobs.config.options import ScoringOptions
 from batchclf.jobs.config.settings import DirectorySubset, score_settings
 from batchclf.jobs.run.folder_run import score_directory_run
@@ -23,7 +24,7 @@ from batchclf.models.bundle import load_bundle
 
 {setup}
 settings = score_settings(ScoringOptions(workers=1), Path("cache"))
-subset = DirectorySubset(Path("photos"), "none")
+subset = DirectorySubset(Folder(Path("photos")), "none")
 score_directory_run(subset, load_bundle(Path(sys.argv[1])), settings, None, Path("run"), LogWatcher(), ["python"])
 """
 LINE = "found 3 = scored 2 + skipped 1 + excluded 0"

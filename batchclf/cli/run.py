@@ -103,7 +103,7 @@ def _dry_run(job: "Job", console: "Console") -> int:
     rules = len(job.gate.rules)
     bounds = [f"{key} {value}" for key, value in _bounds(job).items()]
     bounds += [counted(rules, "rule")] if rules else []
-    subsets = [f"the {name} split" for name in job.splits] + [f"{n} ({t.root})" for n, t in job.directories.items()]
+    subsets = [f"the {name} split" for name in job.splits] + [f"{n} ({t.source})" for n, t in job.directories.items()]
     plan = {
         "job": f"{job.name}, run date {job.run_date}",
         "data": (spec.data.dataset or str(job.directory)) if spec.data else "none",

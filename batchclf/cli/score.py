@@ -16,7 +16,6 @@ from batchclf.cli.options import (
 )
 from batchclf.cli.selection import add_selection
 from batchclf.core.choices import SplitName
-from batchclf.data.catalog import DATASET_NAMES
 from batchclf.jobs.config.options import (
     DataSpec,
     DeadlineOptions,
@@ -170,7 +169,7 @@ def say_published(args: argparse.Namespace, out: Path, record: "RunRecord", cons
 
 
 def _split(args: argparse.Namespace, bundle: "Bundle", console: "Console") -> "SplitOf":
-    from batchclf.data.catalog import load_dataset
+    from batchclf.data.catalog import DATASET_NAMES, load_dataset
     from batchclf.errors import UsageError
     from batchclf.jobs.run.folder_run import SplitOf
 

@@ -43,11 +43,12 @@ def directory_subset(args: argparse.Namespace) -> "DirectorySubset":
     Raises UsageError for options that do not go together, a glob that is none, a list that leads out of the folder
     and --labels that are neither a mode nor a file, DataError for a folder or a list that cannot be read.
     """
-    from batchclf.data.discovery import check_folder
+    from batchclf.data.sources.folder import Folder
     from batchclf.jobs.config.settings import DirectorySubset
 
-    check_folder(args.directory)
-    return DirectorySubset(args.directory, labels_from(args.labels), _selection(args), as_path(args.label_map))
+    source = Folder(args.directory)
+    source.check()
+    return DirectorySubset(source, labels_from(args.labels), _selection(args), as_path(args.label_map))
 
 
 def refuse_with_split(args: argparse.Namespace) -> None:

@@ -39,6 +39,23 @@ class ImageRef:
     path: str
     label: str | None
 
+    @property
+    def at(self) -> str:
+        """What its source reads it by."""
+        return self.path
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedImage(ImageRef):
+    """An image that its source reads by something else than its path, such as a place in an archive."""
+
+    place: str
+
+    @property
+    def at(self) -> str:
+        """Give that place."""
+        return self.place
+
 
 @dataclass(frozen=True, slots=True)
 class SkippedImage:

@@ -3,15 +3,15 @@
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
+from batchclf.core.choices import DatasetName
 from batchclf.errors import DataError
 
 if TYPE_CHECKING:
     # The command line's parser imports DATASET_NAMES, and the types bring numpy along.
     from batchclf.core.types import Dataset, Say
 
-DatasetName = Literal["fashion-mnist", "digits"]
 DATASET_NAMES: tuple[DatasetName, ...] = get_args(DatasetName)
 
 _LOADERS: dict[str, str] = {

@@ -5,9 +5,12 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batchclf.errors import DataError
+
+if TYPE_CHECKING:
+    from batchclf.data.sources.interface import ImageSource
 
 CLASS_MAP_FILE = "classes.json"
 CLASS_MAP_FORMAT = 1
@@ -48,19 +51,15 @@ def write_class_map(folder: Path, mapping: Mapping[str, str]) -> None:
     (folder / CLASS_MAP_FILE).write_text(text + "\n", encoding="ascii")
 
 
-def read_class_map(folder: Path) -> dict[str, str] | None:
-    """Read `classes.json` in `folder`: folder name → class name, in the file's order.
+def class_map_of(source: "ImageSource") -> dict[str, str] | None:
+    """Read `classes.json` of a source: folder name → class name, in the file's order.
 
     None where there is no such file. Raises DataError where it cannot be read, is not a class map or is of a
     newer format.
     """
-    path = folder / CLASS_MAP_FILE
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+    content, path = source.file(CLASS_MAP_FILE), source.named(CLASS_MAP_FILE)
+    if content is None:
         return None
-    except OSError as error:
-        raise DataError(f"the class map {path} cannot be read: {error.strerror}") from error
     try:
         document = json.loads(content, object_pairs_hook=_without_doubles)
     except (ValueError, RecursionError) as error:
@@ -117,7 +116,7 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return document
 
 
-def _not_a_class_map(path: Path, why: str) -> DataError:
+def _not_a_class_map(path: str, why: str) -> DataError:
     return DataError(
         f"{path} is not a class map: {why}",
         hint=f'it should read {{"format": {CLASS_MAP_FORMAT}, "classes": {{"FOLDER": "CLASS NAME", …}}}}; '

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from batchclf.core.holdout import hold_out
 from batchclf.core.text import counted, first_of
 from batchclf.core.types import ExcludedFile, Say, SkippedImage
-from batchclf.data.discovery import discover
 from batchclf.data.labels import LabelRule
 from batchclf.data.left_out import LeftOut
-from batchclf.data.patterns import Matches
 from batchclf.data.selection import without_ignored
+from batchclf.data.sources.folder import discover
+from batchclf.data.sources.found import Matches
 from batchclf.errors import DataError, UsageError
 
 _NAMED = 3

@@ -8,7 +8,7 @@ from batchclf.core.choices import ColorMode, ResizeMode, Store
 from batchclf.core.geometry import OWN, Geometry, resize_mode
 from batchclf.core.text import counted
 from batchclf.core.types import Dataset, Progress, Say, Split, unseen
-from batchclf.data.class_folders import read_class_map
+from batchclf.data.class_folders import class_map_of
 from batchclf.data.class_split import (
     Part,
     grouped,
@@ -19,12 +19,12 @@ from batchclf.data.class_split import (
     warn_of_groups_on_both_sides,
 )
 from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
-from batchclf.data.discovery import check_folder, excluded_words, hint_without_image
 from batchclf.data.input_size import settle_input
-from batchclf.data.labels import class_folders
 from batchclf.data.left_out import LeftOut
-from batchclf.data.patterns import IGNORE_FILE, Matches, ignored_paths, split_folders
+from batchclf.data.patterns import ignored_paths, split_folders
 from batchclf.data.read_parts import InputFormat, read_parts
+from batchclf.data.sources.folder import Folder, check_folder, class_folders
+from batchclf.data.sources.found import IGNORE_FILE, Matches, excluded_words, hint_without_image
 from batchclf.errors import DataError
 
 TEST_SIZE = 0.2
@@ -119,8 +119,8 @@ def list_class_folders(
     The parts are train and test, or without these folders a single one. Raises DataError as `load_class_folders` does.
     """
     check_folder(root)
-    ignored = ignored_paths(root)
-    parts = split_folders(root) or ("",)
+    ignored = ignored_paths(Folder(root))
+    parts = split_folders(Folder(root)) or ("",)
     for part in parts:
         check_folder(root / part)
     folders = {part: _class_of_folder(root, part, label_map, ignored) for part in parts}
@@ -219,7 +219,7 @@ def _class_of_folder(root: Path, part: str, label_map: Mapping[str, str], ignore
     A link to a folder is one, too, whether it is followed or not: that its class is missing must not go unseen.
     """
     base = root / part
-    mapping = {**(read_class_map(base) or read_class_map(base.parent) or {}), **label_map}
+    mapping = {**(class_map_of(Folder(base)) or class_map_of(Folder(base.parent)) or {}), **label_map}
     prefix = f"{part}/" if part else ""
     folders, links = class_folders(base, ignored and (lambda path: ignored(prefix + path)))
     return {folder: name for folder in sorted(folders + links) if (name := mapping.get(folder, folder))}

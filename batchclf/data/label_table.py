@@ -109,10 +109,14 @@ def read_label_map(source: Path, class_names: tuple[str, ...] | None) -> dict[st
 
 
 def read_label_table(
-    source: Path, root: Path, class_names: tuple[str, ...] | None, meanings: Mapping[str, str] = MappingProxyType({})
+    source: Path,
+    root: Path | None,
+    class_names: tuple[str, ...] | None,
+    meanings: Mapping[str, str] = MappingProxyType({}),
 ) -> LabelTable:
-    """Read a CSV with a header and the columns `path` (relative to `root`) and `label` (a class, or empty).
+    """Read a CSV with a header and the columns `path` and `label` (a class, or empty).
 
+    Paths are relative to the images' source or, with `root`, absolute ones below that folder.
     UTF-8; comma, semicolon or tab, whichever the header has; other columns are ignored, and so is the `'` with which
     batchclf guards cells against spreadsheets. Raises DataError where the file cannot be read or is no such CSV,
     ModelError where a label is neither in `class_names` nor in `meanings` (see `read_label_map`); the message names the
@@ -131,7 +135,7 @@ def read_label_table(
         elif label not in names:
             hint = "leave the label empty if none is known, or map it: --label-map FILE"
             raise _no_class(label, line, source, class_names, "label", hint)
-        path = relative_path(path, root) or path
+        path = (root and relative_path(path, root)) or path
         before, line_before = seen.setdefault(path, (names[label], line))
         if before != label:
             raise DataError(

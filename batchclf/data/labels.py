@@ -3,7 +3,6 @@
 import difflib
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING, Literal
 
 from batchclf.core.text import counted, first_of
 from batchclf.core.types import ImageRef
-from batchclf.data.discovery import LINK_TO_FOLDER, discover, links_left_out
-from batchclf.data.patterns import IGNORE_FILE, Matches, ignored_paths, is_system_folder
+from batchclf.data.patterns import ignored_paths
+from batchclf.data.sources.found import IGNORE_FILE, LINK_TO_FOLDER, Matches, links_left_out
 from batchclf.errors import DataError, ModelError
 
 if TYPE_CHECKING:
     from batchclf.data.label_table import LabelTable
+    from batchclf.data.sources.interface import ImageSource
 
 LabelMode = Literal["auto", "folders", "none"]
 LABEL_MODES: tuple[LabelMode, ...] = ("auto", "folders", "none")
@@ -65,7 +65,7 @@ class LabelRule:
 
 
 def label_rule(
-    root: Path,
+    source: "ImageSource",
     labels: LabelMode | Path,
     class_names: tuple[str, ...],
     *,
@@ -83,36 +83,36 @@ def label_rule(
     if isinstance(labels, Path):
         from batchclf.data.label_table import read_label_table
 
-        table = read_label_table(labels, root, class_names, meanings or {})
+        table = read_label_table(labels, source.root, class_names, meanings or {})
         return LabelRule(None, f"labels of {counted(len(table.by_path), 'file')} from {labels.name}", table)
     if labels == "none":
         return LabelRule(None, "no labels (asked for none)")
-    ignored = ignored_paths(root)
-    folders, links = class_folders(root, ignored, follow_symlinks=follow_symlinks)
+    ignored = ignored_paths(source)
+    folders, links = source.class_folders(ignored, follow_symlinks=follow_symlinks)
     if not folders:
-        return _without_folders(root, labels, links)
-    from batchclf.data.class_folders import folder_names, read_class_map
+        return _without_folders(source, labels, links)
+    from batchclf.data.class_folders import class_map_of, folder_names
 
     known = {name: name for name in class_names}
     known |= {folder: name for name, folder in folder_names(class_names).items()}
-    known |= read_class_map(root) or {}
+    known |= class_map_of(source) or {}
     known |= meanings or {}
     by_folder = {folder: known.get(folder, folder) for folder in folders}
     strangers = [folder for folder in folders if by_folder[folder] not in ("", *class_names)]
     labelled = {folder: by_folder[folder] for folder in folders if by_folder[folder] in class_names}
     # Beside class folders one without an image does not count; if there are only others, the first of them is named.
     nobody = None if labelled else next(iter(strangers), None)
-    stranger = next((folder for folder in strangers if _holds_image(root, folder, ignored, follow_symlinks)), nobody)
+    stranger = next((folder for folder in strangers if _holds_image(source, folder, ignored, follow_symlinks)), nobody)
     if stranger is None:
         if not labelled:
-            return _without_folders(root, labels, links)
+            return _without_folders(source, labels, links)
         return LabelRule(labelled, _of_folders(labelled, by_folder, strangers))
     if labels == "folders":
         nearest = difflib.get_close_matches(stranger, known, 1)
         raise ModelError(
-            f"the folder '{stranger}' in {root} is not a class of the model ({', '.join(class_names)})",
+            f"the folder '{stranger}' in {source} is not a class of the model ({', '.join(class_names)})",
             hint=(f"did you mean '{nearest[0]}'? " if nearest else "")
-            + f"rename it, or map it to a class in a CSV (--label-map FILE) or in {root / 'classes.json'}",
+            + f"rename it, or map it to a class in a CSV (--label-map FILE) or in {source.named('classes.json')}",
         )
     sentence = f"no labels (the folder '{stranger}' is not a class of the model)"
     if len(strangers) == len(folders):
@@ -125,10 +125,10 @@ def label_rule(
     return LabelRule(None, sentence, warning=warning)
 
 
-def _without_folders(root: Path, labels: LabelMode, links: list[str]) -> LabelRule:
+def _without_folders(source: "ImageSource", labels: LabelMode, links: list[str]) -> LabelRule:
     if labels == "folders":
         raise DataError(
-            f"{root} has no class folders to take labels from",
+            f"{source} has no class folders to take labels from",
             hint=links_left_out({LINK_TO_FOLDER: len(links)}) or "use --labels none, or make them",
         )
     return LabelRule(None, "no labels (there are no folders to take them from)")
@@ -144,35 +144,12 @@ def _of_folders(labelled: Mapping[str, str], by_folder: Mapping[str, str], empty
     return sentence
 
 
-def _holds_image(root: Path, folder: str, ignored: Matches | None, follow_symlinks: bool) -> bool:
-    """Whether a folder of `root` has an image that is not left out; looks no further than the first one."""
-    found = discover(root, LabelRule(None, ""), follow_symlinks=follow_symlinks, only=folder)
+def _holds_image(source: "ImageSource", folder: str, ignored: Matches | None, follow_symlinks: bool) -> bool:
+    """Whether a folder of a source has an image that is not left out; looks no further than the first one."""
+    found = source.discover(LabelRule(None, ""), follow_symlinks=follow_symlinks, only=folder)
     return any(isinstance(each, ImageRef) and not (ignored and ignored(each.path)) for each in found)
 
 
 def are_from_folders(sentence: str) -> bool:
     """Tell from a rule's sentence, as a run keeps it, whether labels came from class folders."""
     return sentence.startswith(_FROM_FOLDERS)
-
-
-def class_folders(root: Path, ignored: Matches | None, *, follow_symlinks: bool = False) -> tuple[list[str], list[str]]:
-    """Give the folders in `root` that may stand for classes, and the links to folders that are not followed; sorted.
-
-    Hidden folders, system folders and what is `ignored` are neither. Raises OSError where `root` cannot be listed.
-    """
-    folders: list[str] = []
-    links: list[str] = []
-    with os.scandir(root) as entries:
-        for entry in entries:
-            name = entry.name
-            if name[0] == "." or is_system_folder(name) or not _is_folder(entry) or (ignored and ignored(f"{name}/")):
-                continue
-            (folders if follow_symlinks or not entry.is_symlink() else links).append(name)
-    return sorted(folders), sorted(links)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads in a circle, or to where the user may not look
-        return False

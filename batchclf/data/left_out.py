@@ -7,7 +7,7 @@ from batchclf.core.suffixes import count_suffix, left_out_words
 from batchclf.core.text import counted, percent
 from batchclf.core.types import ExcludedFile, Say
 from batchclf.data.decoding.suffixes import REASONS
-from batchclf.data.discovery import BROKEN_LINK, LOOP, excluded_words, links_left_out
+from batchclf.data.sources.found import BROKEN_LINK, LOOP, excluded_words, links_left_out
 
 TOLD = 20
 """Lines before the rest is only counted."""

@@ -1,34 +1,18 @@
 """Patterns of paths as in gitignore files: `--glob`, and the file .batchclfignore."""
 
-import os
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batchclf.data.sources.found import IGNORE_FILE, Matches
 from batchclf.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-IGNORE_FILE = ".batchclfignore"
-IGNORED = f"ignored by {IGNORE_FILE}"
-"""The reason of files that such a file leaves out."""
-
-SYSTEM_FOLDERS = frozenset(
-    {"lost+found", "@eadir", "__macosx", "#recycle", "#snapshot", "$recycle.bin", "system volume information"}
-)
-"""Folders of systems and network drives, in small letters; hidden ones are left out anyway."""
-
-Matches = Callable[[str], bool]
-"""Tells whether a relative path matches; a folder's path ends in `/`."""
-
-
-def is_system_folder(name: str) -> bool:
-    """Whether a folder of this name belongs to a system or a network drive, in upper or lower case."""
-    return name.lower() in SYSTEM_FOLDERS
+    from batchclf.data.sources.interface import ImageSource
 
 
 def glob_paths(globs: Iterable[str]) -> Matches:
@@ -37,7 +21,7 @@ def glob_paths(globs: Iterable[str]) -> Matches:
     `*.jpg` matches at any depth, `photos/*.jpg` only there. Raises UsageError where one is no such pattern, would
     match nothing, or begins with `!`.
     """
-    specs = []
+    specs: list[GitIgnoreSpec] = []
     for glob in globs:
         spec = None if glob.startswith("!") else _compiled(glob)
         if spec is None:
@@ -46,55 +30,41 @@ def glob_paths(globs: Iterable[str]) -> Matches:
                 hint=f"for example: --glob '*.jpg' or --glob 'photos/2026-*/**' (what to leave out goes to "
                 f"{IGNORE_FILE})",
             )
-        specs.append(spec)
+        specs += map(_spec, _as_git(glob))
     return _joined(specs).match_file
 
 
-def split_folders(root: Path) -> tuple[str, ...]:
-    """Name the split folders of training data in `root`: train and test if both are there, otherwise none."""
+def split_folders(source: "ImageSource") -> tuple[str, ...]:
+    """Name the split folders of training data in a source: train and test if both are there, otherwise none."""
     names = ("train", "test")
-    return names if all((root / name).is_dir() for name in names) else ()
+    return names if all(source.has_folder(name) for name in names) else ()
 
 
-def ignore_content(root: Path) -> dict[str, bytes]:
-    """Read `.batchclfignore` in `root` (key "") and in its split folders (key train, test), as far as they are there.
+def ignore_content(source: "ImageSource") -> dict[str, bytes]:
+    """Read `.batchclfignore` of a source (key "") and in its split folders (key train, test), as far as they are there.
 
     Raises DataError where one cannot be read.
     """
-    found = {}
-    for folder in ("", *split_folders(root)):
-        path = root / folder / IGNORE_FILE
-        try:
-            found[folder] = path.read_bytes()
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            if folder and not _is_open(root / folder):
-                continue  # its listing says so
-            raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    return found
+    folders = ("", *split_folders(source))
+    contents = {folder: source.file(_ignore_file(folder)) for folder in folders}
+    return {folder: content for folder, content in contents.items() if content is not None}
 
 
-def _is_open(folder: Path) -> bool:
-    """Whether the user may look at what is in a folder."""
-    try:
-        os.stat(f"{folder}/.")  # noqa: PTH116 (a Path drops the dot)
-    except PermissionError:
-        return False
-    return True
+def _ignore_file(folder: str) -> str:
+    return f"{folder}/{IGNORE_FILE}" if folder else IGNORE_FILE
 
 
-def ignored_paths(root: Path) -> Matches | None:
-    """Make a test for the paths that `.batchclfignore` in `root` leaves out; None where there is no such file.
+def ignored_paths(source: "ImageSource") -> Matches | None:
+    """Make a test for the paths that `.batchclfignore` of a source leaves out; None where there is no such file.
 
     The rules are git's: the last line that matches decides, and `!` takes back, but nothing out of a folder that is
-    left out. Lines of a file in a split folder are about what lies in it, and come after those in `root`. Raises
+    left out. Lines of a file in a split folder are about what lies in it, and come after those at its top. Raises
     DataError where a file cannot be read, is not UTF-8 or has a line that is no pattern.
     """
-    contents = ignore_content(root)
+    contents = ignore_content(source)
     if not contents:
         return None
-    lines = [line for folder, content in contents.items() for line in _ignore_lines(root, folder, content)]
+    lines = [line for folder, content in contents.items() for line in _ignore_lines(source, folder, content)]
     # pathspec takes files back out of a folder that is left out, so each folder of a path is asked for by itself. It
     # is so as a file, for which the lines that match its own name come before those that match a folder above it; so
     # the "/" of lines about folders has to go (decision 148)
@@ -113,9 +83,9 @@ def ignored_paths(root: Path) -> Matches | None:
     return is_ignored
 
 
-def _ignore_lines(root: Path, folder: str, content: bytes) -> Iterator[str]:
-    """Yield the patterns of an ignore file in `folder` as they would stand in `root`; raises DataError."""
-    path = root / folder / IGNORE_FILE
+def _ignore_lines(source: "ImageSource", folder: str, content: bytes) -> Iterator[str]:
+    """Yield the patterns of an ignore file in `folder` as they would stand at the top; raises DataError."""
+    path = source.named(_ignore_file(folder))
     try:
         lines = content.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -131,7 +101,7 @@ def _ignore_lines(root: Path, folder: str, content: bytes) -> Iterator[str]:
                 f"line {number} of {path} is not a pattern: {line.strip()}",
                 hint="patterns are written as in a .gitignore file, for example: thumbs/ or *_small.jpg",
             )
-        yield _below(folder, text)
+        yield from _as_git(_below(folder, text))
 
 
 def _below(folder: str, pattern: str) -> str:
@@ -142,6 +112,18 @@ def _below(folder: str, pattern: str) -> str:
         return pattern
     sign, rest = ("!", pattern[1:]) if pattern.startswith("!") else ("", pattern)
     return f"{sign}/{folder}/{rest.removeprefix('/') if '/' in rest.removesuffix('/') else '**/' + rest}"
+
+
+def _as_git(pattern: str) -> Iterator[str]:
+    """Give a pattern as those that mean for pathspec what git takes it for."""
+    # git compares the text before the first wildcard by itself, so "**/" that follows it begins a pattern there
+    match = re.fullmatch(r"(!?)/?([^*?[\\]*[^*?[\\/])\*\*/(.+)", pattern)
+    if match is None:
+        yield pattern
+        return
+    sign, before, rest = match.groups()
+    yield from _as_git(f"{sign}/{before}{rest}")
+    yield f"{sign}/{before}*/**/{rest}"
 
 
 def _compiled(line: str) -> "GitIgnoreSpec | None":

@@ -15,9 +15,9 @@ from batchclf.core.choices import ColorMode
 from batchclf.core.geometry import OWN, Geometry, resize_mode
 from batchclf.core.types import ImageRef
 from batchclf.data.decoding.decode import read_image
-from batchclf.data.discovery import check_folder
 from batchclf.data.labels import LabelMode
 from batchclf.data.selection import Selection, rule_for, select
+from batchclf.data.sources.folder import Folder
 from batchclf.errors import DataError, UnreadableImageError
 
 LOOKED_AT = 10_000
@@ -71,10 +71,11 @@ def sample_of(folder: Path, class_names: tuple[str, ...], labels: LabelMode | Pa
     10,000 in path order are looked at, of which 64 are taken, spread over all. Raises DataError if the folder is
     missing, and what `rule_for` raises.
     """
-    check_folder(folder)
+    source = Folder(folder)
+    source.check()
     selection = Selection(follow_symlinks=True)
-    rule = rule_for(folder, labels, class_names, selection)
-    found = (each for each in select(folder, rule, selection) if isinstance(each, ImageRef))
+    rule = rule_for(source, labels, class_names, selection)
+    found = (each for each in select(source, rule, selection) if isinstance(each, ImageRef))
     if rule.classes():
         refs = _labelled(found, len(class_names))
         return Sample(folder, refs, bool(refs), rule.sentence)

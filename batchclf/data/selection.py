@@ -4,20 +4,20 @@ import dataclasses
 import hashlib
 import heapq
 import json
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
-from batchclf.data.discovery import HIDDEN, Found, discover, discover_listed
 from batchclf.data.labels import LabelMode, LabelRule, label_rule
-from batchclf.data.patterns import IGNORED, Matches, glob_paths, ignore_content, ignored_paths
+from batchclf.data.patterns import glob_paths, ignore_content, ignored_paths
+from batchclf.data.sources.found import HIDDEN, IGNORED, Found, Matches
 from batchclf.errors import DataError, NothingToScoreError, UsageError
 
 if TYPE_CHECKING:
     from batchclf.data.label_table import LabelTable
+    from batchclf.data.sources.interface import ImageSource
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Selection:
     shard: tuple[int, int] | None = None
     follow_symlinks: bool = False
 
-    def fingerprint(self, root: Path) -> str:
+    def fingerprint(self, source: "ImageSource") -> str:
         """Digest (SHA-256, hexadecimal) what decides which files are chosen, each .batchclfignore included.
 
-        With the same one, and the same files on disk, `select` gives the same. Raises DataError where such a file
+        With the same one, and the same files there, `select` gives the same. Raises DataError where such a file
         cannot be read.
         """
-        ignore = {folder: content.hex() for folder, content in ignore_content(root).items()}
+        ignore = {folder: content.hex() for folder, content in ignore_content(source).items()}
         fields = {**dataclasses.asdict(self), "ignore": ignore or None}
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
@@ -50,7 +50,7 @@ EVERYTHING = Selection()
 
 
 def rule_for(
-    root: Path,
+    source: "ImageSource",
     labels: LabelMode | Path,
     class_names: tuple[str, ...],
     selection: Selection = EVERYTHING,
@@ -61,9 +61,9 @@ def rule_for(
     Raises DataError if no row of a CSV names a file though there are images, NothingToScoreError if no listed file is
     there; the message says what would fit. Raises what `read_label_map` does.
     """
-    if selection.files and not _any_there(root, selection.files):
+    if selection.files and not _any_there(source, selection.files):
         none_of = f"none of {len(selection.files):,} listed paths"
-        raise _no_file(NothingToScoreError, root, selection.files, none_of, selection)
+        raise _no_file(NothingToScoreError, source, selection.files, none_of, selection)
     meanings = None
     if label_map is not None:
         if labels == "none":
@@ -71,48 +71,48 @@ def rule_for(
         from batchclf.data.label_table import read_label_map
 
         meanings = read_label_map(label_map, class_names)
-    rule = label_rule(root, labels, class_names, follow_symlinks=selection.follow_symlinks, meanings=meanings)
-    if rule.table is not None and rule.table.by_path and not _any_there(root, rule.table.by_path):
+    rule = label_rule(source, labels, class_names, follow_symlinks=selection.follow_symlinks, meanings=meanings)
+    if rule.table is not None and rule.table.by_path and not _any_there(source, rule.table.by_path):
         rows = rule.table.by_path
-        if any(isinstance(each, ImageRef) for each in select(root, LabelRule(None, ""), selection)):
-            raise _no_file(DataError, root, rows, f"none of {len(rows):,} rows of {labels}", selection)
+        if any(isinstance(each, ImageRef) for each in select(source, LabelRule(None, ""), selection)):
+            raise _no_file(DataError, source, rows, f"none of {len(rows):,} rows of {labels}", selection)
     return rule
 
 
-def _any_there(root: Path, paths: Iterable[str]) -> bool:
+def _any_there(source: "ImageSource", paths: Iterable[str]) -> bool:
     # The first one is there as a rule, so this looks at one file.
-    return any(os.path.lexists(os.path.join(root, path)) for path in paths)  # noqa: PTH118 (a Path is slow)
+    return any(source.has(path) for path in paths)
 
 
 def _no_file(
-    kind: type[DataError], root: Path, paths: Collection[str], none_of: str, selection: Selection
+    kind: type[DataError], source: "ImageSource", paths: Collection[str], none_of: str, selection: Selection
 ) -> DataError:
     """Make the error that paths name no file; it says what would fit."""
     from batchclf.data.near_miss import near_miss
 
-    found = discover(root, LabelRule(None, ""), follow_symlinks=selection.follow_symlinks)
+    found = source.discover(LabelRule(None, ""), follow_symlinks=selection.follow_symlinks)
     words = near_miss(paths, (each.path for each in found if isinstance(each, ImageRef)))
     return kind(
-        f"{none_of} names a file in {root}, the first: {next(iter(paths))}" + (f"; {words}" if words else ""),
-        hint=f"write the paths as they are below {root}, with / and the suffix",
+        f"{none_of} names a file in {source}, the first: {next(iter(paths))}" + (f"; {words}" if words else ""),
+        hint=f"write the paths as they are below {source}, with / and the suffix",
     )
 
 
-def select(root: Path, rule: LabelRule, selection: Selection = EVERYTHING) -> Iterator[Found]:
-    """Yield every file under `root`, or every listed one, sorted by path; those that are not chosen as excluded.
+def select(source: "ImageSource", rule: LabelRule, selection: Selection = EVERYTHING) -> Iterator[Found]:
+    """Yield every file of a source, or every listed one, sorted by path; those that are not chosen as excluded.
 
     The sample is drawn before the shards are, so that the shards of a sample part it. Walking needs memory for the
     names of one folder, a list for its paths, a sample for a number an image. Raises UsageError for a glob and
     DataError for a .batchclfignore that cannot be understood, before the first file.
     """
-    ignored = ignored_paths(root)
+    ignored = ignored_paths(source)
     wanted = glob_paths(selection.globs) if selection.globs else None
 
     def candidates() -> Iterator[Found]:
         if selection.files is None:
-            found = discover(root, rule, follow_symlinks=selection.follow_symlinks)
+            found = source.discover(rule, follow_symlinks=selection.follow_symlinks)
         else:
-            found = discover_listed(root, rule, selection.files, follow_symlinks=selection.follow_symlinks)
+            found = source.discover_listed(rule, selection.files, follow_symlinks=selection.follow_symlinks)
         found = without_ignored(found, ignored)
         return found if wanted is None else _only(found, wanted, "not matched by --glob")
 

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,12 @@ from numpy.typing import NDArray
 from batchclf.core.choices import ColorMode, ResizeMode
 from batchclf.core.geometry import OWN, Geometry
 from batchclf.core.images.facts import FactMeter, stored_as
-from batchclf.data.decoding.decode import PixelReader, read_content
+from batchclf.data.decoding.decode import PixelReader
 from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
 from batchclf.errors import ImageTimeoutError, UnknownGeometryError, UnreadableImageError
+
+if TYPE_CHECKING:
+    from batchclf.data.sources.interface import ImageSource
 
 KEPT_BYTES = 32 * 2**20
 """Content that is kept between `read` and `decode`; more is read again, so that huge files cannot fill the memory."""
@@ -25,9 +29,9 @@ _LATE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class DecodeSetup:
-    """How to decode: `root` (with a `/` at its end) goes before each path, `input_shape` is (h, w, channels)."""
+    """How to decode: `source` reads each file, `input_shape` is (h, w, channels)."""
 
-    root: str
+    source: "ImageSource"
     input_shape: tuple[int, int, int]
     color_mode: ColorMode
     resize: ResizeMode
@@ -94,7 +98,7 @@ class Decoder:
         for index, path in enumerate(paths):
             self._start_image(time.perf_counter())
             try:
-                content = read_content(self._setup.root + path)
+                content = self._setup.source.read(path)
             except UnreadableImageError as error:
                 reasons[index] = error.message
                 digests.append(reason_digest(error.message))
@@ -127,7 +131,7 @@ class Decoder:
             self._start_image(started)
             try:
                 if content is None:
-                    content = read_content(setup.root + path)
+                    content = setup.source.read(path)
                 digests.append(content_digest(content))
             except UnreadableImageError as error:
                 reasons[index] = error.message
@@ -144,7 +148,7 @@ class Decoder:
                 if isinstance(error, ImageTimeoutError):
                     digests[-1] = passing_digest()
             except UnknownGeometryError as error:
-                raise error.of(setup.root + path) from None
+                raise error.of(setup.source.named(path)) from None
             decoding += clock() - between
         started = clock()
         images = images[:count]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from batchclf.core.images.facts import FACTS, array_facts
 from batchclf.core.types import BatchScores, ExcludedFile, ImageRef, Known, SkippedImage, Split
-from batchclf.data.discovery import Found
+from batchclf.data.sources.found import Found
 from batchclf.scoring.decoder import Decoded, content_digest, reason_digest
 from batchclf.scoring.model_run import ModelRun
 

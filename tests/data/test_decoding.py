@@ -334,7 +334,7 @@ def test_neither_listing_files_nor_decoding_loads_more_than_it_needs():
     content = image_bytes(noise(), "PNG")
     program = (
         "import sys\n"
-        "import batchclf.data.discovery\n"
+        "import batchclf.data.sources.found\n"
         "assert 'cv2' not in sys.modules\n"
         "from batchclf.data.decoding.decode import to_pixels\n"
         f"to_pixels({content!r}, (8, 8, 3), 'rgb')\n"

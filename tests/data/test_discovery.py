@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
-from batchclf.data.discovery import check_folder, discover, discover_listed
 from batchclf.data.labels import LabelRule
+from batchclf.data.sources.folder import check_folder, discover, discover_listed
 from batchclf.errors import DataError
 
 NO_LABELS = LabelRule(None, "no labels")

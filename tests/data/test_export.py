@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from batchclf.core.types import Split
-from batchclf.data.class_folders import folder_names, read_class_map, write_class_map
+from batchclf.data.class_folders import class_map_of, folder_names, write_class_map
 from batchclf.data.export import export_split
+from batchclf.data.sources.folder import Folder
 from batchclf.errors import DataError
 
 CLASS_NAMES = ("T-shirt/top", "Ankle boot", "unused")
@@ -43,7 +44,7 @@ def _largest_file(size):
 def test_pillow_reads_back_every_pixel(tmp_path, channels, mode):
     split, out = _split(channels), tmp_path / "new" / "out"
     assert _export(split, out) == 6
-    class_of = read_class_map(out)
+    class_of = class_map_of(Folder(out))
     assert class_of == {"T-shirt_top": "T-shirt/top", "Ankle boot": "Ankle boot", "unused": "unused"}
     assert {entry.name for entry in out.iterdir()} == {*class_of, "classes.json"}
     written = {path.stem: path for path in out.glob("*/*.png")}
@@ -149,7 +150,7 @@ def _check_as_folders(class_names):
         for name in names:
             (Path(folder) / name).mkdir()
         write_class_map(Path(folder), mapping)
-        assert read_class_map(Path(folder)) == {name: key for key, name in mapping.items()}
+        assert class_map_of(Folder(Path(folder))) == {name: key for key, name in mapping.items()}
         assert {entry.name for entry in Path(folder).iterdir()} == {*names, "classes.json"}
 
 
@@ -171,11 +172,11 @@ def test_a_lone_surrogate_survives_the_class_map(tmp_path):
     mapping = folder_names(["a\udcff"])
     assert mapping == {"a\udcff": "a_"}
     write_class_map(tmp_path, mapping)
-    assert read_class_map(tmp_path) == {"a_": "a\udcff"}
+    assert class_map_of(Folder(tmp_path)) == {"a_": "a\udcff"}
 
 
 def test_no_class_map_is_none(tmp_path):
-    assert read_class_map(tmp_path) is None
+    assert class_map_of(Folder(tmp_path)) is None
 
 
 @pytest.mark.parametrize(
@@ -197,14 +198,14 @@ def test_no_class_map_is_none(tmp_path):
 def test_a_damaged_class_map_is_a_clear_error(tmp_path, content, why):
     (tmp_path / "classes.json").write_bytes(content)
     with pytest.raises(DataError, match=why) as caught:
-        read_class_map(tmp_path)
+        class_map_of(Folder(tmp_path))
     assert str(tmp_path / "classes.json") in caught.value.message
 
 
 def test_a_class_map_that_is_a_folder_is_a_clear_error(tmp_path):
     (tmp_path / "classes.json").mkdir()
     with pytest.raises(DataError, match="cannot be read: Is a directory"):
-        read_class_map(tmp_path)
+        class_map_of(Folder(tmp_path))
 
 
 def test_the_class_map_is_plain_json_in_class_order(tmp_path):

@@ -5,9 +5,9 @@ import pytest
 from file_cases import make_tree
 
 from batchclf.core.types import ImageRef
-from batchclf.data.discovery import discover
 from batchclf.data.labels import label_rule
 from batchclf.data.selection import Selection, select
+from batchclf.data.sources.folder import Folder, discover
 from batchclf.errors import DataError, ModelError
 from batchclf.storage.csv_files.cells import safe_cell
 
@@ -16,7 +16,7 @@ CLASSES = ("cat", "dog", "T-shirt/top")
 
 def test_auto_takes_the_first_folder_level_where_all_are_classes(tmp_path):
     make_tree(tmp_path, "cat/1.png", "cat/deep/2.png", "T-shirt_top/3.png", "loose.png", ".hidden/4.png")
-    rule = label_rule(tmp_path, "auto", CLASSES)
+    rule = label_rule(Folder(tmp_path), "auto", CLASSES)
     refs = {found.path: found.label for found in discover(tmp_path, rule) if isinstance(found, ImageRef)}
     assert refs == {"cat/1.png": "cat", "cat/deep/2.png": "cat", "T-shirt_top/3.png": "T-shirt/top", "loose.png": None}
     assert rule.sentence == "labels from the 2 class folders"
@@ -24,19 +24,19 @@ def test_auto_takes_the_first_folder_level_where_all_are_classes(tmp_path):
 
 def test_auto_takes_no_label_where_one_folder_is_no_class(tmp_path):
     make_tree(tmp_path, "cat/1.png", "bird/2.png")
-    rule = label_rule(tmp_path, "auto", CLASSES)
+    rule = label_rule(Folder(tmp_path), "auto", CLASSES)
     assert {found.label for found in discover(tmp_path, rule)} == {None}
     assert rule.sentence == "no labels (the folder 'bird' is not a class of the model)"
 
 
 def test_auto_without_folders(tmp_path):
-    rule = label_rule(make_tree(tmp_path, "1.png"), "auto", CLASSES)
+    rule = label_rule(Folder(make_tree(tmp_path, "1.png")), "auto", CLASSES)
     assert rule.by_folder is None
     assert "there are no folders" in rule.sentence
 
 
 def test_labels_none_looks_at_nothing(tmp_path):
-    rule = label_rule(make_tree(tmp_path, "cat/1.png", "classes.json"), "none", CLASSES)
+    rule = label_rule(Folder(make_tree(tmp_path, "cat/1.png", "classes.json")), "none", CLASSES)
     assert rule.label("cat/1.png") is None
     assert "asked for none" in rule.sentence
 
@@ -44,7 +44,7 @@ def test_labels_none_looks_at_nothing(tmp_path):
 def test_labels_by_folders_refuses_a_stranger_and_hints_at_the_nearest_class(tmp_path):
     make_tree(tmp_path, "cat/1.png", "Dog/2.png")
     with pytest.raises(ModelError) as caught:
-        label_rule(tmp_path, "folders", CLASSES)
+        label_rule(Folder(tmp_path), "folders", CLASSES)
     assert "'Dog'" in caught.value.message
     assert "cat, dog, T-shirt/top" in caught.value.message
     assert "did you mean 'dog'?" in caught.value.hint
@@ -53,13 +53,13 @@ def test_labels_by_folders_refuses_a_stranger_and_hints_at_the_nearest_class(tmp
 
 def test_a_stranger_that_is_near_to_none_gets_no_guess(tmp_path):
     with pytest.raises(ModelError) as caught:
-        label_rule(make_tree(tmp_path, "zzzzzz/2.png"), "folders", CLASSES)
+        label_rule(Folder(make_tree(tmp_path, "zzzzzz/2.png")), "folders", CLASSES)
     assert "did you mean" not in caught.value.hint
 
 
 def test_labels_by_folders_needs_folders(tmp_path):
     with pytest.raises(DataError, match="no class folders") as caught:
-        label_rule(make_tree(tmp_path, "1.png", ".git/2.png"), "folders", CLASSES)
+        label_rule(Folder(make_tree(tmp_path, "1.png", ".git/2.png")), "folders", CLASSES)
     assert "--labels none" in caught.value.hint
 
 
@@ -68,7 +68,7 @@ def test_classes_json_maps_folders_to_classes(tmp_path, mode):
     make_tree(tmp_path, "katze/1.png", "kater/2.png", "dog/3.png")
     mapping = {"katze": "cat", "kater": "cat", "absent": "dog"}
     (tmp_path / "classes.json").write_text(json.dumps({"format": 1, "classes": mapping}))
-    rule = label_rule(tmp_path, mode, CLASSES)
+    rule = label_rule(Folder(tmp_path), mode, CLASSES)
     labels = [found.label for found in discover(tmp_path, rule) if isinstance(found, ImageRef)]
     assert labels == ["dog", "cat", "cat"]
 
@@ -76,33 +76,33 @@ def test_classes_json_maps_folders_to_classes(tmp_path, mode):
 def test_classes_json_goes_before_the_folders_own_name(tmp_path):
     make_tree(tmp_path, "cat/1.png", "dog/2.png")
     (tmp_path / "classes.json").write_text(json.dumps({"format": 1, "classes": {"cat": "dog", "dog": "wolf"}}))
-    assert label_rule(tmp_path, "auto", CLASSES).sentence.startswith("no labels (the folder 'dog'")
-    assert label_rule(tmp_path, "auto", ("cat", "dog", "wolf")).label("dog/2.png") == "wolf"
+    assert label_rule(Folder(tmp_path), "auto", CLASSES).sentence.startswith("no labels (the folder 'dog'")
+    assert label_rule(Folder(tmp_path), "auto", ("cat", "dog", "wolf")).label("dog/2.png") == "wolf"
 
 
 def test_a_damaged_classes_json_is_told(tmp_path):
     make_tree(tmp_path, "cat/1.png", "classes.json")
     with pytest.raises(DataError, match=r"classes\.json is not a class map"):
-        label_rule(tmp_path, "auto", CLASSES)
+        label_rule(Folder(tmp_path), "auto", CLASSES)
 
 
 def test_a_folder_behind_a_link_is_no_class_folder(tmp_path):
     make_tree(tmp_path, "root/cat/1.png", "elsewhere/2.png")
     (tmp_path / "root" / "bird").symlink_to("../elsewhere")
-    assert label_rule(tmp_path / "root", "folders", CLASSES).by_folder == {"cat": "cat"}
+    assert label_rule(Folder(tmp_path / "root"), "folders", CLASSES).by_folder == {"cat": "cat"}
 
 
 def test_ignored_folders_are_not_looked_at_for_labels(tmp_path):
     make_tree(tmp_path, "cat/1.png", "thumbs/2.png", "raw/3.png")
     (tmp_path / ".batchclfignore").write_text("thumbs/\n/raw\n")
-    assert label_rule(tmp_path, "folders", CLASSES).by_folder == {"cat": "cat"}
+    assert label_rule(Folder(tmp_path), "folders", CLASSES).by_folder == {"cat": "cat"}
 
 
 def test_a_linked_class_folder_gives_labels_where_links_are_followed(tmp_path):
     make_tree(tmp_path, "root/cat/1.png", "elsewhere/2.png")
     (tmp_path / "root" / "dog").symlink_to("../elsewhere")
     (tmp_path / "root" / "circle").symlink_to("circle")
-    rule = label_rule(tmp_path / "root", "folders", CLASSES, follow_symlinks=True)
+    rule = label_rule(Folder(tmp_path / "root"), "folders", CLASSES, follow_symlinks=True)
     found = discover(tmp_path / "root", rule, follow_symlinks=True)
     refs = {each.path: each.label for each in found if isinstance(each, ImageRef)}
     assert refs == {"cat/1.png": "cat", "dog/2.png": "dog"}
@@ -115,7 +115,7 @@ def test_a_linked_class_folder_gives_labels_where_links_are_followed(tmp_path):
 def _table(root, text):
     path = root / "labels.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return label_rule(root, path, CLASSES)
+    return label_rule(Folder(root), path, CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_the_guard_against_spreadsheets_is_undone(tmp_path):
     names = ["=1.png", "+1.png", "-1.png", "@1.png", "\t1.png", "\r1.png", "'1.png", "''1.png", "'=1.png", "plain.png"]
     frame = pd.DataFrame({"path": [safe_cell(name) for name in names], "label": "cat"})
     frame.to_csv(tmp_path / "guarded.csv", index=False, lineterminator="\r\n")
-    rule = label_rule(tmp_path, tmp_path / "guarded.csv", CLASSES)
+    rule = label_rule(Folder(tmp_path), tmp_path / "guarded.csv", CLASSES)
     assert set(rule.table.by_path) == set(names)
 
 
@@ -151,7 +151,7 @@ def test_a_quote_that_guards_nothing_is_part_of_the_name(tmp_path):
 
 def test_a_class_may_be_guarded_too(tmp_path):
     (tmp_path / "labels.csv").write_text("path,label\na.png,'-5\n")
-    assert label_rule(tmp_path, tmp_path / "labels.csv", ("-5", "5")).label("a.png") == "-5"
+    assert label_rule(Folder(tmp_path), tmp_path / "labels.csv", ("-5", "5")).label("a.png") == "-5"
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_label_that_is_no_class_is_told_with_the_nearest(tmp_path):
 
 def test_a_csv_that_cannot_be_read_is_told(tmp_path):
     with pytest.raises(DataError, match="cannot be read: Is a directory"):
-        label_rule(tmp_path, tmp_path, CLASSES)
+        label_rule(Folder(tmp_path), tmp_path, CLASSES)
 
 
 def test_rows_without_a_file_are_counted(tmp_path):
@@ -194,13 +194,13 @@ def test_rows_without_a_file_are_counted(tmp_path):
     rule = _table(
         tmp_path, "path,label\nx.jpg,cat\na.png,cat\nb.png,dog\n../y.png,dog\nc.txt,cat\n.d.png,cat\nz.png,\n"
     )
-    labels = {found.path: found.label for found in select(tmp_path, rule) if isinstance(found, ImageRef)}
+    labels = {found.path: found.label for found in select(Folder(tmp_path), rule) if isinstance(found, ImageRef)}
     assert labels == {"a.png": "cat", "b.png": "dog"}
     assert rule.table.unmatched() == "2 rows of labels.csv name no file that was found, the first: x.jpg"
-    assert len(list(select(tmp_path, rule, Selection(files=("x.jpg",))))) == 1
+    assert len(list(select(Folder(tmp_path), rule, Selection(files=("x.jpg",))))) == 1
     assert rule.table.unmatched().startswith("5 rows")
     make_tree(tmp_path, "x.jpg")
-    list(select(tmp_path, rule, Selection(sample=1)))
+    list(select(Folder(tmp_path), rule, Selection(sample=1)))
     assert rule.table.unmatched() == "1 row of labels.csv names no file that was found: ../y.png"
 
 
@@ -209,8 +209,8 @@ def test_the_fingerprint_changes_with_the_labels(tmp_path):
     texts = ["path,label\n", "path,label\na.png,cat\n", "path,label\na.png,dog\n", "path,label\nb.png,cat\n"]
     seen = [_table(tmp_path, text).fingerprint() for text in texts]
     assert _table(tmp_path, "label;path\ncat;a.png\n").fingerprint() == seen[1]
-    seen += [label_rule(tmp_path, mode, CLASSES).fingerprint() for mode in ("auto", "none")]
-    assert label_rule(tmp_path, "folders", CLASSES).fingerprint() == seen[-2]
+    seen += [label_rule(Folder(tmp_path), mode, CLASSES).fingerprint() for mode in ("auto", "none")]
+    assert label_rule(Folder(tmp_path), "folders", CLASSES).fingerprint() == seen[-2]
     (tmp_path / "classes.json").write_text(json.dumps({"format": 1, "classes": {"cat": "dog"}}))
-    seen.append(label_rule(tmp_path, "auto", CLASSES).fingerprint())
+    seen.append(label_rule(Folder(tmp_path), "auto", CLASSES).fingerprint())
     assert len(set(seen)) == len(seen)

@@ -10,6 +10,7 @@ from photo_cases import jpeg, photo
 from PIL import Image
 
 from batchclf.data.folders import load_class_folders
+from batchclf.data.sources.folder import Folder
 from batchclf.scoring.decoder import Decoder, DecodeSetup
 
 
@@ -69,7 +70,7 @@ def test_training_and_scoring_see_the_same_pixels(folder, resize, shape):
     assert lines == []
     train = dataset.train
     assert len(train.images) == 2 * len(FORMATS)
-    scored = Decoder(DecodeSetup(f"{folder}/", shape, color_mode, resize or "fast")).decode(train.paths)
+    scored = Decoder(DecodeSetup(Folder(folder), shape, color_mode, resize or "fast")).decode(train.paths)
     assert scored.reasons == {}
     np.testing.assert_array_equal(scored.images, train.images)
 

@@ -14,6 +14,7 @@ from batchclf.core.images.statistics import ImageStatistics
 from batchclf.core.metrics.intervals import difference, wilson
 from batchclf.core.types import Split
 from batchclf.data.labels import label_rule
+from batchclf.data.sources.folder import Folder
 from batchclf.errors import RunError
 from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
 from batchclf.jobs.evaluate import duplicates
@@ -56,8 +57,8 @@ def _score_splits(folder, bundle, digits, *splits):
 
 def _score_folder(root, folder, bundle, labels="auto"):
     folder.mkdir()
-    rule = label_rule(root, labels, bundle.info.class_names)
-    subset = DirectorySubset(root, labels)
+    rule = label_rule(Folder(root), labels, bundle.info.class_names)
+    subset = DirectorySubset(Folder(root), labels)
     record, _ = score_directory(subset, rule, bundle, SETTINGS, folder, Watching(), head=JournalHead("x", {}))
     return Run(folder, bundle, [record])
 

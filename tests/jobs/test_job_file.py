@@ -284,8 +284,8 @@ def test_a_job_of_folders_with_every_table(tmp_path):
     assert job.bundle == tmp_path / "models" / "2026"
     assert list(job.directories) == ["shop", "zoo"]
     shop, zoo = job.directories.values()
-    assert (shop.root, shop.labels) == (tmp_path / "shop" / "2026" / "11" / "25", tmp_path / "labels.csv")
-    assert (zoo.root, zoo.labels) == (tmp_path / "zoo" / "2026-11-24", "auto")
+    assert (shop.source.root, shop.labels) == (tmp_path / "shop" / "2026" / "11" / "25", tmp_path / "labels.csv")
+    assert (zoo.source.root, zoo.labels) == (tmp_path / "zoo" / "2026-11-24", "auto")
     assert zoo.selection.globs == ("*.png", "!a/")
     assert job.budgets == {"shop": parse_budget("1%")}
     assert job.baselines == {"best": "20261101T010203Z", "golden": tmp_path / "golden" / "metrics.json"}

@@ -155,7 +155,7 @@ class TestStarter:
         job = load_job(path)
         assert job.spec.data is None
         assert job.bundle == tmp_path / "models" / "a 'b' \"c\"\x7f"
-        assert job.directories["photos"].root == tmp_path / "in" / f"{job.run_date:%Y}"
+        assert job.directories["photos"].source.root == tmp_path / "in" / f"{job.run_date:%Y}"
         path.unlink()
         path, _ = self.text(tmp_path, data="/photos", score="${HOME}/x")
         assert (load_job(path).spec.data.directory, load_job(path).splits) == ("/photos", ["test", "train"])

@@ -13,6 +13,7 @@ from job_cases import Watching, tables_of
 from batchclf.core.types import Split
 from batchclf.data.export import export_split
 from batchclf.data.labels import label_rule
+from batchclf.data.sources.folder import Folder
 from batchclf.errors import DataError, ModelError, NothingToScoreError, RunError
 from batchclf.jobs.config.limits import Budget
 from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
@@ -53,9 +54,11 @@ def photos(tmp_path, digits, first_hundred):
 
 
 def score_folder(root, labels, bundle, folder, watching):
-    rule = label_rule(root, labels, bundle.info.class_names)
+    rule = label_rule(Folder(root), labels, bundle.info.class_names)
     head = JournalHead("here", {})
-    record, _ = score_directory(DirectorySubset(root, labels), rule, bundle, SETTINGS, folder, watching, head=head)
+    record, _ = score_directory(
+        DirectorySubset(Folder(root), labels), rule, bundle, SETTINGS, folder, watching, head=head
+    )
     return record
 
 
@@ -162,7 +165,7 @@ def test_another_data_set_is_refused(tmp_path, bundle, digits, first_hundred):
         score_subsets({"test": larger}, bundle, SETTINGS, tmp_path, Watching())
     with pytest.raises(DataError, match="there is no folder"):
         score_directory_run(
-            DirectorySubset(tmp_path / "none", "auto"), bundle, SETTINGS, None, tmp_path / "run", Watching(), []
+            DirectorySubset(Folder(tmp_path / "none"), "auto"), bundle, SETTINGS, None, tmp_path / "run", Watching(), []
         )
     assert list(tmp_path.iterdir()) == []
 
@@ -182,7 +185,7 @@ def test_a_file_that_goes_missing_fails_the_run(tmp_path, photos, bundle, monkey
 def test_run_over_a_folder_and_its_report_once_the_images_are_gone(tmp_path, photos, bundle):
     run = tmp_path / "run"
     record = score_directory_run(
-        DirectorySubset(photos, "auto"), bundle, SETTINGS, None, run, Watching(), ["batchclf", "score"]
+        DirectorySubset(Folder(photos), "auto"), bundle, SETTINGS, None, run, Watching(), ["batchclf", "score"]
     )
     assert record == read_record(run)
     assert (record.status, record.run_id, record.job, record.dataset) == ("ok", "run", None, None)
@@ -202,7 +205,9 @@ def test_images_without_a_label_among_labelled_ones_have_pictures_too(tmp_path, 
     for number, path in enumerate(sorted((photos / "5").glob("*.png"))[:3]):
         path.rename(photos / f"loose{number}.png")
     run = tmp_path / "run"
-    score_directory_run(DirectorySubset(photos, "auto"), bundle, SETTINGS, None, run, Watching(), ["batchclf", "score"])
+    score_directory_run(
+        DirectorySubset(Folder(photos), "auto"), bundle, SETTINGS, None, run, Watching(), ["batchclf", "score"]
+    )
     page = (run / "report.html").read_text()
     assert "3 of 100 images have no label" in page
     assert 'class="picture absent"' not in page
@@ -210,7 +215,7 @@ def test_images_without_a_label_among_labelled_ones_have_pictures_too(tmp_path, 
 
 @pytest.mark.parametrize(("allowed", "status"), [(Budget(number=2), "partial"), (Budget(number=3), "ok")])
 def test_the_error_budget_sets_the_status(tmp_path, photos, bundle, allowed, status):
-    subset = DirectorySubset(photos, "auto")
+    subset = DirectorySubset(Folder(photos), "auto")
     record = score_directory_run(subset, bundle, SETTINGS, allowed, tmp_path / "run", Watching(), ["batchclf", "score"])
     assert record.status == read_record(tmp_path / "run").status == status
 

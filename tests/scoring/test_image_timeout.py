@@ -73,7 +73,7 @@ def _pool(folder, way, cache=None):
     setup = setup_of(folder)
     limits = Limits(seconds=0.5)
     pool = DecodePool(
-        DecodeSetup(setup.root, setup.input_shape, setup.color_mode, setup.resize, limits), 2, cache=cache
+        DecodeSetup(setup.source, setup.input_shape, setup.color_mode, setup.resize, limits), 2, cache=cache
     )
     if way == "processes":
         pool.use_processes()

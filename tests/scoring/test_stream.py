@@ -8,12 +8,12 @@ from PIL import Image
 
 from batchclf.core.types import BatchScores, ExcludedFile, ImageRef, SkippedImage
 from batchclf.data.decoding.decode import read_image
-from batchclf.data.discovery import discover
 from batchclf.data.labels import LabelRule, label_rule
+from batchclf.data.sources.folder import Folder, discover
 from batchclf.models.bundle import load_bundle
 from batchclf.models.runtime.registry import open_runtime
 from batchclf.scoring.decoder import DecodeSetup
-from batchclf.scoring.engines.local import BLOCKS_AHEAD, DecodePool, LocalEngine, folder_prefix
+from batchclf.scoring.engines.local import BLOCKS_AHEAD, DecodePool, LocalEngine
 from batchclf.scoring.model_run import ModelRun
 from batchclf.scoring.processes import PROCESSES_FROM
 from batchclf.scoring.stream import StreamTimes, blocks_of, score_blocks, score_split
@@ -59,7 +59,7 @@ def _blocks(root, runtime, *, batch_size=32, workers=2, rule=NO_LABELS, found=No
     found = discover(root, rule) if found is None else found
     times = StreamTimes()
     model = ModelRun(lambda: runtime, batch_size, say=lambda line: None)
-    with DecodePool(DecodeSetup(folder_prefix(root), shape, mode, "fast"), workers) as pool:
+    with DecodePool(DecodeSetup(Folder(root), shape, mode, "fast"), workers) as pool:
         yield from score_blocks(LocalEngine(pool, model).columns(blocks_of(found, batch_size, times)), times=times)
 
 
@@ -124,7 +124,7 @@ def test_files_score_as_the_split_they_were_written_from(folder, onnx, digits):
 
 
 def test_labels_go_along(folder, onnx, digits):
-    rule = label_rule(folder, "folders", digits.class_names)
+    rule = label_rule(Folder(folder), "folders", digits.class_names)
     for outcome in _score(folder, onnx, rule=rule):
         if isinstance(outcome, BatchScores):
             assert [ref.label for ref in outcome.refs] == [ref.path[0] for ref in outcome.refs]

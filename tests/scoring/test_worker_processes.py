@@ -17,7 +17,7 @@ from batchclf.data.decoding.limits import ChildDiedError
 from batchclf.scoring import processes as processes_module
 from batchclf.scoring import worker as worker_module
 from batchclf.scoring.decoder import Decoder
-from batchclf.scoring.engines.local import DecodePool, LocalEngine, folder_prefix
+from batchclf.scoring.engines.local import DecodePool, LocalEngine
 from batchclf.scoring.model_run import ModelRun
 from batchclf.scoring.processes import PROCESSES_FROM, WorkerProcesses, holds_many_files
 from batchclf.scoring.stream import StreamTimes, blocks_of, score_blocks
@@ -145,12 +145,14 @@ def test_a_process_that_died_says_so(remote, processes):
 
 PARENT = """
 import os, sys, time
+from pathlib import Path
+from batchclf.data.sources.folder import Folder
 from batchclf.scoring.decoder import DecodeSetup
 from batchclf.scoring.processes import WorkerProcesses
 from batchclf.scoring.worker import RemoteDecoder
 processes = WorkerProcesses()
 processes.start(1)
-remote = RemoteDecoder(DecodeSetup(sys.argv[1], (5, 6, 1), "grayscale", "fast"), processes.take())
+remote = RemoteDecoder(DecodeSetup(Folder(Path(sys.argv[1])), (5, 6, 1), "grayscale", "fast"), processes.take())
 remote.decode(["01.png"])
 print(*processes.pids(), flush=True)
 time.sleep(60)
@@ -158,7 +160,7 @@ time.sleep(60)
 
 
 def test_a_process_ends_when_its_parent_is_killed(folder):
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, folder_prefix(folder)], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(folder)], stdout=subprocess.PIPE, text=True)
     with parent:
         pid = int(parent.stdout.readline())
         assert runs(pid)

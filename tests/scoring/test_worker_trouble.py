@@ -121,10 +121,10 @@ def test_a_file_that_crashed_the_decoder_is_unchanged_for_a_resumed_run(folder, 
 def test_the_want_of_a_process_is_no_fault_of_the_file(folder, found, monkeypatch):
     """What ends a run where threads decode ends it where processes do, too; the file is not skipped."""
     failing = (
-        "import batchclf.scoring.decoder as decoder\n"
+        "import batchclf.data.sources.folder as folder\n"
         "def failing(path):\n"
         "    raise OSError(24, 'Too many open files', path)\n"
-        "decoder.read_content = failing\n"
+        "folder.read_content = failing\n"
     )
     monkeypatch.setattr(processes_module, "_MAIN", f"exec({failing!r}); {processes_module._MAIN}")
     with DecodePool(setup_of(folder), 2) as pool:

@@ -4,8 +4,9 @@ import os
 
 import numpy as np
 
+from batchclf.data.sources.folder import Folder
 from batchclf.scoring.decoder import DecodeSetup
-from batchclf.scoring.engines.local import LocalEngine, folder_prefix
+from batchclf.scoring.engines.local import LocalEngine
 from batchclf.scoring.model_run import ModelRun
 
 
@@ -18,7 +19,7 @@ class FirstPixel:
 
 
 def setup_of(folder):
-    return DecodeSetup(folder_prefix(folder), (5, 6, 1), "grayscale", "fast")
+    return DecodeSetup(Folder(folder), (5, 6, 1), "grayscale", "fast")
 
 
 def engine_of(pool):

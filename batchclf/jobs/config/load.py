@@ -20,6 +20,7 @@ from batchclf.data.geometry.settle import geometry_of
 from batchclf.data.labels import LABEL_MODES
 from batchclf.data.selection import Selection
 from batchclf.data.size_text import parse_size
+from batchclf.data.sources.folder import Folder
 from batchclf.errors import JobFileError, UsageError
 from batchclf.jobs.config.gate_rules import gate_of, wrong_rules
 from batchclf.jobs.config.limits import parse_budget, parse_duration
@@ -66,6 +67,7 @@ class Job:
         self.data_dir = (base / data.data_dir).resolve() if data and data.data_dir else None
         self.splits = splits_of(spec)
         self.directories = {name: _subset(base, each) for name, each in sorted(spec.scoring.directories.items())}
+        self.roots = [each.source.root for each in self.directories.values() if each.source.root is not None]
         self.budgets = {
             name: parse_budget(each.max_skipped)
             for name, each in spec.scoring.directories.items()
@@ -85,7 +87,7 @@ def _subset(base: Path, spec: DirectorySpec) -> DirectorySubset:
     labels = next((mode for mode in LABEL_MODES if mode == spec.labels), None) or (base / spec.labels).resolve()
     selection = Selection(globs=tuple(spec.glob), follow_symlinks=spec.follow_symlinks)
     label_map = None if spec.label_map is None else (base / spec.label_map).resolve()
-    return DirectorySubset((base / spec.path).resolve(), labels, selection, label_map)
+    return DirectorySubset(Folder((base / spec.path).resolve()), labels, selection, label_map)
 
 
 def _baseline(base: Path, text: str) -> str | Path:

@@ -5,10 +5,9 @@ from typing import Annotated
 
 import msgspec
 
-from batchclf.core.choices import ColorMode, EngineName, Format, ReportFormat, ResizeMode, Store
+from batchclf.core.choices import ColorMode, DatasetName, EngineName, Format, ReportFormat, ResizeMode, Store
 from batchclf.core.geometry import OF_GEOMETRY, GeometryOptions
 from batchclf.core.options import InnerShare, NotNegative, PathText, Positive, Seconds, Share, SizeText, Text, option
-from batchclf.data.catalog import DatasetName
 from batchclf.data.decoding.limits import IMAGE_TIMEOUT, MAX_PIXELS, Limits
 from batchclf.errors import ExitCode
 from batchclf.models.runtime.registry import Device, Precision, RuntimeName

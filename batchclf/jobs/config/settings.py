@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batchclf.core.choices import Format, ResizeMode
 from batchclf.core.geometry import resize_mode
@@ -13,6 +14,9 @@ from batchclf.errors import UsageError
 from batchclf.jobs.config.options import MOST_COLUMNS, ScoringOptions
 from batchclf.models.bundle import Bundle
 from batchclf.scoring.batches import default_batch_size
+
+if TYPE_CHECKING:
+    from batchclf.data.sources.interface import ImageSource
 
 
 class ScoreSettings(ScoringOptions, frozen=True):
@@ -72,11 +76,11 @@ class SplitSubset:
 
 @dataclass(frozen=True, slots=True)
 class DirectorySubset:
-    """A folder tree of images; `labels` may be the path of a CSV, `label_map` that of one that maps other labels to
+    """Images of a source; `labels` may be the path of a CSV, `label_map` that of one that maps other labels to
     classes, `selection` says which files are scored.
     """
 
-    root: Path
+    source: "ImageSource"
     labels: LabelMode | Path
     selection: Selection = EVERYTHING
     label_map: Path | None = None
@@ -87,7 +91,7 @@ class DirectorySubset:
         Raises what `rule_for` does, and PredictionsError if there are labels of more classes than can be evaluated:
         better now than after hours of scoring.
         """
-        rule = rule_for(self.root, self.labels, class_names, self.selection, self.label_map)
+        rule = rule_for(self.source, self.labels, class_names, self.selection, self.label_map)
         if rule.classes():
             from batchclf.core.metrics.confusion import check_class_count
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from batchclf.core.records.run import DatasetRecord, RunRecord
 from batchclf.core.types import Dataset, Say
-from batchclf.data.discovery import check_folder
 from batchclf.errors import ModelError, TargetTakenError
 from batchclf.jobs.config.limits import NO_DEADLINE, Budget, Deadline
 from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
@@ -104,11 +103,11 @@ def score_directory_run(
     """
     check_formats(settings.formats)
     steps = Steps()
-    check_folder(subset.root)
+    subset.source.check()
     rule = subset.rule(bundle.info.class_names)
     journal = journal_head(
-        str(subset.root.resolve()),
-        {"source of labels": rule.fingerprint(), "choice of files": subset.selection.fingerprint(subset.root)},
+        subset.source.address,
+        {"source of labels": rule.fingerprint(), "choice of files": subset.selection.fingerprint(subset.source)},
         bundle,
         settings,
     )

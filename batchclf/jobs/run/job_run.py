@@ -152,7 +152,7 @@ def _fill(
 
 def _plan(job: Job, class_names: Sequence[str]) -> Plan:
     """Check what is asked for of slices and thresholds, before the scoring."""
-    roots = [subset.root for subset in job.directories.values()]
+    roots = job.roots
     if job.spec.predictions is not None and job.spec.predictions.images is not None:
         roots.append(job.path.resolve().parent / job.spec.predictions.images)
     return plan_studies(
@@ -191,6 +191,6 @@ def _subsets(job: Job, dataset: Dataset | None) -> dict[str, SplitSubset | Direc
 def _sources(subsets: Mapping[str, SplitSubset | DirectorySubset]) -> dict[str, str]:
     """Name what is scored; what is chosen of it, and its labels, show in the digests of blocks."""
     return {
-        f"source of '{name}'": f"split of {each.dataset}" if isinstance(each, SplitSubset) else str(each.root)
+        f"source of '{name}'": f"split of {each.dataset}" if isinstance(each, SplitSubset) else each.source.address
         for name, each in subsets.items()
     }

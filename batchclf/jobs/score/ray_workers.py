@@ -1,5 +1,6 @@
 """The workers of Ray that a run scores folders with."""
 
+import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ def open_workers(
         # A GPU needs more than one core to decode for it.
         max(1, cores // gpus) if on_gpu else 1,
         None if cluster.folder is None else str(cluster.folder),
+        os.getcwd(),  # noqa: PTH109 (a text)
     )
     versions = versions_there(info, settings.runtime, settings.device)
     count = settings.workers or (gpus if on_gpu else cores)

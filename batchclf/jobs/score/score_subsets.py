@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from batchclf.core.records.run import SubsetRecord, WrittenFile
 from batchclf.core.text import counted
-from batchclf.data.discovery import Found, check_folder
 from batchclf.data.labels import LabelRule
 from batchclf.data.selection import select
+from batchclf.data.sources.found import Found
 from batchclf.errors import DataError, DeadlineError, ModelError, NothingToScoreError
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
@@ -25,7 +25,7 @@ from batchclf.models.bundle import ONE_IMAGE, Bundle
 from batchclf.models.runtime.registry import open_runtime
 from batchclf.scoring.batches import files_per_block
 from batchclf.scoring.decoder import DecodeSetup
-from batchclf.scoring.engines.local import DecodePool, LocalEngine, folder_prefix
+from batchclf.scoring.engines.local import DecodePool, LocalEngine
 from batchclf.scoring.model_run import ComparedRuntime, ModelRun
 from batchclf.scoring.processes import WorkerProcesses
 from batchclf.scoring.stream import (
@@ -142,10 +142,10 @@ def _split_record(name: str, subset: SplitSubset, of: _Scoring) -> SubsetRecord:
 
 def _directory_record(name: str, subset: DirectorySubset, of: _Scoring) -> SubsetRecord:
     """Score a directory of a job."""
-    scorer, info, source = of.scorer, of.bundle.info, str(subset.root)
+    scorer, info, source = of.scorer, of.bundle.info, str(subset.source)
     shown = f"{name} ({source})"
     try:
-        check_folder(subset.root)
+        subset.source.check()
     except DataError as error:
         scorer.watcher.say(f"{shown}: nothing to score: {error.message}")
         _begin_after(name, shown, 0, of, goes_on=False)
@@ -168,7 +168,7 @@ def _engine(
     """Open what scores the images of a directory."""
     info = bundle.info
     setup = DecodeSetup(
-        folder_prefix(subset.root),
+        subset.source,
         info.input_shape,
         info.color_mode,
         settings.resize_for(bundle),
@@ -193,7 +193,7 @@ def _score_files(
 ) -> SubsetRun:
     """Score the files of a directory and write their rows; say which labels have found no file."""
     scorer, times, watcher = of.scorer, StreamTimes(), of.scorer.watcher
-    files = blocks_of(select(subset.root, rule, subset.selection), _block_size(of.bundle, of.settings), times)
+    files = blocks_of(select(subset.source, rule, subset.selection), _block_size(of.bundle, of.settings), times)
     files, total = _begin(name, shown, files, engine, of)
     run = SubsetRun(scorer, of.results, name, shown, times, of.deadline, labelled=rule.classes())
     if rule.warning:
@@ -234,7 +234,7 @@ def score_directory(
     NothingToScoreError if there is no image that can be read, DeadlineError if none was scored before the deadline,
     RunError if found = scored + skipped + excluded does not hold.
     """
-    source = str(subset.root.resolve())
+    source = subset.source.address
     watcher.say(f"scoring {source}: {rule.sentence}")
     with ExitStack() as stack:
         scorer = _open(stack, bundle, settings, watcher, compared=COMPARED_IMAGES - _compared(kept))

@@ -13,7 +13,7 @@ from batchclf.core.suffixes import left_out_words
 from batchclf.core.text import counted, exact
 from batchclf.core.types import BatchScores
 from batchclf.data.decoding.suffixes import IMAGE_HINT
-from batchclf.data.discovery import excluded_words, hint_without_image, links_left_out
+from batchclf.data.sources.found import excluded_words, hint_without_image, links_left_out
 from batchclf.errors import ModelError, NothingToScoreError, RunError
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.score.run_files import Results

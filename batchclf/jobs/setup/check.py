@@ -113,7 +113,7 @@ def _studies(job: Job, classes: Sequence[str] | None, raw: dict[str, Any]) -> It
             yield Found("metadata", "warning", what, keys, "it must be there when the job runs, or nothing is scored")
         else:
             try:
-                table = read_metadata(job.metadata, [subset.root for subset in job.directories.values()])
+                table = read_metadata(job.metadata, job.roots)
                 columns = ", ".join(table.columns)
                 yield Found("metadata", "ok", f"{job.metadata}: {columns} of {counted(len(table.rows), 'image')}")
             except DataError as error:

@@ -13,11 +13,11 @@ from batchclf.core.geometry import GEOMETRY_HINT, UNKNOWN
 from batchclf.core.text import counted
 from batchclf.core.types import ExcludedFile, ImageRef
 from batchclf.data.catalog import load_dataset
-from batchclf.data.discovery import check_folder, excluded_words, hint_without_image, links_left_out
 from batchclf.data.folders import check_enough, list_class_folders
 from batchclf.data.labels import LabelRule
 from batchclf.data.providers import DATA_DIR_VARIABLE, OFFLINE_VARIABLE
 from batchclf.data.selection import select
+from batchclf.data.sources.found import excluded_words, hint_without_image, links_left_out
 from batchclf.errors import BatchclfError, DataError, UsageError
 from batchclf.jobs.config.data_options import input_not_used, label_map, will_train
 from batchclf.jobs.config.load import Job
@@ -223,13 +223,13 @@ def check_directories(job: Job, classes: tuple[str, ...] | None, raw: dict[str, 
     """
     for name, subset in job.directories.items():
         topic, keys = f"directory {name}", ("scoring", "directories", name)
-        if is_dated(raw["scoring"]["directories"][name]["path"]) and not os.path.lexists(subset.root):
-            what = f"the folder of this run date is not there yet: {subset.root}"
+        if is_dated(raw["scoring"]["directories"][name]["path"]) and not subset.source.has(""):
+            what = f"the folder of this run date is not there yet: {subset.source}"
             hint = "it must be there when the job runs; otherwise the alarm no-images is raised"
             yield Found(topic, "warning", what, (*keys, "path"), hint)
             continue
         try:
-            check_folder(subset.root)
+            subset.source.check()
         except DataError as error:
             yield of_error(topic, error, (*keys, "path"))
             continue
@@ -246,7 +246,7 @@ def _directory(topic: str, keys: Keys, subset: DirectorySubset, classes: tuple[s
     """Look for one image and for labels; raises what `rule_for` and `select` do."""
     chosen = subset.selection
     rule = LabelRule(None, "labels are not known before the model is") if classes is None else subset.rule(classes)
-    found = select(subset.root, rule, chosen)
+    found = select(subset.source, rule, chosen)
     excluded: Counter[str] = Counter()
     for each in found:
         if isinstance(each, ImageRef):
@@ -255,7 +255,7 @@ def _directory(topic: str, keys: Keys, subset: DirectorySubset, classes: tuple[s
             excluded[each.reason] += 1
     else:
         why = f" ({excluded_words(excluded)})" if excluded else ""
-        what = f"{subset.root} holds no image that would be scored{why}"
+        what = f"{subset.source} holds no image that would be scored{why}"
         hint = hint_without_image(excluded, {}) or "put images there, or correct glob"
         return Found(topic, "warning", what, (*keys, "path"), hint)
     if rule.warning:
@@ -266,7 +266,7 @@ def _directory(topic: str, keys: Keys, subset: DirectorySubset, classes: tuple[s
             pass
         if warning := rule.table.warning(listed=False):
             return Found(topic, "warning", warning, (*keys, "labels"), "correct the paths, or the folder")
-    return Found(topic, "ok", f"{subset.root}: {rule.sentence}")
+    return Found(topic, "ok", f"{subset.source}: {rule.sentence}")
 
 
 def why_not_writable(folder: Path) -> str | None:

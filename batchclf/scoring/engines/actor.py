@@ -5,6 +5,7 @@ import pickle
 import socket
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ class ActorJob:
     """What an actor needs beside the files of the bundle.
 
     `cores` is how many it may use. `folder` is one for temporary files that somebody else removes, None for the node's
-    own.
+    own; relative paths are below `working_folder`, where the node has it.
     """
 
     info: BundleInfo
@@ -37,6 +38,7 @@ class ActorJob:
     batch_size: int
     cores: int
     folder: str | None
+    working_folder: str
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ class ScoringActor:
 
     def _load(self) -> dict[str, str]:
         job = self._job
+        with suppress(OSError):
+            os.chdir(job.working_folder)
         temporary = job.folder or tempfile.gettempdir()
         atomic.remove_abandoned(Path(temporary), f"batchclf-{atomic.OWNER}")
         self._folder = tempfile.TemporaryDirectory(prefix=f"batchclf-{os.getpid()}-", dir=temporary)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,15 +96,14 @@ def _is_client(ray: Any) -> bool:
 def _start(ray: Any, folder: Path, cores: int, store_bytes: int) -> None:
     environment = {
         "RAY_USAGE_STATS_ENABLED": "0",
-        # Its processes listen on all interfaces. Without a token in the environment ray.init writes one into
-        # ~/.ray, and that stays (decision 181)
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        # Its processes listen on all interfaces, and ask for a token. Without one in the environment ray.init writes
+        # one into ~/.ray, where it stays (decision 181)
+        "RAY_AUTH_TOKEN": os.environ.get("RAY_AUTH_TOKEN") or _token(),
         # Workers find this package as this process does, installed or not.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH")])),
     }
     try:
-        with _environment(environment), _same_handlers():
+        with _environment(environment), _same_handlers(), _quiet():
             ray.init(
                 "local",
                 num_cpus=cores,
@@ -132,6 +132,12 @@ def _connect(ray: Any, address: str) -> None:
             hint="check the address and that the cluster is up with: ray status; if it asks for a token, set "
             "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN; without --ray-address a cluster is started on this machine",
         ) from error
+
+
+@cache
+def _token() -> str:
+    """One for all clusters that this process starts: Ray reads it once."""
+    return secrets.token_hex(32)
 
 
 def _first_line(error: BaseException) -> str:
@@ -173,6 +179,18 @@ def _same_handlers() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out that Ray asks for a token, which it warns of at each start."""
+    logger = logging.getLogger("ray")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 class _ToSay(logging.Handler):

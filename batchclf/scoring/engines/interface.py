@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterable, Sequence
 from typing import Protocol, Self
 
-from batchclf.data.discovery import Found
+from batchclf.data.sources.found import Found
 from batchclf.scoring.stream import Columns
 
 

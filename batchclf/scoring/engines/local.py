@@ -1,6 +1,5 @@
 """The engine of one machine: threads that decode by themselves or, in a long run, each through a process of its own."""
 
-import os
 import sys
 import threading
 from collections import deque
@@ -14,7 +13,7 @@ import numpy as np
 from batchclf.core.images.facts import FACTS
 from batchclf.core.types import ImageRef, Known, Say
 from batchclf.data.decoding.limits import ChildDiedError, took_too_long
-from batchclf.data.discovery import Found
+from batchclf.data.sources.found import Found
 from batchclf.scoring.batches import files_per_part
 from batchclf.scoring.decoder import Decoded, Decoder, DecodeSetup, passing_digest
 from batchclf.scoring.model_run import ModelRun
@@ -227,7 +226,7 @@ class LocalEngine:
 
 
 def _parts(block: list[Found]) -> list[list[str]]:
-    paths = [item.path for item in block if isinstance(item, ImageRef)]
+    paths = [item.at for item in block if isinstance(item, ImageRef)]
     size = files_per_part(len(block))
     return [paths[i : i + size] for i in range(0, len(paths), size)]
 
@@ -244,8 +243,3 @@ def _with_processes(blocks: Iterator[list[Found]], pool: DecodePool) -> Iterator
     while first:
         yield first.pop(0)
     yield from blocks
-
-
-def folder_prefix(root: "os.PathLike[str]") -> str:
-    """Give a folder as what goes before a relative path."""
-    return os.path.join(root, "")  # noqa: PTH118 (Path drops the last separator)

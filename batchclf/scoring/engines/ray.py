@@ -1,7 +1,5 @@
 """The engine of Ray: blocks go to actors on the machines of a cluster, what came of them comes back in order."""
 
-import errno
-import os
 import pickle
 import time
 from collections import deque
@@ -9,13 +7,12 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from math import inf
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from batchclf.core.text import counted
 from batchclf.core.types import ImageRef, Say, SkippedImage
-from batchclf.data.discovery import Found
-from batchclf.errors import RunError, UsageError
+from batchclf.data.sources.found import Found
+from batchclf.errors import RunError, UnreadableImageError, UsageError
 from batchclf.scoring.decoder import DecodeSetup
 from batchclf.scoring.engines.actor import ActorJob, CacheReader, Reply, ScoringActor
 from batchclf.scoring.engines.cluster import Cluster, import_ray
@@ -41,8 +38,8 @@ _CLOSE_SECONDS = 2
 _MOST_TEXT = 300
 _FIT = "batchclf with the same versions must be installed on all machines of the cluster; see Ray's logs there"
 
-MISSING = f"cannot be read: {os.strerror(errno.ENOENT)}"
-"""The reason of a file that is not there."""
+NOT_READ = "cannot be read: "
+"""How the reason of a file begins whose content cannot be had."""
 
 Method = Literal["columns", "digests"]
 
@@ -173,7 +170,7 @@ class RayWorkers:
         return min(started, key=lambda worker: len(worker.tasks), default=None)
 
     def _send(self, worker: _Worker, task: _Task, method: Method, setup: bytes) -> None:
-        places = [item.path for item in task.found if isinstance(item, ImageRef)]
+        places = [item.at for item in task.found if isinstance(item, ImageRef)]
         worker.tasks[getattr(worker.actor, method).remote(setup, places)] = task
 
     def _take(self, done: dict[int, tuple[list[Found], str, Any]], queue: deque[_Task], began: float) -> float:
@@ -305,18 +302,20 @@ class RayEngine:
                 yield found, digests
 
     def _check_seen(self, found: list[Found], reasons: Mapping[int, str], node: str) -> None:
-        """Refuse a file that is missing on a node only: the folder is not there, or is another one."""
-        missing = [index for index, reason in reasons.items() if reason == MISSING]
-        if not missing:
+        """Refuse a file that only the node cannot read: the folder is not there, or is another one."""
+        source = self._setup.source
+        if source.root is None:
             return
         refs = [item for item in found if isinstance(item, ImageRef)]
-        for index in missing:
-            path = Path(self._setup.root + refs[index].path)
-            if path.exists():
+        for index, reason in reasons.items():
+            if not reason.startswith(NOT_READ):
+                continue
+            with suppress(UnreadableImageError):
+                source.read(refs[index].at)
                 raise RunError(
-                    f"{node} does not see {path}, which is on this machine",
-                    hint="share the folder of images so that each machine of the cluster has it at the same path, or "
-                    "take images from an object store",
+                    f"{node} cannot read {source.named(refs[index].at)}, this machine can: {reason}",
+                    hint="share the folder of images so that each machine of the cluster has it at the same path and "
+                    "may read it, or score from an object store",
                 )
 
 

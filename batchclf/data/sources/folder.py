@@ -1,69 +1,93 @@
-"""Find the images under a folder, in path order: by walking it, or from a list of paths."""
+"""A folder tree on disk: its files in path order, by walking it or from a list of paths."""
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
-from batchclf.core.suffixes import left_out_words
-from batchclf.core.text import counted
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
-from batchclf.data.decoding.suffixes import IMAGE_HINT, IMAGE_SUFFIXES, REASONS, why_no_image
-from batchclf.data.patterns import IGNORE_FILE, IGNORED, is_system_folder
+from batchclf.data.decoding.decode import read_content
+from batchclf.data.decoding.suffixes import IMAGE_SUFFIXES, why_no_image
+from batchclf.data.sources.found import (
+    BEHIND_LINK,
+    BROKEN_LINK,
+    HIDDEN,
+    LINK_OUT,
+    LINK_TO_FOLDER,
+    LOOP,
+    Found,
+    Labels,
+    Matches,
+    is_system_folder,
+    why_folder_is_left_out,
+)
 from batchclf.errors import WANT, DataError
 
-Found = ImageRef | SkippedImage | ExcludedFile
-HIDDEN = "hidden"
-IN_SYSTEM_FOLDER = "in a system folder"
-LINK_TO_FOLDER = "symbolic link to a folder"
-LOOP = "symbolic link to a folder above it"
-LINK_OUT = "symbolic link out of the folder"
-BROKEN_LINK = "broken symbolic link"
-BEHIND_LINK = "behind a symbolic link to a folder"
 Identity = tuple[int, int]
 """Device and inode: the same for a folder by whatever path it is reached."""
 
 
-class Labels(Protocol):
-    """What knows the labels: by path, or else by the first folder of a path."""
+class Folder:
+    """An `ImageSource` on disk; the functions below do the work."""
+
+    def __init__(self, root: Path) -> None:
+        self.root: Path | None = root
+        self._root = root
+        self._prefix = os.path.join(root, "")  # noqa: PTH118 (Path drops the last separator)
+
+    def __str__(self) -> str:
+        """Give its path as it was given."""
+        return str(self._root)
 
     @property
-    def by_path(self) -> Mapping[str, str] | None:
-        """Label by path; None if folders give labels, or nothing does."""
+    def address(self) -> str:
+        """Its absolute path, links resolved."""
+        return str(self._root.resolve())
 
-    def label(self, path: str) -> str | None:
-        """Give the label of a path, that of a folder ends in `/`; None where it is not known."""
+    def check(self) -> None:
+        """Raise DataError if it is missing, not a folder or cannot be listed."""
+        check_folder(self._root)
 
+    def discover(self, rule: Labels, *, follow_symlinks: bool = False, only: str = "") -> Iterator[Found]:
+        """Walk it, see `discover`."""
+        return discover(self._root, rule, follow_symlinks=follow_symlinks, only=only)
 
-def links_left_out(excluded: Mapping[str, int]) -> str:
-    """Say how many of the files that were left out, counted by reason, `--follow-symlinks` reads; "" if none."""
-    links = sum(excluded.get(reason, 0) for reason in (LINK_TO_FOLDER, LINK_OUT, BEHIND_LINK))
-    if not links:
-        return ""
-    many = counted(links, "symbolic link was", "symbolic links were")
-    return f"{many} left out; --follow-symlinks (follow_symlinks in a job file) reads {'it' if links == 1 else 'them'}"
+    def discover_listed(self, rule: Labels, paths: Iterable[str], *, follow_symlinks: bool = False) -> Iterator[Found]:
+        """Look for the files of a list, see `discover_listed`."""
+        return discover_listed(self._root, rule, paths, follow_symlinks=follow_symlinks)
 
+    def class_folders(self, ignored: Matches | None, *, follow_symlinks: bool = False) -> tuple[list[str], list[str]]:
+        """Give the folders that may stand for classes, and the links, see `class_folders`."""
+        return class_folders(self._root, ignored, follow_symlinks=follow_symlinks)
 
-def hint_without_image(excluded: Mapping[str, int], suffixes: Mapping[str, int]) -> str:
-    """Say what to do where files were left out and none was taken: counted by reason, and by suffix if that is why.
+    def has(self, path: str) -> bool:
+        """Whether there is a file, a folder or a link at a path."""
+        return os.path.lexists(self._prefix + path)
 
-    It is about links, ignore files and suffixes; "" without any.
-    """
-    words = left_out_words(suffixes)
-    by_suffix = f"left out by suffix: {words}; {IMAGE_HINT}" if words else IMAGE_HINT
-    hints = (
-        links_left_out(excluded),
-        f"correct {IGNORE_FILE}, which leaves out {excluded[IGNORED]:,}" if excluded.get(IGNORED) else "",
-        by_suffix if REASONS & excluded.keys() else "",
-    )
-    return "; ".join(filter(None, hints))
+    def has_folder(self, path: str) -> bool:
+        """Whether there is a folder at a path."""
+        return os.path.isdir(self._prefix + path)  # noqa: PTH112 (Path.is_dir raises if it may not be looked at)
 
+    def file(self, path: str) -> bytes | None:
+        """Read a small file; None if it is not there or its folder is closed, which listing that folder reports."""
+        full = self._root / path
+        try:
+            return full.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if full.parent != self._root and not _is_open(full.parent):
+                return None
+            raise DataError(f"{full} cannot be read: {error.strerror}") from error
 
-def excluded_words(excluded: Mapping[str, int]) -> str:
-    """Say how many files were left out for which reason, as in `3 hidden; 2 in a system folder`."""
-    return "; ".join(f"{count:,} {reason}" for reason, count in sorted(excluded.items()))
+    def read(self, at: str) -> bytes:
+        """Read a file, see `read_content`."""
+        return read_content(self._prefix + at)
+
+    def named(self, at: str) -> str:
+        """Give the path of a file."""
+        return self._prefix + at
 
 
 def check_folder(root: Path) -> None:
@@ -173,14 +197,8 @@ def _list(
     left_out = ""
     if above is not None:
         # `prefix` ends in "/", so its last part starts behind the "/" before that one.
-        left_out = above.left_out or _why_folder_is_left_out(prefix[len(above.prefix) : -1])
+        left_out = above.left_out or why_folder_is_left_out(prefix[len(above.prefix) : -1])
     return _Folder(prefix, iter(names), irregular, loops, left_out, label, lineage)
-
-
-def _why_folder_is_left_out(folder: str) -> str:
-    if folder[0] == ".":
-        return HIDDEN
-    return IN_SYSTEM_FOLDER if is_system_folder(folder) else ""
 
 
 def _identity_of_folder(entry: os.DirEntry[str]) -> Identity | None:
@@ -248,3 +266,35 @@ def _why_left_unread(root: Path, resolved: Path, path: str, follow_symlinks: boo
         return None if is_image or not os.path.islink(full) else BROKEN_LINK  # noqa: PTH114
     # Opening a pipe would wait for a writer without end.
     return None if stat.S_ISREG(mode) or not is_image else "a pipe, socket or device"
+
+
+def class_folders(root: Path, ignored: Matches | None, *, follow_symlinks: bool = False) -> tuple[list[str], list[str]]:
+    """Give the folders in `root` that may stand for classes, and the links to folders that are not followed; sorted.
+
+    Hidden folders, system folders and what is `ignored` are neither. Raises OSError where `root` cannot be listed.
+    """
+    folders: list[str] = []
+    links: list[str] = []
+    with os.scandir(root) as entries:
+        for entry in entries:
+            name = entry.name
+            if name[0] == "." or is_system_folder(name) or not _is_folder(entry) or (ignored and ignored(f"{name}/")):
+                continue
+            (folders if follow_symlinks or not entry.is_symlink() else links).append(name)
+    return sorted(folders), sorted(links)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in a circle, or to where the user may not look
+        return False
+
+
+def _is_open(folder: Path) -> bool:
+    """Whether the user may look at what is in a folder."""
+    try:
+        os.stat(f"{folder}/.")  # noqa: PTH116 (a Path drops the dot)
+    except PermissionError:
+        return False
+    return True

@@ -1,0 +1,48 @@
+"""What a place that holds images can do."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from batchclf.data.sources.found import Found, Labels, Matches
+
+
+class ImageSource(Protocol):
+    """Images and the files beside them, by paths relative to the source, with `/`.
+
+    It goes to other processes by pickle; `str()` of it is what messages call it.
+    """
+
+    root: Path | None
+    """The folder on disk; None if there is none."""
+
+    @property
+    def address(self) -> str:
+        """Where it is, in full: run.json keeps it, and opening it again gives the same source."""
+
+    def check(self) -> None:
+        """Raise DataError if it is not there, is of another kind or cannot be listed."""
+
+    def discover(self, rule: Labels, *, follow_symlinks: bool = False, only: str = "") -> Iterator[Found]:
+        """Yield every file once, sorted by path, as `folder.discover` does; with `only` those below that folder."""
+
+    def discover_listed(self, rule: Labels, paths: Iterable[str], *, follow_symlinks: bool = False) -> Iterator[Found]:
+        """Yield each of `paths` in the order given, as `folder.discover_listed` does."""
+
+    def class_folders(self, ignored: Matches | None, *, follow_symlinks: bool = False) -> tuple[list[str], list[str]]:
+        """Give the folders at the top that may stand for classes, and the links that are not followed; sorted."""
+
+    def has(self, path: str) -> bool:
+        """Whether there is a file or folder, or a link that leads nowhere, at a path."""
+
+    def has_folder(self, path: str) -> bool:
+        """Whether there is a folder at a path."""
+
+    def file(self, path: str) -> bytes | None:
+        """Read a small file that lies beside the images; None if it is not there. Raises DataError."""
+
+    def read(self, at: str) -> bytes:
+        """Read the image whose `ImageRef.at` is given; raises UnreadableImageError with the reason."""
+
+    def named(self, at: str) -> str:
+        """Name an image in full, by its `ImageRef.at`, for messages."""
