@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from batchclf.errors import RunError
 STORE_BYTES = 256 * 2**20
 """Memory for what is under way between processes of a local cluster, beside the model; Ray's default is 30% of all."""
 
+_END_SECONDS = 2
 _LONGEST_SOCKET = 107  # bytes that Linux takes as the path of a socket
 _SESSION = len("/session_2026-11-30_19-31-53_842114_4194304/sockets/plasma_store")
 
@@ -71,14 +72,11 @@ def ray_cluster(address: str | None, cores: int, store_bytes: int, *, say: Say, 
         return
     with _lines_to(log):
         if address is None or address == "local":
-            with _session_folder() as folder:
+            with _session_folder() as folder, _ending_processes(ray, folder):
                 _start(ray, folder, cores, STORE_BYTES + store_bytes)
                 seconds = time.perf_counter() - started
                 say(f"started Ray {ray.__version__} on this machine with {counted(cores, 'core')} in {seconds:.1f} s")
-                try:
-                    yield Cluster(folder, False, seconds)
-                finally:
-                    ray.shutdown()
+                yield Cluster(folder, False, seconds)
         else:
             _connect(ray, address)
             seconds = time.perf_counter() - started
@@ -98,6 +96,8 @@ def _start(ray: Any, folder: Path, cores: int, store_bytes: int) -> None:
         "RAY_USAGE_STATS_ENABLED": "0",
         # Its processes listen on all interfaces, and ask for a token. Without one in the environment ray.init writes
         # one into ~/.ray, where it stays (decision 181)
+        # How long what is left of Ray looks for the rest of it if this process is killed; 60 s by default.
+        "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
         "RAY_AUTH_TOKEN": os.environ.get("RAY_AUTH_TOKEN") or _token(),
         # Workers find this package as this process does, installed or not.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH")])),
@@ -114,7 +114,6 @@ def _start(ray: Any, folder: Path, cores: int, store_bytes: int) -> None:
                 _temp_dir=str(folder),
             )
     except (OSError, RuntimeError, ValueError, TimeoutError) as error:
-        ray.shutdown()
         raise RunError(
             f"Ray cannot be started on this machine: {_first_line(error)}",
             hint="free memory (it takes 0.6 GB) and space in the folder for temporary files, or score without --engine",
@@ -132,6 +131,36 @@ def _connect(ray: Any, address: str) -> None:
             hint="check the address and that the cluster is up with: ray status; if it asks for a token, set "
             "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN; without --ray-address a cluster is started on this machine",
         ) from error
+
+
+@contextmanager
+def _ending_processes(ray: Any, folder: Path) -> Iterator[None]:
+    """Shut Ray down after the block, and end all of its processes before its folder is removed.
+
+    Without the folder, or if its start was interrupted, some of them would stay for a minute (decision 181).
+    """
+    import psutil  # Ray brings it
+
+    try:
+        yield
+    finally:
+        # Those that ray.init starts have the folder among their arguments
+        own = [each for each in psutil.Process().children() if str(folder) in " ".join(_arguments(each))]
+        processes = [process for each in own for process in (each, *each.children(recursive=True))]
+        ray.shutdown()
+        _, left = psutil.wait_procs(processes, timeout=_END_SECONDS)
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=_END_SECONDS)
+
+
+def _arguments(process: Any) -> list[str]:
+    try:
+        arguments: list[str] = process.cmdline()
+    except Exception:  # it has ended meanwhile, and psutil has a class of its own for each way
+        return []
+    return arguments
 
 
 @cache
@@ -170,13 +199,15 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _same_handlers() -> Iterator[None]:
-    """Keep what SIGTERM does: ray.init makes it end the process without cleaning up (decision 181)."""
+    """Keep what SIGTERM does: ray.init makes it a SystemExit, from its first moments on (decision 181)."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
+    except SystemExit as error:
+        raise KeyboardInterrupt from error
     finally:
         signal.signal(signal.SIGTERM, before)
 
