@@ -63,9 +63,9 @@ def plan_studies(
     """Check the options, and read the metadata: before the scoring rather than after hours of it.
 
     `class_names` are None if only the rows of predictions name them. `metadata` is the file that `slices` names,
-    `roots` are the folders that its paths may lead into, by subset, `asked` the slices that rules name. Raises DataError if the
-    metadata cannot be used, UsageError if a pattern is none or costs come alone, and ModelError if the positive class
-    is not one of two.
+    `roots` are the folders that its paths may lead into, by subset, `asked` the slices that rules name. Raises
+    DataError if the metadata cannot be used, UsageError if a pattern is none or costs come alone, and ModelError if the
+    positive class is not one of two.
     """
     if cost := check_costs(thresholds):
         what, hint = other_cost(cost)
