@@ -235,7 +235,12 @@ class _ToSay(logging.Handler):
 
 @contextmanager
 def _lines_to(say: Say) -> Iterator[None]:
-    """Take what Ray logs in this process from the terminal."""
+    """Take what Ray logs and prints in this process from the terminal."""
+    from ray._private import worker
+
+    # The ends of workers it prints to standard output, whatever log_to_driver says (decision 181)
+    printed = worker.print_to_stdstream
+    worker.print_to_stdstream = lambda data, **_: say(f"Ray: {' '.join(' '.join(data['lines']).split())}")
     logger, handler = logging.getLogger("ray"), _ToSay(say)
     before = logger.level, logger.propagate
     logger.addHandler(handler)
@@ -246,3 +251,4 @@ def _lines_to(say: Say) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.level, logger.propagate = before
+        worker.print_to_stdstream = printed

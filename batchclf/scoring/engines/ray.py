@@ -3,7 +3,7 @@
 import pickle
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from math import inf
@@ -59,6 +59,10 @@ class _Worker:
     starting: Any
     node: str = ""
     tasks: dict[Any, _Task] = field(default_factory=dict)
+
+
+_Done = dict[int, tuple[list[Found], str, Any]]
+"""The number of a block → the block, the node, and the answer or what is to be raised when it is its turn."""
 
 
 class RayWorkers:
@@ -124,7 +128,7 @@ class RayWorkers:
         """
         numbered, pickled = enumerate(blocks), pickle.dumps(setup)
         queue: deque[_Task] = deque()
-        done: dict[int, tuple[list[Found], str, Any]] = {}
+        done: _Done = {}
         sent, out, more = 0, 0, True
         began = time.monotonic()
         for worker in self._workers:
@@ -136,10 +140,13 @@ class RayWorkers:
                 if block is not None:
                     queue.append(_Task(*block))
                     sent += 1
-            if queue and (free := self._free_worker()) is not None:
+            if queue and (free := self._free_worker(queue[0])) is not None:
                 self._send(free, queue.popleft(), method, pickled)
             elif out in done:
-                yield done.pop(out)
+                found, node, value = done.pop(out)
+                if isinstance(value, Exception):
+                    raise value
+                yield found, node, value
                 out += 1
             elif out == sent and not more:
                 return
@@ -165,15 +172,21 @@ class RayWorkers:
         actor = actors.remote(self._job, self._files, self._cache)
         self._workers.append(_Worker(actor, actor.start.remote()))
 
-    def _free_worker(self) -> _Worker | None:
-        started = [worker for worker in self._workers if worker.node and len(worker.tasks) < IN_FLIGHT]
-        return min(started, key=lambda worker: len(worker.tasks), default=None)
+    def _free_worker(self, task: _Task) -> _Worker | None:
+        """Find one that may have a block; one that was under way when a worker ended is sent alone: it may be why."""
+        most = 0 if task.tries else IN_FLIGHT - 1
+        free = [
+            worker
+            for worker in self._workers
+            if worker.node and len(worker.tasks) <= most and not any(each.tries for each in worker.tasks.values())
+        ]
+        return min(free, key=lambda worker: len(worker.tasks), default=None)
 
     def _send(self, worker: _Worker, task: _Task, method: Method, setup: bytes) -> None:
         places = [item.at for item in task.found if isinstance(item, ImageRef)]
         worker.tasks[getattr(worker.actor, method).remote(setup, places)] = task
 
-    def _take(self, done: dict[int, tuple[list[Found], str, Any]], queue: deque[_Task], began: float) -> float:
+    def _take(self, done: _Done, queue: deque[_Task], began: float) -> float:
         """Wait for an answer or the start of an actor; gives `began`, or a later time once nobody need wait."""
         ray = self._ray
         of = {ref: worker for worker in self._workers for ref in worker.tasks}
@@ -187,20 +200,20 @@ class RayWorkers:
             reply: Reply = ray.get(ref)
         except ray.exceptions.ObjectLostError:
             # Its node is gone, or the answer was pushed out of memory: the actor may be well.
-            self._again([worker.tasks.pop(ref)], queue)
+            self._again([worker.tasks.pop(ref)], done, queue)
             return began
         except ray.exceptions.RayTaskError as error:
             raise RunError(f"a worker of Ray fails: {_in_a_line(error)}", hint=_FIT) from error
         except ray.exceptions.RayError as error:
-            self._replace(worker, error, queue)
+            self._replace(worker, error, done, queue)
             return began
         for line in reply.said:
             self._say(f"{reply.node}: {line}")
-        if reply.error is not None:
-            raise reply.error
         if ref in worker.tasks:
             task = worker.tasks.pop(ref)
-            done[task.number] = task.found, reply.node, reply.value
+            done[task.number] = task.found, reply.node, reply.error or reply.value
+        elif reply.error is not None:
+            raise reply.error
         else:
             self._check_versions(reply)
             worker.node, self._failed_starts = reply.node, 0
@@ -219,21 +232,25 @@ class RayWorkers:
         self._say(f"{started} of {counted(self._count, 'worker')} have started; the cluster has no core free for more")
         return inf if started else began
 
-    def _again(self, tasks: Sequence[_Task], queue: deque[_Task]) -> None:
-        """Send blocks again; the first one is that which was in work."""
-        self.again += len(tasks)
-        for task in tasks[:1]:
+    def _again(self, tasks: list[_Task], done: _Done, queue: deque[_Task]) -> None:
+        """Queue blocks again; one is given up after so many tries, of which all but the first were its own."""
+        for task in list(tasks):
             task.tries += 1
             if task.tries == MOST_TRIES:
                 first, last = (_path(task.found[place]) for place in (0, -1))
-                raise RunError(
-                    f"{MOST_TRIES} workers of Ray have ended while they scored the files from {first} to {last}",
-                    hint="look into log.jsonl and Ray's logs for why; if the memory of a machine did not suffice, give "
-                    "fewer --workers or a smaller --batch-size",
+                done[task.number] = (
+                    *(task.found, ""),
+                    RunError(
+                        f"{MOST_TRIES} workers of Ray have ended while they scored the files from {first} to {last}",
+                        hint="look into log.jsonl and Ray's logs for why; if the memory of a machine did not suffice, "
+                        "give fewer --workers or a smaller --batch-size",
+                    ),
                 )
+                tasks.remove(task)
+        self.again += len(tasks)
         queue.extendleft(reversed(tasks))
 
-    def _replace(self, worker: _Worker, error: Exception, queue: deque[_Task]) -> None:
+    def _replace(self, worker: _Worker, error: Exception, done: _Done, queue: deque[_Task]) -> None:
         """Start another actor in place of one that has ended, and queue its blocks."""
         self._workers.remove(worker)
         with suppress(self._ray.exceptions.RayError):
@@ -251,7 +268,7 @@ class RayWorkers:
             self.ended += 1
             tasks = list(worker.tasks.values())
             self._say(f"a worker on {worker.node} ended; sending {counted(len(tasks), 'block')} again ({cause})")
-            self._again(tasks, queue)
+            self._again(tasks, done, queue)
         self._start()
 
     def _check_versions(self, reply: Reply) -> None:
@@ -328,4 +345,5 @@ def _in_a_line(error: Exception) -> str:
     text = " ".join(str(error).split())
     for mark in ("Worker exit detail: ", "The actor died because ", "died because "):
         text = text.rpartition(mark)[2]
+    text = text.partition(" Some common causes include")[0]
     return text[:_MOST_TEXT] or type(error).__name__
