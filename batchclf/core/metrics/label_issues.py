@@ -41,7 +41,7 @@ def _wrong_labels(labels: NDArray[np.int64], probabilities: NDArray[np.float64])
     # One image at least keeps its label; the others of the row pay for it
     missing = np.maximum(1 - joint.diagonal(), 0)
     paying = np.maximum(np.count_nonzero(joint, axis=1) - 1, 1)
-    wrong = np.maximum(joint - (missing / paying)[:, None], 0).astype(np.int64)
+    wrong: NDArray[np.int64] = np.maximum(joint - (missing / paying)[:, None], 0).astype(np.int64)
     np.fill_diagonal(wrong, 0)
     return wrong
 
