@@ -1,12 +1,11 @@
-"""Look for labels that are probably wrong, with cleanlab (the extra `labels`)."""
+"""Look for labels that are probably wrong in the predictions of a run."""
 
-import warnings
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.metrics.label_issues import find_issues
 from batchclf.core.records.findings import LabelIssues
 from batchclf.core.types import Prediction, PredictionRows
 from batchclf.storage.predictions.read import read_prediction_rows
@@ -16,7 +15,7 @@ MOST_VALUES = 20_000_000
 
 SHOWN = 24
 METHOD = (
-    "confident learning (Northcutt 2021), by cleanlab: from where the model is surer of another class than it usually "
+    "confident learning (Northcutt 2021): from where the model is surer of another class than it usually "
     "is of that class's own images it is estimated how many labels of each kind are wrong; the issues are the labels "
     "that the probabilities speak most against"
 )
@@ -26,10 +25,8 @@ def find_label_issues(predictions: Path, class_names: tuple[str, ...], split: st
     """Find the labelled images of one split whose labels the model's probabilities speak against.
 
     `images` is the number of rows of the split. They should be images that the model was not trained on. Reads the
-    CSV again, but only if the extra is installed. Raises PredictionsError if it cannot be read.
+    CSV again. Raises PredictionsError if it cannot be read.
     """
-    if find_spec("cleanlab") is None:
-        return _missing("needs the package cleanlab: pip install 'batchclf[labels]'")
     if images * len(class_names) > MOST_VALUES:
         return _missing(
             f"{images:,} images with {len(class_names):,} classes are too many to look at: at most {MOST_VALUES:,} "
@@ -51,29 +48,13 @@ def find_label_issues(predictions: Path, class_names: tuple[str, ...], split: st
     labels = np.concatenate([piece.labels for piece in rows])
     if (labels == labels[0]).all():
         return _missing("needs images of at least two classes")
-    try:
-        issues = _issues(labels, np.concatenate(probabilities))
-    except Exception as error:  # whatever it trips over must not cost the report
-        return _missing(f"cleanlab failed on these rows ({type(error).__name__}: {error})")
+    issues = find_issues(labels, np.concatenate(probabilities))
     ends = np.cumsum([len(piece) for piece in rows])
     shown: list[Prediction] = []
     for issue in issues[:SHOWN].tolist():
         place = int(np.searchsorted(ends, issue, side="right"))
         shown.append(rows[place].row(issue - int(ends[place]) + len(rows[place])))
     return LabelIssues(len(issues), tuple(shown), METHOD, "")
-
-
-def _issues(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Give the indices of images with a label issue, the most likely ones first."""
-    with warnings.catch_warnings():
-        # It warns of classes with few images and of what its own dependencies deprecate.
-        warnings.simplefilter("ignore")
-        from cleanlab.filter import find_label_issues
-
-        found = find_label_issues(
-            labels, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1, verbose=False
-        )
-    return np.asarray(found, np.int64)
 
 
 def _missing(why: str) -> LabelIssues:
