@@ -44,7 +44,7 @@ class ScoreSettings(ScoringOptions, frozen=True):
 
 
 def check_engine(options: ScoringOptions) -> None:
-    """Raise UsageError if the engine and other options do not go together, RunError if Ray is not installed."""
+    """Raise UsageError if the engine and other options do not go together, EngineError if Ray is not installed."""
     if options.engine == "local":
         if options.ray_address is not None:
             raise UsageError("--ray-address needs --engine ray", hint="add --engine ray, or leave --ray-address out")

@@ -21,7 +21,7 @@ def open_workers(
 ) -> RayWorkers:
     """Connect to the cluster or start one, and start the workers; `stack` ends them.
 
-    There are as many as are asked for or else as the cluster has cores or, for a model on a GPU, GPUs. Raises RunError
+    There are as many as are asked for or else as the cluster has cores or, for a model on a GPU, GPUs. Raises EngineError
     if there is no such cluster, and UsageError if it does not go with the cache.
     """
     info = bundle.info

@@ -16,7 +16,7 @@ from typing import Any
 
 from batchclf.core.text import counted
 from batchclf.core.types import Say
-from batchclf.errors import RunError
+from batchclf.errors import EngineError
 
 STORE_BYTES = 256 * 2**20
 """Memory for what is under way between processes of a local cluster, beside the model; Ray's default is 30% of all."""
@@ -44,11 +44,11 @@ class Cluster:
 
 
 def import_ray() -> Any:
-    """Import Ray; raises RunError if it is not installed."""
+    """Import Ray; raises EngineError if it is not installed."""
     try:
         import ray
     except ImportError as error:
-        raise RunError(
+        raise EngineError(
             f"Ray is needed for --engine ray and cannot be imported ({error})",
             hint="install it with: pip install 'batchclf[ray]'",
         ) from error
@@ -60,7 +60,7 @@ def ray_cluster(address: str | None, cores: int, store_bytes: int, *, say: Say, 
     """Connect to the cluster at an address, or start one of `cores` on this machine and end it after the block.
 
     Without an address $RAY_ADDRESS counts, as for all programs that use Ray. If this process is connected already, that
-    connection is used, and stays. What Ray itself warns of goes to `log`. Raises RunError if there is no such cluster,
+    connection is used, and stays. What Ray itself warns of goes to `log`. Raises EngineError if there is no such cluster,
     or none can be started.
     """
     ray = import_ray()
@@ -114,7 +114,7 @@ def _start(ray: Any, folder: Path, cores: int, store_bytes: int) -> None:
                 _temp_dir=str(folder),
             )
     except (OSError, RuntimeError, ValueError, TimeoutError) as error:
-        raise RunError(
+        raise EngineError(
             f"Ray cannot be started on this machine: {_first_line(error)}",
             hint="free memory (it takes 0.6 GB) and space in the folder for temporary files, or score without --engine",
         ) from error
@@ -126,7 +126,7 @@ def _connect(ray: Any, address: str) -> None:
             ray.init(address, configure_logging=False, log_to_driver=False)
     except (OSError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
         ray.shutdown()
-        raise RunError(
+        raise EngineError(
             f"there is no cluster of Ray to connect to at {address}: {_first_line(error)}",
             hint="check the address and that the cluster is up with: ray status; if it asks for a token, set "
             "RAY_AUTH_MODE=token and RAY_AUTH_TOKEN; without --ray-address a cluster is started on this machine",

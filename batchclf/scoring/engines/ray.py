@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from batchclf.core.text import counted
 from batchclf.core.types import ImageRef, Say, SkippedImage
 from batchclf.data.sources.found import Found
-from batchclf.errors import RunError, UnreadableImageError, UsageError
+from batchclf.errors import EngineError, UnreadableImageError, UsageError
 from batchclf.scoring.decoder import DecodeSetup
 from batchclf.scoring.engines.actor import ActorJob, CacheReader, Reply, ScoringActor
 from batchclf.scoring.engines.cluster import Cluster, import_ray
@@ -123,7 +123,7 @@ class RayWorkers:
     ) -> Generator[tuple[list[Found], str, Any], None, None]:
         """Have each block answered by a method of an actor; gives block, node and answer, in order.
 
-        Raises what the actor raises, and RunError if a block ends one actor after the other, if none can be started,
+        Raises what the actor raises, and EngineError if a block ends one actor after the other, if none can be started,
         or if a node is not fit.
         """
         numbered, pickled = enumerate(blocks), pickle.dumps(setup)
@@ -203,7 +203,7 @@ class RayWorkers:
             self._again([worker.tasks.pop(ref)], done, queue)
             return began
         except ray.exceptions.RayTaskError as error:
-            raise RunError(f"a worker of Ray fails: {_in_a_line(error)}", hint=_FIT) from error
+            raise EngineError(f"a worker of Ray fails: {_in_a_line(error)}", hint=_FIT) from error
         except ray.exceptions.RayError as error:
             self._replace(worker, error, done, queue)
             return began
@@ -224,7 +224,7 @@ class RayWorkers:
         if started == self._count or (started and began == inf):
             return inf
         if not started and time.monotonic() - began > START_SECONDS:
-            raise RunError(
+            raise EngineError(
                 f"no worker of Ray has started within {START_SECONDS} s",
                 hint=f"look with ray status for free cores ({counted(self._job.cores, 'core')} a worker); give fewer "
                 "--workers, or wait until other jobs are through",
@@ -240,7 +240,7 @@ class RayWorkers:
                 first, last = (_path(task.found[place]) for place in (0, -1))
                 done[task.number] = (
                     *(task.found, ""),
-                    RunError(
+                    EngineError(
                         f"{MOST_TRIES} workers of Ray have ended while they scored the files from {first} to {last}",
                         hint="look into log.jsonl and Ray's logs for why; if the memory of a machine did not suffice, "
                         "give fewer --workers or a smaller --batch-size",
@@ -263,7 +263,7 @@ class RayWorkers:
                     self._say(f"going on with {counted(len(self._workers), 'worker')}: no more can be started: {cause}")
                     self._count = len(self._workers)
                     return
-                raise RunError(f"no worker of Ray can be started: {cause}", hint=_FIT)
+                raise EngineError(f"no worker of Ray can be started: {cause}", hint=_FIT)
         else:
             self.ended += 1
             tasks = list(worker.tasks.values())
@@ -274,7 +274,7 @@ class RayWorkers:
     def _check_versions(self, reply: Reply) -> None:
         for name, version in self._versions.items():
             if (there := reply.value.get(name)) != version:
-                raise RunError(
+                raise EngineError(
                     f"{reply.node} has {name} {there}, this machine has {version}; scores could be other ones there",
                     hint="install the same versions of batchclf and its libraries on all machines of the cluster",
                 )
@@ -306,7 +306,7 @@ class RayEngine:
         return self._workers.ended, self._workers.again
 
     def columns(self, blocks: Iterable[list[Found]]) -> Generator[tuple[list[Found], Columns], None, None]:
-        """See `Engine`. Raises RunError if a node does not see a file that is here."""
+        """See `Engine`. Raises EngineError if a node does not see a file that is here."""
         with closing(self._workers.run("columns", self._setup, blocks)) as answers:
             for found, node, columns in answers:
                 self._check_seen(found, columns.reasons, node)
@@ -329,7 +329,7 @@ class RayEngine:
                 continue
             with suppress(UnreadableImageError):
                 source.read(refs[index].at)
-                raise RunError(
+                raise EngineError(
                     f"{node} cannot read {source.named(refs[index].at)}, this machine can: {reason}",
                     hint="share the folder of images so that each machine of the cluster has it at the same path and "
                     "may read it, or score from an object store",
