@@ -21,8 +21,8 @@ def open_workers(
 ) -> RayWorkers:
     """Connect to the cluster or start one, and start the workers; `stack` ends them.
 
-    There are as many as are asked for or else as the cluster has cores or, for a model on a GPU, GPUs. Raises EngineError
-    if there is no such cluster, and UsageError if it does not go with the cache.
+    There are as many as are asked for or else as the cluster has cores or, for a model on a GPU, GPUs. Raises
+    EngineError if there is no such cluster, and UsageError if it does not go with the cache.
     """
     info = bundle.info
     files = _files(bundle, settings)

@@ -270,7 +270,7 @@ def _open(
         return ComparedRuntime(open_with(precision=settings.precision), open_with, check, compared)
 
     workers, opened = None, runtime
-    on_ray = settings.engine == "ray" and folders  # splits are in the memory of this process (decision 180)
+    on_ray = settings.engine == "ray" and folders  # splits are in the memory of this process (decision 181)
     if not on_ray:
         # Loading the runtime's library takes as long as decoding a thousand images; they go side by side.
         opened = stack.enter_context(ThreadPoolExecutor(1, "open-runtime")).submit(runtime).result

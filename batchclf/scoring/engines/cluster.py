@@ -60,8 +60,8 @@ def ray_cluster(address: str | None, cores: int, store_bytes: int, *, say: Say, 
     """Connect to the cluster at an address, or start one of `cores` on this machine and end it after the block.
 
     Without an address $RAY_ADDRESS counts, as for all programs that use Ray. If this process is connected already, that
-    connection is used, and stays. What Ray itself warns of goes to `log`. Raises EngineError if there is no such cluster,
-    or none can be started.
+    connection is used, and stays. What Ray itself warns of goes to `log`. Raises EngineError if there is no such
+    cluster, or none can be started.
     """
     ray = import_ray()
     started = time.perf_counter()
@@ -95,7 +95,7 @@ def _start(ray: Any, folder: Path, cores: int, store_bytes: int) -> None:
     environment = {
         "RAY_USAGE_STATS_ENABLED": "0",
         # Its processes listen on all interfaces, and ask for a token. Without one in the environment ray.init writes
-        # one into ~/.ray, where it stays (decision 181)
+        # one into ~/.ray, where it stays (decision 182)
         # How long what is left of Ray looks for the rest of it if this process is killed; 60 s by default.
         "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
         "RAY_AUTH_TOKEN": os.environ.get("RAY_AUTH_TOKEN") or _token(),
@@ -137,7 +137,7 @@ def _connect(ray: Any, address: str) -> None:
 def _ending_processes(ray: Any, folder: Path) -> Iterator[None]:
     """Shut Ray down after the block, and end all of its processes before its folder is removed.
 
-    Without the folder, or if its start was interrupted, some of them would stay for a minute (decision 181).
+    Without the folder, or if its start was interrupted, some of them would stay for a minute (decision 182).
     """
     import psutil  # Ray brings it
 
@@ -199,7 +199,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _same_handlers() -> Iterator[None]:
-    """Keep what SIGTERM does: ray.init makes it a SystemExit, from its first moments on (decision 181)."""
+    """Keep what SIGTERM does: ray.init makes it a SystemExit, from its first moments on (decision 182)."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -238,7 +238,7 @@ def _lines_to(say: Say) -> Iterator[None]:
     """Take what Ray logs and prints in this process from the terminal."""
     from ray._private import worker
 
-    # The ends of workers it prints to standard output, whatever log_to_driver says (decision 181)
+    # The ends of workers it prints to standard output, whatever log_to_driver says (decision 182)
     printed = worker.print_to_stdstream
     worker.print_to_stdstream = lambda data, **_: say(f"Ray: {' '.join(' '.join(data['lines']).split())}")
     logger, handler = logging.getLogger("ray"), _ToSay(say)

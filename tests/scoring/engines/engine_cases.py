@@ -19,4 +19,4 @@ def read(self, content):
     return real(self, content)
 PixelReader.read = read
 """
-"""For a decoding process: some contents crash it or keep it busy, as a fault of a C library would, or end the worker."""
+"""For a decoding process: some contents crash it or hold it up, as a fault of a C library would, or end the worker."""
