@@ -5,7 +5,9 @@ import pytest
 
 import batchclf
 from batchclf.core.types import BatchScores, ImageRef
-from batchclf.jobs.evaluate.label_issues import SHOWN, find_label_issues
+from batchclf.errors import PredictionsError
+from batchclf.jobs.evaluate.label_issues import SHOWN, LabelledRows, find_label_issues
+from batchclf.storage.predictions.read import read_prediction_rows
 from batchclf.storage.predictions.write import PredictionFiles
 from batchclf.storage.run.directory import PREDICTIONS_FILE
 
@@ -107,3 +109,20 @@ def test_without_probability_columns_it_says_so(tmp_path):
 def test_too_many_probabilities_are_not_read(tmp_path):
     found = find_label_issues(tmp_path / "not there.csv", NAMES, "test", 7_000_000)
     assert "at most 20,000,000 probabilities" in found.missing
+
+
+@pytest.mark.parametrize("most", [10_000, 899])
+def test_rows_that_were_kept_need_not_be_read_again(swapped, most):
+    """If there are too many, they are read again."""
+    path, _ = swapped
+    kept = LabelledRows("test", most)
+    for rows in read_prediction_rows(path, NAMES):
+        kept.take(rows)
+    again = find_label_issues(path, NAMES, "test", 300)
+    assert find_label_issues(path, NAMES, "test", 300, kept) == again
+    path.unlink()
+    if most > 900:
+        assert find_label_issues(path, NAMES, "test", 300, kept) == again
+    else:
+        with pytest.raises(PredictionsError):
+            find_label_issues(path, NAMES, "test", 300, kept)
