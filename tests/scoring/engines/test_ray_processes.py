@@ -59,7 +59,8 @@ class Started:
         of_ray = [line for line in listed.splitlines() if any(part in line for part in PARTS)]
         ours = [line for line in of_ray if _has(int(line.split()[0]), str(self.temporary))]
         # Ray's folder lies in /tmp if the paths of sockets would be too long elsewhere.
-        files = [*self.home.iterdir(), *self.temporary.iterdir(), *Path("/tmp").glob(f"batchclf-{self.process.pid}-*")]
+        files = [path for path in self.home.iterdir() if path.name not in (".cache", ".config")]  # matplotlib's
+        files += [*self.temporary.iterdir(), *Path("/tmp").glob(f"batchclf-{self.process.pid}-*")]
         return ours, files
 
 
