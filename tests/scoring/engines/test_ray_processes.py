@@ -106,7 +106,7 @@ def test_a_killed_run_is_resumed_and_its_cluster_ends(photos, tmp_path):
         journal = [path for path in tmp_path.glob(".run.*/journal*") if path.stat().st_size > 1000]
         assert run.process.poll() is None
     run.process.kill()
-    run.process.wait()
+    run.end()
     for _ in range(900):
         if not run.left()[0]:
             break
