@@ -211,6 +211,7 @@ def test_a_worker_that_ends_is_replaced_and_its_blocks_are_scored_again(
     assert contents(run) == contents(tmp_path / "here")
 
 
+@pytest.mark.slow
 def test_a_block_that_ends_one_worker_after_the_other_ends_the_run(cluster, copied, digits_bundle, tmp_path, capsys):
     """What was scored before is kept."""
     with_end_of_worker(copied, "2/ends.png", "")
