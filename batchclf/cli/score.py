@@ -94,7 +94,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
         )
     with WorkerProcesses() as processes:
         # They load their libraries while this process loads its own.
-        if args.directory is not None and holds_many_files(args.directory):
+        if args.directory is not None and args.engine == "local" and holds_many_files(args.directory):
             processes.start(options_from(args, ScoringOptions).worker_count)
         return _score(args, console, processes)
 
