@@ -130,6 +130,10 @@ class RunError(BatchclfError):
     """A run directory that is missing, incomplete or of another format version."""
 
 
+class EngineError(BatchclfError):
+    """A cluster that cannot be reached or started, or whose workers are not fit; what was scored so far is kept."""
+
+
 class QueryError(BatchclfError):
     """A SQL query that makes no sense or asks for more than it may."""
 

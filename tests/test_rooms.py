@@ -61,6 +61,8 @@ SUB_ROOMS = {
     "storage/run": {"storage/csv_files", "storage/images", "storage/predictions"},
     "storage/history": {"storage/csv_files"},
     "storage/exports": {"storage/csv_files", "storage/run"},
+    "scoring": set(),
+    "scoring/engines": {"scoring"},
     "report": set(),
     "report/parts": set(),
     "report/sections": {"report/parts"},
@@ -267,7 +269,8 @@ def test_the_core_does_no_input_or_output(package):
 
 
 @pytest.mark.parametrize(
-    ("library", "folder"), [("matplotlib", "report/charts"), ("jinja2", "report/html"), ("duckdb", "jobs/query")]
+    ("library", "folder"),
+    [("matplotlib", "report/charts"), ("jinja2", "report/html"), ("duckdb", "jobs/query"), ("ray", "scoring/engines")],
 )
 def test_only_one_folder_imports_a_library(package, library, folder):
     assert {module.folder for module in package.values() if library in module.packages()} == {folder}

@@ -6,7 +6,7 @@ from typing import Any, TypedDict, TypeVar
 
 import msgspec
 
-from batchclf.core.choices import Format, ResizeMode
+from batchclf.core.choices import EngineName, Format, ResizeMode
 from batchclf.core.options import choices, expected, options_of, why_not
 from batchclf.errors import UsageError
 from batchclf.models.runtime.registry import Device, Precision, RuntimeName
@@ -19,6 +19,8 @@ class ScoringKeywords(TypedDict, total=False):
 
     batch_size: int | None
     workers: int | None
+    engine: EngineName
+    ray_address: str | None
     topk: int
     probabilities: bool | None
     runtime: RuntimeName

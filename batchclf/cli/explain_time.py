@@ -24,6 +24,7 @@ def _explained(name: str, record: "RunRecord") -> str:
     seconds = sum(subset.timings[name] for subset in record.subsets)
     images = sum(subset.scored + subset.skipped for subset in record.subsets)
     notes = {
+        "start": "starting Ray, or connecting to it",
         "list": f"walking through {counted(sum(subset.found for subset in record.subsets), 'file')}",
         "read": "reading files, added up over the workers",
         "decode": f"decoding and resizing {counted(images, 'image')}, added up over the workers",

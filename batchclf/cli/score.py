@@ -94,7 +94,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
         )
     with WorkerProcesses() as processes:
         # They load their libraries while this process loads its own.
-        if args.directory is not None and holds_many_files(args.directory):
+        if args.directory is not None and args.engine == "local" and holds_many_files(args.directory):
             processes.start(options_from(args, ScoringOptions).worker_count)
         return _score(args, console, processes)
 
@@ -142,8 +142,8 @@ def plan_of(args: argparse.Namespace, class_names: "Sequence[str]", root: Path |
         return None
     from batchclf.jobs.evaluate.studies import plan_studies
 
-    roots = [] if root is None else [root]
-    return plan_studies(slices, thresholds, class_names, metadata=as_path(slices.metadata), roots=roots)
+    metadata = as_path(slices.metadata)
+    return plan_studies(slices, thresholds, class_names, metadata=metadata, roots={} if root is None else {None: root})
 
 
 def say_published(args: argparse.Namespace, out: Path, record: "RunRecord", console: "Console") -> int:

@@ -21,6 +21,9 @@ FORMAT_WORDS: Mapping[Format, str] = {"csv": "CSV", "jsonl": "JSON lines", "parq
 
 ShardFormat = Literal["tar", "parquet"]
 DatasetName = Literal["fashion-mnist", "digits"]
+EngineName = Literal["local", "ray"]
+"""What spreads the scoring: the processes of this machine, or a cluster of Ray."""
+
 SplitName = Literal["test", "train"]
 ReportFormat = Literal["html", "json", "md", "github", "model-index", "dvc"]
 REPORT_ENDINGS: dict[ReportFormat, str] = {

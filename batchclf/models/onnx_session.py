@@ -11,8 +11,8 @@ DYNAMIC_BATCH = (
 )
 
 
-def onnx_session(path: Path, *, first: Sequence[tuple[str, Mapping[str, str]]] = ()) -> Any:
-    """Open an ONNX graph on the CPU, on all cores that this process may use, with the runtime's own chatter off.
+def onnx_session(path: Path, *, first: Sequence[tuple[str, Mapping[str, str]]] = (), cores: int | None = None) -> Any:
+    """Open an ONNX graph on the CPU, on so many cores or all that this process may use, without the runtime's chatter.
 
     Execution providers of ONNX Runtime named `first`, with their options, come before the CPU. The session that comes
     back does without one that cannot be loaded: look at its `get_providers`.
@@ -22,7 +22,7 @@ def onnx_session(path: Path, *, first: Sequence[tuple[str, Mapping[str, str]]] =
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     # A number of one's own: by default threads are pinned to cores, and to as many as the machine has (decision 042)
-    options.intra_op_num_threads = _usable_cores()
+    options.intra_op_num_threads = cores or _usable_cores()
     # Threads that wait by spinning take the cores from the decoding workers (decision 042)
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Some of CUDA's sums depend on the order in which threads finish, unless this is set; on the CPU none does.

@@ -40,7 +40,7 @@ class ScoreCache:
     """
 
     def __init__(self, folder: Path, key: str, classes: int, *, say: Say) -> None:
-        self.hits = 0
+        self.place = folder, key, classes
         self._row = np.dtype([("facts", FACTS), ("probabilities", "<f4", (classes,))])
         self._say = say
         self._lock = threading.Lock()

@@ -4,30 +4,22 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice, takewhile
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.images.facts import array_facts
+from batchclf.core.images.facts import FACTS, array_facts
 from batchclf.core.types import BatchScores, ExcludedFile, ImageRef, Known, SkippedImage, Split
 from batchclf.data.sources.found import Found
-from batchclf.scoring.batches import files_per_part
-from batchclf.scoring.decoder import content_digest, reason_digest
+from batchclf.scoring.decoder import Decoded, content_digest, reason_digest
 from batchclf.scoring.model_run import ModelRun
-from batchclf.scoring.pool import DecodePool, Part, joined
-from batchclf.scoring.processes import PROCESSES_FROM
 
 if TYPE_CHECKING:
     from batchclf.scoring.cache import ScoreCache
-
-BLOCKS_AHEAD = 2
-"""Blocks that are decoded while the model runs on the one before; more where many workers need them."""
-
-Result = TypeVar("Result")
 
 
 @dataclass
@@ -75,48 +67,82 @@ def blocks_of(found: Iterable[Found], size: int, times: StreamTimes) -> Iterator
         yield block
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What became of some files: those that were decoded, and what was known of the others from before."""
+
+    decoded: Decoded
+    known: Known | None
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """What an engine makes of the images of a block, by their index among these.
+
+    `digests` has 16 bytes each, `reasons` says why some are skipped. The others, in order, have their FACTS in `facts`
+    and a row of `probabilities`, (n, classes) float32, None for n = 0; `cached` are the places among them, int64, whose
+    row was known from before. `read`, `decode` and `model` are seconds.
+    """
+
+    digests: list[bytes]
+    reasons: dict[int, str]
+    facts: NDArray[np.void]
+    probabilities: NDArray[np.float32] | None
+    cached: NDArray[np.int64]
+    read: float
+    decode: float
+    model: float
+
+
+def columns_of(parts: Sequence[Part], model: ModelRun) -> Columns:
+    """Score the images of parts that follow one another and make up a block; raises what the model raises."""
+    whole = joined(parts)
+    decoded, known = whole.decoded, whole.known
+    kept = [index for index in range(len(decoded.digests)) if index not in decoded.reasons]
+    facts, probabilities, before = decoded.facts, None, model.seconds
+    if known is not None:
+        known = Known(np.searchsorted(kept, known.places), known.rows)
+    if kept:
+        facts, probabilities = _scored(len(kept), known, decoded.images, facts, model)
+    cached = np.empty(0, np.int64) if known is None else known.places
+    seconds = decoded.read, decoded.decode, model.seconds - before
+    return Columns(decoded.digests, decoded.reasons, facts, probabilities, cached, *seconds)
+
+
 def score_blocks(
-    blocks: Iterable[list[Found]],
-    pool: DecodePool,
-    model: ModelRun,
+    scored: Generator[tuple[list[Found], Columns], None, None],
     *,
     cache: "ScoreCache | None" = None,
     times: StreamTimes,
 ) -> Generator[Block, None, None]:
-    """Score the files of each block, in order; the same blocks give the same result whatever the pool's workers.
+    """Put together what an engine's `columns` gives of each block of files, in order.
 
-    An unreadable image becomes a `SkippedImage` with its reason. What is in memory does not grow with the number of
-    files: the images of a few blocks. The pool must have the same cache.
+    An unreadable image becomes a `SkippedImage` with its reason. What the engine did not know from before is added to
+    the cache.
     """
-    blocks = _with_processes(iter(blocks), pool)
-
-    def submit(block: list[Found]) -> "list[Future[Part]]":
-        return [pool.decode(part) for part in _parts(block)]
-
-    for block, parts in _ahead(blocks, submit, _blocks_ahead(pool)):
-        yield _score_block(block, parts, model, cache, times)
+    with closing(scored):
+        for block, columns in scored:
+            yield _block_of(block, columns, cache, times)
 
 
 def count_unchanged(
-    blocks: Iterator[list[Found]], digests: Sequence[bytes], pool: DecodePool
+    blocks: Iterator[list[Found]],
+    digests: Sequence[bytes],
+    read: Callable[[Iterable[list[Found]]], Generator[tuple[list[Found], list[bytes]], None, None]],
 ) -> tuple[int, Iterator[list[Found]]]:
-    """Count how many leading blocks still have these digests, reading every image in them again.
+    """Count how many leading blocks still have these digests; `read` is an engine's `digests`, which reads every image.
 
     Returns the count and the blocks from the first one on that differs.
     """
-    blocks = _with_processes(blocks, pool)
-
-    def submit(block: list[Found]) -> "list[Future[list[bytes]]]":
-        return [pool.digests(part) for part in _parts(block)]
-
     remaining: deque[list[Found]] = deque()
     same = 0
     taken = _remember(islice(blocks, len(digests)), remaining)
-    for (block, parts), expected in zip(_ahead(taken, submit, _blocks_ahead(pool)), digests, strict=False):
-        if _block_digest(block, list(chain.from_iterable(parts))) != expected:
-            break
-        remaining.popleft()
-        same += 1
+    with closing(read(taken)) as again:
+        for (block, of_images), expected in zip(again, digests, strict=False):
+            if _block_digest(block, of_images) != expected:
+                break
+            remaining.popleft()
+            same += 1
     return same, chain(remaining, blocks)
 
 
@@ -137,7 +163,11 @@ def score_split(
         if known is not None and len(known.places):
             missing = np.delete(images, known.places, axis=0)
             times.cached += len(known.places)
-        facts, probabilities = _scored(digests, known, missing, array_facts(missing), model, cache)
+        before = model.seconds
+        facts, probabilities = _scored(len(digests), known, missing, array_facts(missing), model)
+        times.model += model.seconds - before
+        if cache is not None:
+            _add_to(cache, digests, None if known is None else known.places, facts, probabilities)
         digest = _block_digest(refs, digests)
         yield Block(len(refs), digest, (), (), BatchScores(refs, probabilities), facts, digests)
 
@@ -161,65 +191,60 @@ def _split_blocks(
         yield refs, images, [content_digest(image.data) for image in images]
 
 
-def _score_block(
-    block: list[Found], parts: list[Part], model: ModelRun, cache: "ScoreCache | None", times: StreamTimes
-) -> Block:
+def _block_of(block: list[Found], columns: Columns, cache: "ScoreCache | None", times: StreamTimes) -> Block:
     refs = [item for item in block if isinstance(item, ImageRef)]
-    whole = joined(parts)
-    decoded, known = whole.decoded, whole.known
-    times.read += decoded.read
-    times.decode += decoded.decode
+    times.read += columns.read
+    times.decode += columns.decode
+    times.model += columns.model
+    times.cached += len(columns.cached)
     skipped = [item for item in block if isinstance(item, SkippedImage)]
-    skipped += [SkippedImage(refs[index], reason) for index, reason in decoded.reasons.items()]
-    kept = [index for index in range(len(refs)) if index not in decoded.reasons]
-    contents = [decoded.digests[index] for index in kept]
-    scores, facts = None, decoded.facts
-    if known is not None:
-        times.cached += len(known.places)
-        known = Known(np.searchsorted(kept, known.places), known.rows)
-    if kept:
-        facts, probabilities = _scored(contents, known, decoded.images, facts, model, cache)
-        scores = BatchScores(tuple(refs[index] for index in kept), probabilities)
+    skipped += [SkippedImage(refs[index], reason) for index, reason in columns.reasons.items()]
+    kept = [index for index in range(len(refs)) if index not in columns.reasons]
+    contents = [columns.digests[index] for index in kept]
+    scores = None
+    if columns.probabilities is not None:
+        scores = BatchScores(tuple(refs[index] for index in kept), columns.probabilities)
+        if cache is not None:
+            _add_to(cache, contents, columns.cached, columns.facts, columns.probabilities)
     return Block(
         len(block),
-        _block_digest(block, decoded.digests),
+        _block_digest(block, columns.digests),
         tuple(sorted(skipped, key=lambda each: each.ref.path)),
         tuple(item for item in block if isinstance(item, ExcludedFile)),
         scores,
-        facts,
+        columns.facts,
         contents,
     )
 
 
 def _scored(
-    digests: Sequence[bytes],
-    known: Known | None,
-    missing: NDArray[np.uint8],
-    facts: NDArray[np.void],
-    model: ModelRun,
-    cache: "ScoreCache | None",
+    count: int, known: Known | None, missing: NDArray[np.uint8], facts: NDArray[np.void], model: ModelRun
 ) -> tuple[NDArray[np.void], NDArray[np.float32]]:
-    """Score what is missing, and put it and its facts between what is known; `digests` has one entry for each image."""
+    """Score what is missing of `count` images, and put it and its facts between what is known."""
     scored = model.probabilities(missing) if len(missing) else None
-    is_missing = np.ones(len(digests), np.bool_)
-    if known is not None:
-        is_missing[known.places] = False
-    if cache is not None and scored is not None:
-        cache.add([digests[i] for i in np.flatnonzero(is_missing).tolist()], facts, scored)
     if known is None or not len(known.places):
         assert scored is not None
         return facts, scored
-    rows = np.empty(len(digests), known.rows.dtype)
+    is_missing = np.ones(count, np.bool_)
+    is_missing[known.places] = False
+    rows = np.empty(count, known.rows.dtype)
     rows[known.places] = known.rows
     if scored is not None:
         rows["facts"][is_missing], rows["probabilities"][is_missing] = facts, scored
     return rows["facts"], np.ascontiguousarray(rows["probabilities"], np.float32)
 
 
-def _parts(block: list[Found]) -> list[list[str]]:
-    paths = [item.at for item in block if isinstance(item, ImageRef)]
-    size = files_per_part(len(block))
-    return [paths[i : i + size] for i in range(0, len(paths), size)]
+def _add_to(
+    cache: "ScoreCache",
+    digests: Sequence[bytes],
+    known: NDArray[np.int64] | None,
+    facts: NDArray[np.void],
+    probabilities: NDArray[np.float32],
+) -> None:
+    """Add to the cache what was not known from before."""
+    new = np.arange(len(digests)) if known is None else np.setdiff1d(np.arange(len(digests)), known)
+    if len(new):
+        cache.add([digests[i] for i in new.tolist()], facts[new], probabilities[new])
 
 
 def _block_digest(block: Sequence[Found], of_images: Sequence[bytes]) -> bytes:
@@ -244,46 +269,31 @@ def _block_digest(block: Sequence[Found], of_images: Sequence[bytes]) -> bytes:
     return whole.digest()
 
 
-def _with_processes(blocks: Iterator[list[Found]], pool: DecodePool) -> Iterator[list[Found]]:
-    """Look ahead a little: a long run is worth the start of processes."""
-    first: list[list[Found]] = []
-    files = 0
-    while files < PROCESSES_FROM and (block := next(blocks, None)) is not None:
-        first.append(block)
-        files += len(block)
-    if files >= PROCESSES_FROM:
-        pool.use_processes()
-    while first:
-        yield first.pop(0)
-    yield from blocks
-
-
 def _remember(blocks: Iterable[list[Found]], taken: deque[list[Found]]) -> Iterator[list[Found]]:
     for block in blocks:
         taken.append(block)
         yield block
 
 
-def _blocks_ahead(pool: DecodePool) -> int:
-    """A block has four parts or more, except the smallest; with one in hand for each worker none has to wait."""
-    return max(BLOCKS_AHEAD, pool.workers // 2)
+def joined(parts: Sequence[Part]) -> Part:
+    """Join parts that follow one another to one; its indices count through all of them."""
+    digests: list[bytes] = []
+    reasons: dict[int, str] = {}
+    known: list[Known] = []
+    for part in parts:
+        start = len(digests)
+        reasons |= {start + index: reason for index, reason in part.decoded.reasons.items()}
+        if part.known is not None:
+            known.append(Known(start + part.known.places, part.known.rows))
+        digests += part.decoded.digests
+    images = np.concatenate([part.decoded.images for part in parts]) if parts else np.empty(0, np.uint8)
+    facts = np.concatenate([part.decoded.facts for part in parts]) if parts else np.empty(0, FACTS)
+    read, decode = (sum(getattr(part.decoded, name) for part in parts) for name in ("read", "decode"))
+    return Part(Decoded(digests, reasons, images, facts, read, decode), _joined_known(known))
 
 
-def _ahead(
-    blocks: Iterable[list[Found]], submit: Callable[[list[Found]], "list[Future[Result]]"], ahead: int
-) -> Iterator[tuple[list[Found], list[Result]]]:
-    """Keep a few blocks under way in the pool and hand them on in order."""
-    waiting: deque[tuple[list[Found], list[Future[Result]]]] = deque()
-    iterator = iter(blocks)
-    try:
-        while True:
-            while len(waiting) <= ahead and (block := next(iterator, None)) is not None:
-                waiting.append((block, submit(block)))
-            if not waiting:
-                return
-            block, futures = waiting.popleft()
-            yield block, [future.result() for future in futures]
-    finally:
-        for _, futures in waiting:
-            for future in futures:
-                future.cancel()
+def _joined_known(parts: Sequence[Known]) -> Known | None:
+    """Join what is known of images that follow one another; None where there is nothing."""
+    if not any(len(part.places) for part in parts):
+        return None
+    return Known(np.concatenate([part.places for part in parts]), np.concatenate([part.rows for part in parts]))

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
-from worker_cases import FirstPixel, runs, setup_of
+from worker_cases import FirstPixel, engine_of, runs, setup_of
 
 from batchclf.core.types import ImageRef
 from batchclf.data.decoding import aside
@@ -13,8 +13,8 @@ from batchclf.data.decoding.limits import Limits
 from batchclf.scoring import processes as processes_module
 from batchclf.scoring.cache import ScoreCache
 from batchclf.scoring.decoder import DecodeSetup
+from batchclf.scoring.engines.local import DecodePool, LocalEngine
 from batchclf.scoring.model_run import ModelRun
-from batchclf.scoring.pool import DecodePool
 from batchclf.scoring.stream import StreamTimes, count_unchanged, score_blocks
 
 REASON = "took longer than 0.5 s to read and decode (--image-timeout)"
@@ -82,7 +82,7 @@ def _pool(folder, way, cache=None):
 
 def _score(pool, blocks, cache=None, times=None):
     model = ModelRun(FirstPixel, 64, say=lambda line: None)
-    return list(score_blocks(blocks, pool, model, cache=cache, times=times or StreamTimes()))
+    return list(score_blocks(LocalEngine(pool, model).columns(blocks), cache=cache, times=times or StreamTimes()))
 
 
 def test_it_is_skipped_and_all_others_are_scored(folder, found, way, hanging):
@@ -105,7 +105,7 @@ def test_a_resumed_run_tries_it_again(folder, found, way, hanging):
         hanging.undo()
     aside.close()
     with _pool(folder, way) as pool:
-        assert count_unchanged(iter([others, found]), [before.digest, slow.digest], pool)[0] == 1
+        assert count_unchanged(iter([others, found]), [before.digest, slow.digest], engine_of(pool).digests)[0] == 1
         (block,) = _score(pool, [found])
     assert block.skipped == ()
     np.testing.assert_allclose(block.scores.probabilities[:, 0] * 255, range(40), atol=1e-4)
@@ -155,6 +155,6 @@ def test_a_file_that_cannot_be_read_in_time_is_skipped_too(folder, found, way, m
         assert block.skipped == ()
     monkeypatch.setattr(processes_module, "_MAIN", f"exec({silent!r}); {processes_module._MAIN}")
     with _pool(folder, way) as pool:
-        assert count_unchanged(iter([found]), [block.digest], pool)[0] == 0
+        assert count_unchanged(iter([found]), [block.digest], engine_of(pool).digests)[0] == 0
         (slow,) = _score(pool, [found])
     assert [(each.ref.path, each.reason) for each in slow.skipped] == [("13.png", REASON)]

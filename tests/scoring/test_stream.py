@@ -13,10 +13,10 @@ from batchclf.data.sources.folder import Folder, discover
 from batchclf.models.bundle import load_bundle
 from batchclf.models.runtime.registry import open_runtime
 from batchclf.scoring.decoder import DecodeSetup
+from batchclf.scoring.engines.local import BLOCKS_AHEAD, DecodePool, LocalEngine
 from batchclf.scoring.model_run import ModelRun
-from batchclf.scoring.pool import DecodePool
 from batchclf.scoring.processes import PROCESSES_FROM
-from batchclf.scoring.stream import BLOCKS_AHEAD, StreamTimes, blocks_of, score_blocks, score_split
+from batchclf.scoring.stream import StreamTimes, blocks_of, score_blocks, score_split
 
 NO_LABELS = LabelRule(None, "no labels")
 
@@ -60,7 +60,7 @@ def _blocks(root, runtime, *, batch_size=32, workers=2, rule=NO_LABELS, found=No
     times = StreamTimes()
     model = ModelRun(lambda: runtime, batch_size, say=lambda line: None)
     with DecodePool(DecodeSetup(Folder(root), shape, mode, "fast"), workers) as pool:
-        yield from score_blocks(blocks_of(found, batch_size, times), pool, model, times=times)
+        yield from score_blocks(LocalEngine(pool, model).columns(blocks_of(found, batch_size, times)), times=times)
 
 
 def _score(root, runtime, **settings):

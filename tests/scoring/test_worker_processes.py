@@ -17,8 +17,8 @@ from batchclf.data.decoding.limits import ChildDiedError
 from batchclf.scoring import processes as processes_module
 from batchclf.scoring import worker as worker_module
 from batchclf.scoring.decoder import Decoder
+from batchclf.scoring.engines.local import DecodePool, LocalEngine
 from batchclf.scoring.model_run import ModelRun
-from batchclf.scoring.pool import DecodePool
 from batchclf.scoring.processes import PROCESSES_FROM, WorkerProcesses, holds_many_files
 from batchclf.scoring.stream import StreamTimes, blocks_of, score_blocks
 from batchclf.scoring.worker import RemoteDecoder
@@ -81,7 +81,7 @@ def _blocks(found, folder, workers, size=64):
     times = StreamTimes()
     with DecodePool(setup_of(folder), workers) as pool:
         model = ModelRun(FirstPixel, 64, say=lambda line: None)
-        for block in score_blocks(blocks_of(found, size, times), pool, model, times=times):
+        for block in score_blocks(LocalEngine(pool, model).columns(blocks_of(found, size, times)), times=times):
             yield block, pool.processes.pids()
 
 
@@ -128,7 +128,7 @@ def test_a_file_that_crashes_the_decoder_is_skipped_and_the_rest_is_scored(folde
     with DecodePool(setup_of(folder), 2) as pool:
         pool.use_processes()
         model = ModelRun(FirstPixel, 64, say=lambda line: None)
-        (block,) = score_blocks([found], pool, model, times=StreamTimes())
+        (block,) = score_blocks(LocalEngine(pool, model).columns([found]), times=StreamTimes())
     assert [(each.ref.path, each.reason) for each in block.skipped] == [
         ("13.png", "the decoder crashed on it twice (signal 9)")
     ]
@@ -210,7 +210,7 @@ def test_processes_started_early_are_used_and_end_with_the_pool(folder):
     with DecodePool(setup_of(folder), 2, processes=processes) as pool:
         pool.use_processes()
         model = ModelRun(FirstPixel, 64, say=lambda line: None)
-        blocks = list(score_blocks([found] * 20, pool, model, times=StreamTimes()))
+        blocks = list(score_blocks(LocalEngine(pool, model).columns([found] * 20), times=StreamTimes()))
         assert processes.pids() == started
     assert len(blocks) == 20
     assert not any(runs(pid) for pid in started)

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from worker_cases import FirstPixel, setup_of
+from worker_cases import FirstPixel, engine_of, setup_of
 
 from batchclf.core.types import ImageRef
 from batchclf.scoring import processes as processes_module
 from batchclf.scoring import worker as worker_module
 from batchclf.scoring.decoder import Decoder
+from batchclf.scoring.engines.local import DecodePool, LocalEngine
 from batchclf.scoring.model_run import ModelRun
-from batchclf.scoring.pool import DecodePool
 from batchclf.scoring.processes import WorkerProcesses
 from batchclf.scoring.stream import StreamTimes, count_unchanged, score_blocks
 from batchclf.scoring.worker import RemoteDecoder
@@ -33,7 +33,7 @@ def found(folder):
 
 def _score(pool, blocks):
     model = ModelRun(FirstPixel, 64, say=lambda line: None)
-    return list(score_blocks(blocks, pool, model, times=StreamTimes()))
+    return list(score_blocks(LocalEngine(pool, model).columns(blocks), times=StreamTimes()))
 
 
 def _open_descriptors():
@@ -114,7 +114,7 @@ def test_a_file_that_crashed_the_decoder_is_unchanged_for_a_resumed_run(folder, 
         pool.use_processes()
         (block,) = _score(pool, [found])
         assert len(block.skipped) == 4
-        same, rest = count_unchanged(iter([found]), [block.digest], pool)
+        same, rest = count_unchanged(iter([found]), [block.digest], engine_of(pool).digests)
     assert (same, list(rest)) == (1, [])
 
 

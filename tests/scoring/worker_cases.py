@@ -6,6 +6,8 @@ import numpy as np
 
 from batchclf.data.sources.folder import Folder
 from batchclf.scoring.decoder import DecodeSetup
+from batchclf.scoring.engines.local import LocalEngine
+from batchclf.scoring.model_run import ModelRun
 
 
 class FirstPixel:
@@ -18,6 +20,10 @@ class FirstPixel:
 
 def setup_of(folder):
     return DecodeSetup(Folder(folder), (5, 6, 1), "grayscale", "fast")
+
+
+def engine_of(pool):
+    return LocalEngine(pool, ModelRun(FirstPixel, 64, say=lambda line: None))
 
 
 def runs(pid):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from batchclf.core.choices import ColorMode, DatasetName, Format, ReportFormat, ResizeMode, Store
+from batchclf.core.choices import ColorMode, DatasetName, EngineName, Format, ReportFormat, ResizeMode, Store
 from batchclf.core.geometry import OF_GEOMETRY, GeometryOptions
 from batchclf.core.options import InnerShare, NotNegative, PathText, Positive, Seconds, Share, SizeText, Text, option
 from batchclf.data.decoding.limits import IMAGE_TIMEOUT, MAX_PIXELS, Limits
@@ -140,6 +140,23 @@ class ScoringOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     workers: Annotated[
         Positive | None, option("how many decode side by side", example=2, unset="the number of cores", metavar="N")
+    ] = None
+    engine: Annotated[
+        EngineName,
+        option(
+            "what scores folders: this machine, or workers of Ray, which needs the extra ray",
+            more="see [Past one machine](engines.md)",
+        ),
+    ] = "local"
+    ray_address: Annotated[
+        Text | None,
+        option(
+            "the cluster of Ray: auto for one on this machine, HOST:PORT or ray://HOST:PORT",
+            example="auto",
+            unset="$RAY_ADDRESS, or a cluster that is started for the run and ended",
+            metavar="ADDRESS",
+            more="see [Past one machine](engines.md)",
+        ),
     ] = None
     topk: Annotated[Positive, option("classes a row of predictions.csv, best first", metavar="K")] = 3
     probabilities: Annotated[

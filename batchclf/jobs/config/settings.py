@@ -10,6 +10,7 @@ from batchclf.core.options import values_of
 from batchclf.core.types import Split
 from batchclf.data.labels import LabelMode, LabelRule
 from batchclf.data.selection import EVERYTHING, Selection, rule_for
+from batchclf.errors import UsageError
 from batchclf.jobs.config.options import MOST_COLUMNS, ScoringOptions
 from batchclf.models.bundle import Bundle
 from batchclf.scoring.batches import default_batch_size
@@ -42,8 +43,25 @@ class ScoreSettings(ScoringOptions, frozen=True):
         return classes <= MOST_COLUMNS if self.probabilities is None else self.probabilities
 
 
+def check_engine(options: ScoringOptions) -> None:
+    """Raise UsageError if the engine and other options do not go together, EngineError if Ray is not installed."""
+    if options.engine == "local":
+        if options.ray_address is not None:
+            raise UsageError("--ray-address needs --engine ray", hint="add --engine ray, or leave --ray-address out")
+        return
+    if options.precision != "f32":
+        raise UsageError(
+            f"--engine ray and --precision {options.precision} do not go together",
+            hint="score with --precision f32, or on this machine alone with --engine local",
+        )
+    from batchclf.scoring.engines.cluster import import_ray
+
+    import_ray()
+
+
 def score_settings(options: ScoringOptions, cache_folder: Path) -> ScoreSettings:
-    """Add to the options of a scoring the folder where scores are kept."""
+    """Add to the options of a scoring the folder where scores are kept; raises what `check_engine` raises."""
+    check_engine(options)
     return ScoreSettings(**values_of(options, ScoringOptions), cache_folder=cache_folder)
 
 

@@ -25,8 +25,8 @@ from batchclf.models.bundle import ONE_IMAGE, Bundle
 from batchclf.models.runtime.registry import open_runtime
 from batchclf.scoring.batches import files_per_block
 from batchclf.scoring.decoder import DecodeSetup
+from batchclf.scoring.engines.local import DecodePool, LocalEngine
 from batchclf.scoring.model_run import ComparedRuntime, ModelRun
-from batchclf.scoring.pool import DecodePool
 from batchclf.scoring.processes import WorkerProcesses
 from batchclf.scoring.stream import (
     StreamTimes,
@@ -41,6 +41,7 @@ from batchclf.storage.run.journal import JournalEntry, JournalHead
 if TYPE_CHECKING:
     from batchclf.core.progress import Watcher
     from batchclf.models.runtime.interface import Runtime
+    from batchclf.scoring.engines.interface import Engine
 
 COMPARED_IMAGES = 250
 """Images of a directory that are also scored with float32 if less precision was asked for; of a split all are."""
@@ -75,7 +76,8 @@ def score_subsets(
     with ExitStack() as stack:
         # Of a directory it is not known beforehand how many images it holds.
         compared = sum(len(each.split.images) for each in splits) or COMPARED_IMAGES
-        scorer = _open(stack, bundle, settings, watcher, compared=compared - _compared(kept))
+        folders = len(splits) < len(subsets)
+        scorer = _open(stack, bundle, settings, watcher, compared=compared - _compared(kept), folders=folders)
         names = bundle.info.class_names
         results = stack.enter_context(Results(folder, names, settings, watcher, head=head, kept=kept))
         scoring = _Scoring(scorer, results, bundle, settings, deadline)
@@ -151,19 +153,19 @@ def _directory_record(name: str, subset: DirectorySubset, of: _Scoring) -> Subse
         return run.record("directory", source, error.message, may_be_empty=True)
     rule = subset.rule(info.class_names)
     scorer.watcher.say(f"scoring {shown}: {rule.sentence}")
-    with _pool(subset, of.bundle, of.settings, scorer) as pool:
-        run = _score_files(name, shown, subset, rule, pool, of)
+    with _engine(subset, of.bundle, of.settings, scorer) as engine:
+        run = _score_files(name, shown, subset, rule, engine, of)
     return run.record("directory", source, rule.sentence, may_be_empty=True)
 
 
-def _pool(
+def _engine(
     subset: DirectorySubset,
     bundle: Bundle,
     settings: ScoreSettings,
     scorer: Scorer,
     processes: WorkerProcesses | None = None,
-) -> DecodePool:
-    """Open what decodes the images of a directory."""
+) -> "Engine":
+    """Open what scores the images of a directory."""
     info = bundle.info
     setup = DecodeSetup(
         subset.source,
@@ -173,7 +175,13 @@ def _pool(
         settings.limits,
         info.geometry,
     )
-    return DecodePool(setup, settings.worker_count, cache=scorer.cache, processes=processes, say=scorer.watcher.say)
+    if scorer.workers is not None:
+        from batchclf.scoring.engines.ray import RayEngine
+
+        return RayEngine(scorer.workers, setup)
+    say = scorer.watcher.say
+    pool = DecodePool(setup, settings.worker_count, cache=scorer.cache, processes=processes, say=say)
+    return LocalEngine(pool, scorer.model)
 
 
 def _block_size(bundle: Bundle, settings: ScoreSettings) -> int:
@@ -181,18 +189,20 @@ def _block_size(bundle: Bundle, settings: ScoreSettings) -> int:
 
 
 def _score_files(
-    name: str, shown: str, subset: DirectorySubset, rule: LabelRule, pool: DecodePool, of: _Scoring
+    name: str, shown: str, subset: DirectorySubset, rule: LabelRule, engine: "Engine", of: _Scoring
 ) -> SubsetRun:
     """Score the files of a directory and write their rows; say which labels have found no file."""
     scorer, times, watcher = of.scorer, StreamTimes(), of.scorer.watcher
     files = blocks_of(select(subset.source, rule, subset.selection), _block_size(of.bundle, of.settings), times)
-    files, total = _begin(name, shown, files, pool, of)
+    files, total = _begin(name, shown, files, engine, of)
     run = SubsetRun(scorer, of.results, name, shown, times, of.deadline, labelled=rule.classes())
     if rule.warning:
         run.warn(rule.warning)
     if rule.table is not None and rule.table.repeats:
         run.warn(rule.table.repeats)
-    run.write(score_blocks(files, pool, scorer.model, cache=scorer.cache, times=times), total)
+    run.write(score_blocks(engine.columns(files), cache=scorer.cache, times=times), total)
+    for warning in engine.warnings:
+        run.warn(warning)
     if rule.table is None or not run.complete:
         return run
     if warning := rule.table.warning(listed=subset.selection.files is not None):
@@ -228,17 +238,25 @@ def score_directory(
     watcher.say(f"scoring {source}: {rule.sentence}")
     with ExitStack() as stack:
         scorer = _open(stack, bundle, settings, watcher, compared=COMPARED_IMAGES - _compared(kept))
-        pool = stack.enter_context(_pool(subset, bundle, settings, scorer, processes))
+        engine = stack.enter_context(_engine(subset, bundle, settings, scorer, processes))
         names = bundle.info.class_names
         results = stack.enter_context(Results(folder, names, settings, watcher, head=head, kept=kept))
-        run = _score_files("", source, subset, rule, pool, _Scoring(scorer, results, bundle, settings, deadline))
+        run = _score_files("", source, subset, rule, engine, _Scoring(scorer, results, bundle, settings, deadline))
         record = run.record("directory", source, rule.sentence, may_be_empty=not run.complete)
         if not record.scored and not record.complete:
             raise _too_late()
         return record, results.finish()
 
 
-def _open(stack: ExitStack, bundle: Bundle, settings: ScoreSettings, watcher: "Watcher", *, compared: int) -> Scorer:
+def _open(
+    stack: ExitStack,
+    bundle: Bundle,
+    settings: ScoreSettings,
+    watcher: "Watcher",
+    *,
+    compared: int,
+    folders: bool = True,
+) -> Scorer:
     check = None
     if settings.precision != "f32":
         from batchclf.models.runtime.precision import PrecisionCheck
@@ -251,16 +269,23 @@ def _open(stack: ExitStack, bundle: Bundle, settings: ScoreSettings, watcher: "W
             return open_with()
         return ComparedRuntime(open_with(precision=settings.precision), open_with, check, compared)
 
-    # Loading the runtime's library takes as long as decoding a thousand images; they go side by side.
-    opening = stack.enter_context(ThreadPoolExecutor(1, "open-runtime")).submit(runtime)
+    workers, opened = None, runtime
+    on_ray = settings.engine == "ray" and folders  # splits are in the memory of this process (decision 181)
+    if not on_ray:
+        # Loading the runtime's library takes as long as decoding a thousand images; they go side by side.
+        opened = stack.enter_context(ThreadPoolExecutor(1, "open-runtime")).submit(runtime).result
     cache = open_cache(bundle, settings, say=watcher.say)
     if cache is not None:
         stack.callback(cache.close)
+    if on_ray:
+        from batchclf.jobs.score.ray_workers import open_workers
+
+        workers = open_workers(stack, bundle, settings, cache, watcher)
     if (alone := bundle.info.batch_size) is not None:
         why = bundle.info.settings.get(ONE_IMAGE, "its bundle says so")
         watcher.say(f"the model is given {counted(alone, 'image')} at a time, whatever the batch size: {why}")
-    model = ModelRun(opening.result, settings.images_a_batch(bundle), say=watcher.say)
-    return Scorer(model, cache, watcher, check)
+    model = ModelRun(opened, settings.images_a_batch(bundle), say=watcher.say)
+    return Scorer(model, cache, watcher, check, workers)
 
 
 def _check_split(subset: SplitSubset, bundle: Bundle) -> None:
@@ -290,7 +315,7 @@ def _digests(entries: Sequence[JournalEntry]) -> list[bytes]:
 
 
 def _begin(
-    name: str, shown: str, files: Iterator[list[Found]], pool: DecodePool, of: _Scoring
+    name: str, shown: str, files: Iterator[list[Found]], engine: "Engine", of: _Scoring
 ) -> tuple[Iterator[list[Found]], int | None]:
     """Begin a directory with the blocks of a killed run that still hold.
 
@@ -299,7 +324,7 @@ def _begin(
     results, written, same = of.results, of.results.entries_of(name), 0
     if written:
         _say_read(shown, written, of)
-        same, files = count_unchanged(files, _digests(written), pool)
+        same, files = count_unchanged(files, _digests(written), engine.digests)
     first = next(files, None) if results.resuming else []
     _begin_after(name, shown, same, of, goes_on=first is not None)
     if first is None:

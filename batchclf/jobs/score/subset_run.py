@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from batchclf.core.progress import Watcher
     from batchclf.models.runtime.precision import PrecisionCheck
     from batchclf.scoring.cache import ScoreCache
+    from batchclf.scoring.engines.ray import RayWorkers
 
 MOST_FOLDERS = 10_000
 """With more folders than that nobody means classes by them; they are not counted then."""
@@ -32,12 +33,16 @@ MOST_FOLDERS = 10_000
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """What every subset of a run is scored with; `check` compares with float32 if less precision was asked for."""
+    """What every subset of a run is scored with; `check` compares with float32 if less precision was asked for.
+
+    `workers` are those of Ray, if folders are scored there.
+    """
 
     model: ModelRun
     cache: "ScoreCache | None"
     watcher: "Watcher"
     check: "PrecisionCheck | None"
+    workers: "RayWorkers | None" = None
 
 
 class SubsetRun:
@@ -71,7 +76,6 @@ class SubsetRun:
         self._results = results
         self._split = split
         self._started = time.perf_counter()
-        self._model_before = scorer.model.seconds
         if scorer.check is not None:
             scorer.check.restart(results.counts.precision)
 
@@ -118,7 +122,6 @@ class SubsetRun:
     ) -> SubsetRecord:
         """Account for every file; raises RunError, and NothingToScoreError unless it may be empty."""
         counts, times, check = self._results.counts, self.times, self._scorer.check
-        times.model = self._scorer.model.seconds - self._model_before
         record = SubsetRecord(
             split=self._split,
             kind=kind,
@@ -131,7 +134,7 @@ class SubsetRun:
             seconds=round(time.perf_counter() - self._started, 3),
             cached=times.cached,
             precision=None if check is None else check.record(),
-            timings={name: round(value, 3) for name, value in asdict(times).items() if name != "cached"},
+            timings=self._timings(),
             complete=self.complete,
             folders=_by_folder(self._results.folders) if kind == "directory" else {},
             excluded_suffixes=dict(sorted(counts.suffixes.items(), key=lambda of: (-of[1], of[0]))),
@@ -148,6 +151,12 @@ class SubsetRun:
             sentence = among_labelled_sentence(record.among_labelled, len(self._results.class_names))
             self._scorer.watcher.say(f"{self.name}: {sentence}")
         return record
+
+    def _timings(self) -> dict[str, float]:
+        steps = {name: value for name, value in asdict(self.times).items() if name != "cached"}
+        if (workers := self._scorer.workers) is not None:
+            steps = {"start": workers.take_start_seconds(), **steps}
+        return {name: round(value, 3) for name, value in steps.items()}
 
 
 def hint_to_score(skipped: int, excluded: Mapping[str, int], suffixes: Mapping[str, int]) -> str:

@@ -35,6 +35,7 @@ State = Literal["ok", "warning", "error"]
 EXTRAS = {entry.extra: (entry.module,) for entry in ENTRIES if entry.extra} | {
     "train": ("tensorflow", "tf2onnx", "onnx"),
     "parquet": ("pyarrow",),
+    "ray": ("ray",),
 }
 """The extras that a job may need, with the modules that they bring."""
 
@@ -68,6 +69,8 @@ def needed_extras(job: Job) -> dict[str, Keys]:
         needs["train"] = ("model",)
     if "parquet" in scoring.format:
         needs["parquet"] = ("scoring", "format")
+    if scoring.engine == "ray":
+        needs["ray"] = ("scoring", "engine")
     return needs
 
 

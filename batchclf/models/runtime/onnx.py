@@ -31,8 +31,8 @@ _GPU_HINT = (
 class OnnxRuntime:
     """The bundle's model.onnx in ONNX Runtime; imports no TensorFlow."""
 
-    def __init__(self, bundle: Bundle, device: Device) -> None:
-        self._path, self._device = bundle.onnx_path, device
+    def __init__(self, bundle: Bundle, device: Device, cores: int | None = None) -> None:
+        self._path, self._device, self._cores = bundle.onnx_path, device, cores
         self._missing = self.check(device)
         self._session = self._open()
 
@@ -69,7 +69,8 @@ class OnnxRuntime:
 
     def _open(self) -> Any:
         try:
-            session = onnx_session(self._path, first=[(CUDA, _EXACT)] if self._device == "cuda" else ())
+            first = [(CUDA, _EXACT)] if self._device == "cuda" else ()
+            session = onnx_session(self._path, first=first, cores=self._cores)
         except Exception as error:  # ONNX Runtime raises a class of its own for each status code
             from batchclf.models.runtime.memory_errors import is_out_of_memory
 

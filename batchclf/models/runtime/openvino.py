@@ -36,12 +36,13 @@ def has_bf16(cpuinfo: str) -> bool:
 class OpenvinoRuntime:
     """The bundle's model.onnx in OpenVINO, in bfloat16."""
 
-    def __init__(self, bundle: Bundle, device: Device) -> None:
+    def __init__(self, bundle: Bundle, device: Device, cores: int | None = None) -> None:
         self.check(device)
         core = _openvino().Core()
         self._path = bundle.onnx_path
+        how = {"INFERENCE_PRECISION_HINT": "bf16", **_ALL_CORES, **({"INFERENCE_NUM_THREADS": cores} if cores else {})}
         try:
-            compiled = core.compile_model(str(self._path), "CPU", {"INFERENCE_PRECISION_HINT": "bf16", **_ALL_CORES})
+            compiled = core.compile_model(str(self._path), "CPU", how)
             count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
             self._requests = [compiled.create_infer_request() for _ in range(count)]
         except Exception as error:  # OpenVINO raises RuntimeError for anything

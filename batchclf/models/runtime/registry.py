@@ -18,8 +18,11 @@ Device = Literal["cpu", "cuda"]
 class Implementation(Protocol):
     """The class that an entry names."""
 
-    def __call__(self, bundle: "Bundle", device: Device) -> "Runtime":
-        """Load the bundle's model onto a device; raises ModelError if that fails or another device would run it."""
+    def __call__(self, bundle: "Bundle", device: Device, cores: int | None = None) -> "Runtime":
+        """Load the bundle's model onto a device, to compute on so many cores, all by default.
+
+        Raises ModelError if that fails or another device would run it.
+        """
 
     def versions(self) -> dict[str, str]:
         """Import the libraries that compute and give their versions by module; raises ImportError."""
@@ -76,10 +79,10 @@ class RuntimeEntry:
                 hint="score with --runtime onnx",
             )
 
-    def open(self, bundle: "Bundle", device: Device) -> "Runtime":
+    def open(self, bundle: "Bundle", device: Device, cores: int | None = None) -> "Runtime":
         """Load the bundle's model onto a device; raises ModelError."""
         self.check_bundle(bundle)
-        return self.load()(bundle, device)
+        return self.load()(bundle, device, cores)
 
 
 ENTRIES = (
@@ -116,11 +119,16 @@ def runtimes_of(bundle: "Bundle") -> list[RuntimeName]:
 
 
 def open_runtime(
-    bundle: "Bundle", name: RuntimeName, *, precision: Precision = "f32", device: Device = "cpu"
+    bundle: "Bundle",
+    name: RuntimeName,
+    *,
+    precision: Precision = "f32",
+    device: Device = "cpu",
+    cores: int | None = None,
 ) -> "Runtime":
-    """Load the bundle's model.
+    """Load the bundle's model, to compute on so many cores, by default all that this process may use.
 
     Raises ModelError if it cannot be loaded, a library is missing or the machine cannot do what is asked for, and
     UsageError if the three do not go together.
     """
-    return find_runtime(name, precision, device).open(bundle, device)
+    return find_runtime(name, precision, device).open(bundle, device, cores)

@@ -13,12 +13,17 @@ from batchclf.models.runtime.registry import Device
 class TensorflowRuntime:
     """The model that the bundle keeps beside its graph, in TensorFlow; a Keras file is loaded in Keras' safe mode."""
 
-    def __init__(self, bundle: Bundle, device: Device) -> None:
+    def __init__(self, bundle: Bundle, device: Device, cores: int | None = None) -> None:
         path, self._steps = bundle.original_path, bundle.info.preprocessing
         assert path is not None, bundle.path
         from batchclf.models.sources.keras import load_keras, load_saved_model
 
         self.check(device)
+        if cores is not None:
+            import tensorflow as tf
+
+            tf.config.threading.set_intra_op_parallelism_threads(cores)
+            tf.config.threading.set_inter_op_parallelism_threads(cores)
         self._path = path
         self._model = load_saved_model(path) if path.is_dir() else load_keras(path)
 

@@ -1,31 +1,40 @@
-"""The decoding pool: threads that decode by themselves or, in a long run, each through a process of its own."""
+"""The engine of one machine: threads that decode by themselves or, in a long run, each through a process of its own."""
 
 import sys
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
 from batchclf.core.images.facts import FACTS
-from batchclf.core.types import Known, Say
+from batchclf.core.types import ImageRef, Known, Say
 from batchclf.data.decoding.limits import ChildDiedError, took_too_long
+from batchclf.data.sources.found import Found
+from batchclf.scoring.batches import files_per_part
 from batchclf.scoring.decoder import Decoded, Decoder, DecodeSetup, passing_digest
-from batchclf.scoring.processes import WorkerProcesses
+from batchclf.scoring.model_run import ModelRun
+from batchclf.scoring.processes import PROCESSES_FROM, WorkerProcesses
+from batchclf.scoring.stream import Columns, Part, columns_of, joined
 
 if TYPE_CHECKING:
-    from batchclf.scoring.cache import ScoreCache
     from batchclf.scoring.worker import RemoteDecoder
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
-    """What the pool made of some files: the files decoded, and what was known of the others from before."""
+BLOCKS_AHEAD = 2
+"""Blocks that are decoded while the model runs on the one before; more where many workers need them."""
 
-    decoded: Decoded
-    known: Known | None
+Result = TypeVar("Result")
+
+
+class KnownScores(Protocol):
+    """What a pool asks for scores from before, as `ScoreCache` has them."""
+
+    def find(self, digests: Sequence[bytes]) -> Known:
+        """Give what is known; its places are indices into `digests`."""
 
 
 class DecodePool:
@@ -39,7 +48,7 @@ class DecodePool:
         setup: DecodeSetup,
         workers: int,
         *,
-        cache: "ScoreCache | None" = None,
+        cache: "KnownScores | None" = None,
         processes: WorkerProcesses | None = None,
         say: Say = lambda line: None,
     ) -> None:
@@ -168,25 +177,69 @@ class DecodePool:
             return Decoder(self._setup, self._check_open)
 
 
-def joined(parts: Sequence[Part]) -> Part:
-    """Join parts that follow one another to one; its indices count through all of them."""
-    digests: list[bytes] = []
-    reasons: dict[int, str] = {}
-    known: list[Known] = []
-    for part in parts:
-        start = len(digests)
-        reasons |= {start + index: reason for index, reason in part.decoded.reasons.items()}
-        if part.known is not None:
-            known.append(Known(start + part.known.places, part.known.rows))
-        digests += part.decoded.digests
-    images = np.concatenate([part.decoded.images for part in parts]) if parts else np.empty(0, np.uint8)
-    facts = np.concatenate([part.decoded.facts for part in parts]) if parts else np.empty(0, FACTS)
-    read, decode = (sum(getattr(part.decoded, name) for part in parts) for name in ("read", "decode"))
-    return Part(Decoded(digests, reasons, images, facts, read, decode), _joined_known(known))
+class LocalEngine:
+    """Decodes with a pool and scores in this process; use as a context manager, which closes the pool."""
+
+    warnings: Sequence[str] = ()
+
+    def __init__(self, pool: DecodePool, model: ModelRun) -> None:
+        self._pool, self._model = pool, model
+
+    def __enter__(self) -> "LocalEngine":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the pool."""
+        self._pool.__exit__()
+
+    def columns(self, blocks: Iterable[list[Found]]) -> Generator[tuple[list[Found], Columns], None, None]:
+        """See `Engine`."""
+        for block, parts in self._ahead(blocks, self._pool.decode):
+            yield block, columns_of(parts, self._model)
+
+    def digests(self, blocks: Iterable[list[Found]]) -> Generator[tuple[list[Found], list[bytes]], None, None]:
+        """See `Engine`."""
+        for block, parts in self._ahead(blocks, self._pool.digests):
+            yield block, list(chain.from_iterable(parts))
+
+    def _ahead(
+        self, blocks: Iterable[list[Found]], submit: Callable[[list[str]], "Future[Result]"]
+    ) -> Iterator[tuple[list[Found], list[Result]]]:
+        """Keep a few blocks under way in the pool and hand them on in order."""
+        # A block has four parts or more, except the smallest; with one in hand for each worker none has to wait.
+        ahead = max(BLOCKS_AHEAD, self._pool.workers // 2)
+        waiting: deque[tuple[list[Found], list[Future[Result]]]] = deque()
+        iterator = _with_processes(iter(blocks), self._pool)
+        try:
+            while True:
+                while len(waiting) <= ahead and (block := next(iterator, None)) is not None:
+                    waiting.append((block, [submit(part) for part in _parts(block)]))
+                if not waiting:
+                    return
+                block, futures = waiting.popleft()
+                yield block, [future.result() for future in futures]
+        finally:
+            for _, futures in waiting:
+                for future in futures:
+                    future.cancel()
 
 
-def _joined_known(parts: Sequence[Known]) -> Known | None:
-    """Join what is known of images that follow one another; None where there is nothing."""
-    if not any(len(part.places) for part in parts):
-        return None
-    return Known(np.concatenate([part.places for part in parts]), np.concatenate([part.rows for part in parts]))
+def _parts(block: list[Found]) -> list[list[str]]:
+    paths = [item.at for item in block if isinstance(item, ImageRef)]
+    size = files_per_part(len(block))
+    return [paths[i : i + size] for i in range(0, len(paths), size)]
+
+
+def _with_processes(blocks: Iterator[list[Found]], pool: DecodePool) -> Iterator[list[Found]]:
+    """Look ahead a little: a long run is worth the start of processes."""
+    first: list[list[Found]] = []
+    files = 0
+    while files < PROCESSES_FROM and (block := next(blocks, None)) is not None:
+        first.append(block)
+        files += len(block)
+    if files >= PROCESSES_FROM:
+        pool.use_processes()
+    while first:
+        yield first.pop(0)
+    yield from blocks
