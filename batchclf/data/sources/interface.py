@@ -14,7 +14,7 @@ class ImageSource(Protocol):
     """
 
     root: Path | None
-    """The folder on disk; None if there is none."""
+    """The folder on disk, or the shard; None if there is none."""
 
     @property
     def address(self) -> str:

@@ -30,10 +30,9 @@ class Shards:
     path that comes again is a skip: the first one counts.
     """
 
-    root: Path | None = None
-
     def __init__(self, place: Path, names: tuple[str, ...] | None) -> None:
         """Take the shards of these names in the folder `place`; with None `place` itself is one."""
+        self.root: Path | None = place
         self._place, self._single = place, names is None
         self._folder, self._names = (place.parent, (place.name,)) if names is None else (place, names)
         self._is_packed = False
