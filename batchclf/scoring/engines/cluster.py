@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from batchclf.core.text import counted
+from batchclf.core.text import counted, duration
 from batchclf.core.types import Say
 from batchclf.errors import EngineError
 
@@ -75,12 +75,12 @@ def ray_cluster(address: str | None, cores: int, store_bytes: int, *, say: Say, 
             with _session_folder() as folder, _ending_processes(ray, folder):
                 _start(ray, folder, cores, STORE_BYTES + store_bytes)
                 seconds = time.perf_counter() - started
-                say(f"started Ray {ray.__version__} on this machine with {counted(cores, 'core')} in {seconds:.1f} s")
+                say(f"started Ray {ray.__version__} on this machine with {counted(cores, 'core')} in {duration(seconds)}")
                 yield Cluster(folder, False, seconds)
         else:
             _connect(ray, address)
             seconds = time.perf_counter() - started
-            say(f"connected to Ray {ray.__version__} at {address} in {seconds:.1f} s")
+            say(f"connected to Ray {ray.__version__} at {address} in {duration(seconds)}")
             try:
                 yield Cluster(None, _is_client(ray), seconds)
             finally:
