@@ -75,7 +75,8 @@ def ray_cluster(address: str | None, cores: int, store_bytes: int, *, say: Say, 
             with _session_folder() as folder, _ending_processes(ray, folder):
                 _start(ray, folder, cores, STORE_BYTES + store_bytes)
                 seconds = time.perf_counter() - started
-                say(f"started Ray {ray.__version__} on this machine with {counted(cores, 'core')} in {duration(seconds)}")
+                of = f"on this machine with {counted(cores, 'core')}"
+                say(f"started Ray {ray.__version__} {of} in {duration(seconds)}")
                 yield Cluster(folder, False, seconds)
         else:
             _connect(ray, address)
