@@ -221,11 +221,11 @@ def write_text(target: Path, content: str) -> None:
 
 
 @contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
+def new_folder(target: Path, *, replaces: bool = True) -> Iterator[Path]:
     """Give an empty folder to fill; rename it to `target` at the end, or remove it if anything is raised.
 
-    Symbolic links are followed, and a folder that already stands there is replaced as a whole. Raises OSError, that of
-    a full disk with the target's name.
+    Symbolic links are followed, and a folder that already stands there is replaced as a whole; FileExistsError is
+    raised then unless this `replaces` it. Raises OSError, that of a full disk with the target's name.
     """
     target = written_place(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -234,6 +234,8 @@ def new_folder(target: Path) -> Iterator[Path]:
     try:
         yield partial
         flush_tree(partial)
+        if not replaces and os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
         replace_folder(partial, target)
     except BaseException as error:
         _name(error, target)

@@ -79,6 +79,7 @@ SUB_ROOMS = {
     "jobs/evaluate": {"jobs/config", "jobs/history"},
     "jobs/gate": {"jobs/evaluate"},
     "jobs/score": {"jobs/config"},
+    "jobs/pack": {"jobs/config"},
     "jobs/report": {"jobs/config", "jobs/history", "jobs/evaluate"},
     "jobs/notify": {"jobs/config"},
     "jobs/run": {

@@ -12,7 +12,7 @@ from batchclf.api.run import Run, load_run
 from batchclf.data.labels import LABEL_MODES
 from batchclf.data.patterns import glob_paths
 from batchclf.data.selection import Selection
-from batchclf.data.sources.folder import Folder
+from batchclf.data.sources.registry import source_of
 from batchclf.errors import noted_as_published
 from batchclf.jobs.config.limits import Deadline, parse_budget, parse_duration
 from batchclf.jobs.config.options import ScoringOptions
@@ -80,7 +80,7 @@ def score(
         glob_paths(tuple(glob))  # reported before anything is done
     selection = Selection(globs=tuple(glob), sample=sample, seed=seed, follow_symlinks=follow_symlinks)
     mode = next((mode for mode in LABEL_MODES if mode == labels), None) or Path(labels)
-    subset = DirectorySubset(Folder(root), mode, selection, None if label_map is None else Path(label_map))
+    subset = DirectorySubset(source_of(root), mode, selection, None if label_map is None else Path(label_map))
     if isinstance(model, Model):
         bundle = model.bundle
     else:

@@ -19,7 +19,7 @@ from batchclf.libraries import VERSION
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
 
-VERBS = ("run", "train", "score", "evaluate", "report", "query", "history", "job", "model", "data")
+VERBS = ("run", "train", "score", "evaluate", "report", "query", "history", "job", "model", "data", "pack")
 """In the order in which `--help` lists them; each has the module of its name beside this one."""
 
 _WIDTH = 103  # of the lines of the epilog

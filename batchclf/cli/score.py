@@ -55,7 +55,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("directory", nargs="?", type=path, metavar="DIR", help="folder tree of images")
+    parser.add_argument("directory", nargs="?", type=path, metavar="DIR", help="folder tree of images, or shards")
     parser.add_argument("--split", choices=get_args(SplitName), help="score this split of a data set instead of DIR")
     add_option(parser, DataSpec, "dataset", about="the data set of --split", unset="what the model was trained on")
     model = parser.add_argument("--model", type=path, metavar="BUNDLE", help="model bundle")

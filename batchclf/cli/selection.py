@@ -43,10 +43,10 @@ def directory_subset(args: argparse.Namespace) -> "DirectorySubset":
     Raises UsageError for options that do not go together, a glob that is none, a list that leads out of the folder
     and --labels that are neither a mode nor a file, DataError for a folder or a list that cannot be read.
     """
-    from batchclf.data.sources.folder import Folder
+    from batchclf.data.sources.registry import source_of
     from batchclf.jobs.config.settings import DirectorySubset
 
-    source = Folder(args.directory)
+    source = source_of(args.directory)
     source.check()
     return DirectorySubset(source, labels_from(args.labels), _selection(args), as_path(args.label_map))
 

@@ -19,6 +19,7 @@ Format = Literal["csv", "jsonl", "parquet"]
 FORMAT_WORDS: Mapping[Format, str] = {"csv": "CSV", "jsonl": "JSON lines", "parquet": "Parquet"}
 """The forms of the predictions, each the file `predictions.NAME`, and what they are called."""
 
+ShardFormat = Literal["tar", "parquet"]
 DatasetName = Literal["fashion-mnist", "digits"]
 EngineName = Literal["local", "ray"]
 """What spreads the scoring: the processes of this machine, or a cluster of Ray."""

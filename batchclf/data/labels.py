@@ -27,14 +27,16 @@ _FROM_FOLDERS = "labels from the "
 class LabelRule:
     """How labels are told; `sentence` says it in words.
 
-    `by_folder` maps first-level folders to class names, `table` holds labels by path; both are None where there are
-    no labels. `warning` says what must not go unseen, empty without it.
+    `by_folder` maps first-level folders to class names, `table` holds labels by path, `by_own` maps the labels that
+    the source itself gives; all are None where there are no labels. `warning` says what must not go unseen, empty
+    without it.
     """
 
     by_folder: Mapping[str, str] | None
     sentence: str
     table: "LabelTable | None" = None
     warning: str = ""
+    by_own: Mapping[str, str] | None = None
 
     @property
     def by_path(self) -> Mapping[str, str] | None:
@@ -51,13 +53,13 @@ class LabelRule:
 
     def classes(self) -> frozenset[str]:
         """The classes that labels name; none without labels."""
-        mapping = self.by_folder if self.by_path is None else self.by_path
+        mapping = next((each for each in (self.by_own, self.by_path) if each is not None), self.by_folder)
         return frozenset((mapping or {}).values())
 
     def fingerprint(self) -> str:
         """Digest (SHA-256, hexadecimal) what gives labels; with the same one a path has the same label."""
         digest = hashlib.sha256()
-        for mapping in (self.by_folder, self.by_path):
+        for mapping in (self.by_folder, self.by_path, *([self.by_own] if self.by_own is not None else [])):
             digest.update(b"none" if mapping is None else b"some")
             for item in sorted((mapping or {}).items()):
                 digest.update(json.dumps(item).encode())
@@ -74,7 +76,8 @@ def label_rule(
 ) -> LabelRule:
     """Decide where labels come from.
 
-    `auto`: the first folder level is the label when every folder name is a class of the model (a classes.json
+    `auto`: the labels that the source itself has, as shards may, see `own_labels`; without any the first folder level
+    is the label when every folder name is a class of the model (a classes.json
     beside the folders may map them); otherwise there are no labels, and the sentence says why. `folders`: the
     same, but a folder that is no class raises ModelError. `none`: no labels. A path: a CSV, see `read_label_table`.
     `meanings` are those of labels that are no classes, from `read_label_map`; an ignored folder gives no label.
@@ -87,6 +90,11 @@ def label_rule(
         return LabelRule(None, f"labels of {counted(len(table.by_path), 'file')} from {labels.name}", table)
     if labels == "none":
         return LabelRule(None, "no labels (asked for none)")
+    if labels == "auto" and (own := source.labels()):
+        from batchclf.data.own_labels import own_labels
+
+        by_own, sentence, warning = own_labels(own, class_names, meanings or {})
+        return LabelRule(None, sentence, warning=warning, by_own=by_own)
     ignored = ignored_paths(source)
     folders, links = source.class_folders(ignored, follow_symlinks=follow_symlinks)
     if not folders:

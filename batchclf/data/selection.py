@@ -61,9 +61,7 @@ def rule_for(
     Raises DataError if no row of a CSV names a file though there are images, NothingToScoreError if no listed file is
     there; the message says what would fit. Raises what `read_label_map` does.
     """
-    if selection.files and not _any_there(source, selection.files):
-        none_of = f"none of {len(selection.files):,} listed paths"
-        raise _no_file(NothingToScoreError, source, selection.files, none_of, selection)
+    _check_listed(source, selection)
     meanings = None
     if label_map is not None:
         if labels == "none":
@@ -72,11 +70,29 @@ def rule_for(
 
         meanings = read_label_map(label_map, class_names)
     rule = label_rule(source, labels, class_names, follow_symlinks=selection.follow_symlinks, meanings=meanings)
+    _check_rows(source, rule, labels, selection)
+    return rule
+
+
+def check_files_meet(
+    source: "ImageSource", rule: LabelRule, labels: LabelMode | Path, selection: Selection = EVERYTHING
+) -> None:
+    """Check that chosen files are there, and that files and labels meet; raises as `rule_for` does."""
+    _check_listed(source, selection)
+    _check_rows(source, rule, labels, selection)
+
+
+def _check_listed(source: "ImageSource", selection: Selection) -> None:
+    if selection.files and not _any_there(source, selection.files):
+        none_of = f"none of {len(selection.files):,} listed paths"
+        raise _no_file(NothingToScoreError, source, selection.files, none_of, selection)
+
+
+def _check_rows(source: "ImageSource", rule: LabelRule, labels: LabelMode | Path, selection: Selection) -> None:
     if rule.table is not None and rule.table.by_path and not _any_there(source, rule.table.by_path):
         rows = rule.table.by_path
         if any(isinstance(each, ImageRef) for each in select(source, LabelRule(None, ""), selection)):
             raise _no_file(DataError, source, rows, f"none of {len(rows):,} rows of {labels}", selection)
-    return rule
 
 
 def _any_there(source: "ImageSource", paths: Iterable[str]) -> bool:

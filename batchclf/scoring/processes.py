@@ -5,6 +5,8 @@ import subprocess
 import threading
 from pathlib import Path
 
+from batchclf.errors import DataError
+
 # Threads take turns in Python; below this number the start of processes is not worth it (decision 033)
 PROCESSES_FROM = 4096
 """Files from which on processes are worth their start (0.2 s each): below, threads are as quick."""
@@ -90,10 +92,15 @@ class WorkerProcesses:
 def holds_many_files(folder: Path) -> bool:
     """Whether there are so many files under a folder that processes are worth their start; False where it is unknown.
 
-    Looks at no more of them than it must.
+    Looks at no more of them than it must; of shards that were packed together it asks their list.
     """
     left, waiting = PROCESSES_FROM, [str(folder)]
     try:
+        if (folder / "shards.json").is_file():
+            from batchclf.data.sources.manifest import read_manifest
+
+            manifest = read_manifest(folder)
+            return manifest is not None and manifest.packed >= PROCESSES_FROM
         while waiting and left > 0:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
@@ -103,6 +110,6 @@ def holds_many_files(folder: Path) -> bool:
                         left -= 1
                     if left <= 0:
                         break
-    except OSError:
+    except (OSError, DataError):
         return False
     return left <= 0

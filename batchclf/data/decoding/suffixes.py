@@ -5,6 +5,9 @@ from importlib.util import find_spec
 from batchclf.core.suffixes import BUILT_IN, EXTRAS, FormatExtra
 
 NO_IMAGE = "not an image by its suffix"
+SHARD = "a shard among other files; score it by itself, or in a folder that has shards alone"
+PACKED_SUFFIXES = (".tar", ".parquet", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+"""How the names of files end that hold many images; compressed ones are refused by what reads them."""
 
 
 def _is_installed(extra: FormatExtra) -> bool:
@@ -21,6 +24,7 @@ MISSING = {extra.kind: extra for extra in EXTRAS if extra not in INSTALLED}
 
 _READ = (*BUILT_IN, *(suffix for extra in INSTALLED for suffix in extra.suffixes))
 _REASONS = {suffix: extra.reason for extra in MISSING.values() for suffix in extra.suffixes}
+_REASONS |= dict.fromkeys((".tar", ".tgz", ".parquet"), SHARD)
 
 IMAGE_SUFFIXES = frozenset(_READ)
 IMAGE_HINT = f"images are files that end in {', '.join(_READ[:-1])} or {_READ[-1]}"

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -61,6 +61,10 @@ class Folder:
         """Give the folders that may stand for classes, and the links, see `class_folders`."""
         return class_folders(self._root, ignored, follow_symlinks=follow_symlinks)
 
+    def labels(self) -> Collection[str]:
+        """Give none: files have no labels."""
+        return ()
+
     def has(self, path: str) -> bool:
         """Whether there is a file, a folder or a link at a path."""
         return os.path.lexists(self._prefix + path)
@@ -80,6 +84,10 @@ class Folder:
             if full.parent != self._root and not _is_open(full.parent):
                 return None
             raise DataError(f"{full} cannot be read: {error.strerror}") from error
+
+    def find(self, paths: Collection[str]) -> dict[str, str]:
+        """Give each path itself."""
+        return {path: path for path in paths}
 
     def read(self, at: str) -> bytes:
         """Read a file, see `read_content`."""

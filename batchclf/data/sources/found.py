@@ -6,7 +6,7 @@ from typing import Protocol
 from batchclf.core.suffixes import left_out_words
 from batchclf.core.text import counted
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
-from batchclf.data.decoding.suffixes import IMAGE_HINT, REASONS
+from batchclf.data.decoding.suffixes import IMAGE_HINT, IMAGE_SUFFIXES, REASONS, why_no_image
 
 Found = ImageRef | SkippedImage | ExcludedFile
 IGNORE_FILE = ".batchclfignore"
@@ -32,6 +32,10 @@ BEHIND_LINK = "behind a symbolic link to a folder"
 
 class Labels(Protocol):
     """What knows the labels: by path, or else by the first folder of a path."""
+
+    @property
+    def by_own(self) -> Mapping[str, str] | None:
+        """Class by the label that the source itself gives to an image; None if that does not count."""
 
     @property
     def by_path(self) -> Mapping[str, str] | None:
@@ -80,3 +84,17 @@ def why_folder_is_left_out(folder: str) -> str:
     if folder[0] == ".":
         return HIDDEN
     return IN_SYSTEM_FOLDER if is_system_folder(folder) else ""
+
+
+def why_file_is_left_out(path: str, *, hidden: bool = True) -> str:
+    """Say why a file at a path is no image to score, by its path alone; "" if it is one.
+
+    Without `hidden` a hidden file is like any other: whoever put it there wants it.
+    """
+    if hidden:
+        *folders, name = path.split("/")
+        reason = next(filter(None, map(why_folder_is_left_out, folders)), "") or (HIDDEN if name[0] == "." else "")
+        if reason:
+            return reason
+    suffix = path[path.rfind(".") :].lower()
+    return "" if suffix in IMAGE_SUFFIXES else why_no_image(suffix)

@@ -1,6 +1,6 @@
 """What a place that holds images can do."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +14,7 @@ class ImageSource(Protocol):
     """
 
     root: Path | None
-    """The folder on disk; None if there is none."""
+    """The folder on disk, or the shard; None if there is none."""
 
     @property
     def address(self) -> str:
@@ -32,6 +32,9 @@ class ImageSource(Protocol):
     def class_folders(self, ignored: Matches | None, *, follow_symlinks: bool = False) -> tuple[list[str], list[str]]:
         """Give the folders at the top that may stand for classes, and the links that are not followed; sorted."""
 
+    def labels(self) -> Collection[str]:
+        """Give the labels that the source itself has for its images; empty if it has none."""
+
     def has(self, path: str) -> bool:
         """Whether there is a file or folder, or a link that leads nowhere, at a path."""
 
@@ -40,6 +43,9 @@ class ImageSource(Protocol):
 
     def file(self, path: str) -> bytes | None:
         """Read a small file that lies beside the images; None if it is not there. Raises DataError."""
+
+    def find(self, paths: Collection[str]) -> dict[str, str]:
+        """Give the `ImageRef.at` of a few images by their paths; one that is not there any more may be left out."""
 
     def read(self, at: str) -> bytes:
         """Read the image whose `ImageRef.at` is given; raises UnreadableImageError with the reason."""

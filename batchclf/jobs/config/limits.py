@@ -27,6 +27,18 @@ class Deadline:
 NO_DEADLINE = Deadline()
 
 
+def parse_bytes(text: str) -> int:
+    """Read `256MB`, `1GiB` or `500000` as bytes, units of 1,000 or 1,024; raises UsageError for anything else."""
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?(?:([kmgt])(i?)b|b?)", text.strip(), re.IGNORECASE)
+    number = 0.0
+    if found is not None:
+        power = " kmgt".index((found[2] or " ").lower())
+        number = float(found[1]) * (1024 if found[3] else 1000) ** power
+    if not 1 <= number < 2**60:
+        raise UsageError(f"'{text}' is not a size in bytes", hint="write for example 256MB or 1GiB")
+    return int(number)
+
+
 def parse_duration(text: str) -> float:
     """Read `90s`, `45m`, `2h`, `1h30m` or `1d` as seconds; raises UsageError for anything else, and for none at all."""
     parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)([smhd])", text)

@@ -21,7 +21,7 @@ from batchclf.data.labels import LABEL_MODES
 from batchclf.data.metadata_table import Roots
 from batchclf.data.selection import Selection
 from batchclf.data.size_text import parse_size
-from batchclf.data.sources.folder import Folder
+from batchclf.data.sources.registry import source_of
 from batchclf.errors import JobFileError, UsageError
 from batchclf.jobs.config.gate_rules import gate_of, wrong_rules
 from batchclf.jobs.config.limits import parse_budget, parse_duration
@@ -95,7 +95,7 @@ def _subset(base: Path, spec: DirectorySpec) -> DirectorySubset:
     labels = next((mode for mode in LABEL_MODES if mode == spec.labels), None) or (base / spec.labels).resolve()
     selection = Selection(globs=tuple(spec.glob), follow_symlinks=spec.follow_symlinks)
     label_map = None if spec.label_map is None else (base / spec.label_map).resolve()
-    return DirectorySubset(Folder((base / spec.path).resolve()), labels, selection, label_map)
+    return DirectorySubset(source_of((base / spec.path).resolve()), labels, selection, label_map)
 
 
 def _baseline(base: Path, text: str) -> str | Path:

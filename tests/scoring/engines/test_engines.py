@@ -116,6 +116,14 @@ def test_rows_skips_and_accounts_are_the_same_to_the_byte(
     assert (engine[1] == "ray") == ("start" in record.subsets[0].timings) == ("starting Ray" in said)
 
 
+def test_shards_give_the_rows_of_the_folder(engine, photos, digits_bundle, whole, tmp_path):
+    packed = tmp_path / "packed"
+    assert main(["pack", str(photos), str(packed), "--shard-size", "9KB"]) == 0
+    assert score(packed, digits_bundle, tmp_path / "run", engine=engine) == 0
+    for name in ("predictions.csv", "images.csv"):
+        assert (tmp_path / "run" / name).read_bytes() == (whole / name).read_bytes()
+
+
 def after_blocks(count, act):
     """Have something happen once so many blocks are written."""
 

@@ -1,0 +1,1 @@
+"""Packs a folder of images into shards."""
