@@ -87,6 +87,10 @@ class DataError(BatchclfError):
     """A data set or directory that is missing, empty, damaged or not what it should be."""
 
 
+class StoreError(BatchclfError):
+    """An object store that cannot be used: no bucket, no credentials, no connection, or it fails for good."""
+
+
 class NothingToScoreError(DataError):
     """A directory in which there is no image to score."""
 
@@ -97,8 +101,12 @@ class UnreadableImageError(BatchclfError):
     """One image file that cannot be decoded; scoring turns it into a `SkippedImage`."""
 
 
-class ImageTimeoutError(UnreadableImageError):
-    """One that takes too long: another try may be quicker, so nothing of it is kept for a later run."""
+class PassingError(UnreadableImageError):
+    """One that another try may read, so nothing of it is kept for a later run."""
+
+
+class ImageTimeoutError(PassingError):
+    """One that takes too long."""
 
 
 class UnknownGeometryError(UsageError):

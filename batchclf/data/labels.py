@@ -5,8 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from batchclf.core.text import counted, first_of
 from batchclf.core.types import ImageRef
@@ -15,6 +14,7 @@ from batchclf.data.sources.found import IGNORE_FILE, LINK_TO_FOLDER, Matches, li
 from batchclf.errors import DataError, ModelError
 
 if TYPE_CHECKING:
+    from batchclf.core.addresses import Location
     from batchclf.data.label_table import LabelTable
     from batchclf.data.sources.interface import ImageSource
 
@@ -66,7 +66,7 @@ class LabelRule:
 
 def label_rule(
     source: "ImageSource",
-    labels: LabelMode | Path,
+    labels: "LabelMode | Location",
     class_names: tuple[str, ...],
     *,
     follow_symlinks: bool = False,
@@ -80,11 +80,12 @@ def label_rule(
     `meanings` are those of labels that are no classes, from `read_label_map`; an ignored folder gives no label.
     Folders that .batchclfignore leaves out, system folders and folders without an image are not looked at.
     """
-    if isinstance(labels, Path):
+    if labels not in LABEL_MODES:
         from batchclf.data.label_table import read_label_table
 
-        table = read_label_table(labels, source.root, class_names, meanings or {})
-        return LabelRule(None, f"labels of {counted(len(table.by_path), 'file')} from {labels.name}", table)
+        file = cast("Location", labels)
+        table = read_label_table(file, source, class_names, meanings or {})
+        return LabelRule(None, f"labels of {counted(len(table.by_path), 'file')} from {file.name}", table)
     if labels == "none":
         return LabelRule(None, "no labels (asked for none)")
     ignored = ignored_paths(source)
@@ -125,7 +126,7 @@ def label_rule(
     return LabelRule(None, sentence, warning=warning)
 
 
-def _without_folders(source: "ImageSource", labels: LabelMode, links: list[str]) -> LabelRule:
+def _without_folders(source: "ImageSource", labels: object, links: list[str]) -> LabelRule:
     if labels == "folders":
         raise DataError(
             f"{source} has no class folders to take labels from",

@@ -4,9 +4,8 @@ import dataclasses
 import hashlib
 import heapq
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
@@ -16,6 +15,7 @@ from batchclf.data.sources.found import HIDDEN, IGNORED, Found, Matches
 from batchclf.errors import DataError, NothingToScoreError, UsageError
 
 if TYPE_CHECKING:
+    from batchclf.core.addresses import Location
     from batchclf.data.label_table import LabelTable
     from batchclf.data.sources.interface import ImageSource
 
@@ -51,17 +51,17 @@ EVERYTHING = Selection()
 
 def rule_for(
     source: "ImageSource",
-    labels: LabelMode | Path,
+    labels: "LabelMode | Location",
     class_names: tuple[str, ...],
     selection: Selection = EVERYTHING,
-    label_map: Path | None = None,
+    label_map: "Location | None" = None,
 ) -> LabelRule:
     """Decide where the labels of chosen files come from, see `label_rule`, and check that files and labels meet.
 
     Raises DataError if no row of a CSV names a file though there are images, NothingToScoreError if no listed file is
     there; the message says what would fit. Raises what `read_label_map` does.
     """
-    if selection.files and not _any_there(source, selection.files):
+    if selection.files and not source.has_any(selection.files):
         none_of = f"none of {len(selection.files):,} listed paths"
         raise _no_file(NothingToScoreError, source, selection.files, none_of, selection)
     meanings = None
@@ -72,16 +72,11 @@ def rule_for(
 
         meanings = read_label_map(label_map, class_names)
     rule = label_rule(source, labels, class_names, follow_symlinks=selection.follow_symlinks, meanings=meanings)
-    if rule.table is not None and rule.table.by_path and not _any_there(source, rule.table.by_path):
+    if rule.table is not None and rule.table.by_path and not source.has_any(rule.table.by_path):
         rows = rule.table.by_path
         if any(isinstance(each, ImageRef) for each in select(source, LabelRule(None, ""), selection)):
             raise _no_file(DataError, source, rows, f"none of {len(rows):,} rows of {labels}", selection)
     return rule
-
-
-def _any_there(source: "ImageSource", paths: Iterable[str]) -> bool:
-    # The first one is there as a rule, so this looks at one file.
-    return any(source.has(path) for path in paths)
 
 
 def _no_file(

@@ -15,7 +15,7 @@ from batchclf.core.geometry import OWN, Geometry
 from batchclf.core.images.facts import FactMeter, stored_as
 from batchclf.data.decoding.decode import PixelReader
 from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
-from batchclf.errors import ImageTimeoutError, UnknownGeometryError, UnreadableImageError
+from batchclf.errors import PassingError, UnknownGeometryError, UnreadableImageError
 
 if TYPE_CHECKING:
     from batchclf.data.sources.interface import ImageSource
@@ -43,10 +43,10 @@ class DecodeSetup:
 class Decoded:
     """What became of some files, by their index.
 
-    `digests` has 16 bytes a file: of its content or, where that cannot be read, of the reason; of one that took too
-    long what no other reading gives. `reasons` says why a file is skipped. `images` is (n, height, width, channels)
-    uint8: the files that were to be decoded, in order, without the skipped ones; `facts` are their n FACTS. `read` and
-    `decode` are seconds.
+    `digests` has 16 bytes a file: of its content or, where that cannot be read, of the reason; of one that another
+    try may read what no other reading gives. `reasons` says why a file is skipped. `images` is (n, height, width,
+    channels) uint8: the files that were to be decoded, in order, without the skipped ones; `facts` are their n FACTS.
+    `read` and `decode` are seconds.
     """
 
     digests: list[bytes]
@@ -72,6 +72,11 @@ def passing_digest() -> bytes:
     return os.urandom(16)
 
 
+def _digest_of(error: UnreadableImageError) -> bytes:
+    """The digest of a file that could not be read: of the reason, unless it may be another one next time."""
+    return passing_digest() if isinstance(error, PassingError) else reason_digest(error.message)
+
+
 class Decoder:
     """Reads files and decodes them in this thread.
 
@@ -95,13 +100,13 @@ class Decoder:
         room = KEPT_BYTES
         started = time.perf_counter()
         self._due = 0.0
-        for index, path in enumerate(paths):
+        contents = self._setup.source.read_many(paths)
+        for index in range(len(paths)):
             self._start_image(time.perf_counter())
-            try:
-                content = self._setup.source.read(path)
-            except UnreadableImageError as error:
-                reasons[index] = error.message
-                digests.append(reason_digest(error.message))
+            content = next(contents)
+            if isinstance(content, UnreadableImageError):
+                reasons[index] = content.message
+                digests.append(_digest_of(content))
                 self._kept.append(None)
                 continue
             digests.append(content_digest(content))
@@ -115,7 +120,7 @@ class Decoder:
         return self._decode([self._paths[i] for i in wanted], [self._kept[i] for i in wanted])
 
     def decode(self, paths: Sequence[str]) -> Decoded:
-        """Read and decode files, one at a time."""
+        """Read and decode files."""
         return self._decode(paths, [None] * len(paths))
 
     def _decode(self, paths: Sequence[str], contents: Sequence[bytes | None]) -> Decoded:
@@ -126,17 +131,16 @@ class Decoder:
         reading = decoding = 0.0
         count = 0
         self._due = 0.0
-        for index, (path, content) in enumerate(zip(paths, contents, strict=True)):
+        missing = setup.source.read_many([path for path, kept in zip(paths, contents, strict=True) if kept is None])
+        for index, (path, kept) in enumerate(zip(paths, contents, strict=True)):
             started = clock()
             self._start_image(started)
-            try:
-                if content is None:
-                    content = setup.source.read(path)
-                digests.append(content_digest(content))
-            except UnreadableImageError as error:
-                reasons[index] = error.message
-                digests.append(reason_digest(error.message))
+            content = next(missing) if kept is None else kept
+            if isinstance(content, UnreadableImageError):
+                reasons[index] = content.message
+                digests.append(_digest_of(content))
                 continue
+            digests.append(content_digest(content))
             between = clock()
             reading += between - started
             try:
@@ -145,7 +149,7 @@ class Decoder:
                 count += 1
             except UnreadableImageError as error:
                 reasons[index] = error.message
-                if isinstance(error, ImageTimeoutError):
+                if isinstance(error, PassingError):
                     digests[-1] = passing_digest()
             except UnknownGeometryError as error:
                 raise error.of(setup.source.named(path)) from None

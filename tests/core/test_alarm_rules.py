@@ -17,7 +17,7 @@ from batchclf.core.gate.alarms import (
     one_class,
     same_images,
 )
-from batchclf.core.images.content_digest import ContentDigest
+from batchclf.core.images.statistics import ContentDigest
 
 DIGESTS = st.lists(st.integers(0, 2**64 - 1), max_size=40)
 

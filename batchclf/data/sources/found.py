@@ -6,7 +6,7 @@ from typing import Protocol
 from batchclf.core.suffixes import left_out_words
 from batchclf.core.text import counted
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
-from batchclf.data.decoding.suffixes import IMAGE_HINT, REASONS
+from batchclf.data.decoding.suffixes import IMAGE_HINT, IMAGE_SUFFIXES, REASONS, why_no_image
 
 Found = ImageRef | SkippedImage | ExcludedFile
 IGNORE_FILE = ".batchclfignore"
@@ -80,3 +80,19 @@ def why_folder_is_left_out(folder: str) -> str:
     if folder[0] == ".":
         return HIDDEN
     return IN_SYSTEM_FOLDER if is_system_folder(folder) else ""
+
+
+def why_folders_are_left_out(prefix: str) -> str:
+    """Say why all that lies in a folder, A/B/, is excluded, by the first of its names that says so; "" if it is not."""
+    return next(filter(None, map(why_folder_is_left_out, prefix.split("/")[:-1])), "")
+
+
+def by_its_name(path: str, name: str, left_out: str) -> ExcludedFile | None:
+    """Give a file as excluded if its folder is left out, its name hidden or its suffix no image's; None for an image.
+
+    Without a name a hidden one is an image like others.
+    """
+    if left_out or name[:1] == ".":
+        return ExcludedFile(path, left_out or HIDDEN)
+    suffix = path[path.rfind(".") :].lower()
+    return None if suffix in IMAGE_SUFFIXES else ExcludedFile(path, why_no_image(suffix))

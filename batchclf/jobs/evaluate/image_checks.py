@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.images.content_digest import ContentDigest
 from batchclf.core.images.drift import Drift, Reference, drift_of_classes, drift_of_values
 from batchclf.core.images.duplicates import Duplicates, summarise, with_all_exact
 from batchclf.core.images.near_duplicates import Prints, Rows, exact_duplicates
-from batchclf.core.images.statistics import Histogram, ImageRows, ImageStatistics, StatisticsTally
+from batchclf.core.images.statistics import ContentDigest, Histogram, ImageRows, ImageStatistics, StatisticsTally
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.records.run import SubsetRecord, WrittenFile, main_of
 from batchclf.core.types import Split

@@ -3,17 +3,20 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.images.near_duplicates import Pairs
 from batchclf.core.types import Split
-from batchclf.data.decoding.decode import read_content, to_pixels
+from batchclf.data.decoding.decode import to_pixels
 from batchclf.data.decoding.limits import SCORED_BEFORE
 from batchclf.data.geometry.resize import fit
-from batchclf.errors import UnreadableImageError
+from batchclf.errors import StoreError, UnreadableImageError
+
+if TYPE_CHECKING:
+    from batchclf.data.sources.interface import ImageSource
 
 SIDE = 32
 """Pixels are compared at 32x32 in gray: what a duplicate of another size or quality lacks is not seen there."""
@@ -27,15 +30,20 @@ Look = Callable[[int], Pixels | None]
 """Gives the pixels of the image in a row of the run, (SIDE, SIDE) float32; None if it is not there any more."""
 
 
-def look_at_files(path_of: Callable[[int], Path]) -> Look:
-    """Read images from their files, by their row."""
+def look_at_files(sources: Mapping[str, "ImageSource"], images: Mapping[int, tuple[str, str]]) -> Look:
+    """Read images of sources, by the subset and the path of their row."""
+    of_subset: dict[str, list[str]] = {}
+    for subset, path in images.values():
+        of_subset.setdefault(subset, []).append(path)
+    places = {subset: sources[subset].find(paths) for subset, paths in of_subset.items()}
 
     def look(row: int) -> Pixels | None:
         try:
-            content = read_content(path_of(row))
+            subset, path = images[row]
+            content = sources[subset].read(places[subset][path])
             pixels = to_pixels(content, (SIDE, SIDE, 1), "grayscale", limits=SCORED_BEFORE)
             return pixels.astype(np.float32)[..., 0]
-        except (OSError, UnreadableImageError):
+        except (OSError, KeyError, StoreError, UnreadableImageError):
             return None
 
     return look

@@ -15,7 +15,7 @@ from batchclf.core.gate.alarms import (
     cannot_tell,
 )
 from batchclf.core.gate.rules import AlarmName, Alarms
-from batchclf.core.images.content_digest import ContentDigest
+from batchclf.core.images.statistics import ContentDigest
 from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord
 from batchclf.core.types import Say, unheard
 from batchclf.data.labels import are_from_folders

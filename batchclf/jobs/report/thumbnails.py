@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 from batchclf.core.records.run import SubsetRecord
 from batchclf.core.text import counted
 from batchclf.core.types import Prediction, Say, Split, unheard
-from batchclf.data.decoding.decode import decode_as, read_content
+from batchclf.data.decoding.decode import decode_as
 from batchclf.data.decoding.interface import Policy, Size
 from batchclf.data.decoding.limits import SCORED_BEFORE
 from batchclf.data.decoding.opencv import encode_png
 from batchclf.data.geometry.resize import fit, reduction
-from batchclf.errors import UnreadableImageError
+from batchclf.data.sources.registry import source_again
+from batchclf.errors import StoreError, UnreadableImageError
+
+if TYPE_CHECKING:
+    from batchclf.data.sources.interface import ImageSource
 
 LONGEST_SIDE = 96
 LOSSLESS_SIDE = 64
@@ -42,12 +46,15 @@ def load_pictures(
     pixels.
     """
     keys = dict.fromkeys((row.split, row.path) for row in wanted)
-    directories = {t.split: Path(t.images or t.source) for t in subsets if t.kind == "directory" or t.images}
+    directories = {t.split: source_again(t.images or t.source) for t in subsets if t.kind == "directory" or t.images}
     files = [key for key in keys if key[0] in directories]
     without = {t.split for t in subsets if t.kind == "predictions"} | directories.keys()
     of_splits = {key for key in keys if key[0] not in without}
     with ThreadPoolExecutor(READERS, "pictures") as pool:
-        made = list(pool.map(lambda key: _of_file(directories[key[0]] / key[1]), files))
+        places = {
+            split: source.find([path for of, path in files if of == split]) for split, source in directories.items()
+        }
+        made = list(pool.map(lambda key: _of_file(directories[key[0]], places[key[0]].get(key[1])), files))
     pictures = {key: picture for key, picture in zip(files, made, strict=True) if isinstance(picture, bytes)}
     if why := [f"{key[1]}: {reason}" for key, reason in zip(files, made, strict=True) if isinstance(reason, str)]:
         say(f"the report goes without {len(why):,} of {counted(len(files), 'picture')}: {why[0]}")
@@ -60,11 +67,11 @@ def load_pictures(
     return pictures
 
 
-def _of_file(path: Path) -> bytes | str:
+def _of_file(source: "ImageSource", at: str | None) -> bytes | str:
     """Give a picture, or why there is none."""
     try:
-        return _encoded(decode_as(read_content(path), _POLICY)[0])
-    except UnreadableImageError as error:
+        return "it is not there any more" if at is None else _encoded(decode_as(source.read(at), _POLICY)[0])
+    except (UnreadableImageError, StoreError) as error:
         return error.message
     except OSError as error:
         return error.strerror or str(error)
