@@ -34,6 +34,7 @@ class ObjectStore:
         self.faults = {}
         self.asked = Counter()
         self.before_answer = lambda method, path: None
+        self.see_headers = lambda environ: None
         self._app = DomainDispatcherApplication(create_backend_app)
         self._lock = threading.Lock()
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
@@ -62,6 +63,7 @@ class ObjectStore:
             faults = self.faults.get((method, path)) or self.faults.get(path) or []
             fault = faults.pop(0) if faults else None
         self.before_answer(method, path)
+        self.see_headers(environ)
         if isinstance(fault, int):
             code = {503: "SlowDown", 403: "AccessDenied", 400: "ExpiredToken", 500: "InternalError"}[fault]
             body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>as asked</Message></Error>".encode()

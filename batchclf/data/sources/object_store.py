@@ -48,12 +48,12 @@ class ObjectFolder:
 
     def __str__(self) -> str:
         """Give its address."""
-        return self._address
+        return str(self._address)
 
     @property
     def address(self) -> str:
         """Its address."""
-        return self._address
+        return str(self._address)
 
     def check(self) -> None:
         """Raise DataError if nothing begins with the prefix, StoreError if the store cannot be listed."""
@@ -81,8 +81,9 @@ class ObjectFolder:
         """Give the folders that may stand for classes, see `folder.class_folders`."""
         names: dict[str, None] = {}
         after: str | None = None
-        # obstore's listing by folders holds all objects beside them; so pages are listed, and long folders skipped
-        while page := next(self._pages("", after), None):
+        # obstore's listing by folders holds all objects beside them; so pages are listed, and long folders skipped. The
+        # marker `a/`, which comes as `a`, comes again after that
+        while (page := next(self._pages("", after), None)) and page[-1]["path"] != after:
             paths = [item["path"][len(self._prefix) :] for item in page]
             names |= dict.fromkeys(path.split("/", 1)[0] for path in paths if "/" in path)
             folder, slash, _ = paths[-1].partition("/")
@@ -166,7 +167,7 @@ class ObjectFolder:
 
     def named(self, at: str) -> str:
         """Give the address of an object."""
-        return self._address / at
+        return str(self._address / at)
 
     def _read(self, at: str) -> bytes | UnreadableImageError:
         try:

@@ -28,7 +28,7 @@ def fetch_bundle(address: Address) -> Bundle:
     target = user_cache() / "bundles" / hashlib.sha256(content).hexdigest()
     if is_bundle(target):
         try:
-            return load_bundle(target, address)
+            return load_bundle(target, str(address))
         except ModelError:
             pass  # damaged in the cache: it is fetched again
     info = bundle_info(address / INFO_FILE, content)
@@ -36,8 +36,8 @@ def fetch_bundle(address: Address) -> Bundle:
         (folder / INFO_FILE).write_bytes(content)
         for name in info.files:
             _fetch(source, name, folder)
-        load_bundle(folder, address)
-    return load_bundle(target, address)
+        load_bundle(folder, str(address))
+    return load_bundle(target, str(address))
 
 
 def _fetch(source: ObjectFolder, name: str, folder: Path) -> None:
