@@ -4,9 +4,11 @@ import io
 import logging
 import threading
 import time
+from bisect import bisect_right
 from collections import Counter
 from contextlib import contextmanager
-from urllib.parse import unquote
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 from PIL import Image
@@ -18,6 +20,9 @@ ENVIRONMENT |= {
     "AWS_MAX_ATTEMPTS": "3",
     "AWS_TIMEOUT": "1s",
 }
+
+
+_CODES = {400: "ExpiredToken", 403: "AccessDenied", 404: "NoSuchKey", 500: "InternalError", 503: "SlowDown"}
 
 
 class ObjectStore:
@@ -65,7 +70,7 @@ class ObjectStore:
         self.before_answer(method, path)
         self.see_headers(environ)
         if isinstance(fault, int):
-            code = {503: "SlowDown", 403: "AccessDenied", 400: "ExpiredToken", 500: "InternalError"}[fault]
+            code = _CODES[fault]
             body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>as asked</Message></Error>".encode()
             start_response(f"{fault} {code}", [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
             return [body]
@@ -97,6 +102,83 @@ def object_store():
             yield store
         finally:
             store.close()
+
+
+class GeneratedStore(BaseHTTPRequestHandler):
+    """A server that lists as many objects as are asked for, with no memory for them, and gives one of a few pictures.
+
+    `down_from` is the number of the first object that it fails to give.
+    """
+
+    count, down_from, pictures = 0, 10**12, ()
+    protocol_version = "HTTP/1.1"
+
+    @classmethod
+    @contextmanager
+    def serving(cls, count, monkeypatch):
+        """Run the server; gives its class, whose attributes may be changed."""
+        kind = type("Generated", (cls,), {"count": count, "pictures": [picture(seed) for seed in range(7)]})
+        server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}"}.items():
+            monkeypatch.setenv(name, value)
+        try:
+            yield kind
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+    @staticmethod
+    def key(number):
+        """Name an object by its number; the names are in order."""
+        return f"many/{number // 1000:04}/{number % 1000:03}.png"
+
+    def do_GET(self):
+        """Answer a listing, or give an object."""
+        parts = urlsplit(self.path)
+        query = dict(parse_qsl(parts.query))
+        if "list-type" in query:
+            self._send(200, "application/xml", self._page(query).encode())
+            return
+        *_, folder, name = parts.path.split("/")
+        number = 1000 * int(folder) + int(name[:3]) if folder.isdecimal() else 10**12
+        if number >= self.down_from:
+            self._send(503 if number < self.count else 404, "application/xml", b"<Error><Code>SlowDown</Code></Error>")
+        else:
+            self._send(200, "image/png", self.pictures[number % 7])
+
+    do_HEAD = do_GET  # noqa: N815 (the name that http.server calls)
+
+    def _page(self, query):
+        prefix, after = query.get("prefix", ""), query.get("continuation-token") or query.get("start-after") or ""
+        begin = bisect_right(range(self.count), after, key=self.key)
+        numbers = range(begin, min(begin + 1000, self.count))
+        found = [self.key(number) for number in numbers if self.key(number).startswith(prefix)]
+        more = len(numbers) == 1000 and len(found) == 1000 and numbers[-1] + 1 < self.count
+        token = f"<NextContinuationToken>{found[-1]}</NextContinuationToken>" if more else ""
+        contents = "".join(
+            f"<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>e</ETag>"
+            "<Size>100</Size></Contents>"
+            for key in found
+        )
+        return (
+            f"<ListBucketResult><Name>b</Name><IsTruncated>{str(more).lower()}</IsTruncated>{token}{contents}"
+            "</ListBucketResult>"
+        )
+
+    def _send(self, status, kind, body):
+        self.send_response(status)
+        for name, value in (("Content-Type", kind), ("Content-Length", len(body)), ("ETag", '"e"')):
+            self.send_header(name, str(value))
+        self.send_header("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Say nothing."""
 
 
 def picture(seed, size=8):

@@ -1,15 +1,13 @@
 """`score` of what lies in an object store: moto's server on 127.0.0.1, with the faults of stores."""
 
-import csv
-import json
 import re
 import shutil
 
-import numpy as np
 import pandas as pd
 import pytest
 from object_stores import object_store, picture, upload
 from PIL import Image
+from run_files import counts_of, record_of
 
 CLASSES = [str(digit) for digit in range(10)]
 
@@ -43,21 +41,6 @@ def photos(tmp_path_factory, digits, store):
     for key in ("set/", "set/a/", "set/a/3/", "set/a/none/", "set/ab.png", "set/a.png"):
         client.put_object(Bucket="photos", Key=key, Body=b"")
     return root
-
-
-def record_of(run):
-    return json.loads((run / "run.json").read_text())
-
-
-def counts_of(run):
-    (subset,) = record_of(run)["subsets"]
-    assert subset["found"] == subset["scored"] + subset["skipped"] + subset["excluded"]
-    return {name: subset[name] for name in ("found", "scored", "skipped", "excluded")}
-
-
-def skips_of(run):
-    with (run / "skipped.csv").open(newline="") as file:
-        return {row["path"]: row["reason"] for row in csv.DictReader(file)}
 
 
 def test_a_bucket_gives_what_the_folder_with_the_same_files_gives(cli, tmp_path, store, photos, digits_bundle):
@@ -185,7 +168,9 @@ def test_credentials_and_endpoint_that_are_wrong_or_missing_are_said_before_the_
     store.faults["GET", "/photos"] = [503] * 3
     refused("cannot be listed: the store fails (503 SlowDown)")
     refused("cannot be listed: there is no connection", AWS_ENDPOINT_URL="http://127.0.0.1:1")
-    refused("cannot be listed: there are no credentials", **no_keys)
+    refused("there are no credentials for s3://", **no_keys)
+    metadata = {"AWS_EC2_METADATA_DISABLED": None, "AWS_METADATA_ENDPOINT": "http://127.0.0.1:1"}
+    refused("cannot be listed: there are no credentials", **no_keys, **metadata)
     refused("The config profile (else) could not be found", AWS_PROFILE="else", AWS_CONFIG_FILE=str(tmp_path / "none"))
     with monkeypatch.context() as patch:
         patch.setitem(__import__("sys").modules, "boto3", None)

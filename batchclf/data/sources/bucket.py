@@ -69,6 +69,8 @@ def open_store(bucket: str) -> "S3Store":
         from obstore.store import S3Store
     except ImportError as error:
         raise StoreError("addresses s3:// need obstore", hint="pip install 'batchclf[remote]'") from error
+    if _has_none():
+        raise StoreError("there are no credentials for s3://", hint=_SET_THEM)
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
     client: ClientConfig = {
         "allow_http": endpoint.startswith("http://"),
@@ -83,15 +85,28 @@ def open_store(bucket: str) -> "S3Store":
     return S3Store(bucket, client_options=client, retry_config=retry, **more)
 
 
+def _has_none() -> bool:
+    """Whether there are no credentials in the environment, and the machine must not be asked for its own."""
+    names = "AWS_ACCESS_KEY_ID AWS_SKIP_SIGNATURE AWS_PROFILE AWS_WEB_IDENTITY_TOKEN_FILE"
+    names += " AWS_CONTAINER_CREDENTIALS_RELATIVE_URI AWS_CONTAINER_CREDENTIALS_FULL_URI"
+    # obstore does not read this variable, and would ask the machine all the same
+    forbidden = os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
+    return forbidden and not os.environ.keys() & set(names.split()) and not _shared_credentials().is_file()
+
+
+def _shared_credentials() -> Path:
+    return Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")).expanduser()
+
+
 def _of_profile() -> Any:
     """Give what reads the credentials of a profile, which obstore does not: None if the environment names others.
 
     Raises StoreError if boto3 is missing for that, or the profile has none.
     """
     profile = os.environ.get("AWS_PROFILE", "")
-    shared = os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")
+    shared = _shared_credentials()
     others = {"AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE", "AWS_WEB_IDENTITY_TOKEN_FILE"} & os.environ.keys()
-    if not profile and (others or not Path(shared).expanduser().is_file()):
+    if not profile and (others or not shared.is_file()):
         return None
     instead = "pip install boto3, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     try:

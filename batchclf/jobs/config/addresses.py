@@ -17,6 +17,8 @@ _WITH_ADDRESSES = "addresses are taken for model.bundle, publish.to, and path, l
 def wrong_addresses(spec: JobSpec, error: Callable[[Keys, str, str], JobFileError]) -> Iterator[JobFileError]:
     """Yield an error for each address that is none, or whose key takes paths only."""
     for keys, text in _addresses(spec, ()):
+        if keys == ("publish", "to") and not text.lower().startswith("s3://"):
+            continue
         try:
             place = located(text)
         except UsageError as wrong:
@@ -24,6 +26,9 @@ def wrong_addresses(spec: JobSpec, error: Callable[[Keys, str, str], JobFileErro
             continue
         if isinstance(place, Address) and not _takes_addresses(keys):
             yield error(keys, f"{dotted(keys)} takes a path, not an address", f"give a path; {_WITH_ADDRESSES}")
+    if spec.publish.to is not None and not spec.publish.to.lower().startswith("s3://"):
+        hint = "write s3://BUCKET/PREFIX; a folder is publish.reports"
+        yield error(("publish", "to"), f"publish.to is no address in an object store: {spec.publish.to}", hint)
     if spec.model.retrain and is_address(spec.model.bundle or ""):
         hint = "give a path, and copy the bundle after the run; or remove retrain"
         yield error(("model", "retrain"), "model.retrain writes the bundle, which an address does not allow", hint)

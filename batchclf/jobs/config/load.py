@@ -61,6 +61,7 @@ class Job:
         self.name = spec.name or path.stem
         self.reports = (base / spec.publish.reports).resolve()
         self.folder = self.reports / self.name
+        self.upload_to = located(spec.publish.to) if spec.publish.to else None
         self.bundle = _place(base, spec.model.bundle) if spec.model.bundle else self.folder / MODEL
         data = spec.data
         self.directory = (base / data.directory).resolve() if data and data.directory else None
