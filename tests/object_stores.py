@@ -28,7 +28,8 @@ _CODES = {400: "ExpiredToken", 403: "AccessDenied", 404: "NoSuchKey", 500: "Inte
 class ObjectStore:
     """A server with S3's interface. `faults` maps an object's path, /BUCKET/KEY, to what happens to requests for it.
 
-    `asked` counts the requests by method and path; `before_answer` is called with both before each answer.
+    `fails` says of a method and a path whether all such requests do. `asked` counts the requests by both;
+    `before_answer` is called with both before each answer, `see_headers` with WSGI's environment.
     """
 
     def __init__(self):
@@ -40,6 +41,7 @@ class ObjectStore:
         self.asked = Counter()
         self.before_answer = lambda method, path: None
         self.see_headers = lambda environ: None
+        self.fails = lambda method, path: False
         self._app = DomainDispatcherApplication(create_backend_app)
         self._lock = threading.Lock()
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
@@ -66,7 +68,7 @@ class ObjectStore:
         with self._lock:
             self.asked[method, path] += 1
             faults = self.faults.get((method, path)) or self.faults.get(path) or []
-            fault = faults.pop(0) if faults else None
+            fault = faults.pop(0) if faults else 503 if self.fails(method, path) else None
         self.before_answer(method, path)
         self.see_headers(environ)
         if isinstance(fault, int):

@@ -91,6 +91,7 @@ def test_objects_that_came_or_changed_after_a_run_are_seen_by_the_next(cli, tmp_
 def test_a_store_that_goes_down_ends_the_run_which_goes_on_where_it_was(cli, tmp_path, monkeypatch, digits_bundle):
     command = ("score", "s3://bucket/many", "--model", digits_bundle, "--out", tmp_path / "run", "--workers", 2)
     with GeneratedStore.serving(2500, monkeypatch) as server:
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
         server.down_from = 2400
         code, _, err = cli(*command)
         assert code == 1
