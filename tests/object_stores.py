@@ -155,7 +155,7 @@ class GeneratedStore(BaseHTTPRequestHandler):
 
     def _page(self, query):
         prefix, after = query.get("prefix", ""), query.get("continuation-token") or query.get("start-after") or ""
-        begin = bisect_right(range(self.count), after, key=self.key)
+        begin = self._begin(after)
         numbers = range(begin, min(begin + 1000, self.count))
         found = [self.key(number) for number in numbers if self.key(number).startswith(prefix)]
         more = len(numbers) == 1000 and len(found) == 1000 and numbers[-1] + 1 < self.count
@@ -169,6 +169,9 @@ class GeneratedStore(BaseHTTPRequestHandler):
             f"<ListBucketResult><Name>b</Name><IsTruncated>{str(more).lower()}</IsTruncated>{token}{contents}"
             "</ListBucketResult>"
         )
+
+    def _begin(self, after):
+        return bisect_right(range(self.count), after, key=self.key)
 
     def _send(self, status, kind, body):
         self.send_response(status)
