@@ -42,7 +42,7 @@ def metadata_table(columns: Mapping[str, Column], paths: tuple[str, ...]) -> Met
         places: dict[str, int] = {}
         codes = [places.setdefault(_text(value), len(places)) for value in each.values.tolist()]
         found[name] = (tuple(places), np.array(codes, np.int32))
-    return MetadataTable(Path(NAME), rows, found)
+    return MetadataTable(Path(NAME), {None: rows}, found)
 
 
 def _text(value: object) -> str:

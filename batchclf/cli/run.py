@@ -59,11 +59,16 @@ def _day(text: str) -> date:
 
 def handle(args: argparse.Namespace, console: "Console") -> int:
     """Run."""
+    from batchclf.errors import UsageError
     from batchclf.jobs.config.limits import Deadline, parse_duration
     from batchclf.jobs.config.load import load_job
 
     limit = None if args.deadline is None else parse_duration(args.deadline)
     job = load_job(args.job, args.date)
+    if limit is not None and job.spec.predictions is not None:
+        raise UsageError(
+            f"--deadline does not go with [predictions]: {args.job} scores nothing", hint="leave out --deadline"
+        )
     if args.dry_run:
         return _dry_run(job, console)
     from batchclf.cli.summary import say_trouble

@@ -144,8 +144,8 @@ def plan_of(args: argparse.Namespace, class_names: "Sequence[str]", root: Path |
         return None
     from batchclf.jobs.evaluate.studies import plan_studies
 
-    roots = [] if root is None else [root]
-    return plan_studies(slices, thresholds, class_names, metadata=as_path(slices.metadata), roots=roots)
+    metadata = as_path(slices.metadata)
+    return plan_studies(slices, thresholds, class_names, metadata=metadata, roots={} if root is None else {None: root})
 
 
 def say_published(args: argparse.Namespace, out: Path, record: "RunRecord", console: "Console") -> int:

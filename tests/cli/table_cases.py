@@ -143,16 +143,42 @@ def _shares(folder):
     return "shares.tsv", []
 
 
+def _polars(folder, kind):
+    import polars
+
+    frame = polars.DataFrame({name: WITH_SHARES[name].tolist() for name in WITH_SHARES.columns})
+    if kind == "csv":
+        frame.write_csv(folder / "polars.csv", separator=";", decimal_comma=True)
+    elif kind == "ndjson":
+        frame.write_ndjson(folder / "polars.ndjson")
+    else:
+        labels = polars.Enum(NAMES)
+        frame.with_columns(polars.col("y_true").cast(labels)).write_parquet(folder / "polars.parquet")
+    return f"polars.{kind}", []
+
+
+def _polars_csv(folder):
+    return _polars(folder, "csv")
+
+
+def _polars_ndjson(folder):
+    return _polars(folder, "ndjson")
+
+
+def _polars_parquet(folder):
+    return _polars(folder, "parquet")
+
+
 TABLES = {
     function.__name__.removeprefix("_"): function
     for function in (
         *(_german, _excel, _keras, _flow_from_directory, _fastai, _pipeline, _timm_csv, _timm_separate, _timm_index),
         *(_timm_records, _timm_split, _timm_parquet, _mlflow, _lines, _duckdb, _categories, _arrays, _two_columns),
-        _shares,
+        *(_shares, _polars_csv, _polars_ndjson, _polars_parquet),
     )
 }
 """Each writes the same predictions into a folder, and gives the file's name and the options that it needs."""
 
-WITH_ALL_SHARES = ("keras", "duckdb", "arrays", "shares")
+WITH_ALL_SHARES = ("keras", "duckdb", "arrays", "shares", "polars_csv", "polars_ndjson", "polars_parquet")
 WITH_RANKS = ("pipeline", "timm_csv", "timm_separate", "timm_index", "timm_records", "timm_split", "timm_parquet")
 WITH_CONFIDENCE = (*WITH_ALL_SHARES, *WITH_RANKS, "german", "fastai")

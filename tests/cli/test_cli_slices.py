@@ -262,6 +262,43 @@ def test_rows_of_metadata_that_name_no_image_are_a_warning(cli, shop, tmp_path):
     assert "slices" not in json.loads((tmp_path / "bare" / "metrics.json").read_text())
 
 
+def test_metadata_of_two_folders_with_the_same_names(cli, shop, tmp_path):
+    """Absolute paths are about one folder; relative ones are about both, which is said."""
+    few = sorted((shop / "photos" / "cam0").iterdir())[:20]
+    rows = {"left": [], "right": []}
+    for folder, of in rows.items():
+        (tmp_path / folder).mkdir()
+        for place, path in enumerate(few):
+            shutil.copy(path, tmp_path / folder)
+            of.append(f"{tmp_path / folder / path.name},{folder},{'odd' if place % 2 else 'even'}")
+    labels = pd.read_csv(shop / "labels.csv")
+    labels["path"] = labels["path"].str.removeprefix("cam0/")
+    labels.to_csv(tmp_path / "labels.csv", index=False)
+    folders = "".join(
+        f'[scoring.directories.{name}]\npath = "{name}"\nlabels = "labels.csv"\n' for name in ("left", "right")
+    )
+    (tmp_path / "job.toml").write_text(
+        f'name = "two"\n[model]\nbundle = "{shop / "model"}"\n[scoring]\nsplits = []\n{folders}'
+        '[slices]\nmetadata = "meta.csv"\nmin_slice = 5\n[publish]\nreports = "reports"\n'
+    )
+    found = {}
+    for form, lines in {
+        "absolute": ["path,side,half", *rows["left"], *rows["right"]],
+        "relative": ["path,half", *(f"{path.name},{'odd' if place % 2 else 'even'}" for place, path in enumerate(few))],
+    }.items():
+        (tmp_path / "meta.csv").write_text("\n".join(lines) + "\n")
+        code, _out, err = cli("run", tmp_path / "job.toml", "--json")
+        assert code == 0, err
+        newest = sorted((tmp_path / "reports" / "two").glob("2*"))[-1]
+        slices = json.loads((newest / "metrics.json").read_text())["slices"]
+        found[form] = {split: {each["name"]: each["images"] for each in of["slices"]} for split, of in slices.items()}
+        said = "20 rows of meta.csv name an image in each of several subsets, the first: 0000."
+        assert (said in err) == (form == "relative")
+    for side in ("left", "right"):
+        assert found["absolute"][side]["half=even"] == found["relative"][side]["half=even"] == 10
+        assert {name for name in found["absolute"][side] if name.startswith("side=")} <= {f"side={side}"}
+
+
 @pytest.mark.parametrize("images", [1, 2, 5])
 def test_of_a_few_images_the_report_says_what_it_can(cli, shop, tmp_path, images):
     (tmp_path / "few").mkdir()

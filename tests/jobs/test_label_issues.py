@@ -1,14 +1,13 @@
-"""Probable label errors, found by cleanlab in a real predictions.csv."""
-
-import sys
+"""Probable label errors in a real predictions.csv."""
 
 import numpy as np
 import pytest
 
 import batchclf
 from batchclf.core.types import BatchScores, ImageRef
-from batchclf.jobs.evaluate import label_issues as label_issues
-from batchclf.jobs.evaluate.label_issues import SHOWN, find_label_issues
+from batchclf.errors import PredictionsError
+from batchclf.jobs.evaluate.label_issues import SHOWN, LabelledRows, find_label_issues
+from batchclf.storage.predictions.read import read_prediction_rows
 from batchclf.storage.predictions.write import PredictionFiles
 from batchclf.storage.run.directory import PREDICTIONS_FILE
 
@@ -42,14 +41,6 @@ def swapped(tmp_path):
     return write(tmp_path / "run", labels), {f"{i:04d}.png" for i in wrong}
 
 
-@pytest.fixture
-def _cleanlab():
-    pytest.importorskip("cleanlab", reason="the extra `labels` is not installed")
-
-
-pytestmark = pytest.mark.usefixtures("_cleanlab")
-
-
 def test_swapped_labels_are_suspected_and_right_ones_are_not(swapped):
     path, wrong = swapped
     found = find_label_issues(path, NAMES, "test", 300)
@@ -60,7 +51,7 @@ def test_swapped_labels_are_suspected_and_right_ones_are_not(swapped):
         assert row.label is not None
         assert row.label != row.prediction
     assert found.missing == ""
-    assert "cleanlab" in found.method
+    assert found.method.startswith("confident learning")
 
 
 def test_the_most_suspect_comes_first(swapped):
@@ -120,13 +111,18 @@ def test_too_many_probabilities_are_not_read(tmp_path):
     assert "at most 20,000,000 probabilities" in found.missing
 
 
-def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setattr(label_issues, "find_spec", lambda name: None)
-    found = find_label_issues(tmp_path / "not read.csv", NAMES, "test", 10)
-    assert (found.images, found.shown) == (0, ())
-    assert "pip install 'batchclf[labels]'" in found.missing
-
-
-def test_whatever_cleanlab_trips_over_does_not_cost_the_report(swapped, monkeypatch):
-    monkeypatch.setitem(sys.modules, "cleanlab.filter", None)
-    assert "cleanlab failed on these rows" in find_label_issues(swapped[0], NAMES, "test", 300).missing
+@pytest.mark.parametrize("most", [10_000, 899])
+def test_rows_that_were_kept_need_not_be_read_again(swapped, most):
+    """If there are too many, they are read again."""
+    path, _ = swapped
+    kept = LabelledRows("test", most)
+    for rows in read_prediction_rows(path, NAMES):
+        kept.take(rows)
+    again = find_label_issues(path, NAMES, "test", 300)
+    assert find_label_issues(path, NAMES, "test", 300, kept) == again
+    path.unlink()
+    if most > 900:
+        assert find_label_issues(path, NAMES, "test", 300, kept) == again
+    else:
+        with pytest.raises(PredictionsError):
+            find_label_issues(path, NAMES, "test", 300, kept)

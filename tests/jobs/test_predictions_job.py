@@ -112,6 +112,9 @@ def test_job_check_sees_missing_files_and_what_columns_are(job, capfd):
     assert "scoring does not go with [predictions]" in checks()["job file"]["message"]
     (job / "job.toml").write_text(f'deadline = "1h"\n{JOB}')
     assert "deadline does not go with [predictions]" in checks()["job file"]["message"]
+    (job / "job.toml").write_text(JOB)
+    assert main(["run", str(job / "job.toml"), "--deadline", "1h"]) == ExitCode.USAGE
+    assert "--deadline does not go with [predictions]" in capfd.readouterr().err
     (job / "job.toml").write_text(JOB.replace('"macro_f1"\nmin', '"drift"\nmax'))
     assert "drift needs a model" in checks()["job file"]["message"]
 

@@ -18,7 +18,7 @@ def errors(evaluation=EVALUATION, **findings):
     return view_of(record(), [evaluation], **findings).errors
 
 
-def label_issues(images, shown, method="by cleanlab", missing=""):
+def label_issues(images, shown, method="by confident learning", missing=""):
     return LabelIssues(images, tuple(shown), method, missing)
 
 
@@ -77,7 +77,7 @@ def test_label_issues_are_said_to_be_no_proof():
     view = errors(label_issues=label_issues(31, WORST)).label_issues
     assert view.sentence.startswith("31 of 900 labels (3.44%) are probably wrong; these are the 24 most likely ones.")
     assert "no proof" in view.sentence
-    assert view.method == "by cleanlab"
+    assert view.method == "by confident learning"
     assert [shot.path for shot in view.shown] == [row.path for row in WORST]
 
 
@@ -87,10 +87,7 @@ def test_label_issues_are_said_to_be_no_proof():
         (None, "not looked for in this run."),
         (label_issues(0, ()), "None of 900 labels is probably wrong."),
         (label_issues(1, WORST[:1]), "1 of 900 labels (0.11%) is probably wrong. A label issue"),
-        (
-            label_issues(0, (), "", "needs the package cleanlab: pip install x"),
-            "not looked for: this needs the package",
-        ),
+        (label_issues(0, (), "", "needs labels"), "not looked for: this needs labels"),
         (label_issues(0, (), "", "7 images are too many"), "were not looked for: 7 images are too many."),
     ],
 )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class LabelIssues:
     """`images` of the labelled ones have an issue, `shown` are the most likely ones, at most 24; `method` names how.
 
-    `missing` says why nothing could be looked for (the extra is not installed, no probability columns, too many rows);
+    `missing` says why nothing could be looked for (no probability columns, too many rows);
     it is empty otherwise.
     """
 

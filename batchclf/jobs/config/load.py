@@ -19,6 +19,7 @@ from batchclf.core.records.run import LAST_GOOD
 from batchclf.data.class_split import group_pattern
 from batchclf.data.geometry.settle import geometry_of
 from batchclf.data.labels import LABEL_MODES
+from batchclf.data.metadata_table import Roots
 from batchclf.data.selection import Selection
 from batchclf.data.size_text import parse_size
 from batchclf.data.sources.registry import source_of
@@ -70,7 +71,7 @@ class Job:
         self.data_dir = (base / data.data_dir).resolve() if data and data.data_dir else None
         self.splits = splits_of(spec)
         self.directories = {name: _subset(base, each) for name, each in sorted(spec.scoring.directories.items())}
-        self.roots = [each.source.root for each in self.directories.values() if each.source.root is not None]
+        self.roots = _roots(base, spec, self.directories)
         self.budgets = {
             name: parse_budget(each.max_skipped)
             for name, each in spec.scoring.directories.items()
@@ -84,6 +85,13 @@ class Job:
         self.gate = gate_of(spec)
         self.main_subset = main_subset(spec)
         self.deadline = None if spec.deadline is None else parse_duration(spec.deadline)
+
+
+def _roots(base: Path, spec: JobSpec, directories: Mapping[str, DirectorySubset]) -> Roots:
+    """Give the folders that paths in metadata may lead into, by subset."""
+    if spec.predictions is not None:
+        return {} if spec.predictions.images is None else {None: (base / spec.predictions.images).resolve()}
+    return {name: each.source.root for name, each in directories.items() if each.source.root is not None}
 
 
 def _subset(base: Path, spec: DirectorySpec) -> DirectorySubset:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from batchclf.core.compare.result import Comparison
     from batchclf.core.metrics.gap import Gap
     from batchclf.core.records.studies import Studies
+    from batchclf.jobs.evaluate.label_issues import LabelledRows
 
 
 def gather(
@@ -27,11 +28,12 @@ def gather(
     history: tuple[RunSummary, ...],
     flips: "tuple[Comparison, ...]",
     studies: "Studies | None" = None,
+    labelled: "LabelledRows | None" = None,
 ) -> Findings:
     """Put together the findings of the run in `folder`.
 
     `history` are the earlier runs, `flips` the comparisons with the last of them, `studies` the slices and thresholds,
-    None without labels. Raises PredictionsError if
+    None without labels, `labelled` the rows to look for label issues in, if they were kept. Raises PredictionsError if
     predictions.csv cannot be read.
     """
     findings = Findings(
@@ -51,7 +53,7 @@ def gather(
         from batchclf.jobs.evaluate.label_issues import find_label_issues
 
         csv, names = folder / PREDICTIONS_FILE, tuple(record.model.class_names)
-        label_issues = find_label_issues(csv, names, main.split, main.labelled.total)
+        label_issues = find_label_issues(csv, names, main.split, main.labelled.total, labelled)
     change = next((each for each in flips if each.split == main.split), None)
     findings = replace(findings, change=change, label_issues=label_issues)
     if studies is None:

@@ -1,12 +1,10 @@
-"""Look for labels that are probably wrong, with cleanlab (the extra `labels`)."""
+"""Look for labels that are probably wrong in the predictions of a run."""
 
-import warnings
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from batchclf.core.metrics.label_issues import find_issues
 from batchclf.core.records.findings import LabelIssues
 from batchclf.core.types import Prediction, PredictionRows
 from batchclf.storage.predictions.read import read_prediction_rows
@@ -14,66 +12,86 @@ from batchclf.storage.predictions.read import read_prediction_rows
 MOST_VALUES = 20_000_000
 """More probabilities (images times classes) are not looked at: they are in memory at once, several times over."""
 
+KEPT_VALUES = 2_000_000
+"""So many are kept while the run is evaluated; more are read again afterwards, when less else is in memory."""
+
 SHOWN = 24
 METHOD = (
-    "confident learning (Northcutt 2021), by cleanlab: from where the model is surer of another class than it usually "
+    "confident learning (Northcutt 2021): from where the model is surer of another class than it usually "
     "is of that class's own images it is estimated how many labels of each kind are wrong; the issues are the labels "
     "that the probabilities speak most against"
 )
 
 
-def find_label_issues(predictions: Path, class_names: tuple[str, ...], split: str, images: int) -> LabelIssues:
+class LabelledRows:
+    """Takes all rows of a run's predictions in order, and keeps the labelled ones of one split with probabilities."""
+
+    def __init__(self, split: str, most: int = KEPT_VALUES) -> None:
+        self.split, self._most = split, most
+        self.without = False
+        self._rows: list[PredictionRows] = []
+        self._values = 0
+
+    @property
+    def fit(self) -> bool:
+        """Whether all of them were kept, since they are not too many."""
+        return self._values <= self._most
+
+    def take(self, rows: PredictionRows) -> None:
+        """Add rows."""
+        if rows.probabilities is None:
+            self.without = True
+        elif self.fit:
+            wanted = (rows.labels >= 0) & (np.array(rows.splits) == self.split)
+            self._values += int(wanted.sum()) * rows.probabilities.shape[1]
+            if self._values > self._most:
+                self._rows.clear()
+            elif wanted.any():
+                self._rows.append(rows.only(wanted))
+
+    def pieces(self) -> list[PredictionRows]:
+        """Give what was kept."""
+        return self._rows
+
+
+def find_label_issues(
+    predictions: Path, class_names: tuple[str, ...], split: str, images: int, kept: LabelledRows | None = None
+) -> LabelIssues:
     """Find the labelled images of one split whose labels the model's probabilities speak against.
 
     `images` is the number of rows of the split. They should be images that the model was not trained on. Reads the
-    CSV again, but only if the extra is installed. Raises PredictionsError if it cannot be read.
+    CSV again unless `kept` has the rows of the split. Raises PredictionsError if it cannot be read.
     """
-    if find_spec("cleanlab") is None:
-        return _missing("needs the package cleanlab: pip install 'batchclf[labels]'")
     if images * len(class_names) > MOST_VALUES:
         return _missing(
             f"{images:,} images with {len(class_names):,} classes are too many to look at: at most {MOST_VALUES:,} "
             "probabilities; score a part with --sample"
         )
-    rows: list[PredictionRows] = []
-    probabilities: list[NDArray[np.float64]] = []
-    for piece in read_prediction_rows(predictions, class_names):
-        if piece.probabilities is None:
-            return _missing(
-                "needs a column for each class's probability: score with --probabilities, or have them in a table"
-            )
-        wanted = (piece.labels >= 0) & (np.array(piece.splits) == split)
-        if wanted.any():
-            rows.append(piece.only(wanted))
-            probabilities.append(piece.probabilities[wanted])
+    if kept is None or kept.split != split or not kept.fit:
+        kept = LabelledRows(split, most=MOST_VALUES)
+        for piece in read_prediction_rows(predictions, class_names):
+            kept.take(piece)
+            if kept.without:
+                break
+    if kept.without:
+        return _missing(
+            "needs a column for each class's probability: score with --probabilities, or have them in a table"
+        )
+    rows = kept.pieces()
     if not rows:
         return _missing("needs labels")
     labels = np.concatenate([piece.labels for piece in rows])
     if (labels == labels[0]).all():
         return _missing("needs images of at least two classes")
-    try:
-        issues = _issues(labels, np.concatenate(probabilities))
-    except Exception as error:  # whatever it trips over must not cost the report
-        return _missing(f"cleanlab failed on these rows ({type(error).__name__}: {error})")
+    issues = find_issues(
+        labels, np.concatenate([piece.probabilities for piece in rows if piece.probabilities is not None])
+    )
     ends = np.cumsum([len(piece) for piece in rows])
     shown: list[Prediction] = []
     for issue in issues[:SHOWN].tolist():
         place = int(np.searchsorted(ends, issue, side="right"))
         shown.append(rows[place].row(issue - int(ends[place]) + len(rows[place])))
     return LabelIssues(len(issues), tuple(shown), METHOD, "")
-
-
-def _issues(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Give the indices of images with a label issue, the most likely ones first."""
-    with warnings.catch_warnings():
-        # It warns of classes with few images and of what its own dependencies deprecate.
-        warnings.simplefilter("ignore")
-        from cleanlab.filter import find_label_issues
-
-        found = find_label_issues(
-            labels, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1, verbose=False
-        )
-    return np.asarray(found, np.int64)
 
 
 def _missing(why: str) -> LabelIssues:

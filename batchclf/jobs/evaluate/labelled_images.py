@@ -76,10 +76,14 @@ class Collector:
     def take(self, rows: PredictionRows) -> None:
         """Add rows; their order is that of images.csv."""
         facts = self._facts(rows)
-        # Also of images without a label: their rows are met
-        metadata = None if self._metadata is None else self._metadata.find(rows.paths)
         of_row = np.array(rows.splits)
+        metadata = None if self._metadata is None else np.full(len(of_row), -1, np.int32)
         for split in dict.fromkeys(rows.splits):
+            if self._metadata is not None and metadata is not None:
+                # Also of images without a label: their rows are met
+                here = of_row == split
+                paths = rows.paths if here.all() else [rows.paths[place] for place in np.flatnonzero(here).tolist()]
+                metadata[here] = self._metadata.find(paths, split)
             known = (of_row == split) & (rows.labels >= 0)
             if known.any():
                 labelled = rows if known.all() else rows.only(known)

@@ -19,6 +19,7 @@ from batchclf.storage.run.directory import PREDICTIONS_FILE, read_record
 if TYPE_CHECKING:
     from batchclf.core.metrics.gap import Gap
     from batchclf.core.records.studies import Studies
+    from batchclf.jobs.evaluate.label_issues import LabelledRows
     from batchclf.jobs.evaluate.labelled_images import Collector
     from batchclf.jobs.evaluate.studies import Plan
 
@@ -28,10 +29,12 @@ class Studying:
 
     `images` is the run's images.csv, which may be missing; None for rows that are of no run. `plan` says what is asked
     for, None for nothing in particular. Nothing is loaded or read before the first label, unless there is a plan.
+    `labelled` has the labelled rows of the split `main` to look for label issues in, None without any.
     """
 
-    def __init__(self, images: Path | None, plan: "Plan | None" = None) -> None:
-        self._images, self._plan = images, plan
+    def __init__(self, images: Path | None, plan: "Plan | None" = None, *, main: str | None = None) -> None:
+        self.labelled: LabelledRows | None = None
+        self._images, self._plan, self._main = images, plan, main
         self._before = 0
         self._names: tuple[str, ...] = ()
         self._collector: Collector | None = None
@@ -43,11 +46,17 @@ class Studying:
 
             metadata, pattern = (None, None) if self._plan is None else (self._plan.metadata, self._plan.pattern)
             self._collector = Collector(self._images, metadata, pattern, self._before)
+            if self._main is not None:
+                from batchclf.jobs.evaluate.label_issues import LabelledRows
+
+                self.labelled = LabelledRows(self._main)
         if self._collector is None:
             self._before += len(rows)
         else:
             self._names = rows.class_names
             self._collector.take(rows)
+            if self.labelled is not None:
+                self.labelled.take(rows)
 
     def studies(self, warn: Say) -> "Studies | None":
         """Study what was taken; None without labels. `warn` gets a line on what of the metadata fits no image."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from msgspec import convert
@@ -15,7 +16,7 @@ from batchclf.core.slices.measure import find_slice, measure_column, measure_sli
 from batchclf.core.slices.result import SliceFindings, SliceMetrics, WeakSlice
 from batchclf.core.slices.search import find_weakest
 from batchclf.core.types import Say
-from batchclf.data.metadata_table import MetadataTable, read_metadata
+from batchclf.data.metadata_table import MetadataTable, Roots, read_metadata
 from batchclf.errors import DataError, RunError, UsageError
 from batchclf.jobs.config.options import SliceOptions, ThresholdOptions
 from batchclf.jobs.config.study_options import check_costs, check_positive_class, other_cost, path_pattern
@@ -56,15 +57,15 @@ def plan_studies(
     class_names: Sequence[str] | None,
     *,
     metadata: Path | None,
-    roots: Sequence[Path] = (),
+    roots: Roots = MappingProxyType({}),
     asked: Collection[str | None] = (),
 ) -> Plan:
     """Check the options, and read the metadata: before the scoring rather than after hours of it.
 
     `class_names` are None if only the rows of predictions name them. `metadata` is the file that `slices` names,
-    `roots` are the folders that its paths may lead into, `asked` the slices that rules name. Raises DataError if the
-    metadata cannot be used, UsageError if a pattern is none or costs come alone, and ModelError if the positive class
-    is not one of two.
+    `roots` are the folders that its paths may lead into, by subset, `asked` the slices that rules name. Raises
+    DataError if the metadata cannot be used, UsageError if a pattern is none or costs come alone, and ModelError if the
+    positive class is not one of two.
     """
     if cost := check_costs(thresholds):
         what, hint = other_cost(cost)
@@ -88,10 +89,14 @@ def plan_again(
     None if neither it nor anybody asks for anything. Raises what `plan_studies` does; so also if the metadata that the
     run was sliced by are gone.
     """
-    roots: list[Path] = []
+    roots: Roots = {}
     try:
         record = read_record(run)
-        roots = [Path(subset.source) for subset in record.subsets if subset.kind == "directory"]
+        roots = {
+            None if subset.kind == "predictions" else subset.split: Path(subset.images or subset.source)
+            for subset in record.subsets
+            if subset.kind == "directory" or subset.images
+        }
         slices = convert({**record.slices, **not_default(slices)}, SliceOptions)
         thresholds = convert({**record.thresholds, **not_default(thresholds)}, ThresholdOptions)
     except RunError:
@@ -123,7 +128,7 @@ def study(collector: Collector, plan: Plan | None, class_names: Sequence[str], *
     asked = plan
     plan = plan or Plan(SliceOptions(), ThresholdOptions())
     if plan.metadata is not None:
-        for line in (plan.metadata.repeats, plan.metadata.unmatched()):
+        for line in (plan.metadata.repeats, plan.metadata.unmatched(), plan.metadata.shared()):
             if line:
                 warn(line)
     slices, thresholds = {}, {}

@@ -153,15 +153,12 @@ def _fill(
 
 def _plan(job: Job, class_names: Sequence[str]) -> Plan:
     """Check what is asked for of slices and thresholds, before the scoring."""
-    roots = job.roots
-    if job.spec.predictions is not None and job.spec.predictions.images is not None:
-        roots.append(job.path.resolve().parent / job.spec.predictions.images)
     return plan_studies(
         job.spec.slices,
         job.spec.thresholds,
         class_names,
         metadata=job.metadata,
-        roots=roots,
+        roots=job.roots,
         asked=[rule.slice for rule in job.spec.gate.rules],
     )
 

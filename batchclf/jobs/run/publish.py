@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from batchclf.core.choices import REPORT_ENDINGS
 from batchclf.core.metrics.evaluation import Evaluation
-from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord
+from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord, main_of
 from batchclf.core.text import counted, percent, percent_interval
 from batchclf.core.training_record import temperature_of
 from batchclf.core.types import Say, Split
@@ -51,7 +51,8 @@ def finish(
     with steps.step("evaluate"):
         model, temperature = head.model, temperature_of(head.model.training)
         # From the file, not from memory: anyone can compute the same numbers again (decision 007)
-        studying = Studying(folder / IMAGES_FILE, to.plan)
+        names = [each.split for each in scored if each.scored]
+        studying = Studying(folder / IMAGES_FILE, to.plan, main=main_of(head.main_subset, names) if names else None)
         evaluations, gap = evaluate_predictions(
             folder / PREDICTIONS_FILE,
             tuple(model.class_names),
@@ -88,7 +89,7 @@ def finish(
         folder / JUNIT_FILE, record, report=next(each for each in REPORT_FILES if folder / each in reports.values())
     )
     with steps.step("report"):
-        findings = gather(folder, record, evaluations, gap, images, history, flips, studies)
+        findings = gather(folder, record, evaluations, gap, images, history, flips, studies, studying.labelled)
         findings = replace(findings, alone=not to.kept)
         pictures = partial(load_pictures, subsets=scored, splits=lambda: splits)
         published = to.beside / head.run_id

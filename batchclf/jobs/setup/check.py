@@ -115,7 +115,7 @@ def _studies(job: Job, classes: Sequence[str] | None, raw: dict[str, Any]) -> It
             try:
                 table = read_metadata(job.metadata, job.roots)
                 columns = ", ".join(table.columns)
-                yield Found("metadata", "ok", f"{job.metadata}: {columns} of {counted(len(table.rows), 'image')}")
+                yield Found("metadata", "ok", f"{job.metadata}: {columns} of {counted(table.count, 'image')}")
             except DataError as error:
                 yield of_error("metadata", error, keys)
     positive = job.spec.thresholds.positive_class
