@@ -19,9 +19,9 @@ from itertools import islice
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from batchclf.core.addresses import Address
 from batchclf.data.labels import LabelRule
 from batchclf.data.sources import object_store
+from batchclf.data.sources.addresses import Address
 from batchclf.data.sources.folder import Folder
 
 RULE = LabelRule(None, "")

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from batchclf.api.failures import in_words, warn_caller
 from batchclf.api.options import checked
 from batchclf.api.pixels import images_of, read_all
-from batchclf.core.addresses import Address, located
 from batchclf.core.choices import AskedLayout, AskedOutput, ChannelOrder, ColorMode, Interpolation, Scale
 from batchclf.core.geometry import OF_GEOMETRY, GeometryOptions
 from batchclf.core.text import counted, first_of
 from batchclf.core.types import BatchScores, ImageRef
+from batchclf.data.sources.addresses import Address, located
 from batchclf.errors import NothingToScoreError, UsageError
 from batchclf.jobs.config.settings import ScoreSettings, open_bundle
 from batchclf.jobs.score.subset_run import check_probabilities

@@ -9,10 +9,10 @@ from batchclf.api.failures import in_words
 from batchclf.api.model import Model
 from batchclf.api.options import ScoringKeywords, checked
 from batchclf.api.run import Run, load_run
-from batchclf.core.addresses import Location, located
 from batchclf.data.labels import LABEL_MODES
 from batchclf.data.patterns import glob_paths
 from batchclf.data.selection import Selection
+from batchclf.data.sources.addresses import Location, located
 from batchclf.data.sources.registry import source_of
 from batchclf.errors import noted_as_published
 from batchclf.jobs.config.limits import Deadline, parse_budget, parse_duration

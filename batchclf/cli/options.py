@@ -15,7 +15,7 @@ from batchclf.core.options import Option, Positive, choices, expected, fits, giv
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
-    from batchclf.core.addresses import Location
+    from batchclf.data.sources.addresses import Location
 
 STDOUT = "-"
 Group = argparse.ArgumentParser | argparse._ArgumentGroup
@@ -112,7 +112,7 @@ def options_from(args: argparse.Namespace, struct: type[Struct]) -> Struct:
 def as_path(text: str | None) -> Path | None:
     """Make a path of an option that may not be given."""
     if text is not None and "://" in text:
-        from batchclf.core.addresses import located
+        from batchclf.data.sources.addresses import located
         from batchclf.errors import UsageError
 
         place = located(text)
@@ -126,7 +126,7 @@ def as_location(text: str | None) -> "Location | None":
     """Make a path or an address of an option that may not be given; raises UsageError."""
     if text is None or "://" not in text:
         return as_path(text)
-    from batchclf.core.addresses import located
+    from batchclf.data.sources.addresses import located
 
     return located(text)
 
@@ -176,7 +176,7 @@ def location(text: str) -> "Location":
         raise argparse.ArgumentTypeError("it is empty, and a path is expected; the current folder is .")
     if "://" not in text:
         return Path(text)
-    from batchclf.core.addresses import located
+    from batchclf.data.sources.addresses import located
     from batchclf.errors import UsageError
 
     try:

@@ -12,9 +12,9 @@ from batchclf.core.options import Seed
 from batchclf.jobs.config.options import DirectoryOptions
 
 if TYPE_CHECKING:
-    from batchclf.core.addresses import Location
     from batchclf.data.labels import LabelMode
     from batchclf.data.selection import Selection
+    from batchclf.data.sources.addresses import Location
     from batchclf.data.sources.interface import ImageSource
     from batchclf.jobs.config.settings import DirectorySubset
 
@@ -105,7 +105,7 @@ def labels_from(text: str) -> "LabelMode | Location":
         if text == mode:
             return mode
     if "://" in text:
-        from batchclf.core.addresses import located
+        from batchclf.data.sources.addresses import located
 
         return located(text)
     if os.path.exists(text):  # noqa: PTH110 (Path.exists raises for names that are too long)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from batchclf.core.addresses import Address, Location
 from batchclf.core.text import counted, plain_text
 from batchclf.data.file_list import UTF_16_MARKS
+from batchclf.data.sources.addresses import Address, Location
 from batchclf.errors import DataError, ModelError
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from batchclf.data.sources.found import IGNORE_FILE, LINK_TO_FOLDER, Matches, li
 from batchclf.errors import DataError, ModelError
 
 if TYPE_CHECKING:
-    from batchclf.core.addresses import Location
     from batchclf.data.label_table import LabelTable
+    from batchclf.data.sources.addresses import Location
     from batchclf.data.sources.interface import ImageSource
 
 LabelMode = Literal["auto", "folders", "none"]

@@ -22,7 +22,7 @@ from batchclf.data.sources.folder import Folder
 from batchclf.errors import DataError, UnreadableImageError
 
 if TYPE_CHECKING:
-    from batchclf.core.addresses import Location
+    from batchclf.data.sources.addresses import Location
 
 LOOKED_AT = 10_000
 TAKEN = 64

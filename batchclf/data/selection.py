@@ -15,8 +15,8 @@ from batchclf.data.sources.found import HIDDEN, IGNORED, Found, Matches
 from batchclf.errors import DataError, NothingToScoreError, UsageError
 
 if TYPE_CHECKING:
-    from batchclf.core.addresses import Location
     from batchclf.data.label_table import LabelTable
+    from batchclf.data.sources.addresses import Location
     from batchclf.data.sources.interface import ImageSource
 
 

@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from batchclf.core.addresses import Address
 from batchclf.core.types import ImageRef
+from batchclf.data.sources.addresses import Address
 from batchclf.data.sources.bucket import HINTS, Bucket, explained, is_gone, is_of_store
 from batchclf.data.sources.found import Found, Labels, Matches, by_its_name, is_system_folder, why_folders_are_left_out
 from batchclf.errors import DataError, PassingError, StoreError, UnreadableImageError
@@ -22,7 +22,7 @@ IN_FLIGHT = 8
 """Images that a worker asks for at a time: of 20 to 50 ms each, more than a core decodes (decision 190)."""
 
 FAILURES = 2 * IN_FLIGHT
-"""So many images in a row that the store fails to give end the run: it is down, and all others would be skipped."""
+"""So many images in a row that the store fails to give end the run: it is down (decision 192)."""
 
 _PAGE, _LAST = 1000, "\U0010fffd"
 _PIECE = 8 * 2**20

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from batchclf.data.sources.folder import Folder
 
 if TYPE_CHECKING:
-    from batchclf.core.addresses import Location
+    from batchclf.data.sources.addresses import Location
     from batchclf.data.sources.interface import ImageSource
 
 
@@ -14,7 +14,7 @@ def source_again(address: str) -> "ImageSource":
     """Open the source that an `ImageSource.address` of a run is that of."""
     if "://" not in address:
         return Folder(Path(address))
-    from batchclf.core.addresses import located
+    from batchclf.data.sources.addresses import located
 
     return source_of(located(address))
 

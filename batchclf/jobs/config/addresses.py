@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from batchclf.core.addresses import Address, is_address, located
 from batchclf.core.options import PathText, options_of
+from batchclf.data.sources.addresses import Address, is_address, located
 from batchclf.errors import JobFileError, UsageError
 from batchclf.jobs.config.spec import JobSpec
 from batchclf.jobs.config.toml_lines import Keys, dotted

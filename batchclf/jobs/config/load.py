@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from batchclf.core.addresses import Location, located
 from batchclf.core.geometry import OF_GEOMETRY
 from batchclf.core.options import given_of
 from batchclf.core.records.run import LAST_GOOD
@@ -22,6 +21,7 @@ from batchclf.data.labels import LABEL_MODES
 from batchclf.data.metadata_table import Roots
 from batchclf.data.selection import Selection
 from batchclf.data.size_text import parse_size
+from batchclf.data.sources.addresses import Location, located
 from batchclf.data.sources.registry import source_of
 from batchclf.errors import JobFileError, UsageError
 from batchclf.jobs.config.addresses import wrong_addresses

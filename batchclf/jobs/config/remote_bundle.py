@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path, PurePosixPath
 
 from batchclf import atomic
-from batchclf.core.addresses import Address
+from batchclf.data.sources.addresses import Address
 from batchclf.data.sources.object_store import ObjectFolder
 from batchclf.data.user_cache import user_cache
 from batchclf.errors import ModelError

@@ -15,7 +15,7 @@ from batchclf.models.bundle import Bundle, load_bundle
 from batchclf.scoring.batches import default_batch_size
 
 if TYPE_CHECKING:
-    from batchclf.core.addresses import Location
+    from batchclf.data.sources.addresses import Location
     from batchclf.data.sources.interface import ImageSource
 
 

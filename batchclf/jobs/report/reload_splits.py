@@ -3,11 +3,11 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from batchclf.core.addresses import located
 from batchclf.core.records.run import RunRecord, SplitRecord
 from batchclf.core.types import Say, Split, unheard
 from batchclf.data.catalog import DATASET_NAMES, load_dataset
 from batchclf.data.folders import load_class_folders
+from batchclf.data.sources.addresses import located
 from batchclf.errors import BatchclfError
 from batchclf.jobs.config.data_options import split_options
 from batchclf.jobs.config.settings import open_bundle

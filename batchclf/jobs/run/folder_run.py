@@ -25,8 +25,8 @@ from batchclf.storage.run.published import new_run_id, publish_latest, published
 from batchclf.storage.run.resume import resumable_run_directory
 
 if TYPE_CHECKING:
-    from batchclf.core.addresses import Location
     from batchclf.core.progress import Watcher
+    from batchclf.data.sources.addresses import Location
     from batchclf.jobs.evaluate.studies import Plan
 
 

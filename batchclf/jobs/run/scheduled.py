@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from batchclf.core.addresses import Address
 from batchclf.core.progress import Watcher
 from batchclf.core.records.run import LAST_GOOD, RunRecord
 from batchclf.core.types import Say
+from batchclf.data.sources.addresses import Address
 from batchclf.errors import AlreadyRunningError, BatchclfError, ExitCode, RunError, is_published, noted_as_published
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job

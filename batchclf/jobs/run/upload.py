@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from batchclf.core.addresses import Address
 from batchclf.core.records.run import LAST_GOOD
 from batchclf.core.text import counted, size
 from batchclf.core.types import Say
+from batchclf.data.sources.addresses import Address
 from batchclf.data.sources.bucket import Bucket
 from batchclf.errors import StoreError
 from batchclf.storage.run.directory import RECORD_FILE, read_record
@@ -93,6 +93,7 @@ def _upload(run: Path, place: _Place, say: Say) -> None:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         files.append({"path": name, "bytes": path.stat().st_size, "sha256": digest})
+    # In this order: who reads `latest.json` must find all that it leads to (decision 191)
     place.put_json(f"{run.name}/{MARKER_FILE}", {**of_run, "files": files})
     for name in (LAST_GOOD_FILE, LATEST_FILE) if record.status == "ok" else (LATEST_FILE,):
         place.put_json(name, {**of_run, "marker": f"{run.name}/{MARKER_FILE}"})

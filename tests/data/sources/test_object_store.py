@@ -8,9 +8,9 @@ import sys
 import pytest
 from object_stores import GeneratedStore, object_store, upload
 
-from batchclf.core.addresses import Address
 from batchclf.data.labels import LabelRule
 from batchclf.data.selection import Selection, select
+from batchclf.data.sources.addresses import Address
 from batchclf.data.sources.folder import Folder
 from batchclf.data.sources.object_store import ObjectFolder
 from batchclf.errors import StoreError
@@ -101,13 +101,15 @@ def test_a_store_that_lists_in_another_order_is_refused(monkeypatch):
     with GeneratedStore.serving(10, monkeypatch) as server:
         monkeypatch.setattr(server, "key", staticmethod(lambda number: f"many/{number * 7 % 10}.png"))
         monkeypatch.setattr(server, "_begin", lambda self, after: 0, raising=False)
-        with pytest.raises(StoreError, match=r"does not list its objects in the order of their keys: many/4\.png comes"):
+        with pytest.raises(
+            StoreError, match=r"does not list its objects in the order of their keys: many/4\.png comes"
+        ):
             list(ObjectFolder(Address("s3://bucket/many")).discover(NO_LABELS))
 
 
 LISTING = """
 import json, resource, sys
-from batchclf.core.addresses import Address
+from batchclf.data.sources.addresses import Address
 from batchclf.data.labels import LabelRule
 from batchclf.data.sources.object_store import ObjectFolder
 found, peaks = 0, {}
