@@ -109,10 +109,10 @@ def object_store():
 class GeneratedStore(BaseHTTPRequestHandler):
     """A server that lists as many objects as are asked for, with no memory for them, and gives one of a few pictures.
 
-    `down_from` is the number of the first object that it fails to give.
+    `down_from` is the number of the first object that it fails to give; `failing` are others.
     """
 
-    count, down_from, pictures = 0, 10**12, ()
+    count, down_from, pictures, failing = 0, 10**12, (), ()
     protocol_version = "HTTP/1.1"
 
     @classmethod
@@ -146,7 +146,7 @@ class GeneratedStore(BaseHTTPRequestHandler):
             return
         *_, folder, name = parts.path.split("/")
         number = 1000 * int(folder) + int(name[:3]) if folder.isdecimal() else 10**12
-        if number >= self.down_from:
+        if number >= self.down_from or number in self.failing:
             self._send(503 if number < self.count else 404, "application/xml", b"<Error><Code>SlowDown</Code></Error>")
         else:
             self._send(200, "image/png", self.pictures[number % 7])

@@ -197,3 +197,15 @@ def test_a_profile_gives_the_credentials(cli, monkeypatch, store, photos, digits
     signed = {environ["HTTP_AUTHORIZATION"].split("Credential=")[1].split("/")[0] for environ in seen}
     assert signed == {"AKIAOFPROFILE"}
     assert "other-secret" not in err + (tmp_path / "run" / "log.jsonl").read_text()
+
+
+def test_python_scores_an_address_with_a_model_at_another(store, photos, digits_bundle, tmp_path, monkeypatch):
+    import batchclf
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    upload(store.client(), digits_bundle, "models/other")
+    run = batchclf.score(
+        "s3://photos/set/a", "s3://photos/models/other", tmp_path / "run", glob=["3/*.png"], labels="none"
+    )
+    assert counts_of(tmp_path / "run")["scored"] == len(list(photos.glob("3/*+*.png"))) == len(run.predictions)
+    assert batchclf.load_model("s3://photos/models/other").class_names == tuple(CLASSES)
