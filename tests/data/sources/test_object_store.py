@@ -88,13 +88,16 @@ def test_a_path_may_be_written_as_an_address(trees, written, path):
 
 
 def test_folders_of_many_objects_are_found_with_few_requests(monkeypatch):
-    with GeneratedStore.serving(12_345, monkeypatch) as server:
+    with GeneratedStore.serving(22_345, monkeypatch) as server:
+        monkeypatch.setattr(
+            server, "key", staticmethod(lambda number: f"many/{number // 5000:04}/{number % 5000:04}.png")
+        )
         answered = []
         page = server._page
         monkeypatch.setattr(server, "_page", lambda self, query: answered.append(query) or page(self, query))
         folders, links = ObjectFolder(Address("s3://bucket/many")).class_folders(None)
-    assert (folders, links) == ([f"{number:04}" for number in range(13)], [])
-    assert len(answered) <= 14
+    assert (folders, links) == ([f"{number:04}" for number in range(5)], [])
+    assert len(answered) <= 6
 
 
 def test_a_store_that_lists_in_another_order_is_refused(monkeypatch):
@@ -108,7 +111,7 @@ def test_a_store_that_lists_in_another_order_is_refused(monkeypatch):
 
 
 LISTING = """
-import json, resource, sys
+import json, re, sys
 from batchclf.data.sources.addresses import Address
 from batchclf.data.labels import LabelRule
 from batchclf.data.sources.object_store import ObjectFolder
@@ -116,11 +119,13 @@ found, peaks = 0, {}
 for each in ObjectFolder(Address("s3://bucket/many")).discover(LabelRule(None, "")):
     found += 1
     if found in (20_000, int(sys.argv[1])):
-        peaks[found] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        # Not ru_maxrss, which begins with that of the process that has started this one
+        peaks[found] = int(re.search(r"VmHWM:\\s+([0-9]+) kB", open("/proc/self/status").read())[1])
 print(json.dumps([found, each.path, peaks]))
 """
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 @pytest.mark.parametrize("count", [60_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_listing_takes_the_same_memory_however_many_objects_there_are(monkeypatch, count):
     with GeneratedStore.serving(count, monkeypatch):
