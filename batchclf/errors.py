@@ -101,12 +101,8 @@ class UnreadableImageError(BatchclfError):
     """One image file that cannot be decoded; scoring turns it into a `SkippedImage`."""
 
 
-class PassingError(UnreadableImageError):
-    """One that another try may read, so nothing of it is kept for a later run."""
-
-
-class ImageTimeoutError(PassingError):
-    """One that takes too long."""
+class ImageTimeoutError(UnreadableImageError):
+    """One that takes too long: another try may be quicker, so nothing of it is kept for a later run."""
 
 
 class UnknownGeometryError(UsageError):

@@ -15,7 +15,7 @@ from batchclf.core.geometry import OWN, Geometry
 from batchclf.core.images.facts import FactMeter, stored_as
 from batchclf.data.decoding.decode import PixelReader
 from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
-from batchclf.errors import PassingError, UnknownGeometryError, UnreadableImageError
+from batchclf.errors import ImageTimeoutError, UnknownGeometryError, UnreadableImageError
 
 if TYPE_CHECKING:
     from batchclf.data.sources.interface import ImageSource
@@ -43,10 +43,10 @@ class DecodeSetup:
 class Decoded:
     """What became of some files, by their index.
 
-    `digests` has 16 bytes a file: of its content or, where that cannot be read, of the reason; of one that another
-    try may read what no other reading gives. `reasons` says why a file is skipped. `images` is (n, height, width,
-    channels) uint8: the files that were to be decoded, in order, without the skipped ones; `facts` are their n FACTS.
-    `read` and `decode` are seconds.
+    `digests` has 16 bytes a file: of its content or, where that cannot be read, of the reason; of one that took too
+    long what no other reading gives. `reasons` says why a file is skipped. `images` is (n, height, width, channels)
+    uint8: the files that were to be decoded, in order, without the skipped ones; `facts` are their n FACTS. `read` and
+    `decode` are seconds.
     """
 
     digests: list[bytes]
@@ -70,11 +70,6 @@ def reason_digest(reason: str) -> bytes:
 def passing_digest() -> bytes:
     """A digest that no other reading gives, 16 bytes: a resumed run tries the file again."""
     return os.urandom(16)
-
-
-def _digest_of(error: UnreadableImageError) -> bytes:
-    """The digest of a file that could not be read: of the reason, unless it may be another one next time."""
-    return passing_digest() if isinstance(error, PassingError) else reason_digest(error.message)
 
 
 class Decoder:
@@ -106,7 +101,7 @@ class Decoder:
             content = next(contents)
             if isinstance(content, UnreadableImageError):
                 reasons[index] = content.message
-                digests.append(_digest_of(content))
+                digests.append(reason_digest(content.message))
                 self._kept.append(None)
                 continue
             digests.append(content_digest(content))
@@ -138,7 +133,7 @@ class Decoder:
             content = next(missing) if kept is None else kept
             if isinstance(content, UnreadableImageError):
                 reasons[index] = content.message
-                digests.append(_digest_of(content))
+                digests.append(reason_digest(content.message))
                 continue
             digests.append(content_digest(content))
             between = clock()
@@ -149,7 +144,7 @@ class Decoder:
                 count += 1
             except UnreadableImageError as error:
                 reasons[index] = error.message
-                if isinstance(error, PassingError):
+                if isinstance(error, ImageTimeoutError):
                     digests[-1] = passing_digest()
             except UnknownGeometryError as error:
                 raise error.of(setup.source.named(path)) from None

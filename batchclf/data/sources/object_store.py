@@ -12,7 +12,7 @@ from batchclf.core.types import ImageRef
 from batchclf.data.sources.addresses import Address
 from batchclf.data.sources.bucket import HINTS, Bucket, explained, is_gone, is_of_store
 from batchclf.data.sources.found import Found, Labels, Matches, by_its_name, is_system_folder, why_folders_are_left_out
-from batchclf.errors import DataError, PassingError, StoreError, UnreadableImageError
+from batchclf.errors import DataError, StoreError, UnreadableImageError
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -190,7 +190,7 @@ class ObjectFolder:
             if self._failures >= FAILURES:
                 what = f"{self._failures} objects in a row of {self} could not be read"
                 raise StoreError(f"{what}; of the last one: {words}", hint=HINTS[kind]) from error
-        return (PassingError if kind == "passing" else UnreadableImageError)(f"cannot be read: {words}")
+        return UnreadableImageError(f"cannot be read: {words}")
 
     def _has_object(self, path: str) -> bool:
         import obstore
