@@ -188,7 +188,7 @@ class ObjectFolder:
         with self._lock:
             self._failures = self._failures + 1 if kind == "passing" else 0
             if self._failures >= FAILURES:
-                what = f"{self._failures} objects in a row of {self} could not be read"
+                what = f"{FAILURES} objects in a row of {self} could not be read"
                 raise StoreError(f"{what}; of the last one: {words}", hint=HINTS[kind]) from error
         return UnreadableImageError(f"cannot be read: {words}")
 
