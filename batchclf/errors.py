@@ -87,6 +87,10 @@ class DataError(BatchclfError):
     """A data set or directory that is missing, empty, damaged or not what it should be."""
 
 
+class StoreError(BatchclfError):
+    """An object store that cannot be used: no bucket, no credentials, no connection, or it fails for good."""
+
+
 class NothingToScoreError(DataError):
     """A directory in which there is no image to score."""
 

@@ -18,8 +18,9 @@ from batchclf.core.choices import AskedLayout, AskedOutput, ChannelOrder, ColorM
 from batchclf.core.geometry import OF_GEOMETRY, GeometryOptions
 from batchclf.core.text import counted, first_of
 from batchclf.core.types import BatchScores, ImageRef
+from batchclf.data.sources.addresses import Address, located
 from batchclf.errors import NothingToScoreError, UsageError
-from batchclf.jobs.config.settings import ScoreSettings
+from batchclf.jobs.config.settings import ScoreSettings, open_bundle
 from batchclf.jobs.score.subset_run import check_probabilities
 from batchclf.log import LogWatcher
 from batchclf.models.bundle import Bundle, is_bundle, load_bundle
@@ -197,9 +198,13 @@ def load_model(
         ModelError: There is no model, it is damaged, or a library is missing.
         UsageError: An import needs an option that is not given, or one does not fit.
     """
-    source = Path(path)
+    source = located(os.fspath(path))
     settings = ScoreSettings(runtime=runtime, precision=precision, device=device)
     of_import = {"classes": classes, "out": out, **options}
+    if isinstance(source, Address):
+        if any(value is not None for value in of_import.values()):
+            raise UsageError(f"{source} is an address, and a model to import lies in a folder", hint="copy it first")
+        return Model(open_bundle(source), settings)
     if is_bundle(source) or (classes is None and not _is_file(source)):
         given = next((name for name, value in of_import.items() if value is not None), None)
         if given is not None and is_bundle(source):

@@ -12,6 +12,7 @@ from batchclf.api.run import Run, load_run
 from batchclf.data.labels import LABEL_MODES
 from batchclf.data.patterns import glob_paths
 from batchclf.data.selection import Selection
+from batchclf.data.sources.addresses import Location, located
 from batchclf.data.sources.registry import source_of
 from batchclf.errors import noted_as_published
 from batchclf.jobs.config.limits import Deadline, parse_budget, parse_duration
@@ -49,7 +50,7 @@ def score(
     them. What it says goes to the logger "batchclf".
 
     Args:
-        folder: The folder of images.
+        folder: The folder of images, or an address s3://BUCKET/PREFIX; so are `model`, `labels` and `label_map`.
         model: A model bundle or what `load_model` gives; by default the newest that a job has published.
         out: The run directory to write, which must not be there; by default REPORTS/score/TIME, which becomes latest.
         labels: "auto", "folders", "none" or a CSV file.
@@ -72,19 +73,21 @@ def score(
         UsageError: An option is none, or has a wrong value.
         DeadlineError: The deadline has passed before the first image.
     """
-    watcher, root = LogWatcher(), Path(folder)
+    watcher, root = LogWatcher(), located(os.fspath(folder))
     limit = Deadline(None if deadline is None else parse_duration(deadline))
     budget = None if max_skipped is None else parse_budget(max_skipped)
     given = checked(ScoringOptions, options)
     if glob:
         glob_paths(tuple(glob))  # reported before anything is done
     selection = Selection(globs=tuple(glob), sample=sample, seed=seed, follow_symlinks=follow_symlinks)
-    mode = next((mode for mode in LABEL_MODES if mode == labels), None) or Path(labels)
-    subset = DirectorySubset(source_of(root), mode, selection, None if label_map is None else Path(label_map))
+    mode = next((mode for mode in LABEL_MODES if mode == labels), None) or located(os.fspath(labels))
+    subset = DirectorySubset(
+        source_of(root), mode, selection, None if label_map is None else located(os.fspath(label_map))
+    )
     if isinstance(model, Model):
         bundle = model.bundle
     else:
-        bundle = choose_bundle(None if model is None else Path(model), Path(reports), say=watcher.say)
+        bundle = choose_bundle(None if model is None else located(os.fspath(model)), Path(reports), say=watcher.say)
     settings = score_settings(given, Path(reports) / CACHE)
     target, _ = at_free_name(
         None if out is None else Path(out),
@@ -108,6 +111,6 @@ def score(
         return load_run(target)
 
 
-def _command(folder: Path) -> list[str]:
+def _command(folder: Location) -> list[str]:
     """Say in run.json what has made the run."""
     return [f"batchclf.score({str(folder)!r})"]

@@ -15,6 +15,7 @@ from batchclf.core.options import Option, Positive, choices, expected, fits, giv
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
+    from batchclf.data.sources.addresses import Location
 
 STDOUT = "-"
 Group = argparse.ArgumentParser | argparse._ArgumentGroup
@@ -110,7 +111,24 @@ def options_from(args: argparse.Namespace, struct: type[Struct]) -> Struct:
 
 def as_path(text: str | None) -> Path | None:
     """Make a path of an option that may not be given."""
+    if text is not None and "://" in text:
+        from batchclf.data.sources.addresses import located
+        from batchclf.errors import UsageError
+
+        place = located(text)
+        if not isinstance(place, Path):
+            raise UsageError(f"{text} is an address, and a path is expected", hint="copy it, and give the copy")
+        return place
     return None if text is None else Path(text)
+
+
+def as_location(text: str | None) -> "Location | None":
+    """Make a path or an address of an option that may not be given; raises UsageError."""
+    if text is None or "://" not in text:
+        return as_path(text)
+    from batchclf.data.sources.addresses import located
+
+    return located(text)
 
 
 def given(options: msgspec.Struct, names: tuple[str, ...]) -> list[str]:
@@ -146,9 +164,25 @@ def add_reports(parser: argparse.ArgumentParser) -> None:
 
 def path(text: str) -> Path:
     """Read a path, which an empty text is not: pathlib takes that for the current folder. For argparse."""
+    place = location(text)
+    if not isinstance(place, Path):
+        raise argparse.ArgumentTypeError(f"{text} is an address, and a path is expected")
+    return place
+
+
+def location(text: str) -> "Location":
+    """Read a path or an address, likewise."""
     if not text:
         raise argparse.ArgumentTypeError("it is empty, and a path is expected; the current folder is .")
-    return Path(text)
+    if "://" not in text:
+        return Path(text)
+    from batchclf.data.sources.addresses import located
+    from batchclf.errors import UsageError
+
+    try:
+        return located(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(f"{error.message}; {error.hint}") from error
 
 
 def run_path(text: str) -> Path:

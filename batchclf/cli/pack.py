@@ -75,9 +75,9 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     code = ExitCode.OK if budget is None or not budget.exceeded(manifest.skipped, images) else ExitCode.PARTIAL
     if code:
         console.warn(f"more images were skipped than --max-skipped {args.max_skipped} allows")
-    packed, shards = counted(manifest.packed, "image"), counted(len(manifest.shards), "shard")
+    packed, into = counted(manifest.packed, "image"), counted(len(manifest.shards), "shard")
     of_all = size(sum(entry.bytes for entry in manifest.shards))
-    console.say(f"packed {packed} into {shards} ({of_all}): {args.out}")
+    console.say(f"packed {packed} into {into} ({of_all}): {args.out}")
     counts = {"found": manifest.found, "packed": manifest.packed, "skipped": manifest.skipped}
     excluded = sum(manifest.excluded.values())
     shards = [entry.name for entry in manifest.shards]

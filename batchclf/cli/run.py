@@ -99,12 +99,12 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
 
 def _dry_run(job: "Job", console: "Console") -> int:
     from batchclf.jobs.config.data_options import will_train
-    from batchclf.models.bundle import load_bundle
+    from batchclf.jobs.config.settings import open_bundle
 
     spec = job.spec
     trains = will_train(job)
     why = "retrain = true" if spec.model.retrain else "there is no bundle yet"
-    bundle = None if trains else load_bundle(job.bundle)
+    bundle = None if trains else open_bundle(job.bundle)
     rules = len(job.gate.rules)
     bounds = [f"{key} {value}" for key, value in _bounds(job).items()]
     bounds += [counted(rules, "rule")] if rules else []

@@ -11,8 +11,8 @@ from batchclf.cli.options import (
     as_path,
     describe,
     folder_path,
+    location,
     options_from,
-    path,
 )
 from batchclf.cli.selection import add_selection
 from batchclf.core.choices import SplitName
@@ -55,10 +55,16 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("directory", nargs="?", type=path, metavar="DIR", help="folder tree of images, or shards")
+    parser.add_argument(
+        "directory",
+        nargs="?",
+        type=location,
+        metavar="DIR",
+        help="folder tree of images, shards, or s3://BUCKET/PREFIX",
+    )
     parser.add_argument("--split", choices=get_args(SplitName), help="score this split of a data set instead of DIR")
     add_option(parser, DataSpec, "dataset", about="the data set of --split", unset="what the model was trained on")
-    model = parser.add_argument("--model", type=path, metavar="BUNDLE", help="model bundle")
+    model = parser.add_argument("--model", type=location, metavar="BUNDLE", help="model bundle")
     describe(model, unset="the newest that a job has published")
     out = parser.add_argument(
         "--out", type=folder_path, metavar="RUN_DIR", help="run directory to write; must not be there"
@@ -94,7 +100,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
         )
     with WorkerProcesses() as processes:
         # They load their libraries while this process loads its own.
-        if args.directory is not None and args.engine == "local" and holds_many_files(args.directory):
+        if isinstance(args.directory, Path) and args.engine == "local" and holds_many_files(args.directory):
             processes.start(options_from(args, ScoringOptions).worker_count)
         return _score(args, console, processes)
 
@@ -113,7 +119,7 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
     if directory is None:
         refuse_with_split(args)
     bundle = choose_bundle(args.model, args.reports, say=console.say)
-    plan = plan_of(args, bundle.info.class_names, args.directory)
+    plan = plan_of(args, bundle.info.class_names, args.directory if isinstance(args.directory, Path) else None)
     settings = score_settings(options_from(args, ScoringOptions), args.reports / CACHE)
 
     def write(run: Path) -> "RunRecord":

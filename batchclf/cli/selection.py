@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchclf.cli.options import add_option, add_options, as_path, describe, positive, reader
+from batchclf.cli.options import add_option, add_options, as_location, describe, positive, reader
 from batchclf.core.options import Seed
 from batchclf.jobs.config.options import DirectoryOptions
 
 if TYPE_CHECKING:
     from batchclf.data.labels import LabelMode
     from batchclf.data.selection import Selection
+    from batchclf.data.sources.addresses import Location
+    from batchclf.data.sources.interface import ImageSource
     from batchclf.jobs.config.settings import DirectorySubset
 
 
@@ -48,7 +50,7 @@ def directory_subset(args: argparse.Namespace) -> "DirectorySubset":
 
     source = source_of(args.directory)
     source.check()
-    return DirectorySubset(source, labels_from(args.labels), _selection(args), as_path(args.label_map))
+    return DirectorySubset(source, labels_from(args.labels), _selection(args, source), as_location(args.label_map))
 
 
 def refuse_with_split(args: argparse.Namespace) -> None:
@@ -74,7 +76,7 @@ def refuse_with_split(args: argparse.Namespace) -> None:
             )
 
 
-def _selection(args: argparse.Namespace) -> "Selection":
+def _selection(args: argparse.Namespace, source: "ImageSource") -> "Selection":
     from batchclf.data.patterns import glob_paths
     from batchclf.data.selection import Selection
     from batchclf.errors import UsageError
@@ -85,7 +87,7 @@ def _selection(args: argparse.Namespace) -> "Selection":
     if globs:
         glob_paths(globs)  # reported before anything is done
     return Selection(
-        files=None if args.files_from is None else _listed(args.files_from, args.directory),
+        files=None if args.files_from is None else _listed(args.files_from, source),
         globs=globs,
         sample=args.sample,
         seed=args.seed or 0,
@@ -94,7 +96,7 @@ def _selection(args: argparse.Namespace) -> "Selection":
     )
 
 
-def labels_from(text: str) -> "LabelMode | Path":
+def labels_from(text: str) -> "LabelMode | Location":
     """Read what `--labels` takes; raises UsageError."""
     from batchclf.data.labels import LABEL_MODES
     from batchclf.errors import UsageError
@@ -102,6 +104,10 @@ def labels_from(text: str) -> "LabelMode | Path":
     for mode in LABEL_MODES:
         if text == mode:
             return mode
+    if "://" in text:
+        from batchclf.data.sources.addresses import located
+
+        return located(text)
     if os.path.exists(text):  # noqa: PTH110 (Path.exists raises for names that are too long)
         return Path(text)
     nearest = difflib.get_close_matches(text, LABEL_MODES, 1)
@@ -111,19 +117,19 @@ def labels_from(text: str) -> "LabelMode | Path":
     )
 
 
-def _listed(name: str, root: Path) -> tuple[str, ...]:
+def _listed(name: str, source: "ImageSource") -> tuple[str, ...]:
     from batchclf.data.file_list import parse_file_list
     from batchclf.errors import DataError
 
     if name == "-":
-        return parse_file_list(sys.stdin.buffer.read(), root, "standard input")
+        return parse_file_list(sys.stdin.buffer.read(), source, "standard input")
     try:
         content = Path(name).read_bytes()
     except OSError as error:
         raise DataError(
             f"the list of files {name} cannot be read: {error.strerror}", hint="--files-from takes a file, or -"
         ) from error
-    return parse_file_list(content, root, name)
+    return parse_file_list(content, source, name)
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -1,32 +1,22 @@
 """A list of files, one path a line, as `find` and other tools write it."""
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batchclf.errors import UsageError
+
+if TYPE_CHECKING:
+    from batchclf.data.sources.interface import ImageSource
 
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
-def relative_path(text: str, root: Path) -> str | None:
-    """Give a path relative to `root` (an absolute one must lie in it) without `.` and `..`; None where it leaves it.
-
-    What is relative is taken to be so to `root`, not to the current folder. Looks at nothing but the path of `root`.
-    """
-    path = os.path.normpath(text)
-    if os.path.isabs(path):  # noqa: PTH117 (a Path per line is slow)
-        path = "/" + path.lstrip("/")  # normpath keeps two slashes
-        bases = (os.path.abspath(root), os.path.realpath(root))  # noqa: PTH100
-        inside = [base for base in bases if path == base or path.startswith(base.rstrip("/") + "/")]
-        return os.path.relpath(path, inside[0]) if inside else None
-    return None if path == ".." or path.startswith("../") else path
-
-
-def parse_file_list(content: bytes, root: Path, source: str) -> tuple[str, ...]:
+def parse_file_list(content: bytes, images: "ImageSource", source: str) -> tuple[str, ...]:
     """Read a list of paths, one a line, or NUL-separated where it holds a NUL (`find -print0`).
 
-    Gives each path once, relative to `root`, sorted. Blank lines are left out; lines may end in CRLF. Names that are
-    not UTF-8 are kept. Raises UsageError if the list is UTF-16 and, naming the line, if a path leaves `root`.
+    Gives each path once, relative to the source `images`, sorted. Blank lines are left out; lines may end in CRLF.
+    Names that are not UTF-8 are kept. Raises UsageError if the list is UTF-16 and, naming the line, if a path leads out
+    of `images`.
     """
     if content[:2] in UTF_16_MARKS:
         # PowerShell's `>` writes it; its NULs would pass for the ends of entries.
@@ -38,11 +28,11 @@ def parse_file_list(content: bytes, root: Path, source: str) -> tuple[str, ...]:
         entry = os.fsdecode(raw if by_nul else raw.removesuffix(b"\r"))
         if not (entry if by_nul else entry.strip()):
             continue
-        path = relative_path(entry, root)
+        path = images.relative(entry)
         if path is None:
             raise UsageError(
-                f"{'entry' if by_nul else 'line'} {number} of {source} leads out of {root}: {entry}",
-                hint=f"list files that lie under {root}, with paths relative to it",
+                f"{'entry' if by_nul else 'line'} {number} of {source} leads out of {images}: {entry}",
+                hint=f"list files that lie under {images}, with paths relative to it",
             )
         paths.add(path)
     return tuple(sorted(paths))

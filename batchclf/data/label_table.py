@@ -5,12 +5,16 @@ import difflib
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from batchclf.core.text import counted, plain_text
-from batchclf.data.file_list import UTF_16_MARKS, relative_path
+from batchclf.data.file_list import UTF_16_MARKS
+from batchclf.data.sources.addresses import Address, Location
 from batchclf.errors import DataError, ModelError
+
+if TYPE_CHECKING:
+    from batchclf.data.sources.interface import ImageSource
 
 COLUMNS = ("path", "label")
 MAP_COLUMNS = ("label", "class")
@@ -27,7 +31,7 @@ class LabelTable:
     for none.
     """
 
-    source: Path
+    source: Location
     by_path: dict[str, str]
     repeats: str = ""
     unmet: set[str] = field(default_factory=set)
@@ -72,7 +76,7 @@ class LabelTable:
         return "" if self.labelled else f"no image that was chosen has a label in {self.source}"
 
 
-def unmatched_words(source: Path, unmet: Sequence[str]) -> str:
+def unmatched_words(source: Location, unmet: Sequence[str]) -> str:
     """Say how many rows of a table name no file that was found, in order `unmet`; empty if there are none."""
     if not unmet:
         return ""
@@ -81,7 +85,7 @@ def unmatched_words(source: Path, unmet: Sequence[str]) -> str:
     return f"{len(unmet):,} rows of {source.name} name no file that was found, the first: {unmet[0]}"
 
 
-def read_label_map(source: Path, class_names: tuple[str, ...] | None) -> dict[str, str]:
+def read_label_map(source: Location, class_names: tuple[str, ...] | None) -> dict[str, str]:
     """Read a CSV with a header and the columns `label` (somebody's) and `class`: label → class name, "" if ignored.
 
     Several labels may mean one class. An empty class, or `ignore` unless that is a class itself, means that images of
@@ -109,14 +113,14 @@ def read_label_map(source: Path, class_names: tuple[str, ...] | None) -> dict[st
 
 
 def read_label_table(
-    source: Path,
-    root: Path | None,
+    source: Location,
+    images: "ImageSource",
     class_names: tuple[str, ...] | None,
     meanings: Mapping[str, str] = MappingProxyType({}),
 ) -> LabelTable:
     """Read a CSV with a header and the columns `path` and `label` (a class, or empty).
 
-    Paths are relative to the images' source or, with `root`, absolute ones below that folder.
+    Paths are as somebody writes them of `images`, see `ImageSource.relative`.
     UTF-8; comma, semicolon or tab, whichever the header has; other columns are ignored, and so is the `'` with which
     batchclf guards cells against spreadsheets. Raises DataError where the file cannot be read or is no such CSV,
     ModelError where a label is neither in `class_names` nor in `meanings` (see `read_label_map`); the message names the
@@ -135,7 +139,7 @@ def read_label_table(
         elif label not in names:
             hint = "leave the label empty if none is known, or map it: --label-map FILE"
             raise _no_class(label, line, source, class_names, "label", hint)
-        path = (root and relative_path(path, root)) or path
+        path = images.relative(path) or path
         before, line_before = seen.setdefault(path, (names[label], line))
         if before != label:
             raise DataError(
@@ -149,7 +153,7 @@ def read_label_table(
     return LabelTable(source, by_path, repeats_words(source, rows - len(seen), first_pair))
 
 
-def repeats_words(source: Path, rows: int, first: tuple[int, int]) -> str:
+def repeats_words(source: Location, rows: int, first: tuple[int, int]) -> str:
     """Say how many rows of a table repeat an earlier one, the `first` of which is in these lines; "" for none."""
     if not rows:
         return ""
@@ -160,7 +164,7 @@ def repeats_words(source: Path, rows: int, first: tuple[int, int]) -> str:
     )
 
 
-def _pairs(source: Path, columns: tuple[str, str], what: str) -> Iterator[tuple[int, tuple[str, str]]]:
+def _pairs(source: Location, columns: tuple[str, str], what: str) -> Iterator[tuple[int, tuple[str, str]]]:
     """Yield the two cells of each row that is not blank, with the number of the line that it begins in."""
     header, _, rows = read_table(source, columns, what)
     one, other = (header.index(name) for name in columns)
@@ -171,7 +175,7 @@ def _pairs(source: Path, columns: tuple[str, str], what: str) -> Iterator[tuple[
 
 
 def read_table(
-    source: Path, columns: tuple[str, ...], what: str
+    source: Location, columns: tuple[str, ...], what: str
 ) -> tuple[list[str], str, Iterator[tuple[int, list[str]]]]:
     """Open a CSV with a header that names `columns` once each; `what` names it in errors.
 
@@ -184,11 +188,8 @@ def read_table(
     return [cell.strip() for cell in next(rows)[1]], delimiter, rows
 
 
-def _read(source: Path, what: str) -> str:
-    try:
-        content = source.read_bytes()
-    except OSError as error:
-        raise DataError(f"the {what} {source} cannot be read: {error.strerror}") from error
+def _read(source: Location, what: str) -> str:
+    content = _content(source, what)
     if content[:2] in UTF_16_MARKS:
         raise DataError(f"the {what} {source} cannot be read: it is UTF-16", hint="save it as CSV UTF-8")
     try:
@@ -199,7 +200,21 @@ def _read(source: Path, what: str) -> str:
         raise DataError(f"the {what} {source} cannot be read: line {line} is not UTF-8", hint=hint) from error
 
 
-def _delimiter(text: str, source: Path, columns: tuple[str, ...]) -> str:
+def _content(source: Location, what: str) -> bytes:
+    if isinstance(source, Address):
+        from batchclf.data.sources.object_store import ObjectFolder
+
+        content = ObjectFolder(source.parent).file(source.name)
+        if content is None:
+            raise DataError(f"there is no object {source}, which would be the {what}", hint="check it for a typo")
+        return content
+    try:
+        return source.read_bytes()
+    except OSError as error:
+        raise DataError(f"the {what} {source} cannot be read: {error.strerror}") from error
+
+
+def _delimiter(text: str, source: Location, columns: tuple[str, ...]) -> str:
     """Find the delimiter with which the first line names the columns, each once."""
     for delimiter in DELIMITERS:
         header = [cell.strip() for cell in next(_rows(text, delimiter, source), (1, []))[1]]
@@ -213,7 +228,7 @@ def _delimiter(text: str, source: Path, columns: tuple[str, ...]) -> str:
     )
 
 
-def _rows(text: str, delimiter: str, source: Path) -> Iterator[tuple[int, list[str]]]:
+def _rows(text: str, delimiter: str, source: Location) -> Iterator[tuple[int, list[str]]]:
     """Yield each row that is not blank with the number of the line it begins in."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
@@ -228,7 +243,9 @@ def _rows(text: str, delimiter: str, source: Path) -> Iterator[tuple[int, list[s
             yield line, row
 
 
-def _no_class(label: str, line: int, source: Path, class_names: tuple[str, ...], what: str, hint: str) -> ModelError:
+def _no_class(
+    label: str, line: int, source: Location, class_names: tuple[str, ...], what: str, hint: str
+) -> ModelError:
     nearest = difflib.get_close_matches(label, class_names, 1)
     return ModelError(
         f"the {what} '{label}' in line {line} of {source} is not a class of the model ({', '.join(class_names)})",

@@ -5,8 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from batchclf.core.text import counted, first_of
 from batchclf.core.types import ImageRef
@@ -16,6 +15,7 @@ from batchclf.errors import DataError, ModelError
 
 if TYPE_CHECKING:
     from batchclf.data.label_table import LabelTable
+    from batchclf.data.sources.addresses import Location
     from batchclf.data.sources.interface import ImageSource
 
 LabelMode = Literal["auto", "folders", "none"]
@@ -68,7 +68,7 @@ class LabelRule:
 
 def label_rule(
     source: "ImageSource",
-    labels: LabelMode | Path,
+    labels: "LabelMode | Location",
     class_names: tuple[str, ...],
     *,
     follow_symlinks: bool = False,
@@ -83,11 +83,12 @@ def label_rule(
     `meanings` are those of labels that are no classes, from `read_label_map`; an ignored folder gives no label.
     Folders that .batchclfignore leaves out, system folders and folders without an image are not looked at.
     """
-    if isinstance(labels, Path):
+    if labels not in LABEL_MODES:
         from batchclf.data.label_table import read_label_table
 
-        table = read_label_table(labels, source.root, class_names, meanings or {})
-        return LabelRule(None, f"labels of {counted(len(table.by_path), 'file')} from {labels.name}", table)
+        file = cast("Location", labels)
+        table = read_label_table(file, source, class_names, meanings or {})
+        return LabelRule(None, f"labels of {counted(len(table.by_path), 'file')} from {file.name}", table)
     if labels == "none":
         return LabelRule(None, "no labels (asked for none)")
     if labels == "auto" and (own := source.labels()):
@@ -133,7 +134,7 @@ def label_rule(
     return LabelRule(None, sentence, warning=warning)
 
 
-def _without_folders(source: "ImageSource", labels: LabelMode, links: list[str]) -> LabelRule:
+def _without_folders(source: "ImageSource", labels: object, links: list[str]) -> LabelRule:
     if labels == "folders":
         raise DataError(
             f"{source} has no class folders to take labels from",

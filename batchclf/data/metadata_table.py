@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.text import counted, plain_text
-from batchclf.data.file_list import relative_path
 from batchclf.data.label_table import read_table, repeats_words, unmatched_words
+from batchclf.data.sources.folder import relative_path
 from batchclf.errors import DataError
 
 PATH = "path"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice, zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from batchclf.data.labels import LabelMode
 from batchclf.data.selection import Selection, rule_for, select
 from batchclf.data.sources.folder import Folder
 from batchclf.errors import DataError, UnreadableImageError
+
+if TYPE_CHECKING:
+    from batchclf.data.sources.addresses import Location
 
 LOOKED_AT = 10_000
 TAKEN = 64
@@ -64,7 +68,7 @@ class Sample:
             return None
 
 
-def sample_of(folder: Path, class_names: tuple[str, ...], labels: LabelMode | Path = "auto") -> Sample:
+def sample_of(folder: Path, class_names: tuple[str, ...], labels: "LabelMode | Location" = "auto") -> Sample:
     """Choose images of a folder, following links and obeying .batchclfignore as `score --follow-symlinks` does.
 
     With labels up to 1,000, as many of each class as there are, drawn by a hash of their paths; without labels up to

@@ -4,9 +4,8 @@ import dataclasses
 import hashlib
 import heapq
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
@@ -17,6 +16,7 @@ from batchclf.errors import DataError, NothingToScoreError, UsageError
 
 if TYPE_CHECKING:
     from batchclf.data.label_table import LabelTable
+    from batchclf.data.sources.addresses import Location
     from batchclf.data.sources.interface import ImageSource
 
 
@@ -51,10 +51,10 @@ EVERYTHING = Selection()
 
 def rule_for(
     source: "ImageSource",
-    labels: LabelMode | Path,
+    labels: "LabelMode | Location",
     class_names: tuple[str, ...],
     selection: Selection = EVERYTHING,
-    label_map: Path | None = None,
+    label_map: "Location | None" = None,
 ) -> LabelRule:
     """Decide where the labels of chosen files come from, see `label_rule`, and check that files and labels meet.
 
@@ -75,7 +75,7 @@ def rule_for(
 
 
 def check_files_meet(
-    source: "ImageSource", rule: LabelRule, labels: LabelMode | Path, selection: Selection = EVERYTHING
+    source: "ImageSource", rule: LabelRule, labels: "LabelMode | Location", selection: Selection = EVERYTHING
 ) -> None:
     """Check that chosen files are there, and that files and labels meet; raises as `rule_for` does."""
     _check_listed(source, selection)
@@ -83,21 +83,16 @@ def check_files_meet(
 
 
 def _check_listed(source: "ImageSource", selection: Selection) -> None:
-    if selection.files and not _any_there(source, selection.files):
+    if selection.files and not source.has_any(selection.files):
         none_of = f"none of {len(selection.files):,} listed paths"
         raise _no_file(NothingToScoreError, source, selection.files, none_of, selection)
 
 
-def _check_rows(source: "ImageSource", rule: LabelRule, labels: LabelMode | Path, selection: Selection) -> None:
-    if rule.table is not None and rule.table.by_path and not _any_there(source, rule.table.by_path):
+def _check_rows(source: "ImageSource", rule: LabelRule, labels: "LabelMode | Location", selection: Selection) -> None:
+    if rule.table is not None and rule.table.by_path and not source.has_any(rule.table.by_path):
         rows = rule.table.by_path
         if any(isinstance(each, ImageRef) for each in select(source, LabelRule(None, ""), selection)):
             raise _no_file(DataError, source, rows, f"none of {len(rows):,} rows of {labels}", selection)
-
-
-def _any_there(source: "ImageSource", paths: Iterable[str]) -> bool:
-    # The first one is there as a rule, so this looks at one file.
-    return any(source.has(path) for path in paths)
 
 
 def _no_file(

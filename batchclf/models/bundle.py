@@ -102,6 +102,18 @@ class Bundle:
 
     path: Path
     info: BundleInfo
+    address: str = ""
+    """Where it was fetched from; "" if it was not."""
+
+    @property
+    def place(self) -> str:
+        """Where it is kept: its address, or the path as it was given."""
+        return self.address or str(self.path)
+
+    @property
+    def recorded(self) -> str:
+        """Where another process finds it: its address, or its absolute path."""
+        return self.address or str(self.path.resolve())
 
     @property
     def digest(self) -> str:
@@ -137,8 +149,10 @@ def is_bundle(path: Path) -> bool:
     return (path / INFO_FILE).is_file()
 
 
-def load_bundle(path: Path) -> Bundle:
+def load_bundle(path: Path, address: str = "") -> Bundle:
     """Open a bundle and check its format version and the SHA-256 of each file; imports no TensorFlow.
+
+    `address` is where it was fetched from.
 
     Raises ModelError where the folder is no bundle, a file is missing or changed, or the format is another.
     """
@@ -154,7 +168,7 @@ def load_bundle(path: Path) -> Bundle:
         raise ModelError(
             f"{path} is not a model bundle: {INFO_FILE} cannot be read ({error.strerror})", hint=remake
         ) from error
-    info = _decode(path / INFO_FILE, content)
+    info = bundle_info(path / INFO_FILE, content)
     for name, expected in info.files.items():
         try:
             actual = file_digest(path / name)
@@ -169,10 +183,11 @@ def load_bundle(path: Path) -> Bundle:
                 f"{INFO_FILE} says {expected[:12]}…",
                 hint=_AGAIN,
             )
-    return Bundle(path, info)
+    return Bundle(path, info, address)
 
 
-def _decode(path: Path, content: bytes) -> BundleInfo:
+def bundle_info(path: object, content: bytes) -> BundleInfo:
+    """Read the content of a model.json; raises ModelError that names it by `path`."""
     try:
         values = msgspec.json.decode(content, type=dict[str, Any])
         version = values.get("format")
@@ -199,7 +214,7 @@ def _decode(path: Path, content: bytes) -> BundleInfo:
     return info
 
 
-def _renewed(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+def _renewed(path: object, values: dict[str, Any]) -> dict[str, Any]:
     from batchclf.core.renames import RenameError, renew_model
 
     try:

@@ -95,13 +95,13 @@ class Decoder:
         room = KEPT_BYTES
         started = time.perf_counter()
         self._due = 0.0
-        for index, path in enumerate(paths):
+        contents = self._setup.source.read_many(paths)
+        for index in range(len(paths)):
             self._start_image(time.perf_counter())
-            try:
-                content = self._setup.source.read(path)
-            except UnreadableImageError as error:
-                reasons[index] = error.message
-                digests.append(reason_digest(error.message))
+            content = next(contents)
+            if isinstance(content, UnreadableImageError):
+                reasons[index] = content.message
+                digests.append(reason_digest(content.message))
                 self._kept.append(None)
                 continue
             digests.append(content_digest(content))
@@ -115,7 +115,7 @@ class Decoder:
         return self._decode([self._paths[i] for i in wanted], [self._kept[i] for i in wanted])
 
     def decode(self, paths: Sequence[str]) -> Decoded:
-        """Read and decode files, one at a time."""
+        """Read and decode files."""
         return self._decode(paths, [None] * len(paths))
 
     def _decode(self, paths: Sequence[str], contents: Sequence[bytes | None]) -> Decoded:
@@ -126,17 +126,16 @@ class Decoder:
         reading = decoding = 0.0
         count = 0
         self._due = 0.0
-        for index, (path, content) in enumerate(zip(paths, contents, strict=True)):
+        missing = setup.source.read_many([path for path, kept in zip(paths, contents, strict=True) if kept is None])
+        for index, (path, kept) in enumerate(zip(paths, contents, strict=True)):
             started = clock()
             self._start_image(started)
-            try:
-                if content is None:
-                    content = setup.source.read(path)
-                digests.append(content_digest(content))
-            except UnreadableImageError as error:
-                reasons[index] = error.message
-                digests.append(reason_digest(error.message))
+            content = next(missing) if kept is None else kept
+            if isinstance(content, UnreadableImageError):
+                reasons[index] = content.message
+                digests.append(reason_digest(content.message))
                 continue
+            digests.append(content_digest(content))
             between = clock()
             reading += between - started
             try:

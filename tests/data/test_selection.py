@@ -60,7 +60,7 @@ def test_walk_and_list_come_in_pythons_order(paths, random):
         assert [path_of(found) for found in select(Folder(root), NO_LABELS)] == expected
         shuffled = [os.fsencode(path) for path in expected * 2]
         random.shuffle(shuffled)
-        listed = parse_file_list(b"\n".join(shuffled), root, "list")
+        listed = parse_file_list(b"\n".join(shuffled), Folder(root), "list")
         assert _images(root, files=listed) == expected
 
 
@@ -293,12 +293,12 @@ def test_an_ignore_file_that_cannot_be_read_is_told(tmp_path):
 def test_lists_as_people_and_tools_write_them(tmp_path):
     absolute = os.fsencode(tmp_path)
     assert parse_file_list(
-        b"b.png\n./a.png\n\n  \na.png\nx//y.png\n/" + absolute + b"/c.png\nx/../d.png\n", tmp_path, "list"
+        b"b.png\n./a.png\n\n  \na.png\nx//y.png\n/" + absolute + b"/c.png\nx/../d.png\n", Folder(tmp_path), "list"
     ) == ("a.png", "b.png", "c.png", "d.png", "x/y.png")
-    assert parse_file_list(b"\xef\xbb\xbfa.png\r\nb c.png\r\n", tmp_path, "list") == ("a.png", "b c.png")
-    assert parse_file_list(b"new\nline.png\0./ .png\0\0", tmp_path, "list") == (" .png", "new\nline.png")
-    assert parse_file_list(b"caf\xe9.png", tmp_path, "list") == ("caf\udce9.png",)
-    assert parse_file_list(b"", tmp_path, "list") == ()
+    assert parse_file_list(b"\xef\xbb\xbfa.png\r\nb c.png\r\n", Folder(tmp_path), "list") == ("a.png", "b c.png")
+    assert parse_file_list(b"new\nline.png\0./ .png\0\0", Folder(tmp_path), "list") == (" .png", "new\nline.png")
+    assert parse_file_list(b"caf\xe9.png", Folder(tmp_path), "list") == ("caf\udce9.png",)
+    assert parse_file_list(b"", Folder(tmp_path), "list") == ()
 
 
 def test_absolute_paths_are_in_the_folder_by_its_name_or_by_where_it_leads(tmp_path, monkeypatch):
@@ -306,7 +306,7 @@ def test_absolute_paths_are_in_the_folder_by_its_name_or_by_where_it_leads(tmp_p
     (tmp_path / "link").symlink_to("real")
     monkeypatch.chdir(tmp_path)
     for base in ("real", "link"):
-        assert parse_file_list(os.fsencode(tmp_path / base / "a.png"), Path("link"), "list") == ("a.png",)
+        assert parse_file_list(os.fsencode(tmp_path / base / "a.png"), Folder(Path("link")), "list") == ("a.png",)
 
 
 @pytest.mark.parametrize(
@@ -321,14 +321,14 @@ def test_absolute_paths_are_in_the_folder_by_its_name_or_by_where_it_leads(tmp_p
 )
 def test_a_path_that_leaves_the_folder_is_told(tmp_path, content, told):
     with pytest.raises(UsageError) as caught:
-        parse_file_list(content, tmp_path, "names.txt")
+        parse_file_list(content, Folder(tmp_path), "names.txt")
     assert told in caught.value.message
     assert str(tmp_path) in caught.value.message
 
 
 def test_a_sibling_whose_name_begins_alike_is_not_inside(tmp_path):
     with pytest.raises(UsageError):
-        parse_file_list(os.fsencode(f"{tmp_path}-2/a.png"), tmp_path, "list")
+        parse_file_list(os.fsencode(f"{tmp_path}-2/a.png"), Folder(tmp_path), "list")
 
 
 def test_a_list_is_held_to_the_patterns_too(tmp_path):

@@ -18,6 +18,7 @@ from batchclf.core.images.facts import FACTS
 from batchclf.core.text import GUARDED_STARTS
 from batchclf.core.types import BatchScores, ImageRef
 from batchclf.data.label_table import read_label_table
+from batchclf.data.sources.folder import Folder
 from batchclf.jobs.evaluate.predictions import evaluate_predictions
 from batchclf.scoring.decoder import content_digest
 from batchclf.storage.images.facts import ImageFactsWriter, read_image_rows
@@ -117,5 +118,5 @@ def test_a_labels_csv_is_read_whoever_wrote_it(tmp_path_factory, names, guarded)
     # The csv module of Python 3.11 leaves a lone CR without quotes if lines end in LF
     quoting = csv.QUOTE_ALL if guarded else csv.QUOTE_MINIMAL
     table.to_csv(folder / "labels.csv", index=False, lineterminator="\n" if guarded else "\r\n", quoting=quoting)
-    read = read_label_table(folder / "labels.csv", folder, tuple(names))
+    read = read_label_table(folder / "labels.csv", Folder(folder), tuple(names))
     assert [read.by_path[f"{number}.png"] for number in range(len(cells))] == chosen

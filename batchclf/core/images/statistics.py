@@ -1,4 +1,4 @@
-"""What the images themselves are like: sizes, modes, brightness, contrast; and one digest for their content."""
+"""What the images themselves are like: sizes, modes, brightness, contrast; and one digest for the content of all."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,6 +13,9 @@ BRIGHTNESS_BINS, BRIGHTNESS_HIGH = 51, 255.0
 
 CONTRAST_BINS, CONTRAST_HIGH = 32, 128.0
 """Bins of 4 levels."""
+
+# The finalizer of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
+_MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +110,11 @@ def bin_counts(values: NDArray[np.floating], high: float, bins: int) -> NDArray[
     return np.bincount(np.clip(places, 0, bins - 1), minlength=bins)
 
 
-# The finalizer of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
-_MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
-
-
 @dataclass
 class ContentDigest:
-    """Takes the digests of images in pieces of any size; the same images give the same text in any pieces and order.
+    """One digest for the content of many images, whatever their names and order.
+
+    Takes the digests of images in pieces of any size; the same images give the same text in any pieces and order.
 
     It is a sum over the images, each as often as it occurs, modulo 2^64 (MSet-Add-Hash of Clarke and others,
     "Incremental multiset hash functions", 2003), beside their number. Other images have the same one with a chance of

@@ -2,13 +2,14 @@
 
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
 from batchclf.data.decoding.decode import read_content
-from batchclf.data.decoding.suffixes import IMAGE_SUFFIXES, why_no_image
+from batchclf.data.decoding.suffixes import IMAGE_SUFFIXES
 from batchclf.data.sources.found import (
     BEHIND_LINK,
     BROKEN_LINK,
@@ -19,16 +20,41 @@ from batchclf.data.sources.found import (
     Found,
     Labels,
     Matches,
+    by_its_name,
     is_system_folder,
     why_folder_is_left_out,
 )
-from batchclf.errors import WANT, DataError
+from batchclf.errors import WANT, DataError, UnreadableImageError
 
 Identity = tuple[int, int]
 """Device and inode: the same for a folder by whatever path it is reached."""
 
 
-class Folder:
+class OneByOne(ABC):
+    """What is alike for sources on disk, where nothing is won by asking for many files at a time."""
+
+    @abstractmethod
+    def has(self, path: str) -> bool:
+        """Whether there is a file, a folder or a link at a path."""
+
+    @abstractmethod
+    def read(self, at: str) -> bytes:
+        """Read an image; raises UnreadableImageError with the reason."""
+
+    def has_any(self, paths: Iterable[str]) -> bool:
+        """Whether there is a file at one of some paths; as a rule the first one is there."""
+        return any(self.has(path) for path in paths)
+
+    def read_many(self, ats: Sequence[str]) -> Iterator[bytes | UnreadableImageError]:
+        """Read images one after the other."""
+        for at in ats:
+            try:
+                yield self.read(at)
+            except UnreadableImageError as error:
+                yield error
+
+
+class Folder(OneByOne):
     """An `ImageSource` on disk; the functions below do the work."""
 
     def __init__(self, root: Path) -> None:
@@ -85,17 +111,35 @@ class Folder:
                 return None
             raise DataError(f"{full} cannot be read: {error.strerror}") from error
 
-    def find(self, paths: Collection[str]) -> dict[str, str]:
-        """Give each path itself."""
-        return {path: path for path in paths}
-
     def read(self, at: str) -> bytes:
         """Read a file, see `read_content`."""
         return read_content(self._prefix + at)
 
+    def relative(self, path: str) -> str | None:
+        """See `relative_path`."""
+        return relative_path(path, self._root)
+
+    def find(self, paths: Iterable[str]) -> dict[str, str]:
+        """Give each path: files are read by it."""
+        return {path: path for path in paths}
+
     def named(self, at: str) -> str:
         """Give the path of a file."""
         return self._prefix + at
+
+
+def relative_path(text: str, root: Path) -> str | None:
+    """Give a path relative to `root` (an absolute one must lie in it) without `.` and `..`; None where it leaves it.
+
+    What is relative is taken to be so to `root`, not to the current folder. Looks at nothing but the path of `root`.
+    """
+    path = os.path.normpath(text)
+    if os.path.isabs(path):  # noqa: PTH117 (a Path per line is slow)
+        path = "/" + path.lstrip("/")  # normpath keeps two slashes
+        bases = (os.path.abspath(root), os.path.realpath(root))  # noqa: PTH100
+        inside = [base for base in bases if path == base or path.startswith(base.rstrip("/") + "/")]
+        return os.path.relpath(path, inside[0]) if inside else None
+    return None if path == ".." or path.startswith("../") else path
 
 
 def check_folder(root: Path) -> None:
@@ -163,10 +207,9 @@ def discover(root: Path, rule: Labels, *, follow_symlinks: bool = False, only: s
                 yield ExcludedFile(path, LOOP)
             elif name in irregular and (reason := _why_left_unread(root, resolved, path, follow_symlinks)) is not None:
                 yield ExcludedFile(path, reason)
-            elif (suffix := name[name.rfind(".") :].lower()) not in IMAGE_SUFFIXES:
-                yield ExcludedFile(path, why_no_image(suffix))
             else:
-                yield ImageRef(path, label if by_path is None else by_path.get(path))
+                excluded = by_its_name(path, name, "")
+                yield excluded or ImageRef(path, label if by_path is None else by_path.get(path))
         else:
             stack.pop()
 
@@ -249,8 +292,8 @@ def _listed(root: Path, resolved: Path, path: str, rule: Labels, follow_symlinks
     reason = None if stat.S_ISREG(mode) else _why_left_unread(root, resolved, path, follow_symlinks)
     if reason is not None:
         return ExcludedFile(path, reason)
-    if (suffix := path[path.rfind(".") :].lower()) not in IMAGE_SUFFIXES:
-        return ExcludedFile(path, why_no_image(suffix))
+    if (excluded := by_its_name(path, "", "")) is not None:
+        return excluded
     if linked and not follow_symlinks:
         return ExcludedFile(path, BEHIND_LINK)
     return ImageRef(path, rule.label(path))

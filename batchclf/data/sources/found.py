@@ -86,15 +86,17 @@ def why_folder_is_left_out(folder: str) -> str:
     return IN_SYSTEM_FOLDER if is_system_folder(folder) else ""
 
 
-def why_file_is_left_out(path: str, *, hidden: bool = True) -> str:
-    """Say why a file at a path is no image to score, by its path alone; "" if it is one.
+def why_folders_are_left_out(prefix: str) -> str:
+    """Say why all that lies in a folder, A/B/, is excluded, by the first of its names that says so; "" if it is not."""
+    return next(filter(None, map(why_folder_is_left_out, prefix.split("/")[:-1])), "")
 
-    Without `hidden` a hidden file is like any other: whoever put it there wants it.
+
+def by_its_name(path: str, name: str, left_out: str) -> ExcludedFile | None:
+    """Give a file as excluded if its folder is left out, its name hidden or its suffix no image's; None for an image.
+
+    Without a name a hidden one is an image like others.
     """
-    if hidden:
-        *folders, name = path.split("/")
-        reason = next(filter(None, map(why_folder_is_left_out, folders)), "") or (HIDDEN if name[0] == "." else "")
-        if reason:
-            return reason
+    if left_out or name[:1] == ".":
+        return ExcludedFile(path, left_out or HIDDEN)
     suffix = path[path.rfind(".") :].lower()
-    return "" if suffix in IMAGE_SUFFIXES else why_no_image(suffix)
+    return None if suffix in IMAGE_SUFFIXES else ExcludedFile(path, why_no_image(suffix))

@@ -1,10 +1,11 @@
 """What a place that holds images can do."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from batchclf.data.sources.found import Found, Labels, Matches
+from batchclf.errors import UnreadableImageError
 
 
 class ImageSource(Protocol):
@@ -13,8 +14,9 @@ class ImageSource(Protocol):
     It goes to other processes by pickle; `str()` of it is what messages call it.
     """
 
-    root: Path | None
-    """The folder on disk, or the shard; None if there is none."""
+    @property
+    def root(self) -> Path | None:
+        """The folder on disk, or the shard; None if there is none."""
 
     @property
     def address(self) -> str:
@@ -38,14 +40,23 @@ class ImageSource(Protocol):
     def has(self, path: str) -> bool:
         """Whether there is a file or folder, or a link that leads nowhere, at a path."""
 
+    def has_any(self, paths: Iterable[str]) -> bool:
+        """Whether there is a file at one of some paths."""
+
     def has_folder(self, path: str) -> bool:
         """Whether there is a folder at a path."""
 
     def file(self, path: str) -> bytes | None:
         """Read a small file that lies beside the images; None if it is not there. Raises DataError."""
 
-    def find(self, paths: Collection[str]) -> dict[str, str]:
-        """Give the `ImageRef.at` of a few images by their paths; one that is not there any more may be left out."""
+    def relative(self, path: str) -> str | None:
+        """Give a path, as somebody has written it, as `discover` gives it; None if it leads out of the source."""
+
+    def find(self, paths: Iterable[str]) -> Mapping[str, str]:
+        """Give what `read` takes, `ImageRef.at`, by the path of each image; those that are not there may be missing."""
+
+    def read_many(self, ats: Sequence[str]) -> Iterator[bytes | UnreadableImageError]:
+        """Read images in their order, as `read` does; an error is given in place of what could not be read."""
 
     def read(self, at: str) -> bytes:
         """Read the image whose `ImageRef.at` is given; raises UnreadableImageError with the reason."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from batchclf.core.text import counted
 from batchclf.core.types import ExcludedFile, PlacedImage
-from batchclf.data.sources.found import Found, why_file_is_left_out
-from batchclf.data.sources.shard import ShardDamageError, member_path, place_of
+from batchclf.data.sources.found import Found
+from batchclf.data.sources.shard import ShardDamageError, member_path, place_of, why_file_is_left_out
 from batchclf.errors import WANT, DataError, UnreadableImageError
 
 MARK = "batchclf shards"

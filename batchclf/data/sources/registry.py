@@ -1,4 +1,4 @@
-"""Which source an address names: a folder of images, or shards that hold them."""
+"""Which source is at a place: a folder of images, shards that hold them, or an object store."""
 
 import os
 from pathlib import Path
@@ -9,26 +9,37 @@ from batchclf.data.sources.folder import Folder
 from batchclf.data.sources.found import is_system_folder
 
 if TYPE_CHECKING:
+    from batchclf.data.sources.addresses import Location
     from batchclf.data.sources.interface import ImageSource
 
 
-def source_of(path: Path) -> "ImageSource":
-    """Give the source at a path, which need not be there.
+def source_again(address: str) -> "ImageSource":
+    """Open the source that an `ImageSource.address` of a run is that of."""
+    if "://" not in address:
+        return source_of(Path(address))
+    from batchclf.data.sources.addresses import located
+
+    return source_of(located(address))
+
+
+def source_of(place: "Location") -> "ImageSource":
+    """Give the source at a path or an address, which need not be there.
 
     A file that ends in .tar or .parquet is a shard. A folder that has such files, and neither images nor folders, is
-    one of shards; files of other kinds beside them, such as labels.csv, do not matter.
+    one of shards; files of other kinds beside them, such as labels.csv, do not matter. At an address are objects.
     """
-    is_packed = path.name.lower().endswith(PACKED_SUFFIXES)
-    if is_packed and path.is_file():
-        names: tuple[str, ...] | None = None
-    else:
-        found = _shards_in(path)
-        if not found:
-            return Folder(path)
-        names = found
+    if not isinstance(place, Path):
+        from batchclf.data.sources.object_store import ObjectFolder
+
+        return ObjectFolder(place)
+    names: tuple[str, ...] | None = None
+    if not (place.name.lower().endswith(PACKED_SUFFIXES) and place.is_file()):
+        names = _shards_in(place)
+        if not names:
+            return Folder(place)
     from batchclf.data.sources.shards import Shards
 
-    return Shards(path, names)
+    return Shards(place, names)
 
 
 def _shards_in(folder: Path) -> tuple[str, ...]:

@@ -5,7 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from batchclf.data.sources.found import Found
+from batchclf.data.sources.found import Found, by_its_name, why_folders_are_left_out
+
+
+def why_file_is_left_out(path: str, *, hidden: bool = True) -> str:
+    """Say why a file at a path is no image to score, by its path alone; "" if it is one.
+
+    Without `hidden` a hidden file is like any other: whoever put it there wants it.
+    """
+    above, name = path[: path.rfind("/") + 1], path[path.rfind("/") + 1 :]
+    excluded = by_its_name(path, name, why_folders_are_left_out(above)) if hidden else by_its_name(path, "", "")
+    return "" if excluded is None else excluded.reason
 
 
 class ShardDamageError(Exception):

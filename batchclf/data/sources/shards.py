@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.types import ImageRef, PlacedImage, SkippedImage
+from batchclf.data.sources.folder import OneByOne, relative_path
 from batchclf.data.sources.found import Found, Labels, Matches, is_system_folder
 from batchclf.data.sources.manifest import MANIFEST_FILE, Manifest, read_manifest
 from batchclf.data.sources.parquet import ParquetShard
@@ -23,7 +24,7 @@ _OPEN = 4
 """Shards that a thread keeps open: it goes through them one after the other, a resumed run through two."""
 
 
-class Shards:
+class Shards(OneByOne):
     """An `ImageSource` of some shards, in the order of their names, or of the manifest if there is one.
 
     Rows come in the order of the shards and of what is in them, which is that of paths in those of `batchclf pack`. A
@@ -204,7 +205,11 @@ class Shards:
         except OSError as error:
             raise DataError(f"{self._folder / path} cannot be read: {error.strerror}") from error
 
-    def find(self, paths: Collection[str]) -> dict[str, str]:
+    def relative(self, path: str) -> str | None:
+        """See `relative_path`; the shards stand for the folder that was packed."""
+        return relative_path(path, self._place)
+
+    def find(self, paths: Iterable[str]) -> dict[str, str]:
         """Give the place of each of some images by its path; those that are in no shard are left out."""
         left, places = set(paths), {}
         for found in self._entries(self._that_may_hold(left)):

@@ -9,8 +9,15 @@ from typing import IO
 import msgspec
 
 from batchclf.core.types import ExcludedFile, ImageRef, PlacedImage, SkippedImage
-from batchclf.data.sources.found import Found, why_file_is_left_out
-from batchclf.data.sources.shard import Descriptor, ShardDamageError, cut_off, member_path, place_of
+from batchclf.data.sources.found import Found
+from batchclf.data.sources.shard import (
+    Descriptor,
+    ShardDamageError,
+    cut_off,
+    member_path,
+    place_of,
+    why_file_is_left_out,
+)
 from batchclf.data.sources.tar_members import BLOCK, FOLDER, REGULAR, SPARSE, Member, Members, is_whole, padded
 from batchclf.errors import DataError, UnreadableImageError
 

@@ -92,4 +92,6 @@ def input_not_used(
 
 def will_train(job: Job) -> bool:
     """Whether the job trains (`retrain = true`, or there is no bundle yet) rather than loads."""
-    return job.spec.data is not None and (job.spec.model.retrain or not is_bundle(job.bundle))
+    return job.spec.data is not None and (
+        job.spec.model.retrain or (isinstance(job.bundle, Path) and not is_bundle(job.bundle))
+    )

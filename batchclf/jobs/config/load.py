@@ -21,8 +21,10 @@ from batchclf.data.labels import LABEL_MODES
 from batchclf.data.metadata_table import Roots
 from batchclf.data.selection import Selection
 from batchclf.data.size_text import parse_size
+from batchclf.data.sources.addresses import Location, located
 from batchclf.data.sources.registry import source_of
 from batchclf.errors import JobFileError, UsageError
+from batchclf.jobs.config.addresses import wrong_addresses
 from batchclf.jobs.config.gate_rules import gate_of, wrong_rules
 from batchclf.jobs.config.limits import parse_budget, parse_duration
 from batchclf.jobs.config.options import OF_FOLDERS, DataSpec
@@ -60,7 +62,8 @@ class Job:
         self.name = spec.name or path.stem
         self.reports = (base / spec.publish.reports).resolve()
         self.folder = self.reports / self.name
-        self.bundle = (base / spec.model.bundle).resolve() if spec.model.bundle else self.folder / MODEL
+        self.upload_to = located(spec.publish.to) if spec.publish.to else None
+        self.bundle = _place(base, spec.model.bundle) if spec.model.bundle else self.folder / MODEL
         data = spec.data
         self.directory = (base / data.directory).resolve() if data and data.directory else None
         self.label_map = (base / data.label_map).resolve() if data and data.label_map else None
@@ -92,10 +95,16 @@ def _roots(base: Path, spec: JobSpec, directories: Mapping[str, DirectorySubset]
 
 
 def _subset(base: Path, spec: DirectorySpec) -> DirectorySubset:
-    labels = next((mode for mode in LABEL_MODES if mode == spec.labels), None) or (base / spec.labels).resolve()
+    labels = next((mode for mode in LABEL_MODES if mode == spec.labels), None) or _place(base, spec.labels)
     selection = Selection(globs=tuple(spec.glob), follow_symlinks=spec.follow_symlinks)
-    label_map = None if spec.label_map is None else (base / spec.label_map).resolve()
-    return DirectorySubset(source_of((base / spec.path).resolve()), labels, selection, label_map)
+    label_map = None if spec.label_map is None else _place(base, spec.label_map)
+    return DirectorySubset(source_of(_place(base, spec.path)), labels, selection, label_map)
+
+
+def _place(base: Path, text: str) -> Location:
+    """Make a path absolute, links resolved; an address stays one."""
+    place = located(text, base)
+    return place.resolve() if isinstance(place, Path) else place
 
 
 def _baseline(base: Path, text: str) -> str | Path:
@@ -342,6 +351,7 @@ def _wrong_directories(spec: JobSpec, text: JobText) -> Iterator[JobFileError]:
 
 
 def _wrong_texts(spec: JobSpec, text: JobText) -> Iterator[JobFileError]:
+    yield from wrong_addresses(spec, text.error)
     if spec.deadline is not None:
         yield from _wrong_text(parse_duration, spec.deadline, text, ("deadline",))
     if spec.slices.path_pattern is not None:

@@ -12,10 +12,11 @@ from batchclf.data.labels import LabelMode, LabelRule
 from batchclf.data.selection import EVERYTHING, Selection, rule_for
 from batchclf.errors import UsageError
 from batchclf.jobs.config.options import MOST_COLUMNS, ScoringOptions
-from batchclf.models.bundle import Bundle
+from batchclf.models.bundle import Bundle, load_bundle
 from batchclf.scoring.batches import default_batch_size
 
 if TYPE_CHECKING:
+    from batchclf.data.sources.addresses import Location
     from batchclf.data.sources.interface import ImageSource
 
 
@@ -65,6 +66,15 @@ def score_settings(options: ScoringOptions, cache_folder: Path) -> ScoreSettings
     return ScoreSettings(**values_of(options, ScoringOptions), cache_folder=cache_folder)
 
 
+def open_bundle(place: "Location") -> Bundle:
+    """Open a model bundle, see `load_bundle`; one at an address is fetched, see `fetch_bundle`."""
+    if isinstance(place, Path):
+        return load_bundle(place)
+    from batchclf.jobs.config.remote_bundle import fetch_bundle
+
+    return fetch_bundle(place)
+
+
 @dataclass(frozen=True, eq=False)
 class SplitSubset:
     """A split of a data set in memory."""
@@ -81,9 +91,9 @@ class DirectorySubset:
     """
 
     source: "ImageSource"
-    labels: LabelMode | Path
+    labels: "LabelMode | Location"
     selection: Selection = EVERYTHING
-    label_map: Path | None = None
+    label_map: "Location | None" = None
 
     def rule(self, class_names: tuple[str, ...]) -> LabelRule:
         """Decide where labels come from for a model of these classes.

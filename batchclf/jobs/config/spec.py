@@ -180,9 +180,18 @@ class GateSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PublishSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[publish]: the reports folder."""
+    """[publish]: the reports folder, and where its runs are copied to."""
 
     reports: Annotated[PathText, option("the reports folder; runs go to REPORTS/NAME/RUN_ID")] = "../reports"
+    to: Annotated[
+        PathText | None,
+        option(
+            "an address in an object store to which published runs are copied, as TO/NAME/RUN_ID",
+            example="s3://bucket/reports",
+            unset="nowhere",
+            more="see [Publishing to an object store](remote.md#publishing-to-an-object-store)",
+        ),
+    ] = None
 
 
 class ReportSpec(ReportOptions, frozen=True, forbid_unknown_fields=True):

@@ -13,7 +13,7 @@ from batchclf.core.types import Split
 from batchclf.data.decoding.decode import to_pixels
 from batchclf.data.decoding.limits import SCORED_BEFORE
 from batchclf.data.geometry.resize import fit
-from batchclf.errors import UnreadableImageError
+from batchclf.errors import StoreError, UnreadableImageError
 
 if TYPE_CHECKING:
     from batchclf.data.sources.interface import ImageSource
@@ -46,7 +46,7 @@ def look_at_files(sources: Mapping[str, "ImageSource"], image_of: Mapping[int, S
             content = sources[split].read(at)
             pixels = to_pixels(content, (SIDE, SIDE, 1), "grayscale", limits=SCORED_BEFORE)
             return pixels.astype(np.float32)[..., 0]
-        except (OSError, UnreadableImageError):
+        except (OSError, KeyError, StoreError, UnreadableImageError):
             return None
 
     return look

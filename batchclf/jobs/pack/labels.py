@@ -1,6 +1,5 @@
 """The labels that go into shards: as they are, without a model that could say whether they are classes."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchclf.core.text import counted
@@ -36,8 +35,8 @@ def _rule(subset: "DirectorySubset") -> LabelRule:
             hint="give --labels folders or a CSV with it, or give the map to score",
         )
     meanings = {} if subset.label_map is None else read_label_map(subset.label_map, None)
-    if isinstance(labels, Path):
-        table = read_label_table(labels, source.root, None, meanings)
+    if not isinstance(labels, str):
+        table = read_label_table(labels, source, None, meanings)
         return LabelRule(None, f"labels of {counted(len(table.by_path), 'file')} from {labels.name}", table)
     if labels == "folders":
         folders, _ = source.class_folders(ignored_paths(source), follow_symlinks=subset.selection.follow_symlinks)

@@ -7,9 +7,11 @@ from batchclf.core.records.run import RunRecord, SplitRecord
 from batchclf.core.types import Say, Split, unheard
 from batchclf.data.catalog import DATASET_NAMES, load_dataset
 from batchclf.data.folders import load_class_folders
+from batchclf.data.sources.addresses import located
 from batchclf.errors import BatchclfError
 from batchclf.jobs.config.data_options import split_options
-from batchclf.models.bundle import is_bundle, load_bundle
+from batchclf.jobs.config.settings import open_bundle
+from batchclf.models.bundle import is_bundle
 
 
 def splits_again(record: RunRecord, say: Say) -> Mapping[str, Split]:
@@ -42,8 +44,8 @@ def splits_again(record: RunRecord, say: Say) -> Mapping[str, Split]:
 
 def _learnt(record: RunRecord) -> Collection[str] | None:
     """Give what the run's model was trained on, if its bundle is still where it was."""
-    path = Path(record.model.path)
-    if not is_bundle(path):
+    place = located(record.model.path)
+    if isinstance(place, Path) and not is_bundle(place):
         return None
-    bundle = load_bundle(path)
+    bundle = open_bundle(place)
     return bundle.learnt() if bundle.digest == record.model.digest else None

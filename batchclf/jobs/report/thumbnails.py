@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -17,8 +16,8 @@ from batchclf.data.decoding.interface import Policy, Size
 from batchclf.data.decoding.limits import SCORED_BEFORE
 from batchclf.data.decoding.opencv import encode_png
 from batchclf.data.geometry.resize import fit, reduction
-from batchclf.data.sources.registry import source_of
-from batchclf.errors import UnreadableImageError
+from batchclf.data.sources.registry import source_again
+from batchclf.errors import StoreError, UnreadableImageError
 
 if TYPE_CHECKING:
     from batchclf.data.sources.interface import ImageSource
@@ -47,7 +46,7 @@ def load_pictures(
     pixels.
     """
     keys = dict.fromkeys((row.split, row.path) for row in wanted)
-    sources = {t.split: source_of(Path(t.images or t.source)) for t in subsets if t.kind == "directory" or t.images}
+    sources = {t.split: source_again(t.images or t.source) for t in subsets if t.kind == "directory" or t.images}
     files = [key for key in keys if key[0] in sources]
     without = {t.split for t in subsets if t.kind == "predictions"} | sources.keys()
     of_splits = {key for key in keys if key[0] not in without}
@@ -72,7 +71,7 @@ def _of_file(source: "ImageSource", at: str | None) -> bytes | str:
         return f"it is not in {source} any more"
     try:
         return _encoded(decode_as(source.read(at), _POLICY)[0])
-    except UnreadableImageError as error:
+    except (UnreadableImageError, StoreError) as error:
         return error.message
     except OSError as error:
         return error.strerror or str(error)

@@ -9,7 +9,7 @@ from batchclf.core.records.run import DatasetRecord, RunRecord
 from batchclf.core.types import Dataset, Say
 from batchclf.errors import ModelError, TargetTakenError
 from batchclf.jobs.config.limits import NO_DEADLINE, Budget, Deadline
-from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
+from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset, open_bundle
 from batchclf.jobs.report.write import load_ahead
 from batchclf.jobs.run.inputs import Publication
 from batchclf.jobs.run.provenance import scored_head
@@ -26,6 +26,7 @@ from batchclf.storage.run.resume import resumable_run_directory
 
 if TYPE_CHECKING:
     from batchclf.core.progress import Watcher
+    from batchclf.data.sources.addresses import Location
     from batchclf.jobs.evaluate.studies import Plan
 
 
@@ -169,13 +170,13 @@ def publish_among(run: Path, reports: Path, *, warn: Say) -> None:
         renew_index(reports, warn=warn)
 
 
-def choose_bundle(model: Path | None, reports: Path, *, say: Say) -> Bundle:
+def choose_bundle(model: "Location | None", reports: Path, *, say: Say) -> Bundle:
     """Open the named bundle, or the newest one that the jobs have published under `reports`, and say which.
 
     Raises ModelError if there is none, and says how to make one.
     """
     if model is not None:
-        return load_bundle(model)
+        return open_bundle(model)
     candidates = published_models(reports)
     if not candidates:
         raise ModelError(
@@ -201,4 +202,4 @@ def choose_bundle(model: Path | None, reports: Path, *, say: Say) -> Bundle:
 
 
 def _say_model(bundle: Bundle, say: Say) -> None:
-    say(f"model: {bundle.path} ({bundle.info.origin})")
+    say(f"model: {bundle.place} ({bundle.info.origin})")

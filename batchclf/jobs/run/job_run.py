@@ -13,7 +13,7 @@ from batchclf.jobs.config.data_options import input_not_used, input_options, spl
 from batchclf.jobs.config.gate_rules import scoring_options
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job
-from batchclf.jobs.config.settings import DirectorySubset, SplitSubset, score_settings
+from batchclf.jobs.config.settings import DirectorySubset, SplitSubset, open_bundle, score_settings
 from batchclf.jobs.config.tables import PredictionsSpec, files_of, table_settings
 from batchclf.jobs.evaluate.studies import Plan, plan_studies
 from batchclf.jobs.run.inputs import Publication
@@ -24,7 +24,7 @@ from batchclf.jobs.run.table_run import table_run
 from batchclf.jobs.run.train_model import open_job_base, settings_of, train_with_progress
 from batchclf.jobs.score.run_files import journal_head
 from batchclf.jobs.score.score_subsets import score_subsets
-from batchclf.models.bundle import Bundle, load_bundle
+from batchclf.models.bundle import Bundle
 from batchclf.models.runtime.registry import find_runtime
 from batchclf.storage.predictions.write import check_formats
 from batchclf.storage.run.journal import KilledRun
@@ -95,7 +95,7 @@ def load_data(job: Job, say: Say, base: Base | None = None, progress: Progress =
         return load_dataset(data.dataset, data_dir=job.data_dir, say=say)
     options = input_options(data, base)
     if not will_train(job):
-        bundle = load_bundle(job.bundle)
+        bundle = open_bundle(job.bundle)
         info = bundle.info
         for _, sentence in input_not_used(data, info.input_shape, info.color_mode, info.geometry):
             say(sentence)
@@ -146,6 +146,7 @@ def _fill(
     splits = {} if dataset is None else dataset.splits
     record = finish(run.folder, of_run, scored, steps, watcher, splits, _publication(job, plan))
     if trains:
+        assert isinstance(job.bundle, Path)
         forget_training(settings_of(job, base), job.bundle)
     return record
 
@@ -166,9 +167,10 @@ def _bundle(job: Job, base: Base | None, dataset: Dataset | None, watcher: Watch
     """Train on the data set; without one load."""
     say = watcher.say
     if dataset is None:
-        bundle = load_bundle(job.bundle)
-        say(f"loaded the model {bundle.path} of {bundle.info.created} (retrain = false)")
+        bundle = open_bundle(job.bundle)
+        say(f"loaded the model {bundle.place} of {bundle.info.created} (retrain = false)")
         return bundle
+    assert isinstance(job.bundle, Path)
     settings = settings_of(job, base)
     what = f"recipe {settings.recipe or DEFAULT_RECIPE}" if base is None else f"{base.name}"
     say(f"training {what} on {counted(len(dataset.train.images), 'image')} of {dataset.name}")

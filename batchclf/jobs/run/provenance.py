@@ -48,7 +48,7 @@ def model_record(bundle: Bundle, *, trained: bool) -> ModelRecord:
     # A recipe prepares images inside the model; for an imported model it is part of what was chosen.
     settings = info.settings if data else {**info.settings, "preprocessing": info.preprocessing.sentence}
     return ModelRecord(
-        path=str(bundle.path.resolve()),
+        path=bundle.recorded,
         digest=bundle.digest,
         recipe=info.recipe,
         settings=settings,

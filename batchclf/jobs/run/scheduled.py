@@ -10,6 +10,7 @@ from pathlib import Path
 from batchclf.core.progress import Watcher
 from batchclf.core.records.run import LAST_GOOD, RunRecord
 from batchclf.core.types import Say
+from batchclf.data.sources.addresses import Address
 from batchclf.errors import AlreadyRunningError, BatchclfError, ExitCode, RunError, is_published, noted_as_published
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job
@@ -85,7 +86,7 @@ def run_scheduled(
 
 
 def _keep(job: Job, record: RunRecord, folder: Path, watcher: Watcher) -> list[BatchclfError]:
-    """Point the links to the published run, put it into the history, remove runs that need not be kept any longer.
+    """Point the links to the published run, put it into the history, upload it, remove runs that need not be kept.
 
     Returns what went wrong with that; each is done whatever became of the others.
     """
@@ -94,6 +95,7 @@ def _keep(job: Job, record: RunRecord, folder: Path, watcher: Watcher) -> list[B
     for how in (
         lambda: publish_latest(folder, good=record.status == "ok"),
         lambda: record_run(job.reports, folder),
+        lambda: _upload(job, watcher),
         lambda: apply_retention(
             job.folder, keep_runs=keep.keep_runs, keep_days=keep.keep_days, kept=baselines, warn=watcher.warn
         ),
@@ -107,6 +109,13 @@ def _keep(job: Job, record: RunRecord, folder: Path, watcher: Watcher) -> list[B
             message = f"after the run was published, the system refused ({error.strerror or error}){where}"
             troubles.append(RunError(message, hint="check the disk's free space and the permissions"))
     return troubles
+
+
+def _upload(job: Job, watcher: Watcher) -> None:
+    if isinstance(job.upload_to, Address):
+        from batchclf.jobs.run.upload import upload_runs
+
+        upload_runs(job.folder, job.upload_to, watcher.say)
 
 
 def _bury_killed(job: Job, watcher: Watcher) -> None:

@@ -13,6 +13,7 @@ from batchclf.core.metrics.confusion import check_class_count
 from batchclf.core.records.run import RunRecord
 from batchclf.core.text import counted, first_of
 from batchclf.core.types import ROUNDING, PredictionRows, Say
+from batchclf.data.sources.folder import Folder
 from batchclf.errors import PredictionsError, UsageError
 from batchclf.jobs.config.tables import TableSettings
 from batchclf.jobs.evaluate.predictions import check_names_meet
@@ -146,7 +147,7 @@ class _Reading:
             return lambda path: path.split("/", 1)[0] if "/" in path else None
         from batchclf.data.label_table import read_label_table
 
-        table = read_label_table(labels, self.options.images or Path(), known, self._meanings)
+        table = read_label_table(labels, Folder(self.options.images or Path()), known, self._meanings)
         table.begin()
         self._label_table = table
         self.labels_sentence = f"labels of {counted(len(table.by_path), 'file')} from {labels.name}"

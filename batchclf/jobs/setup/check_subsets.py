@@ -18,15 +18,15 @@ from batchclf.data.labels import LabelRule
 from batchclf.data.providers import DATA_DIR_VARIABLE, OFFLINE_VARIABLE
 from batchclf.data.selection import select
 from batchclf.data.sources.found import excluded_words, hint_without_image, links_left_out
-from batchclf.errors import BatchclfError, DataError, UsageError
+from batchclf.errors import BatchclfError, DataError, StoreError, UsageError
 from batchclf.jobs.config.data_options import input_not_used, label_map, will_train
 from batchclf.jobs.config.load import Job
 from batchclf.jobs.config.options import DataSpec
 from batchclf.jobs.config.placeholders import is_dated
-from batchclf.jobs.config.settings import DirectorySubset
+from batchclf.jobs.config.settings import DirectorySubset, open_bundle
 from batchclf.jobs.config.spec import ScoringSpec
 from batchclf.jobs.config.toml_lines import Keys
-from batchclf.models.bundle import Bundle, load_bundle
+from batchclf.models.bundle import Bundle
 from batchclf.models.runtime.registry import ENTRIES, find_runtime
 from batchclf.training.recipes.builtin import DEFAULT_RECIPE
 from batchclf.training.recipes.custom import find_recipe
@@ -99,11 +99,11 @@ def check_model(job: Job) -> tuple[tuple[str, ...] | None, list[Found]]:
     if will_train(job):
         why = "retrain = true" if job.spec.model.retrain else f"there is none yet at {job.bundle}"
         found.append(_recipe(job, why))
-        if (trouble := why_not_writable(job.bundle.parent)) is not None:
+        if isinstance(job.bundle, Path) and (trouble := why_not_writable(job.bundle.parent)) is not None:
             found.append(Found("model", "error", f"the model cannot be kept: {trouble}", keys, "correct its rights"))
         return None, found
     try:
-        bundle = load_bundle(job.bundle)
+        bundle = open_bundle(job.bundle)
         if not found:
             _open(bundle, job.spec.scoring)
     except BatchclfError as error:
@@ -230,7 +230,7 @@ def check_directories(job: Job, classes: tuple[str, ...] | None, raw: dict[str, 
             continue
         try:
             subset.source.check()
-        except DataError as error:
+        except (DataError, StoreError) as error:
             yield of_error(topic, error, (*keys, "path"))
             continue
         try:

@@ -1,0 +1,170 @@
+"""The client of a bucket, and what its errors mean in words."""
+
+import os
+import re
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from batchclf.errors import StoreError
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig, S3Store
+
+_ATTEMPTS, _TIMEOUT, _RETRY_SECONDS = 10, "20s", 40
+"""By default; all of it together takes less than IMAGE_TIMEOUT, which would end the process."""
+
+_CREDENTIALS = (
+    "ExpiredToken InvalidAccessKeyId InvalidToken RequestTimeTooSkewed SignatureDoesNotMatch TokenRefreshRequired"
+)
+_OF_CREDENTIALS = frozenset(_CREDENTIALS.split())
+_NO_BUCKET = "<Code>NoSuchBucket</Code>"
+_SET_THEM = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, and AWS_ENDPOINT_URL if it is not Amazon's"
+Result = TypeVar("Result")
+
+
+HINTS = {
+    "credentials": _SET_THEM,
+    "denied": f"the credentials must allow it (s3:ListBucket, s3:GetObject; s3:PutObject to publish); {_SET_THEM}",
+    "passing": "see whether the store is up, and whether AWS_ENDPOINT_URL and AWS_REGION are its own",
+    "missing": "check the address for a typo, and whether AWS_ENDPOINT_URL is the store's",
+    "name": "rename the object, or give a prefix without it: no key may have an empty part, `..` or control characters",
+}
+
+
+class Bucket:
+    """The client of a bucket, opened when it is first asked for something; several threads may ask."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._lock = threading.Lock()
+        self._store: S3Store | None = None
+
+    def opened(self) -> "S3Store":
+        """Give obstore's own client; raises what `open_store` does."""
+        with self._lock:
+            if self._store is None:
+                self._store = open_store(self.name)
+            return self._store
+
+    def ask(self, ask: "Callable[[S3Store], Result]", what: str) -> Result:
+        """Ask for something. Raises FileNotFoundError if an object is not there, else StoreError: `what`, and why."""
+        try:
+            return ask(self.opened())
+        except Exception as error:
+            if not is_of_store(error) or is_gone(error):
+                raise
+            words, kind = explained(error)
+            raise StoreError(f"{what}: {words}", hint=HINTS.get(kind, HINTS["passing"])) from error
+
+
+def open_store(bucket: str) -> "S3Store":
+    """Open a bucket, with what AWS's environment variables say; asks it for nothing.
+
+    Raises StoreError if obstore is missing, or boto3 for credentials that only it reads.
+    """
+    try:
+        from obstore.store import S3Store
+    except ImportError as error:
+        raise StoreError("addresses s3:// need obstore", hint="pip install 'batchclf[remote]'") from error
+    if _has_none():
+        raise StoreError("there are no credentials for s3://", hint=_SET_THEM)
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    client: ClientConfig = {
+        "allow_http": endpoint.startswith("http://"),
+        "timeout": os.environ.get("AWS_TIMEOUT", _TIMEOUT),
+    }
+    attempts = os.environ.get("AWS_MAX_ATTEMPTS", "")
+    retries = int(attempts) if attempts.isdecimal() and int(attempts) else _ATTEMPTS
+    retry: RetryConfig = {"max_retries": retries - 1, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)}
+    more: dict[str, Any] = {}
+    if (provider := _of_profile()) is not None:
+        more = {"credential_provider": provider}
+    return S3Store(bucket, client_options=client, retry_config=retry, **more)
+
+
+def _has_none() -> bool:
+    """Whether there are no credentials in the environment, and the machine must not be asked for its own."""
+    names = "AWS_ACCESS_KEY_ID AWS_SKIP_SIGNATURE AWS_PROFILE AWS_WEB_IDENTITY_TOKEN_FILE"
+    names += " AWS_CONTAINER_CREDENTIALS_RELATIVE_URI AWS_CONTAINER_CREDENTIALS_FULL_URI"
+    # obstore does not read this variable, and would ask the machine all the same
+    forbidden = os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
+    return forbidden and not os.environ.keys() & set(names.split()) and not _shared_credentials().is_file()
+
+
+def _shared_credentials() -> Path:
+    return Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")).expanduser()
+
+
+def _of_profile() -> Any:
+    """Give what reads the credentials of a profile, which obstore does not: None if the environment names others.
+
+    Raises StoreError if boto3 is missing for that, or the profile has none.
+    """
+    profile = os.environ.get("AWS_PROFILE", "")
+    shared = _shared_credentials()
+    others = {"AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE", "AWS_WEB_IDENTITY_TOKEN_FILE"} & os.environ.keys()
+    if not profile and (others or not shared.is_file()):
+        return None
+    instead = "pip install boto3, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    try:
+        from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+        from obstore.auth.boto3 import Boto3CredentialProvider
+    except ImportError as error:
+        what = f"the profile '{profile}' (AWS_PROFILE)" if profile else f"the credentials in {shared}"
+        raise StoreError(f"{what} can only be read with boto3, which is not installed", hint=instead) from error
+    try:
+        return Boto3CredentialProvider()
+    except (BotoCoreError, ValueError) as error:
+        why = error if isinstance(error, BotoCoreError) else f"the profile '{profile or 'default'}' has none"
+        raise StoreError(f"there are no credentials for s3://: {why}", hint=_SET_THEM) from error
+
+
+def is_of_store(error: Exception) -> bool:
+    """Whether an exception is what obstore raises; of a key that it does not take that is a ValueError."""
+    from obstore.exceptions import BaseError
+
+    return isinstance(error, BaseError | FileNotFoundError) or (
+        type(error) is ValueError and "parse path" in str(error)
+    )
+
+
+def is_gone(error: Exception) -> bool:
+    """Whether an object is not there, though its bucket is."""
+    return isinstance(error, FileNotFoundError) and _NO_BUCKET not in str(error)
+
+
+def explained(error: Exception) -> tuple[str, str]:
+    """Say in words why obstore failed, and of which kind that is.
+
+    What a server answers is not shown, since it may hold a part of the credentials; its code is.
+    """
+    text = str(error)
+    status = re.search(r"status code: ([0-9]{3})", text)
+    code = re.search(r"<Code>([A-Za-z]+)</Code>", text)
+    shown = " ".join(found[1] for found in (status, code) if found)
+    name = re.search(r'path: "((?:[^"\\]|\\.)*)"', text) or re.search(r'Path "([^"]*)"', text)
+    if type(error).__name__ == "InvalidPathError" or type(error) is ValueError:
+        return f"obstore does not take the key {name[1] if name else '?'}", "name"
+    if code and code[1] in _OF_CREDENTIALS:
+        return f"the credentials are refused ({shown})", "credentials"
+    if "api/token" in text or "169.254." in text or "metadata" in text:
+        return "there are no credentials", "credentials"
+    if isinstance(error, FileNotFoundError) or _NO_BUCKET in text:
+        return "there is no such bucket", "missing"
+    if status and status[1] in ("401", "403"):
+        return f"access is denied ({shown})", "denied"
+    if status:
+        return f"the store fails ({shown})", "passing" if status[1][0] == "5" or status[1] in (
+            "408",
+            "429",
+        ) else "other"
+    if "kind: Timeout" in text or "timed out" in text:
+        return "it does not answer in time", "passing"
+    if "kind: Connect" in text:
+        return "there is no connection", "passing"
+    if "kind: Interrupted" in text or "body error" in text:
+        return "the connection was cut", "passing"
+    return text.split("\n", 1)[0][:200], "other"
