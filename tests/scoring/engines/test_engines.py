@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -116,12 +117,22 @@ def test_rows_skips_and_accounts_are_the_same_to_the_byte(
     assert (engine[1] == "ray") == ("start" in record.subsets[0].timings) == ("starting Ray" in said)
 
 
-def test_shards_give_the_rows_of_the_folder(engine, photos, digits_bundle, whole, tmp_path):
-    packed = tmp_path / "packed"
+def test_shards_give_the_rows_of_the_folder(engine, photos, digits_bundle, whole, tmp_path, monkeypatch):
+    """They come block by block, and a second run appends none to them."""
+    packed, steps = tmp_path / "packed", []
     assert main(["pack", str(photos), str(packed), "--shard-size", "9KB"]) == 0
+
+    @contextmanager
+    def progress(self, what, total):
+        yield steps.append
+
+    monkeypatch.setattr("batchclf.cli.console.Console.progress", progress)
     assert score(packed, digits_bundle, tmp_path / "run", engine=engine) == 0
-    for name in ("predictions.csv", "images.csv"):
-        assert (tmp_path / "run" / name).read_bytes() == (whole / name).read_bytes()
+    assert steps == [0, *(8,) * (len(steps) - 2), 62 % 8]
+    for _ in range(2):
+        for name in ("predictions.csv", "images.csv"):
+            assert (tmp_path / "run" / name).read_bytes() == (whole / name).read_bytes()
+        assert score(packed, digits_bundle, tmp_path / "run", engine=engine) == 1
 
 
 def after_blocks(count, act):
