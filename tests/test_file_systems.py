@@ -147,6 +147,7 @@ def without_links(place):
     assert (place.reports / "score" / "latest").is_file()
 
 
+@pytest.mark.slow
 def test_reports_without_symbolic_links(place_with):
     without_links(place_with(REFUSE_LINKS=errno.EOPNOTSUPP))
 

@@ -171,6 +171,7 @@ def test_the_folder_for_temporary_files_is_removed_likewise(reports, tmp_path):
     assert (precious / "thesis").read_text() == "1"
 
 
+@pytest.mark.slow
 def test_a_bundle_that_was_not_finished_and_the_code_of_tensorflow_are_removed(digits_bundle, tmp_path):
     assert digits_bundle  # TensorFlow is there
     temporary = tmp_path / "tmp"

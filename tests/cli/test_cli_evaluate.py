@@ -27,6 +27,7 @@ def test_a_name_that_begins_with_a_quote_is_another_one_than_without(cli, tmp_pa
     assert accuracy == accuracy_score(table["label"], table["prediction"])
 
 
+@pytest.mark.slow
 def test_more_classes_than_a_matrix_can_hold_are_refused_with_the_way_out(cli, tmp_path):
     names = [f"class {number}" for number in range(25_001)]
     (tmp_path / "p.csv").write_text(HEADER + "".join(f"{n}.png,{n},{n},0.5\n" for n in names), encoding="utf-8")

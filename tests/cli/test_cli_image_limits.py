@@ -18,7 +18,7 @@ from PIL import Image
 
 from batchclf.data.decoding import aside
 from batchclf.scoring import processes as processes_module
-from batchclf.scoring import stream as stream_module
+from batchclf.scoring.engines import local as local_module
 from batchclf.scoring.model_run import ModelRun
 
 SLOW = """
@@ -42,7 +42,7 @@ def bundle(tmp_path_factory):
 def way(request, monkeypatch):
     if request.param == "processes":
         monkeypatch.setattr(processes_module, "PROCESSES_FROM", 1)
-        monkeypatch.setattr(stream_module, "PROCESSES_FROM", 1)
+        monkeypatch.setattr(local_module, "PROCESSES_FROM", 1)
     return request.param
 
 

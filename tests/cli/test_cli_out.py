@@ -84,7 +84,7 @@ def test_every_option_for_a_file_or_folder_to_write_is_read_in_one_place():
     look(build_parser())
     assert sorted(name for name, _, _ in found) == [
         *("data describe", "data export", "evaluate", "history export", "job new", "model import"),
-        *("query", "report", "score", "train"),
+        *("pack", "query", "report", "score", "train"),
     ]
     # A file or a folder: what it is depends on the number of formats.
     assert [name for name, _, known in found if not known] == ["report"]

@@ -131,7 +131,7 @@ def test_a_failed_gate_is_a_status_and_the_run_is_published(tmp_path, digits_bun
     ("where", "step"),
     [
         (runner, "load_dataset"),
-        (runner, "load_bundle"),
+        (runner, "open_bundle"),
         (runner, "score_subsets"),
         (finish, "evaluate_predictions"),
         (finish, "write_metrics"),

@@ -101,7 +101,8 @@ def stateful(monkeypatch):
     monkeypatch.setitem(RECIPES, "stateful", Recipe(_with_all_kinds_of_state, 4, 4, ""))
 
 
-@pytest.mark.parametrize("xla", [pytest.param(True, marks=pytest.mark.slow), False], ids=["XLA", "no XLA"])
+@pytest.mark.slow
+@pytest.mark.parametrize("xla", [True, False], ids=["XLA", "no XLA"])
 def test_killed_again_and_again_it_comes_to_the_same_weights(digits, tmp_path, monkeypatch, xla):
     """With XLA once, since it compiles anew each time; without after every other call of TensorFlow, within epochs."""
     monkeypatch.setattr(loop, "XLA_STEPS", 1)

@@ -75,8 +75,9 @@ def _score(bundle, photos, processes):
     """Score a folder by the command line, with decoding in threads or in processes; (exit code, run directory)."""
     program = (
         "import sys\n"
-        "from batchclf.scoring import processes, stream\n"
-        f"processes.PROCESSES_FROM = stream.PROCESSES_FROM = {1 if processes else 10**9}\n"
+        "from batchclf.scoring import processes\n"
+        "from batchclf.scoring.engines import local\n"
+        f"processes.PROCESSES_FROM = local.PROCESSES_FROM = {1 if processes else 10**9}\n"
         "from batchclf.cli.main import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
