@@ -383,7 +383,7 @@ format = ["json"]
 """
 
 
-@pytest.mark.parametrize("at", some(("score_subsets", "7"), ("7",)))
+@pytest.mark.parametrize("at", some(("score_subsets", "7"), ()))
 def test_a_training_that_was_through_is_not_repeated(tmp_path, again, at):
     pytest.importorskip("tensorflow")
     (tmp_path / "nightly.toml").write_text(TRAINING)

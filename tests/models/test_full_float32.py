@@ -71,6 +71,7 @@ def test_tensorflow_computes_in_float32_whatever_the_environment_asks_for(scored
     np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_by_itself_tensorflow_would_do_as_the_environment_asks(scored, tmp_path):
     """Without batchclf the log shows the mode, so the test above would see it."""
     bundle, images = scored

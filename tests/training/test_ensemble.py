@@ -88,6 +88,7 @@ def test_each_member_is_trained_as_keras_trains_it_alone(digits, tmp_path, augme
     assert history["val_accuracy"][-1] == pytest.approx(np.mean(mean.argmax(axis=1) == test.labels), abs=0.002)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_members_also_from_a_checkpoint(digits, tmp_path):
     settings = {"ensemble_size": 2, "recipe": "mlp", "epochs": 1, "dropout": 0.3, "augment": "flip"}
     whole = trained(digits, tmp_path / "whole", **settings)
@@ -173,6 +174,7 @@ def test_members_that_are_the_same_network(digits, tmp_path, monkeypatch):
         trained(digits, tmp_path / "model", recipe="once", ensemble_size=2)
 
 
+@pytest.mark.slow
 def test_a_recipe_may_have_members_of_its_own_also_in_colour(tmp_path, monkeypatch):
     monkeypatch.setitem(RECIPES, "pair", replace(RECIPES["cnn"], ensemble_size=2))
     dataset = coloured_noise()
