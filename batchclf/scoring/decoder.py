@@ -1,6 +1,5 @@
 """Read and decode some files, one after the other: what every decoding thread and worker process does."""
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from batchclf.core.choices import ColorMode, ResizeMode
 from batchclf.core.geometry import OWN, Geometry
-from batchclf.core.images.facts import FactMeter, stored_as
+from batchclf.core.images.facts import FactMeter, content_digest, stored_as
 from batchclf.data.decoding.decode import PixelReader
 from batchclf.data.decoding.limits import DEFAULT_LIMITS, Limits
 from batchclf.errors import ImageTimeoutError, UnknownGeometryError, UnreadableImageError
@@ -55,11 +54,6 @@ class Decoded:
     facts: NDArray[np.void]
     read: float
     decode: float
-
-
-def content_digest(content: bytes | memoryview) -> bytes:
-    """The BLAKE2b digest of an image's content: 16 bytes."""
-    return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def reason_digest(reason: str) -> bytes:

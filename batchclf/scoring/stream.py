@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from batchclf.core.images.facts import FACTS, array_facts
+from batchclf.core.images.facts import FACTS, array_facts, content_digest
 from batchclf.core.types import BatchScores, ExcludedFile, ImageRef, Known, SkippedImage, Split
 from batchclf.data.sources.found import Found
-from batchclf.scoring.decoder import Decoded, content_digest, reason_digest
+from batchclf.scoring.decoder import Decoded, reason_digest
 from batchclf.scoring.model_run import ModelRun
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from batchclf.core.images.facts import FACTS
+from batchclf.core.images.facts import FACTS, content_digest
 from batchclf.scoring.cache import UNUSED_DAYS, ScoreCache, cache_key
-from batchclf.scoring.decoder import content_digest
 
 
 def _cache(folder, *, key="k", classes=3, said=None):

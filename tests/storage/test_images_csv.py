@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchclf.core.images.facts import FACTS, MODES
+from batchclf.core.images.facts import FACTS, MODES, content_digest
 from batchclf.core.text import plain_text
 from batchclf.core.types import ImageRef
 from batchclf.errors import RunError
-from batchclf.scoring.decoder import content_digest
 from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.images import facts as image_facts
 from batchclf.storage.images.facts import COLUMNS, ImageFactsWriter, read_image_rows

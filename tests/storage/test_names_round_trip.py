@@ -14,13 +14,12 @@ from prediction_cases import write
 
 from batchclf import read_predictions
 from batchclf.cli.main import main
-from batchclf.core.images.facts import FACTS
+from batchclf.core.images.facts import FACTS, content_digest
 from batchclf.core.text import GUARDED_STARTS
 from batchclf.core.types import BatchScores, ImageRef
 from batchclf.data.label_table import read_label_table
 from batchclf.data.sources.folder import Folder
 from batchclf.jobs.evaluate.predictions import evaluate_predictions
-from batchclf.scoring.decoder import content_digest
 from batchclf.storage.images.facts import ImageFactsWriter, read_image_rows
 from batchclf.storage.run.metrics import read_class_counts, write_metrics
 

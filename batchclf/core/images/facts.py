@@ -1,5 +1,6 @@
 """Facts of single images: how each is stored, how bright it is, and a hash by which similar ones are found."""
 
+import hashlib
 import struct
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -176,3 +177,8 @@ def _mode_indices() -> NDArray[np.uint8]:
 
 
 _MODE_INDEX = _mode_indices()
+
+
+def content_digest(content: bytes | memoryview) -> bytes:
+    """The BLAKE2b digest of an image's content: 16 bytes."""
+    return hashlib.blake2b(content, digest_size=16).digest()

@@ -21,7 +21,6 @@ from batchclf.data.sources.found import (
     Labels,
     Matches,
     by_its_name,
-    is_system_folder,
     why_folder_is_left_out,
 )
 from batchclf.errors import WANT, DataError, UnreadableImageError
@@ -329,7 +328,7 @@ def class_folders(root: Path, ignored: Matches | None, *, follow_symlinks: bool 
     with os.scandir(root) as entries:
         for entry in entries:
             name = entry.name
-            if name[0] == "." or is_system_folder(name) or not _is_folder(entry) or (ignored and ignored(f"{name}/")):
+            if why_folder_is_left_out(name) or not _is_folder(entry) or (ignored and ignored(f"{name}/")):
                 continue
             (folders if follow_symlinks or not entry.is_symlink() else links).append(name)
     return sorted(folders), sorted(links)

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, TypeVar
 from batchclf.core.types import ImageRef
 from batchclf.data.sources.addresses import Address
 from batchclf.data.sources.bucket import HINTS, Bucket, explained, is_gone, is_of_store
-from batchclf.data.sources.found import Found, Labels, Matches, by_its_name, is_system_folder, why_folders_are_left_out
+from batchclf.data.sources.found import (
+    Found,
+    Labels,
+    Matches,
+    by_its_name,
+    why_folder_is_left_out,
+    why_folders_are_left_out,
+)
 from batchclf.errors import DataError, StoreError, UnreadableImageError
 
 if TYPE_CHECKING:
@@ -88,7 +95,7 @@ class ObjectFolder:
             names |= dict.fromkeys(path.split("/", 1)[0] for path in paths if "/" in path)
             folder, slash, _ = paths[-1].partition("/")
             after = f"{self._prefix}{folder}/{_LAST}" if slash else page[-1]["path"]
-        folders = [name for name in names if name[0] != "." and not is_system_folder(name)]
+        folders = [name for name in names if not why_folder_is_left_out(name)]
         return sorted(name for name in folders if not (ignored and ignored(f"{name}/"))), []
 
     def labels(self) -> Collection[str]:

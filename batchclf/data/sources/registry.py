@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from batchclf.data.decoding.suffixes import IMAGE_SUFFIXES, PACKED_SUFFIXES
 from batchclf.data.sources.folder import Folder
-from batchclf.data.sources.found import is_system_folder
+from batchclf.data.sources.found import why_folder_is_left_out
 
 if TYPE_CHECKING:
     from batchclf.data.sources.addresses import Location
@@ -49,7 +49,7 @@ def _shards_in(folder: Path) -> tuple[str, ...]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 name = entry.name.lower()
-                if name[0] == "." or is_system_folder(name):
+                if why_folder_is_left_out(name):
                     continue
                 if entry.is_dir() or name[name.rfind(".") :] in IMAGE_SUFFIXES:
                     return ()

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.images.facts import content_digest
 from batchclf.core.types import ImageRef, PlacedImage, SkippedImage
 from batchclf.data.sources.folder import OneByOne, relative_path
-from batchclf.data.sources.found import Found, Labels, Matches, is_system_folder
+from batchclf.data.sources.found import Found, Labels, Matches, why_folder_is_left_out
 from batchclf.data.sources.manifest import MANIFEST_FILE, Manifest, read_manifest
 from batchclf.data.sources.parquet import ParquetShard
 from batchclf.data.sources.shard import Shard, ShardDamageError
@@ -160,7 +161,7 @@ class Shards(OneByOne):
 
     def class_folders(self, ignored: Matches | None, *, follow_symlinks: bool = False) -> tuple[list[str], list[str]]:
         """Give the folders at the top of the images' paths; shards hold no links."""
-        folders = (name for name in self._census().folders if name[0] != "." and not is_system_folder(name))
+        folders = (name for name in self._census().folders if not why_folder_is_left_out(name))
         return sorted(name for name in folders if not (ignored and ignored(f"{name}/"))), []
 
     def labels(self) -> Collection[str]:
@@ -243,7 +244,7 @@ class Shards(OneByOne):
             raise UnreadableImageError(f"cannot be read: {error.strerror}") from error
         except DataError as error:
             raise UnreadableImageError(f"cannot be read: {error.message}") from error
-        if digest and content_digest(content) != digest:
+        if digest and content_digest(content).hex() != digest:
             raise UnreadableImageError(f"damaged: {shard.path.name} holds other bytes than were packed")
         return content
 
@@ -307,11 +308,6 @@ def _holds(digests: NDArray[np.bytes_], digest: bytes) -> bool:
 
 def _digest(path: str) -> bytes:
     return hashlib.blake2b(path.encode("utf-8", "surrogatepass"), digest_size=_DIGEST).digest()
-
-
-def content_digest(content: bytes) -> str:
-    """Digest the bytes of an image: 32 hexadecimal digits of BLAKE2b."""
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def _path(found: Found) -> str:

@@ -29,7 +29,7 @@ class LabelledRows:
     def __init__(self, split: str, most: int = KEPT_VALUES) -> None:
         self.split, self._most = split, most
         self.without = False
-        self._rows: list[PredictionRows] = []
+        self.rows: list[PredictionRows] = []
         self._values = 0
 
     @property
@@ -45,13 +45,9 @@ class LabelledRows:
             wanted = (rows.labels >= 0) & (np.array(rows.splits) == self.split)
             self._values += int(wanted.sum()) * rows.probabilities.shape[1]
             if self._values > self._most:
-                self._rows.clear()
+                self.rows.clear()
             elif wanted.any():
-                self._rows.append(rows.only(wanted))
-
-    def pieces(self) -> list[PredictionRows]:
-        """Give what was kept."""
-        return self._rows
+                self.rows.append(rows.only(wanted))
 
 
 def find_label_issues(
@@ -77,7 +73,7 @@ def find_label_issues(
         return _missing(
             "needs a column for each class's probability: score with --probabilities, or have them in a table"
         )
-    rows = kept.pieces()
+    rows = kept.rows
     if not rows:
         return _missing("needs labels")
     labels = np.concatenate([piece.labels for piece in rows])

@@ -79,12 +79,12 @@ class Collector:
         of_row = np.array(rows.splits)
         metadata = None if self._metadata is None else np.full(len(of_row), -1, np.int32)
         for split in dict.fromkeys(rows.splits):
+            here = of_row == split
             if self._metadata is not None and metadata is not None:
                 # Also of images without a label: their rows are met
-                here = of_row == split
                 paths = rows.paths if here.all() else [rows.paths[place] for place in np.flatnonzero(here).tolist()]
                 metadata[here] = self._metadata.find(paths, split)
-            known = (of_row == split) & (rows.labels >= 0)
+            known = here & (rows.labels >= 0)
             if known.any():
                 labelled = rows if known.all() else rows.only(known)
                 self._splits.setdefault(split, _Parts(self._pattern)).add(labelled, known, facts, metadata)

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Protocol
 
 from batchclf import atomic
+from batchclf.core.images.facts import content_digest
 from batchclf.core.suffixes import count_suffix
 from batchclf.core.text import counted
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
@@ -17,7 +18,6 @@ from batchclf.data.decoding.suffixes import REASONS
 from batchclf.data.selection import select
 from batchclf.data.sources.found import Found, excluded_words, hint_without_image, links_left_out
 from batchclf.data.sources.manifest import Manifest, ShardEntry, write_manifest
-from batchclf.data.sources.shards import content_digest
 from batchclf.errors import DataError, NothingToScoreError, RunError, UnreadableImageError
 from batchclf.jobs.pack.labels import pack_rule
 from batchclf.storage.run.directory import SKIPPED_FILE
@@ -155,7 +155,7 @@ class _Shards:
             self._end()
             writer = None
         writer = writer or self._begin()
-        writer.write(self.images, image.path, image.label, content, content_digest(content))
+        writer.write(self.images, image.path, image.label, content, content_digest(content).hex())
         self._first = self._first or image.path
         self.images += 1
         folder, slash, _ = image.path.partition("/")
