@@ -36,7 +36,7 @@ def append(self, entry):
         os.kill(os.getpid(), signal.SIGKILL)
 
 real, journal.Journal.append = journal.Journal.append, append
-if at in ("evaluate_predictions", "write_record"):
+if at in ("write_metrics", "write_record"):
     killing(publish, at)
 if at == "SIGTERM":
     killing(publish, "write_formats")
@@ -192,8 +192,8 @@ IMAGES_AFTER = {
 """Blocks until the kill, and how many images of each subset were scored by then."""
 
 
-QUICK = ("4", "evaluate_predictions", "SIGTERM")
-KILLS = [*IMAGES_AFTER, "evaluate_predictions", "write_record", "publish_folder", "SIGTERM"]
+QUICK = ("4", "write_metrics", "SIGTERM")
+KILLS = [*IMAGES_AFTER, "write_metrics", "write_record", "publish_folder", "SIGTERM"]
 
 
 def some(names, quick):
@@ -249,7 +249,7 @@ def test_the_killed_run_is_in_the_history_and_the_next_one_beside_it(here, again
 @pytest.mark.slow
 def test_one_that_is_killed_again_and_again_comes_to_its_end(here, whole):
     after = None
-    for at, files in (("2", 40), ("3", 100), ("1", 110), ("evaluate_predictions", 465), ("publish_folder", 465)):
+    for at, files in (("2", 40), ("3", 100), ("1", 110), ("write_metrics", 465), ("publish_folder", 465)):
         said = run(here, at)
         assert after is None or f"going on with the run that was killed after {after} files" in said
         after = files
@@ -359,7 +359,7 @@ OTHERS = {
 @pytest.mark.parametrize("other", some(OTHERS, ("fewer formats",)))
 def test_nothing_of_another_job_or_model_is_mixed_in(here, tmp_path, again, other):
     how, named = OTHERS[other]
-    run(here, "evaluate_predictions")
+    run(here, "write_metrics")
     how(here)
     expected = unbroken(here, tmp_path / "fresh")
     assert f"beginning anew: the run that was killed after 465 files had another {named}" in again(here)

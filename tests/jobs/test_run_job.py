@@ -133,7 +133,7 @@ def test_a_failed_gate_is_a_status_and_the_run_is_published(tmp_path, digits_bun
         (runner, "load_dataset"),
         (runner, "open_bundle"),
         (runner, "score_subsets"),
-        (finish, "evaluate_predictions"),
+        (runner, "RunTally"),
         (finish, "write_metrics"),
         (finish, "write_record"),
         (finish, "look_at_images"),

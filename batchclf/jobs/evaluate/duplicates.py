@@ -19,9 +19,7 @@ from batchclf.core.records.run import SubsetRecord, WrittenFile, main_of
 from batchclf.core.text import plain_text
 from batchclf.core.types import Split
 from batchclf.data.sources.registry import source_again
-from batchclf.storage.csv_files.read import read_rows
 from batchclf.storage.images.duplicates import DUPLICATES_FILE, write_duplicates
-from batchclf.storage.predictions.read import read_header
 from batchclf.storage.run.directory import PREDICTIONS_FILE
 
 if TYPE_CHECKING:
@@ -87,6 +85,10 @@ def _exact_rows(path: Path, exact: Pairs, wanted: Rows, texts: Texts) -> Iterato
 
     The texts of the duplicates themselves are kept no longer than they are needed.
     """
+    # Most runs of a folder have no duplicates, and read no CSV
+    from batchclf.storage.csv_files.read import read_rows
+    from batchclf.storage.predictions.read import read_header
+
     original_of = dict(zip(exact[1].tolist(), exact[0].tolist(), strict=True))
     kept = set(np.append(exact[0], wanted).tolist())
     waiting: Texts = {}

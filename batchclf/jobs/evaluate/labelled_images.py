@@ -57,7 +57,8 @@ class Collector:
     """Takes all rows of a run's predictions in order, and gives the labelled images of each split.
 
     The columns to slice by are those of `metadata`, the groups of `pattern` in the path, the files' format, and what
-    the run's images.csv at `images` says, if it is there. `skipped` rows before the first are none of its business.
+    the run's images.csv at `images` says, unless the facts come with the rows. `skipped` rows before the first are none
+    of its business.
     """
 
     def __init__(
@@ -67,15 +68,17 @@ class Collector:
         self._missing = ""
         self._splits: dict[str, _Parts] = {}
         self._images: ImagesByPath | None = None
+        self._given = False
         try:
             if images is not None and images.is_file():
                 self._images = ImagesByPath(images, skipped)
         except (OSError, BatchclfError) as error:
             self._unreadable(error)
 
-    def take(self, rows: PredictionRows) -> None:
-        """Add rows; their order is that of images.csv."""
-        facts = self._facts(rows)
+    def take(self, rows: PredictionRows, given: NDArray[np.void] | None = None) -> None:
+        """Add rows, and the FACTS of their images if they are known; their order is that of images.csv."""
+        self._given = given is not None
+        facts = self._facts(rows) if given is None else StoredFacts.of(given)
         of_row = np.array(rows.splits)
         metadata = None if self._metadata is None else np.full(len(of_row), -1, np.int32)
         for split in dict.fromkeys(rows.splits):
@@ -95,7 +98,10 @@ class Collector:
             self._missing, self._images = f"What the images look like is left out: {left}.", None
         for split in list(self._splits):
             parts = self._splits.pop(split)
-            yield split, parts.images(self._metadata, has_facts=self._images is not None, missing=self._missing)
+            yield (
+                split,
+                parts.images(self._metadata, has_facts=self._given or self._images is not None, missing=self._missing),
+            )
 
     def _facts(self, rows: PredictionRows) -> StoredFacts | None:
         try:

@@ -1,4 +1,4 @@
-"""Evaluate a predictions CSV: each split on its own, and the gap between train and test."""
+"""Evaluate predictions, of a CSV or as they are written: each split on its own, and the gap between train and test."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from pathlib import Path
@@ -13,7 +13,7 @@ from batchclf.core.text import first_of
 from batchclf.core.training_record import temperature_of
 from batchclf.core.types import PredictionRows, Say, unheard
 from batchclf.errors import PredictionsError, RunError
-from batchclf.storage.predictions.read import known_class_names, named_by_rows, read_header, read_prediction_rows
+from batchclf.models.bundle import BundleInfo
 from batchclf.storage.run.directory import PREDICTIONS_FILE, read_record
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Studying:
         self._names: tuple[str, ...] = ()
         self._collector: Collector | None = None
 
-    def take(self, rows: PredictionRows) -> None:
-        """Add rows."""
+    def take(self, rows: PredictionRows, facts: NDArray[np.void] | None = None) -> None:
+        """Add rows, and the FACTS of their images if these need not be read."""
         if self._collector is None and (self._plan is not None or (rows.labels >= 0).any()):
             from batchclf.jobs.evaluate.labelled_images import Collector
 
@@ -54,7 +54,7 @@ class Studying:
             self._before += len(rows)
         else:
             self._names = rows.class_names
-            self._collector.take(rows)
+            self._collector.take(rows, facts)
             if self.labelled is not None:
                 self.labelled.take(rows)
 
@@ -65,6 +65,27 @@ class Studying:
         from batchclf.jobs.evaluate.studies import study
 
         return study(self._collector, self._plan, self._names, warn=warn)
+
+
+class RunTally:
+    """Takes all rows of a run as they are written, and evaluates them as `evaluate_predictions` does the file.
+
+    The numbers are the same to the bit: the rows are those that the file has (decision 198). `info` is that of the
+    model, `main` the split that the run will be about.
+    """
+
+    def __init__(self, info: BundleInfo, plan: "Plan | None", main: str) -> None:
+        self.studying = Studying(None, plan, main=main)
+        self._tallies = _Tallies(info.class_names, temperature_of(info.training))
+
+    def take(self, rows: PredictionRows, facts: NDArray[np.void]) -> None:
+        """Add rows, and the FACTS of their images."""
+        self._tallies.update(rows)
+        self.studying.take(rows, facts)
+
+    def evaluate(self) -> "tuple[list[Evaluation], Gap | None]":
+        """Evaluate all rows; see `evaluate_rows`."""
+        return self._tallies.evaluate()
 
 
 _NAME_ALIKE = "name both in the same way, or map the labels to the predicted classes by --label-map FILE"
@@ -89,6 +110,9 @@ def evaluate_predictions(
     `warn` gets a line if rows stand twice, which count once. Raises PredictionsError if the file cannot be used or has
     no rows, or if its rows name the classes and no label names one that is predicted, and what `read_label_map` raises.
     """
+    # Not needed by a run that counts its rows as it writes them
+    from batchclf.storage.predictions.read import known_class_names, named_by_rows, read_header, read_prediction_rows
+
     known = class_names or known_class_names(path, read_header(path))
     meanings: dict[str, str] = {}
     if label_map is not None:
@@ -132,21 +156,34 @@ def evaluate_rows(
     pieces: Iterable[PredictionRows], class_names: tuple[str, ...], temperature: float = 1.0
 ) -> "tuple[list[Evaluation], Gap | None]":
     """Evaluate rows in pieces of any size, each split on its own; the gap is None unless train and test have labels."""
-    tallies: dict[str, Tally] = {}
+    tallies = _Tallies(class_names, temperature)
     for rows in pieces:
-        for split, part in rows.by_split():
-            if split not in tallies:
-                tallies[split] = Tally(split, class_names, temperature)
-            tallies[split].update(part)
-    evaluations = {split: tally.evaluation() for split, tally in tallies.items()}
-    labelled = [evaluations[s].labelled if s in evaluations else None for s in ("train", "test")]
-    train, test = labelled
-    gap = None
-    if train is not None and test is not None:
-        from batchclf.core.metrics.gap import overfitting_gap
+        tallies.update(rows)
+    return tallies.evaluate()
 
-        gap = overfitting_gap(train, test)
-    return list(evaluations.values()), gap
+
+class _Tallies:
+    """A tally for each split that comes."""
+
+    def __init__(self, class_names: tuple[str, ...], temperature: float) -> None:
+        self._class_names, self._temperature = class_names, temperature
+        self._of_split: dict[str, Tally] = {}
+
+    def update(self, rows: PredictionRows) -> None:
+        for split, part in rows.by_split():
+            if split not in self._of_split:
+                self._of_split[split] = Tally(split, self._class_names, self._temperature)
+            self._of_split[split].update(part)
+
+    def evaluate(self) -> "tuple[list[Evaluation], Gap | None]":
+        evaluations = {split: tally.evaluation() for split, tally in self._of_split.items()}
+        train, test = (evaluations[s].labelled if s in evaluations else None for s in ("train", "test"))
+        gap = None
+        if train is not None and test is not None:
+            from batchclf.core.metrics.gap import overfitting_gap
+
+            gap = overfitting_gap(train, test)
+        return list(evaluations.values()), gap
 
 
 def named_by(evaluations: Sequence[Evaluation]) -> tuple[set[str], set[str]]:

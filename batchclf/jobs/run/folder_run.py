@@ -10,6 +10,7 @@ from batchclf.core.types import Dataset, Say
 from batchclf.errors import ModelError, TargetTakenError
 from batchclf.jobs.config.limits import NO_DEADLINE, Budget, Deadline
 from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset, open_bundle
+from batchclf.jobs.evaluate.predictions import RunTally
 from batchclf.jobs.report.write import load_ahead
 from batchclf.jobs.run.inputs import Publication
 from batchclf.jobs.run.provenance import scored_head
@@ -67,7 +68,10 @@ def score_split_run(
         _say_model(bundle, logged.say)
         with steps.step("score"):
             subset = SplitSubset(dataset.name, dataset.class_names, split)
-            scored, files = score_subsets({what.name: subset}, bundle, settings, folder, logged, deadline=deadline)
+            tally = RunTally(bundle.info, plan, what.name)
+            scored, files = score_subsets(
+                {what.name: subset}, bundle, settings, folder, logged, deadline=deadline, take=tally.take
+            )
         of_data = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
         head = scored_head(out.name, None, command, bundle, False, settings, of_data, files)
         return finish(
@@ -78,6 +82,7 @@ def score_split_run(
             logged,
             {what.name: split},
             Publication(out.parent, pictures=pictures, plan=plan),
+            tally,
         )
 
 
@@ -118,6 +123,7 @@ def score_directory_run(
     ):
         _say_model(bundle, logged.say)
         load_ahead()
+        tally = None if run.entries else RunTally(bundle.info, plan, "")
         with steps.step("score"):
             scored, files = score_directory(
                 subset,
@@ -130,13 +136,13 @@ def score_directory_run(
                 kept=run.entries,
                 processes=processes,
                 deadline=deadline,
+                take=None if tally is None else tally.take,
             )
         if budget is not None:
             scored = budget.held(scored)
         head = scored_head(out.name, None, command, bundle, False, settings, None, files)
-        return finish(
-            run.folder, head, [scored], steps, logged, {}, Publication(out.parent, pictures=pictures, plan=plan)
-        )
+        to = Publication(out.parent, pictures=pictures, plan=plan)
+        return finish(run.folder, head, [scored], steps, logged, {}, to, tally)
 
 
 def at_free_name(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from batchclf.core.progress import Watcher
-from batchclf.core.records.run import DatasetRecord, RunRecord
+from batchclf.core.records.run import DatasetRecord, RunRecord, main_of
 from batchclf.core.text import counted
 from batchclf.core.types import Dataset, Progress, Say, unseen
 from batchclf.data.catalog import load_dataset
@@ -15,6 +15,7 @@ from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.load import Job
 from batchclf.jobs.config.settings import DirectorySubset, SplitSubset, open_bundle, score_settings
 from batchclf.jobs.config.tables import PredictionsSpec, files_of, table_settings
+from batchclf.jobs.evaluate.predictions import RunTally
 from batchclf.jobs.evaluate.studies import Plan, plan_studies
 from batchclf.jobs.run.inputs import Publication
 from batchclf.jobs.run.provenance import scored_head
@@ -129,8 +130,17 @@ def _fill(
         subsets = _subsets(job, dataset)
         head = journal_head(f"job {job.name}", _sources(subsets), bundle, settings)
         kept = take_up(run, head, watcher.say)
+        tally = None if kept else RunTally(bundle.info, plan, main_of(job.main_subset, sorted(subsets) or [""]))
         scored, files = score_subsets(
-            subsets, bundle, settings, run.folder, watcher, head=head, kept=kept, deadline=deadline
+            subsets,
+            bundle,
+            settings,
+            run.folder,
+            watcher,
+            head=head,
+            kept=kept,
+            deadline=deadline,
+            take=None if tally is None else tally.take,
         )
         scored = [job.budgets[each.split].held(each) if each.split in job.budgets else each for each in scored]
     of_data = (
@@ -144,7 +154,7 @@ def _fill(
         run_id, job.name, command, bundle, trains, settings, of_data, files, job.run_date.isoformat(), job.main_subset
     )
     splits = {} if dataset is None else dataset.splits
-    record = finish(run.folder, of_run, scored, steps, watcher, splits, _publication(job, plan))
+    record = finish(run.folder, of_run, scored, steps, watcher, splits, _publication(job, plan), tally)
     if trains:
         assert isinstance(job.bundle, Path)
         forget_training(settings_of(job, base), job.bundle)

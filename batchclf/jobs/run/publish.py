@@ -16,7 +16,7 @@ from batchclf.errors import Status
 from batchclf.jobs.evaluate.findings import gather, runs_to_compare
 from batchclf.jobs.evaluate.flips import write_flips
 from batchclf.jobs.evaluate.image_checks import image_findings, look_at_images
-from batchclf.jobs.evaluate.predictions import Studying, evaluate_predictions
+from batchclf.jobs.evaluate.predictions import RunTally, Studying, evaluate_predictions
 from batchclf.jobs.report.thumbnails import load_pictures
 from batchclf.jobs.report.write import Outs, write_formats
 from batchclf.jobs.run.inputs import Publication, RunHead
@@ -43,23 +43,27 @@ def finish(
     watcher: "Watcher",
     splits: Mapping[str, Split],
     to: Publication,
+    tally: RunTally | None = None,
 ) -> RunRecord:
     """Evaluate what was scored, check it against the gate, and write metrics, run.json and the report.
 
-    `splits` has the images of the data set.
+    `splits` has the images of the data set, `tally` all rows, unless some were written by an earlier run.
     """
     with steps.step("evaluate"):
-        model, temperature = head.model, temperature_of(head.model.training)
-        # From the file, not from memory: anyone can compute the same numbers again (decision 007)
-        names = [each.split for each in scored if each.scored]
-        studying = Studying(folder / IMAGES_FILE, to.plan, main=main_of(head.main_subset, names) if names else None)
-        evaluations, gap = evaluate_predictions(
-            folder / PREDICTIONS_FILE,
-            tuple(model.class_names),
-            temperature,
-            take=studying.take,
-            warn=watcher.warn,
-        )
+        model = head.model
+        if tally is not None:
+            studying = tally.studying
+            evaluations, gap = tally.evaluate()
+        else:
+            names = [each.split for each in scored if each.scored]
+            studying = Studying(folder / IMAGES_FILE, to.plan, main=main_of(head.main_subset, names) if names else None)
+            evaluations, gap = evaluate_predictions(
+                folder / PREDICTIONS_FILE,
+                tuple(model.class_names),
+                temperature_of(model.training),
+                take=studying.take,
+                warn=watcher.warn,
+            )
         studies = studying.studies(watcher.warn)
     with steps.step("images"):
         look = look_at_images(folder, scored, lambda: splits, head.main_subset)

@@ -1,16 +1,19 @@
 """What a run writes while it scores: predictions, facts of the images, skipped ones and, to be resumed, the journal."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from batchclf.core.records.run import WrittenFile
 from batchclf.core.suffixes import count_suffix
+from batchclf.core.types import PredictionRows
 from batchclf.data.decoding.suffixes import REASONS
 from batchclf.jobs.config.settings import ScoreSettings
 from batchclf.jobs.score.score_cache import computed_with
@@ -19,6 +22,7 @@ from batchclf.models.bundle import Bundle
 from batchclf.scoring.stream import Block
 from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.images.facts import IMAGES_FILE, ImageFactsWriter
+from batchclf.storage.predictions.as_written import rows_as_written
 from batchclf.storage.predictions.write import PredictionFiles
 from batchclf.storage.run.directory import SKIPPED_FILE
 from batchclf.storage.run.journal import Counts, Journal, JournalEntry, JournalHead
@@ -26,6 +30,9 @@ from batchclf.storage.run.skipped import SkippedWriter
 
 if TYPE_CHECKING:
     from batchclf.core.progress import Watcher
+
+Take = Callable[[PredictionRows, NDArray[np.void]], None]
+"""Takes rows as they are written, with the FACTS of their images."""
 
 
 def journal_head(source: str, parts: Mapping[str, str], bundle: Bundle, settings: ScoreSettings) -> JournalHead:
@@ -51,8 +58,9 @@ class Results:
 
     `kept` is what an earlier run has written there. Each subset begins with those of its entries that still hold;
     where the first does not, all after it is written anew. Without `head` there is no journal, and the run cannot be
-    resumed. `counts` and `folders`, images by first folder, are those of the present subset, `resumed` the images of
-    it that an earlier run has scored.
+    resumed. `take` gets all rows that are written, which are those of the run if nothing is kept. `counts` and
+    `folders`, images by first folder, are those of the present subset, `resumed` the images of it that an earlier run
+    has scored.
     """
 
     def __init__(
@@ -64,8 +72,10 @@ class Results:
         *,
         head: JournalHead | None = None,
         kept: Sequence[JournalEntry] = (),
+        take: Take | None = None,
     ) -> None:
         self.counts, self.folders, self.resumed = Counts(), Counter[str](), 0
+        self._take = take
         self.class_names = class_names
         self._folder, self._settings, self._watcher, self._head = folder, settings, watcher, head
         self._subset = ""
@@ -131,7 +141,12 @@ class Results:
             counts.first_skip = counts.first_skip or line
             self._watcher.detail(line)
         if block.scores is not None:
-            files.predictions.write(block.scores, self._subset)
+            done = 0
+            for columns in files.predictions.write(block.scores, self._subset):
+                if self._take is not None:
+                    rows = rows_as_written(columns, self.class_names)
+                    self._take(rows, block.facts[done : done + len(rows)])
+                    done += len(rows)
             files.images.write(block.scores.refs, block.facts, block.contents, self._subset)
             counts.scored += len(block.scores.refs)
             folders.update(_first_folder(ref.path) for ref in block.scores.refs)

@@ -18,7 +18,7 @@ from batchclf.data.sources.found import Found
 from batchclf.errors import DataError, DeadlineError, ModelError, NothingToScoreError
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
-from batchclf.jobs.score.run_files import Results
+from batchclf.jobs.score.run_files import Results, Take
 from batchclf.jobs.score.score_cache import open_cache
 from batchclf.jobs.score.subset_run import Scorer, SubsetRun, hint_to_score
 from batchclf.models.bundle import ONE_IMAGE, Bundle
@@ -57,11 +57,13 @@ def score_subsets(
     head: JournalHead | None = None,
     kept: Sequence[JournalEntry] = (),
     deadline: Deadline = NO_DEADLINE,
+    take: Take | None = None,
 ) -> tuple[list[SubsetRecord], dict[str, WrittenFile]]:
     """Score splits and directories by their names, in the order of these, and write their rows into `folder`.
 
     Returns what came of each, and the files by their names. With `head` there is a journal, so that it can be resumed;
-    `kept` is what a killed run has written there: what has not changed since stays, all after that is scored.
+    `kept` is what a killed run has written there: what has not changed since stays, all after that is scored. `take`
+    is that of `Results`.
 
     A directory that is not there or holds no image has a record with nothing scored. Once the deadline has passed the
     subset under way and those after it are left incomplete. Raises ModelError if a split's classes or shape are not
@@ -79,7 +81,7 @@ def score_subsets(
         folders = len(splits) < len(subsets)
         scorer = _open(stack, bundle, settings, watcher, compared=compared - _compared(kept), folders=folders)
         names = bundle.info.class_names
-        results = stack.enter_context(Results(folder, names, settings, watcher, head=head, kept=kept))
+        results = stack.enter_context(Results(folder, names, settings, watcher, head=head, kept=kept, take=take))
         scoring = _Scoring(scorer, results, bundle, settings, deadline)
         for name, each in sorted(subsets.items()):
             if isinstance(each, SplitSubset):
@@ -224,15 +226,16 @@ def score_directory(
     kept: Sequence[JournalEntry] = (),
     processes: WorkerProcesses | None = None,
     deadline: Deadline = NO_DEADLINE,
+    take: Take | None = None,
 ) -> tuple[SubsetRecord, dict[str, WrittenFile]]:
     """Score the images under a folder and write their rows into `folder`, with a journal so that it can be resumed.
 
     Returns what came of it, and the files by their names.
 
     `kept` is what a killed run has written there: what has not changed since stays, all after that is scored.
-    `processes` may have been started before. Once the deadline has passed nothing more is scored. Raises
-    NothingToScoreError if there is no image that can be read, DeadlineError if none was scored before the deadline,
-    RunError if found = scored + skipped + excluded does not hold.
+    `processes` may have been started before, `take` is that of `Results`. Once the deadline has passed nothing more is
+    scored. Raises NothingToScoreError if there is no image that can be read, DeadlineError if none was scored before
+    the deadline, RunError if found = scored + skipped + excluded does not hold.
     """
     source = subset.source.address
     watcher.say(f"scoring {source}: {rule.sentence}")
@@ -240,7 +243,7 @@ def score_directory(
         scorer = _open(stack, bundle, settings, watcher, compared=COMPARED_IMAGES - _compared(kept))
         engine = stack.enter_context(_engine(subset, bundle, settings, scorer, processes))
         names = bundle.info.class_names
-        results = stack.enter_context(Results(folder, names, settings, watcher, head=head, kept=kept))
+        results = stack.enter_context(Results(folder, names, settings, watcher, head=head, kept=kept, take=take))
         run = _score_files("", source, subset, rule, engine, _Scoring(scorer, results, bundle, settings, deadline))
         record = run.record("directory", source, rule.sentence, may_be_empty=not run.complete)
         if not record.scored and not record.complete:

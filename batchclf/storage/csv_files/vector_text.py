@@ -1,6 +1,8 @@
 """Probabilities as text, a whole array at a time: Python's own formatting takes longer than scoring a small image."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
+from math import floor, frexp, ldexp
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ _POWERS = np.array([float(f"1e{exponent}") for exponent in range(_LOWEST, 1)])
 _SCALES = np.array([float(f"1e{exponent}") for exponent in range(9 - _LOWEST)])
 # Up to 10**12 a float32 times the power has at most 53 bits, so that the product is exact (decision 039)
 _EXACT_SCALE = 12
+_EXACT_POWER = 22
+_TENS = np.array([float(f"1e{exponent}") for exponent in range(_EXACT_POWER + 1)])
 # A text is put together of words: up to the first digit, the next two or four digits, the last four, the exponent.
 _PARTS = np.dtype([("start", "u8"), ("middle", "u4"), ("last", "u4"), ("exponent", "u4")])
 _STARTS = ["0.{}", "0.0{}", "0.00{}", "0.000{}", "{}.", "{}"]
@@ -36,6 +40,55 @@ def known_digits(values: NDArray[np.float32]) -> Text:
     if unknown.any():
         texts[unknown] = PAD
     return texts
+
+
+def seven_digit_numbers(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Give the numbers that `seven_digits` writes, as `float` reads them: float64 of the same shape, to the bit."""
+    flat = np.asarray(values, np.float64).ravel() + 0.0
+    ordinary = (flat > 0) & (flat < 1)
+    out = flat.copy()
+    digits, exponents = _digits(flat[ordinary], 7)
+    out[ordinary] = _decimal(digits, 6 - exponents)
+    others = np.flatnonzero(~(ordinary | np.isnan(flat)))
+    out[others] = [float(f"{value:.7g}") for value in flat[others].tolist()]
+    numbers: NDArray[np.float64] = out.reshape(values.shape)
+    return numbers
+
+
+def _decimal(digits: _Integers, places: _Integers) -> NDArray[np.float64]:
+    """Compute digits x 10^-places as the nearest float64, for digits below 2^24 and places of 1 to 51."""
+    # A division of two exact numbers is rounded once; 10^22 is the last power that a float64 holds.
+    out: NDArray[np.float64] = digits / _TENS[np.minimum(places, _EXACT_POWER)]
+    rows = np.flatnonzero(places > _EXACT_POWER)
+    if not len(rows):
+        return out
+    few, at = digits[rows].astype(np.float64), places[rows] - _EXACT_POWER - 1
+    # The power is a sum of three numbers; the products with the first two, which are short, are exact.
+    high, middle, low = (few * parts[at] for parts in _small_powers())
+    first = high + middle
+    rest = (middle - (first - high)) + low
+    out[rows] = rounded = first + rest
+    # The error is below 2^-100 of the number. So near to a tie Python has to say.
+    off = np.abs(np.abs(rest - (rounded - first)) - np.spacing(rounded) / 2)
+    for row in rows[off < rounded * 2.0**-90].tolist():
+        out[row] = float(f"{digits[row]}e-{places[row]}")
+    return out
+
+
+@cache
+def _small_powers() -> NDArray[np.float64]:
+    """Give 10^-23, 10^-24, …, each as a sum: 26 bits, the next 26 bits, and the rest, (3, n) float64."""
+    from fractions import Fraction
+
+    powers = []
+    for power in range(_EXACT_POWER + 1, 7 - _LOWEST):
+        left, parts = Fraction(1, 10**power), []
+        for _ in range(2):
+            mantissa, exponent = frexp(float(left))
+            parts.append(ldexp(floor(ldexp(mantissa, 26)), exponent - 26))
+            left -= Fraction(parts[-1])
+        powers.append([*parts, float(left)])
+    return np.array(powers).T
 
 
 def shortest(values: NDArray[np.float32]) -> Text:

@@ -3,11 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from batchclf.core.text import plain_text
 from batchclf.errors import RunError
 from batchclf.storage.csv_files.read import Cells, read_cells
-from batchclf.storage.images.facts import COLUMNS
+from batchclf.storage.images.facts import COLUMNS, hundredths, kinds_of
 
 _READ = ["split", "path", "width", "height", "mode", "brightness", "contrast"]
 _NOTHING = ("", "", "", "nan", "nan")
@@ -21,6 +25,13 @@ class StoredFacts:
     stored: list[str] = field(default_factory=list)
     brightness: list[float] = field(default_factory=list)
     contrast: list[float] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, facts: NDArray[np.void]) -> Self:
+        """Give n FACTS as images.csv has them."""
+        kinds, of_row = kinds_of(facts)
+        brightness, contrast = (hundredths(facts[name]) / 100 for name in ("brightness", "contrast"))
+        return cls([kinds[row] for row in of_row.tolist()], brightness.tolist(), contrast.tolist())
 
     def add(self, width: Sequence[str], height: Sequence[str], mode: Sequence[str], *numbers: Sequence[str]) -> None:
         """Add cells as they stand in the file; raises ValueError if a number is none."""

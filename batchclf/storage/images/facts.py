@@ -183,21 +183,29 @@ def _from_hex(digits: str) -> NDArray[np.uint64]:
     return np.frombuffer(bytes.fromhex(digits), ">u8").astype(np.uint64).reshape(-1, 2)
 
 
-def _stored(facts: NDArray[np.void]) -> Text:
-    """Write width, height and mode as they stand side by side: most images of a run share them."""
+def kinds_of(facts: NDArray[np.void]) -> tuple[list[str], NDArray[np.int64]]:
+    """List `WIDTH,HEIGHT,MODE` of n FACTS, and for each its place in the list, (n,): most images of a run share one."""
     kinds = np.column_stack([facts["width"], facts["height"], facts["mode"]])
     if (kinds == kinds[0]).all():
         unique, of_row = kinds[:1], np.zeros(len(kinds), np.int64)
     else:
         unique, of_row = np.unique(kinds, axis=0, return_inverse=True)
-    texts = [f"{width or ''},{height or ''},{MODES[mode]}".encode() for width, height, mode in unique.tolist()]
-    return text_column(texts)[of_row.ravel()]
+    return [f"{width or ''},{height or ''},{MODES[mode]}" for width, height, mode in unique.tolist()], of_row.ravel()
+
+
+def _stored(facts: NDArray[np.void]) -> Text:
+    kinds, of_row = kinds_of(facts)
+    return text_column([kind.encode() for kind in kinds])[of_row]
+
+
+def hundredths(values: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Round numbers of 0 to 255.99 to the hundredths that the file has."""
+    return np.rint(values.astype(np.float64) * 100).astype(np.int64)
 
 
 def _two_decimals(values: NDArray[np.float32]) -> Text:
-    """Write numbers of 0 to 255.99 with two decimals."""
-    whole, hundredths = np.divmod(np.rint(values.astype(np.float64) * 100).astype(np.int64), 100)
-    return np.concatenate([_WHOLE[whole], _HUNDREDTHS[hundredths]], axis=1)
+    whole, rest = np.divmod(hundredths(values), 100)
+    return np.concatenate([_WHOLE[whole], _HUNDREDTHS[rest]], axis=1)
 
 
 def _hex(content: bytes, rows: int) -> Text:

@@ -76,13 +76,15 @@ class PredictionFiles(ClosedAtEnd):
             self.close()
             raise
 
-    def write(self, scores: BatchScores, split: str) -> None:
-        """Append one row for each image of the batch."""
-        step = max(1, _NUMBERS // scores.probabilities.shape[1])
+    def write(self, scores: BatchScores, split: str) -> list[PredictionColumns]:
+        """Append one row for each image of the batch; gives what was written, piece by piece."""
+        step, written = max(1, _NUMBERS // scores.probabilities.shape[1]), []
         for start in range(0, len(scores.refs), step):
             some = slice(start, start + step)
-            part = BatchScores(scores.refs[some], scores.probabilities[some])
-            self._append(self._layout.columns(part, split))
+            columns = self._layout.columns(BatchScores(scores.refs[some], scores.probabilities[some]), split)
+            self._append(columns)
+            written.append(columns)
+        return written
 
     def write_rows(self, rows: PredictionRows, split: str) -> None:
         """Append rows of one split, at least one, as they are; they have the classes of this writer."""
