@@ -10,9 +10,11 @@ from batchclf.core.metrics.confidence_bins import (
     CALIBRATION_BINS,
     COVERAGE_THRESHOLDS,
     FINE_EDGES,
+    bin_of,
     by_bin,
     fine_bins,
 )
+from batchclf.core.metrics.exact_sum import ExactSums
 from batchclf.core.metrics.intervals import wilson
 
 
@@ -60,20 +62,26 @@ class Calibration:
 class CalibrationCounts:
     """Confidence against right and wrong, in 100 fine bins: [0.00, 0.01), [0.01, 0.02), …, [0.99, 1.00].
 
-    Of `images` with a confidence in each, `correct` are right, both (100,) int64; `confidence` is the (100,) float64
-    sum of theirs.
+    Of `images` with a confidence in each, `correct` are right, both (100,) int64; `confidence` has the sum of
+    theirs, for each of the 20 bins that are shown.
     """
 
     images: NDArray[np.int64] = field(default_factory=lambda: np.zeros(COVERAGE_THRESHOLDS, np.int64))
     correct: NDArray[np.int64] = field(default_factory=lambda: np.zeros(COVERAGE_THRESHOLDS, np.int64))
-    confidence: NDArray[np.float64] = field(default_factory=lambda: np.zeros(COVERAGE_THRESHOLDS))
+    confidence: ExactSums = field(default_factory=lambda: ExactSums(CALIBRATION_BINS))
 
     def update(self, confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> None:
         """Add images by their (n,) confidence, 0 to 1, and whether they are right, (n,) bool."""
         fine = fine_bins(confidence)
         self.images += np.bincount(fine, minlength=COVERAGE_THRESHOLDS)
         self.correct += np.bincount(fine[correct], minlength=COVERAGE_THRESHOLDS)
-        self.confidence += np.bincount(fine, confidence, COVERAGE_THRESHOLDS)
+        self.confidence.add(confidence, bin_of(fine))
+
+    def merge(self, other: "CalibrationCounts") -> None:
+        """Add the images that `other` has counted."""
+        self.images += other.images
+        self.correct += other.correct
+        self.confidence.merge(other.confidence)
 
     def calibration(self) -> Calibration:
         """Compute the calibration of at least one image; raises ValueError where none was counted."""
@@ -81,8 +89,8 @@ class CalibrationCounts:
         if not total:
             raise ValueError("calibration needs at least one image")
         images, correct = by_bin(self.images), by_bin(self.correct)
-        confidence = self.confidence.reshape(CALIBRATION_BINS, -1).sum(axis=1)
-        overconfidence = float(confidence.sum() - correct.sum()) / total
+        confidence = self.confidence.totals()
+        overconfidence = (self.confidence.total - int(correct.sum())) / total
         return Calibration(
             bins=tuple(map(_bin, range(CALIBRATION_BINS), images.tolist(), correct.tolist(), confidence.tolist())),
             ece=float(np.abs(correct - confidence).sum()) / total,

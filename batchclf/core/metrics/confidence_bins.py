@@ -24,6 +24,11 @@ def fine_bins(confidence: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.searchsorted(FINE_EDGES, confidence, side="right") - 1
 
 
+def bin_of(fine: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give the bin of the 20, from 0, in which each of (n,) fine bins lies."""
+    return fine // (COVERAGE_THRESHOLDS // CALIBRATION_BINS)
+
+
 def by_bin(fine: NDArray[np.int64]) -> NDArray[np.int64]:
     """Add up the (100,) counts of the fine bins to those of the 20 bins."""
     return np.asarray(fine.reshape(CALIBRATION_BINS, -1).sum(axis=1))

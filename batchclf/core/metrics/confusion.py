@@ -51,6 +51,10 @@ class ConfusionCounts:
         # Not by bincount: a matrix of a thousand classes is large beside the piece that is added to it.
         np.add.at(self.counts, (labels[known], predictions[known]), 1)
 
+    def merge(self, other: "ConfusionCounts") -> None:
+        """Add the images that `other` has counted, of the same classes."""
+        np.add(self.counts, other.counts, out=self.counts)
+
     def copy(self) -> "ConfusionCounts":
         """Give what was counted so far; later updates do not change it."""
         return ConfusionCounts(self.class_names, self.counts.copy())

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.metrics.confidence_bins import CALIBRATION_BINS, confidence_counts
+from batchclf.core.metrics.exact_sum import ExactSums
 from batchclf.core.types import SHOWN_IMAGES, Prediction, PredictionRows
 
 if TYPE_CHECKING:
@@ -35,15 +36,16 @@ class Evaluation:
 
 
 class Tally:
-    """Takes prediction rows in pieces of any size and gives the same `Evaluation` however they were cut.
+    """Takes prediction rows in pieces of any size and gives the same `Evaluation`, to the bit, however they were cut.
 
+    Rows may also be taken by several tallies, which are merged in any order (decision 189).
     `temperature` is the one that the model divided its logits by, above 0; it changes nothing but what is told of the
     scores without it.
     """
 
     def __init__(self, split: str, class_names: tuple[str, ...], temperature: float = 1.0) -> None:
         self.split, self.class_names, self.temperature = split, class_names, temperature
-        self.total, self.confidence_sum = 0, 0.0
+        self.total, self.confidence_sum = 0, ExactSums()
         self.predicted_counts = np.zeros(len(class_names), np.int64)
         self.confidence_counts = np.zeros(CALIBRATION_BINS, np.int64)
         self.has_probabilities = True
@@ -57,11 +59,10 @@ class Tally:
         rows = rows.by_path()
         self.total += len(rows)
         sure = np.flatnonzero(~np.isnan(rows.confidence))
-        self.confidence_sum += float(rows.confidence[sure].sum())
+        self.confidence_sum.add(rows.confidence[sure])
         self.predicted_counts += np.bincount(rows.predictions, minlength=len(self.class_names))
         self.confidence_counts += confidence_counts(rows.confidence[sure])
-        unsure = rows.lowest(rows.confidence, sure)
-        self.least_confident = heapq.nsmallest(SHOWN_IMAGES, self.least_confident + unsure, _by_confidence)
+        self._keep_unsure(rows.lowest(rows.confidence, sure))
         self.has_probabilities &= rows.probabilities is not None
         known = np.flatnonzero(rows.labels >= 0)
         if not len(known):
@@ -73,6 +74,22 @@ class Tally:
             self.labelled = LabelledTally(self.split, self.class_names, self.temperature)
         self.labelled.update(rows, known)
 
+    def merge(self, other: "Tally") -> None:
+        """Add the rows that `other` has taken, of the same split, classes and temperature; `other` is used up."""
+        self.total += other.total
+        self.confidence_sum.merge(other.confidence_sum)
+        self.predicted_counts += other.predicted_counts
+        self.confidence_counts += other.confidence_counts
+        self._keep_unsure(other.least_confident)
+        self.has_probabilities &= other.has_probabilities
+        if self.labelled is None:
+            self.labelled = other.labelled
+        elif other.labelled is not None:
+            self.labelled.merge(other.labelled)
+
+    def _keep_unsure(self, rows: list[Prediction]) -> None:
+        self.least_confident = heapq.nsmallest(SHOWN_IMAGES, self.least_confident + rows, _by_confidence)
+
     def evaluation(self) -> Evaluation:
         """Compute the metrics of what has been counted so far."""
         labelled = self.labelled
@@ -83,7 +100,7 @@ class Tally:
             split=self.split,
             class_names=self.class_names,
             total=self.total,
-            mean_confidence=self.confidence_sum / sure if sure else float("nan"),
+            mean_confidence=self.confidence_sum.total / sure if sure else float("nan"),
             predicted_counts=self.predicted_counts.copy(),
             confidence_counts=self.confidence_counts.copy(),
             least_confident=tuple(self.least_confident),

@@ -83,14 +83,21 @@ class CellExamples:
         cells = rows.labels * len(self.class_names) + rows.predictions
         confidence = np.nan_to_num(rows.confidence, nan=UNSURE)
         found = known[confidence[known] >= self._needed(cells[known])]
-        self._kept.append(_Images(rows.paths, cells, confidence, rows.margin).take(found).best(self.most))
-        if sum(len(each.paths) for each in self._kept) > self._room:
-            self._compact()
+        self._keep([_Images(rows.paths, cells, confidence, rows.margin).take(found).best(self.most)])
+
+    def merge(self, other: "CellExamples") -> None:
+        """Look at what `other` has kept, of the same split and classes."""
+        self._keep(other._kept)
 
     def by_cell(self) -> "ExampleMapping":
         """Give what was kept so far."""
         self._compact()
         return ExampleMapping(self.split, self.class_names, self._kept[0])
+
+    def _keep(self, images: list[_Images]) -> None:
+        self._kept += images
+        if sum(len(each.paths) for each in self._kept) > self._room:
+            self._compact()
 
     def _compact(self) -> None:
         images = _joined([*self._kept, _NONE]).best(self.most)

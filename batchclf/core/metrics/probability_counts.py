@@ -21,3 +21,9 @@ class ProbabilityCounts:
         for name, formula in formulas_of(OfImages).items():
             self.means[name].update(formula.values(labels, probabilities))
         self.ranking.update(labels, probabilities)
+
+    def merge(self, other: "ProbabilityCounts") -> None:
+        """Add the images that `other` has counted, of the same classes."""
+        for name, moments in self.means.items():
+            moments.merge(other.means[name])
+        self.ranking.merge(other.ranking)

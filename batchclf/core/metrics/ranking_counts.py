@@ -28,13 +28,27 @@ class RankingCounts:
         self._left -= probabilities.size
         if self._left >= 0:
             self._kept.append((labels.copy(), probabilities.copy()))
+        else:
+            self._in_bins([(labels, probabilities)])
+
+    def merge(self, other: "RankingCounts") -> None:
+        """Add the images that `other` has counted, of the same classes."""
+        self._left -= MOST_KEPT - other._left
+        if self._left >= 0:
+            self._kept += other._kept
             return
+        binned = self._in_bins(other._kept)
+        if other._binned is not None:
+            binned.merge(other._binned)
+
+    def _in_bins(self, pieces: list[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> "_BinnedCounts":
+        """Put pieces into the bins, and before the first ones what was kept."""
         if self._binned is None:
             self._binned = _BinnedCounts(len(self.class_names))
-            for piece in self._kept:
-                self._binned.update(*piece)
-            self._kept = []
-        self._binned.update(labels, probabilities)
+            pieces, self._kept = [*self._kept, *pieces], []
+        for piece in pieces:
+            self._binned.update(*piece)
+        return self._binned
 
     def ranking(self) -> tuple[ClassRanking, ...]:
         """Compute every class's areas and curves."""
@@ -67,3 +81,7 @@ class _BinnedCounts:
         cells = self._bins.of(probabilities) + np.arange(len(self.images)) * self._bins.count
         np.add.at(self.images.reshape(-1), cells.reshape(-1), np.uint32(1))
         np.add.at(self.positives.reshape(-1), cells[np.arange(len(labels)), labels], np.uint32(1))
+
+    def merge(self, other: "_BinnedCounts") -> None:
+        self.images += other.images
+        self.positives += other.positives

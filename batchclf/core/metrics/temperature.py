@@ -41,6 +41,11 @@ class UntemperedCounts:
         self.calibration.update(before[np.arange(len(before)), predictions], labels == predictions)
         self.log_loss.update(log_losses(labels, before))
 
+    def merge(self, other: "UntemperedCounts") -> None:
+        """Add the images that `other` has counted; it has the same temperature."""
+        self.calibration.merge(other.calibration)
+        self.log_loss.merge(other.log_loss)
+
     def result(self) -> WithoutTemperature:
         """Compute it for at least one image; raises ValueError where none was counted."""
         found = self.calibration.calibration()

@@ -18,7 +18,12 @@ class TopHits:
     def update(self, labels: NDArray[np.int64], ranked: NDArray[np.int64]) -> None:
         """Add images by their (n,) true class, none below 0, and their (n, k) classes, best first, -1 for none."""
         found = np.logical_or.accumulate(ranked == labels[:, None], axis=1)
-        counts = found.sum(axis=0, dtype=np.int64)
-        before = np.zeros_like(counts) if self.counts is None else self.counts
-        k = min(len(before), len(counts))
-        self.counts = before[:k] + counts[:k]
+        self.merge(TopHits(found.sum(axis=0, dtype=np.int64)))
+
+    def merge(self, other: "TopHits") -> None:
+        """Add the images that `other` has counted."""
+        if self.counts is None or other.counts is None:
+            self.counts = other.counts if self.counts is None else self.counts
+            return
+        k = min(len(self.counts), len(other.counts))
+        self.counts = self.counts[:k] + other.counts[:k]

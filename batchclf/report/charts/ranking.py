@@ -131,9 +131,7 @@ def _facts(area: str, shown: Sequence[NamedCurve]) -> str:
 
 
 def ranking_figures(ranking: RankingView) -> dict[str, Any]:
-    """Draw the figures of the ranking section by name; empty if there are no curves."""
-    if ranking.missing:
-        return {}
+    """Draw the figures of the ranking section by name."""
     named = list(zip(ranking.names, ranking.drawn, strict=True))
     by_roc = [NamedCurve(name, area_text(c.auc.value if c.auc else None, c.auc_error), c.roc) for name, c in named]
     by_recall = [

@@ -46,7 +46,7 @@ def _figures(view: ReportView) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for section in SECTIONS:
         shown = view.sections[section.attribute]
-        if section.figures and shown is not None:
+        if section.figures and shown is not None and getattr(shown, "drawn", True):
             found |= load(section.figures)(shown)
     return found
 

@@ -50,7 +50,7 @@ class Section:
 
     `name` is its anchor and its template, NAME.html; that stands in the block `block` of report.html and reads
     `view.ATTRIBUTE`, made as `view` says; what is empty is left out. `figures` names the function of that which draws:
-    it returns a dictionary, of which the template uses `figures.KEY`.
+    it returns a dictionary, of which the template uses `figures.KEY`. A view whose `drawn` is empty has no figures.
 
     `json` says how each of its keys in report.json is made; the type in the schema is that of the function or the
     attribute. `markdown` makes lines: a paragraph, or items of the list. Unless `when` holds, there are neither view
