@@ -67,6 +67,10 @@ class Studying:
         return study(self._collector, self._plan, self._names, warn=warn)
 
 
+KEPT_VALUES, KEPT_FOR_A_ROW = 2_000_000, 10
+"""So many values of 8 bytes are kept of a run while it is evaluated, and so many a row takes without probabilities."""
+
+
 class RunTally:
     """Takes all rows of a run as they are written, and evaluates them as `evaluate_predictions` does the file.
 
@@ -76,12 +80,23 @@ class RunTally:
 
     def __init__(self, info: BundleInfo, plan: "Plan | None", main: str) -> None:
         self.studying = Studying(None, plan, main=main)
+        self._kept: list[PredictionRows] | None = []
+        self._values = 0
         self._tallies = _Tallies(info.class_names, temperature_of(info.training))
 
     def take(self, rows: PredictionRows, facts: NDArray[np.void]) -> None:
         """Add rows, and the FACTS of their images."""
         self._tallies.update(rows)
         self.studying.take(rows, facts)
+        if self._kept is not None:
+            self._kept.append(rows)
+            self._values += len(rows) * (KEPT_FOR_A_ROW + (0 if rows.probabilities is None else len(rows.class_names)))
+            if self._values > KEPT_VALUES:
+                self._kept = None
+
+    def rows(self) -> Sequence[PredictionRows] | None:
+        """Give all rows, unless they were too many to keep."""
+        return self._kept
 
     def evaluate(self) -> "tuple[list[Evaluation], Gap | None]":
         """Evaluate all rows; see `evaluate_rows`."""
