@@ -1,8 +1,10 @@
 """Call the model: batches in order, smaller ones where the memory does not suffice."""
 
+import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,38 @@ if TYPE_CHECKING:
     from batchclf.models.runtime.precision import PrecisionCheck
 
 OpenRuntime = Callable[[], "Runtime"]
+
+
+class OpeningRuntime:
+    """A runtime that is opened in a thread of its own: loading its library takes as long as decoding 1,000 images.
+
+    Use as a context manager, which waits for that thread. Safe to use from several threads.
+    """
+
+    def __init__(self, open_runtime: OpenRuntime) -> None:
+        self._open, self._lock = open_runtime, threading.Lock()
+        self._threads = ThreadPoolExecutor(1, "open-runtime")
+        self._runtime: Future[Runtime] | None = None
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wait until it is open, if it has been begun."""
+        self._threads.shutdown()
+
+    def begin(self) -> None:
+        """Begin to open it, unless that has been done."""
+        with self._lock:
+            if self._runtime is None:
+                self._runtime = self._threads.submit(self._open)
+
+    def wait(self) -> "Runtime":
+        """Give the runtime; raises what opening it raises."""
+        self.begin()
+        assert self._runtime is not None
+        return self._runtime.result()
 
 
 class ModelRun:

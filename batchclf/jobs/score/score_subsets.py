@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +25,7 @@ from batchclf.models.runtime.registry import open_runtime
 from batchclf.scoring.batches import files_per_block
 from batchclf.scoring.decoder import DecodeSetup
 from batchclf.scoring.engines.local import DecodePool, LocalEngine
-from batchclf.scoring.model_run import ComparedRuntime, ModelRun
+from batchclf.scoring.model_run import ComparedRuntime, ModelRun, OpeningRuntime
 from batchclf.scoring.processes import WorkerProcesses
 from batchclf.scoring.stream import (
     StreamTimes,
@@ -182,7 +181,9 @@ def _engine(
 
         return RayEngine(scorer.workers, setup)
     say = scorer.watcher.say
-    pool = DecodePool(setup, settings.worker_count, cache=scorer.cache, processes=processes, say=say)
+    pool = DecodePool(
+        setup, settings.worker_count, cache=scorer.cache, missed=scorer.begin_to_open, processes=processes, say=say
+    )
     return LocalEngine(pool, scorer.model)
 
 
@@ -272,14 +273,14 @@ def _open(
             return open_with()
         return ComparedRuntime(open_with(precision=settings.precision), open_with, check, compared)
 
-    workers, opened = None, runtime
+    workers = None
     on_ray = settings.engine == "ray" and folders  # splits are in the memory of this process (decision 181)
-    if not on_ray:
-        # Loading the runtime's library takes as long as decoding a thousand images; they go side by side.
-        opened = stack.enter_context(ThreadPoolExecutor(1, "open-runtime")).submit(runtime).result
+    opening = stack.enter_context(OpeningRuntime(runtime))
     cache = open_cache(bundle, settings, say=watcher.say)
     if cache is not None:
         stack.callback(cache.close)
+    elif not on_ray:
+        opening.begin()  # with a cache at the first image that is not in it: most nights there is none
     if on_ray:
         from batchclf.jobs.score.ray_workers import open_workers
 
@@ -287,8 +288,8 @@ def _open(
     if (alone := bundle.info.batch_size) is not None:
         why = bundle.info.settings.get(ONE_IMAGE, "its bundle says so")
         watcher.say(f"the model is given {counted(alone, 'image')} at a time, whatever the batch size: {why}")
-    model = ModelRun(opened, settings.images_a_batch(bundle), say=watcher.say)
-    return Scorer(model, cache, watcher, check, workers)
+    model = ModelRun(opening.wait, settings.images_a_batch(bundle), say=watcher.say)
+    return Scorer(model, cache, watcher, check, opening.begin, workers)
 
 
 def _check_split(subset: SplitSubset, bundle: Bundle) -> None:
