@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 OpenRuntime = Callable[[], "Runtime"]
 
+FIRST_COMPARED = 16
+"""So many images are compared with float32 at once, a batch of large ones, even if a run has few."""
+
 
 class OpeningRuntime:
     """A runtime that is opened in a thread of its own: loading its library takes as long as decoding 1,000 images.
@@ -99,27 +102,39 @@ class ModelRun:
 
 
 class ComparedRuntime:
-    """A runtime of less precision, and that of float32 which scores the first `images` of them, too.
+    """A runtime of less precision, and that of float32 which scores some of its images, too.
 
-    `check` takes what was found.
+    These are the first ones, then one in `every`, `images` at most. `check` takes what was found.
     """
 
-    def __init__(self, reduced: "Runtime", open_reference: OpenRuntime, check: "PrecisionCheck", images: int) -> None:
+    def __init__(
+        self, reduced: "Runtime", open_reference: OpenRuntime, check: "PrecisionCheck", images: int, every: int
+    ) -> None:
         self._reduced = reduced
         self._open = open_reference
         self._reference: Runtime | None = None
         self._check = check
-        self._left = images
+        self._most, self._every = images, every
+        self._seen = self._compared = 0
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Score (n, height, width, channels) uint8 images, n >= 1, with less precision: (n, classes) float32."""
+        started = time.perf_counter()
         scores = self._reduced.probabilities(images)
-        some = images[: self._left]
-        if len(some):
-            if self._reference is None:
+        seconds = time.perf_counter() - started
+        self._seen += len(images)
+        # The float32 of a short run would cost more than less precision saves (decision 197)
+        due = min(self._most, max(FIRST_COMPARED, self._seen // self._every)) - self._compared
+        # In whole batches, whose time can be compared.
+        if due > 0 and (not self._compared or due >= min(len(images), self._most - self._compared)):
+            some = images[:due]
+            if first := self._reference is None:
                 self._reference = self._open()
+            started = time.perf_counter()
             self._check.add(self._reference.probabilities(some), scores[: len(some)])
-            self._left -= len(some)
-        else:
+            if not first:  # which warms up
+                self._check.add_seconds(time.perf_counter() - started, seconds * len(some) / len(images))
+            self._compared += len(some)
+        elif self._compared >= self._most:
             self._reference = None
         return scores

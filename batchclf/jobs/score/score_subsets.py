@@ -42,8 +42,10 @@ if TYPE_CHECKING:
     from batchclf.models.runtime.interface import Runtime
     from batchclf.scoring.engines.interface import Engine
 
-COMPARED_IMAGES = 250
-"""Images of a directory that are also scored with float32 if less precision was asked for; of a split all are."""
+COMPARED_IMAGES, COMPARED_EVERY = 250, 20
+"""Images of a directory that are also scored with float32 if less precision was asked for: so many at most, one in
+twenty; of a split all are.
+"""
 
 
 def score_subsets(
@@ -76,9 +78,11 @@ def score_subsets(
     excluded: Counter[str] = Counter()
     with ExitStack() as stack:
         # Of a directory it is not known beforehand how many images it holds.
-        compared = sum(len(each.split.images) for each in splits) or COMPARED_IMAGES
+        in_splits = sum(len(each.split.images) for each in splits)
+        compared, every = (in_splits, 1) if in_splits else (COMPARED_IMAGES, COMPARED_EVERY)
         folders = len(splits) < len(subsets)
-        scorer = _open(stack, bundle, settings, watcher, compared=compared - _compared(kept), folders=folders)
+        compared -= _compared(kept)
+        scorer = _open(stack, bundle, settings, watcher, compared=compared, every=every, folders=folders)
         names = bundle.info.class_names
         results = stack.enter_context(Results(folder, names, settings, watcher, head=head, kept=kept, take=take))
         scoring = _Scoring(scorer, results, bundle, settings, deadline)
@@ -259,6 +263,7 @@ def _open(
     watcher: "Watcher",
     *,
     compared: int,
+    every: int = COMPARED_EVERY,
     folders: bool = True,
 ) -> Scorer:
     check = None
@@ -271,7 +276,7 @@ def _open(
         open_with = partial(open_runtime, bundle, settings.runtime, device=settings.device)
         if check is None:
             return open_with()
-        return ComparedRuntime(open_with(precision=settings.precision), open_with, check, compared)
+        return ComparedRuntime(open_with(precision=settings.precision), open_with, check, compared, every)
 
     workers = None
     on_ray = settings.engine == "ray" and folders  # splits are in the memory of this process (decision 181)

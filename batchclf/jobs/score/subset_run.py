@@ -146,6 +146,8 @@ class SubsetRun:
         _account(record, self.name, counts, self._scorer.watcher, may_be_empty=may_be_empty)
         if check is not None and check.images:
             self._scorer.watcher.say(f"precision: {check.sentence}")
+            if check.slower:
+                self._scorer.watcher.say(f"precision: {check.slower}")
         if record.among_labelled is not None:
             from batchclf.core.metrics.among_labelled import among_labelled_sentence
 

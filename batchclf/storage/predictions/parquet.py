@@ -61,7 +61,7 @@ class ArrowFormat:
         self.schema = pa.schema(fields, metadata={CLASSES_KEY: classes})
         self.header = self.schema.serialize().to_pybytes()
 
-    def rows(self, columns: PredictionColumns) -> memoryview:
+    def rows(self, columns: PredictionColumns) -> list[memoryview]:
         """Write at least one row as one batch."""
         import pyarrow as pa
 
@@ -81,7 +81,7 @@ class ArrowFormat:
         if columns.probabilities is not None:
             values += list(columns.probabilities.T)
         arrays = [pa.array(np.ascontiguousarray(v)) if isinstance(v, np.ndarray) else v for v in values]
-        return memoryview(pa.record_batch(arrays, schema=self.schema).serialize())
+        return [memoryview(pa.record_batch(arrays, schema=self.schema).serialize())]
 
 
 class _HashedFile(io.BufferedWriter):
