@@ -128,7 +128,7 @@ def _row(reader: Reader, wanted: int) -> tuple[NDArray[np.float64], Cells]:
     for begin, cells in reader.pieces():
         place = wanted - begin
         if 0 <= place < len(cells["path"]):
-            one = {name: [column[place]] for name, column in cells.items()}
+            one: Cells = {name: [column[place]] for name, column in cells.items()}
             return reader.said(wanted, {name: list(column) for name, column in one.items()})[0], one
     raise PredictionsError(
         f"{reader.path} was changed while it was read", hint="wait until it is written, and try again"
