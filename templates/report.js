@@ -123,7 +123,7 @@
     leave.addEventListener("click", () => { close(); back.focus(); });
     const note = images.length
       ? `Showing ${images.length} of ${number}, the most confident first.`
-      : "The page has no room for these images; predictions.csv lists them.";
+      : "The page has no room for these images; the predictions list them.";
     panel.append(made("div", {className: "panel-head"}, heading, leave), made("p", {className: "quiet"}, number === "0" ? "No image." : note));
     if (images.length) panel.append(made("ul", {className: "gallery"}, ...images.map(entry)));
     panel.hidden = false;

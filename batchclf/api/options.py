@@ -30,6 +30,7 @@ class ScoringKeywords(TypedDict, total=False):
     image_timeout: float
     max_pixels: int
     format: list[Format]
+    partitioned: bool
     cache: bool
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from batchclf.api.rows import Rows
 from batchclf.core.metrics import evaluation as core
 from batchclf.core.types import PredictionRows
-from batchclf.storage.run.directory import PREDICTIONS_FILE
+from batchclf.storage.predictions.write import predictions_in
 
 if TYPE_CHECKING:
     from batchclf.core.metrics.gap import Gap
@@ -58,4 +58,4 @@ class Subject:
             return self.source.pieces()
         from batchclf.storage.predictions.read import read_prediction_rows
 
-        return read_prediction_rows(self.source / PREDICTIONS_FILE, self.class_names)
+        return read_prediction_rows(predictions_in(self.source), self.class_names)

@@ -37,13 +37,16 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         "evaluate",
         parents=[common],
         help="evaluate predictions that any tool has written",
-        description="Evaluate a table of predictions and write a run directory with a report; of the predictions.csv "
-        "of a run compute metrics.json, per_class.csv, confusion.csv and slices.csv again.",
+        description="Evaluate a table of predictions and write a run directory with a report; of a run, or its "
+        "predictions.csv, compute metrics.json, per_class.csv, confusion.csv and slices.csv again.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "predictions", type=run_path, metavar="FILE", help="CSV, TSV, JSON lines, JSON, Parquet or .npz of predictions"
+        "predictions",
+        type=run_path,
+        metavar="FILE",
+        help="CSV, TSV, JSON lines, JSON, Parquet or .npz of predictions, or a run directory",
     )
     out = parser.add_argument(
         "--out", type=folder_path, metavar="DIR", help="run directory to write; must not be there, but for a run's file"
@@ -61,10 +64,13 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
 def handle(args: argparse.Namespace, console: "Console") -> int:
     """Evaluate."""
     from batchclf.errors import UsageError
-    from batchclf.storage.run.directory import is_of_run
+    from batchclf.storage.predictions.write import predictions_in
+    from batchclf.storage.run.directory import RECORD_FILE, is_of_run
 
     if args.out is not None and args.out.exists() and not args.out.is_dir():
         raise UsageError(f"--out {args.out} is no folder", hint="name a folder")
+    if (args.predictions / RECORD_FILE).is_file():
+        args.predictions = predictions_in(args.predictions)
     if is_of_run(args.predictions):
         return _evaluate_again(args, console)
     return _evaluate_table(args, console)

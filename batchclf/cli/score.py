@@ -156,6 +156,7 @@ def say_published(args: argparse.Namespace, out: Path, record: "RunRecord", cons
     """Do what comes after the run; what goes wrong with that makes a good one end as an error."""
     from batchclf.errors import ExitCode, RunError
     from batchclf.jobs.run.folder_run import publish_among
+    from batchclf.storage.predictions.write import predictions_in
 
     code = ExitCode.of(record.status)
     if args.out is None:
@@ -164,7 +165,7 @@ def say_published(args: argparse.Namespace, out: Path, record: "RunRecord", cons
         except RunError as error:
             console.trouble(error)
             code = code or ExitCode.ERROR
-    console.say(f"predictions: {out / 'predictions.csv'}")
+    console.say(f"predictions: {predictions_in(out)}")
     console.say(f"report: {out / 'report.html'}")
     if record.status == "ok" and not console.as_json:
         return console.result({}, code)

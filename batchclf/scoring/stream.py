@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import chain, islice, takewhile
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -127,21 +127,30 @@ def score_blocks(
 
 def count_unchanged(
     blocks: Iterator[list[Found]],
-    digests: Sequence[bytes],
+    groups: Sequence[Sequence[bytes]],
     read: Callable[[Iterable[list[Found]]], Generator[tuple[list[Found], list[bytes]], None, None]],
+    *,
+    whole: int = 1,
 ) -> tuple[int, Iterator[list[Found]]]:
-    """Count how many leading blocks still have these digests; `read` is an engine's `digests`, which reads every image.
+    """Count how many leading groups of blocks still have these digests; `read` is an engine's `digests`, which reads
+    every image.
 
-    Returns the count and the blocks from the first one on that differs.
+    A group of fewer than `whole` blocks is the last one, so it is not the same if blocks come after it. Returns the
+    count and the blocks from the first group on that differs.
     """
     remaining: deque[list[Found]] = deque()
     same = 0
-    taken = _remember(islice(blocks, len(digests)), remaining)
+    taken = _remember(islice(blocks, sum(map(len, groups))), remaining)
     with closing(read(taken)) as again:
-        for (block, of_images), expected in zip(again, digests, strict=False):
-            if _block_digest(block, of_images) != expected:
+        for group in groups:
+            found = [_block_digest(block, of_images) for block, of_images in islice(again, len(group))]
+            if found != list(group):
                 break
-            remaining.popleft()
+            if len(group) < whole and (following := next(blocks, None)) is not None:
+                remaining.append(following)
+                break
+            for _ in group:
+                remaining.popleft()
             same += 1
     return same, chain(remaining, blocks)
 
@@ -172,11 +181,20 @@ def score_split(
         yield Block(len(refs), digest, (), (), BatchScores(refs, probabilities), facts, digests)
 
 
-def count_unchanged_in_split(split: Split, class_names: tuple[str, ...], size: int, digests: Sequence[bytes]) -> int:
-    """Count how many leading blocks of a split, of `size` images each, still have these digests."""
-    blocks = zip(_split_blocks(split, class_names, size), digests, strict=False)
-    same = (_block_digest(refs, of_images) == expected for (refs, _, of_images), expected in blocks)
-    return sum(takewhile(bool, same))
+def count_unchanged_in_split(
+    split: Split, class_names: tuple[str, ...], size: int, groups: Sequence[Sequence[bytes]], *, whole: int = 1
+) -> int:
+    """Count how many leading groups of blocks of a split, `size` images a block, still have these digests.
+
+    `whole` is as for `count_unchanged`.
+    """
+    digests = (_block_digest(refs, of_images) for refs, _, of_images in _split_blocks(split, class_names, size))
+    same = 0
+    for group in groups:
+        if list(islice(digests, len(group))) != list(group) or (len(group) < whole and next(digests, None) is not None):
+            break
+        same += 1
+    return same
 
 
 def _split_blocks(

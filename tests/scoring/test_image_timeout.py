@@ -105,7 +105,7 @@ def test_a_resumed_run_tries_it_again(folder, found, way, hanging):
         hanging.undo()
     aside.close()
     with _pool(folder, way) as pool:
-        assert count_unchanged(iter([others, found]), [before.digest, slow.digest], engine_of(pool).digests)[0] == 1
+        assert count_unchanged(iter([others, found]), [[before.digest], [slow.digest]], engine_of(pool).digests)[0] == 1
         (block,) = _score(pool, [found])
     assert block.skipped == ()
     np.testing.assert_allclose(block.scores.probabilities[:, 0] * 255, range(40), atol=1e-4)
@@ -155,6 +155,6 @@ def test_a_file_that_cannot_be_read_in_time_is_skipped_too(folder, found, way, m
         assert block.skipped == ()
     monkeypatch.setattr(processes_module, "_MAIN", f"exec({silent!r}); {processes_module._MAIN}")
     with _pool(folder, way) as pool:
-        assert count_unchanged(iter([found]), [block.digest], engine_of(pool).digests)[0] == 0
+        assert count_unchanged(iter([found]), [[block.digest]], engine_of(pool).digests)[0] == 0
         (slow,) = _score(pool, [found])
     assert [(each.ref.path, each.reason) for each in slow.skipped] == [("13.png", REASON)]

@@ -114,7 +114,7 @@ def test_a_file_that_crashed_the_decoder_is_unchanged_for_a_resumed_run(folder, 
         pool.use_processes()
         (block,) = _score(pool, [found])
         assert len(block.skipped) == 4
-        same, rest = count_unchanged(iter([found]), [block.digest], engine_of(pool).digests)
+        same, rest = count_unchanged(iter([found]), [[block.digest]], engine_of(pool).digests)
     assert (same, list(rest)) == (1, [])
 
 

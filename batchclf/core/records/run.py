@@ -250,6 +250,11 @@ class RunRecord:
     format: int = RUN_FORMAT
 
     @property
+    def is_partitioned(self) -> bool:
+        """Whether the predictions are in parts: all other runs have a CSV, too."""
+        return "csv" not in self.formats
+
+    @property
     def is_of_predictions(self) -> bool:
         """Whether the predictions were there before the run, so that nothing is known of what made them."""
         return self.model.source == "predictions"

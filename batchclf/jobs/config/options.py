@@ -203,6 +203,14 @@ class ScoringOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Annotated[
         list[Format], option("files of predictions to write; csv is always among them", metavar="LIST")
     ] = msgspec.field(default_factory=lambda: ["csv"])
+    partitioned: Annotated[
+        bool,
+        option(
+            "write predictions as Parquet files of some thousand rows each, in place of predictions.csv; needs the "
+            "extra parquet",
+            more="see [Predictions in parts](run-directory.md#predictions-in-parts)",
+        ),
+    ] = False
     cache: Annotated[bool, option("keep scores in REPORTS/cache, and do not score the same image again")] = False
 
     @property

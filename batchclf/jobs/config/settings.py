@@ -27,7 +27,9 @@ class ScoreSettings(ScoringOptions, frozen=True):
 
     @property
     def formats(self) -> tuple[Format, ...]:
-        """The forms of the predictions, the CSV first, whether named or not."""
+        """The forms of the predictions, the CSV first, whether named or not; of parts it is none."""
+        if self.partitioned:
+            return ("parquet",)
         return ("csv", *sorted({*self.format} - {"csv"}))
 
     def images_a_batch(self, bundle: Bundle) -> int:
@@ -44,8 +46,13 @@ class ScoreSettings(ScoringOptions, frozen=True):
         return classes <= MOST_COLUMNS if self.probabilities is None else self.probabilities
 
 
-def check_engine(options: ScoringOptions) -> None:
-    """Raise UsageError if the engine and other options do not go together, EngineError if Ray is not installed."""
+def check_options(options: ScoringOptions) -> None:
+    """Raise UsageError if options do not go together, EngineError if Ray is asked for and not installed."""
+    if options.partitioned and (others := {*options.format} - {"csv", "parquet"}):
+        raise UsageError(
+            f"--partitioned and --format {','.join(sorted(others))} do not go together: the parts are Parquet",
+            hint="leave --format away; batchclf query and batchclf.load_run read the parts",
+        )
     if options.engine == "local":
         if options.ray_address is not None:
             raise UsageError("--ray-address needs --engine ray", hint="add --engine ray, or leave --ray-address out")
@@ -61,8 +68,8 @@ def check_engine(options: ScoringOptions) -> None:
 
 
 def score_settings(options: ScoringOptions, cache_folder: Path) -> ScoreSettings:
-    """Add to the options of a scoring the folder where scores are kept; raises what `check_engine` raises."""
-    check_engine(options)
+    """Add to the options of a scoring the folder where scores are kept; raises what `check_options` raises."""
+    check_options(options)
     return ScoreSettings(**values_of(options, ScoringOptions), cache_folder=cache_folder)
 
 

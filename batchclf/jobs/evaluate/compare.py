@@ -21,6 +21,7 @@ from batchclf.storage.predictions.pairs import (
     read_pairs,
     share_contents,
 )
+from batchclf.storage.predictions.write import predictions_in
 from batchclf.storage.run.directory import PREDICTIONS_FILE, read_record
 from batchclf.storage.run.written import check_written
 
@@ -93,7 +94,7 @@ def tally_runs(
             writer.clear()
         found = tally(_paired_predictions(*of_both, whole=True, warn=warn))
     if not any(each.images or each.replaced for each in found):
-        files = first[0] / PREDICTIONS_FILE, second[0] / PREDICTIONS_FILE
+        files = predictions_in(first[0]), predictions_in(second[0])
         images = first[0] / IMAGES_FILE, second[0] / IMAGES_FILE
         if all(path.is_file() for path in images) and share_contents(images):
             found = tally(read_by_content(files, class_names, splits, images, warn=warn))
@@ -120,7 +121,7 @@ def _paired_predictions(
     read once, or not at all if their `rows` are there. Raises as `read_pairs` does; `whole` is for rows that are not
     sorted, `warn` for those that stand twice.
     """
-    files, images = (first / PREDICTIONS_FILE, second / PREDICTIONS_FILE), (first / IMAGES_FILE, second / IMAGES_FILE)
+    files, images = (predictions_in(first), predictions_in(second)), (first / IMAGES_FILE, second / IMAGES_FILE)
     by_path = not all(path.is_file() for path in images) or _same_content(*images)
     if by_path and _same_content(*files):
         if rows is not None:

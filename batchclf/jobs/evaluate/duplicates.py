@@ -20,7 +20,7 @@ from batchclf.core.text import plain_text
 from batchclf.core.types import Split
 from batchclf.data.sources.registry import source_again
 from batchclf.storage.images.duplicates import DUPLICATES_FILE, write_duplicates
-from batchclf.storage.run.directory import PREDICTIONS_FILE
+from batchclf.storage.predictions.write import predictions_in
 
 if TYPE_CHECKING:
     from batchclf.jobs.evaluate.near_duplicates import Look
@@ -35,7 +35,7 @@ LISTED_DUPLICATES = 10_000
 _AT_ONCE = 5_000
 _READ = ("split", "path", "label", "prediction")
 Texts = dict[int, tuple[str, ...]]
-"""Row of predictions.csv → split, path, label and prediction."""
+"""Row of the predictions → split, path, label and prediction."""
 
 
 def find_duplicates(
@@ -50,7 +50,7 @@ def find_duplicates(
     within the subset that the report is about. Returns what the file is.
 
     `of_split` has the rows of images.csv of each split, ascending and without gaps. `splits` is called only if
-    images of a split look alike. Raises PredictionsError if predictions.csv is damaged, OSError if the disk
+    images of a split look alike. Raises PredictionsError if the predictions are damaged, OSError if the disk
     refuses.
     """
     main = main_of(main_subset, list(of_split))
@@ -73,7 +73,7 @@ def find_duplicates(
 
     def rows() -> Iterator[DuplicateRows]:
         if len(exact[0]) or len(alike[0]):
-            yield from _exact_rows(folder / PREDICTIONS_FILE, exact, np.concatenate(alike), texts)
+            yield from _exact_rows(predictions_in(folder), exact, np.concatenate(alike), texts)
         if len(alike[0]):
             yield from _near_rows(alike, limit, look(), texts)
 
@@ -85,14 +85,13 @@ def _exact_rows(path: Path, exact: Pairs, wanted: Rows, texts: Texts) -> Iterato
 
     The texts of the duplicates themselves are kept no longer than they are needed.
     """
-    # Most runs of a folder have no duplicates, and read no CSV
-    from batchclf.storage.csv_files.read import read_rows
-    from batchclf.storage.predictions.read import read_header
+    # Most runs of a folder have no duplicates, and read no predictions
+    from batchclf.storage.predictions.read import source_of
 
     original_of = dict(zip(exact[1].tolist(), exact[0].tolist(), strict=True))
     kept = set(np.append(exact[0], wanted).tolist())
     waiting: Texts = {}
-    for row, cells in read_rows(path, read_header(path), _READ, np.unique(np.concatenate([*exact, wanted]))):
+    for row, cells in source_of(path).rows(_READ, np.unique(np.concatenate([*exact, wanted]))):
         of_row = tuple(map(plain_text, cells))
         if row in kept:
             texts[row] = of_row

@@ -10,7 +10,7 @@ from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import RunRecord
 from batchclf.jobs.evaluate.image_checks import ImageFindings
 from batchclf.jobs.history.runs import earlier_runs
-from batchclf.storage.run.directory import PREDICTIONS_FILE
+from batchclf.storage.predictions.write import predictions_in
 
 if TYPE_CHECKING:
     from batchclf.core.compare.result import Comparison
@@ -34,7 +34,7 @@ def gather(
 
     `history` are the earlier runs, `flips` the comparisons with the last of them, `studies` the slices and thresholds,
     None without labels, `labelled` the rows to look for label issues in, if they were kept. Raises PredictionsError if
-    predictions.csv cannot be read.
+    the predictions cannot be read.
     """
     findings = Findings(
         record,
@@ -52,8 +52,8 @@ def gather(
     if main.labelled is not None:
         from batchclf.jobs.evaluate.label_issues import find_label_issues
 
-        csv, names = folder / PREDICTIONS_FILE, tuple(record.model.class_names)
-        label_issues = find_label_issues(csv, names, main.split, main.labelled.total, labelled)
+        predictions, names = predictions_in(folder), tuple(record.model.class_names)
+        label_issues = find_label_issues(predictions, names, main.split, main.labelled.total, labelled)
     change = next((each for each in flips if each.split == main.split), None)
     findings = replace(findings, change=change, label_issues=label_issues)
     if studies is None:

@@ -56,7 +56,7 @@ def find_label_issues(
     """Find the labelled images of one split whose labels the model's probabilities speak against.
 
     `images` is the number of rows of the split. They should be images that the model was not trained on. Reads the
-    CSV again unless `kept` has the rows of the split. Raises PredictionsError if it cannot be read.
+    predictions again unless `kept` has the rows of the split. Raises PredictionsError if it cannot be read.
     """
     if images * len(class_names) > MOST_VALUES:
         return _missing(

@@ -14,6 +14,7 @@ from batchclf.core.training_record import temperature_of
 from batchclf.core.types import PredictionRows, Say, unheard
 from batchclf.errors import PredictionsError, RunError
 from batchclf.models.bundle import BundleInfo
+from batchclf.storage.predictions.write import predictions_in
 from batchclf.storage.run.directory import PREDICTIONS_FILE, read_record
 
 if TYPE_CHECKING:
@@ -177,15 +178,15 @@ def _seen_by(take: Callable[[PredictionRows], object], pieces: Iterable[Predicti
 
 
 def evaluate_run(folder: Path, record: RunRecord, *, warn: Say = unheard) -> "tuple[list[Evaluation], Gap | None]":
-    """Evaluate a finished run again, from its predictions.csv.
+    """Evaluate a finished run again, from its predictions.
 
-    Raises RunError if that has other rows than the run wrote, and PredictionsError as `evaluate_predictions` does.
+    Raises RunError if these have other rows than the run wrote, and PredictionsError as `evaluate_predictions` does.
     """
     from batchclf.storage.run.written import check_written
 
     check_written(folder, [PREDICTIONS_FILE], warn=warn)
     names, temperature = tuple(record.model.class_names), temperature_of(record.model.training)
-    return evaluate_predictions(folder / PREDICTIONS_FILE, names, temperature, warn=warn)
+    return evaluate_predictions(predictions_in(folder), names, temperature, warn=warn)
 
 
 def evaluate_rows(

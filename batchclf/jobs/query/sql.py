@@ -23,7 +23,8 @@ from batchclf.core.text import GUARDED_STARTS
 from batchclf.core.types import Say
 from batchclf.errors import PredictionsError, QueryError, RunError
 from batchclf.storage.predictions.read import read_header
-from batchclf.storage.predictions.write import PARQUET_FILE
+from batchclf.storage.predictions.read_parts import PartsTable
+from batchclf.storage.predictions.write import PARQUET_FILE, predictions_in
 from batchclf.storage.run.tables import PREDICTIONS, TABLES, CellType, cell_type, tables_in
 from batchclf.storage.run.written import check_written
 
@@ -51,9 +52,9 @@ def run_query(run: Path, sql: str, *, warn: Say) -> Iterator[QueryResult]:
     """Run a query over a run directory; use as a context manager, which the rows are read within.
 
     The tables are those of `storage/run/tables.py` whose files are there. `predictions` is read from
-    predictions.parquet if there is one, else from predictions.csv. Texts have no `'` in front, an empty cell is
-    NULL, but an empty `split` is ''. `warn` gets what was edited since the run wrote it. Raises RunError if `run` is no
-    run directory, a file of the query has other rows than the run wrote, or DuckDB is not installed,
+    predictions.parquet or the parts if they are there, else from predictions.csv. Texts have no `'` in front, an empty
+    cell is NULL, but an empty `split` is ''. `warn` gets what was edited since the run wrote it. Raises RunError if
+    `run` is no run directory, a file of the query has other rows than the run wrote, or DuckDB is not installed,
     PredictionsError if a file is damaged, QueryError if the query makes no sense or asks for more than it may.
     """
     folder = _run_directory(run)
@@ -64,7 +65,7 @@ def run_query(run: Path, sql: str, *, warn: Say) -> Iterator[QueryResult]:
     import duckdb
 
     tables = {name: _Source(folder, name) for name in tables_in(folder)}
-    if PREDICTIONS not in tables and (folder / PARQUET_FILE).is_file():
+    if PREDICTIONS not in tables:
         tables[PREDICTIONS] = _Source(folder, PREDICTIONS)
     with TemporaryDirectory() as spill, ThreadPoolExecutor(1) as pool:
         settings: dict[str, str | bool | int | float | list[str]] = {
@@ -121,7 +122,7 @@ def _run_directory(run: Path) -> Path:
     if not run.is_dir():
         raise RunError(f"there is no run directory {run}", hint="give a folder that `batchclf run` or `score` made")
     folder = run.resolve()
-    if not any((folder / name).is_file() for name in (TABLES[PREDICTIONS].file, PARQUET_FILE)):
+    if not (predictions_in(folder).exists() or (folder / PARQUET_FILE).is_file()):
         raise RunError(
             f"{run} is not a run directory: it holds no {TABLES[PREDICTIONS].file}",
             hint="give a folder that `batchclf run` or `batchclf score` made",
@@ -133,17 +134,22 @@ class _Source:
     """A file of the run as a table."""
 
     def __init__(self, folder: Path, table: str) -> None:
-        parquet = folder / PARQUET_FILE
-        self.is_parquet = table == PREDICTIONS and parquet.is_file()
-        self.table = table
-        self.path = parquet if self.is_parquet else folder / TABLES[table].file
-        self.columns: list[str] = []
+        self.table, self.path, self.columns = table, folder / TABLES[table].file, list[str]()
+        self._parquet: list[Path] = []
+        """The files with the rows, if they are Parquet."""
+        if table == PREDICTIONS:
+            predictions, parquet = predictions_in(folder), folder / PARQUET_FILE
+            if predictions.is_dir():
+                self.path, self._parquet = predictions, PartsTable(predictions).files
+            elif parquet.is_file():
+                self.path, self._parquet = parquet, [parquet]
 
     def put_into(self, database: _Database, *, load: bool) -> None:
         """Make a table of the file, or a view, which shows no more than its columns. Raises PredictionsError."""
         with _damage_of(self.path):
-            if self.is_parquet:
-                database.execute(f"SELECT name FROM parquet_schema({_literal(self.path)}) WHERE num_children IS NULL")
+            if self._parquet:
+                first = _literal(self._parquet[0])
+                database.execute(f"SELECT name FROM parquet_schema({first}) WHERE num_children IS NULL")
                 self.columns = [name for (name,) in database.fetch(_MOST_COLUMNS)]
             else:
                 self.columns = read_header(self.path) if self.table == PREDICTIONS else _header(self.path)
@@ -152,8 +158,9 @@ class _Source:
     def _select(self) -> str:
         places = [f"c{number}" for number in range(len(self.columns))]
         types = [cell_type(self.table, name) for name in self.columns]
-        if self.is_parquet:
-            source = f"read_parquet({_literal(self.path)}, hive_partitioning = false)"
+        if self._parquet:
+            files = ", ".join(map(_literal, self._parquet))
+            source = f"read_parquet([{files}], hive_partitioning = false)"
             values: Sequence[str] = places
         else:
             of_cells = ", ".join(f"{place}: '{_SQL_TYPES[kind]}'" for place, kind in zip(places, types, strict=True))

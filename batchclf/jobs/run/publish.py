@@ -27,7 +27,8 @@ from batchclf.storage.exports.junit import JUNIT_FILE, write_junit
 from batchclf.storage.images.facts import IMAGES_FILE
 from batchclf.storage.predictions.data_dictionary import describe_columns, write_data_dictionary
 from batchclf.storage.predictions.flips import FLIPS_FILE
-from batchclf.storage.run.directory import PREDICTIONS_FILE, REPORT_FILES, write_record
+from batchclf.storage.predictions.write import predictions_in
+from batchclf.storage.run.directory import REPORT_FILES, write_record
 from batchclf.storage.run.metrics import write_metrics
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def finish(
             names = [each.split for each in scored if each.scored]
             studying = Studying(folder / IMAGES_FILE, to.plan, main=main_of(head.main_subset, names) if names else None)
             evaluations, gap = evaluate_predictions(
-                folder / PREDICTIONS_FILE,
+                predictions_in(folder),
                 tuple(model.class_names),
                 temperature_of(model.training),
                 take=studying.take,

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,7 @@ from batchclf.storage.run.skipped import SkippedWriter
 
 if TYPE_CHECKING:
     from batchclf.core.progress import Watcher
+    from batchclf.storage.predictions.parts import PredictionParts
 
 Take = Callable[[PredictionRows, NDArray[np.void]], None]
 """Takes rows as they are written, with the FACTS of their images."""
@@ -58,7 +60,8 @@ class Results:
 
     `kept` is what an earlier run has written there. Each subset begins with those of its entries that still hold;
     where the first does not, all after it is written anew. Without `head` there is no journal, and the run cannot be
-    resumed. `take` gets all rows that are written, which are those of the run if nothing is kept. `counts` and
+    resumed. With `part`, so many blocks of a subset make up a part of the predictions, and it is resumed after a whole
+    one. `take` gets all rows that are written, which are those of the run if nothing is kept. `counts` and
     `folders`, images by first folder, are those of the present subset, `resumed` the images of it that an earlier run
     has scored.
     """
@@ -73,9 +76,10 @@ class Results:
         head: JournalHead | None = None,
         kept: Sequence[JournalEntry] = (),
         take: Take | None = None,
+        part: int = 0,
     ) -> None:
         self.counts, self.folders, self.resumed = Counts(), Counter[str](), 0
-        self._take = take
+        self._take, self._part = take, part
         self.class_names = class_names
         self._folder, self._settings, self._watcher, self._head = folder, settings, watcher, head
         self._subset = ""
@@ -108,6 +112,8 @@ class Results:
 
     def begin(self, subset: str, kept: int, *, goes_on: bool) -> None:
         """Begin a subset with its first `kept` entries; `goes_on` says that blocks come after those."""
+        if self._files is not None:
+            self._files.end_part()
         entries = self.entries_of(subset)
         holding = entries[:kept]
         self._subset = subset
@@ -122,11 +128,11 @@ class Results:
 
     def _open(self) -> "_Files":
         if self._files is None:
-            self._files = _Files(self._folder, self.class_names, self._settings, self._head, self._kept)
+            self._files = _Files(self._folder, self.class_names, self._settings, self._head, self._kept, self._part)
         return self._files
 
     def write(self, block: Block) -> None:
-        """Write what came of a block; once this returns a kill does not undo it."""
+        """Write what came of a block; once this returns for the last one of a part, a kill does not undo it."""
         files, counts = self._open(), self.counts
         counts.found += block.found
         counts.skipped += len(block.skipped)
@@ -156,6 +162,16 @@ class Results:
         return self._open().finish()
 
 
+@dataclass(frozen=True)
+class _Written:
+    """A block that is written: its subset and digest, the counts after it, and its own images by first folder."""
+
+    subset: str
+    digest: bytes
+    counts: Counts
+    folders: Mapping[str, int]
+
+
 class _Files:
     """The files, gone on with after the last of the entries that are kept, and their journal if it has a head."""
 
@@ -166,30 +182,37 @@ class _Files:
         settings: ScoreSettings,
         head: JournalHead | None,
         kept: list[JournalEntry],
+        part: int,
     ) -> None:
+        self._part, self._blocks = part, list[_Written]()
         last = kept[-1] if kept else None
         # The journal first: it must never speak of more than the files hold.
         self._journal = None if head is None else Journal(folder, head, kept)
-        self.predictions = PredictionFiles(
-            folder,
-            class_names,
-            topk=min(settings.topk, len(class_names)),
-            probabilities=settings.writes_probabilities(len(class_names)),
-            formats=settings.formats,
-            resume_at=None if last is None else last.predictions,
-        )
+        self.predictions = _open_predictions(folder, class_names, settings, kept, in_parts=part > 0)
         self.images = ImageFactsWriter(folder / IMAGES_FILE, resume_at=None if last is None else last.images)
         self.skipped = SkippedWriter(folder / SKIPPED_FILE, resume_at=None if last is None else last.skipped)
-        if head is not None and self._journal is not None and last is not None:
+        if head is not None and self._journal is not None and last is not None and not part:
             # The file that grows for Parquet was written anew, perhaps with other bytes.
             self._journal.close()
             kept[-1] = self._entry(last.subset, last.digest, last.counts, last.folders)
             self._journal = Journal(folder, head, kept)
 
     def note(self, subset: str, digest: bytes, counts: Counts, folders: Mapping[str, int]) -> None:
-        """Put a block that is written into the journal, if there is one."""
+        """Put a block that is written into the journal, if there is one; if it is of a part, once that is whole."""
+        self._blocks.append(_Written(subset, digest, counts, folders))
+        if len(self._blocks) >= self._part:
+            self.end_part()
+
+    def end_part(self) -> None:
+        """Write the part of predictions that the last blocks belong to, if there are any, and note them."""
+        if not self._blocks:
+            return
+        part = self.predictions.end_part()
         if self._journal is not None:
-            self._journal.append(self._entry(subset, digest.hex(), counts, folders))
+            last, folders = self._blocks[-1], sum((Counter(each.folders) for each in self._blocks), Counter[str]())
+            digests = b"".join(each.digest for each in self._blocks).hex()
+            self._journal.append(replace(self._entry(last.subset, digests, last.counts, folders), part=part))
+        self._blocks.clear()
 
     def _entry(self, subset: str, digest: str, counts: Counts, folders: Mapping[str, int]) -> JournalEntry:
         positions = self.predictions.positions(), self.images.positions(), self.skipped.positions()
@@ -199,6 +222,7 @@ class _Files:
 
     def finish(self) -> dict[str, WrittenFile]:
         """Make the files whole, and give them by their names."""
+        self.end_part()
         return {
             **self.predictions.finish(),
             IMAGES_FILE: self.images.written(),
@@ -210,6 +234,26 @@ class _Files:
         for file in (self.predictions, self.images, self.skipped, self._journal):
             if file is not None:
                 file.close()
+
+
+def _open_predictions(
+    folder: Path, class_names: tuple[str, ...], settings: ScoreSettings, kept: Sequence[JournalEntry], *, in_parts: bool
+) -> "PredictionFiles | PredictionParts":
+    classes = len(class_names)
+    topk, probabilities = min(settings.topk, classes), settings.writes_probabilities(classes)
+    if in_parts:
+        from batchclf.storage.predictions.parts import PredictionParts
+
+        parts = {name: written for entry in kept for name, written in entry.part.items()}
+        return PredictionParts(folder, class_names, topk=topk, probabilities=probabilities, kept=parts)
+    return PredictionFiles(
+        folder,
+        class_names,
+        topk=topk,
+        probabilities=probabilities,
+        formats=settings.formats,
+        resume_at=kept[-1].predictions if kept else None,
+    )
 
 
 def _first_folders(block: Block) -> Counter[str]:

@@ -84,7 +84,9 @@ def score_subsets(
         compared -= _compared(kept)
         scorer = _open(stack, bundle, settings, watcher, compared=compared, every=every, folders=folders)
         names = bundle.info.class_names
-        results = stack.enter_context(Results(folder, names, settings, watcher, head=head, kept=kept, take=take))
+        part = _blocks_a_part(bundle, settings)
+        results = Results(folder, names, settings, watcher, head=head, kept=kept, take=take, part=part)
+        stack.enter_context(results)
         scoring = _Scoring(scorer, results, bundle, settings, deadline)
         for name, each in sorted(subsets.items()):
             if isinstance(each, SplitSubset):
@@ -129,6 +131,11 @@ class _Scoring:
     settings: ScoreSettings
     deadline: Deadline
 
+    @property
+    def whole(self) -> int:
+        """How many blocks the journal has at a time."""
+        return _blocks_a_part(self.bundle, self.settings) or 1
+
 
 def _split_record(name: str, subset: SplitSubset, of: _Scoring) -> SubsetRecord:
     scorer, classes, size = of.scorer, of.bundle.info.class_names, _block_size(of.bundle, of.settings)
@@ -137,10 +144,11 @@ def _split_record(name: str, subset: SplitSubset, of: _Scoring) -> SubsetRecord:
     same = 0
     if written := of.results.entries_of(name):
         _say_read(shown, written, of)
-        same = count_unchanged_in_split(split, classes, size, _digests(written))
-    _begin_after(name, shown, same, of, goes_on=same * size < len(split.images))
+        same = count_unchanged_in_split(split, classes, size, _digests(written), whole=of.whole)
+    through = sum(map(len, _digests(written[:same])))
+    _begin_after(name, shown, same, of, goes_on=through * size < len(split.images))
     run = SubsetRun(scorer, of.results, name, shown, deadline=of.deadline)
-    blocks = score_split(split, scorer.model, classes, size, skip=same, cache=scorer.cache, times=run.times)
+    blocks = score_split(split, scorer.model, classes, size, skip=through, cache=scorer.cache, times=run.times)
     run.write(blocks, len(split.images))
     return run.record("split", subset.dataset, "labels of the data set", may_be_empty=not run.complete)
 
@@ -193,6 +201,17 @@ def _engine(
 
 def _block_size(bundle: Bundle, settings: ScoreSettings) -> int:
     return files_per_block(settings.images_a_batch(bundle), bundle.info.input_shape)
+
+
+def _blocks_a_part(bundle: Bundle, settings: ScoreSettings) -> int:
+    """Choose how many blocks make up a part of the predictions; 0 if they are not written in parts."""
+    if not settings.partitioned:
+        return 0
+    from batchclf.storage.predictions.parts import blocks_a_part
+
+    classes = len(bundle.info.class_names)
+    topk, probabilities = min(settings.topk, classes), settings.writes_probabilities(classes)
+    return blocks_a_part(_block_size(bundle, settings), classes, topk=topk, probabilities=probabilities)
 
 
 def _score_files(
@@ -248,7 +267,9 @@ def score_directory(
         scorer = _open(stack, bundle, settings, watcher, compared=COMPARED_IMAGES - _compared(kept))
         engine = stack.enter_context(_engine(subset, bundle, settings, scorer, processes))
         names = bundle.info.class_names
-        results = stack.enter_context(Results(folder, names, settings, watcher, head=head, kept=kept, take=take))
+        part = _blocks_a_part(bundle, settings)
+        results = Results(folder, names, settings, watcher, head=head, kept=kept, take=take, part=part)
+        stack.enter_context(results)
         run = _score_files("", source, subset, rule, engine, _Scoring(scorer, results, bundle, settings, deadline))
         record = run.record("directory", source, rule.sentence, may_be_empty=not run.complete)
         if not record.scored and not record.complete:
@@ -319,8 +340,8 @@ def _compared(kept: Sequence[JournalEntry]) -> int:
     return sum(each.images for each in precision.values() if each is not None)
 
 
-def _digests(entries: Sequence[JournalEntry]) -> list[bytes]:
-    return [bytes.fromhex(entry.digest) for entry in entries]
+def _digests(entries: Sequence[JournalEntry]) -> list[list[bytes]]:
+    return [entry.digests for entry in entries]
 
 
 def _begin(
@@ -333,7 +354,7 @@ def _begin(
     results, written, same = of.results, of.results.entries_of(name), 0
     if written:
         _say_read(shown, written, of)
-        same, files = count_unchanged(files, _digests(written), engine.digests)
+        same, files = count_unchanged(files, _digests(written), engine.digests, whole=of.whole)
     first = next(files, None) if results.resuming else []
     _begin_after(name, shown, same, of, goes_on=first is not None)
     if first is None:

@@ -69,6 +69,8 @@ def needed_extras(job: Job) -> dict[str, Keys]:
         needs["train"] = ("model",)
     if "parquet" in scoring.format:
         needs["parquet"] = ("scoring", "format")
+    if scoring.partitioned:
+        needs["parquet"] = ("scoring", "partitioned")
     if scoring.engine == "ray":
         needs["ray"] = ("scoring", "engine")
     return needs

@@ -20,7 +20,8 @@ FILES = {
     "report.model-index.md": "the metrics as metadata of a model card of the Hugging Face Hub",
     "report.dvc.json": "the metrics as plain numbers, for DVC",
     "predictions.csv": "one row an image, see below",
-    "predictions.schema.json": "the columns of `predictions.csv` for programs: a Table Schema of the Data Package "
+    "predictions": "one row an image, in Parquet files that follow one another by name, see below",
+    "predictions.schema.json": "the columns of the predictions for programs: a Table Schema of the Data Package "
     "standard",
     **{f"predictions.{name}": f"the same rows as {words}" for name, words in FORMAT_WORDS.items() if name != "csv"},
     "images.csv": "facts of each of these images: size, mode, brightness, contrast, hash, digest",
@@ -110,10 +111,43 @@ the cell A2: `=IF(LEFT(A2;1)="'";MID(A2;2;32767);A2)`, in an English Excel with 
 """
 
 
+_READING_PARTS = """\
+The files `part-000000.parquet`, `part-000001.parquet`, … have the rows one after the other, in the order of the paths.
+Unknown values are null.
+
+### In Python, with pandas and pyarrow
+
+```python
+from pathlib import Path
+
+import pandas as pd
+
+rows = pd.concat(map(pd.read_parquet, sorted(Path("predictions").glob("*.parquet"))), ignore_index=True)
+```
+
+Where batchclf is installed, `batchclf.read_predictions(".")` does this, too.
+
+### In SQL
+
+Where batchclf is installed with its extra `query`, a query may name the tables `predictions`, `images`, `per_class`,
+`confusion`, `slices`, `skipped`, `duplicates` and `flips`.
+
+```console
+$ batchclf query . "SELECT label, prediction, count(*) AS images FROM predictions WHERE NOT correct GROUP BY ALL"
+```
+
+## The `'` at the beginning of a text in a CSV file
+
+A spreadsheet would take a text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return for a formula. So a
+`'` stands in front of such a text in all CSV files here, and of one that begins with `'` itself. To get the text back
+take one leading `'` away.
+"""
+
+
 def run_readme(record: RunRecord, columns: Sequence[tuple[str, str, str]], files: Sequence[str]) -> str:
     """Describe what a run directory holds and how to open it, as Markdown.
 
-    `columns` are name, type (as in a Table Schema) and meaning of each column of predictions.csv; a single `prob:CLASS`
+    `columns` are name, type (as in a Table Schema) and meaning of each column of the predictions; a single `prob:CLASS`
     stands for all probability columns. `files` are the names of the files that are there. All names from outside stand
     as code.
     """
@@ -137,7 +171,7 @@ def run_readme(record: RunRecord, columns: Sequence[tuple[str, str, str]], files
         "CSV files are UTF-8 with a header line and commas; a cell may hold commas, quotes and line breaks, and is "
         "then in double quotes. The decimal sign is a point. Shares are 0 to 1.",
         "",
-        "## predictions.csv",
+        "## predictions, in parts" if record.is_partitioned else "## predictions.csv",
         "",
         "One row an image. The columns always come in this order:",
         "",
@@ -148,7 +182,7 @@ def run_readme(record: RunRecord, columns: Sequence[tuple[str, str, str]], files
         f"The {counted(len(classes), 'class', 'classes')}, in the model's order: {shown}{more}. "
         "`predictions.schema.json` has them, too.",
         "",
-        _READING,
+        _READING_PARTS if record.is_partitioned else _READING,
     ]
     return "\n".join(lines)
 

@@ -40,6 +40,7 @@ OPEN_RUNS = 14
 _LINKED = {
     "report.html": "report",
     "predictions.csv": "predictions",
+    "predictions": "predictions",
     "metrics.json": "metrics",
     "run.json": "run",
     "log.jsonl": "log",

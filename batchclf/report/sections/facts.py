@@ -292,9 +292,11 @@ def _files(findings: Findings) -> tuple[File, ...]:
     if findings.alone:
         return ()
     labelled = any(evaluation.labelled for evaluation in findings.evaluations)
-    other_formats = [name for name in findings.record.formats if name != "csv"]
+    record = findings.record
+    other_formats = [] if record.is_partitioned else [name for name in record.formats if name != "csv"]
     files = (
-        (True, "predictions.csv", "one row an image"),
+        (not record.is_partitioned, "predictions.csv", "one row an image"),
+        (record.is_partitioned, "predictions/", "one row an image, in Parquet files"),
         *((True, f"predictions.{name}", "the same rows, exact") for name in other_formats),
         (labelled, "per_class.csv", "metrics of each class"),
         (labelled, "confusion.csv", "confusion counts"),

@@ -2,22 +2,23 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.errors import PredictionsError
+from batchclf.storage.csv_files.vector_text import seven_digit_numbers
 
 ROWS_PER_PIECE = 5_000
 CELLS_PER_PIECE = 200_000
 """Of all columns together, so that a thousand probability columns need no more memory than ten."""
 
-Cells = dict[str, list[str]]
-"""Some rows of a CSV: column → its cells as they stand in the file."""
+Cells = dict[str, Sequence[str]]
+"""Some rows of a CSV, or of a table read as one: column → its cells as they stand in the file."""
 
 _BLOCK = 2**20
 
@@ -32,13 +33,43 @@ class PartlySplit(Cells):
         super().__init__(cells)
         self.last, self.lines = list(last), lines
 
-    def __missing__(self, name: str) -> list[str]:
+    def __missing__(self, name: str) -> Sequence[str]:
         """Take the last columns apart."""
         if name not in self.last:
             raise KeyError(name)
         cells = zip(*[line.split(",") for line in self.lines], strict=True)
         self.update(zip(self.last, map(list, cells), strict=True))
         return self[name]
+
+
+class NumberCells(Sequence[str]):
+    """Cells with the numbers of a column, (n,) float32, as predictions.csv has them: 7 digits, "" for nan.
+
+    `numbers` is (n,) float64, what these digits mean; a text is made only if one is asked for.
+    """
+
+    def __init__(self, values: NDArray[np.float32]) -> None:
+        self.numbers = seven_digit_numbers(values)
+
+    def __len__(self) -> int:
+        """Count the cells."""
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[str]: ...
+
+    def __getitem__(self, place: int | slice) -> str | Sequence[str]:
+        """Give a cell, or some."""
+        if isinstance(place, slice):
+            return [_text(number) for number in self.numbers[place].tolist()]
+        return _text(float(self.numbers[place]))
+
+
+def _text(number: float) -> str:
+    return "" if number != number else f"{number:.7g}"
 
 
 def read_cells(path: Path, header: Sequence[str], columns: Sequence[str], last: int = 0) -> Iterator[Cells]:
@@ -231,8 +262,15 @@ def _some_rows(
 def _parsed_rows(
     path: Path, header: Sequence[str], columns: Sequence[str], rows: NDArray[np.int64]
 ) -> Iterator[tuple[int, list[str]]]:
+    yield from chosen_rows(read_cells(path, header, columns), columns, rows)
+
+
+def chosen_rows(
+    pieces: Iterable[Cells], columns: Sequence[str], rows: NDArray[np.int64]
+) -> Iterator[tuple[int, list[str]]]:
+    """Give the number (from 0) and the cells of `columns` of each of `rows`, which ascend, as far as they are there."""
     first = given = 0
-    for cells in read_cells(path, header, columns):
+    for cells in pieces:
         count = len(cells[columns[0]])
         stop = int(np.searchsorted(rows, first + count))
         for row in rows[given:stop].tolist():

@@ -122,7 +122,7 @@ def _parsed_rows(path: Path, skip: int) -> Iterator[ImageRows]:
         )
 
 
-def _of_each_split(splits: list[str], *columns: Any) -> Iterator[ImageRows]:
+def _of_each_split(splits: Sequence[str], *columns: Any) -> Iterator[ImageRows]:
     """Cut columns, those of ImageRows in their order, into pieces of one split each."""
     start = 0
     for split, rows in groupby(splits):

@@ -63,6 +63,22 @@ _FIXED = (
 _ORDINALS = {2: "second", 3: "third"}
 
 
+_OF_CSV: dict[str, Any] = {
+    "title": "predictions.csv",
+    "description": "One row an image that was scored. A text cell that begins with `'` has one `'` more than the "
+    "text: take one away.",
+    "format": PREDICTIONS_FORMAT,
+    "encoding": "utf-8",
+    "dialect": {"delimiter": ",", "lineTerminator": "\r\n", "quoteChar": '"', "doubleQuote": True, "header": True},
+}
+_OF_PARTS: dict[str, Any] = {
+    "title": "predictions/part-*.parquet",
+    "description": "One row an image that was scored, in Parquet files that follow one another by name. What is not "
+    "known is null.",
+    "format": PREDICTIONS_FORMAT,
+}
+
+
 def describe_column(name: str) -> PredictionColumn | None:
     """Say what a column of predictions.csv holds, by its name; None for one that batchclf does not write."""
     fixed = next((each for each in _FIXED if each.name == name), None)
@@ -90,23 +106,19 @@ def describe_columns(class_names: Sequence[str], topk: int, probabilities: bool)
 
 
 def data_dictionary(record: RunRecord) -> dict[str, Any]:
-    """Describe the predictions.csv of a run as a Table Schema.
+    """Describe the predictions.csv of a run, or its parts, as a Table Schema.
 
-    Texts stand in `enum` as in the CSV, so with the `'` that guards a cell; `classes` has the names without it.
+    Texts stand in `enum` as in the CSV, so with the `'` that guards a cell; `classes` has the names without it. Parts
+    have no such `'`.
     """
-    classes = record.model.class_names
+    classes, as_stored = record.model.class_names, utf8_text if record.is_partitioned else safe_cell
     splits = list(dict.fromkeys(subset.split for subset in record.subsets))
     several = "" not in splits
-    allowed = {"split": [safe_cell(split) for split in splits]} if several else {}
-    cells = [safe_cell(name) for name in classes]
+    allowed = {"split": list(map(as_stored, splits))} if several else {}
+    cells = list(map(as_stored, classes))
     return {
         "$schema": _PROFILE,
-        "title": "predictions.csv",
-        "description": "One row an image that was scored. A text cell that begins with `'` has one `'` more than the "
-        "text: take one away.",
-        "format": PREDICTIONS_FORMAT,
-        "encoding": "utf-8",
-        "dialect": {"delimiter": ",", "lineTerminator": "\r\n", "quoteChar": '"', "doubleQuote": True, "header": True},
+        **(_OF_PARTS if record.is_partitioned else _OF_CSV),
         "rows": sum(subset.scored for subset in record.subsets),
         "classes": [utf8_text(name) for name in classes],
         "fieldsMatch": "exact",

@@ -15,10 +15,10 @@ from batchclf.core.types import PredictionRows, Say, unheard
 from batchclf.errors import RunError
 from batchclf.storage.images.facts import read_image_digests
 from batchclf.storage.predictions.columns import PROBABILITY
-from batchclf.storage.predictions.read import RowReader, read_header
+from batchclf.storage.predictions.read import RowReader, source_of
 
 LARGEST_WITH_PROBABILITIES = 100_000_000
-"""Bytes of a predictions CSV up to which its probability columns are read: they take more time than all else."""
+"""Bytes of predictions up to which its probability columns are read: they take more time than all else."""
 
 
 class UnsortedRowsError(Exception):
@@ -142,12 +142,12 @@ def _nth_contents(side: RunPredictions) -> NDArray[np.void]:
 
 
 def has_probabilities(path: Path, class_names: tuple[str, ...]) -> bool:
-    """Whether the CSV has a probability column for each class, and is small enough to read them.
+    """Whether predictions have a probability column for each class, and are small enough to read them.
 
     Raises PredictionsError.
     """
-    columns = set(read_header(path))
-    return columns >= {PROBABILITY + name for name in class_names} and path.stat().st_size <= LARGEST_WITH_PROBABILITIES
+    source, wanted = source_of(path), {PROBABILITY + name for name in class_names}
+    return wanted <= {*source.header} and source.size <= LARGEST_WITH_PROBABILITIES
 
 
 def _side(

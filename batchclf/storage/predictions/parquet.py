@@ -6,7 +6,7 @@ too, since each batch of rows stands for itself.
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from batchclf import atomic
+from batchclf.core.records.run import WrittenFile
 from batchclf.errors import RunError
 from batchclf.storage.predictions.columns import PredictionColumns, PredictionLayout
 
@@ -63,6 +64,10 @@ class ArrowFormat:
 
     def rows(self, columns: PredictionColumns) -> list[memoryview]:
         """Write at least one row as one batch."""
+        return [memoryview(self.batch(columns).serialize())]
+
+    def batch(self, columns: PredictionColumns) -> Any:
+        """Give at least one row as a record batch."""
         import pyarrow as pa
 
         names = pa.array(columns.names, pa.string())
@@ -81,7 +86,7 @@ class ArrowFormat:
         if columns.probabilities is not None:
             values += list(columns.probabilities.T)
         arrays = [pa.array(np.ascontiguousarray(v)) if isinstance(v, np.ndarray) else v for v in values]
-        return [memoryview(pa.record_batch(arrays, schema=self.schema).serialize())]
+        return pa.record_batch(arrays, schema=self.schema)
 
 
 class _HashedFile(io.BufferedWriter):
@@ -96,38 +101,57 @@ class _HashedFile(io.BufferedWriter):
         return super().write(content)
 
 
+def write_parquet(schema: Any, batches: Iterable[Any], path: Path) -> WrittenFile:
+    """Write record batches as a Parquet file, in one step, and say what it is. Raises OSError."""
+    unfinished = _unfinished(path)
+    written = _write(schema, iter(batches), unfinished)
+    unfinished.replace(path)
+    return written
+
+
 def finish_parquet(arrows: Path, parquet: Path, rows: int) -> str:
     """Turn the growing file into the Parquet file, in one step; removes the growing file. Returns its SHA-256.
 
-    The bytes of the Parquet file depend on the rows alone, not on the batches they came in. A few row groups are in
-    memory at a time. Raises RunError where there are not as many rows as expected, OSError where the disk refuses.
+    Raises RunError where there are not as many rows as expected, OSError where the disk refuses.
+    """
+    # A Parquet file cannot grow, so it is made of the Arrow stream at the end (decision 041)
+    unfinished = _unfinished(parquet)
+    with _batches(arrows) as (schema, batches):
+        written = _write(schema, batches, unfinished)
+    if written.rows != rows:
+        raise RunError(
+            f"{arrows} holds {written.rows:,} rows, and {rows:,} were written",
+            hint="score again from the start, without --resume",
+        )
+    # Before the growing file goes, whose bytes the journal knows.
+    unfinished.replace(parquet)
+    arrows.unlink()
+    return written.sha256
+
+
+def _unfinished(parquet: Path) -> Path:
+    return parquet.with_name(f".{parquet.name}")  # always this name: a killed run's is written over
+
+
+def _write(schema: Any, batches: Iterator[Any], path: Path) -> WrittenFile:
+    """Write a Parquet file and have it on the disk; a few row groups are in memory at a time.
+
+    The bytes depend on the rows alone, not on the batches they came in.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    # A Parquet file cannot grow, so it is made of the Arrow stream at the end (decision 041)
-    unfinished = parquet.with_name(f".{parquet.name}")  # always this name: a killed run's is written over
-    written = 0
-    with _batches(arrows) as (schema, batches):
-        size = _group_size(schema)
-        repeated = [name for name in schema.names if name != "path" and schema.field(name).type == pa.string()]
-        with (
-            _HashedFile(unfinished) as file,
-            pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=repeated) as writer,
-        ):
-            for group in _groups(batches, size):
-                writer.write_table(group, row_group_size=size)
-                written += len(group)
-    if written != rows:
-        raise RunError(
-            f"{arrows} holds {written:,} rows, and {rows:,} were written",
-            hint="score again from the start, without --resume",
-        )
-    # Before the growing file goes, whose bytes the journal knows.
-    atomic.flush_path(unfinished)
-    unfinished.replace(parquet)
-    arrows.unlink()
-    return file.hash.hexdigest()
+    size, rows = _group_size(schema), 0
+    repeated = [name for name in schema.names if name != "path" and schema.field(name).type == pa.string()]
+    with (
+        _HashedFile(path) as file,
+        pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=repeated) as writer,
+    ):
+        for group in _groups(batches, size):
+            writer.write_table(group, row_group_size=size)
+            rows += len(group)
+    atomic.flush_path(path)
+    return WrittenFile(rows, file.hash.hexdigest())
 
 
 def _group_size(schema: Any) -> int:

@@ -129,7 +129,7 @@ def _row(reader: Reader, wanted: int) -> tuple[NDArray[np.float64], Cells]:
     for begin, cells in reader.pieces():
         place = wanted - begin
         if 0 <= place < len(cells["path"]):
-            one = {name: [cells[name][place]] for name in ["path", *split, *reader.compared]}
+            one: Cells = {name: [cells[name][place]] for name in ["path", *split, *reader.compared]}
             return reader.said(wanted, {name: list(column) for name, column in one.items()})[0], one
     raise PredictionsError(
         f"{reader.path} was changed while it was read", hint="wait until it is written, and try again"

@@ -16,7 +16,8 @@ from batchclf.storage.csv_files.read import Cells, line_of_row
 from batchclf.storage.predictions.columns import PROBABILITY
 from batchclf.storage.predictions.parquet import CLASSES_KEY, check_pyarrow, is_pyarrow_there
 from batchclf.storage.predictions.read import RowReader, class_indices, class_names_of, known_class_names, shares
-from batchclf.storage.predictions.write import CSV_FILE, PARQUET_FILE
+from batchclf.storage.predictions.read_parts import PartsTable
+from batchclf.storage.predictions.write import CSV_FILE, PARQUET_FILE, predictions_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,10 +32,12 @@ _CORRECT = {"true": True, "false": False, "": None}
 def predictions_file(path: Path) -> Path:
     """Choose the file of predictions that a path means: that file, or the most exact one of a run directory.
 
-    In a run directory predictions.parquet is taken before predictions.jsonl before predictions.csv. Raises
-    PredictionsError if there is none.
+    In a run directory predictions.parquet is taken before predictions.jsonl before predictions.csv; of one with parts
+    it is their folder. Raises PredictionsError if there is none.
     """
     path = atomic.followed(path)
+    if path.is_dir() and (predictions_in(path).is_dir() or any(path.glob("part-*.parquet"))):
+        return predictions_in(path) if predictions_in(path).is_dir() else path
     file = _file_in(path) if path.is_dir() else path
     if not file.is_file():
         raise PredictionsError(f"there is no file {file}", hint="give a run directory or the predictions of a run")
@@ -42,11 +45,13 @@ def predictions_file(path: Path) -> Path:
 
 
 def read_table(file: Path, warn: Say = unheard) -> "pd.DataFrame":
-    """Read a file of predictions; `warn` gets a line if rows stand twice, each of which comes once.
+    """Read a file of predictions, or the parts in a folder; `warn` gets a line if rows stand twice, which come once.
 
     Raises PredictionsError if it is damaged, or if rows contradict themselves or each other, RunError if pyarrow is
     needed and not installed.
     """
+    if file.is_dir():
+        return _each_once(file, _joined([_read_parquet(part) for part in PartsTable(file).files]), warn)
     suffix = file.suffix.lower()
     return _each_once(file, _READERS.get(suffix, _read_csv)(file), warn)
 
@@ -78,6 +83,8 @@ def _each_once(file: Path, table: "pd.DataFrame", warn: Say) -> "pd.DataFrame":
 
 def _place(file: Path, row: int) -> str:
     """Name the place of a row, from 0."""
+    if file.is_dir():
+        return PartsTable(file).place(row)
     suffix = file.suffix.lower()
     if suffix == ".parquet":
         return f"row {row + 1:,}"
@@ -120,7 +127,7 @@ def _csv_frame(reader: RowReader, first: int, cells: Cells) -> "pd.DataFrame":
     return pd.DataFrame({name: column(name) for name in reader.header})
 
 
-def _correct(path: Path, cells: list[str], first: int) -> list[bool | None]:
+def _correct(path: Path, cells: Sequence[str], first: int) -> list[bool | None]:
     wrong = next((row for row, cell in enumerate(cells) if cell not in _CORRECT), None)
     if wrong is not None:
         raise PredictionsError(

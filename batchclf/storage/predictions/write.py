@@ -1,6 +1,6 @@
 """The predictions of a run, in every format that is asked for, written as the scores come."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +13,9 @@ from batchclf.storage.predictions.text import TextFormat, csv_format, jsonl_form
 
 CSV_FILE, PARQUET_FILE = "predictions.csv", "predictions.parquet"
 GROWING_PARQUET_FILE = ".predictions.arrows"
+PARTS_FOLDER = "predictions"
+"""Stands in place of all these files in a run with `--partitioned`."""
+
 _OF_LINES: dict[Format, Callable[[PredictionLayout], TextFormat]] = {"csv": csv_format, "jsonl": jsonl_format}
 """The formats with a line a row, which grow as they are: `predictions.NAME`."""
 # Numbers that are turned into text at a time.
@@ -33,6 +36,20 @@ def check_formats(formats: tuple[Format, ...]) -> None:
         from batchclf.storage.predictions.parquet import check_pyarrow
 
         check_pyarrow()
+
+
+def predictions_in(folder: Path) -> Path:
+    """Name the predictions of a run directory: predictions.csv or, if it has parts instead, their folder."""
+    csv, parts = folder / CSV_FILE, folder / PARTS_FOLDER
+    return parts if parts.is_dir() and not csv.exists() else csv
+
+
+def pieces_of(layout: PredictionLayout, scores: BatchScores, split: str) -> Iterator[PredictionColumns]:
+    """Give the columns of a batch, some rows at a time."""
+    step = max(1, _NUMBERS // scores.probabilities.shape[1])
+    for start in range(0, len(scores.refs), step):
+        some = slice(start, start + step)
+        yield layout.columns(BatchScores(scores.refs[some], scores.probabilities[some]), split)
 
 
 class PredictionFiles(ClosedAtEnd):
@@ -78,10 +95,8 @@ class PredictionFiles(ClosedAtEnd):
 
     def write(self, scores: BatchScores, split: str) -> list[PredictionColumns]:
         """Append one row for each image of the batch; gives what was written, piece by piece."""
-        step, written = max(1, _NUMBERS // scores.probabilities.shape[1]), []
-        for start in range(0, len(scores.refs), step):
-            some = slice(start, start + step)
-            columns = self._layout.columns(BatchScores(scores.refs[some], scores.probabilities[some]), split)
+        written = []
+        for columns in pieces_of(self._layout, scores, split):
             self._append(columns)
             written.append(columns)
         return written
@@ -95,6 +110,10 @@ class PredictionFiles(ClosedAtEnd):
             for piece in growing.rows(columns):
                 file.write(piece)
         self.rows += len(columns)
+
+    def end_part(self) -> dict[str, WrittenFile]:
+        """Give nothing: these files have no parts."""
+        return {}
 
     def positions(self) -> Positions:
         """Hand all rows to the operating system and tell where to resume after a kill."""

@@ -15,6 +15,7 @@ from batchclf.core.records.run import SubsetRecord
 from batchclf.core.text import plain_text
 from batchclf.errors import RunError
 from batchclf.storage.csv_files.cells import utf8_text
+from batchclf.storage.predictions.write import PARTS_FOLDER
 from batchclf.storage.run.directory import LOG_FILE, RECORD_FILE
 from batchclf.storage.run.metrics import FILES
 from batchclf.storage.run.run_json import decode_run
@@ -73,11 +74,11 @@ def read_details(folder: Path) -> RunDetails:
 def digest_files(folder: Path) -> list[FileDigest]:
     """Digest the files of a run directory, but its log and those that are made again. Raises OSError."""
     found = []
-    for path in sorted(folder.iterdir()):
+    for path in sorted([*folder.iterdir(), *(folder / PARTS_FOLDER).glob("*.parquet")]):
         if path.is_file() and not path.is_symlink() and not path.name.startswith((".", *_RENEWED)):
             with path.open("rb") as handle:
                 digest = hashlib.file_digest(handle, "sha256").hexdigest()
-            found.append(FileDigest(utf8_text(path.name), digest, path.stat().st_size))
+            found.append(FileDigest(utf8_text(path.relative_to(folder).as_posix()), digest, path.stat().st_size))
     return found
 
 

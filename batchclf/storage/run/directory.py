@@ -16,6 +16,7 @@ from batchclf.core.choices import REPORT_ENDINGS
 from batchclf.core.records.run import RunRecord
 from batchclf.errors import BatchclfError, RunError, noted_as_published
 from batchclf.storage.csv_files.cells import utf8_values
+from batchclf.storage.predictions.write import PARTS_FOLDER
 from batchclf.storage.run.journal import JOURNAL_FILE
 from batchclf.storage.run.published import RUN_ID
 from batchclf.storage.run.run_json import decode_run
@@ -119,8 +120,8 @@ def write_record(folder: Path, record: RunRecord) -> None:
 
 
 def is_of_run(predictions: Path) -> bool:
-    """Whether a file is the predictions.csv of a run directory, which has its run.json beside it."""
-    if predictions.name != PREDICTIONS_FILE or not predictions.with_name(RECORD_FILE).is_file():
+    """Whether a path is the predictions.csv of a run directory, or its parts, with its run.json beside it."""
+    if predictions.name not in (PREDICTIONS_FILE, PARTS_FOLDER) or not predictions.with_name(RECORD_FILE).is_file():
         return False
     try:
         content = msgspec.json.decode(predictions.with_name(RECORD_FILE).read_bytes())

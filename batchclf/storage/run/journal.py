@@ -12,11 +12,12 @@ from pathlib import Path
 import msgspec
 
 from batchclf import atomic
-from batchclf.core.records.run import PrecisionRecord
+from batchclf.core.records.run import PrecisionRecord, WrittenFile
 from batchclf.storage.csv_files.append_file import ClosedAtEnd
 
 JOURNAL_FILE = "journal.jsonl"
 JOURNAL_FORMAT = 3
+_DIGEST = 16
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,10 @@ class Counts:
 class JournalEntry:
     """The state after a block of a subset: the block's digest (32 hex digits), and the subset's counts with it.
 
-    `folders` counts the images of this block alone by first folder. `predictions`, `images` and `skipped` are what the
-    writers give as their positions in the whole run, `written` the SHA-256 of each file up to there.
+    With `--partitioned` it is that after all blocks of a part: `digest` has one after the other, `part` what was
+    written, by its name, unless there was no image. `folders` counts the images of these blocks alone by first folder.
+    `predictions`, `images` and `skipped` are what the writers give as their positions in the whole run, `written` the
+    SHA-256 of each file that grows up to there.
     """
 
     subset: str
@@ -65,6 +68,13 @@ class JournalEntry:
     images: dict[str, int]
     skipped: dict[str, int]
     written: dict[str, str]
+    part: dict[str, WrittenFile] = field(default_factory=dict)
+
+    @property
+    def digests(self) -> list[bytes]:
+        """The digest of each block, 16 bytes each."""
+        whole = bytes.fromhex(self.digest)
+        return [whole[start : start + _DIGEST] for start in range(0, len(whole), _DIGEST)]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from batchclf import atomic
 from batchclf.core.text import counted
 from batchclf.core.types import Say
 from batchclf.errors import NothingToScoreError, RunError, TargetTakenError, noted_as_published
-from batchclf.storage.predictions.write import GROWING_PARQUET_FILE, PARQUET_FILE
+from batchclf.storage.predictions.write import GROWING_PARQUET_FILE, PARQUET_FILE, PARTS_FOLDER
 from batchclf.storage.run.directory import LOG_FILE, RunLog, check_free, failed_log, give_up, put_log_aside
 from batchclf.storage.run.journal import (
     JOURNAL_FILE,
@@ -136,6 +136,8 @@ def take_up(run: KilledRun, head: JournalHead, say: Say) -> list[JournalEntry]:
         # First of all: it must never speak of what is not there.
         Journal(run.folder, head, []).close()
     kept = {LOCK_FILE, LOG_FILE, JOURNAL_FILE, *(_tables(entries[-1]) if entries else ())}
+    if any(entry.part for entry in entries):
+        kept.add(PARTS_FOLDER)
     for path in run.folder.iterdir():
         if path.name not in kept:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
@@ -163,7 +165,7 @@ def _intact(run: KilledRun) -> tuple[list[JournalEntry], str]:
 
     Gives the entries whose bytes are there; without any, the name of a file in which they are not.
     """
-    entries, short = list(run.entries), ""
+    entries, short = _with_whole_parts(run)
     while entries:
         sizes = _sizes(run.folder, entries[-1])
         short = next((name for name, size in sizes.items() if _size(run.folder / name) < size), "")
@@ -175,6 +177,16 @@ def _intact(run: KilledRun) -> tuple[list[JournalEntry], str]:
     # Of the last one alone: what it speaks of holds all before it.
     wrong = [name for name, size in sizes.items() if _sha256(run.folder / name, size) != entries[-1].written[name]]
     return ([], wrong[0]) if wrong else (entries, "")
+
+
+def _with_whole_parts(run: KilledRun) -> tuple[list[JournalEntry], str]:
+    """Give the entries up to the first whose part is not as it was written, and the name of that part."""
+    for number, entry in enumerate(run.entries):
+        for name, part in entry.part.items():
+            path = run.folder / name
+            if not path.is_file() or _sha256(path, path.stat().st_size) != part.sha256:
+                return list(run.entries[:number]), name
+    return list(run.entries), ""
 
 
 def _sizes(folder: Path, entry: JournalEntry) -> dict[str, int]:

@@ -12,6 +12,7 @@ from batchclf.core.records.run import WrittenFile
 from batchclf.core.types import Say
 from batchclf.errors import RunError
 from batchclf.storage.predictions.parquet import is_pyarrow_there
+from batchclf.storage.predictions.write import CSV_FILE, PARTS_FOLDER
 from batchclf.storage.run.directory import RECORD_FILE
 
 
@@ -24,14 +25,30 @@ def check_written(
 ) -> None:
     """Compare tables in a run directory with what its run.json says of them, each if it is there.
 
+    predictions.csv stands for the parts, too, of a run that has them in its place; of these none may be missing, and no
+    other may be there.
     `warn` gets a line for one that was edited and has as many rows as before. Without a run.json, or with that of an
     earlier batchclf, there is nothing to compare with. `digests` are the SHA-256 of files, as far as the caller knows
     them. Raises RunError if one has fewer or more rows than the run wrote, or its rows cannot be counted.
     """
     written = _written(folder)
-    for name in names:
+    names = set(names)
+    if names & {CSV_FILE, PARTS_FOLDER}:
+        names |= _parts(folder, written)
+    for name in sorted(names):
         if name in written and (folder / name).is_file():
             _check(folder / name, written[name], digests.get(name), warn)
+
+
+def _parts(folder: Path, written: Mapping[str, WrittenFile]) -> set[str]:
+    """Name the parts that the run wrote, none without any; raises RunError if others are there."""
+    parts = {name for name in written if name.startswith(f"{PARTS_FOLDER}/")}
+    there = {f"{PARTS_FOLDER}/{path.name}" for path in (folder / PARTS_FOLDER).glob("*.parquet")} if parts else parts
+    if parts != there:
+        name = min(parts ^ there)
+        what = "is missing, and the run wrote it" if name in parts else "is there, and the run wrote no such part"
+        raise RunError(f"{folder / name} {what} ({RECORD_FILE})", hint="restore the parts of the run, or score again")
+    return parts
 
 
 def _written(folder: Path) -> dict[str, WrittenFile]:

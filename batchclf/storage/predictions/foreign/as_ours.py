@@ -172,7 +172,7 @@ class OurTable:
         numbers = {meant: number for number, meant in self.numbered.items()}
         return name if name in self.roles.probabilities else numbers.get(name, name)
 
-    def _column(self, name: str, cells: list[str]) -> list[str]:
+    def _column(self, name: str, cells: Sequence[str]) -> Sequence[str]:
         if name == "label" or name.endswith("prediction"):
             return self._classes(cells, is_label=name == "label")
         if name == "path":
@@ -183,7 +183,7 @@ class OurTable:
             return [cell.replace(",", ".") for cell in cells]
         return cells
 
-    def _classes(self, cells: list[str], *, is_label: bool = False) -> list[str]:
+    def _classes(self, cells: Sequence[str], *, is_label: bool = False) -> list[str]:
         meant = self._meant[is_label]
         for cell in set(cells) - meant.keys():
             text = plain_text(cell) if self.table.guarded else cell
@@ -197,13 +197,13 @@ class OurTable:
             return self.meanings.get(text, text)
         return (self.meanings.get(text, "") or text) if self.map_predictions else text
 
-    def _texts(self, texts: list[str]) -> list[str]:
+    def _texts(self, texts: Sequence[str]) -> Sequence[str]:
         """Guard texts as in a CSV, since the guard is taken away from what is read."""
         if self.table.guarded:
             return texts
         return [safe_cell(text) if text.startswith(GUARDED_STARTS) else text for text in texts]
 
-    def _below(self, cells: list[str]) -> list[str]:
+    def _below(self, cells: Sequence[str]) -> Sequence[str]:
         if self.paths_below is None:
             return cells
         start = f"{self.paths_below.resolve().as_posix()}/"

@@ -47,7 +47,7 @@ class _ListColumns:
     def place(self, row: int) -> str:
         return self._table.place(row)
 
-    def _lists(self, name: str, cells: list[str], first: int) -> list[list[str]]:
+    def _lists(self, name: str, cells: Sequence[str], first: int) -> list[list[str]]:
         lists = []
         for row, cell in enumerate(cells, first):
             values = list_in_text(cell)

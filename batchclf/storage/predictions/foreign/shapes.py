@@ -1,7 +1,7 @@
 """The columns that tables of other tools have, and which of them stands for what (decision 171)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -230,7 +230,7 @@ class _Search:
         self._use(*found.values())
         return found
 
-    def bare_probabilities(self, first: Mapping[str, list[str]]) -> dict[str, str]:
+    def bare_probabilities(self, first: Mapping[str, Sequence[str]]) -> dict[str, str]:
         """Take the columns that sum to 1 in the first rows, if the labels there are among their names."""
         names = []
         for name in self.left():
