@@ -71,10 +71,11 @@ def draw(sizes: list[int], of_workers: dict[int, list[Measured]], out: Path) -> 
     for axis, title in zip(
         axes, ("seconds, start to exit", "µs of the processor a file", "peak memory, MB"), strict=True
     ):
-        axis.set(title=title, xlabel="files", xscale="log", ylim=(0, None))
+        axis.set(title=title, xlabel="files", xscale="log")
         axis.grid(alpha=0.3)
-    axes[0].set(yscale="log", ylim=(None, None))
-    axes[1].set(yscale="log", ylim=(None, None))
+    axes[0].set_yscale("log")
+    axes[1].set_yscale("log")
+    axes[2].set_ylim(0)
     axes[0].legend()
     figure.savefig(out, metadata={"Date": None})
 
