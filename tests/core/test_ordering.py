@@ -57,7 +57,7 @@ def test_a_chain_of_neighbours_is_found_again(seed, classes):
 
 
 @settings(max_examples=30)
-@given(seeds, st.integers(2, 8), st.integers(2, 6))
+@given(seeds, st.integers(2, 8), st.integers(4, 6))  # two of smaller groups may have the same place
 def test_groups_that_are_confused_stand_together_among_stray_errors(seed, groups, size):
     rng = np.random.default_rng(seed)
     group = np.repeat(np.arange(groups), size)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.errors import PredictionsError
-from batchclf.storage.csv_files.vector_text import seven_digit_numbers
+from batchclf.storage.csv_files.vector_text import cell_of, seven_digit_numbers
 
 ROWS_PER_PIECE = 5_000
 CELLS_PER_PIECE = 200_000
@@ -64,12 +64,8 @@ class NumberCells(Sequence[str]):
     def __getitem__(self, place: int | slice) -> str | Sequence[str]:
         """Give a cell, or some."""
         if isinstance(place, slice):
-            return [_text(number) for number in self.numbers[place].tolist()]
-        return _text(float(self.numbers[place]))
-
-
-def _text(number: float) -> str:
-    return "" if number != number else f"{number:.7g}"
+            return [cell_of(number) for number in self.numbers[place].tolist()]
+        return cell_of(float(self.numbers[place]))
 
 
 def read_cells(path: Path, header: Sequence[str], columns: Sequence[str], last: int = 0) -> Iterator[Cells]:

@@ -39,6 +39,11 @@ def known_digits(values: NDArray[np.float32]) -> Text:
     return texts
 
 
+def cell_of(number: float) -> str:
+    """Write one number as `known_digits` does."""
+    return "" if number != number else f"{number:.7g}"
+
+
 def seven_digit_numbers(values: NDArray[np.float32]) -> NDArray[np.float64]:
     """Give the numbers that `seven_digits` writes, as `float` reads them: float64 of the same shape, to the bit."""
     flat = _float64(values)
