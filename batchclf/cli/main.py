@@ -66,6 +66,8 @@ def entry() -> NoReturn:
     """Run as a process: `main`, then the end, without taking down all that was loaded (0.1 s)."""
     # Scoring makes many small objects and few cycles; looking for these every 700 objects costs 4% of a run.
     gc.set_threshold(10_000)
+    # OpenBLAS starts a thread a core, which spins, and has next to nothing to do here (decision 199)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _open_standard_streams()
     code = main()
     for stream in (sys.stdout, sys.stderr):

@@ -1,8 +1,9 @@
 """Plain values that one room hands to the next."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from operator import le
 from typing import Annotated
 
@@ -199,6 +200,26 @@ class PredictionRows:
     probabilities: NDArray[np.float64] | None
     ranked: NDArray[np.int64]
     claimed: NDArray[np.float64] | None = None
+
+    @classmethod
+    def joined(cls, parts: "Sequence[PredictionRows]") -> "PredictionRows":
+        """Put parts, at least one, of the same columns behind each other."""
+        if len(parts) == 1:
+            return parts[0]
+        probabilities = [part.probabilities for part in parts if part.probabilities is not None]
+        claimed = [part.claimed for part in parts if part.claimed is not None]
+        return cls(
+            parts[0].class_names,
+            tuple(chain.from_iterable(part.paths for part in parts)),
+            tuple(chain.from_iterable(part.splits for part in parts)),
+            np.concatenate([part.labels for part in parts]),
+            np.concatenate([part.predictions for part in parts]),
+            np.concatenate([part.confidence for part in parts]),
+            np.concatenate([part.margin for part in parts]),
+            np.concatenate(probabilities) if probabilities else None,
+            np.concatenate([part.ranked for part in parts]),
+            np.concatenate(claimed) if claimed else None,
+        )
 
     def __len__(self) -> int:
         """Count the rows."""

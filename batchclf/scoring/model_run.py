@@ -1,8 +1,10 @@
 """Call the model: batches in order, smaller ones where the memory does not suffice."""
 
+import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,41 @@ if TYPE_CHECKING:
     from batchclf.models.runtime.precision import PrecisionCheck
 
 OpenRuntime = Callable[[], "Runtime"]
+
+FIRST_COMPARED = 16
+"""So many images are compared with float32 at once, a batch of large ones, even if a run has few."""
+
+
+class OpeningRuntime:
+    """A runtime that is opened in a thread of its own: loading its library takes as long as decoding 1,000 images.
+
+    Use as a context manager, which waits for that thread. Safe to use from several threads.
+    """
+
+    def __init__(self, open_runtime: OpenRuntime) -> None:
+        self._open, self._lock = open_runtime, threading.Lock()
+        self._threads = ThreadPoolExecutor(1, "open-runtime")
+        self._runtime: Future[Runtime] | None = None
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wait until it is open, if it has been begun."""
+        self._threads.shutdown()
+
+    def begin(self) -> None:
+        """Begin to open it, unless that has been done."""
+        with self._lock:
+            if self._runtime is None:
+                self._runtime = self._threads.submit(self._open)
+
+    def wait(self) -> "Runtime":
+        """Give the runtime; raises what opening it raises."""
+        self.begin()
+        assert self._runtime is not None
+        return self._runtime.result()
 
 
 class ModelRun:
@@ -65,27 +102,39 @@ class ModelRun:
 
 
 class ComparedRuntime:
-    """A runtime of less precision, and that of float32 which scores the first `images` of them, too.
+    """A runtime of less precision, and that of float32 which scores some of its images, too.
 
-    `check` takes what was found.
+    These are the first ones, then one in `every`, `images` at most. `check` takes what was found.
     """
 
-    def __init__(self, reduced: "Runtime", open_reference: OpenRuntime, check: "PrecisionCheck", images: int) -> None:
+    def __init__(
+        self, reduced: "Runtime", open_reference: OpenRuntime, check: "PrecisionCheck", images: int, every: int
+    ) -> None:
         self._reduced = reduced
         self._open = open_reference
         self._reference: Runtime | None = None
         self._check = check
-        self._left = images
+        self._most, self._every = images, every
+        self._seen = self._compared = 0
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Score (n, height, width, channels) uint8 images, n >= 1, with less precision: (n, classes) float32."""
+        started = time.perf_counter()
         scores = self._reduced.probabilities(images)
-        some = images[: self._left]
-        if len(some):
-            if self._reference is None:
+        seconds = time.perf_counter() - started
+        self._seen += len(images)
+        # The float32 of a short run would cost more than less precision saves (decision 197)
+        due = min(self._most, max(FIRST_COMPARED, self._seen // self._every)) - self._compared
+        # In whole batches, whose time can be compared.
+        if due > 0 and (not self._compared or due >= min(len(images), self._most - self._compared)):
+            some = images[:due]
+            if first := self._reference is None:
                 self._reference = self._open()
+            started = time.perf_counter()
             self._check.add(self._reference.probabilities(some), scores[: len(some)])
-            self._left -= len(some)
-        else:
+            if not first:  # which warms up
+                self._check.add_seconds(time.perf_counter() - started, seconds * len(some) / len(images))
+            self._compared += len(some)
+        elif self._compared >= self._most:
             self._reference = None
         return scores

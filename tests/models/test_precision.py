@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchclf.jobs.score.score_subsets import COMPARED_EVERY, COMPARED_IMAGES
 from batchclf.models.runtime.precision import PrecisionCheck
+from batchclf.scoring.model_run import ComparedRuntime
 
 
 def _rows(seed, count, classes=4):
@@ -45,6 +47,32 @@ def test_the_sentence_says_it_all():
     assert check.sentence == (
         "on 10,000 images compared, probabilities differ from float32's by up to 1.6e-02, and 15 have another class"
     )
+
+
+@pytest.mark.parametrize(("batch", "total", "compared"), [(16, 80, 16), (16, 960, 48), (100, 8_000, 250)])
+def test_one_image_in_twenty_is_compared(batch, total, compared):
+    scored = []
+
+    class Runtime:
+        def probabilities(self, images):
+            scored.append(len(images))
+            return np.full((len(images), 2), 0.5, np.float32)
+
+    check = PrecisionCheck()
+    runtime = ComparedRuntime(Runtime(), Runtime, check, COMPARED_IMAGES, COMPARED_EVERY)
+    for _ in range(0, total, batch):
+        runtime.probabilities(np.zeros((batch, 1, 1, 1), np.uint8))
+    assert check.images == compared
+    assert sum(scored) == total // batch * batch + compared
+
+
+def test_less_precision_that_is_slower_is_said():
+    check = PrecisionCheck()
+    assert check.slower == ""
+    check.add_seconds(2.0, 1.0)
+    assert check.slower == ""
+    check.add_seconds(1.0, 5.0)
+    assert check.slower.startswith("less precision took 2.0 times as long as float32 for the images compared")
 
 
 def test_other_shapes_are_refused():

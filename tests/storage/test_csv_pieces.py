@@ -20,8 +20,8 @@ tables = st.lists(
 )
 
 
-def read(path, header=HEADER, columns=("confidence", "path", "label")):
-    pieces = list(read_cells(path, header, columns))
+def read(path, header=HEADER, columns=("confidence", "path", "label"), last=0):
+    pieces = list(read_cells(path, header, columns, last))
     assert all(0 < len(piece["path"]) <= csv_pieces.ROWS_PER_PIECE for piece in pieces)
     return {name: [cell for piece in pieces for cell in piece[name]] for name in columns}
 
@@ -49,6 +49,7 @@ def test_whatever_the_csv_module_writes(tmp_path_factory, rows, end, encoding, e
         assert read(path) == {
             name: [row[HEADER.index(name)] for row in rows] for name in ("path", "confidence", "label")
         }
+        assert read(path, columns=HEADER, last=2) == read(path, columns=HEADER)
 
 
 lines = st.sampled_from(
@@ -65,6 +66,7 @@ def test_ragged_and_blank_lines_are_read_as_pandas_reads_them(tmp_path_factory, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_pieces, "ROWS_PER_PIECE", piece)
         assert read(path, columns=HEADER) == table.to_dict("list")
+        assert read(path, columns=HEADER, last=2) == table.to_dict("list")
 
 
 @settings(max_examples=100, deadline=None)
@@ -101,6 +103,15 @@ def test_damage_is_told_by_its_line(tmp_path, content, told):
         read(path)
     assert caught.value.message.startswith(f"{path} is damaged: {told}")
     assert caught.value.hint
+
+
+def test_last_columns_stay_together_until_one_is_asked_for(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_bytes("path,label,prediction,confidence\r\né,b,0.5,1\r\nc,,2,3\r\n".encode())
+    (cells,) = read_cells(path, HEADER, ["label", *HEADER[2:]], 2)
+    assert dict(cells) == {"label": ["b", ""]}
+    assert cells.lines == ["0.5,1", "2,3"]
+    assert cells["confidence"] == ["1", "3"]
 
 
 def test_a_file_that_is_not_read_to_its_end(tmp_path):

@@ -8,13 +8,14 @@ from batchclf.core.compare.pair_tally import PairTally
 from batchclf.core.compare.result import Comparison
 from batchclf.core.records.run import RunRecord
 from batchclf.core.text import counted, first_of
-from batchclf.core.types import Say, unheard
+from batchclf.core.types import PredictionRows, Say, unheard
 from batchclf.errors import ComparisonError
 from batchclf.storage.images.facts import IMAGES_FILE
 from batchclf.storage.predictions.flips import FlipsWriter
 from batchclf.storage.predictions.pairs import (
     PairedPredictions,
     UnsortedRowsError,
+    pair_alone,
     read_alone,
     read_by_content,
     read_pairs,
@@ -60,11 +61,13 @@ def tally_runs(
     splits: Sequence[str],
     writer: FlipsWriter | None = None,
     *,
+    rows: Sequence[PredictionRows] | None = None,
     warn: Say = unheard,
 ) -> list[PairTally]:
     """Tally the predictions of two runs, (directory, run id) each, for the images of some splits that both have.
 
-    Gives a tally for each split, in the order of `splits`; `writer` takes the flips. Images are matched by path and, if
+    Gives a tally for each split, in the order of `splits`; `writer` takes the flips, `rows` are all rows of the second
+    run, with these class names, if they are in memory. Images are matched by path and, if
     both runs have an images.csv, by content, too; if none is matched so, by content alone, as files that were renamed.
     Raises as `read_pairs` does, and RunError as `check_written`.
     """
@@ -85,7 +88,7 @@ def tally_runs(
 
     of_both = first[0], second[0], class_names, splits
     try:
-        found = tally(_paired_predictions(*of_both, whole=False, warn=warn))
+        found = tally(_paired_predictions(*of_both, rows=rows, whole=False, warn=warn))
     except UnsortedRowsError:
         if writer is not None:
             writer.clear()
@@ -103,16 +106,26 @@ def tally_runs(
 
 
 def _paired_predictions(
-    first: Path, second: Path, class_names: tuple[str, ...], splits: Collection[str], *, whole: bool, warn: Say
+    first: Path,
+    second: Path,
+    class_names: tuple[str, ...],
+    splits: Collection[str],
+    *,
+    rows: Sequence[PredictionRows] | None = None,
+    whole: bool,
+    warn: Say,
 ) -> Iterator[PairedPredictions]:
     """Give the predictions of two run directories for the images of some splits that both have, piece by piece.
 
     Images are matched by path, and by content unless an images.csv is missing. Files that are the same to the byte are
-    read once. Raises as `read_pairs` does; `whole` is for rows that are not sorted, `warn` for those that stand twice.
+    read once, or not at all if their `rows` are there. Raises as `read_pairs` does; `whole` is for rows that are not
+    sorted, `warn` for those that stand twice.
     """
     files, images = (predictions_in(first), predictions_in(second)), (first / IMAGES_FILE, second / IMAGES_FILE)
     by_path = not all(path.is_file() for path in images) or _same_content(*images)
     if by_path and _same_content(*files):
+        if rows is not None:
+            return pair_alone(rows, splits)
         return read_alone(files[0], class_names, splits, whole=whole, warn=warn)
     return read_pairs(files, class_names, splits, images=None if by_path else images, whole=whole, warn=warn)
 

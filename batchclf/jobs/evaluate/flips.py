@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import RunRecord, WrittenFile, main_of
-from batchclf.core.types import Say, unheard
+from batchclf.core.types import PredictionRows, Say, unheard
 from batchclf.errors import BatchclfError
 from batchclf.storage.predictions.flips import FLIPS_FILE, FlipsWriter
 from batchclf.storage.run.directory import read_record
@@ -22,11 +22,12 @@ def write_flips(
     history: Sequence[RunSummary],
     *,
     to: Path | None = None,
+    rows: Sequence[PredictionRows] | None = None,
     say: Say = unheard,
     warn: Say = unheard,
 ) -> "tuple[tuple[Comparison, ...], WrittenFile]":
     """Compare the run in `folder`, whose record need not be written yet, with the last one before it; write flips.csv
-    into `folder`, or to the file `to`.
+    into `folder`, or to the file `to`. `rows` are those of the run, if they are in memory.
 
     `history` are the earlier runs of the same job, oldest first, in `beside`; the last one whose folder is still there
     counts, whatever its status. Each subset that both have scored is compared, and the one that the report is about
@@ -40,7 +41,7 @@ def write_flips(
         last = next((beside / run.folder for run in reversed(history) if (beside / run.folder).is_dir()), None)
         if last is not None:
             try:
-                found = _against(last, folder, record, writer, say, warn)
+                found = _against(last, folder, record, writer, rows, say, warn)
             except BatchclfError as error:
                 writer.clear()
                 say(f"the predictions are not compared with those of {last.name}: {error.message}")
@@ -48,7 +49,13 @@ def write_flips(
 
 
 def _against(
-    last: Path, folder: Path, record: RunRecord, writer: FlipsWriter, say: Say, warn: Say
+    last: Path,
+    folder: Path,
+    record: RunRecord,
+    writer: FlipsWriter,
+    rows: Sequence[PredictionRows] | None,
+    say: Say,
+    warn: Say,
 ) -> "tuple[Comparison, ...]":
     # The comparison is a dozen modules, which a first run does without.
     from batchclf.jobs.evaluate.compare import check_numbered_rows, shared_classes, tally_runs
@@ -59,7 +66,7 @@ def _against(
     kinds = {(subset.split, subset.kind) for subset in earlier.subsets}
     splits = [subset.split for subset in record.subsets if (subset.split, subset.kind) in kinds]
     main = main_of(record.main_subset, splits or [""])
-    found = tally_runs((last, earlier.run_id), (folder, record.run_id), names, splits, writer, warn=warn)
+    found = tally_runs((last, earlier.run_id), (folder, record.run_id), names, splits, writer, rows=rows, warn=warn)
     check_numbered_rows(earlier, record, found)
     found.sort(key=lambda each: (each.split != main, each.split))
     for each in found:

@@ -75,13 +75,18 @@ def correlations(pairs: Pairs, look: Look) -> NDArray[np.float64]:
     0 if one of the two is plain, which says nothing; nan if it is not there any more.
     """
     rows = np.unique(np.concatenate(pairs))
-    numbers = rows.tolist()
-    parts = [numbers[start : start + _AT_ONCE] for start in range(0, len(numbers), _AT_ONCE)]
-    with ThreadPoolExecutor(READERS, "near-duplicates") as pool:
-        seen = [pixels for part in pool.map(lambda part: [look(row) for row in part], parts) for pixels in part]
-    there = np.array([pixels is not None for pixels in seen], np.bool_)
+    there = np.zeros(len(rows), np.bool_)
     table = np.zeros((len(rows), SIDE * SIDE), np.float32)
-    table[there] = _normalised([pixels for pixels in seen if pixels is not None])
+
+    def fill(start: int) -> None:
+        places = range(start, min(start + _AT_ONCE, len(rows)))
+        seen = {place: pixels for place in places if (pixels := look(int(rows[place]))) is not None}
+        there[list(seen)] = True
+        table[list(seen)] = _normalised(list(seen.values()))
+
+    with ThreadPoolExecutor(READERS, "near-duplicates") as pool:
+        for _ in pool.map(fill, range(0, len(rows), _AT_ONCE)):
+            pass
     first, second = (np.searchsorted(rows, side) for side in pairs)
     found: NDArray[np.float64] = np.einsum("ij,ij->i", table[first], table[second], dtype=np.float64)
     found[~(there[first] & there[second])] = np.nan

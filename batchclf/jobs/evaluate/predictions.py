@@ -68,6 +68,14 @@ class Studying:
         return study(self._collector, self._plan, self._names, warn=warn)
 
 
+KEPT_VALUES = 2_000_000
+"""So many values of 8 bytes are kept of a run while it is evaluated."""
+
+_VALUES_AT_ONCE = 200_000
+_VALUES_A_ROW = 10
+"""What a row takes beside its probabilities."""
+
+
 class RunTally:
     """Takes all rows of a run as they are written, and evaluates them as `evaluate_predictions` does the file.
 
@@ -78,15 +86,43 @@ class RunTally:
     def __init__(self, info: BundleInfo, plan: "Plan | None", main: str) -> None:
         self.studying = Studying(None, plan, main=main)
         self._tallies = _Tallies(info.class_names, temperature_of(info.training))
+        self._values_a_row = _VALUES_A_ROW + len(info.class_names)
+        self._waiting: list[tuple[PredictionRows, NDArray[np.void]]] = []
+        self._kept: list[PredictionRows] | None = []
+        self._rows = 0
 
     def take(self, rows: PredictionRows, facts: NDArray[np.void]) -> None:
         """Add rows, and the FACTS of their images."""
-        self._tallies.update(rows)
-        self.studying.take(rows, facts)
+        self._waiting.append((rows, facts))
+        # Blocks are small, and each call costs as much as hundreds of rows
+        if sum(len(each) for each, _ in self._waiting) * self._values_a_row >= _VALUES_AT_ONCE:
+            self._count()
 
     def evaluate(self) -> "tuple[list[Evaluation], Gap | None]":
-        """Evaluate all rows; see `evaluate_rows`."""
-        return self._tallies.evaluate()
+        """Evaluate all rows, once; see `evaluate_rows`. The counts, which are large, are not kept."""
+        self._count()
+        tallies, self._tallies = self._tallies, _Tallies((), 1.0)
+        return tallies.evaluate()
+
+    def take_rows(self) -> Sequence[PredictionRows] | None:
+        """Give all rows, once; None if they were too many to keep."""
+        self._count()
+        rows, self._kept = self._kept, None
+        return rows
+
+    def _count(self) -> None:
+        if not self._waiting:
+            return
+        pieces, facts = zip(*self._waiting, strict=True)
+        self._waiting.clear()
+        rows = PredictionRows.joined(pieces)
+        self._tallies.update(rows)
+        self.studying.take(rows, np.concatenate(facts))
+        self._rows += len(rows)
+        if self._rows * self._values_a_row > KEPT_VALUES:
+            self._kept = None
+        if self._kept is not None:
+            self._kept.append(rows)
 
 
 _NAME_ALIKE = "name both in the same way, or map the labels to the predicted classes by --label-map FILE"

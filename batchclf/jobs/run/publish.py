@@ -76,7 +76,12 @@ def finish(
     record = replace(record, slices=to.slices, thresholds=to.thresholds)
     history = runs_to_compare(to.beside, record)
     with steps.step("compare"):
-        flips, written = write_flips(folder, to.beside, record, history, say=watcher.say, warn=watcher.warn)
+        flips, written = write_flips(
+            *(folder, to.beside, record, history),
+            rows=None if tally is None else tally.take_rows(),
+            say=watcher.say,
+            warn=watcher.warn,
+        )
         record = replace(record, files={**record.files, FLIPS_FILE: written})
         gates = []
         if to.gate is not None:

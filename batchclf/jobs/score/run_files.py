@@ -133,14 +133,13 @@ class Results:
 
     def write(self, block: Block) -> None:
         """Write what came of a block; once this returns for the last one of a part, a kill does not undo it."""
-        files, counts, folders = self._open(), self.counts, Counter[str]()
+        files, counts = self._open(), self.counts
         counts.found += block.found
         counts.skipped += len(block.skipped)
         for file in block.excluded:
             counts.excluded[file.reason] = counts.excluded.get(file.reason, 0) + 1
             if file.reason in REASONS:
                 count_suffix(counts.suffixes, file.path)
-        folders.update(_first_folder(skipped.ref.path) for skipped in block.skipped)
         for skipped in block.skipped:
             files.skipped.write(skipped, self._subset)
             line = utf8_text(f"skipped {skipped.ref.path}: {skipped.reason}")
@@ -155,8 +154,7 @@ class Results:
                     done += len(rows)
             files.images.write(block.scores.refs, block.facts, block.contents, self._subset)
             counts.scored += len(block.scores.refs)
-            folders.update(_first_folder(ref.path) for ref in block.scores.refs)
-        self.folders.update(folders)
+        self.folders.update(folders := _first_folders(block))
         files.note(self._subset, block.digest, counts, folders)
 
     def finish(self) -> dict[str, WrittenFile]:
@@ -258,5 +256,12 @@ def _open_predictions(
     )
 
 
-def _first_folder(path: str) -> str:
-    return utf8_text(path[: max(path.find("/"), 0)])
+def _first_folders(block: Block) -> Counter[str]:
+    """Count the images of a block by the first folder of their paths, "" without one."""
+    paths = [skipped.ref.path for skipped in block.skipped]
+    if block.scores is not None:
+        paths += [ref.path for ref in block.scores.refs]
+    counts = Counter[str]()
+    for folder, count in Counter([path[: max(path.find("/"), 0)] for path in paths]).items():
+        counts[utf8_text(folder)] += count
+    return counts

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +25,7 @@ from batchclf.models.runtime.registry import open_runtime
 from batchclf.scoring.batches import files_per_block
 from batchclf.scoring.decoder import DecodeSetup
 from batchclf.scoring.engines.local import DecodePool, LocalEngine
-from batchclf.scoring.model_run import ComparedRuntime, ModelRun
+from batchclf.scoring.model_run import ComparedRuntime, ModelRun, OpeningRuntime
 from batchclf.scoring.processes import WorkerProcesses
 from batchclf.scoring.stream import (
     StreamTimes,
@@ -43,8 +42,10 @@ if TYPE_CHECKING:
     from batchclf.models.runtime.interface import Runtime
     from batchclf.scoring.engines.interface import Engine
 
-COMPARED_IMAGES = 250
-"""Images of a directory that are also scored with float32 if less precision was asked for; of a split all are."""
+COMPARED_IMAGES, COMPARED_EVERY = 250, 20
+"""Images of a directory that are also scored with float32 if less precision was asked for: so many at most, one in
+twenty; of a split all are.
+"""
 
 
 def score_subsets(
@@ -77,9 +78,11 @@ def score_subsets(
     excluded: Counter[str] = Counter()
     with ExitStack() as stack:
         # Of a directory it is not known beforehand how many images it holds.
-        compared = sum(len(each.split.images) for each in splits) or COMPARED_IMAGES
+        in_splits = sum(len(each.split.images) for each in splits)
+        compared, every = (in_splits, 1) if in_splits else (COMPARED_IMAGES, COMPARED_EVERY)
         folders = len(splits) < len(subsets)
-        scorer = _open(stack, bundle, settings, watcher, compared=compared - _compared(kept), folders=folders)
+        compared -= _compared(kept)
+        scorer = _open(stack, bundle, settings, watcher, compared=compared, every=every, folders=folders)
         names = bundle.info.class_names
         part = _blocks_a_part(bundle, settings)
         results = Results(folder, names, settings, watcher, head=head, kept=kept, take=take, part=part)
@@ -190,7 +193,9 @@ def _engine(
 
         return RayEngine(scorer.workers, setup)
     say = scorer.watcher.say
-    pool = DecodePool(setup, settings.worker_count, cache=scorer.cache, processes=processes, say=say)
+    pool = DecodePool(
+        setup, settings.worker_count, cache=scorer.cache, missed=scorer.begin_to_open, processes=processes, say=say
+    )
     return LocalEngine(pool, scorer.model)
 
 
@@ -279,6 +284,7 @@ def _open(
     watcher: "Watcher",
     *,
     compared: int,
+    every: int = COMPARED_EVERY,
     folders: bool = True,
 ) -> Scorer:
     check = None
@@ -291,16 +297,16 @@ def _open(
         open_with = partial(open_runtime, bundle, settings.runtime, device=settings.device)
         if check is None:
             return open_with()
-        return ComparedRuntime(open_with(precision=settings.precision), open_with, check, compared)
+        return ComparedRuntime(open_with(precision=settings.precision), open_with, check, compared, every)
 
-    workers, opened = None, runtime
+    workers = None
     on_ray = settings.engine == "ray" and folders  # splits are in the memory of this process (decision 181)
-    if not on_ray:
-        # Loading the runtime's library takes as long as decoding a thousand images; they go side by side.
-        opened = stack.enter_context(ThreadPoolExecutor(1, "open-runtime")).submit(runtime).result
+    opening = stack.enter_context(OpeningRuntime(runtime))
     cache = open_cache(bundle, settings, say=watcher.say)
     if cache is not None:
         stack.callback(cache.close)
+    elif not on_ray:
+        opening.begin()  # with a cache at the first image that is not in it: most nights there is none
     if on_ray:
         from batchclf.jobs.score.ray_workers import open_workers
 
@@ -308,8 +314,8 @@ def _open(
     if (alone := bundle.info.batch_size) is not None:
         why = bundle.info.settings.get(ONE_IMAGE, "its bundle says so")
         watcher.say(f"the model is given {counted(alone, 'image')} at a time, whatever the batch size: {why}")
-    model = ModelRun(opened, settings.images_a_batch(bundle), say=watcher.say)
-    return Scorer(model, cache, watcher, check, workers)
+    model = ModelRun(opening.wait, settings.images_a_batch(bundle), say=watcher.say)
+    return Scorer(model, cache, watcher, check, opening.begin, workers)
 
 
 def _check_split(subset: SplitSubset, bundle: Bundle) -> None:

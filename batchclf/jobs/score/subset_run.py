@@ -1,7 +1,7 @@
 """Score one subset into the files of a run directory, and account for every image."""
 
 import time
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
@@ -35,13 +35,14 @@ MOST_FOLDERS = 10_000
 class Scorer:
     """What every subset of a run is scored with; `check` compares with float32 if less precision was asked for.
 
-    `workers` are those of Ray, if folders are scored there.
+    `begin_to_open` opens the model before it is needed. `workers` are those of Ray, if folders are scored there.
     """
 
     model: ModelRun
     cache: "ScoreCache | None"
     watcher: "Watcher"
     check: "PrecisionCheck | None"
+    begin_to_open: Callable[[], None]
     workers: "RayWorkers | None" = None
 
 
@@ -145,6 +146,8 @@ class SubsetRun:
         _account(record, self.name, counts, self._scorer.watcher, may_be_empty=may_be_empty)
         if check is not None and check.images:
             self._scorer.watcher.say(f"precision: {check.sentence}")
+            if check.slower:
+                self._scorer.watcher.say(f"precision: {check.slower}")
         if record.among_labelled is not None:
             from batchclf.core.metrics.among_labelled import among_labelled_sentence
 

@@ -40,7 +40,7 @@ class KnownScores(Protocol):
 class DecodePool:
     """Decodes parts of the stream side by side; use as a context manager, which ends `processes`, too.
 
-    With a cache, images found there are read but not decoded.
+    With a cache, images found there are read but not decoded; `missed` is called if one is not there.
     """
 
     def __init__(
@@ -49,13 +49,14 @@ class DecodePool:
         workers: int,
         *,
         cache: "KnownScores | None" = None,
+        missed: Callable[[], None] = lambda: None,
         processes: WorkerProcesses | None = None,
         say: Say = lambda line: None,
     ) -> None:
         self.workers = workers
         self.processes = processes or WorkerProcesses()
         self._setup = setup
-        self._cache = cache
+        self._cache, self._missed = cache, missed
         self._say = say
         self._own = threading.local()
         self._thread_ids: set[int] = set()
@@ -105,6 +106,8 @@ class DecodePool:
         found = self._cache.find([read.digests[i] for i in readable])
         known = Known(np.array(readable, np.int64)[found.places], found.rows)
         missing = sorted(set(readable).difference(known.places.tolist()))
+        if missing:
+            self._missed()
         decoded = decoder.decode_read(missing)
         digests = list(read.digests)
         reasons = dict(read.reasons)

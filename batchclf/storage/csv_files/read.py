@@ -53,17 +53,40 @@ def _text(number: float) -> str:
     return "" if number != number else f"{number:.7g}"
 
 
-def read_cells(path: Path, header: Sequence[str], columns: Sequence[str]) -> Iterator[Cells]:
+class PartlySplit(Cells):
+    """Cells of some rows whose `last` columns are not taken apart before one of them is asked for.
+
+    `lines` has what stands in them, a line a row.
+    """
+
+    def __init__(self, cells: Cells, last: Sequence[str], lines: list[str]) -> None:
+        super().__init__(cells)
+        self.last, self.lines = list(last), lines
+
+    def __missing__(self, name: str) -> Sequence[str]:
+        """Take the last columns apart."""
+        if name not in self.last:
+            raise KeyError(name)
+        cells = zip(*[line.split(",") for line in self.lines], strict=True)
+        self.update(zip(self.last, map(list, cells), strict=True))
+        return self[name]
+
+
+def read_cells(path: Path, header: Sequence[str], columns: Sequence[str], last: int = 0) -> Iterator[Cells]:
     """Read columns of a CSV that starts with `header`, in pieces of at most ROWS_PER_PIECE rows.
 
-    Blank lines are left out; a short line's last cells are empty. Raises PredictionsError, with the line, where the
-    file is damaged.
+    Blank lines are left out; a short line's last cells are empty. If the `last` so many columns are those that the
+    header ends with, they may come in a `PartlySplit`. Raises PredictionsError, with the line, where the file is
+    damaged.
     """
     places = [header.index(name) for name in columns]
     try:
         with path.open("rb") as handle:
-            for found in _pieces(handle, len(header), places):
-                yield dict(zip(columns, found, strict=True))
+            for found, lines in _pieces(handle, len(header), places, last):
+                if lines is None:
+                    yield dict(zip(columns, found, strict=True))
+                else:
+                    yield PartlySplit(dict(zip(columns[:-last], found, strict=True)), columns[-last:], lines)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise PredictionsError(
             f"{path} is damaged: {_damage(path, error)}", hint="score again, or repair the line"
@@ -88,15 +111,20 @@ def rows_per_piece(columns: int) -> int:
     return min(ROWS_PER_PIECE, max(100, CELLS_PER_PIECE // columns))
 
 
-def _pieces(handle: BinaryIO, width: int, places: Sequence[int]) -> Iterator[list[list[str]]]:
-    """Give the cells of some columns, piece by piece: split at the commas as long as the lines have no quotes."""
+def _pieces(
+    handle: BinaryIO, width: int, places: Sequence[int], last: int
+) -> Iterator[tuple[list[list[str]], list[str] | None]]:
+    """Give the cells of some columns, piece by piece: split at the commas as long as the lines have no quotes.
+
+    The `last` columns may come as lines.
+    """
     header = handle.readline().removesuffix(b"\n").removesuffix(b"\r")
     if b'"' in header or b"\r" in header:
         handle.seek(0)
         yield from _parsed(handle, width, places, header=True)
         return
     while lines := b"".join(islice(handle, rows_per_piece(width))):
-        found = _split(lines, width, places)
+        found = _split(lines, width, places, last)
         if found is None:
             handle.seek(-len(lines), io.SEEK_CUR)
             yield from _parsed(handle, width, places, header=False)
@@ -104,9 +132,13 @@ def _pieces(handle: BinaryIO, width: int, places: Sequence[int]) -> Iterator[lis
         yield found
 
 
-def _split(lines: bytes, width: int, places: Sequence[int]) -> list[list[str]] | None:
+def _split(
+    content: bytes, width: int, places: Sequence[int], last: int
+) -> tuple[list[list[str]], list[str] | None] | None:
     """Take whole lines apart in a third of the parser's time; None where they have quotes or not `width` cells each."""
-    text = lines.decode()
+    text = content.decode()
+    if last and (found := _split_first(content, width, places[:-last], last)) is not None:
+        return found
     end = "\r\n" if "\r" in text else "\n"
     if not text.endswith(end):
         text += end
@@ -119,10 +151,35 @@ def _split(lines: bytes, width: int, places: Sequence[int]) -> list[list[str]] |
     firsts = "".join(cells[::width]).split("\n")
     if len(cells) != rows * width + 1 or len(firsts) != rows + 1:
         return None
-    return [cells[place:-1:width] if place else firsts[:-1] for place in places]
+    return [cells[place:-1:width] if place else firsts[:-1] for place in places], None
 
 
-def _parsed(handle: BinaryIO, width: int, places: Sequence[int], *, header: bool) -> Iterator[list[list[str]]]:
+def _split_first(
+    content: bytes, width: int, places: Sequence[int], last: int
+) -> tuple[list[list[str]], list[str]] | None:
+    """Take some of the first cells out of whole lines, and give the `last` as lines; None where `_split` does."""
+    characters = np.frombuffer(content, np.uint8)
+    breaks, commas = np.flatnonzero(characters == ord("\n")), np.flatnonzero(characters == ord(","))
+    if b'"' in content or not content.endswith(b"\n") or len(commas) != len(breaks) * (width - 1):
+        return None
+    stops = breaks
+    if returns := np.count_nonzero(characters == ord("\r")):
+        stops = breaks - 1
+        if returns != len(breaks) or (characters[stops] != ord("\r")).any():
+            return None
+    begins, of_line = np.append(0, breaks[:-1] + 1), commas.reshape(len(breaks), -1)
+    if (of_line[:, 0] < begins).any() or (of_line[:, -1] > stops).any():
+        return None
+    bounds = np.column_stack([begins - 1, of_line[:, : width - last], stops]).tolist()
+    return (
+        [[content[bound[place] + 1 : bound[place + 1]].decode() for bound in bounds] for place in places],
+        [content[bound[-2] + 1 : bound[-1]].decode() for bound in bounds],
+    )
+
+
+def _parsed(
+    handle: BinaryIO, width: int, places: Sequence[int], *, header: bool
+) -> Iterator[tuple[list[list[str]], None]]:
     with io.TextIOWrapper(handle, "utf-8-sig" if header else "utf-8", newline="") as text:
         reader = csv.reader(text, strict=True)
         if header:
@@ -131,7 +188,7 @@ def _parsed(handle: BinaryIO, width: int, places: Sequence[int], *, header: bool
             if set(map(len, rows)) != {width}:
                 rows = [row + [""] * (width - len(row)) for row in rows if not _is_blank(row)]
             if rows:
-                yield [[row[place] for row in rows] for place in places]
+                yield [[row[place] for row in rows] for place in places], None
 
 
 def _is_blank(row: list[str]) -> bool:

@@ -1,7 +1,7 @@
 """The predictions CSVs of two runs, read side by side: each image's prediction in both."""
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, groupby
 from operator import attrgetter, lt
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.compare.pair_tally import RunPredictions
-from batchclf.core.types import Say, unheard
+from batchclf.core.types import PredictionRows, Say, unheard
 from batchclf.errors import RunError
 from batchclf.storage.images.facts import read_image_digests
 from batchclf.storage.predictions.columns import PROBABILITY
@@ -83,6 +83,15 @@ def read_alone(
     """
     reader = RowReader(path, class_names, probabilities=has_probabilities(path, class_names))
     for piece in _side(reader, splits, None, whole=whole, warn=warn):
+        yield PairedPredictions(piece.split, piece.side, piece.side)
+
+
+def pair_alone(pieces: Iterable[PredictionRows], splits: Collection[str]) -> Iterator[PairedPredictions]:
+    """Pair rows of some splits with themselves, as `read_alone` does with those of a file.
+
+    Raises UnsortedRowsError as `read_pairs` does.
+    """
+    for piece in _checked(each for rows in pieces for each in _of_splits(rows, splits, None)):
         yield PairedPredictions(piece.split, piece.side, piece.side)
 
 
@@ -160,11 +169,14 @@ def _pieces(reader: RowReader, wanted: Collection[str], images: Path | None) -> 
         digests = None if contents is None else contents.take(len(cells["path"]))
         if not any(split in wanted for split in set(cells.get("split") or [""])):
             continue
-        rows = reader.rows(first, cells)
-        side = RunPredictions(rows.paths, rows.labels, rows.predictions, rows.confidence, rows.probabilities, digests)
-        yield from (piece for piece in _of_each_split(rows.splits, side) if piece.split in wanted)
+        yield from _of_splits(reader.rows(first, cells), wanted, digests)
     if contents is not None:
         contents.check_end()
+
+
+def _of_splits(rows: PredictionRows, wanted: Collection[str], digests: NDArray[np.uint64] | None) -> Iterator[_Piece]:
+    side = RunPredictions(rows.paths, rows.labels, rows.predictions, rows.confidence, rows.probabilities, digests)
+    return (piece for piece in _of_each_split(rows.splits, side) if piece.split in wanted)
 
 
 def _of_each_split(splits: tuple[str, ...], side: RunPredictions) -> Iterator[_Piece]:

@@ -62,9 +62,9 @@ class ArrowFormat:
         self.schema = pa.schema(fields, metadata={CLASSES_KEY: classes})
         self.header = self.schema.serialize().to_pybytes()
 
-    def rows(self, columns: PredictionColumns) -> memoryview:
+    def rows(self, columns: PredictionColumns) -> list[memoryview]:
         """Write at least one row as one batch."""
-        return memoryview(self.batch(columns).serialize())
+        return [memoryview(self.batch(columns).serialize())]
 
     def batch(self, columns: PredictionColumns) -> Any:
         """Give at least one row as a record batch."""

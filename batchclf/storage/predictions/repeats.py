@@ -125,10 +125,11 @@ def _conflict(reader: Reader, before: int, again: int) -> PredictionsError:
 
 def _row(reader: Reader, wanted: int) -> tuple[NDArray[np.float64], Cells]:
     """Read one row again: its values, and its cells as they stand in the file."""
+    split = ["split"] if "split" in reader.header else []
     for begin, cells in reader.pieces():
         place = wanted - begin
         if 0 <= place < len(cells["path"]):
-            one: Cells = {name: [column[place]] for name, column in cells.items()}
+            one: Cells = {name: [cells[name][place]] for name in ["path", *split, *reader.compared]}
             return reader.said(wanted, {name: list(column) for name, column in one.items()})[0], one
     raise PredictionsError(
         f"{reader.path} was changed while it was read", hint="wait until it is written, and try again"

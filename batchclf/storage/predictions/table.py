@@ -124,7 +124,7 @@ def _csv_frame(reader: RowReader, first: int, cells: Cells) -> "pd.DataFrame":
             return pd.array(_correct(path, cells[name], first), dtype="boolean")
         return pd.Series(rows.paths if name == "path" else cells[name], dtype="str")
 
-    return pd.DataFrame({name: column(name) for name in cells})
+    return pd.DataFrame({name: column(name) for name in reader.header})
 
 
 def _correct(path: Path, cells: Sequence[str], first: int) -> list[bool | None]:

@@ -1,6 +1,6 @@
 """The predictions of a run, in every format that is asked for, written as the scores come."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -23,11 +23,11 @@ _NUMBERS = 200_000
 
 
 class _Growing(Protocol):
-    """A format as it is written batch by batch: what the file starts with, then the bytes of some rows."""
+    """A format as it is written batch by batch: what the file starts with, then the bytes of some rows, in pieces."""
 
     header: bytes
 
-    def rows(self, columns: PredictionColumns) -> bytearray | memoryview: ...
+    def rows(self, columns: PredictionColumns) -> Iterable[bytearray | memoryview]: ...
 
 
 def check_formats(formats: tuple[Format, ...]) -> None:
@@ -107,7 +107,8 @@ class PredictionFiles(ClosedAtEnd):
 
     def _append(self, columns: PredictionColumns) -> None:
         for file, growing in self._files:
-            file.write(growing.rows(columns))
+            for piece in growing.rows(columns):
+                file.write(piece)
         self.rows += len(columns)
 
     def end_part(self) -> dict[str, WrittenFile]:
