@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.errors import PredictionsError
-from batchclf.storage.csv_files.vector_text import seven_digit_numbers
+from batchclf.storage.csv_files.vector_text import seven_digit_numbers, seven_digit_text
 
 ROWS_PER_PIECE = 5_000
 CELLS_PER_PIECE = 200_000
@@ -50,7 +50,7 @@ class NumberCells(Sequence[str]):
 
 
 def _text(number: float) -> str:
-    return "" if number != number else f"{number:.7g}"
+    return "" if number != number else seven_digit_text(number)
 
 
 class PartlySplit(Cells):
