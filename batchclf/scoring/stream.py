@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,8 @@ class Block:
 
     `digest` (16 bytes) changes with any path, label, content or reason among them. `scores` is None where no image of
     the block could be read. For each image in it `facts` has its FACTS and `contents` the digest (16 bytes) of its file
-    or, in a split, of its pixels.
+    or, in a split, of its pixels. If a worker has written the rows, `written` is there in place of `scores`, and the
+    block stands for all blocks of a part: `digest` has one after the other.
     """
 
     found: int
@@ -53,6 +54,32 @@ class Block:
     scores: BatchScores | None
     facts: NDArray[np.void]
     contents: Sequence[bytes]
+    written: "Written | None" = None
+
+    @property
+    def refs(self) -> tuple[ImageRef, ...]:
+        """The images that have a row."""
+        if self.written is not None:
+            return self.written.refs
+        return () if self.scores is None else self.scores.refs
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """The images whose rows a worker has written, and what its writer says of that."""
+
+    refs: tuple[ImageRef, ...]
+    result: Any
+
+
+@dataclass(frozen=True, eq=False)
+class PartColumns:
+    """What an engine makes of the blocks of a part. If it wrote their rows, `written` is what its writer says of that,
+    and the columns have no probabilities.
+    """
+
+    columns: list["Columns"]
+    written: Any = None
 
 
 def blocks_of(found: Iterable[Found], size: int, times: StreamTimes) -> Iterator[list[Found]]:
@@ -65,6 +92,12 @@ def blocks_of(found: Iterable[Found], size: int, times: StreamTimes) -> Iterator
         if not block:
             return
         yield block
+
+
+def parts_of(blocks: Iterator[list[Found]], count: int) -> Iterator[list[Found]]:
+    """Join the files of `count` blocks each; the last part may have fewer."""
+    while part := [item for block in islice(blocks, count) for item in block]:
+        yield part
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +156,41 @@ def score_blocks(
     with closing(scored):
         for block, columns in scored:
             yield _block_of(block, columns, cache, times)
+
+
+def score_parts(
+    scored: Generator[tuple[list[list[Found]], PartColumns], None, None], *, times: StreamTimes
+) -> Generator[Block, None, None]:
+    """Put together what an engine's `parts` gives of the blocks of each part: one for all that a worker has written."""
+    with closing(scored):
+        for found, part in scored:
+            blocks = [_block_of(*each, None, times) for each in zip(found, part.columns, strict=True)]
+            if part.written is None:
+                yield from blocks
+                continue
+            yield Block(
+                sum(block.found for block in blocks),
+                b"".join(block.digest for block in blocks),
+                tuple(skipped for block in blocks for skipped in block.skipped),
+                tuple(file for block in blocks for file in block.excluded),
+                None,
+                np.concatenate([block.facts for block in blocks]),
+                [content for block in blocks for content in block.contents],
+                Written(
+                    tuple(
+                        ref
+                        for files, columns in zip(found, part.columns, strict=True)
+                        for ref in kept_refs(files, columns)
+                    ),
+                    part.written,
+                ),
+            )
+
+
+def kept_refs(files: Sequence[Found], columns: Columns) -> tuple[ImageRef, ...]:
+    """Give the images among some files that were not skipped."""
+    refs = [item for item in files if isinstance(item, ImageRef)]
+    return tuple(ref for index, ref in enumerate(refs) if index not in columns.reasons)
 
 
 def count_unchanged(

@@ -67,25 +67,27 @@ class Tally:
         known = np.flatnonzero(rows.labels >= 0)
         if not len(known):
             return
-        if self.labelled is None:
-            # On the first label: all that is computed from labels is a dozen modules.
-            from batchclf.core.metrics.labelled import LabelledTally
-
-            self.labelled = LabelledTally(self.split, self.class_names, self.temperature)
-        self.labelled.update(rows, known)
+        self._of_labelled().update(rows, known)
 
     def merge(self, other: "Tally") -> None:
-        """Add the rows that `other` has taken, of the same split, classes and temperature; `other` is used up."""
+        """Add the rows that `other` has taken, of the same split, classes and temperature."""
         self.total += other.total
         self.confidence_sum.merge(other.confidence_sum)
         self.predicted_counts += other.predicted_counts
         self.confidence_counts += other.confidence_counts
         self._keep_unsure(other.least_confident)
         self.has_probabilities &= other.has_probabilities
+        if other.labelled is not None:
+            # Never the other's own arrays, which Ray gives read-only
+            self._of_labelled().merge(other.labelled)
+
+    def _of_labelled(self) -> "LabelledTally":
         if self.labelled is None:
-            self.labelled = other.labelled
-        elif other.labelled is not None:
-            self.labelled.merge(other.labelled)
+            # On the first label: all that is computed from labels is a dozen modules.
+            from batchclf.core.metrics.labelled import LabelledTally
+
+            self.labelled = LabelledTally(self.split, self.class_names, self.temperature)
+        return self.labelled
 
     def _keep_unsure(self, rows: list[Prediction]) -> None:
         self.least_confident = heapq.nsmallest(SHOWN_IMAGES, self.least_confident + rows, _by_confidence)

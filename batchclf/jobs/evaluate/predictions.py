@@ -59,6 +59,14 @@ class Studying:
             if self.labelled is not None:
                 self.labelled.take(rows)
 
+    def needs(self, *, labelled: bool) -> bool:
+        """Whether it needs the next rows, of which some may be `labelled`, or only their number."""
+        return labelled or self._plan is not None or self._collector is not None
+
+    def skip(self, rows: int) -> None:
+        """Add rows that it does not need."""
+        self._before += rows
+
     def studies(self, warn: Say) -> "Studies | None":
         """Study what was taken; None without labels. `warn` gets a line on what of the metadata fits no image."""
         if self._collector is None:
@@ -97,6 +105,19 @@ class RunTally:
         # Blocks are small, and each call costs as much as hundreds of rows
         if sum(len(each) for each, _ in self._waiting) * self._values_a_row >= _VALUES_AT_ONCE:
             self._count()
+
+    def take_part(self, tally: Tally, facts: NDArray[np.void], read: Callable[[], Iterable[PredictionRows]]) -> None:
+        """Add rows that somebody else has counted, and the FACTS of their images; `read` gives the rows themselves."""
+        self._count()
+        self._kept = None  # they are compared from the file
+        self._tallies.merge(tally)
+        if not self.studying.needs(labelled=tally.labelled is not None):
+            self.studying.skip(tally.total)
+            return
+        done = 0
+        for rows in read():
+            self.studying.take(rows, facts[done : done + len(rows)])
+            done += len(rows)
 
     def evaluate(self) -> "tuple[list[Evaluation], Gap | None]":
         """Evaluate all rows, once; see `evaluate_rows`. The counts, which are large, are not kept."""
@@ -208,9 +229,15 @@ class _Tallies:
 
     def update(self, rows: PredictionRows) -> None:
         for split, part in rows.by_split():
-            if split not in self._of_split:
-                self._of_split[split] = Tally(split, self._class_names, self._temperature)
-            self._of_split[split].update(part)
+            self._of(split).update(part)
+
+    def merge(self, tally: Tally) -> None:
+        self._of(tally.split).merge(tally)
+
+    def _of(self, split: str) -> Tally:
+        if split not in self._of_split:
+            self._of_split[split] = Tally(split, self._class_names, self._temperature)
+        return self._of_split[split]
 
     def evaluate(self) -> "tuple[list[Evaluation], Gap | None]":
         evaluations = {split: tally.evaluation() for split, tally in self._of_split.items()}

@@ -70,7 +70,7 @@ def score_split_run(
             subset = SplitSubset(dataset.name, dataset.class_names, split)
             tally = RunTally(bundle.info, plan, what.name)
             scored, files = score_subsets(
-                {what.name: subset}, bundle, settings, folder, logged, deadline=deadline, take=tally.take
+                {what.name: subset}, bundle, settings, folder, logged, deadline=deadline, tally=tally
             )
         of_data = DatasetRecord(dataset.name, dataset.origin, len(dataset.train.images), len(dataset.test.images))
         head = scored_head(out.name, None, command, bundle, False, settings, of_data, files)
@@ -136,7 +136,7 @@ def score_directory_run(
                 kept=run.entries,
                 processes=processes,
                 deadline=deadline,
-                take=None if tally is None else tally.take,
+                tally=tally,
             )
         if budget is not None:
             scored = budget.held(scored)

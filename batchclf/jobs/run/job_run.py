@@ -140,7 +140,7 @@ def _fill(
             head=head,
             kept=kept,
             deadline=deadline,
-            take=None if tally is None else tally.take,
+            tally=tally,
         )
         scored = [job.budgets[each.split].held(each) if each.split in job.budgets else each for each in scored]
     of_data = (

@@ -1,12 +1,12 @@
 """What a run writes while it scores: predictions, facts of the images, skipped ones and, to be resumed, the journal."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import numpy as np
@@ -30,11 +30,19 @@ from batchclf.storage.run.journal import Counts, Journal, JournalEntry, JournalH
 from batchclf.storage.run.skipped import SkippedWriter
 
 if TYPE_CHECKING:
+    from batchclf.core.metrics.evaluation import Tally
     from batchclf.core.progress import Watcher
-    from batchclf.storage.predictions.parts import PredictionParts
+    from batchclf.storage.predictions.parts import PredictionParts, WorkerPart
 
-Take = Callable[[PredictionRows, NDArray[np.void]], None]
-"""Takes rows as they are written, with the FACTS of their images."""
+
+class RowTally(Protocol):
+    """Takes all rows of a run, in order."""
+
+    def take(self, rows: PredictionRows, facts: NDArray[np.void]) -> None:
+        """Add rows as they are written, and the FACTS of their images."""
+
+    def take_part(self, tally: "Tally", facts: NDArray[np.void], read: Callable[[], Iterable[PredictionRows]]) -> None:
+        """Add rows that somebody else has counted, and the FACTS of their images; `read` gives the rows themselves."""
 
 
 def journal_head(source: str, parts: Mapping[str, str], bundle: Bundle, settings: ScoreSettings) -> JournalHead:
@@ -61,7 +69,7 @@ class Results:
     `kept` is what an earlier run has written there. Each subset begins with those of its entries that still hold;
     where the first does not, all after it is written anew. Without `head` there is no journal, and the run cannot be
     resumed. With `part`, so many blocks of a subset make up a part of the predictions, and it is resumed after a whole
-    one. `take` gets all rows that are written, which are those of the run if nothing is kept. `counts` and
+    one. `tally` gets all rows that are written, which are those of the run if nothing is kept. `counts` and
     `folders`, images by first folder, are those of the present subset, `resumed` the images of it that an earlier run
     has scored.
     """
@@ -75,11 +83,11 @@ class Results:
         *,
         head: JournalHead | None = None,
         kept: Sequence[JournalEntry] = (),
-        take: Take | None = None,
+        tally: RowTally | None = None,
         part: int = 0,
     ) -> None:
         self.counts, self.folders, self.resumed = Counts(), Counter[str](), 0
-        self._take, self._part = take, part
+        self._tally, self._part = tally, part
         self.class_names = class_names
         self._folder, self._settings, self._watcher, self._head = folder, settings, watcher, head
         self._subset = ""
@@ -148,14 +156,28 @@ class Results:
         if block.scores is not None:
             done = 0
             for columns in files.predictions.write(block.scores, self._subset):
-                if self._take is not None:
+                if self._tally is not None:
                     rows = rows_as_written(columns, self.class_names)
-                    self._take(rows, block.facts[done : done + len(rows)])
+                    self._tally.take(rows, block.facts[done : done + len(rows)])
                     done += len(rows)
-            files.images.write(block.scores.refs, block.facts, block.contents, self._subset)
-            counts.scored += len(block.scores.refs)
+        if block.refs:
+            files.images.write(block.refs, block.facts, block.contents, self._subset)
+            counts.scored += len(block.refs)
         self.folders.update(folders := _first_folders(block))
-        files.note(self._subset, block.digest, counts, folders)
+        if block.written is not None:
+            self._take_part(block.written.result, block.facts)
+        files.note(self._subset, block.digest, counts, folders, whole=block.written is not None)
+
+    @property
+    def parts(self) -> "PredictionParts":
+        """The predictions of a run that writes them in parts."""
+        return self._open().parts
+
+    def _take_part(self, part: "WorkerPart", facts: NDArray[np.void]) -> None:
+        """Take over a part that a worker has written, and what it has counted."""
+        path = self.parts.take_part(part)
+        if self._tally is not None:
+            self._tally.take_part(part.tally, facts, lambda: _read_part(path, self.class_names))
 
     def finish(self) -> dict[str, WrittenFile]:
         """Make the files whole after the last block of the last subset, and give them by their names."""
@@ -197,10 +219,20 @@ class _Files:
             kept[-1] = self._entry(last.subset, last.digest, last.counts, last.folders)
             self._journal = Journal(folder, head, kept)
 
-    def note(self, subset: str, digest: bytes, counts: Counts, folders: Mapping[str, int]) -> None:
-        """Put a block that is written into the journal, if there is one; if it is of a part, once that is whole."""
+    @property
+    def parts(self) -> "PredictionParts":
+        """The predictions, which are written in parts."""
+        from batchclf.storage.predictions.parts import PredictionParts
+
+        assert isinstance(self.predictions, PredictionParts)
+        return self.predictions
+
+    def note(
+        self, subset: str, digest: bytes, counts: Counts, folders: Mapping[str, int], *, whole: bool = False
+    ) -> None:
+        """Put a block that is written into the journal, if there is one; if it is of a part, once that is `whole`."""
         self._blocks.append(_Written(subset, digest, counts, folders))
-        if len(self._blocks) >= self._part:
+        if whole or len(self._blocks) >= self._part:
             self.end_part()
 
     def end_part(self) -> None:
@@ -236,11 +268,22 @@ class _Files:
                 file.close()
 
 
+def columns_of(settings: ScoreSettings, classes: int) -> tuple[int, bool]:
+    """Give how many classes a row names, and whether it has all probabilities."""
+    return min(settings.topk, classes), settings.writes_probabilities(classes)
+
+
+def _read_part(path: Path, class_names: tuple[str, ...]) -> Iterator[PredictionRows]:
+    from batchclf.storage.predictions.read import read_prediction_rows
+    from batchclf.storage.predictions.read_parts import PartsTable
+
+    return read_prediction_rows(PartsTable(path.parent, [path]), class_names)
+
+
 def _open_predictions(
     folder: Path, class_names: tuple[str, ...], settings: ScoreSettings, kept: Sequence[JournalEntry], *, in_parts: bool
 ) -> "PredictionFiles | PredictionParts":
-    classes = len(class_names)
-    topk, probabilities = min(settings.topk, classes), settings.writes_probabilities(classes)
+    topk, probabilities = columns_of(settings, len(class_names))
     if in_parts:
         from batchclf.storage.predictions.parts import PredictionParts
 
@@ -259,8 +302,7 @@ def _open_predictions(
 def _first_folders(block: Block) -> Counter[str]:
     """Count the images of a block by the first folder of their paths, "" without one."""
     paths = [skipped.ref.path for skipped in block.skipped]
-    if block.scores is not None:
-        paths += [ref.path for ref in block.scores.refs]
+    paths += [ref.path for ref in block.refs]
     counts = Counter[str]()
     for folder, count in Counter([path[: max(path.find("/"), 0)] for path in paths]).items():
         counts[utf8_text(folder)] += count

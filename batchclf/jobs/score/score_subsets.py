@@ -1,7 +1,7 @@
 """Score splits or a directory into the files of a run directory, and account for every image."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from batchclf.core.records.run import SubsetRecord, WrittenFile
 from batchclf.core.text import counted
+from batchclf.core.training_record import temperature_of
 from batchclf.data.labels import LabelRule
 from batchclf.data.selection import select
 from batchclf.data.sources.found import Found
 from batchclf.errors import DataError, DeadlineError, ModelError, NothingToScoreError
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
 from batchclf.jobs.config.settings import DirectorySubset, ScoreSettings, SplitSubset
-from batchclf.jobs.score.run_files import Results, Take
+from batchclf.jobs.score.run_files import Results, RowTally, columns_of
 from batchclf.jobs.score.score_cache import open_cache
 from batchclf.jobs.score.subset_run import Scorer, SubsetRun, hint_to_score
 from batchclf.models.bundle import ONE_IMAGE, Bundle
@@ -28,11 +29,14 @@ from batchclf.scoring.engines.local import DecodePool, LocalEngine
 from batchclf.scoring.model_run import ComparedRuntime, ModelRun, OpeningRuntime
 from batchclf.scoring.processes import WorkerProcesses
 from batchclf.scoring.stream import (
+    Block,
     StreamTimes,
     blocks_of,
     count_unchanged,
     count_unchanged_in_split,
+    parts_of,
     score_blocks,
+    score_parts,
     score_split,
 )
 from batchclf.storage.run.journal import JournalEntry, JournalHead
@@ -58,12 +62,12 @@ def score_subsets(
     head: JournalHead | None = None,
     kept: Sequence[JournalEntry] = (),
     deadline: Deadline = NO_DEADLINE,
-    take: Take | None = None,
+    tally: RowTally | None = None,
 ) -> tuple[list[SubsetRecord], dict[str, WrittenFile]]:
     """Score splits and directories by their names, in the order of these, and write their rows into `folder`.
 
     Returns what came of each, and the files by their names. With `head` there is a journal, so that it can be resumed;
-    `kept` is what a killed run has written there: what has not changed since stays, all after that is scored. `take`
+    `kept` is what a killed run has written there: what has not changed since stays, all after that is scored. `tally`
     is that of `Results`.
 
     A directory that is not there or holds no image has a record with nothing scored. Once the deadline has passed the
@@ -85,7 +89,7 @@ def score_subsets(
         scorer = _open(stack, bundle, settings, watcher, compared=compared, every=every, folders=folders)
         names = bundle.info.class_names
         part = _blocks_a_part(bundle, settings)
-        results = Results(folder, names, settings, watcher, head=head, kept=kept, take=take, part=part)
+        results = Results(folder, names, settings, watcher, head=head, kept=kept, tally=tally, part=part)
         stack.enter_context(results)
         scoring = _Scoring(scorer, results, bundle, settings, deadline)
         for name, each in sorted(subsets.items()):
@@ -210,8 +214,27 @@ def _blocks_a_part(bundle: Bundle, settings: ScoreSettings) -> int:
     from batchclf.storage.predictions.parts import blocks_a_part
 
     classes = len(bundle.info.class_names)
-    topk, probabilities = min(settings.topk, classes), settings.writes_probabilities(classes)
+    topk, probabilities = columns_of(settings, classes)
     return blocks_a_part(_block_size(bundle, settings), classes, topk=topk, probabilities=probabilities)
+
+
+def _scored(
+    subset: str, engine: "Engine", files: Iterator[list[Found]], of: _Scoring, times: StreamTimes, *, every: bool
+) -> Generator[Block, None, None]:
+    """Score blocks of files; workers of Ray write parts themselves, unless `every` score is wanted here."""
+    scorer = of.scorer
+    if not of.settings.partitioned or scorer.workers is None or scorer.cache is not None or every:
+        return score_blocks(engine.columns(files), cache=scorer.cache, times=times)
+    from batchclf.jobs.score.part_writer import PartWriter
+    from batchclf.scoring.engines.ray import RayEngine
+
+    assert isinstance(engine, RayEngine)
+    info = of.bundle.info
+    topk, probabilities = columns_of(of.settings, len(info.class_names))
+    names, temperature = info.class_names, temperature_of(info.training)
+    writer = PartWriter(of.results.parts.for_workers(), names, topk, probabilities, subset, temperature)
+    size = _block_size(of.bundle, of.settings)
+    return score_parts(engine.parts(parts_of(files, of.whole), size, writer), times=times)
 
 
 def _score_files(
@@ -226,7 +249,7 @@ def _score_files(
         run.warn(rule.warning)
     if rule.table is not None and rule.table.repeats:
         run.warn(rule.table.repeats)
-    run.write(score_blocks(engine.columns(files), cache=scorer.cache, times=times), total)
+    run.write(_scored(name, engine, files, of, times, every=run.counts_among_labelled), total)
     for warning in engine.warnings:
         run.warn(warning)
     if rule.table is None or not run.complete:
@@ -250,14 +273,14 @@ def score_directory(
     kept: Sequence[JournalEntry] = (),
     processes: WorkerProcesses | None = None,
     deadline: Deadline = NO_DEADLINE,
-    take: Take | None = None,
+    tally: RowTally | None = None,
 ) -> tuple[SubsetRecord, dict[str, WrittenFile]]:
     """Score the images under a folder and write their rows into `folder`, with a journal so that it can be resumed.
 
     Returns what came of it, and the files by their names.
 
     `kept` is what a killed run has written there: what has not changed since stays, all after that is scored.
-    `processes` may have been started before, `take` is that of `Results`. Once the deadline has passed nothing more is
+    `processes` may have been started before, `tally` is that of `Results`. Once the deadline has passed nothing more is
     scored. Raises NothingToScoreError if there is no image that can be read, DeadlineError if none was scored before
     the deadline, RunError if found = scored + skipped + excluded does not hold.
     """
@@ -268,7 +291,7 @@ def score_directory(
         engine = stack.enter_context(_engine(subset, bundle, settings, scorer, processes))
         names = bundle.info.class_names
         part = _blocks_a_part(bundle, settings)
-        results = Results(folder, names, settings, watcher, head=head, kept=kept, take=take, part=part)
+        results = Results(folder, names, settings, watcher, head=head, kept=kept, tally=tally, part=part)
         stack.enter_context(results)
         run = _score_files("", source, subset, rule, engine, _Scoring(scorer, results, bundle, settings, deadline))
         record = run.record("directory", source, rule.sentence, may_be_empty=not run.complete)

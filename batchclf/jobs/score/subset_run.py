@@ -80,6 +80,11 @@ class SubsetRun:
         if scorer.check is not None:
             scorer.check.restart(results.counts.precision)
 
+    @property
+    def counts_among_labelled(self) -> bool:
+        """Whether all scores are needed, to count who is right among the labelled classes."""
+        return self._among is not None
+
     def write(self, blocks: Generator[Block, None, None], total: int | None) -> None:
         """Take block after block from the stream and write it, until the deadline; `total` is the number of files, if
         it is known. Raises ModelError if what the model gives is no probabilities.

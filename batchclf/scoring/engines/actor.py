@@ -6,14 +6,14 @@ import socket
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from batchclf import atomic
-from batchclf.core.types import Known
+from batchclf.core.types import BatchScores, ImageRef, Known
 from batchclf.data.decoding.decode import decoders
 from batchclf.libraries import VERSION
 from batchclf.models.bundle import Bundle, BundleInfo
@@ -21,7 +21,17 @@ from batchclf.models.runtime.registry import Device, RuntimeName, find_runtime, 
 from batchclf.scoring.batches import files_per_part
 from batchclf.scoring.engines.local import DecodePool
 from batchclf.scoring.model_run import ModelRun
-from batchclf.scoring.stream import Columns, columns_of
+from batchclf.scoring.stream import Columns, PartColumns, columns_of, kept_refs
+
+
+class PartWriter(Protocol):
+    """Writes the rows of a part on the machine of an actor, into a folder of the driver's."""
+
+    def sees_folder(self) -> bool:
+        """Whether that folder is there."""
+
+    def write(self, scores: Sequence[BatchScores]) -> Any:
+        """Write the rows; what it gives is for the driver."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +90,25 @@ class ScoringActor:
 
     def columns(self, setup: bytes, places: list[Any]) -> Reply:
         """Score the images at some places of the source; gives `Columns`. `setup` is a pickled `DecodeSetup`."""
+        return self._answer(lambda: self._columns(setup, places))
 
-        def score() -> Columns:
-            assert self._model is not None
-            pool = self._pool_of(setup)
-            parts = [pool.decode(part) for part in _parts(places)]
-            return columns_of([part.result() for part in parts], self._model)
+    def part(self, setup: bytes, blocks: list[list[ImageRef]], writer: bytes) -> Reply:
+        """Score blocks of images and write their rows, if the folder for them is there; gives `PartColumns`.
+
+        `writer` is a pickled `PartWriter`.
+        """
+
+        def score() -> PartColumns:
+            to: PartWriter = pickle.loads(writer)
+            columns = [self._columns(setup, [ref.at for ref in refs]) for refs in blocks]
+            scores = [
+                BatchScores(kept_refs(refs, each), each.probabilities)
+                for refs, each in zip(blocks, columns, strict=True)
+                if each.probabilities is not None
+            ]
+            if not scores or not to.sees_folder():
+                return PartColumns(columns)
+            return PartColumns([replace(each, probabilities=None) for each in columns], to.write(scores))
 
         return self._answer(score)
 
@@ -104,6 +127,12 @@ class ScoringActor:
             self._pool.__exit__()
         if self._folder is not None:
             self._folder.cleanup()
+
+    def _columns(self, setup: bytes, places: list[Any]) -> Columns:
+        assert self._model is not None
+        pool = self._pool_of(setup)
+        parts = [pool.decode(part) for part in _parts(places)]
+        return columns_of([part.result() for part in parts], self._model)
 
     def _answer(self, call: Callable[[], Any]) -> Reply:
         try:

@@ -3,7 +3,7 @@
 import pickle
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from math import inf
@@ -14,9 +14,9 @@ from batchclf.core.types import ImageRef, Say, SkippedImage
 from batchclf.data.sources.found import Found
 from batchclf.errors import EngineError, UnreadableImageError, UsageError
 from batchclf.scoring.decoder import DecodeSetup
-from batchclf.scoring.engines.actor import ActorJob, CacheReader, Reply, ScoringActor
+from batchclf.scoring.engines.actor import ActorJob, CacheReader, PartWriter, Reply, ScoringActor
 from batchclf.scoring.engines.cluster import Cluster, import_ray
-from batchclf.scoring.stream import Columns
+from batchclf.scoring.stream import Columns, PartColumns
 
 if TYPE_CHECKING:
     from batchclf.scoring.cache import ScoreCache
@@ -41,7 +41,7 @@ _FIT = "batchclf with the same versions must be installed on all machines of the
 NOT_READ = "cannot be read: "
 """How the reason of a file begins whose content cannot be had."""
 
-Method = Literal["columns", "digests"]
+Method = Literal["columns", "digests", "part"]
 
 
 @dataclass(eq=False)
@@ -65,6 +65,9 @@ _Done = dict[int, tuple[list[Found], str, Any]]
 """The number of a block → the block, the node, and the answer or what is to be raised when it is its turn."""
 
 
+Send = Callable[[list[Found]], tuple[Any, ...]]
+
+
 class RayWorkers:
     """The actors of a run, `count` of them; use as a context manager, which ends them.
 
@@ -85,7 +88,7 @@ class RayWorkers:
         say: Say,
     ) -> None:
         self._ray = import_ray()
-        self._job, self._count, self._versions, self._say = job, count, versions, say
+        self._job, self._count, self._versions, self.say = job, count, versions, say
         self._files = self._ray.put(dict(files))
         self._cache = None if cache is None else self._cache_reader(cluster, cache)
         self._workers: list[_Worker] = []
@@ -119,9 +122,11 @@ class RayWorkers:
                 ray.kill(worker.actor)
 
     def run(
-        self, method: Method, setup: DecodeSetup, blocks: Iterable[list[Found]]
+        self, method: Method, setup: DecodeSetup, blocks: Iterable[list[Found]], send: Send
     ) -> Generator[tuple[list[Found], str, Any], None, None]:
         """Have each block answered by a method of an actor; gives block, node and answer, in order.
+
+        `send` gives what the actor is sent of a block.
 
         Raises what the actor raises, and EngineError if a block ends one actor after the other, if none can be started,
         or if a node is not fit.
@@ -141,7 +146,8 @@ class RayWorkers:
                     queue.append(_Task(*block))
                     sent += 1
             if queue and (free := self._free_worker(queue[0])) is not None:
-                self._send(free, queue.popleft(), method, pickled)
+                task = queue.popleft()
+                free.tasks[getattr(free.actor, method).remote(pickled, *send(task.found))] = task
             elif out in done:
                 found, node, value = done.pop(out)
                 if isinstance(value, Exception):
@@ -182,10 +188,6 @@ class RayWorkers:
         ]
         return min(free, key=lambda worker: len(worker.tasks), default=None)
 
-    def _send(self, worker: _Worker, task: _Task, method: Method, setup: bytes) -> None:
-        places = [item.at for item in task.found if isinstance(item, ImageRef)]
-        worker.tasks[getattr(worker.actor, method).remote(setup, places)] = task
-
     def _take(self, done: _Done, queue: deque[_Task], began: float) -> float:
         """Wait for an answer or the start of an actor; gives `began`, or a later time once nobody need wait."""
         ray = self._ray
@@ -208,7 +210,7 @@ class RayWorkers:
             self._replace(worker, error, done, queue)
             return began
         for line in reply.said:
-            self._say(f"{reply.node}: {line}")
+            self.say(f"{reply.node}: {line}")
         if ref in worker.tasks:
             task = worker.tasks.pop(ref)
             done[task.number] = task.found, reply.node, reply.error or reply.value
@@ -229,7 +231,7 @@ class RayWorkers:
                 hint=f"look with ray status for free cores ({counted(self._job.cores, 'core')} a worker); give fewer "
                 "--workers, or wait until other jobs are through",
             )
-        self._say(f"{started} of {counted(self._count, 'worker')} have started; the cluster has no core free for more")
+        self.say(f"{started} of {counted(self._count, 'worker')} have started; the cluster has no core free for more")
         return inf if started else began
 
     def _again(self, tasks: list[_Task], done: _Done, queue: deque[_Task]) -> None:
@@ -260,14 +262,14 @@ class RayWorkers:
             self._failed_starts += 1
             if self._failed_starts >= MOST_TRIES:
                 if self._workers:
-                    self._say(f"going on with {counted(len(self._workers), 'worker')}: no more can be started: {cause}")
+                    self.say(f"going on with {counted(len(self._workers), 'worker')}: no more can be started: {cause}")
                     self._count = len(self._workers)
                     return
                 raise EngineError(f"no worker of Ray can be started: {cause}", hint=_FIT)
         else:
             self.ended += 1
             tasks = list(worker.tasks.values())
-            self._say(f"a worker on {worker.node} ended; sending {counted(len(tasks), 'block')} again ({cause})")
+            self.say(f"a worker on {worker.node} ended; sending {counted(len(tasks), 'block')} again ({cause})")
             self._again(tasks, done, queue)
         self._start()
 
@@ -307,14 +309,36 @@ class RayEngine:
 
     def columns(self, blocks: Iterable[list[Found]]) -> Generator[tuple[list[Found], Columns], None, None]:
         """See `Engine`. Raises EngineError if a node does not see a file that is here."""
-        with closing(self._workers.run("columns", self._setup, blocks)) as answers:
+        with closing(self._workers.run("columns", self._setup, blocks, _places)) as answers:
             for found, node, columns in answers:
                 self._check_seen(found, columns.reasons, node)
                 yield found, columns
 
+    def parts(
+        self, parts: Iterable[list[Found]], size: int, writer: PartWriter
+    ) -> Generator[tuple[list[list[Found]], PartColumns], None, None]:
+        """Score the files of each part in blocks of `size`; `writer` writes their rows on machines that see its folder.
+
+        Gives the blocks and what came of them.
+        """
+        pickled, blind = pickle.dumps(writer), set[str]()
+
+        def send(files: list[Found]) -> tuple[Any, ...]:
+            return [*map(_refs, _cut(files, size))], pickled
+
+        with closing(self._workers.run("part", self._setup, parts, send)) as answers:
+            for files, node, part in answers:
+                blocks = _cut(files, size)
+                for found, columns in zip(blocks, part.columns, strict=True):
+                    self._check_seen(found, columns.reasons, node)
+                if node not in blind and any(columns.probabilities is not None for columns in part.columns):
+                    blind.add(node)
+                    self._workers.say(f"{node} does not see the run directory, so this machine writes its parts")
+                yield blocks, part
+
     def digests(self, blocks: Iterable[list[Found]]) -> Generator[tuple[list[Found], list[bytes]], None, None]:
         """See `Engine`."""
-        with closing(self._workers.run("digests", self._setup, blocks)) as answers:
+        with closing(self._workers.run("digests", self._setup, blocks, _places)) as answers:
             for found, _, digests in answers:
                 yield found, digests
 
@@ -323,7 +347,7 @@ class RayEngine:
         source = self._setup.source
         if source.root is None:
             return
-        refs = [item for item in found if isinstance(item, ImageRef)]
+        refs = _refs(found)
         for index, reason in reasons.items():
             if not reason.startswith(NOT_READ):
                 continue
@@ -334,6 +358,18 @@ class RayEngine:
                     hint="share the folder of images so that each machine of the cluster has it at the same path and "
                     "may read it, or score from an object store",
                 )
+
+
+def _refs(found: list[Found]) -> list[ImageRef]:
+    return [item for item in found if isinstance(item, ImageRef)]
+
+
+def _places(found: list[Found]) -> tuple[list[Any]]:
+    return ([ref.at for ref in _refs(found)],)
+
+
+def _cut(files: list[Found], size: int) -> list[list[Found]]:
+    return [files[start : start + size] for start in range(0, len(files), size)]
 
 
 def _path(found: Found) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.errors import PredictionsError
-from batchclf.storage.csv_files.vector_text import cell_of, seven_digit_numbers
+from batchclf.storage.csv_files.vector_text import seven_digit_numbers, seven_digit_text
 
 ROWS_PER_PIECE = 5_000
 CELLS_PER_PIECE = 200_000
@@ -21,25 +21,6 @@ Cells = dict[str, Sequence[str]]
 """Some rows of a CSV, or of a table read as one: column → its cells as they stand in the file."""
 
 _BLOCK = 2**20
-
-
-class PartlySplit(Cells):
-    """Cells of some rows whose `last` columns are not taken apart before one of them is asked for.
-
-    `lines` has what stands in them, a line a row.
-    """
-
-    def __init__(self, cells: Cells, last: Sequence[str], lines: list[str]) -> None:
-        super().__init__(cells)
-        self.last, self.lines = list(last), lines
-
-    def __missing__(self, name: str) -> Sequence[str]:
-        """Take the last columns apart."""
-        if name not in self.last:
-            raise KeyError(name)
-        cells = zip(*[line.split(",") for line in self.lines], strict=True)
-        self.update(zip(self.last, map(list, cells), strict=True))
-        return self[name]
 
 
 class NumberCells(Sequence[str]):
@@ -64,8 +45,31 @@ class NumberCells(Sequence[str]):
     def __getitem__(self, place: int | slice) -> str | Sequence[str]:
         """Give a cell, or some."""
         if isinstance(place, slice):
-            return [cell_of(number) for number in self.numbers[place].tolist()]
-        return cell_of(float(self.numbers[place]))
+            return [_text(number) for number in self.numbers[place].tolist()]
+        return _text(float(self.numbers[place]))
+
+
+def _text(number: float) -> str:
+    return "" if number != number else seven_digit_text(number)
+
+
+class PartlySplit(Cells):
+    """Cells of some rows whose `last` columns are not taken apart before one of them is asked for.
+
+    `lines` has what stands in them, a line a row.
+    """
+
+    def __init__(self, cells: Cells, last: Sequence[str], lines: list[str]) -> None:
+        super().__init__(cells)
+        self.last, self.lines = list(last), lines
+
+    def __missing__(self, name: str) -> Sequence[str]:
+        """Take the last columns apart."""
+        if name not in self.last:
+            raise KeyError(name)
+        cells = zip(*[line.split(",") for line in self.lines], strict=True)
+        self.update(zip(self.last, map(list, cells), strict=True))
+        return self[name]
 
 
 def read_cells(path: Path, header: Sequence[str], columns: Sequence[str], last: int = 0) -> Iterator[Cells]:

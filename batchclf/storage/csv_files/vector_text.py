@@ -28,7 +28,7 @@ def seven_digits(values: NDArray[np.float32]) -> Text:
     """
     flat = _float64(values)
     # 0 by the tables, too: most probabilities of a sure model are 0.
-    return _texts(flat, flat >= 0, _SEVEN, lambda of: _digits(of, 7), lambda value: f"{value:.7g}", values.shape)
+    return _texts(flat, flat >= 0, _SEVEN, lambda of: _digits(of, 7), seven_digit_text, values.shape)
 
 
 def known_digits(values: NDArray[np.float32]) -> Text:
@@ -39,9 +39,9 @@ def known_digits(values: NDArray[np.float32]) -> Text:
     return texts
 
 
-def cell_of(number: float) -> str:
-    """Write one number as `known_digits` does."""
-    return "" if number != number else f"{number:.7g}"
+def seven_digit_text(value: float) -> str:
+    """Write one number with 7 significant digits."""
+    return f"{value:.7g}"
 
 
 def seven_digit_numbers(values: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -51,7 +51,7 @@ def seven_digit_numbers(values: NDArray[np.float32]) -> NDArray[np.float64]:
     digits, behind = _digits(flat[ordinary], 7)
     flat[ordinary] = _decimal(digits, behind + 6)
     others = np.flatnonzero(~(ordinary | np.isnan(flat)))
-    flat[others] = [float(f"{value:.7g}") for value in flat[others].tolist()]
+    flat[others] = [float(seven_digit_text(value)) for value in flat[others].tolist()]
     return flat.reshape(values.shape)
 
 

@@ -1,10 +1,14 @@
 """The predictions of a run as Parquet parts: predictions/part-000000.parquet, …, whole blocks in the order of paths."""
 
+import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from batchclf import atomic
+from batchclf.core.metrics.evaluation import Tally
 from batchclf.core.records.run import WrittenFile
 from batchclf.core.types import BatchScores
 from batchclf.storage.csv_files.append_file import ROWS, ClosedAtEnd, Positions
@@ -28,6 +32,15 @@ def part_name(number: int) -> str:
     return f"{PARTS_FOLDER}/part-{number:06d}.parquet"
 
 
+@dataclass(frozen=True)
+class WorkerPart:
+    """A part as a worker wrote it, aside until it is its turn; `tally` has counted its rows."""
+
+    file: Path
+    written: WrittenFile
+    tally: Tally
+
+
 class PredictionParts(ClosedAtEnd):
     """Writes predictions part by part; use as a context manager.
 
@@ -45,13 +58,18 @@ class PredictionParts(ClosedAtEnd):
         kept: Mapping[str, WrittenFile],
     ) -> None:
         check_pyarrow()
-        self._folder, self._layout = folder, PredictionLayout(class_names, topk, probabilities)
+        self._folder = folder / PARTS_FOLDER
+        self._run, self._layout = folder, PredictionLayout(class_names, topk, probabilities)
         self._format = ArrowFormat(self._layout)
         self._written: dict[str, WrittenFile] = dict(kept)
+        self._taken: dict[str, WrittenFile] = {}
         self._waiting: list[Any] = []
-        (folder / PARTS_FOLDER).mkdir(exist_ok=True)
-        for path in (folder / PARTS_FOLDER).iterdir():
-            if f"{PARTS_FOLDER}/{path.name}" not in self._written:
+        self._of_workers: Path | None = None
+        self._folder.mkdir(exist_ok=True)
+        for path in self._folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif f"{PARTS_FOLDER}/{path.name}" not in self._written:
                 path.unlink()
 
     def write(self, scores: BatchScores, split: str) -> list[PredictionColumns]:
@@ -61,14 +79,28 @@ class PredictionParts(ClosedAtEnd):
         return pieces
 
     def end_part(self) -> dict[str, WrittenFile]:
-        """Write the rows that have come since the last part, if there are any; gives the part by its name."""
-        if not self._waiting:
-            return {}
-        name = part_name(len(self._written))
-        part = {name: write_parquet(self._format.schema, self._waiting, self._folder / name)}
-        self._waiting = []
-        self._written |= part
+        """Write the rows that have come since the last part, if there are any; gives that part by its name."""
+        if self._waiting:
+            name = part_name(len(self._written))
+            self._taken[name] = write_parquet(self._format.schema, self._waiting, self._run / name)
+            self._written |= self._taken
+        part, self._taken, self._waiting = self._taken, {}, []
         return part
+
+    def for_workers(self) -> Path:
+        """Make a folder that workers write parts into; a name that no other has tells a machine that it sees it."""
+        if self._of_workers is None:
+            self._of_workers = self._folder.resolve() / f".{uuid4().hex}"
+            self._of_workers.mkdir()
+        return self._of_workers
+
+    def take_part(self, part: WorkerPart) -> Path:
+        """Give what a worker has written the name of the next part."""
+        name = part_name(len(self._written))
+        path = self._run / name
+        part.file.replace(path)
+        self._written[name] = self._taken[name] = part.written
+        return path
 
     def positions(self) -> Positions:
         """Count the rows of all parts."""
@@ -80,7 +112,10 @@ class PredictionParts(ClosedAtEnd):
 
     def finish(self) -> dict[str, WrittenFile]:
         """Give all parts by their names; `end_part` was called before."""
-        atomic.flush_path(self._folder / PARTS_FOLDER)
+        # As often as needed: a worker whose part nobody waits for any more may still write it (decision 191)
+        while self._of_workers is not None and self._of_workers.exists():
+            shutil.rmtree(self._of_workers, ignore_errors=True)
+        atomic.flush_path(self._folder)
         return self._written
 
     def close(self) -> None:

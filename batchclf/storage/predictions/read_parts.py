@@ -19,22 +19,16 @@ _TRUTH = {True: "true", False: "false", None: ""}
 
 
 class PartsTable:
-    """The parts in a folder as one table, which is read some rows at a time.
+    """The parts in a folder, or some `files` of them, as one table, which is read some rows at a time.
 
     Raises PredictionsError if there is no part, if one is missing between others, damaged, or has other columns than
     the first; RunError if pyarrow is not installed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, files: Sequence[Path] | None = None) -> None:
         check_pyarrow()
         self.path = folder
-        self.files = sorted(folder.glob("*.parquet"))
-        expected = [folder.parent / part_name(number) for number in range(max(1, len(self.files)))]
-        wrong = next((path for path in expected if path not in self.files), None)
-        if wrong is not None:
-            raise PredictionsError(
-                f"{wrong} is missing", hint="restore the parts of the run, or score again; all are needed"
-            )
+        self.files = _parts_in(folder) if files is None else list(files)
         with _opened(self.files[0]) as file:
             self.header: list[str] = file.schema_arrow.names
 
@@ -76,6 +70,17 @@ class PartsTable:
     def called(self, column: str) -> str:
         """Give the column's name."""
         return column
+
+
+def _parts_in(folder: Path) -> list[Path]:
+    files = sorted(folder.glob("part-*.parquet"))
+    expected = [folder.parent / part_name(number) for number in range(max(1, len(files)))]
+    wrong = next((path for path in expected if path not in files), None)
+    if wrong is not None:
+        raise PredictionsError(
+            f"{wrong} is missing", hint="restore the parts of the run, or score again; all are needed"
+        )
+    return files
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def read_details(folder: Path) -> RunDetails:
 def digest_files(folder: Path) -> list[FileDigest]:
     """Digest the files of a run directory, but its log and those that are made again. Raises OSError."""
     found = []
-    for path in sorted([*folder.iterdir(), *(folder / PARTS_FOLDER).glob("*.parquet")]):
+    for path in sorted([*folder.iterdir(), *(folder / PARTS_FOLDER).glob("part-*.parquet")]):
         if path.is_file() and not path.is_symlink() and not path.name.startswith((".", *_RENEWED)):
             with path.open("rb") as handle:
                 digest = hashlib.file_digest(handle, "sha256").hexdigest()

@@ -43,7 +43,9 @@ def check_written(
 def _parts(folder: Path, written: Mapping[str, WrittenFile]) -> set[str]:
     """Name the parts that the run wrote, none without any; raises RunError if others are there."""
     parts = {name for name in written if name.startswith(f"{PARTS_FOLDER}/")}
-    there = {f"{PARTS_FOLDER}/{path.name}" for path in (folder / PARTS_FOLDER).glob("*.parquet")} if parts else parts
+    there = (
+        {f"{PARTS_FOLDER}/{path.name}" for path in (folder / PARTS_FOLDER).glob("part-*.parquet")} if parts else parts
+    )
     if parts != there:
         name = min(parts ^ there)
         what = "is missing, and the run wrote it" if name in parts else "is there, and the run wrote no such part"

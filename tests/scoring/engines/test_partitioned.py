@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
-from test_engines import after_blocks, interrupt, score, subset_of
+from test_engines import after_blocks, interrupt, score, subset_of, with_end_of_worker
 
 from batchclf.jobs.config import limits
 from batchclf.jobs.score.run_files import Results
@@ -65,7 +67,8 @@ def test_a_killed_run_goes_on_after_its_last_whole_part(
     """An image of the second part has changed, and a part that nobody has finished lies there."""
     more = ("--partitioned", "--workers", "1")
     with monkeypatch.context() as patch:
-        patch.setattr(Results, "write", after_blocks(5, interrupt))
+        # A worker of Ray gives a part at a time
+        patch.setattr(Results, "write", after_blocks(2 if "ray" in engine else 5, interrupt))
         assert score(copied, digits_bundle, tmp_path / "run", *more, engine=engine) == 130
     assert "the scores of 32 files are kept" in capsys.readouterr().err
     (killed,) = tmp_path.glob(".run.*.partial")
@@ -129,4 +132,57 @@ def test_what_the_deadline_ends_has_the_first_rows(engine, photos, digits_bundle
     subset, found = subset_of(tmp_path / "run"), rows_of(tmp_path / "run")
     assert (subset["complete"], subset["over_budget"]) == (False, True)
     assert 0 < len(found) == subset["scored"] < 60
+    assert all(name.startswith("part-") for name in parts_of(tmp_path / "run"))
     pd.testing.assert_frame_equal(found, rows_of(tmp_path / "whole")[: len(found)])
+
+
+RAY = ("--engine", "ray", "--workers", "1", "--partitioned")
+
+
+@pytest.fixture
+def of_driver(monkeypatch):
+    """How many images have come to the driver with their probabilities."""
+    seen, real = [], Results.write
+
+    def write(self, block):
+        seen.append(0 if block.scores is None else len(block.scores.refs))
+        real(self, block)
+
+    monkeypatch.setattr(Results, "write", write)
+    return lambda: sum(seen)
+
+
+def test_what_a_worker_has_written_when_it_ended_counts_once(cluster, copied, digits_bundle, tmp_path, of_driver):
+    with_end_of_worker(copied, "2/ends.png", tmp_path / "ended")
+    assert score(copied, digits_bundle, tmp_path / "run", *RAY) == 0
+    (warning,) = subset_of(tmp_path / "run")["warnings"]
+    assert "1 worker of Ray ended" in warning
+    assert of_driver() == 0
+    assert score(copied, digits_bundle, tmp_path / "here", "--partitioned") == 0
+    assert parts_of(tmp_path / "run") == parts_of(tmp_path / "here")
+
+
+@pytest.mark.parametrize("why", ["the folder is not there", "the cache", "labels of some classes"])
+def test_rows_come_to_the_driver_where_they_must(
+    cluster, copied, digits_bundle, tmp_path, monkeypatch, capsys, of_driver, why
+):
+    more = ()
+    if why == "the folder is not there":
+        from batchclf.scoring.engines.ray import RayEngine
+
+        def parts(self, parts, size, writer):
+            return real(self, parts, size, replace(writer, folder=writer.folder / "elsewhere"))
+
+        real = RayEngine.parts
+        monkeypatch.setattr(RayEngine, "parts", parts)
+    elif why == "the cache":
+        more = ("--cache", "--reports", tmp_path / "reports")
+    else:
+        for number in range(2, 10):
+            shutil.rmtree(copied / str(number))
+    assert score(copied, digits_bundle, tmp_path / "run", *RAY, *more) == 0
+    assert ("does not see the run directory" in capsys.readouterr().out) == (not more and why[4] == "f")
+    assert of_driver() == subset_of(tmp_path / "run")["scored"]
+    assert score(copied, digits_bundle, tmp_path / "here", "--partitioned") == 0
+    assert parts_of(tmp_path / "run") == parts_of(tmp_path / "here")
+    assert subset_of(tmp_path / "run")["among_labelled"] == subset_of(tmp_path / "here")["among_labelled"]
