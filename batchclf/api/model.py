@@ -59,7 +59,9 @@ class ImportKeywords(TypedDict, total=False):
 
 
 _IMPORT: dict[str, Any] = {
-    **dict.fromkeys(("input_size", "color", "channel_order", "layout", "scale", "mean", "std", "sample")),
+    **dict.fromkeys(
+        ("input_size", "color", "channel_order", "layout", "scale", "mean", "std", "output_name", "sample")
+    ),
     **{"output": "auto", "renormalize": False, "unique_names": False},
 }
 """The options that are not about the geometry, with their defaults."""

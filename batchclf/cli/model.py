@@ -23,7 +23,9 @@ examples:
   batchclf model check models/shoes photos/
 """
 
-_IMPORT = (*("input_size", "color", "channel_order", "layout", "scale", "mean", "std", "output", "renormalize"),)
+_IMPORT = (
+    *("input_size", "color", "channel_order", "layout", "scale", "mean", "std", "output", "output_name", "renormalize"),
+)
 _OPEN = {"unset": "from the model", "more": ""}
 
 
@@ -85,6 +87,10 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
         help="what the model gives; auto: found from its last operation, else from its outputs for sample images",
     )
     describe(output)
+    output_name = parser.add_argument(
+        "--output-name", metavar="NAME", help="which of several outputs of the model holds the probabilities or logits"
+    )
+    describe(output_name, unset="the only one")
     parser.add_argument(
         "--renormalize",
         action="store_true",

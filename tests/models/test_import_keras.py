@@ -254,7 +254,7 @@ def test_models_that_keras_cannot_load_are_explained(tmp_path):
         (unsafe, "has a Lambda layer, whose Python code would have to be run", "model.export(FOLDER)"),
         (custom, "needs the class Mine, which is no part of Keras", "model.export(FOLDER)"),
         (damaged, "cannot be loaded", "check that the file is whole"),
-        (two, "has 2 outputs", "one output"),
+        (two, "has 2 outputs: dense", "--output-name NAME"),
     ]:
         with pytest.raises(ModelError) as caught:
             import_model(path, ImportOptions(NAMES, scale="0..1"), tmp_path / "out", say=quiet)

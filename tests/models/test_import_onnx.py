@@ -246,7 +246,7 @@ def test_pixels_as_bytes(onnx_model, tmp_path):
 @pytest.mark.parametrize(
     ("model", "options", "message", "hint"),
     [
-        ({"outputs": 2}, {}, "has 2 outputs (scores, flat)", "one output"),
+        ({"outputs": 2}, {}, "has 2 outputs: scores (float32, n x 3); flat (float32, n x 144)", "--output-name NAME"),
         ({"classes": 4}, {}, "gives 4 values an image; --classes names 3 classes", "in the order of its outputs"),
         ({"batch": 8}, {}, "takes batches of exactly 8 images", "dynamic batch axis"),
         ({"end": "Sigmoid"}, {}, "ends in a sigmoid for each class", "without the sigmoid"),

@@ -117,6 +117,14 @@ def inner_graphs(node: Any) -> Iterator[Any]:
         yield from [attribute.g] if attribute.HasField("g") else attribute.graphs
 
 
+def taken(node: Any) -> Iterator[str]:
+    """Name what a node takes: its inputs, and all that the graphs inside it use, whether from outside or their own."""
+    yield from node.input
+    for graph in (each for inner in inner_graphs(node) for each in subgraphs(inner)):
+        yield from (name for each in graph.node for name in each.input)
+        yield from (each.name for each in graph.output)
+
+
 def free_prefix(graph: Any) -> str:
     """Give a prefix that no name in the graph has; one that was made here before has the first."""
     names = {name for each in subgraphs(graph) for node in each.node for name in (node.name, *node.input, *node.output)}

@@ -25,6 +25,7 @@ class ImportOptions:
     """What is asked for; None and "auto" leave it to the model.
 
     `geometry` gives one for (height, width), None if nobody has said. `std_twice` divides by `std` once more.
+    `output_name` is that of one output of several.
     """
 
     class_names: tuple[str, ...]
@@ -39,6 +40,7 @@ class ImportOptions:
     geometry: Callable[[Size], Geometry] | None = None
     std_twice: bool = False
     renormalize: bool = False
+    output_name: str | None = None
 
 
 @dataclass(frozen=True)

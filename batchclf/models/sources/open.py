@@ -15,11 +15,11 @@ _OTHERWISE = {
 }
 
 
-def open_original(path: Path) -> Original:
-    """Open a `.keras`, `.h5` or `.onnx` file or a SavedModel folder.
+def open_original(path: Path, output_name: str | None = None) -> Original:
+    """Open a `.keras`, `.h5` or `.onnx` file or a SavedModel folder, with the output `output_name` of several.
 
     Raises ModelError where there is no such model, its package is missing, it cannot be loaded, or it has several
-    inputs or outputs.
+    inputs or, without a name, outputs; UsageError if it has no output of this name.
     """
     if not path.exists():
         raise ModelError(
@@ -28,13 +28,13 @@ def open_original(path: Path) -> Original:
     if path.is_dir() and (path / "saved_model.pb").is_file():
         from batchclf.models.sources.keras import load_saved_model
 
-        return load_saved_model(path)
+        return load_saved_model(path, output_name)
     if path.is_file() and path.suffix.lower() in (".keras", *H5_SUFFIXES):
         from batchclf.models.sources.keras import load_keras
 
-        return load_keras(path)
+        return load_keras(path, output_name)
     if path.is_file() and path.suffix.lower() == ".onnx":
-        return OnnxOriginal(path)
+        return OnnxOriginal(path, output_name)
     what = "is no SavedModel: it holds no saved_model.pb" if path.is_dir() else "is none by its suffix"
     raise ModelError(
         f"{path} is not a model that can be imported; it {what}",
