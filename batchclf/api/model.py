@@ -48,6 +48,7 @@ class ImportKeywords(TypedDict, total=False):
     mean: Sequence[float]
     std: Sequence[float]
     output: AskedOutput
+    output_name: str
     renormalize: bool
     unique_names: bool
     like: str

@@ -13,6 +13,7 @@ from batchclf.models.sources.infer_preprocessing import ImportOptions
 
 NAMES = ("cat", "dog", "eel")
 WEIGHTS = np.random.default_rng(1).normal(size=(48, 3)).astype(np.float32)
+SEVERAL = (("x", (3, None, None)), ("age", (3,)), ("place", (3,)))
 PIXELS = np.random.default_rng(2).integers(0, 256, (9, 4, 4, 3), np.uint8)
 
 
@@ -136,3 +137,14 @@ def test_one_output_of_a_keras_model_and_a_saved_model(tmp_path, kind):
     for runtime in ("onnx", "tensorflow"):
         found = open_runtime(bundle, runtime).probabilities(PIXELS)
         np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_several_inputs_are_listed(tmp_path):
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", *shape]) for name, shape in SEVERAL]
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])
+    graph = helper.make_graph([helper.make_node("Add", ["age", "place"], ["y"])], "graph", inputs, [output])
+    save_model(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "a.onnx")
+    with pytest.raises(
+        BatchclfError, match=r"has 3 inputs: x \(float32, n x 3 x \? x \?\); age \(float32, n x 3\); pl"
+    ):
+        import_(tmp_path / "a.onnx", tmp_path / "out")

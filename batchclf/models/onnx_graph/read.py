@@ -38,20 +38,6 @@ def dims(value: Any) -> tuple[int | None, ...]:
     return tuple(size.dim_value if size.HasField("dim_value") and size.dim_value > 0 else None for size in sizes)
 
 
-def parameter_count(graph: Any) -> int:
-    """Count the numbers that a graph holds as weights: those with a fraction, and tables of quantised ones."""
-    onnx = onnx_or_error()
-    kinds = onnx.TensorProto
-    floats = {kinds.FLOAT, kinds.FLOAT16, kinds.DOUBLE, kinds.BFLOAT16}
-    quantised = {kinds.INT8, kinds.UINT8, kinds.INT4, kinds.UINT4}
-    weights = [
-        each
-        for each in graph.initializer
-        if each.data_type in floats or (each.data_type in quantised and len(each.dims) > 1)
-    ]
-    return sum(int(np.prod(each.dims, dtype=np.int64)) for each in weights)
-
-
 def computes_in_half(graph: Any) -> bool:
     """Say whether a graph holds numbers of 16 bits, or makes some by a Cast."""
     onnx = onnx_or_error()

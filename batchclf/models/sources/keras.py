@@ -165,7 +165,27 @@ def load_keras(path: Path, output_name: str | None = None) -> TensorflowModel:
 
     Raises ModelError where it cannot be loaded, and what `keras_model` raises.
     """
+    tensorflow_or_error()  # has h5py
+    if holds_only_weights(path):
+        raise ModelError(
+            f"{path} holds weights only, and not the model that they belong to",
+            hint="load them into their network where its Python code is, save the whole of it with "
+            'model.save("model.keras"), and import that file',
+        )
     return keras_model(path, read_keras(path), output_name)
+
+
+def holds_only_weights(path: Path) -> bool:
+    """Tell a `.keras` or `.h5` file of weights from one of a model; a file that is damaged is neither."""
+    if path.suffix.lower() == ".keras":
+        return False
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as handle:
+            return "model_config" not in handle.attrs
+    except OSError:
+        return False
 
 
 def read_keras(path: Path) -> Any:

@@ -10,6 +10,7 @@ from batchclf.errors import ModelError
 from batchclf.models.onnx_graph import read as onnx_graph
 from batchclf.models.onnx_graph.geometry_note import noted_geometry
 from batchclf.models.onnx_graph.outputs import described, keep_output, zipped_labels
+from batchclf.models.onnx_graph.parameters import parameter_count
 from batchclf.models.onnx_session import DYNAMIC_BATCH, onnx_session
 from batchclf.models.sources.infer_preprocessing import ModelInput
 from batchclf.models.sources.interface import check_one_input, chosen_output
@@ -96,5 +97,5 @@ class OnnxOriginal:
         return self._model
 
     def parameters(self) -> int:
-        """Count the floating-point constants."""
-        return onnx_graph.parameter_count(self._model.graph)
+        """Count the weights, as many as before the model was quantised, if it was."""
+        return parameter_count(self._model.graph)
