@@ -61,12 +61,12 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("path", type=path, metavar="PATH", help=".keras, .h5 or .onnx file, or SavedModel folder")
     parser.add_argument("--out", type=folder_path, required=True, metavar="BUNDLE", help="folder of the model bundle")
-    parser.add_argument(
+    classes = parser.add_argument(
         "--classes",
-        required=True,
         metavar="FILE|A,B,C",
         help="class names in the order of the model's outputs: a file (lines, CSV, JSON, YAML) or a list with commas",
     )
+    describe(classes, unset="from the model, if an ONNX file names them")
     parser.add_argument(
         "--unique-names",
         action="store_true",
@@ -112,9 +112,12 @@ def import_model(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.jobs.setup.import_bundle import import_bundle
     from batchclf.jobs.setup.model_check import as_dict as check_as_dict
     from batchclf.models.describe import as_dict
-    from batchclf.models.sources.class_names import read_class_names
+    from batchclf.models.sources.class_names import read_class_names, read_own_class_names
 
-    names = read_class_names(args.classes, unique=args.unique_names, say=console.say)
+    if args.classes is None:
+        names = read_own_class_names(args.path, args.output_name, unique=args.unique_names, say=console.say)
+    else:
+        names = read_class_names(args.classes, unique=args.unique_names, say=console.say)
     sample = None if args.sample is None else sample_of(args.sample, names)
     bundle = import_bundle(
         args.path,

@@ -1,6 +1,7 @@
 """Read an ONNX graph: its inputs, shapes, constants and operations."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,22 @@ def onnx_or_error() -> Any:
             hint="install it with: pip install 'batchclf[import]' (or 'batchclf[train]' for Keras and SavedModel)",
         ) from error
     return onnx
+
+
+def load(path: Path, *, weights: bool = True) -> Any:
+    """Load an ONNX file as a ModelProto; without `weights` its files of external data are not read.
+
+    Raises ModelError if it cannot be read or holds no graph.
+    """
+    onnx = onnx_or_error()
+    again = "export the model again, and copy it with its files of external data, if it has any"
+    try:
+        model = onnx.load(path, load_external_data=weights)
+    except Exception as error:  # protobuf's, the checker's and the system's
+        raise ModelError(f"{path} cannot be read as an ONNX model: {error}", hint=again) from error
+    if not model.graph.node or not model.graph.output:
+        raise ModelError(f"{path} holds no ONNX graph", hint=again)
+    return model
 
 
 def real_inputs(graph: Any) -> list[Any]:

@@ -62,7 +62,7 @@ def chosen_output(path: Path, outputs: Mapping[str, str], asked: str | None) -> 
     if asked is None and len(outputs) != 1:
         raise ModelError(
             f"{path} has {len(outputs)} outputs: {'; '.join(outputs.values())}; an image classifier has one",
-            hint="choose the probabilities or the logits of the classes with --output-name NAME of model import, or save a "
-            "model with this one output",
+            hint="choose the probabilities or the logits of the classes with --output-name NAME of model import, or "
+            "save a model with this one output",
         )
     return asked or next(iter(outputs))

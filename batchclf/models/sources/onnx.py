@@ -10,6 +10,7 @@ from batchclf.errors import ModelError
 from batchclf.models.onnx_graph import read as onnx_graph
 from batchclf.models.onnx_graph.geometry_note import noted_geometry
 from batchclf.models.onnx_graph.outputs import described, keep_output, zipped_labels
+from batchclf.models.onnx_graph.own_names import own_class_names
 from batchclf.models.onnx_graph.parameters import parameter_count
 from batchclf.models.onnx_session import DYNAMIC_BATCH, onnx_session
 from batchclf.models.sources.infer_preprocessing import ModelInput
@@ -23,14 +24,8 @@ class OnnxOriginal:
 
     def __init__(self, path: Path, output_name: str | None = None) -> None:
         onnx = onnx_graph.onnx_or_error()
-        again = "export the model again, and copy it with its files of external data, if it has any"
-        try:
-            self._model = onnx.load(path)
-        except Exception as error:  # protobuf's, the checker's and the system's
-            raise ModelError(f"{path} cannot be read as an ONNX model: {error}", hint=again) from error
+        self._model = onnx_graph.load(path)
         graph = self._model.graph
-        if not graph.node or not graph.output:
-            raise ModelError(f"{path} holds no ONNX graph", hint=again)
         self.kind = f"ONNX graph, opset {onnx_graph.opset(self._model)}"
         try:
             self._session = onnx_session(path)
@@ -42,9 +37,7 @@ class OnnxOriginal:
         check_one_input(path, [described(each) for each in onnx_graph.real_inputs(graph)])
         self._output = chosen_output(path, {each.name: described(each) for each in graph.output}, output_name)
         self._labels = zipped_labels(graph, self._output)
-        texts = tuple(map(str, self._labels or ()))
-        # Labels that are the places of the outputs name nothing
-        self.class_names = () if texts == tuple(map(str, range(len(texts)))) else texts
+        self.class_names = own_class_names(self._model, self._output)
         if len(graph.output) > 1 or self._labels is not None:
             keep_output(graph, self._output)
         source = onnx_graph.real_inputs(graph)[0]
