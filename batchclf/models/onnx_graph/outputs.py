@@ -30,7 +30,9 @@ def zipped_labels(graph: Any, name: str) -> Labels | None:
         return None
     attributes = attributes_of(node)
     texts = attributes.get("classlabels_strings")
-    return [text.decode() for text in texts] if texts else [int(each) for each in attributes["classlabels_int64s"]]
+    return (
+        [text.decode() for text in texts] if texts else [int(each) for each in attributes.get("classlabels_int64s", ())]
+    )
 
 
 def keep_output(graph: Any, name: str) -> None:

@@ -28,7 +28,7 @@ def own_class_names(model: Any, output_name: str) -> tuple[str, ...]:
         )
     try:
         names = ast.literal_eval(notes["names"])
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):  # as its documentation lists them
         return ()
     if not isinstance(names, dict) or list(names) != list(range(len(names))):
         return ()
