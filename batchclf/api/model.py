@@ -48,6 +48,7 @@ class ImportKeywords(TypedDict, total=False):
     mean: Sequence[float]
     std: Sequence[float]
     output: AskedOutput
+    output_name: str
     renormalize: bool
     unique_names: bool
     like: str
@@ -59,7 +60,9 @@ class ImportKeywords(TypedDict, total=False):
 
 
 _IMPORT: dict[str, Any] = {
-    **dict.fromkeys(("input_size", "color", "channel_order", "layout", "scale", "mean", "std", "sample")),
+    **dict.fromkeys(
+        ("input_size", "color", "channel_order", "layout", "scale", "mean", "std", "output_name", "sample")
+    ),
     **{"output": "auto", "renormalize": False, "unique_names": False},
 }
 """The options that are not about the geometry, with their defaults."""

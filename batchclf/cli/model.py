@@ -23,7 +23,9 @@ examples:
   batchclf model check models/shoes photos/
 """
 
-_IMPORT = (*("input_size", "color", "channel_order", "layout", "scale", "mean", "std", "output", "renormalize"),)
+_IMPORT = (
+    *("input_size", "color", "channel_order", "layout", "scale", "mean", "std", "output", "output_name", "renormalize"),
+)
 _OPEN = {"unset": "from the model", "more": ""}
 
 
@@ -59,12 +61,12 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("path", type=path, metavar="PATH", help=".keras, .h5 or .onnx file, or SavedModel folder")
     parser.add_argument("--out", type=folder_path, required=True, metavar="BUNDLE", help="folder of the model bundle")
-    parser.add_argument(
+    classes = parser.add_argument(
         "--classes",
-        required=True,
         metavar="FILE|A,B,C",
         help="class names in the order of the model's outputs: a file (lines, CSV, JSON, YAML) or a list with commas",
     )
+    describe(classes, unset="from the model, if an ONNX file names them")
     parser.add_argument(
         "--unique-names",
         action="store_true",
@@ -85,6 +87,10 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
         help="what the model gives; auto: found from its last operation, else from its outputs for sample images",
     )
     describe(output)
+    output_name = parser.add_argument(
+        "--output-name", metavar="NAME", help="which of several outputs of the model holds the probabilities or logits"
+    )
+    describe(output_name, unset="the only one")
     parser.add_argument(
         "--renormalize",
         action="store_true",
@@ -106,9 +112,12 @@ def import_model(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.jobs.setup.import_bundle import import_bundle
     from batchclf.jobs.setup.model_check import as_dict as check_as_dict
     from batchclf.models.describe import as_dict
-    from batchclf.models.sources.class_names import read_class_names
+    from batchclf.models.sources.class_names import read_class_names, read_own_class_names
 
-    names = read_class_names(args.classes, unique=args.unique_names, say=console.say)
+    if args.classes is None:
+        names = read_own_class_names(args.path, args.output_name, unique=args.unique_names, say=console.say)
+    else:
+        names = read_class_names(args.classes, unique=args.unique_names, say=console.say)
     sample = None if args.sample is None else sample_of(args.sample, names)
     bundle = import_bundle(
         args.path,

@@ -29,6 +29,8 @@ IMPORTED = "imported"
 ROW_SUMS, SAME_ANSWER, ONE_IMAGE = "row sums", "same answer", "one image at a time"
 """Settings that an import adds if need be: what the probabilities of an image add up to if not to 1; that no two sample
 images had another answer; why the batch size is 1."""
+OUTPUT_NAME = "output name"
+"""The setting that names the output of several that was imported."""
 
 _AGAIN = "copy the bundle again as a whole folder, or train or import it again"
 

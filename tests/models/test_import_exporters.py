@@ -151,36 +151,3 @@ def test_more_than_the_usual_difference_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(importing, "write_graph", lambda *arguments, **more: write_graph(*arguments, **more) + 3e-5)
     import_(path, tmp_path / "far", said=said)
     assert "agree within 3.0e-05; that is more than 1e-05, which most models keep to" in said[-2]
-
-
-def sklearn_like(path, outputs):
-    """A label, and probabilities as maps, as skl2onnx writes them."""
-    kinds = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
-    every = {
-        "label": helper.make_tensor_value_info("label", TensorProto.INT64, None),
-        "maps": helper.make_value_info("maps", helper.make_sequence_type_proto(kinds)),
-    }
-    nodes = [
-        helper.make_node("Flatten", ["x"], ["flat"]),
-        helper.make_node("MatMul", ["flat", "w"], ["raw"]),
-        helper.make_node("Softmax", ["raw"], ["p"]),
-        helper.make_node("ArgMax", ["p"], ["label"], axis=1, keepdims=0),
-        helper.make_node("ZipMap", ["p"], ["maps"], domain="ai.onnx.ml", classlabels_int64s=[0, 1, 2]),
-    ]
-    result = [every[name] for name in outputs]
-    return save(path, nodes, batch="n", constants=[("w", WEIGHTS)], result=result, domains=["ai.onnx.ml"])
-
-
-@pytest.mark.parametrize(
-    ("outputs", "message", "hint"),
-    [
-        (["label", "maps"], "has 2 outputs (label, maps)", "onnx.utils.extract_model"),
-        (["maps"], "no tensor", "zipmap=False"),
-        (["label"], "gives int64 in its output 'label'", "probabilities as the only output"),
-    ],
-)
-def test_labels_and_maps_are_refused(tmp_path, outputs, message, hint):
-    with pytest.raises(ModelError) as caught:
-        import_(sklearn_like(tmp_path / "a.onnx", outputs), tmp_path / "out")
-    assert message in caught.value.message
-    assert hint in caught.value.hint

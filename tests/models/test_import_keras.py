@@ -248,13 +248,15 @@ def test_models_that_keras_cannot_load_are_explained(tmp_path):
     damaged.write_bytes(custom.read_bytes()[:2000])
     source = keras.Input(SHAPE)
     flat = layers.Flatten()(source)
-    two = tmp_path / "two.keras"
+    weights, two = tmp_path / "model.weights.h5", tmp_path / "two.keras"
+    keras.Model(source, layers.Dense(3)(flat)).save_weights(weights)
     keras.Model(source, [layers.Dense(3)(flat), layers.Dense(2)(flat)]).save(two)
     for path, message, hint in [
         (unsafe, "has a Lambda layer, whose Python code would have to be run", "model.export(FOLDER)"),
         (custom, "needs the class Mine, which is no part of Keras", "model.export(FOLDER)"),
         (damaged, "cannot be loaded", "check that the file is whole"),
-        (two, "has 2 outputs", "one output"),
+        (weights, "holds weights only", 'model.save("model.keras")'),
+        (two, "has 2 outputs: dense", "--output-name NAME"),
     ]:
         with pytest.raises(ModelError) as caught:
             import_model(path, ImportOptions(NAMES, scale="0..1"), tmp_path / "out", say=quiet)

@@ -1,6 +1,7 @@
 """Import ONNX files: any preprocessing becomes part of the graph; the oracle is numpy in float64."""
 
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -246,12 +247,18 @@ def test_pixels_as_bytes(onnx_model, tmp_path):
 @pytest.mark.parametrize(
     ("model", "options", "message", "hint"),
     [
-        ({"outputs": 2}, {}, "has 2 outputs (scores, flat)", "one output"),
+        ({"outputs": 2}, {}, "has 2 outputs: scores (float32, n x 3); flat (float32, n x 144)", "--output-name NAME"),
         ({"classes": 4}, {}, "gives 4 values an image; --classes names 3 classes", "in the order of its outputs"),
         ({"batch": 8}, {}, "takes batches of exactly 8 images", "dynamic batch axis"),
-        ({"end": "Sigmoid"}, {}, "ends in a sigmoid for each class", "without the sigmoid"),
+        ({"end": "Sigmoid"}, {}, "is multi-label: it ends in a sigmoid for each class", "without the sigmoid"),
         ({}, {"output": "probabilities"}, "are no probabilities (as asked for)", "--output logits"),
-        ({"shape": (4, 8, 6)}, {"layout": "channels-first"}, "4 channels; batchclf reads grayscale", "--layout"),
+        (
+            {"shape": (4, 8, 6)},
+            {"layout": "channels-first"},
+            "4 channels, such as RGBA; batchclf reads grayscale",
+            "--layout",
+        ),
+        ({"shape": (4, 8, 6)}, {}, "has 4 channels, such as RGBA", "takes rgb and adds the fourth channel"),
         ({"shape": (2, 3, 8, 6)}, {}, "has the shape n x 2 x 3 x 8 x 6", "takes images"),
         ({"kind": 7}, {}, "takes int64", "float32"),
         ({}, {"input_size": (9, 6)}, "--input-size asks for a height of 9; the model takes 8", "leave out"),
@@ -300,7 +307,9 @@ def test_old_opsets_damaged_files_and_missing_data(onnx_model, tmp_path):
         ("notes.txt", "give a .keras"),
         ("folder", "give a .keras"),
         ("bundle", "batchclf score"),
-        ("model.pt", "torch.onnx.export"),
+        ("model.pt", "torch.onnx.export(model.eval(), "),
+        ("pytorch_model.bin", "torch.onnx.export(model.eval(), "),
+        ("notes.zip", "give a .keras"),
         ("model.onnx.data", "the .onnx file that lies beside it"),
     ],
 )
@@ -308,6 +317,9 @@ def test_paths_that_are_no_model(onnx_model, tmp_path, name, hint):
     import_(onnx_model(), tmp_path / "bundle")
     for other in ("notes.txt", "model.pt", "model.onnx.data"):
         (tmp_path / other).write_text("no model")
+    for other, entry in (("pytorch_model.bin", "pytorch_model/data.pkl"), ("notes.zip", "data.pkl")):
+        with zipfile.ZipFile(tmp_path / other, "w") as archive:  # torch.save writes such a zip
+            archive.writestr(entry, b"no model")
     (tmp_path / "folder").mkdir()
     with pytest.raises(
         BatchclfError, match=r"no model at|is not a model that can be imported|bundle already"

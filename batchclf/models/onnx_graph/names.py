@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from batchclf.models.onnx_graph.read import inner_graphs, subgraphs
+from batchclf.models.onnx_graph.read import inner_graphs, subgraphs, taken
 
 
 def with_stable_names(model: Any) -> Any:
@@ -36,7 +36,7 @@ def with_stable_names(model: Any) -> Any:
 def _order_nodes(graph: Any) -> None:
     """Put what is needed first, from the outputs back; a node that no output needs is removed."""
     makers = {name: node for node in graph.node for name in node.output if name}
-    needs = {name: [each for each in _taken(node) if each in makers] for name, node in makers.items()}
+    needs = {name: [each for each in taken(node) if each in makers] for name, node in makers.items()}
     places: dict[str, int] = {}
     waiting = [each.name for each in reversed(graph.output) if each.name in makers]
     while waiting:
@@ -51,14 +51,6 @@ def _order_nodes(graph: Any) -> None:
         if not any(name in places for name in node.output):
             del graph.node[number]
     graph.node.sort(key=lambda node: min(places[name] for name in node.output if name))
-
-
-def _taken(node: Any) -> Iterator[str]:
-    """Name what a node takes: its inputs, and all that the graphs inside it use, whether from outside or their own."""
-    yield from node.input
-    for graph in (each for inner in inner_graphs(node) for each in subgraphs(inner)):
-        yield from (name for each in graph.node for name in each.input)
-        yield from (each.name for each in graph.output)
 
 
 def _uses(graph: Any, constants: set[str]) -> Iterator[tuple[str, str]]:

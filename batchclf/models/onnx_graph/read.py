@@ -1,6 +1,7 @@
 """Read an ONNX graph: its inputs, shapes, constants and operations."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,22 @@ def onnx_or_error() -> Any:
     return onnx
 
 
+def load(path: Path, *, weights: bool = True) -> Any:
+    """Load an ONNX file as a ModelProto; without `weights` its files of external data are not read.
+
+    Raises ModelError if it cannot be read or holds no graph.
+    """
+    onnx = onnx_or_error()
+    again = "export the model again, and copy it with its files of external data, if it has any"
+    try:
+        model = onnx.load(path, load_external_data=weights)
+    except Exception as error:  # protobuf's, the checker's and the system's
+        raise ModelError(f"{path} cannot be read as an ONNX model: {error}", hint=again) from error
+    if not model.graph.node or not model.graph.output:
+        raise ModelError(f"{path} holds no ONNX graph", hint=again)
+    return model
+
+
 def real_inputs(graph: Any) -> list[Any]:
     """Give the inputs that a caller feeds: old graphs list their initializers among the inputs, too."""
     constants = {each.name for each in graph.initializer}
@@ -36,20 +53,6 @@ def dims(value: Any) -> tuple[int | None, ...]:
     """Give the shape of a graph's input or output; None where a size is open."""
     sizes = value.type.tensor_type.shape.dim
     return tuple(size.dim_value if size.HasField("dim_value") and size.dim_value > 0 else None for size in sizes)
-
-
-def parameter_count(graph: Any) -> int:
-    """Count the numbers that a graph holds as weights: those with a fraction, and tables of quantised ones."""
-    onnx = onnx_or_error()
-    kinds = onnx.TensorProto
-    floats = {kinds.FLOAT, kinds.FLOAT16, kinds.DOUBLE, kinds.BFLOAT16}
-    quantised = {kinds.INT8, kinds.UINT8, kinds.INT4, kinds.UINT4}
-    weights = [
-        each
-        for each in graph.initializer
-        if each.data_type in floats or (each.data_type in quantised and len(each.dims) > 1)
-    ]
-    return sum(int(np.prod(each.dims, dtype=np.int64)) for each in weights)
 
 
 def computes_in_half(graph: Any) -> bool:
@@ -115,6 +118,14 @@ def inner_graphs(node: Any) -> Iterator[Any]:
     """Give the graphs inside a node, without those inside their nodes."""
     for attribute in node.attribute:
         yield from [attribute.g] if attribute.HasField("g") else attribute.graphs
+
+
+def taken(node: Any) -> Iterator[str]:
+    """Name what a node takes: its inputs, and all that the graphs inside it use, whether from outside or their own."""
+    yield from node.input
+    for graph in (each for inner in inner_graphs(node) for each in subgraphs(inner)):
+        yield from (name for each in graph.node for name in each.input)
+        yield from (each.name for each in graph.output)
 
 
 def free_prefix(graph: Any) -> str:

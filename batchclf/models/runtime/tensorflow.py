@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from batchclf.errors import ModelError
 from batchclf.libraries import versions_of
-from batchclf.models.bundle import Bundle
+from batchclf.models.bundle import OUTPUT_NAME, Bundle
 from batchclf.models.preprocessing import prepare, to_probabilities
 from batchclf.models.runtime.registry import Device
 
@@ -25,7 +25,9 @@ class TensorflowRuntime:
             tf.config.threading.set_intra_op_parallelism_threads(cores)
             tf.config.threading.set_inter_op_parallelism_threads(cores)
         self._path = path
-        self._model = load_saved_model(path) if path.is_dir() else load_keras(path)
+        given = bundle.info.settings.get(OUTPUT_NAME)
+        output_name = None if given is None else str(given)
+        self._model = load_saved_model(path, output_name) if path.is_dir() else load_keras(path, output_name)
 
     @staticmethod
     def versions() -> dict[str, str]:

@@ -34,6 +34,31 @@ def read_class_names(text: str, *, unique: bool = False, say: Say = unheard) -> 
     return check_class_names(_apart(found) if unique else found.names, source)
 
 
+def read_own_class_names(
+    path: Path, output_name: str | None, *, unique: bool = False, say: Say = unheard
+) -> tuple[str, ...]:
+    """Read the class names that an ONNX file gives itself, for an import without `--classes`.
+
+    Raises UsageError if it gives none or is another file, and what `read_class_names` and `own_class_names` raise.
+    """
+    names: tuple[str, ...] = ()
+    if path.suffix.lower() == ".onnx" and path.is_file():
+        from batchclf.models.onnx_graph.own_names import own_class_names
+        from batchclf.models.onnx_graph.read import load
+
+        model = load(path, weights=False)
+        outputs = [each.name for each in model.graph.output]
+        if output_name is not None or len(outputs) == 1:
+            names = own_class_names(model, output_name or outputs[0])
+    if not names:
+        raise UsageError(
+            f"{path} gives no class names" if path.exists() else f"there is no model at {path}",
+            hint="give --classes, the names in the order of the model's outputs",
+        )
+    say(f"classes: {counted(len(names), 'name')} from {path} itself: {first_of(names, 5)}")
+    return check_class_names(_apart(ClassFile(list(names), "")) if unique else list(names), str(path))
+
+
 def check_class_names(names: list[str], source: str) -> tuple[str, ...]:
     """Give class names as they are; raises UsageError, with their source, if they are fewer than two or not unique."""
     if len(names) < 2:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from batchclf import atomic
 from batchclf.core.choices import ColorMode
 from batchclf.core.geometry import UNKNOWN
-from batchclf.core.text import counted, exact, scientific
+from batchclf.core.text import counted, exact, first_of, scientific
 from batchclf.core.types import Say
 from batchclf.errors import ModelError, UsageError
 from batchclf.libraries import versions_of
@@ -22,6 +22,7 @@ from batchclf.models.bundle import (
     IMPORTED,
     ONE_IMAGE,
     ONNX_FILE,
+    OUTPUT_NAME,
     ROW_SUMS,
     SAME_ANSWER,
     Bundle,
@@ -77,7 +78,8 @@ def import_model(
     check_replaceable(out)
     if is_bundle(path):
         raise UsageError(f"{path} is a model bundle already", hint="score with it: batchclf score DIR --model BUNDLE")
-    original = open_original(path)
+    original = open_original(path, options.output_name)
+    _check_names(path, original, options, say)
     steps, graph = _steps(original, options, say, warn or say)
     tolerance = HALF_TOLERANCE if onnx_graph.computes_in_half(graph.graph) else IMPORT_TOLERANCE
     parameters = original.parameters()
@@ -98,7 +100,7 @@ def import_model(
             class_names=options.class_names,
             preprocessing=steps,
             recipe=IMPORTED,
-            settings=_settings(path, original, given, outputs, reason),
+            settings=_settings(path, original, options.output_name, given, outputs, reason),
             parameters=parameters,
             history={},
             training_data=None,
@@ -119,10 +121,12 @@ def import_model(
 
 
 def _settings(
-    path: Path, original: Original, given: Output, outputs: NDArray[np.floating], alone: str
+    path: Path, original: Original, output_name: str | None, given: Output, outputs: NDArray[np.floating], alone: str
 ) -> dict[str, int | float | str | bool]:
     """Name where the model comes from, and what is to be known of what it gives."""
     settings: dict[str, int | float | str | bool] = {"source": path.name, "kind": original.kind}
+    if output_name is not None:
+        settings[OUTPUT_NAME] = output_name
     if given.sums:
         settings[ROW_SUMS] = given.sums
     if are_the_same(outputs):
@@ -130,6 +134,19 @@ def _settings(
     if alone:
         settings[ONE_IMAGE] = alone
     return settings
+
+
+def _check_names(path: Path, original: Original, options: ImportOptions, say: Say) -> None:
+    """Compare the class names with those in the model's file; raises UsageError if only the order is another."""
+    own, asked = original.class_names, options.class_names
+    if not own or own == asked:
+        return
+    if sorted(own) == sorted(asked):
+        raise UsageError(
+            f"--classes has another order than the names in {path}: {first_of(own, 5)}",
+            hint="give the class names in the order of the model's outputs",
+        )
+    say(f"classes: {path} itself has the names {first_of(own, 5)}; those of --classes are taken: {first_of(asked, 5)}")
 
 
 def _say_check(info: BundleInfo, images: int, say: Say, warn: Say) -> None:

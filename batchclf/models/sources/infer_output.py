@@ -128,9 +128,10 @@ def _found(seen: _Seen, last: LastStep) -> tuple[OutputKind, str]:
     """What the graph and the outputs themselves say."""
     if last.operation == "Sigmoid" and not seen.binary:
         raise ModelError(
-            f"the model ends in {last.words} for each class: it gives every class a probability of its own, "
-            "and an image may have several classes; batchclf scores one class an image",
-            hint="if exactly one class is right for each image, export the model without the sigmoid",
+            f"the model is multi-label: it ends in {last.words} for each class, which gives every class a probability "
+            "of its own, and an image may have several classes; batchclf scores exactly one class an image",
+            hint="if exactly one class is right for each image, export the model without the sigmoid; several classes "
+            "an image need a threshold and metrics for each class, which batchclf does not have",
         )
     known = last.operation in ("Softmax", "Sigmoid")
     ends = f"the model ends in {last.words}" if known else ""

@@ -11,6 +11,7 @@ from batchclf.models.onnx_graph.first_steps import FirstSteps
 from batchclf.models.preprocessing import Layout
 
 CHANNELS: dict[ColorMode, int] = {"grayscale": 1, "rgb": 3}
+_RGBA = 4
 LARGEST_SCALED = 16.0
 """A model whose first steps take 0 to 255 to at most this is taken to scale pixels itself."""
 
@@ -25,6 +26,7 @@ class ImportOptions:
     """What is asked for; None and "auto" leave it to the model.
 
     `geometry` gives one for (height, width), None if nobody has said. `std_twice` divides by `std` once more.
+    `output_name` is that of one output of several.
     """
 
     class_names: tuple[str, ...]
@@ -39,6 +41,7 @@ class ImportOptions:
     geometry: Callable[[Size], Geometry] | None = None
     std_twice: bool = False
     renormalize: bool = False
+    output_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,12 @@ def settle_input(
             "n x height x width x channels, or n x channels x height x width",
             hint="export the part of the model that takes images",
         )
+    if channels == _RGBA:
+        raise ModelError(
+            f"the model's input {_shown(dims)} has 4 channels, such as RGBA; batchclf reads grayscale (1) and rgb (3)",
+            hint="put a layer in front of the model that takes rgb and adds the fourth channel as it was trained (an "
+            "opaque alpha), and export it again; if another axis holds the channels, say so with --layout",
+        )
     if channels not in CHANNELS.values():
         raise ModelError(
             f"the model's input {_shown(dims)} has {channels} channels; batchclf reads grayscale (1) and rgb (3)",
@@ -100,11 +109,8 @@ def settle_input(
 def _layout(model: ModelInput, options: ImportOptions, usual: Layout | None) -> Layout:
     if options.layout is not None:
         return options.layout
-    fits: list[Layout] = []
-    if model.dims[2] in CHANNELS.values():
-        fits.append("channels-last")
-    if model.dims[0] in CHANNELS.values():
-        fits.append("channels-first")
+    # Four channels are refused, but where they are is plain
+    fits = _fits(model, set(CHANNELS.values())) or _fits(model, {_RGBA})
     if len(fits) == 1:
         return fits[0]
     if usual is not None:
@@ -114,6 +120,12 @@ def _layout(model: ModelInput, options: ImportOptions, usual: Layout | None) -> 
         "are",
         hint="give --layout channels-last or --layout channels-first",
     )
+
+
+def _fits(model: ModelInput, channels: set[int]) -> list[Layout]:
+    """Give the orders of axes in which the model has one of these numbers of channels."""
+    places: tuple[tuple[Layout, int], ...] = (("channels-last", 2), ("channels-first", 0))
+    return [layout for layout, axis in places if model.dims[axis] in channels]
 
 
 def _size(dims: tuple[int | None, ...], options: ImportOptions) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """What every source of a model offers: its input, its predictions and its ONNX graph."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.geometry import Geometry
-from batchclf.errors import ModelError
+from batchclf.errors import ModelError, UsageError
 from batchclf.models.sources.infer_preprocessing import ModelInput
 
 H5_SUFFIXES = (".h5", ".hdf5")
@@ -17,13 +18,15 @@ class Original(Protocol):
     """A model as it was made elsewhere.
 
     `kind` names it for a person; `geometry` is what its file says of that, None for most; `kept` is the name of the
-    file or folder that a bundle keeps of it, None where its graph says all.
+    file or folder that a bundle keeps of it, None where its graph says all; `class_names` are those that its file
+    gives, in the order of its outputs, () if it gives none.
     """
 
     kind: str
     kept: str | None
     input: ModelInput
     geometry: Geometry | None
+    class_names: tuple[str, ...]
 
     def run(self, inputs: NDArray[Any]) -> NDArray[np.floating]:
         """Predict (n, *shape) inputs: (n, units), or more axes."""
@@ -35,17 +38,31 @@ class Original(Protocol):
         """Count its parameters."""
 
 
-def one_of_each(path: Path, inputs: list[str], outputs: list[str]) -> None:
-    """Raise ModelError unless there is one input and one output."""
-    hints = {
-        "input": "the image. Keras' own ONNX export turns the constants of a Normalization layer into inputs; import "
-        "the .keras file instead",
-        "output": "the probabilities or the logits of the classes; onnx.utils.extract_model cuts an ONNX graph down "
-        "to one of its outputs",
-    }
-    for what, names in (("input", inputs), ("output", outputs)):
-        if len(names) != 1:
-            raise ModelError(
-                f"{path} has {len(names)} {what}s ({', '.join(names)}); an image classifier has one",
-                hint=f"export a model that has one {what}: {hints[what]}",
-            )
+def check_one_input(path: Path, inputs: Sequence[str]) -> None:
+    """Raise ModelError unless there is one input; each is described by its name, type and shape."""
+    if len(inputs) != 1:
+        raise ModelError(
+            f"{path} has {len(inputs)} inputs: {'; '.join(inputs)}; an image classifier has one, the image",
+            hint="export a model that takes the image alone, with constants for the rest. Keras' own ONNX export turns "
+            "the constants of a Normalization layer into inputs; import the .keras file instead",
+        )
+
+
+def chosen_output(path: Path, outputs: Mapping[str, str], asked: str | None) -> str:
+    """Give the name of the output that is asked for, or of the only one.
+
+    `outputs` has the description of each by its name. Raises UsageError if there is no such output, ModelError if
+    there are several and none is asked for.
+    """
+    if asked is not None and asked not in outputs:
+        raise UsageError(
+            f"{path} has no output '{asked}'; it has: {'; '.join(outputs.values())}",
+            hint="give --output-name the name of the probabilities or the logits",
+        )
+    if asked is None and len(outputs) != 1:
+        raise ModelError(
+            f"{path} has {len(outputs)} outputs: {'; '.join(outputs.values())}; an image classifier has one",
+            hint="choose the probabilities or the logits of the classes with --output-name NAME of model import, or "
+            "save a model with this one output",
+        )
+    return asked or next(iter(outputs))

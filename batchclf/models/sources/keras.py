@@ -16,10 +16,11 @@ from batchclf.core.geometry import Geometry
 from batchclf.errors import ModelError
 from batchclf.models.bundle import H5_FILE, KERAS_FILE, SAVED_MODEL_FOLDER
 from batchclf.models.onnx_graph.names import with_stable_names
+from batchclf.models.onnx_graph.outputs import words_of_tensor
 from batchclf.models.onnx_graph.read import subgraphs
 from batchclf.models.onnx_graph.reshape import fix_reshapes
 from batchclf.models.sources.infer_preprocessing import ModelInput
-from batchclf.models.sources.interface import H5_SUFFIXES, one_of_each
+from batchclf.models.sources.interface import H5_SUFFIXES, check_one_input, chosen_output
 
 OPSET = 18
 _SIGNATURE = "serving_default"
@@ -71,6 +72,7 @@ class TensorflowModel:
         self.kind, self.input = kind, source
         self.kept: str | None = kept
         self.geometry: Geometry | None = None
+        self.class_names: tuple[str, ...] = ()
         self._call, self._parameters = call, parameters
         self._functions: dict[tuple[int, ...], Any] = {}
 
@@ -158,12 +160,32 @@ def _check_operations(graph: Any) -> None:
         )
 
 
-def load_keras(path: Path) -> TensorflowModel:
+def load_keras(path: Path, output_name: str | None = None) -> TensorflowModel:
     """Load a `.keras` or legacy `.h5` file, as `read_keras` does, to be run.
 
-    Raises ModelError where it cannot be loaded, or has several inputs or outputs.
+    Raises ModelError where it cannot be loaded, and what `keras_model` raises.
     """
-    return keras_model(path, read_keras(path))
+    tensorflow_or_error()  # has h5py
+    if holds_only_weights(path):
+        raise ModelError(
+            f"{path} holds weights only, and not the model that they belong to",
+            hint="load them into their network where its Python code is, save the whole of it with "
+            'model.save("model.keras"), and import that file',
+        )
+    return keras_model(path, read_keras(path), output_name)
+
+
+def holds_only_weights(path: Path) -> bool:
+    """Tell a `.keras` or `.h5` file of weights from one of a model; a file that is damaged is neither."""
+    if path.suffix.lower() == ".keras":
+        return False
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as handle:
+            return "model_config" not in handle.attrs
+    except OSError:
+        return False
 
 
 def read_keras(path: Path) -> Any:
@@ -190,15 +212,29 @@ def _compute_in_float32(model: Any) -> None:
             layer.dtype_policy = "float32"
 
 
-def keras_model(path: Path, model: Any) -> TensorflowModel:
-    """Wrap a Keras model that stands, or will stand, at `path`; raises ModelError."""
+def keras_model(path: Path, model: Any, output_name: str | None = None) -> TensorflowModel:
+    """Wrap a Keras model that stands, or will stand, at `path`, with the output `output_name` of several.
+
+    Raises ModelError if it has several inputs or, without a name, outputs; UsageError if it has no such output.
+    """
     inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
     if not inputs or not outputs:
         raise ModelError(
             f"{path} does not say what its input is",
             hint="build the model with keras.Input(shape), or call it once on an image, and save it again",
         )
-    one_of_each(path, [each.name for each in inputs], [each.name for each in outputs])
+    check_one_input(path, [words_of_tensor(each.name, str(each.dtype), each.shape) for each in inputs])
+    names = getattr(model, "output_names", ())
+    if len(set(names)) != len(outputs):  # a layer that is called twice names both of its outputs
+        names = [each.name for each in outputs]
+    by_name = dict(zip(names, outputs, strict=True))
+    chosen = chosen_output(
+        path, {name: words_of_tensor(name, str(each.dtype), each.shape) for name, each in by_name.items()}, output_name
+    )
+    if len(outputs) > 1:
+        import keras
+
+        model = keras.Model(model.input, by_name[chosen])
     source = ModelInput(inputs[0].name, tuple(inputs[0].shape[1:]), str(inputs[0].dtype))
     kept = H5_FILE if path.suffix.lower() in H5_SUFFIXES else KERAS_FILE
 
@@ -215,11 +251,11 @@ def keras_model(path: Path, model: Any) -> TensorflowModel:
     return TensorflowModel("Keras model", kept, call, source, int(model.count_params()))
 
 
-def load_saved_model(path: Path) -> TensorflowModel:
+def load_saved_model(path: Path, output_name: str | None = None) -> TensorflowModel:
     """Load a SavedModel folder and take its signature `serving_default`, or its only one.
 
     A SavedModel is a program: loading one runs what it says. Raises ModelError where it cannot be loaded, or has
-    several inputs or outputs.
+    several inputs or, without `output_name`, outputs; UsageError if it has no output of this name.
     """
     tf = tensorflow_or_error()
     try:
@@ -237,8 +273,9 @@ def load_saved_model(path: Path) -> TensorflowModel:
         )
     signature = signatures[name]
     inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
-    one_of_each(path, list(inputs), list(outputs))
-    (input_name, spec), output_name = next(iter(inputs.items())), next(iter(outputs))
+    check_one_input(path, [_words_of_spec(name, spec) for name, spec in inputs.items()])
+    chosen = chosen_output(path, {name: _words_of_spec(name, spec) for name, spec in outputs.items()}, output_name)
+    input_name, spec = next(iter(inputs.items()))
     if spec.shape.rank is None or spec.shape.rank < 2 or spec.shape[0] is not None:
         raise ModelError(
             f"{path} takes inputs of the shape {spec.shape}; the first axis must be the batch, of open size",
@@ -248,9 +285,13 @@ def load_saved_model(path: Path) -> TensorflowModel:
     parameters = sum(int(np.prod(each.shape)) for each in signature.variables)
 
     def call(values: Any, keep: Any = loaded) -> Any:  # without `keep` its variables would be freed
-        return signature(**{input_name: values})[output_name]
+        return signature(**{input_name: values})[chosen]
 
     return TensorflowModel("SavedModel", SAVED_MODEL_FOLDER, call, source, parameters)
+
+
+def _words_of_spec(name: str, spec: Any) -> str:
+    return words_of_tensor(name, spec.dtype.name, () if spec.shape.rank is None else tuple(spec.shape))
 
 
 def _first_line(error: Exception) -> str:

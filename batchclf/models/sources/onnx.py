@@ -9,26 +9,23 @@ from numpy.typing import NDArray
 from batchclf.errors import ModelError
 from batchclf.models.onnx_graph import read as onnx_graph
 from batchclf.models.onnx_graph.geometry_note import noted_geometry
+from batchclf.models.onnx_graph.outputs import described, keep_output, zipped_labels
+from batchclf.models.onnx_graph.own_names import own_class_names
+from batchclf.models.onnx_graph.parameters import parameter_count
 from batchclf.models.onnx_session import DYNAMIC_BATCH, onnx_session
 from batchclf.models.sources.infer_preprocessing import ModelInput
-from batchclf.models.sources.interface import one_of_each
+from batchclf.models.sources.interface import check_one_input, chosen_output
 
 
 class OnnxOriginal:
-    """An ONNX file in ONNX Runtime; needs no TensorFlow."""
+    """An ONNX file in ONNX Runtime; needs no TensorFlow. Of several outputs, the one that is asked for."""
 
     kept: str | None = None
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, output_name: str | None = None) -> None:
         onnx = onnx_graph.onnx_or_error()
-        again = "export the model again, and copy it with its files of external data, if it has any"
-        try:
-            self._model = onnx.load(path)
-        except Exception as error:  # protobuf's, the checker's and the system's
-            raise ModelError(f"{path} cannot be read as an ONNX model: {error}", hint=again) from error
+        self._model = onnx_graph.load(path)
         graph = self._model.graph
-        if not graph.node or not graph.output:
-            raise ModelError(f"{path} holds no ONNX graph", hint=again)
         self.kind = f"ONNX graph, opset {onnx_graph.opset(self._model)}"
         try:
             self._session = onnx_session(path)
@@ -37,11 +34,16 @@ class OnnxOriginal:
                 f"ONNX Runtime cannot load {path}: {error}",
                 hint="export the model again with an older opset and standard operators only, or update onnxruntime",
             ) from error
-        one_of_each(path, [each.name for each in onnx_graph.real_inputs(graph)], [each.name for each in graph.output])
+        check_one_input(path, [described(each) for each in onnx_graph.real_inputs(graph)])
+        self._output = chosen_output(path, {each.name: described(each) for each in graph.output}, output_name)
+        self._labels = zipped_labels(graph, self._output)
+        self.class_names = own_class_names(self._model, self._output)
+        if len(graph.output) > 1 or self._labels is not None:
+            keep_output(graph, self._output)
         source = onnx_graph.real_inputs(graph)[0]
         if not source.type.HasField("tensor_type") or not graph.output[0].type.HasField("tensor_type"):
             raise ModelError(
-                f"{path} takes or gives something that is no tensor",
+                f"{path} takes or gives something that is no tensor: {described(source)}; {described(graph.output[0])}",
                 hint="export the model so that its output is a tensor of probabilities (skl2onnx: zipmap=False)",
             )
         given = onnx.helper.tensor_dtype_to_np_dtype(graph.output[0].type.tensor_type.elem_type).name
@@ -49,7 +51,7 @@ class OnnxOriginal:
             raise ModelError(
                 f"{path} gives {given} in its output '{graph.output[0].name}', such as a label; a probability or a "
                 "logit for each class is needed",
-                hint="export the model with its probabilities as the only output",
+                hint="choose the probabilities with --output-name, or export the model with them",
             )
         batch, *shape = onnx_graph.dims(source) or (None,)
         if batch not in (None, 1):
@@ -68,7 +70,7 @@ class OnnxOriginal:
         values = inputs.astype(self.input.dtype)
         parts = np.split(values, len(values)) if self._alone else [values]
         try:
-            return np.concatenate([self._session.run(None, {self.input.name: part})[0] for part in parts])
+            return np.concatenate([self._answers(part) for part in parts])
         except Exception as error:  # ONNX Runtime raises a class of its own for each status code
             raise ModelError(
                 f"the model cannot make predictions for inputs of shape {values.shape}: {error}",
@@ -76,10 +78,17 @@ class OnnxOriginal:
                 "(a reshape to 1 x N in it does that) must be exported with a batch size of 1",
             ) from error
 
+    def _answers(self, values: NDArray[Any]) -> NDArray[np.floating]:
+        """Run the file as it came; maps of label to probability become rows in the order of the labels."""
+        answers = self._session.run([self._output], {self.input.name: values})[0]
+        if self._labels is None:
+            return np.asarray(answers)
+        return np.array([[row[label] for label in self._labels] for row in answers], np.float32)
+
     def graph(self, shape: tuple[int, ...]) -> Any:
-        """Give the model as it is."""
+        """Give the model, without the outputs that are not asked for."""
         return self._model
 
     def parameters(self) -> int:
-        """Count the floating-point constants."""
-        return onnx_graph.parameter_count(self._model.graph)
+        """Count the weights, as many as before the model was quantised, if it was."""
+        return parameter_count(self._model.graph)

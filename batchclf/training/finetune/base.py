@@ -11,7 +11,7 @@ from batchclf.models.bundle import file_digest, is_bundle, load_bundle
 from batchclf.models.preprocessing import Preprocessing
 from batchclf.models.sources.infer_preprocessing import ImportOptions, settle_input, settle_scale
 from batchclf.models.sources.interface import H5_SUFFIXES
-from batchclf.models.sources.keras import keras_model, read_keras
+from batchclf.models.sources.keras import holds_only_weights, keras_model, read_keras
 from batchclf.training.finetune.applications import application_steps, check_application, load_application
 from batchclf.training.finetune.backbone import Features, find_features, first_range, rebuild
 
@@ -144,7 +144,7 @@ def _bundle(options: BaseOptions) -> tuple[Base, Features]:
 
 def _keras_file(options: BaseOptions, say: Say) -> tuple[Base, Features]:
     path = options.path
-    if _holds_only_weights(path):
+    if holds_only_weights(path):
         raise ModelError(
             f"{path} holds weights only, and not the model that they belong to",
             hint="name its network with --application, such as MobileNetV2, or save the whole model: model.save(FILE)",
@@ -187,16 +187,3 @@ def _with_options(steps: Preprocessing, options: BaseOptions) -> Preprocessing:
         return replace(steps, mean=options.mean, std=options.std, channel_order=options.channel_order or "rgb")
     except ValueError as error:
         raise UsageError(str(error), hint="check --channel-order, --mean and --std") from error
-
-
-def _holds_only_weights(path: Path) -> bool:
-    """Tell a file of weights from one of a model; a file that is damaged is neither."""
-    if path.suffix.lower() == ".keras":
-        return False
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as handle:
-            return "model_config" not in handle.attrs
-    except OSError:
-        return False
