@@ -38,8 +38,7 @@ class Original(Protocol):
 def one_of_each(path: Path, inputs: list[str], outputs: list[str]) -> None:
     """Raise ModelError unless there is one input and one output."""
     hints = {
-        "input": "the image. Keras' own ONNX export turns the constants of a Normalization layer into inputs; import "
-        "the .keras file instead",
+        "input": "the image",
         "output": "the probabilities or the logits of the classes; onnx.utils.extract_model cuts an ONNX graph down "
         "to one of its outputs",
     }
