@@ -16,8 +16,8 @@ from batchclf.core.geometry import Geometry
 from batchclf.errors import ModelError
 from batchclf.models.bundle import H5_FILE, KERAS_FILE, SAVED_MODEL_FOLDER
 from batchclf.models.onnx_graph.names import with_stable_names
+from batchclf.models.onnx_graph.operations import check_operations, replace_erfc
 from batchclf.models.onnx_graph.outputs import words_of_tensor
-from batchclf.models.onnx_graph.read import subgraphs
 from batchclf.models.onnx_graph.reshape import fix_reshapes
 from batchclf.models.sources.infer_preprocessing import ModelInput
 from batchclf.models.sources.interface import H5_SUFFIXES, check_one_input, chosen_output
@@ -96,20 +96,21 @@ class TensorflowModel:
 
         Raises ModelError where tf2onnx cannot make it.
         """
-        import tf2onnx
-
         # It logs tracebacks of optimizations that it then leaves out; what fails is told here.
         logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
-        function = self._function(shape)
+        function = self._traced(shape)
+        traced = function.get_concrete_function().graph
+        _check_resizes(traced)
         try:
-            model, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=OPSET)
+            model = _converted(function)
         except Exception as error:  # tf2onnx raises nearly anything for operations that it does not know
             raise ModelError(
                 f"the model cannot be turned into an ONNX graph: {error}",
                 hint="replace the layers named above by ones that ONNX knows, or import an ONNX export of the model",
             ) from error
-        _keep_captured(model.graph, function.get_concrete_function().graph.captures)
-        _check_operations(model.graph)
+        _keep_captured(model.graph, traced.captures)
+        replace_erfc(model.graph)
+        check_operations(model.graph)
         fix_reshapes(model.graph)
         return with_stable_names(model)
 
@@ -119,16 +120,58 @@ class TensorflowModel:
 
     def _function(self, shape: tuple[int, ...]) -> Any:
         if shape not in self._functions:
-            tf = tensorflow_or_error()
-            signature = [tf.TensorSpec((None, *shape), self.input.dtype, name="input")]
-
-            # Without autograph, which writes a file for each function: no model has code of its own (decision 166)
-            @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
-            def output(inputs: Any) -> dict[str, Any]:
-                return {"output": tf.identity(self._call(inputs))}
-
-            self._functions[shape] = output
+            self._functions[shape] = self._new_function(shape)
         return self._functions[shape]
+
+    def _traced(self, shape: tuple[int, ...]) -> Any:
+        """Give a function of its own for the graph, with no functions inside.
+
+        Keras compiles a convolution of groups, as in ConvNeXt, by XLA; tf2onnx cannot see into such a function.
+        """
+        tf = tensorflow_or_error()
+        function, before = self._new_function(shape), tf.config.functions_run_eagerly()
+        # While a function is traced, that writes those inside it in place, and runs nothing (decision 205)
+        tf.config.run_functions_eagerly(True)
+        try:
+            function.get_concrete_function()
+        finally:
+            tf.config.run_functions_eagerly(before)
+        return function
+
+    def _new_function(self, shape: tuple[int, ...]) -> Any:
+        tf = tensorflow_or_error()
+        signature = [tf.TensorSpec((None, *shape), self.input.dtype, name="input")]
+
+        # Without autograph, which writes a file for each function: no model has code of its own (decision 166)
+        @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
+        def output(inputs: Any) -> dict[str, Any]:
+            return {"output": tf.identity(self._call(inputs))}
+
+        return output
+
+
+def _converted(function: Any) -> Any:
+    """Give the ModelProto that tf2onnx makes of a function.
+
+    By itself tf2onnx copies all weights before each of its optimizations, to leave out one that fails. That is done
+    only if one fails (decision 204).
+    """
+    import tf2onnx
+
+    name = tf2onnx.constants.ENV_TF2ONNX_CATCH_ERRORS
+    before = os.environ.get(name)
+    try:
+        for copies in ("FALSE", "TRUE"):
+            os.environ[name] = copies
+            try:
+                return tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=OPSET)[0]
+            except Exception:  # of any kind: an optimization's, or that of the conversion, which is raised again
+                if copies == "TRUE":
+                    raise
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
 
 
 def _keep_captured(graph: Any, captures: Any) -> None:
@@ -142,21 +185,27 @@ def _keep_captured(graph: Any, captures: Any) -> None:
         graph.input.remove(each)
 
 
-def _check_operations(graph: Any) -> None:
-    """Raise ModelError where tf2onnx has left operations of TensorFlow in a graph."""
-    from onnx import defs
+_RESIZES = {
+    "ResizeArea": 'Resizing(interpolation="area")',
+    "ScaleAndTranslate": 'Resizing with antialias=True or interpolation="lanczos3" or "lanczos5"',
+}
+"""Operations of TensorFlow that resize as no operation of ONNX does, and the layers of Keras that use them."""
 
-    nodes = [node for each in subgraphs(graph) for node in each.node]
-    unknown = sorted({node.op_type for node in nodes if not node.domain and not defs.has(node.op_type)})
-    if any("Random" in name for name in unknown):
+
+def _check_resizes(graph: Any) -> None:
+    """Raise ModelError if a graph of TensorFlow resizes images as ONNX cannot.
+
+    tf2onnx 1.17 writes other pixels for ResizeArea and says nothing. Made images need not show it: a model can be sure
+    of all of them.
+    """
+    definition = graph.as_graph_def()
+    functions = (node for each in definition.library.function for node in each.node_def)
+    found = sorted({node.op for node in (*definition.node, *functions)} & set(_RESIZES))
+    if found:
         raise ModelError(
-            f"the model draws random numbers ({', '.join(unknown)}): it was exported as it is while it is trained",
-            hint="import the .keras file, or export the model without its layers for augmentation",
-        )
-    if unknown:
-        raise ModelError(
-            f"the model uses operations of TensorFlow that ONNX does not have: {', '.join(unknown)}",
-            hint="replace the layers that use them, or import an ONNX export of the model",
+            f"the model resizes its images as ONNX cannot: it has {' and '.join(_RESIZES[each] for each in found)}",
+            hint="replace the layer by one with interpolation bilinear, nearest or bicubic without antialiasing, or "
+            "save the model without it, so that batchclf resizes the images: see --like and --interpolation",
         )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from batchclf.errors import ModelError
 from batchclf.models.onnx_graph import read as onnx_graph
 from batchclf.models.onnx_graph.geometry_note import noted_geometry
+from batchclf.models.onnx_graph.operations import check_operations
 from batchclf.models.onnx_graph.outputs import described, keep_output, zipped_labels
 from batchclf.models.onnx_graph.own_names import own_class_names
 from batchclf.models.onnx_graph.parameters import parameter_count
@@ -30,10 +31,12 @@ class OnnxOriginal:
         try:
             self._session = onnx_session(path)
         except Exception as error:  # ONNX Runtime raises a class of its own for each status code
+            check_operations(graph)
             raise ModelError(
                 f"ONNX Runtime cannot load {path}: {error}",
                 hint="export the model again with an older opset and standard operators only, or update onnxruntime",
             ) from error
+        _check_values(path, onnx_graph.real_inputs(graph))
         check_one_input(path, [described(each) for each in onnx_graph.real_inputs(graph)])
         self._output = chosen_output(path, {each.name: described(each) for each in graph.output}, output_name)
         self._labels = zipped_labels(graph, self._output)
@@ -92,3 +95,17 @@ class OnnxOriginal:
     def parameters(self) -> int:
         """Count the weights, as many as before the model was quantised, if it was."""
         return parameter_count(self._model.graph)
+
+
+def _check_values(path: Path, inputs: list[Any]) -> None:
+    """Raise ModelError if an input beside the one with an open batch is of a fixed shape: a constant without value."""
+    shapes = {each.name: onnx_graph.dims(each) for each in inputs}
+    missing = [name for name, shape in shapes.items() if None not in shape]
+    if missing and len(shapes) - len(missing) == 1:
+        named = ", ".join(f"{each} ({'x'.join(map(str, shapes[each])) or 'a number'})" for each in missing)
+        raise ModelError(
+            f"{path} lacks the values of {named}: they are inputs of a fixed shape beside the image, as the constants "
+            "of an export are that were left out",
+            hint="Keras' own ONNX export leaves out the mean and variance of a Normalization layer: import the .keras "
+            "file instead; otherwise export the model again, with its constants as initializers",
+        )
