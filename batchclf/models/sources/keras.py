@@ -1,5 +1,6 @@
 """Keras models and SavedModels: load them, run them, turn them into ONNX graphs. All that needs TensorFlow."""
 
+import gc
 import logging
 import os
 import re
@@ -169,6 +170,7 @@ def _converted(function: Any) -> Any:
                 if copies == "TRUE":
                     raise
     finally:
+        gc.collect()  # tf2onnx leaves gigabytes in circles of references (decision 204)
         os.environ.pop(name)
         if before is not None:
             os.environ[name] = before
