@@ -2,31 +2,46 @@
 
     python benchmarks/score_speed.py [--rounds 5] [--work DIR] [CASE ...]
 
-Needs ../shared/bench beside the repository (the peers), and TensorFlow.
-Cases: pngs, few, colour, jpegs, crop, cached, many.
+Needs ../shared/bench beside the repository (the peers), and TensorFlow. Prints medians of the rounds, and ratios.
+Cases: pngs, few, one, night, colour, jpegs, bf16, crop, cached, wide, many.
 """
 
 import argparse
-import json
-import os
 import shutil
 import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
 
 import cv2
 import numpy as np
-from compare import Measured, alternate, run
+from compare import Measured, alternate, run, run_to_end
+from inputs import (
+    BATCHCLF,
+    HERE,
+    JPEGS,
+    NEW_JPEGS,
+    PEERS,
+    PYTHON,
+    copy_links,
+    first_files,
+    import_mobilenet,
+    link_new,
+    mobilenet,
+    pictures,
+    tutorial,
+    wide_model,
+)
+from inputs import (
+    night as job_of_night,
+)
 from toolchains import environment
 
 from batchclf.models.bundle import load_bundle
 from batchclf.models.onnx_graph.inner_model import InnerModel
 
-HERE = Path(__file__).resolve().parent
-PEERS = HERE.parents[1] / "shared" / "bench"
-PYTHON = sys.executable
-BATCHCLF = [PYTHON, "-m", "batchclf"]
+HELP = [*BATCHCLF, "--help"]
 
 
 def main() -> None:
@@ -41,17 +56,18 @@ def main() -> None:
     work = (args.work or Path(tempfile.mkdtemp(prefix="batchclf-bench-"))).resolve()
     work.mkdir(parents=True, exist_ok=True)
     for case in args.cases or CASES:
-        print(f"{case}: {CASES[case].__doc__}")
+        print(f"{case}: {CASES[case].__doc__}", flush=True)
         CASES[case](work, args.rounds)
 
 
 def pngs(work: Path, rounds: int) -> None:
-    """60,000 PNGs of Fashion MNIST, class folders, against both peers and the limit of reading and decoding."""
-    folder = _fashion(work / "pngs", "--split", "train")
-    bundle, keras = _tutorial(work)
+    """60,000 PNGs of Fashion MNIST, class folders, against three peers and the limit of reading and decoding."""
+    folder = pictures(work / "pngs", "--split", "train")
+    bundle, keras = tutorial(work)
     measured = alternate(
         {
-            "batchclf": [*BATCHCLF, "score", str(folder), "--model", str(bundle), "--out", "{out}"],
+            "batchclf": _score(folder, bundle),
+            "peer_mp": [PYTHON, str(PEERS / "peer_mp.py"), str(folder), str(bundle / "model.onnx"), "{out}.csv"],
             "io_limit": [PYTHON, str(PEERS / "io_limit.py"), str(folder)],
             "peer_tfdata": [PYTHON, str(PEERS / "peer_tfdata.py"), str(folder), str(keras), "{out}.csv"],
             "peer_keras": [PYTHON, str(PEERS / "peer_keras.py"), str(folder), str(keras), "{out}.csv"],
@@ -64,19 +80,31 @@ def pngs(work: Path, rounds: int) -> None:
 
 def few(work: Path, rounds: int) -> None:
     """500 PNGs: mostly start-up, with the report."""
-    folder = work / "few"
+    folder = first_files(pictures(work / "pngs", "--split", "train"), work / "few", 50)
+    bundle, keras = tutorial(work)
+    commands = {
+        "batchclf": _score(folder, bundle),
+        "peer_keras": [PYTHON, str(PEERS / "peer_keras.py"), str(folder), str(keras), "{out}.csv"],
+    }
+    _print(alternate(commands, rounds, cwd=work))
+
+
+def one(work: Path, rounds: int) -> None:
+    """1 PNG, against --help."""
+    folder = work / "one"
     if not folder.is_dir():
-        _first_files(_fashion(work / "pngs", "--split", "train"), folder, 50)
-    bundle, keras = _tutorial(work)
-    measured = alternate(
-        {
-            "batchclf": [*BATCHCLF, "score", str(folder), "--model", str(bundle), "--out", "{out}"],
-            "peer_keras": [PYTHON, str(PEERS / "peer_keras.py"), str(folder), str(keras), "{out}.csv"],
-        },
-        rounds,
-        cwd=work,
-    )
+        folder.mkdir()
+        shutil.copy(next(iter(sorted(pictures(work / "pngs", "--split", "train").rglob("*.png")))), folder)
+    _print(alternate({"batchclf": _score(folder, tutorial(work)[0]), "--help": HELP}, rounds, cwd=work))
+
+
+def night(work: Path, rounds: int) -> None:
+    """A quiet night: jobs/fashion-mnist.toml run again, all in the cache, against --help: processor and memory."""
+    commands = {"batchclf": [*BATCHCLF, "run", str(job_of_night(work))], "--help": HELP}
+    measured = alternate(commands, rounds, cwd=work, memory=True)
     _print(measured)
+    ours, of_help = measured.values()
+    print(f"peak {ours.peak:.0f} MB, of --help {of_help.peak:.0f} MB: {ours.peak / of_help.peak:.1f} times")
 
 
 def colour(work: Path, rounds: int) -> None:
@@ -84,11 +112,8 @@ def colour(work: Path, rounds: int) -> None:
     folders = {"colour": work / "colour pngs", "gray": work / "gray pngs"}
     if not folders["gray"].is_dir():
         _write_colours(*folders.values())
-    bundle, _ = _tutorial(work)
-    scored = {
-        name: [*BATCHCLF, "score", str(folder), "--model", str(bundle), "--out", "{out}"]
-        for name, folder in folders.items()
-    }
+    bundle, _ = tutorial(work)
+    scored = {name: _score(folder, bundle) for name, folder in folders.items()}
     measured = alternate(scored, rounds, cwd=work)
     for each in measured.values():
         print(f"{each.name:<16} median {each.median:6.2f} s, of the processor {each.cpu:6.2f} s")
@@ -108,16 +133,34 @@ def _write_colours(in_colour: Path, in_gray: Path) -> None:
 
 
 def jpegs(work: Path, rounds: int) -> None:
-    """2,000 JPEGs of 640x480 to 224x224 with MobileNetV2."""
-    folder, bundle, keras = _mobilenet(work)
-    ours = [*BATCHCLF, "score", str(folder), "--model", str(bundle), "--out", "{out}"]
+    """2,000 JPEGs of 640x480 with MobileNetV2: against Keras, and against decoding and model by themselves."""
+    folder, bundle, keras = mobilenet(work)
     commands = {
-        "batchclf": ours,
-        "batchclf exact": [*ours, "--resize", "exact"],
+        "batchclf": _score(folder, bundle),
+        "batchclf exact": [*_score(folder, bundle), "--resize", "exact"],
         "keras": [PYTHON, str(HERE / "keras_jpegs.py"), "score", str(keras), str(folder), "{out}.csv"],
     }
-    if find_spec("openvino"):
-        commands["batchclf bf16"] = [*ours, "--precision", "bf16"]
+    measured, ratios = {name: Measured(name) for name in commands}, []
+    for _ in range(rounds):
+        limits = run_to_end([PYTHON, str(HERE / "jpeg_limits.py"), str(folder), str(bundle)], cwd=work)
+        print(f"  {limits.output.strip()}")
+        _, decode, _, model = limits.output.split()
+        for name, each in alternate(commands, 1, cwd=work).items():
+            measured[name].seconds += each.seconds
+            measured[name].processor += each.processor
+        ratios.append(measured["batchclf"].seconds[-1] / (float(decode) + float(model)))
+    _print(measured)
+    each_round = " ".join(f"{ratio:.2f}" for ratio in ratios)
+    print(f"wall time against decoding alone and the model alone: {median(ratios):.2f} times ({each_round})")
+
+
+def bf16(work: Path, rounds: int) -> None:
+    """The same JPEGs with --precision bf16, against float32."""
+    if not find_spec("openvino"):
+        print("left out: OpenVINO is not installed")
+        return
+    folder, bundle, _ = mobilenet(work)
+    commands = {"batchclf": _score(folder, bundle), "batchclf bf16": [*_score(folder, bundle), "--precision", "bf16"]}
     _print(alternate(commands, rounds, cwd=work))
 
 
@@ -126,10 +169,10 @@ def crop(work: Path, rounds: int) -> None:
 
     timm needs the environment of toolchains.py with onnxruntime; its folder may be a link in DIR: DIR/torch.
     """
-    folder, stretched, keras = _mobilenet(work)
+    folder, stretched, keras = mobilenet(work)
     cut = work / "mobilenet timm"
     if not cut.is_dir():
-        _import(keras, cut, work, "timm")
+        import_mobilenet(keras, cut, work, "timm")
     if not (work / "inner.onnx").is_file():
         InnerModel(load_bundle(cut), work)
     python = environment(work)
@@ -148,106 +191,81 @@ def crop(work: Path, rounds: int) -> None:
 
 
 def cached(work: Path, rounds: int) -> None:
-    """The same 2,000 JPEGs scored with --cache, then again after 20 new ones came: seconds of the model in each."""
-    folder, bundle, _ = _mobilenet(work)
-    new = work / "new jpegs"
-    if not new.is_dir():
-        run([PYTHON, str(PEERS / "make_images.py"), str(new), "--jpeg", "2020"], cwd=work)
+    """The same 2,000 JPEGs scored with --cache, then again, then after 20 new ones came: whole runs."""
+    folder, bundle, _ = mobilenet(work)
+    new = pictures(work / "new jpegs", "--jpeg", str(JPEGS + NEW_JPEGS))
+    measured = {name: Measured(name) for name in ("first", "again", "with 1% new")}
     for number in range(rounds):
         with tempfile.TemporaryDirectory(dir=work) as name:
             here = Path(name)
-            shutil.copytree(folder, here / "photos", copy_function=os.link)
-            command = [*BATCHCLF, "score", "photos", "--model", str(bundle), "--cache", "--out"]
-            model, whole = [], []
-            for out in ("first", "again", "with 1% new"):
-                if out == "with 1% new":
-                    for path in sorted(new.rglob("*.jpg"), key=lambda path: path.name)[2000:]:
-                        (here / "photos" / path.parent.name / path.name).hardlink_to(path)
-                whole.append(run([*command, out], cwd=here)[0])
-                model.append(json.loads((here / out / "run.json").read_text())["subsets"][0]["timings"]["model"])
+            copy_links(folder, here / "photos")
+            for each in measured.values():
+                if each.name == "with 1% new":
+                    link_new(new, here / "photos")
+                # Each in a folder of its own: beside each other they would be compared.
+                out = here / each.name / "run"
+                out.parent.mkdir()
+                command = [*BATCHCLF, "score", "photos", "--model", str(bundle), "--cache", "--out", str(out)]
+                seconds, cpu, _ = run(command, cwd=here)
+                each.seconds.append(seconds)
+                each.processor.append(cpu)
+        print(f"  round {number + 1}: " + ", ".join(f"{e.name} {e.seconds[-1]:.2f} s" for e in measured.values()))
+    for each in measured.values():
         print(
-            f"  round {number + 1}: model {model[0]:.2f} s the first time, {model[1]:.2f} s the same again, "
-            f"{model[2]:.2f} s with 1% new ({model[2] / model[0]:.1%}); "
-            f"whole runs {whole[0]:.1f}, {whole[1]:.1f}, {whole[2]:.1f} s"
+            f"{each.name}: median {each.median:.2f} s, of the processor {each.cpu:.2f} s: "
+            f"{each.median / measured['first'].median:.1%} of the first run by the clock, "
+            f"{each.cpu / measured['first'].cpu:.1%} of the processor"
         )
+
+
+def wide(work: Path, rounds: int) -> None:
+    """60,000 PNGs with 1,000 classes: a column for each probability, against the same run without."""
+    ours = _score(pictures(work / "pngs", "--split", "train"), wide_model(work))
+    measured = alternate({"batchclf": ours, "with probabilities": [*ours, "--probabilities"]}, rounds, cwd=work)
+    without, with_all = measured.values()
+    for each in measured.values():
+        print(f"{each.name:<18} median {each.median:6.2f} s, of the processor {each.cpu:6.2f} s")
+    print(
+        f"with probabilities: {with_all.median / without.median:.2f} times the time, "
+        f"{with_all.cpu / without.cpu:.2f} times the processor"
+    )
 
 
 def many(work: Path, rounds: int) -> None:
     """60,000, 600,000 and 1,000,000 files (hard links): time per file and peak memory."""
-    bundle, _ = _tutorial(work)
-    folders = {"60,000": _fashion(work / "pngs", "--split", "train")}
-    folders["600,000"] = _fashion(work / "600k", "--split", "train", "--copies", "10")
-    measured = alternate(
-        {
-            name: [*BATCHCLF, "score", str(folder), "--model", str(bundle), "--out", "{out}"]
-            for name, folder in folders.items()
-        },
-        rounds,
-        cwd=work,
-        memory=True,
-    )
-    small, large = measured["60,000"], measured["600,000"]
-    for each in measured.values():
-        print(f"{each.name}: median {each.median:.2f} s, peak {each.peak:.0f} MB")
-    print(f"600,000 against 60,000: {large.median / small.median:.2f} times the time, "
-          f"{large.peak / small.peak:.2f} times the memory")  # fmt: skip
-    million = _fashion(work / "1m", "--split", "test", "--copies", "100")
-    command = [*BATCHCLF, "score", str(million), "--model", str(bundle), "--out", "{out}"]
-    one = alternate({"1,000,000": command}, 1, cwd=work, memory=True)["1,000,000"]
-    print(f"1,000,000 files: {one.median:.1f} s, peak {one.peak:.0f} MB")
+    bundle, _ = tutorial(work)
+    folders = {
+        60_000: pictures(work / "pngs", "--split", "train"),
+        600_000: pictures(work / "600k", "--split", "train", "--copies", "10"),
+        1_000_000: pictures(work / "1m", "--split", "test", "--copies", "100"),
+    }
+    commands = {f"{files:,}": _score(folder, bundle) for files, folder in folders.items()}
+    measured = alternate(commands, rounds, cwd=work, memory=True)
+    small = measured["60,000"]
+    for files in folders:
+        each = measured[f"{files:,}"]
+        further = (each.peak - small.peak) * 2**20 / max(1, files - 60_000)
+        print(
+            f"{each.name} files: median {each.median:.2f} s, of the processor {each.cpu:.2f} s, "
+            f"{each.cpu / files * 1e6:.1f} µs a file, peak {each.peak:.0f} MB, {further:.0f} bytes a further file"
+        )
 
 
-CASES = {each.__name__: each for each in (pngs, few, colour, jpegs, crop, cached, many)}
+CASES = {each.__name__: each for each in (pngs, few, one, night, colour, jpegs, bf16, crop, cached, wide, many)}
+
+
+def _score(folder: Path, bundle: Path) -> list[str]:
+    return [*BATCHCLF, "score", str(folder), "--model", str(bundle), "--out", "{out}"]
 
 
 def _print(measured: dict[str, Measured]) -> None:
     ours = measured["batchclf"]
     for each in measured.values():
         times = " ".join(f"{seconds:.2f}" for seconds in each.seconds)
-        ratio = f"(batchclf is {each.median / ours.median:.2f}x)"
-        print(f"{each.name:<16} median {each.median:6.2f} s, of the processor {each.cpu:6.2f} s  {ratio}  {times}")
-
-
-def _fashion(folder: Path, *arguments: str) -> Path:
-    if not folder.is_dir():
-        run([PYTHON, str(PEERS / "make_images.py"), str(folder), *arguments], cwd=folder.parent)
-    return folder
-
-
-def _mobilenet(work: Path) -> tuple[Path, Path, Path]:
-    """Give the JPEGs, and a MobileNetV2 as a bundle and as a Keras file."""
-    folder, bundle, keras = work / "jpegs", work / "mobilenet", work / "mobilenet.keras"
-    if not folder.is_dir():
-        run([PYTHON, str(PEERS / "make_images.py"), str(folder), "--jpeg", "2000"], cwd=work)
-    if not keras.is_file():
-        run([PYTHON, str(HERE / "keras_jpegs.py"), "make", str(keras)], cwd=work)
-    if not bundle.is_dir():
-        _import(keras, bundle, work, "batchclf")
-    return folder, bundle, keras
-
-
-def _import(keras: Path, bundle: Path, work: Path, like: str) -> None:
-    how = ["--classes", "class0,class1,class2,class3", "--scale", "minus1..1", "--like", like]
-    run([*BATCHCLF, "model", "import", str(keras), "--out", str(bundle), *how], cwd=work)
-
-
-def _first_files(source: Path, folder: Path, each: int) -> None:
-    """Link the first files of each class folder."""
-    for class_folder in sorted(source.iterdir()):
-        (folder / class_folder.name).mkdir(parents=True)
-        for path in sorted(class_folder.iterdir())[:each]:
-            (folder / class_folder.name / path.name).hardlink_to(path)
-
-
-def _tutorial(work: Path) -> tuple[Path, Path]:
-    """Train the tutorial's network twice: as a bundle, and with the tutorial's own code for the peers."""
-    bundle, keras = work / "bundle", work / "tutorial.keras"
-    if not bundle.is_dir():
-        how = ["--dataset", "fashion-mnist", "--recipe", "mlp", "--data-dir", str(PEERS.parent / "data")]
-        run([*BATCHCLF, "train", *how, "--out", str(bundle)], cwd=work)
-    if not keras.is_file():
-        run([PYTHON, str(PEERS / "tutorial_train.py"), str(keras)], cwd=work)
-    return bundle, keras
+        ratio = (
+            f"batchclf takes {ours.median / each.median:.2f} times the time, {ours.cpu / each.cpu:.2f} times the CPU"
+        )
+        print(f"{each.name:<16} median {each.median:6.2f} s, of the processor {each.cpu:6.2f} s  ({ratio})  {times}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from compare import Measured, alternate
-from score_speed import BATCHCLF, _fashion, _mobilenet, _tutorial
+from inputs import BATCHCLF, mobilenet, pictures, tutorial
 
 
 def main() -> None:
@@ -32,12 +32,12 @@ def main() -> None:
 
 def pngs(work: Path, rounds: int) -> None:
     """60,000 PNGs of Fashion MNIST with a dense network."""
-    _compare(work, _fashion(work / "pngs", "--split", "train"), _tutorial(work)[0], rounds)
+    _compare(work, pictures(work / "pngs", "--split", "train"), tutorial(work)[0], rounds)
 
 
 def jpegs(work: Path, rounds: int) -> None:
     """2,000 JPEGs of 640x480 with MobileNetV2."""
-    folder, bundle, _ = _mobilenet(work)
+    folder, bundle, _ = mobilenet(work)
     _compare(work, folder, bundle, rounds)
 
 

@@ -49,6 +49,7 @@ class ImportKeywords(TypedDict, total=False):
     std: Sequence[float]
     output: AskedOutput
     renormalize: bool
+    unique_names: bool
     like: str
     resize_shorter: int
     crop: bool
@@ -59,7 +60,7 @@ class ImportKeywords(TypedDict, total=False):
 
 _IMPORT: dict[str, Any] = {
     **dict.fromkeys(("input_size", "color", "channel_order", "layout", "scale", "mean", "std", "sample")),
-    **{"output": "auto", "renormalize": False},
+    **{"output": "auto", "renormalize": False, "unique_names": False},
 }
 """The options that are not about the geometry, with their defaults."""
 
@@ -236,7 +237,7 @@ def _imported(source: Path, classes: Any, out: Path, options: dict[str, Any]) ->
 
     watcher = LogWatcher()
     if isinstance(classes, str | os.PathLike):
-        names = read_class_names(os.fspath(classes))
+        names = read_class_names(os.fspath(classes), unique=options.get("unique_names", False), say=watcher.say)
     else:
         names = check_class_names(list(map(str, classes)), "classes")
     geometry = checked(GeometryOptions, {name: value for name, value in options.items() if name in OF_GEOMETRY})
@@ -247,6 +248,7 @@ def _imported(source: Path, classes: Any, out: Path, options: dict[str, Any]) ->
             f"there is no option {unknown}; there are {', '.join([*_IMPORT, *OF_GEOMETRY])}", hint="leave it out"
         )
     sample: Any = others.pop("sample", None)
+    others.pop("unique_names", None)
     return import_bundle(
         source,
         names,
@@ -255,7 +257,7 @@ def _imported(source: Path, classes: Any, out: Path, options: dict[str, Any]) ->
         sample=None if sample is None else sample_of(Path(sample), names),
         say=watcher.say,
         warn=warn_caller,
-        **{name: value for name, value in {**_IMPORT, **others}.items() if name != "sample"},
+        **{name: value for name, value in {**_IMPORT, **others}.items() if name not in ("sample", "unique_names")},
     )
 
 

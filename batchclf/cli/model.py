@@ -63,7 +63,12 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
         "--classes",
         required=True,
         metavar="FILE|A,B,C",
-        help="class names in the order of the model's outputs: a file (one a line, or JSON) or a list with commas",
+        help="class names in the order of the model's outputs: a file (lines, CSV, JSON, YAML) or a list with commas",
+    )
+    parser.add_argument(
+        "--unique-names",
+        action="store_true",
+        help="add the WordNet id or the index to class names that occur more than once",
     )
     add_option(parser, DataSpec, "input_size", about="height and width, if the model leaves them open", **_OPEN)
     add_option(parser, DataSpec, "color", about="what the model takes, if it leaves its channels open", **_OPEN)
@@ -103,7 +108,7 @@ def import_model(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.models.describe import as_dict
     from batchclf.models.sources.class_names import read_class_names
 
-    names = read_class_names(args.classes)
+    names = read_class_names(args.classes, unique=args.unique_names, say=console.say)
     sample = None if args.sample is None else sample_of(args.sample, names)
     bundle = import_bundle(
         args.path,

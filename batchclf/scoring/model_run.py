@@ -123,7 +123,7 @@ class ComparedRuntime:
         scores = self._reduced.probabilities(images)
         seconds = time.perf_counter() - started
         self._seen += len(images)
-        # The float32 of a short run would cost more than less precision saves (decision 197)
+        # The float32 of a short run would cost more than less precision saves (decision 045)
         due = min(self._most, max(FIRST_COMPARED, self._seen // self._every)) - self._compared
         # In whole batches, whose time can be compared.
         if due > 0 and (not self._compared or due >= min(len(images), self._most - self._compared)):

@@ -189,6 +189,6 @@ def test_a_keras_file_predicts_what_keras_predicts(tmp_path):
 def test_the_options_of_an_import_are_those_of_the_command_line():
     from batchclf.cli.model import _IMPORT as OF_THE_COMMAND_LINE
 
-    assert set(ImportKeywords.__annotations__) == {*OF_THE_COMMAND_LINE, "sample", *OF_GEOMETRY}
-    assert set(_IMPORT) == {*OF_THE_COMMAND_LINE, "sample"}
+    assert set(ImportKeywords.__annotations__) == {*OF_THE_COMMAND_LINE, "sample", "unique_names", *OF_GEOMETRY}
+    assert set(_IMPORT) == {*OF_THE_COMMAND_LINE, "sample", "unique_names"}
     assert Path(batchclf.__file__).with_name("py.typed").is_file()

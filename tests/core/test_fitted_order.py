@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy.stats import binomtest
 
+from batchclf.core.compare import fitted_order as module
 from batchclf.core.compare.fitted_order import LEAST_GAIN, fitted_order, fitted_order_sentence
 
 NAMES = tuple(map(str, range(12)))
@@ -125,6 +127,21 @@ def test_classes_without_images_keep_their_place_if_they_can():
     order = fitted_order(NAMES, counts)
     assert order.names == ("1", "0", *NAMES[2:])
     assert order.moved == (0, 1)
+
+
+@given(arrays(np.int64, (4, 4), elements=st.integers(0, 3) | st.integers(0, 200)))
+def test_the_bound_leaves_out_no_order_that_fits(counts):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_gains_too_little", lambda halves, enough: False)
+        without = fitted_order(tuple("abcd"), counts)
+    assert fitted_order(tuple("abcd"), counts) == without
+
+
+def test_a_model_that_knows_one_class_only_needs_no_fit(monkeypatch):
+    monkeypatch.setattr(module, "_assignment", lambda counts: pytest.fail("nothing is to be fitted"))
+    counts = np.zeros((4, 4), np.int64)
+    counts[:, 2] = 500
+    assert fitted_order(tuple("abcd"), counts) is None
 
 
 def test_many_names_are_not_all_in_the_sentence():

@@ -18,10 +18,9 @@ from batchclf.core.images.near_duplicates import (
 
 def _prints(digests, hashes=None, brightness=None, contrast=None):
     count = len(digests)
-    digest = np.array(list(digests), np.uint64)
     dhash = np.zeros((count, 2), np.uint64) if hashes is None else np.array(hashes, np.uint64).reshape(count, 2)
     values = (np.full(count, 100) if each is None else each for each in (brightness, contrast))
-    return Prints(digest, dhash, *(np.array(each, np.float32) for each in values))
+    return Prints(dhash, *(np.array(each, np.float32) for each in values))
 
 
 def _split(count, share):
@@ -32,16 +31,23 @@ def _split(count, share):
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.integers(0, 5) | st.integers(0, 2**64 - 1), min_size=1, max_size=40), st.floats(0, 1))
 def test_exact_duplicates_are_those_of_pandas(digests, share):
-    prints = _prints(digests)
+    contents = np.array(digests, np.uint64)
     table = pd.Series(digests, dtype=object)
     firsts = table.groupby(table).transform(lambda group: group.index[0])
-    originals, copied = exact_duplicates(prints, np.arange(len(digests)))
+    (originals, copied), repeated = exact_duplicates(contents, range(len(digests)))
+    assert repeated.tolist() == table.duplicated().tolist()
     assert copied.tolist() == table.index[table.duplicated()].tolist()
     assert originals.tolist() == firsts[copied].tolist()
 
-    test, train = _split(len(digests), share)
-    originals, copied = exact_duplicates(prints, test, train)
-    expected = {row: next((i for i in train.tolist() if digests[i] == digests[row]), None) for row in test.tolist()}
+    assert [rows.tolist() for rows in exact_duplicates(contents, range(len(digests)), most=1)[0]] == [
+        originals[:1].tolist(),
+        copied[:1].tolist(),
+    ]
+
+    cut = int(len(digests) * share)
+    test, train = range(cut), range(cut, len(digests))
+    (originals, copied), _ = exact_duplicates(contents, test, train)
+    expected = {row: next((i for i in train if digests[i] == digests[row]), None) for row in test}
     assert dict(zip(copied.tolist(), originals.tolist(), strict=True)) == {
         row: first for row, first in expected.items() if first is not None
     }
@@ -114,11 +120,17 @@ def test_many_that_are_all_alike_do_not_blow_up(hash_of_all):
 
 
 def test_nothing_is_found_among_nothing():
-    prints = _prints([1, 1], [(1, 1), (1, 1)])
-    nothing, one = np.empty(0, np.int64), np.array([0])
-    for search in (exact_duplicates, near_duplicates):
-        assert len(search(prints, nothing)[0]) == 0
-        assert len(search(prints, one)[0]) == 0
-        assert len(search(prints, one, nothing)[0]) == 0
-        assert len(search(prints, nothing, one)[0]) == 0
-        assert [rows.tolist() for rows in search(prints, one, np.array([1]))] == [[1], [0]]
+    prints, digests = _prints([1, 1], [(1, 1), (1, 1)]), np.ones(2, np.uint64)
+    for first, second, found in [
+        (range(0), None, []),
+        (range(1), None, []),
+        (range(1), range(0), []),
+        (range(0), range(1), []),
+        (range(1), range(1, 2), [(1, 0)]),
+    ]:
+        pairs, _ = exact_duplicates(digests, first, second)
+        alike = near_duplicates(
+            prints, np.array(first, np.int64), None if second is None else np.array(second, np.int64)
+        )
+        for rows in (pairs, alike):
+            assert list(zip(*(each.tolist() for each in rows), strict=True)) == found

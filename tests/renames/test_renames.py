@@ -218,7 +218,8 @@ def plain(value, *, old, key=""):
             value = "".join([RENAMED_VALUES.get(first, first), *rest])
         return re.sub(r"/\S*/batchclf/|[0-9]{8}T[0-9]{6}Z", "", value)
     if isinstance(value, float):
-        return pytest.approx(value, rel=1e-9, abs=1e-12) if old else value
+        # A training in float32 ends a little otherwise on another type of processor.
+        return pytest.approx(value, rel=1e-5, abs=1e-12) if old else value
     return value
 
 

@@ -51,14 +51,15 @@ def fitted_order(class_names: tuple[str, ...], counts: NDArray[np.int64]) -> Fit
         return None
     support = counts.sum(axis=1)
     enough = support >= LEAST_IMAGES
-    # No assignment has more right images than the largest cells of the rows, or of the columns.
-    most = min(counts.max(axis=1).sum(), counts.max(axis=0).sum())
     could_gain = counts.max(axis=1) - counts.diagonal() >= LEAST_GAIN_OF_MOVED * support
-    if most - given < LEAST_GAIN * images and not (enough & could_gain).any():
+    if _most_gained(counts) < LEAST_GAIN * images and not (enough & could_gain).any():
         return None
     half = np.random.default_rng(0).binomial(counts, 0.5)
+    halves = half, counts - half
+    if _gains_too_little(halves, enough):
+        return None
     gained, lost, tested = np.zeros((3, len(counts)), np.int64)
-    for fit, test in ((half, counts - half), (counts - half, half)):
+    for fit, test in (halves, halves[::-1]):
         columns = _assignment(fit)
         moved = np.flatnonzero(enough & (columns != np.arange(len(columns))))
         gained[moved] += test[moved, columns[moved]]
@@ -79,6 +80,23 @@ def fitted_order(class_names: tuple[str, ...], counts: NDArray[np.int64]) -> Fit
     fitted = int(counts[np.arange(len(columns)), columns].sum())
     places = tuple(place for place, name in enumerate(names) if name != class_names[place])
     return FittedOrder(images, given, fitted, p_value, tuple(names), places)
+
+
+def _most_gained(counts: NDArray[np.int64]) -> int:
+    """Bound how many more images are right in any order: no more than the rows', or the columns', largest cells."""
+    return int(min(counts.max(axis=1).sum(), counts.max(axis=0).sum()) - counts.trace())
+
+
+def _gains_too_little(halves: tuple[NDArray[np.int64], NDArray[np.int64]], enough: NDArray[np.bool_]) -> bool:
+    """Whether no order can gain LEAST_GAIN of the images of a class; then there is nothing to fit.
+
+    So it is if a model gives nearly all images one class. What the classes that are not `enough` lose does not count.
+    """
+    if not enough.any():
+        return True
+    most = sum(_most_gained(part) + int(part.diagonal()[~enough].sum()) for part in halves)
+    least = min(int(part[enough].sum(axis=1).min()) for part in halves)
+    return most < LEAST_GAIN * least
 
 
 def right_in_any_order(counts: NDArray[np.int64]) -> int:

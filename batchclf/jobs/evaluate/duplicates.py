@@ -1,10 +1,13 @@
 """Find the images of a run that occur more than once, and write duplicates.csv."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from batchclf.core.images.duplicates import EXACT, NEAR, UNCONFIRMED, DuplicateRows
 from batchclf.core.images.near_duplicates import (
@@ -15,6 +18,7 @@ from batchclf.core.images.near_duplicates import (
     exact_duplicates,
     near_duplicates,
 )
+from batchclf.core.images.statistics import ImageRows
 from batchclf.core.records.run import SubsetRecord, WrittenFile, main_of
 from batchclf.core.text import plain_text
 from batchclf.core.types import Split
@@ -34,14 +38,58 @@ LISTED_DUPLICATES = 10_000
 
 _AT_ONCE = 5_000
 _READ = ("split", "path", "label", "prediction")
+_PRINT = np.dtype([("dhash", "u8", 2), ("brightness", "f4"), ("contrast", "f4")])
+_PRINTS_AT_ONCE = 50_000
 Texts = dict[int, tuple[str, ...]]
 """Row of the predictions → split, path, label and prediction."""
 
 
+class PrintsTally:
+    """Takes the rows of images.csv in order, and keeps what duplicates are found by.
+
+    Digests, 8 bytes an image, are kept in memory; `file` gets the rest, of which the search needs what is no exact
+    duplicate (decision 197).
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._counts: Counter[str] = Counter()
+        self._digests: list[NDArray[np.uint64]] = []
+
+    def update(self, rows: ImageRows) -> None:
+        """Add rows."""
+        self._counts[rows.split] += len(rows)
+        self._digests.append(rows.digest)
+        table = np.empty(len(rows), _PRINT)
+        for name in _PRINT.names or ():
+            table[name] = getattr(rows, name)
+        self._file.write(table.tobytes())
+
+    def take_digests(self) -> NDArray[np.uint64]:
+        """Join the digests, (n,), once: they are not kept."""
+        parts, self._digests = self._digests, []
+        return np.concatenate(parts)
+
+    def prints(self, rows: Rows) -> Prints:
+        """Read the rest of some rows, which ascend."""
+        found, start = np.empty(len(rows), _PRINT), 0
+        self._file.seek(0)
+        while content := self._file.read(_PRINTS_AT_ONCE * _PRINT.itemsize):
+            table = np.frombuffer(content, _PRINT)
+            here = slice(*np.searchsorted(rows, (start, start + len(table))))
+            found[here] = table[rows[here] - start]
+            start += len(table)
+        return Prints(found["dhash"], found["brightness"], found["contrast"])
+
+    def of_split(self) -> dict[str, range]:
+        """Give the rows of each split, which stand one after the other."""
+        ends = dict(zip(self._counts, accumulate(self._counts.values()), strict=True))
+        return {split: range(ends[split] - count, ends[split]) for split, count in self._counts.items()}
+
+
 def find_duplicates(
     folder: Path,
-    prints: Prints,
-    of_split: Mapping[str, Rows],
+    prints: PrintsTally,
     subsets: Sequence[SubsetRecord],
     splits: Callable[[], Mapping[str, Split]],
     main_subset: str = "",
@@ -49,17 +97,16 @@ def find_duplicates(
     """Write duplicates.csv: test images that are in train, too, if both were scored, else images that come again
     within the subset that the report is about. Returns what the file is.
 
-    `of_split` has the rows of images.csv of each split, ascending and without gaps. `splits` is called only if
-    images of a split look alike. Raises PredictionsError if the predictions are damaged, OSError if the disk
-    refuses.
+    `prints` has taken all rows of images.csv. `splits` is called only if images of a split look alike. Raises
+    PredictionsError if the predictions are damaged, OSError if the disk refuses.
     """
+    of_split = prints.of_split()
     main = main_of(main_subset, list(of_split))
     candidates, originals = of_split[main], of_split["train"] if main == "test" and "train" in of_split else None
-    exact = exact_duplicates(prints, candidates, originals)
+    listed = LISTED_DUPLICATES if originals is None else None
+    exact, repeated = exact_duplicates(prints.take_digests(), candidates, originals, listed)
     # Of images that are the same one stands for all.
-    alike = near_duplicates(prints, np.setdiff1d(candidates, exact[1], assume_unique=True), originals)
-    if originals is None:
-        exact = exact[0][:LISTED_DUPLICATES], exact[1][:LISTED_DUPLICATES]
+    alike = _alike(prints, candidates.start + np.flatnonzero(~repeated), originals)
     texts: Texts = {}
     sources = {subset.split: source_again(subset.source) for subset in subsets if subset.kind == "directory"}
     limit = min(COMPARED_FILES, max(50, len(candidates) // 20)) if main in sources else COMPARED_IN_MEMORY
@@ -78,6 +125,17 @@ def find_duplicates(
             yield from _near_rows(alike, limit, look(), texts)
 
     return write_duplicates(folder / DUPLICATES_FILE, rows())
+
+
+def _alike(prints: PrintsTally, candidates: Rows, originals: range | None) -> Pairs:
+    """Find near duplicates among some rows, reading what they are found by of no others."""
+    if originals is None:
+        rows, among = candidates, None
+    else:
+        rows = np.union1d(candidates, np.arange(originals.start, originals.stop))
+        among = np.searchsorted(rows, np.arange(originals.start, originals.stop))
+    first, second = near_duplicates(prints.prints(rows), np.searchsorted(rows, candidates), among)
+    return rows[first], rows[second]
 
 
 def _exact_rows(path: Path, exact: Pairs, wanted: Rows, texts: Texts) -> Iterator[DuplicateRows]:

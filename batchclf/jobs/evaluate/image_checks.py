@@ -1,23 +1,21 @@
 """What a run's images show: their statistics, those that occur more than once, and whether they have drifted."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from itertools import accumulate
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from batchclf.core.images.drift import Drift, Reference, drift_of_classes, drift_of_values
 from batchclf.core.images.duplicates import Duplicates, summarise, with_all_exact
-from batchclf.core.images.near_duplicates import Prints, Rows, exact_duplicates
-from batchclf.core.images.statistics import ContentDigest, Histogram, ImageRows, ImageStatistics, StatisticsTally
+from batchclf.core.images.statistics import ContentDigest, Histogram, ImageStatistics, StatisticsTally
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.records.run import SubsetRecord, WrittenFile, main_of
 from batchclf.core.types import Split
-from batchclf.jobs.evaluate.duplicates import LISTED_DUPLICATES, find_duplicates
+from batchclf.jobs.evaluate.duplicates import LISTED_DUPLICATES, PrintsTally, find_duplicates
 from batchclf.storage.images.duplicates import DUPLICATES_FILE, read_duplicates
 from batchclf.storage.images.facts import IMAGES_FILE, read_image_rows
 
@@ -69,18 +67,17 @@ def look_at_images(
         return ImageLook()
     tallies: dict[str, StatisticsTally] = {}
     contents = {subset.split: ContentDigest() for subset in subsets if subset.kind == "directory"}
-    prints = _PrintsTally()
     files: dict[str, WrittenFile] = {}
-    for rows in read_image_rows(folder / IMAGES_FILE):
-        tallies.setdefault(rows.split, StatisticsTally(rows.split)).update(rows)
-        if rows.split in contents:
-            contents[rows.split].update(rows.digest)
-        if splits is not None:
-            prints.update(rows)
-    if splits is not None and tallies:
-        files[DUPLICATES_FILE] = find_duplicates(
-            folder, prints.prints(), prints.of_split(), subsets, splits, main_subset
-        )
+    with nullcontext() if splits is None else TemporaryFile(dir=folder) as file:
+        prints = None if file is None else PrintsTally(file)
+        for rows in read_image_rows(folder / IMAGES_FILE):
+            tallies.setdefault(rows.split, StatisticsTally(rows.split)).update(rows)
+            if rows.split in contents:
+                contents[rows.split].update(rows.digest)
+            if prints is not None:
+                prints.update(rows)
+        if prints is not None and splits is not None and tallies:
+            files[DUPLICATES_FILE] = find_duplicates(folder, prints, subsets, splits, main_subset)
     known = {split: digest.text for split, digest in contents.items() if digest.images}
     return ImageLook(tuple(tally.statistics() for tally in tallies.values()), known, files)
 
@@ -104,29 +101,6 @@ def image_findings(
     return ImageFindings(look.statistics, _duplicates(folder, evaluations, gap, main), drift, note)
 
 
-class _PrintsTally:
-    """Takes the rows of a run in order, and joins what duplicates are found by."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-        self._parts: dict[str, list[NDArray[Any]]] = {each.name: [] for each in fields(Prints)}
-
-    def update(self, rows: ImageRows) -> None:
-        """Add rows."""
-        self._counts[rows.split] += len(rows)
-        for name, parts in self._parts.items():
-            parts.append(getattr(rows, name))
-
-    def prints(self) -> Prints:
-        """Join all, once: what was joined is not kept."""
-        return Prints(**{name: np.concatenate(self._parts.pop(name)) for name in list(self._parts)})
-
-    def of_split(self) -> dict[str, Rows]:
-        """Give the rows of each split, which stand one after the other."""
-        ends = dict(zip(self._counts, accumulate(self._counts.values()), strict=True))
-        return {split: np.arange(ends[split] - count, ends[split]) for split, count in self._counts.items()}
-
-
 def _duplicates(folder: Path, evaluations: Sequence[Evaluation], gap: "Gap | None", main: str) -> Duplicates | None:
     if not (folder / DUPLICATES_FILE).is_file():
         return None
@@ -142,10 +116,9 @@ def _duplicates(folder: Path, evaluations: Sequence[Evaluation], gap: "Gap | Non
     )
     if against_train or found.exact < LISTED_DUPLICATES:
         return found
-    prints = _PrintsTally()
-    for rows in read_image_rows(folder / IMAGES_FILE):
-        prints.update(rows)
-    return with_all_exact(found, len(exact_duplicates(prints.prints(), prints.of_split()[subset.split])[0]))
+    rows = read_image_rows(folder / IMAGES_FILE)
+    digests = np.sort(np.concatenate([each.digest for each in rows if each.split == subset.split]))
+    return with_all_exact(found, int((digests[1:] == digests[:-1]).sum()))
 
 
 def _drift(

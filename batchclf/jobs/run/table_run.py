@@ -66,7 +66,7 @@ class _Reading:
         if options.classes is not None:
             from batchclf.models.sources.class_names import read_class_names
 
-            given = read_class_names(options.classes)
+            given = read_class_names(options.classes, say=watcher.say)
         self.roles = find_roles(table, Chosen(options.columns, options.probability_prefix), given)
         watcher.say(f"{table.path} ({table.words}): {self.roles.sentence()}")
         numbered = numbers_of(given, options.classes or "the class names") if given else {}

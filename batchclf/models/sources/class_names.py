@@ -1,32 +1,37 @@
 """The class names of a model that was trained elsewhere: in the order of its outputs."""
 
-import json
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
+from batchclf.core.text import counted, first_of
+from batchclf.core.types import Say, unheard
 from batchclf.errors import UsageError
+from batchclf.models.sources.class_files import FORMS, ClassFile, parse_class_file
 
-FORMS = "one class a line, a JSON list, or a JSON object such as Keras' class_indices ({NAME: INDEX})"
 
-
-def read_class_names(text: str) -> tuple[str, ...]:
+def read_class_names(text: str, *, unique: bool = False, say: Say = unheard) -> tuple[str, ...]:
     """Read `--classes`: a file, or names with commas between them; in the order of the model's outputs.
 
-    A file holds one class a line, a JSON list, or a JSON object: name to index (Keras' `class_indices`), index to
-    name, a `classes.json` as `data export` writes it, or a bundle's model.json. Raises UsageError where it cannot
-    be read, or the names are fewer than two, empty or not unique.
+    A file holds one class a line, lines of index or WordNet id and name, a CSV of index and name, YAML with `names`,
+    a JSON list, or a JSON object: name to index (Keras' `class_indices`), index to name, `imagenet_class_index.json`,
+    a config.json of Hugging Face (`id2label`) or timm (`label_names`), a `classes.json` as `data export` writes it, or
+    a bundle's model.json. `say` gets a line on what was taken from where. With `unique` the WordNet id or else the
+    index is added to names that occur more than once.
+
+    Raises UsageError if it cannot be read, or the names are fewer than two, empty or not unique.
     """
     path = Path(text)
     if _is_file(path):
-        names, source = _from_file(path), str(path)
+        found, source = _from_file(path), str(path)
+        say(f"classes: {counted(len(found.names), 'name')} from {path} ({found.words}): {first_of(found.names, 5)}")
     elif "," in text:
-        names, source = [name.strip() for name in text.split(",")], "--classes"
+        found, source = ClassFile([name.strip() for name in text.split(",")], "--classes"), "--classes"
     else:
         raise UsageError(
             f"--classes: there is no file {text}, and it is no list with commas either",
             hint=f"give names with commas between them, or a file with {FORMS}",
         )
-    return check_class_names(names, source)
+    return check_class_names(_apart(found) if unique else found.names, source)
 
 
 def check_class_names(names: list[str], source: str) -> tuple[str, ...]:
@@ -37,7 +42,10 @@ def check_class_names(names: list[str], source: str) -> tuple[str, ...]:
         raise UsageError(f"{source} has an empty class name", hint="give each class a name")
     double = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
     if double is not None:
-        raise UsageError(f"{source} names the class '{double}' twice", hint="class names must be unique")
+        raise UsageError(
+            f"{source} names the class '{double}' twice",
+            hint="class names must be unique; --unique-names adds an id to those that are not",
+        )
     return tuple(names)
 
 
@@ -48,33 +56,18 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _from_file(path: Path) -> list[str]:
+def _from_file(path: Path) -> ClassFile:
     try:
         content = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the class names {path} cannot be read: {error}", hint="give a UTF-8 file") from error
-    if not content.lstrip().startswith(("[", "{")):
-        return [line.strip() for line in content.splitlines() if line.strip()]
     try:
-        return _from_json(json.loads(content))
+        return parse_class_file(path, content)
     except ValueError as error:
         raise UsageError(f"the class names {path} cannot be read: {error}", hint=f"give {FORMS}") from error
 
 
-def _from_json(document: Any) -> list[str]:
-    if isinstance(document, dict) and isinstance(document.get("class_names"), list):
-        document = document["class_names"]
-    elif isinstance(document, dict) and isinstance(document.get("classes"), dict | list):
-        inner = document["classes"]
-        document = list(inner.values()) if isinstance(inner, dict) else inner
-    if isinstance(document, dict):
-        if all(isinstance(value, str) for value in document.values()):
-            document = {name: int(index) for index, name in document.items()}
-        if not all(type(index) is int for index in document.values()):
-            raise ValueError("a JSON object must map names to numbers")
-        if sorted(document.values()) != list(range(len(document))):
-            raise ValueError(f"the indices must be 0 to {len(document) - 1}, each once")
-        document = sorted(document, key=document.__getitem__)
-    if not isinstance(document, list) or not all(isinstance(name, str) for name in document):
-        raise ValueError("the JSON list must hold text only")
-    return document
+def _apart(found: ClassFile) -> list[str]:
+    """Add a mark to each name that occurs more than once; the file's own, else the index."""
+    times, marks = Counter(found.names), found.marks or list(map(str, range(len(found.names))))
+    return [f"{name} ({mark})" if times[name] > 1 else name for name, mark in zip(found.names, marks, strict=True)]

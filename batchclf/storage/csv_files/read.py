@@ -23,6 +23,25 @@ Cells = dict[str, Sequence[str]]
 _BLOCK = 2**20
 
 
+class PartlySplit(Cells):
+    """Cells of some rows whose `last` columns are not taken apart before one of them is asked for.
+
+    `lines` has what stands in them, a line a row.
+    """
+
+    def __init__(self, cells: Cells, last: Sequence[str], lines: list[str]) -> None:
+        super().__init__(cells)
+        self.last, self.lines = list(last), lines
+
+    def __missing__(self, name: str) -> Sequence[str]:
+        """Take the last columns apart."""
+        if name not in self.last:
+            raise KeyError(name)
+        cells = zip(*[line.split(",") for line in self.lines], strict=True)
+        self.update(zip(self.last, map(list, cells), strict=True))
+        return self[name]
+
+
 class NumberCells(Sequence[str]):
     """Cells with the numbers of a column, (n,) float32, as predictions.csv has them: 7 digits, "" for nan.
 
@@ -51,25 +70,6 @@ class NumberCells(Sequence[str]):
 
 def _text(number: float) -> str:
     return "" if number != number else seven_digit_text(number)
-
-
-class PartlySplit(Cells):
-    """Cells of some rows whose `last` columns are not taken apart before one of them is asked for.
-
-    `lines` has what stands in them, a line a row.
-    """
-
-    def __init__(self, cells: Cells, last: Sequence[str], lines: list[str]) -> None:
-        super().__init__(cells)
-        self.last, self.lines = list(last), lines
-
-    def __missing__(self, name: str) -> Sequence[str]:
-        """Take the last columns apart."""
-        if name not in self.last:
-            raise KeyError(name)
-        cells = zip(*[line.split(",") for line in self.lines], strict=True)
-        self.update(zip(self.last, map(list, cells), strict=True))
-        return self[name]
 
 
 def read_cells(path: Path, header: Sequence[str], columns: Sequence[str], last: int = 0) -> Iterator[Cells]:

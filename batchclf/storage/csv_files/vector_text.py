@@ -210,7 +210,7 @@ _FIRST_DIGITS = _all_digits(3)
 _START_WORDS = _table([_start(behind, digits) for behind in range(5) for digits in _FIRST_DIGITS], 8)
 _GROUP_WORDS = {places: _table(_all_digits(places), 4) for places in (2, 4)}
 # By the place of the first digit: 0.0001 is written as such, 0.00001 as 1e-05, its digits as those of 1.
-_STARTS = np.array([behind % 5 if behind < 5 else 0 for behind in range(_MOST_PLACES + 1)]) * len(_FIRST_DIGITS)
+_STARTS = np.array([behind if behind < 5 else 0 for behind in range(_MOST_PLACES + 1)]) * len(_FIRST_DIGITS)
 _EXPONENT_WORDS = _table([f"e-{behind:02d}" if behind > 4 else "" for behind in range(_MOST_PLACES + 1)], 4)
 
 
