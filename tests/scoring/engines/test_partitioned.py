@@ -163,6 +163,7 @@ def test_what_a_worker_has_written_when_it_ended_counts_once(cluster, copied, di
 
 
 @pytest.mark.parametrize("why", ["the folder is not there", "the cache", "labels of some classes"])
+@pytest.mark.slow
 def test_rows_come_to_the_driver_where_they_must(
     cluster, copied, digits_bundle, tmp_path, monkeypatch, capsys, of_driver, why
 ):
