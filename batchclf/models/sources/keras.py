@@ -131,7 +131,7 @@ class TensorflowModel:
         """
         tf = tensorflow_or_error()
         function, before = self._new_function(shape), tf.config.functions_run_eagerly()
-        # While a function is traced, that writes those inside it in place, and runs nothing (decision 205)
+        # While a function is traced, that writes those inside it in place, and runs nothing (decision 204)
         tf.config.run_functions_eagerly(True)
         try:
             function.get_concrete_function()
@@ -155,7 +155,7 @@ def _converted(function: Any) -> Any:
     """Give the ModelProto that tf2onnx makes of a function.
 
     By itself tf2onnx copies all weights before each of its optimizations, to leave out one that fails. That is done
-    only if one fails (decision 204).
+    only if one fails (decision 203).
     """
     import tf2onnx
 
@@ -170,7 +170,7 @@ def _converted(function: Any) -> Any:
                 if copies == "TRUE":
                     raise
     finally:
-        gc.collect()  # tf2onnx leaves gigabytes in circles of references (decision 204)
+        gc.collect()  # tf2onnx leaves gigabytes in circles of references (decision 203)
         os.environ.pop(name)
         if before is not None:
             os.environ[name] = before
