@@ -18,7 +18,6 @@ from batchclf.core.images.near_duplicates import (
 from batchclf.core.records.run import SubsetRecord, WrittenFile, main_of
 from batchclf.core.text import plain_text
 from batchclf.core.types import Split
-from batchclf.data.sources.registry import source_again
 from batchclf.storage.csv_files.read import read_rows
 from batchclf.storage.images.duplicates import DUPLICATES_FILE, write_duplicates
 from batchclf.storage.predictions.read import read_header
@@ -63,7 +62,7 @@ def find_duplicates(
     if originals is None:
         exact = exact[0][:LISTED_DUPLICATES], exact[1][:LISTED_DUPLICATES]
     texts: Texts = {}
-    sources = {subset.split: source_again(subset.source) for subset in subsets if subset.kind == "directory"}
+    sources = {subset.split: subset.source for subset in subsets if subset.kind == "directory"}
     limit = min(COMPARED_FILES, max(50, len(candidates) // 20)) if main in sources else COMPARED_IN_MEMORY
 
     def look() -> "Look":
