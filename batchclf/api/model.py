@@ -257,7 +257,7 @@ def _imported(source: Path, classes: Any, out: Path, options: dict[str, Any]) ->
         names,
         geometry,
         out,
-        sample=None if sample is None else sample_of(Path(sample), names),
+        sample=None if sample is None else sample_of(located(os.fspath(sample)), names),
         say=watcher.say,
         warn=warn_caller,
         **{name: value for name, value in {**_IMPORT, **others}.items() if name not in ("sample", "unique_names")},

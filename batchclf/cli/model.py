@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any, get_args
 
 from batchclf.cli.model_check import add_check, check_and_say
-from batchclf.cli.options import add_option, add_options, describe, folder_path, options_from, path
+from batchclf.cli.options import add_option, add_options, describe, folder_path, location, options_from, path
 from batchclf.core.choices import AskedLayout, AskedOutput
 from batchclf.core.geometry import GeometryOptions
 from batchclf.jobs.config.options import DataSpec
@@ -98,9 +98,10 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
     )
     sample = parser.add_argument(
         "--sample",
-        type=path,
+        type=location,
         metavar="DIR",
-        help="also check on images of this folder; with class folders other ways to feed the model are tried, too",
+        help="also check on images of this folder, shards or s3://BUCKET/PREFIX; with class folders other ways to feed "
+        "the model are tried, too",
     )
     describe(sample, unset="made images only")
     parser.set_defaults(handle=import_model)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchclf import atomic
-from batchclf.cli.options import add_options, path
+from batchclf.cli.options import add_options, location, path
 from batchclf.errors import DataError, ExitCode
 from batchclf.jobs.config.options import DirectoryOptions
 
@@ -28,7 +28,12 @@ def add_check(actions: Any, common: argparse.ArgumentParser) -> None:
         f"which ways are better beyond chance. Exit code {ExitCode.ERROR} if one is.",
     )
     parser.add_argument("bundle", type=path, metavar="BUNDLE", help="folder of the model bundle")
-    parser.add_argument("directory", type=path, metavar="DIR", help="folder of labelled images")
+    parser.add_argument(
+        "directory",
+        type=location,
+        metavar="DIR",
+        help="folder of labelled images, shards, or s3://BUCKET/PREFIX",
+    )
     add_options(parser, DirectoryOptions, "labels")
     parser.set_defaults(handle=check_bundle)
 

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any, get_args
 
-from batchclf.cli.options import add_option, describe, folder_path, path
+from batchclf.cli.options import add_option, describe, folder_path, location
 from batchclf.cli.selection import add_selection
 from batchclf.core.choices import ShardFormat
 from batchclf.errors import ExitCode
@@ -30,7 +30,12 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("directory", type=path, metavar="DIR", help="folder tree of images, or shards to pack again")
+    parser.add_argument(
+        "directory",
+        type=location,
+        metavar="DIR",
+        help="folder tree of images, or shards to pack again; or s3://BUCKET/PREFIX",
+    )
     parser.add_argument("out", type=folder_path, metavar="OUT", help="folder to write; must not be there")
     describe(
         parser.add_argument("--format", choices=get_args(ShardFormat), default="tar", help="what the shards are"),

@@ -8,6 +8,7 @@ from batchclf.cli.options import (
     add_option,
     add_options,
     add_reports,
+    as_location,
     as_path,
     describe,
     folder_path,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from batchclf.cli.console import Console
     from batchclf.core.records.run import RunRecord
+    from batchclf.data.sources.addresses import Location
     from batchclf.jobs.evaluate.studies import Plan
     from batchclf.jobs.run.folder_run import SplitOf
     from batchclf.models.bundle import Bundle
@@ -119,7 +121,7 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
     if directory is None:
         refuse_with_split(args)
     bundle = choose_bundle(args.model, args.reports, say=console.say)
-    plan = plan_of(args, bundle.info.class_names, args.directory if isinstance(args.directory, Path) else None)
+    plan = plan_of(args, bundle.info.class_names, args.directory)
     settings = score_settings(options_from(args, ScoringOptions), args.reports / CACHE)
 
     def write(run: Path) -> "RunRecord":
@@ -141,14 +143,14 @@ def _score(args: argparse.Namespace, console: "Console", processes: "WorkerProce
         return code
 
 
-def plan_of(args: argparse.Namespace, class_names: "Sequence[str]", root: Path | None) -> "Plan | None":
+def plan_of(args: argparse.Namespace, class_names: "Sequence[str]", root: "Location | None") -> "Plan | None":
     """Check what is asked for of slices and thresholds; None for the defaults, which load nothing."""
     slices, thresholds = options_from(args, SliceOptions), options_from(args, ThresholdOptions)
     if slices == SliceOptions() and thresholds == ThresholdOptions():
         return None
     from batchclf.jobs.evaluate.studies import plan_studies
 
-    metadata = as_path(slices.metadata)
+    metadata = as_location(slices.metadata)
     return plan_studies(slices, thresholds, class_names, metadata=metadata, roots={} if root is None else {None: root})
 
 

@@ -48,8 +48,7 @@ def directory_subset(args: argparse.Namespace) -> "DirectorySubset":
     from batchclf.data.sources.registry import source_of
     from batchclf.jobs.config.settings import DirectorySubset
 
-    source = source_of(args.directory)
-    source.check()
+    source = source_of(args.directory).opened()
     return DirectorySubset(source, labels_from(args.labels), _selection(args, source), as_location(args.label_map))
 
 

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from batchclf.core.text import counted, plain_text
 from batchclf.data.label_table import read_table, repeats_words, unmatched_words
+from batchclf.data.sources.addresses import Address, Location
 from batchclf.data.sources.folder import relative_path
 from batchclf.errors import DataError
 
 PATH = "path"
-Roots = Mapping[str | None, Path]
-"""Folders by the names of their subsets; None stands for all."""
+Roots = Mapping[str | None, Location]
+"""Folders, on disk or in a store, by the names of their subsets; None stands for all."""
 
 
 @dataclass(eq=False)
@@ -32,7 +33,7 @@ class MetadataTable:
     earlier one says, "" for none.
     """
 
-    source: Path
+    source: Location
     rows: dict[str | None, dict[str, int]]
     columns: dict[str, tuple[tuple[str, ...], NDArray[np.int32]]]
     repeats: str = ""
@@ -82,14 +83,14 @@ class MetadataTable:
         )
 
 
-def read_metadata(source: Path, roots: Roots = MappingProxyType({})) -> MetadataTable:
+def read_metadata(source: Location, roots: Roots = MappingProxyType({})) -> MetadataTable:
     """Read a CSV with a header, the column `path` and at least one other; paths are as in a CSV of labels.
 
     UTF-8; comma, semicolon or tab, whichever the header has; a column without a name, such as an index, is ignored. A
-    path is relative to the folder that is scored, or absolute and leads into one of `roots`, folders by the names of
-    their subsets (None: any); then it is about an image of that subset only. In a file with semicolons or tabs
-    numbers may have decimal commas. Raises DataError if the file cannot be read or is no such CSV, or if two rows say
-    different things of a path; the message names the line.
+    path is relative to the folder that is scored, or absolute, or an address, and leads into one of `roots`, folders by
+    the names of their subsets (None: any); then it is about an image of that subset only. In a file with semicolons or
+    tabs numbers may have decimal commas. Raises DataError if the file cannot be read or is no such CSV, or if two rows
+    say different things of a path; the message names the line.
     """
     header, delimiter, found = read_table(source, (PATH,), "metadata")
     names = _column_names(header, source)
@@ -132,7 +133,7 @@ def read_metadata(source: Path, roots: Roots = MappingProxyType({})) -> Metadata
     )
 
 
-def _column_names(header: list[str], source: Path) -> list[str]:
+def _column_names(header: list[str], source: Location) -> list[str]:
     names = [name for name in header if name not in (PATH, "")]
     if twice := [name for name, times in Counter(names).items() if times > 1]:
         raise DataError(f"the header of {source} names the column '{twice[0]}' twice", hint="remove one of them")
@@ -143,9 +144,17 @@ def _column_names(header: list[str], source: Path) -> list[str]:
 
 def _places(path: str, roots: Roots) -> list[tuple[str | None, str]]:
     """Say which paths of which subsets a path of the file stands for."""
-    if not os.path.isabs(path):  # noqa: PTH117 (a Path per line is slow)
+    of_store = path.startswith("s3://")
+    if not of_store and not os.path.isabs(path):  # noqa: PTH117 (a Path per line is slow)
         return [(None, relative_path(path, Path()) or path)]
-    found = [(subset, inside) for subset, root in roots.items() if (inside := relative_path(path, root)) is not None]
+    found = []
+    for subset, root in roots.items():
+        if isinstance(root, Address):
+            inside = root.relative(path) if of_store else None
+        else:
+            inside = None if of_store else relative_path(path, root)
+        if inside is not None:
+            found.append((subset, inside))
     return found or [(None, path)]
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice, zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,14 +14,15 @@ from numpy.typing import NDArray
 from batchclf.core.choices import ColorMode
 from batchclf.core.geometry import OWN, Geometry, resize_mode
 from batchclf.core.types import ImageRef
-from batchclf.data.decoding.decode import read_image
+from batchclf.data.decoding.decode import to_pixels
 from batchclf.data.labels import LabelMode
 from batchclf.data.selection import Selection, rule_for, select
-from batchclf.data.sources.folder import Folder
+from batchclf.data.sources.registry import source_of
 from batchclf.errors import DataError, UnreadableImageError
 
 if TYPE_CHECKING:
     from batchclf.data.sources.addresses import Location
+    from batchclf.data.sources.interface import ImageSource
 
 LOOKED_AT = 10_000
 TAKEN = 64
@@ -34,12 +34,12 @@ _OF_A_CLASS = 20
 
 @dataclass(frozen=True)
 class Sample:
-    """Images of a folder. With labels each image has one, and the classes come in turn.
+    """Images of a source. With labels each image has one, and the classes come in turn.
 
     `sentence` says where the labels come from, or why there are none.
     """
 
-    folder: Path
+    source: "ImageSource"
     refs: tuple[ImageRef, ...]
     labelled: bool
     sentence: str
@@ -52,14 +52,15 @@ class Sample:
         readable = (read for ref in self.refs if (read := self._read(ref, shape, color_mode)) is not None)
         images = list(islice(readable, TAKEN))
         if not images:
-            raise DataError(f"there is no image under {self.folder} that can be read", hint="give another folder")
+            raise DataError(f"there is no image under {self.source} that can be read", hint="give another folder")
         return np.stack(images)
 
     def image(
         self, ref: ImageRef, shape: tuple[int, int, int], color_mode: ColorMode, geometry: Geometry
     ) -> NDArray[np.uint8]:
         """Read one image as `score` does by a geometry; raises UnreadableImageError."""
-        return read_image(self.folder / ref.path, shape, color_mode, resize_mode(None, geometry), geometry=geometry)
+        content = self.source.read(ref.at)
+        return to_pixels(content, shape, color_mode, resize_mode(None, geometry), geometry=geometry)
 
     def _read(self, ref: ImageRef, shape: tuple[int, int, int], color_mode: ColorMode) -> NDArray[np.uint8] | None:
         try:
@@ -68,24 +69,24 @@ class Sample:
             return None
 
 
-def sample_of(folder: Path, class_names: tuple[str, ...], labels: "LabelMode | Location" = "auto") -> Sample:
-    """Choose images of a folder, following links and obeying .batchclfignore as `score --follow-symlinks` does.
+def sample_of(place: "Location", class_names: tuple[str, ...], labels: "LabelMode | Location" = "auto") -> Sample:
+    """Choose images of a folder, of shards or at an address, obeying .batchclfignore and following links as `score
+    --follow-symlinks` does.
 
     With labels up to 1,000, as many of each class as there are, drawn by a hash of their paths; without labels up to
-    10,000 in path order are looked at, of which 64 are taken, spread over all. Raises DataError if the folder is
-    missing, and what `rule_for` raises.
+    10,000 in path order are looked at, of which 64 are taken, spread over all. Raises DataError if the place is
+    missing, StoreError if the store fails, and what `rule_for` raises.
     """
-    source = Folder(folder)
-    source.check()
+    source = source_of(place).opened()
     selection = Selection(follow_symlinks=True)
     rule = rule_for(source, labels, class_names, selection)
     found = (each for each in select(source, rule, selection) if isinstance(each, ImageRef))
     if rule.classes():
         refs = _labelled(found, len(class_names))
-        return Sample(folder, refs, bool(refs), rule.sentence)
+        return Sample(source, refs, bool(refs), rule.sentence)
     plain = list(islice(found, LOOKED_AT))
     step = -(-len(plain) // TAKEN) or 1
-    return Sample(folder, tuple(plain[::step]), False, rule.warning or rule.sentence)
+    return Sample(source, tuple(plain[::step]), False, rule.warning or rule.sentence)
 
 
 def _labelled(found: Iterable[ImageRef], classes: int) -> tuple[ImageRef, ...]:

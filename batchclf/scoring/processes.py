@@ -96,11 +96,10 @@ def holds_many_files(folder: Path) -> bool:
     """
     left, waiting = PROCESSES_FROM, [str(folder)]
     try:
-        if (folder / "shards.json").is_file():
+        if (list_of_shards := folder / "shards.json").is_file():
             from batchclf.data.sources.manifest import read_manifest
 
-            manifest = read_manifest(folder)
-            return manifest is not None and manifest.packed >= PROCESSES_FROM
+            return read_manifest(list_of_shards.read_bytes(), list_of_shards).packed >= PROCESSES_FROM
         while waiting and left > 0:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:

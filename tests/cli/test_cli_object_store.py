@@ -1,8 +1,15 @@
 """`score` of what lies in an object store: moto's server on 127.0.0.1, with the faults of stores."""
 
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
 
+import boto3
 import pandas as pd
 import pytest
 from object_stores import object_store, picture, upload
@@ -197,6 +204,54 @@ def test_a_profile_gives_the_credentials(cli, monkeypatch, store, photos, digits
     signed = {environ["HTTP_AUTHORIZATION"].split("Credential=")[1].split("/")[0] for environ in seen}
     assert signed == {"AKIAOFPROFILE"}
     assert "other-secret" not in err + (tmp_path / "run" / "log.jsonl").read_text()
+
+
+@pytest.mark.parametrize("where", ["profile", "services"])
+def test_the_endpoint_of_a_profile_is_used_or_missed(cli, monkeypatch, store, photos, digits_bundle, tmp_path, where):
+    config = {
+        "profile": f"[profile mine]\nendpoint_url = {store.url}\n",
+        "services": f"[profile mine]\nservices = own\n[services own]\ns3 =\n  endpoint_url = {store.url}\n",
+    }
+    (tmp_path / "config").write_text(config[where])
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    # With keys of the environment, too, as AWS's own tools do it
+    assert boto3.Session(profile_name="mine").client("s3").meta.endpoint_url == store.url
+    code, _, err = cli("score", "s3://photos/set/a", "--model", digits_bundle, "--out", "run", "--glob", "1/*.png")
+    assert code == 0, err
+    monkeypatch.setitem(sys.modules, "botocore.session", None)
+    code, _, err = cli("score", "s3://photos/set/a", "--model", digits_bundle, "--out", "other")
+    assert code == 1
+    assert "config has an endpoint_url, which can only be read with boto3" in err
+    assert "set AWS_ENDPOINT_URL" in err
+
+
+@pytest.mark.parametrize("hanging", ["list", "read"])
+def test_ctrl_c_ends_a_run_whose_store_hangs(store, photos, digits_bundle, tmp_path, hanging):
+    asked, go = threading.Event(), threading.Event()
+
+    def wait(method, path):
+        if path.rstrip("/") == "/photos" if hanging == "list" else path.endswith(".png"):
+            asked.set()
+            go.wait(120)
+
+    store.before_answer = wait
+    command = [sys.executable, "-m", "batchclf", "score", "s3://photos/set/a", "--model", digits_bundle, "--out", "run"]
+    environment = {**os.environ, "AWS_TIMEOUT": "100s", "PYTHONPATH": str(Path.cwd())}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        assert asked.wait(60)
+        process.send_signal(signal.SIGINT)
+        # The store does not answer before that
+        _, err = process.communicate(timeout=20)
+    finally:
+        store.before_answer = lambda method, path: None
+        go.set()
+        process.kill()
+        process.wait()
+    assert process.returncode == 130
+    assert "interrupted" in err
 
 
 def test_python_scores_an_address_with_a_model_at_another(store, photos, digits_bundle, tmp_path, monkeypatch):

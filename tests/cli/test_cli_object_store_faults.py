@@ -96,7 +96,7 @@ def test_a_store_that_goes_down_ends_the_run_which_goes_on_where_it_was(cli, tmp
         code, _, err = cli(*command)
         assert code == 1
         assert (
-            "16 objects in a row of s3://bucket/many could not be read; of the last one: the store fails (503 Slow"
+            "16 images in a row of s3://bucket/many could not be read; of the last one: the store fails (503 Slow"
             in err
         )
         assert "the scores of 1,024 files are kept" in err

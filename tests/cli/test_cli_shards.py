@@ -127,7 +127,7 @@ def test_of_a_damaged_shard_what_is_good_is_scored(world, loose, tars, parquet, 
     shutil.copy(tars / "shard-000000.tar", cut)
     whole = rows(world.score(cut)[0])
     os.truncate(cut, 30_000)
-    out, counts, _ = world.score(cut)
+    out, counts, _ = world.score(cut, code=4)
     assert 5 < counts["scored"] < len(whole)
     assert (scored[rows(out)["path"]] == rows(out)["prediction"].to_numpy()).all()
     assert list(skipped(out)) == ["cut.tar"]
@@ -147,9 +147,37 @@ def test_of_a_damaged_shard_what_is_good_is_scored(world, loose, tars, parquet, 
     content = bytearray((tars / "shard-000000.tar").read_bytes())
     content[20 * 1024 + 3] ^= 1
     headless.write_bytes(content)
-    out, counts, _ = world.score(headless)
+    out, counts, _ = world.score(headless, code=4)
     assert counts["scored"] > 3
     assert "damaged" in "".join(skipped(out).values())
+
+
+@pytest.mark.parametrize("kind", ["tar", "parquet", "zeros"])
+def test_each_image_that_a_pack_promises_is_a_row_or_a_skip(world, tars, parquet, tmp_path, kind):  # noqa: F811
+    source, folder = parquet if kind == "parquet" else tars, tmp_path / "pack"
+    shutil.copytree(source, folder)
+    shards = json.loads((folder / "shards.json").read_text())["shards"]
+    damaged = folder / shards[1]["name"]
+    content = bytearray(damaged.read_bytes())
+    if kind == "zeros":  # what a copy that was cut off leaves in a file whose size was set before
+        half = len(content) // 2 // 512 * 512
+        content[half:] = bytes(len(content) - half)
+    elif kind == "tar":
+        content[20 * 1024 + 3] ^= 1
+    else:
+        first = shards[1]["first"].encode()
+        content[content.index(first, content.index(first) + 1)] ^= 1  # the first one is in the page's header
+    damaged.write_bytes(content)
+    whole = rows(world.score(source)[0])
+    out, counts, _ = world.score(folder)
+    assert counts["found"] == sum(each["images"] for each in shards) == len(rows(out)) + len(skipped(out))
+    lost = {path: reason for path, reason in skipped(out).items() if path.startswith(f"{damaged.name}/")}
+    assert 1 <= len(lost) <= shards[1]["images"]
+    assert all(reason.startswith("the shard is damaged: ") for reason in lost.values())
+    # All others have their rows, and no image is lost without a skip
+    assert rows(out).equals(whole[whole["path"].isin(rows(out)["path"])].reset_index(drop=True))
+    assert world.score(folder, "--max-skipped", counts["skipped"])[1] == counts
+    assert world.score(folder, "--max-skipped", counts["skipped"] - 1, code=4)[1]["skipped"] == counts["skipped"]
 
 
 def test_parquet_without_pyarrow_says_what_to_install(world, parquet, tmp_path, monkeypatch):  # noqa: F811

@@ -133,7 +133,7 @@ def test_a_latest_that_is_not_ours_is_not_replaced(run, store):
         ('[publish]\nto = "gs://b/c"', "publish.to is no address in an object store: gs://b/c"),
         ('[publish]\nto = "s3://b//c"', "publish.to: s3://b//c has a part '' between two slashes"),
         ('[publish]\nreports = "s3://b/c"', "publish.reports takes a path, not an address"),
-        ('[slices]\nmetadata = "s3://b/c.csv"', "slices.metadata takes a path, not an address"),
+        ('[report]\ntemplates = "s3://b/c"', "report.templates takes a path, not an address"),
         ('[baselines]\nold = "s3://b/c"', "baselines.old takes a path, not an address"),
         (
             '[scoring.directories.b]\npath = "ftp://b/c"',

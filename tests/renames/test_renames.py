@@ -65,7 +65,14 @@ NEW_OF_A_RECORD = {"pictures": True}
 STUDIES = {"slices", "thresholds"}
 """Keys of run.json, metrics.json and report.json on slices and thresholds, of which a run of then has none."""
 
-NEW_OF_A_SUBSET = {"excluded_suffixes": {}, "warnings": [], "among_labelled": None, "resumed": 0, "images": ""}
+NEW_OF_A_SUBSET = {
+    "excluded_suffixes": {},
+    "warnings": [],
+    "among_labelled": None,
+    "resumed": 0,
+    "images": "",
+    "images_missing": False,
+}
 """Keys that a subset has besides its counts now; a run of then does not know them."""
 
 NEW_OF_A_BUNDLE = {"batch_size": None}

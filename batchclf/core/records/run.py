@@ -104,7 +104,8 @@ class SubsetRecord:
     depend on their order or names, empty where it is not known. `excluded_suffixes` counts the excluded files that are
     no image by their suffix: by that in small letters, "" for none and "other" for what is not counted apart.
     `among_labelled` is there if labels name some of the classes only. `warnings` are sentences on what may make the
-    numbers mean less than they seem to. `resumed` of the scored images were scored by a run that was killed.
+    numbers mean less than they seem to. `images_missing` says that a shard is not whole and an unknown number of images
+    is missing; `warnings` name it. `resumed` of the scored images were scored by a run that was killed.
     """
 
     split: str
@@ -128,6 +129,7 @@ class SubsetRecord:
     among_labelled: AmongLabelled | None = None
     resumed: int = 0
     images: str = ""
+    images_missing: bool = False
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,15 @@ class Address(str):
         """The address without its last part."""
         return Address(self.rpartition("/")[0])
 
+    def relative(self, path: str) -> str | None:
+        """Give a path below it, written relative to it or as an address, without `.` and empty parts; None if it leads
+        elsewhere.
+        """
+        if path.startswith("s3://"):
+            return path[len(self) + 1 :] if path.startswith(f"{self}/") else None
+        parts = [part for part in path.split("/") if part not in ("", ".")]
+        return None if ".." in parts or path.startswith("/") else "/".join(parts)
+
     def __truediv__(self, path: str) -> "Address":
         """Go on with a path below it."""
         return Address(f"{self}/{path}")

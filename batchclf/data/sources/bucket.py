@@ -4,6 +4,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +21,20 @@ _CREDENTIALS = (
     "ExpiredToken InvalidAccessKeyId InvalidToken RequestTimeTooSkewed SignatureDoesNotMatch TokenRefreshRequired"
 )
 _OF_CREDENTIALS = frozenset(_CREDENTIALS.split())
+_OF_CONNECTION = {
+    "kind: Timeout": "it does not answer in time",
+    "timed out": "it does not answer in time",
+    "kind: Connect": "there is no connection",
+    "kind: Interrupted": "the connection was cut",
+    "body error": "the connection was cut",
+}
 _NO_BUCKET = "<Code>NoSuchBucket</Code>"
+_THREADS = 32
+"""That ask for something at a time."""
+
+_LOOK_UP = 0.5
+"""Seconds after which somebody who waits looks whether the run is ending."""
+
 _SET_THEM = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, and AWS_ENDPOINT_URL if it is not Amazon's"
 Result = TypeVar("Result")
 
@@ -30,6 +44,7 @@ HINTS = {
     "denied": f"the credentials must allow it (s3:ListBucket, s3:GetObject; s3:PutObject to publish); {_SET_THEM}",
     "passing": "see whether the store is up, and whether AWS_ENDPOINT_URL and AWS_REGION are its own",
     "missing": "check the address for a typo, and whether AWS_ENDPOINT_URL is the store's",
+    "replaced": "score again when nobody writes there; --resume, or the next run of a job, keeps what is the same",
     "name": "rename the object, or give a prefix without it: no key may have an empty part, `..` or control characters",
 }
 
@@ -41,6 +56,12 @@ class Bucket:
         self.name = name
         self._lock = threading.Lock()
         self._store: S3Store | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """Let nobody wait any longer for what the store has not answered yet."""
+        self._closed = True
 
     def opened(self) -> "S3Store":
         """Give obstore's own client; raises what `open_store` does."""
@@ -49,8 +70,28 @@ class Bucket:
                 self._store = open_store(self.name)
             return self._store
 
+    def submit(self, work: Callable[[], Result]) -> "Future[Result]":
+        """Do something in another thread, for `wait`."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(_THREADS, "ask-store")
+        return self._pool.submit(work)
+
+    def wait(self, future: "Future[Result]") -> Result:
+        """Wait for that, also for Ctrl-C; raises RuntimeError once the bucket is closed."""
+        # obstore hears of no signal while it waits: up to 40 seconds (decision 194)
+        while not future.done():
+            if self._closed:
+                raise RuntimeError("the run is ending")
+            wait((future,), _LOOK_UP)
+        return future.result()
+
     def ask(self, ask: "Callable[[S3Store], Result]", what: str) -> Result:
         """Ask for something. Raises FileNotFoundError if an object is not there, else StoreError: `what`, and why."""
+        return self.wait(self.submit(lambda: self.ask_here(ask, what)))
+
+    def ask_here(self, ask: "Callable[[S3Store], Result]", what: str) -> Result:
+        """Ask for something in this thread, which hears of no signal meanwhile; raises likewise."""
         try:
             return ask(self.opened())
         except Exception as error:
@@ -71,7 +112,7 @@ def open_store(bucket: str) -> "S3Store":
         raise StoreError("addresses s3:// need obstore", hint="pip install 'batchclf[remote]'") from error
     if _has_none():
         raise StoreError("there are no credentials for s3://", hint=_SET_THEM)
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or _endpoint_of_profile()
     client: ClientConfig = {
         "allow_http": endpoint.startswith("http://"),
         "timeout": os.environ.get("AWS_TIMEOUT", _TIMEOUT),
@@ -81,7 +122,9 @@ def open_store(bucket: str) -> "S3Store":
     retry: RetryConfig = {"max_retries": retries - 1, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)}
     more: dict[str, Any] = {}
     if (provider := _of_profile()) is not None:
-        more = {"credential_provider": provider}
+        more["credential_provider"] = provider
+    if endpoint:
+        more["endpoint"] = endpoint
     return S3Store(bucket, client_options=client, retry_config=retry, **more)
 
 
@@ -98,6 +141,35 @@ def _shared_credentials() -> Path:
     return Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")).expanduser()
 
 
+def _endpoint_of_profile() -> str:
+    """Give the endpoint that the profile has, as AWS's own tools take it; "" for Amazon's.
+
+    Raises StoreError if boto3 is missing for that: images and results must not go to another store without a word.
+    """
+    config = Path(os.environ.get("AWS_CONFIG_FILE", "~/.aws/config")).expanduser()
+    there = filter(Path.is_file, (config, _shared_credentials()))
+    files = [file for file in there if b"endpoint_url" in file.read_bytes()]
+    if not files or os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return ""
+    try:
+        from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+        from botocore.session import Session  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise StoreError(
+            f"{files[0]} has an endpoint_url, which can only be read with boto3, which is not installed",
+            hint="pip install boto3, or set AWS_ENDPOINT_URL; AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true leaves it out",
+        ) from error
+    session = Session()
+    try:
+        profile = session.get_scoped_config()
+        services = session.full_config.get("services", {}).get(profile.get("services"), {})
+    except BotoCoreError as error:
+        raise StoreError(f"there is no endpoint for s3://: {error}", hint=_SET_THEM) from error
+    if profile.get("ignore_configured_endpoint_urls", "").lower() == "true":
+        return ""
+    return services.get("s3", {}).get("endpoint_url") or profile.get("endpoint_url") or ""
+
+
 def _of_profile() -> Any:
     """Give what reads the credentials of a profile, which obstore does not: None if the environment names others.
 
@@ -110,7 +182,7 @@ def _of_profile() -> Any:
         return None
     instead = "pip install boto3, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     try:
-        from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+        from botocore.exceptions import BotoCoreError
         from obstore.auth.boto3 import Boto3CredentialProvider
     except ImportError as error:
         what = f"the profile '{profile}' (AWS_PROFILE)" if profile else f"the credentials in {shared}"
@@ -148,6 +220,8 @@ def explained(error: Exception) -> tuple[str, str]:
     name = re.search(r'path: "((?:[^"\\]|\\.)*)"', text) or re.search(r'Path "([^"]*)"', text)
     if type(error).__name__ == "InvalidPathError" or type(error) is ValueError:
         return f"obstore does not take the key {name[1] if name else '?'}", "name"
+    if type(error).__name__ == "PreconditionError":
+        return "an object was replaced by another one while it was read", "replaced"
     if code and code[1] in _OF_CREDENTIALS:
         return f"the credentials are refused ({shown})", "credentials"
     if "api/token" in text or "169.254." in text or "metadata" in text:
@@ -161,10 +235,7 @@ def explained(error: Exception) -> tuple[str, str]:
             "408",
             "429",
         ) else "other"
-    if "kind: Timeout" in text or "timed out" in text:
-        return "it does not answer in time", "passing"
-    if "kind: Connect" in text:
-        return "there is no connection", "passing"
-    if "kind: Interrupted" in text or "body error" in text:
-        return "the connection was cut", "passing"
+    for found_in, words in _OF_CONNECTION.items():
+        if found_in in text:
+            return words, "passing"
     return text.split("\n", 1)[0][:200], "other"

@@ -2,7 +2,6 @@
 
 import os
 import stat
-from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,31 +28,7 @@ Identity = tuple[int, int]
 """Device and inode: the same for a folder by whatever path it is reached."""
 
 
-class OneByOne(ABC):
-    """What is alike for sources on disk, where nothing is won by asking for many files at a time."""
-
-    @abstractmethod
-    def has(self, path: str) -> bool:
-        """Whether there is a file, a folder or a link at a path."""
-
-    @abstractmethod
-    def read(self, at: str) -> bytes:
-        """Read an image; raises UnreadableImageError with the reason."""
-
-    def has_any(self, paths: Iterable[str]) -> bool:
-        """Whether there is a file at one of some paths; as a rule the first one is there."""
-        return any(self.has(path) for path in paths)
-
-    def read_many(self, ats: Sequence[str]) -> Iterator[bytes | UnreadableImageError]:
-        """Read images one after the other."""
-        for at in ats:
-            try:
-                yield self.read(at)
-            except UnreadableImageError as error:
-                yield error
-
-
-class Folder(OneByOne):
+class Folder:
     """An `ImageSource` on disk; the functions below do the work."""
 
     def __init__(self, root: Path) -> None:
@@ -70,9 +45,10 @@ class Folder(OneByOne):
         """Its absolute path, links resolved."""
         return str(self._root.resolve())
 
-    def check(self) -> None:
-        """Raise DataError if it is missing, not a folder or cannot be listed."""
+    def opened(self) -> "Folder":
+        """Give itself; raises DataError if it is missing, not a folder or cannot be listed."""
         check_folder(self._root)
+        return self
 
     def discover(self, rule: Labels, *, follow_symlinks: bool = False, only: str = "") -> Iterator[Found]:
         """Walk it, see `discover`."""
@@ -94,6 +70,10 @@ class Folder(OneByOne):
         """Whether there is a file, a folder or a link at a path."""
         return os.path.lexists(self._prefix + path)
 
+    def has_any(self, paths: Iterable[str]) -> bool:
+        """Whether there is a file at one of some paths; as a rule the first one is there."""
+        return any(self.has(path) for path in paths)
+
     def has_folder(self, path: str) -> bool:
         """Whether there is a folder at a path."""
         return os.path.isdir(self._prefix + path)  # noqa: PTH112 (Path.is_dir raises if it may not be looked at)
@@ -114,6 +94,14 @@ class Folder(OneByOne):
         """Read a file, see `read_content`."""
         return read_content(self._prefix + at)
 
+    def read_many(self, ats: Sequence[str]) -> Iterator[bytes | UnreadableImageError]:
+        """Read files one after the other: on a disk nothing is won by asking for several at a time."""
+        for at in ats:
+            try:
+                yield self.read(at)
+            except UnreadableImageError as error:
+                yield error
+
     def relative(self, path: str) -> str | None:
         """See `relative_path`."""
         return relative_path(path, self._root)
@@ -125,6 +113,13 @@ class Folder(OneByOne):
     def named(self, at: str) -> str:
         """Give the path of a file."""
         return self._prefix + at
+
+    def missing(self) -> Sequence[str]:
+        """Give nothing: each file is listed."""
+        return ()
+
+    def close(self) -> None:
+        """Do nothing: nobody waits for a store."""
 
 
 def relative_path(text: str, root: Path) -> str | None:

@@ -86,6 +86,14 @@ def why_folder_is_left_out(folder: str) -> str:
     return IN_SYSTEM_FOLDER if is_system_folder(folder) else ""
 
 
+def rules_out_shards(name: str, *, is_folder: bool) -> bool:
+    """Whether a folder that holds an entry of this name is one of images: shards in it are left out.
+
+    Files of other kinds, such as labels.csv, do not matter.
+    """
+    return is_folder or name[name.rfind(".") :].lower() in IMAGE_SUFFIXES
+
+
 def why_folders_are_left_out(prefix: str) -> str:
     """Say why all that lies in a folder, A/B/, is excluded, by the first of its names that says so; "" if it is not."""
     return next(filter(None, map(why_folder_is_left_out, prefix.split("/")[:-1])), "")

@@ -22,8 +22,11 @@ class ImageSource(Protocol):
     def address(self) -> str:
         """Where it is, in full: run.json keeps it, and opening it again gives the same source."""
 
-    def check(self) -> None:
-        """Raise DataError if it is not there, is of another kind or cannot be listed."""
+    def opened(self) -> "ImageSource":
+        """Look at it, and give what reads it: what is at an address may be shards.
+
+        Raises DataError if it is not there, is of another kind or cannot be listed.
+        """
 
     def discover(self, rule: Labels, *, follow_symlinks: bool = False, only: str = "") -> Iterator[Found]:
         """Yield every file once, sorted by path, as `folder.discover` does; with `only` those below that folder."""
@@ -63,3 +66,9 @@ class ImageSource(Protocol):
 
     def named(self, at: str) -> str:
         """Name an image in full, by its `ImageRef.at`, for messages."""
+
+    def missing(self) -> Sequence[str]:
+        """Say, a sentence for each place, if an unknown number of images is missing; known once it has been listed."""
+
+    def close(self) -> None:
+        """Let nobody wait any longer for an answer; nothing can be read after that."""

@@ -46,24 +46,19 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     atomic.write_bytes(folder / MANIFEST_FILE, f"{text}\n".encode("ascii"))
 
 
-def read_manifest(folder: Path) -> Manifest | None:
-    """Read shards.json; None if it is not there. Raises DataError if it is damaged or of another format."""
-    path = folder / MANIFEST_FILE
+def read_manifest(content: bytes, source: object) -> Manifest:
+    """Read shards.json, which `source` names; raises DataError if it is damaged or of another format."""
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(content)
         version = document.pop("format")
         if version != MANIFEST_FORMAT:
             raise DataError(
-                f"{path} is of format {version!r}, expected {MANIFEST_FORMAT}", hint="pack the folder again"
+                f"{source} is of format {version!r}, expected {MANIFEST_FORMAT}", hint="pack the folder again"
             )
         document["shards"] = tuple(ShardEntry(**each) for each in document["shards"])
         document["folders"], document["labels"] = tuple(document["folders"]), tuple(document["labels"])
         return Manifest(**document)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DataError(
-            f"{path} is no list of shards: {error}", hint="copy it again from where it was packed, or pack again"
+            f"{source} is no list of shards: {error}", hint="copy it again from where it was packed, or pack again"
         ) from error

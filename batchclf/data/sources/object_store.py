@@ -1,35 +1,31 @@
 """Objects of a bucket as a folder of images: listed page by page, several read at a time."""
 
-import threading
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from batchclf.core.types import ImageRef
+from batchclf.data.decoding.suffixes import PACKED_SUFFIXES
 from batchclf.data.sources.addresses import Address
-from batchclf.data.sources.bucket import HINTS, Bucket, explained, is_gone, is_of_store
+from batchclf.data.sources.bucket import Bucket
 from batchclf.data.sources.found import (
     Found,
     Labels,
     Matches,
     by_its_name,
+    rules_out_shards,
     why_folder_is_left_out,
     why_folders_are_left_out,
 )
+from batchclf.data.sources.object_reads import IN_FLIGHT, Reads
 from batchclf.errors import DataError, StoreError, UnreadableImageError
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
     from obstore.store import S3Store
 
-IN_FLIGHT = 8
-"""Images that a worker asks for at a time: of 20 to 50 ms each, more than a core decodes (decision 186)."""
-
-FAILURES = 2 * IN_FLIGHT
-"""So many images in a row that the store fails to give end the run: it is down (decision 188)."""
+    from batchclf.data.sources.interface import ImageSource
 
 _PAGE, _LAST = 1000, "\U0010fffd"
 _PIECE = 8 * 2**20
@@ -45,9 +41,7 @@ class ObjectFolder:
         self._address = address
         self._prefix = f"{address.key}/" if address.key else ""
         self._bucket = Bucket(address.bucket)
-        self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
-        self._failures = 0
+        self._reads = Reads(self._bucket, self)
 
     def __reduce__(self) -> tuple[type["ObjectFolder"], tuple[Address]]:
         """Another process opens the store by itself, with credentials from its own environment."""
@@ -62,10 +56,49 @@ class ObjectFolder:
         """Its address."""
         return str(self._address)
 
-    def check(self) -> None:
-        """Raise DataError if nothing begins with the prefix, StoreError if the store cannot be listed."""
-        if next(self._objects(), None) is None:
+    def opened(self) -> "ImageSource":
+        """Give what reads it: shards if there are some and neither images nor folders, as on disk.
+
+        Raises DataError if nothing begins with the prefix, StoreError if the store cannot be listed.
+        """
+        if (shard := self._as_shard()) is not None:
+            return shard
+        shards: dict[str, ObjectMeta] = {}
+        there = False
+        for path, item in self._listed_objects():
+            there = True
+            name, slash, _ = path.partition("/")
+            if why_folder_is_left_out(name):
+                continue
+            if rules_out_shards(name, is_folder=bool(slash)):
+                return self
+            if name.lower().endswith(PACKED_SUFFIXES):
+                shards[name] = item
+        if not there:
             raise DataError(f"there is no object under {self}", hint="check the address for a typo")
+        return self._shards(self._address, shards) if shards else self
+
+    def _as_shard(self) -> "ImageSource | None":
+        """Give the shard that the address itself is; None if it is none, but what others begin with."""
+        import obstore
+
+        above, name = self._address.parent, self._address.name
+        if not (self._address.key and name.lower().endswith(PACKED_SUFFIXES)):
+            return None
+        try:
+            item = self._bucket.ask(
+                lambda store: obstore.head(store, self._address.key), f"{self._address} cannot be read"
+            )
+        except FileNotFoundError:
+            return None
+        return self._shards(above, {name: item}, single=True)
+
+    def _shards(self, folder: Address, found: "dict[str, ObjectMeta]", *, single: bool = False) -> "ImageSource":
+        from batchclf.data.sources.shards import Shards
+        from batchclf.data.sources.stored_shards import BucketShards, Version
+
+        versions = {name: Version(item["size"], item["e_tag"]) for name, item in found.items()}
+        return Shards(BucketShards(folder, versions, single=single), tuple(sorted(versions)))
 
     def discover(self, rule: Labels, *, follow_symlinks: bool = False, only: str = "") -> Iterator[Found]:
         """List it, as `folder.discover` walks a folder; a store has no links to follow."""
@@ -124,10 +157,7 @@ class ObjectFolder:
 
     def relative(self, path: str) -> str | None:
         """Give a path as `discover` does; it may be written as an address. None if it leads elsewhere."""
-        if path.startswith("s3://"):
-            return path[len(self._address) + 1 :] if path.startswith(f"{self}/") else None
-        parts = [part for part in path.split("/") if part not in ("", ".")]
-        return None if ".." in parts or path.startswith("/") else "/".join(parts)
+        return self._address.relative(path)
 
     def file(self, path: str) -> bytes | None:
         """Read a small object beside the images; None if it is not there. Raises StoreError."""
@@ -157,51 +187,20 @@ class ObjectFolder:
         return content
 
     def read_many(self, ats: Sequence[str]) -> Iterator[bytes | UnreadableImageError]:
-        """Read images in their order, IN_FLIGHT at a time.
+        """Read images in their order, several at a time; raises StoreError once the store is down."""
+        return self._reads.many(ats, lambda store, at: _content(store, self._prefix + at))
 
-        Raises StoreError if the credentials are refused, or FAILURES images one after the other are not given.
-        """
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(4 * IN_FLIGHT, "read-objects")
-        rest = iter(ats)
-        waiting: deque[Future[bytes | UnreadableImageError]] = deque()
-        try:
-            waiting.extend(self._pool.submit(self._read, at) for at in islice(rest, IN_FLIGHT))
-            while waiting:
-                content = waiting.popleft().result()
-                waiting.extend(self._pool.submit(self._read, at) for at in islice(rest, 1))
-                yield content
-        finally:
-            for future in waiting:
-                future.cancel()
+    def close(self) -> None:
+        """Let nobody wait any longer for what the store has not answered yet."""
+        self._bucket.close()
+
+    def missing(self) -> Sequence[str]:
+        """Give nothing: each object is listed."""
+        return ()
 
     def named(self, at: str) -> str:
         """Give the address of an object."""
         return str(self._address / at)
-
-    def _read(self, at: str) -> bytes | UnreadableImageError:
-        try:
-            content = _content(self._bucket.opened(), self._prefix + at)
-        except Exception as error:
-            if not is_of_store(error):
-                raise
-            return self._why_unread(error)
-        self._failures = 0
-        return content
-
-    def _why_unread(self, error: Exception) -> UnreadableImageError:
-        words, kind = explained(error)
-        if is_gone(error):
-            words, kind = "there is no such object", "gone"
-        if kind in ("credentials", "missing"):
-            raise StoreError(f"{self} cannot be read any more: {words}", hint=HINTS[kind]) from error
-        with self._lock:
-            self._failures = self._failures + 1 if kind == "passing" else 0
-            if self._failures >= FAILURES:
-                what = f"{FAILURES} objects in a row of {self} could not be read"
-                raise StoreError(f"{what}; of the last one: {words}", hint=HINTS[kind]) from error
-        return UnreadableImageError(f"cannot be read: {words}")
 
     def _has_object(self, path: str) -> bool:
         import obstore
@@ -213,7 +212,10 @@ class ObjectFolder:
         return True
 
     def _objects(self, folder: str = "") -> Iterator[str]:
-        """Yield the paths of the objects, in order, page by page; markers of folders are left out."""
+        return (path for path, _ in self._listed_objects(folder))
+
+    def _listed_objects(self, folder: str = "") -> "Iterator[tuple[str, ObjectMeta]]":
+        """Yield the objects by their paths, in order, page by page; markers of folders are left out."""
         start = len(self._prefix)
         before = ""
         for page in self._pages(folder):
@@ -229,7 +231,7 @@ class ObjectFolder:
                         "objects to a bucket of the usual kind, or to a folder",
                     )
                 before = key
-                yield path
+                yield path, item
 
     def _pages(self, folder: str, after: str | None = None) -> "Iterator[Sequence[ObjectMeta]]":
         """Yield the objects in a folder, a page of S3's at a time, those after a key only."""

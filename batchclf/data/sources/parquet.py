@@ -3,13 +3,12 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from batchclf.core.text import counted
 from batchclf.core.types import ExcludedFile, PlacedImage
 from batchclf.data.sources.found import Found
-from batchclf.data.sources.shard import ShardDamageError, member_path, place_of, why_file_is_left_out
+from batchclf.data.sources.shard import ShardDamageError, ShardFile, member_path, place_of, why_file_is_left_out
 from batchclf.errors import WANT, DataError, UnreadableImageError
 
 MARK = "batchclf shards"
@@ -42,8 +41,8 @@ class _Columns:
 class ParquetShard:
     """A `Shard` that is a Parquet file."""
 
-    def __init__(self, path: Path, number: int) -> None:
-        self.path, self._number = path, number
+    def __init__(self, file: ShardFile, number: int) -> None:
+        self._file, self._number = file, number
         self._opened: Any = None
         self._reader: Any = None
         self._columns: _Columns | None = None
@@ -60,22 +59,17 @@ class ParquetShard:
             try:
                 import pyarrow as pa
             except ImportError as error:
-                raise DataError(f"reading {self.path} needs the package pyarrow", hint=_INSTALL) from error
+                raise DataError(f"reading {self._file} needs the package pyarrow", hint=_INSTALL) from error
             try:
-                self._opened = self._file(verified=True)
+                self._opened = self._file.parquet(of_images=False, page_checksum_verification=True)
             except (OSError, pa.ArrowException) as error:
                 if getattr(error, "errno", None) in WANT:
                     raise
                 raise DataError(
-                    f"the shard {self.path} cannot be read: {error}", hint="copy it again, or leave it out"
+                    f"the shard {self._file} cannot be read: {error}", hint="copy it again, or leave it out"
                 ) from error
-            self._columns = _find_columns(self.path, self._opened.schema_arrow)
+            self._columns = _find_columns(self._file, self._opened.schema_arrow)
         return self._opened, self._columns
-
-    def _file(self, *, verified: bool) -> Any:
-        import pyarrow.parquet as pq
-
-        return pq.ParquetFile(self.path, memory_map=True, pre_buffer=False, page_checksum_verification=verified)
 
     def entries(self) -> Iterator[Found]:
         """List it, see `Shard.entries`."""
@@ -114,17 +108,26 @@ class ParquetShard:
         if name is not None and path is None:
             return ExcludedFile(name, "its path leads out of the shard")
         if not path:
-            path = f"{self.path.name}/{group}-{row}"
+            path = f"{self._file.name}/{group}-{row}"
         # A key of a sample has no suffix, and what the column holds are images anyway
         elif "." in path[path.rfind("/") + 1 :] and (reason := why_file_is_left_out(path, hidden=not columns.packed)):
             return ExcludedFile(path, reason)
         return PlacedImage(path, label, place_of(self._number, group, row, digest, path))
 
-    def read(self, group: int, row: int) -> bytes:
-        """Read the image in a row of a row group; raises UnreadableImageError.
+    def read_many(self, places: Sequence[tuple[int, int]]) -> Iterator[bytes | UnreadableImageError]:
+        """Read images by row group and row, see `Shard.read_many`.
 
         Rows that ascend are read once, some MiB at a time, whatever the size of the row group.
         """
+        for group, row in places:
+            try:
+                yield self._read(group, row)
+            except UnreadableImageError as error:
+                yield error
+            except DataError as error:
+                yield UnreadableImageError(f"cannot be read: {error.message}")
+
+    def _read(self, group: int, row: int) -> bytes:
         import pyarrow as pa
 
         columns = self._open()[1]
@@ -134,25 +137,30 @@ class ParquetShard:
             while self._held is None or row >= self._first + len(self._held):
                 self._first += 0 if self._held is None else len(self._held)
                 self._held = next(self._batches).column(0)
+        except UnreadableImageError:
+            self._group = -1
+            raise
         except (OSError, StopIteration, pa.ArrowException) as error:
             self._group = -1
             if getattr(error, "errno", None) in WANT:
                 raise
             raise UnreadableImageError(
-                f"cannot be read: row group {group} of {self.path.name} is damaged: {error}"
+                f"cannot be read: row group {group} of {self._file.name} is damaged: {error}"
             ) from error
         value = self._held[row - self._first].as_py()
         if isinstance(value, dict):
             value = value["bytes"]
         if value is None:
-            raise UnreadableImageError(f"cannot be read: {self.path.name} holds no bytes of it")
+            raise UnreadableImageError(f"cannot be read: {self._file.name} holds no bytes of it")
         content: bytes = value
         return content
 
     def _begin(self, columns: _Columns, group: int) -> None:
         if self._reader is None:
             # With a digest for each image not all of a page is lost with one of them
-            self._reader = self._file(verified=False) if columns.digest else self._opened
+            self._reader = self._file.parquet(
+                of_images=True, page_checksum_verification=columns.digest is None, metadata=self._opened.metadata
+            )
         file = self._reader
         about = file.metadata.row_group(group)
         rows = max(1, about.num_rows * _AT_ONCE // max(about.total_byte_size, 1))
@@ -162,7 +170,7 @@ class ParquetShard:
         self._group, self._held, self._first = group, None, 0
 
 
-def _find_columns(path: Path, schema: Any) -> _Columns:
+def _find_columns(file: ShardFile, schema: Any) -> _Columns:
     """Find the column of images: one of bytes, or one of bytes and path as Hugging Face's `Image` has it."""
     import pyarrow.types as kinds
 
@@ -178,7 +186,7 @@ def _find_columns(path: Path, schema: Any) -> _Columns:
     found = pictures or plain
     if len(found) != 1:
         raise DataError(
-            f"{path} has {counted(len(found), 'column') if found else 'no column'} of image files (bytes, or bytes and "
+            f"{file} has {counted(len(found), 'column') if found else 'no column'} of image files (bytes, or bytes and "
             f"path); its columns are {', '.join(schema.names)}",
             hint="write the images' files as one column of bytes, and their paths as a column path",
         )

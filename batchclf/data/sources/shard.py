@@ -1,11 +1,12 @@
-"""What a file that holds many images can do."""
+"""What a shard, a file that holds many images, can do, and what the place where it lies."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from batchclf.data.sources.found import Found, by_its_name, why_folders_are_left_out
+from batchclf.errors import WANT, UnreadableImageError
 
 
 def why_file_is_left_out(path: str, *, hidden: bool = True) -> str:
@@ -26,10 +27,71 @@ class ShardDamageError(Exception):
         self.offset = offset
 
 
+class Seekable(Protocol):
+    """What is read from place to place."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to a byte, see `io.IOBase`; returns its number."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read so many bytes, fewer only at the end."""
+
+
+class ShardFile(Protocol):
+    """The bytes of a shard, wherever they are; used from one thread. `str()` of it is what messages call it."""
+
+    name: str
+
+    def open(self) -> AbstractContextManager[Seekable]:
+        """Open it to walk through it; raises OSError on disk, StoreError in a store, and so does reading."""
+
+    def read_many(self, places: Sequence[tuple[int, int]]) -> Iterator[bytes | UnreadableImageError]:
+        """Read some bytes from each of some places on, (offset, size): images, in this order.
+
+        Fewer at the end of the file; an error is given in place of what cannot be read.
+        """
+
+    def parquet(self, *, of_images: bool, **options: Any) -> Any:
+        """Open it as pyarrow's ParquetFile, with options of that; `of_images` says that images are read."""
+
+
+class ShardPlace(Protocol):
+    """Where shards lie, a folder, or one of them alone (`single`); it goes to other processes by pickle."""
+
+    single: bool
+
+    @property
+    def root(self) -> Path | None:
+        """The folder or shard on disk; None if it is not on disk."""
+
+    @property
+    def address(self) -> str:
+        """In full, see `ImageSource.address`."""
+
+    def shard(self, name: str) -> ShardFile:
+        """Give a shard by the name of its file; looks at nothing."""
+
+    def size(self, name: str) -> int:
+        """Give the bytes of a shard; raises OSError if it is not there."""
+
+    def file(self, name: str) -> bytes | None:
+        """Read a small file that lies beside the shards; None if it is not there. Raises DataError, StoreError."""
+
+    def relative(self, path: str) -> str | None:
+        """See `ImageSource.relative`."""
+
+    def has(self) -> bool:
+        """Whether it is there."""
+
+    def named(self, name: str) -> str:
+        """Give the path or address of a file in it."""
+
+    def close(self) -> None:
+        """See `ImageSource.close`."""
+
+
 class Shard(Protocol):
     """One file; used from one thread."""
-
-    path: Path
 
     def check(self) -> bool:
         """Raise DataError if it cannot be read at all; say whether `batchclf pack` has written it."""
@@ -37,24 +99,11 @@ class Shard(Protocol):
     def entries(self) -> Iterator[Found]:
         """Yield what it holds, in its order; the label of an image is the one that the shard itself gives.
 
-        Raises ShardDamageError behind the last entry that can be read, and OSError.
+        Raises ShardDamageError behind the last entry that can be read, and what its file raises.
         """
 
-    def read(self, first: int, second: int) -> bytes:
-        """Read an image by the two numbers of its place; raises UnreadableImageError."""
-
-
-class Descriptor:
-    """A file that is open for reading, until nobody has it any more."""
-
-    def __init__(self, path: Path) -> None:
-        self.number = -1
-        self.number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
-
-    def __del__(self) -> None:
-        """Close it."""
-        if self.number >= 0:
-            os.close(self.number)
+    def read_many(self, places: Sequence[tuple[int, int]]) -> Iterator[bytes | UnreadableImageError]:
+        """Read images by the two numbers of their places; an error is given in place of what cannot be read."""
 
 
 def cut_off(at: int, size: int) -> ShardDamageError:
@@ -62,6 +111,13 @@ def cut_off(at: int, size: int) -> ShardDamageError:
     return ShardDamageError(
         f"it breaks off at byte {size:,}, within the member at byte {at:,}; what follows is lost", at
     )
+
+
+def unread(error: OSError) -> UnreadableImageError:
+    """Say that an image cannot be read; raises the error if it is the want of this process or the machine."""
+    if error.errno in WANT:
+        raise error
+    return UnreadableImageError(f"cannot be read: {error.strerror}")
 
 
 def member_path(name: str) -> str | None:

@@ -1,23 +1,23 @@
 """Images in shards: tars and Parquet files that hold many of them, made by `batchclf pack` or by others."""
 
 import hashlib
-import os
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.core.images.facts import content_digest
+from batchclf.core.text import counted
 from batchclf.core.types import ImageRef, PlacedImage, SkippedImage
-from batchclf.data.sources.folder import OneByOne, relative_path
 from batchclf.data.sources.found import Found, Labels, Matches, why_folder_is_left_out
 from batchclf.data.sources.manifest import MANIFEST_FILE, Manifest, read_manifest
 from batchclf.data.sources.parquet import ParquetShard
-from batchclf.data.sources.shard import Shard, ShardDamageError
+from batchclf.data.sources.shard import Shard, ShardDamageError, ShardPlace
 from batchclf.data.sources.tar import TarShard
 from batchclf.errors import WANT, DataError, UnreadableImageError
 
@@ -25,46 +25,53 @@ _OPEN = 4
 """Shards that a thread keeps open: it goes through them one after the other, a resumed run through two."""
 
 
-class Shards(OneByOne):
-    """An `ImageSource` of some shards, in the order of their names, or of the manifest if there is one.
+class Shards:
+    """An `ImageSource` of some shards at a place, in the order of their names, or of the manifest if there is one.
 
     Rows come in the order of the shards and of what is in them, which is that of paths in those of `batchclf pack`. A
     path that comes again is a skip: the first one counts.
     """
 
-    def __init__(self, place: Path, names: tuple[str, ...] | None) -> None:
-        """Take the shards of these names in the folder `place`; with None `place` itself is one."""
-        self.root: Path | None = place
-        self._place, self._single = place, names is None
-        self._folder, self._names = (place.parent, (place.name,)) if names is None else (place, names)
-        self._is_packed = False
+    def __init__(self, place: ShardPlace, names: tuple[str, ...]) -> None:
+        """Take the shards of these names."""
+        self._place, self._names = place, names
+        self._is_open = self._is_packed = False
         self._own = threading.local()
+        self._listed: Manifest | None = None
         self._known: _Census | None = None
         self._digests: NDArray[np.bytes_] | None = None
+        self._left_unread: dict[str, str] = {}
 
-    def __getstate__(self) -> tuple[Path, tuple[str, ...] | None]:
-        """Give what opens the same shards in another process."""
-        return self._place, None if self._single else self._names
-
-    def __setstate__(self, state: tuple[Path, tuple[str, ...] | None]) -> None:
-        """Begin anew with that."""
-        Shards.__init__(self, *state)
+    def __reduce__(self) -> tuple[type["Shards"], tuple[ShardPlace, tuple[str, ...]]]:
+        """Another process opens the same shards anew."""
+        return Shards, (self._place, self._names)
 
     def __str__(self) -> str:
-        """Give the path as it was given."""
+        """Give the path as it was given, or the address."""
         return str(self._place)
 
     @property
-    def address(self) -> str:
-        """The absolute path, links resolved."""
-        return str(self._place.resolve())
+    def root(self) -> Path | None:
+        """The folder or the shard on disk."""
+        return self._place.root
 
-    def check(self) -> None:
-        """Raise DataError if a shard is missing, damaged as a whole, or not of those that were packed together."""
-        manifest = None if self._single else read_manifest(self._folder)
+    @property
+    def address(self) -> str:
+        """The absolute path, links resolved, or the address."""
+        return self._place.address
+
+    def opened(self) -> "Shards":
+        """Give itself; raises DataError if a shard is missing, damaged as a whole, or not of those packed together."""
+        if not self._is_open:
+            self._check()
+            self._is_open = True
+        return self
+
+    def _check(self) -> None:
+        manifest = self._manifest()
         if manifest is None:
             for number in range(len(self._names)):
-                if self._shard(number).check() and not self._single:
+                if self._begin(number).check() and not self._place.single:
                     raise DataError(
                         f"{self._place} holds shards of batchclf pack without {MANIFEST_FILE}, which says how many "
                         "there are",
@@ -75,29 +82,37 @@ class Shards(OneByOne):
         self._is_packed = True
         self._names = tuple(entry.name for entry in manifest.shards)
         for number in range(min(1, len(self._names))):
-            self._shard(number).check()
+            self._begin(number).check()
+
+    def _manifest(self) -> Manifest | None:
+        """Read shards.json once; None if it is not there. Raises DataError."""
+        if self._listed is None and not self._place.single:
+            content = self._place.file(MANIFEST_FILE)
+            if content is not None:
+                self._listed = read_manifest(content, self._place.named(MANIFEST_FILE))
+        return self._listed
 
     def _check_all(self, manifest: Manifest) -> None:
         """Compare the shards with the manifest; their digests are not: that would read all of them twice."""
         # One skip for a whole shard would pass any budget (decision 185)
         hint = "copy it again; to score what is there, score the shards one by one"
         for entry in manifest.shards:
-            path = self._folder / entry.name
+            where = self._place.named(entry.name)
             try:
-                size = path.stat().st_size
+                size = self._place.size(entry.name)
             except OSError as error:
                 raise DataError(
-                    f"the shard {path} with {entry.images:,} of {manifest.packed:,} images cannot be read: "
+                    f"the shard {where} with {entry.images:,} of {manifest.packed:,} images cannot be read: "
                     f"{error.strerror}",
                     hint=hint,
                 ) from error
             if size != entry.bytes:
                 raise DataError(
-                    f"the shard {path} has {size:,} bytes, and {entry.bytes:,} were packed: it is damaged", hint=hint
+                    f"the shard {where} has {size:,} bytes, and {entry.bytes:,} were packed: it is damaged", hint=hint
                 )
         if more := sorted(set(self._names) - {entry.name for entry in manifest.shards}):
             raise DataError(
-                f"{self._folder / more[0]} is not listed in {MANIFEST_FILE}",
+                f"{self._place.named(more[0])} is not listed in {MANIFEST_FILE}",
                 hint="take it away, or score it by itself",
             )
 
@@ -114,21 +129,40 @@ class Shards(OneByOne):
         return shard
 
     def _begin(self, number: int) -> Shard:
-        path = self._folder / self._names[number]
-        return (ParquetShard if path.name.lower().endswith(".parquet") else TarShard)(path, number)
+        name = self._names[number]
+        return (ParquetShard if name.lower().endswith(".parquet") else TarShard)(self._place.shard(name), number)
 
     def _entries(self, numbers: Iterable[int] | None = None) -> Iterator[Found]:
         """Yield all that the shards hold, or those of some numbers, with the labels that they give themselves."""
         for number in range(len(self._names)) if numbers is None else numbers:
-            name = self._names[number]
+            count, why = 0, ""
             try:
-                yield from self._begin(number).entries()
+                for found in self._begin(number).entries():
+                    count += 1
+                    yield found
             except (ShardDamageError, DataError) as error:
-                yield SkippedImage(ImageRef(name, None), f"the shard is damaged: {error}")
+                why = f"the shard is damaged: {error}"
             except OSError as error:
                 if error.errno in WANT:
                     raise
-                yield SkippedImage(ImageRef(name, None), f"the shard cannot be read: {error.strerror}")
+                why = f"the shard cannot be read: {error.strerror}"
+            yield from self._not_found(number, count, why)
+
+    def _not_found(self, number: int, count: int, why: str) -> Iterator[SkippedImage]:
+        """Give what was not found in a shard in which `count` files were; `why` it was not read to its end, if so."""
+        name, manifest = self._names[number], self._manifest()
+        if manifest is None:
+            if why:
+                self._left_unread[name] = f"an unknown number of images is missing: {name}: {why}"
+                yield SkippedImage(ImageRef(name, None), why)
+            return
+        # Each is a skip of its own, so that none passes a budget (decision 193)
+        before = sum(entry.images for entry in manifest.shards[:number])
+        promised = manifest.shards[number].images
+        for image in range(before + count, before + promised):
+            path = f"{name}/{image:09}"
+            reason = why or f"the shard is damaged: it holds {count:,} of {counted(promised, 'packed image')}"
+            yield SkippedImage(ImageRef(path, None), reason)
 
     def discover(self, rule: Labels, *, follow_symlinks: bool = False, only: str = "") -> Iterator[Found]:
         """Yield what the shards hold, in their order; with `only` what lies below that folder."""
@@ -168,11 +202,14 @@ class Shards(OneByOne):
         """Give the labels that the shards hold."""
         return self._census().labels
 
+    def missing(self) -> Sequence[str]:
+        """Say which shards were not read to their end, if nobody knows what they held."""
+        return tuple(self._left_unread.values())
+
     def _census(self) -> "_Census":
         """Look once at what the shards hold; the manifest knows it."""
         if self._known is None:
-            manifest = None if self._single else read_manifest(self._folder)
-            if manifest is not None:
+            if (manifest := self._manifest()) is not None:
                 self._known = _Census(set(manifest.folders), set(manifest.labels))
             else:
                 self._known = _Census(set(), set())
@@ -184,12 +221,16 @@ class Shards(OneByOne):
     def has(self, path: str) -> bool:
         """Whether a shard holds a file of this path; "" stands for the shards themselves."""
         if not path:
-            return self._place.exists()
+            return self._place.has()
         if self._digests is None:
             digests = b"".join(_digest(_path(found)) for found in self._entries())
             self._digests = np.sort(np.frombuffer(digests, f"S{_DIGEST}"))
         place = int(np.searchsorted(self._digests, np.bytes_(_digest(path))))
         return place < len(self._digests) and bool(self._digests[place] == np.bytes_(_digest(path)))
+
+    def has_any(self, paths: Iterable[str]) -> bool:
+        """Whether a shard holds a file of one of some paths."""
+        return any(self.has(path) for path in paths)
 
     def has_folder(self, path: str) -> bool:
         """Say no: no folder of a shard has an ignore file of its own."""
@@ -197,18 +238,11 @@ class Shards(OneByOne):
 
     def file(self, path: str) -> bytes | None:
         """Read a small file that lies beside the shards."""
-        if self._single or "/" in path:
-            return None
-        try:
-            return (self._folder / path).read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise DataError(f"{self._folder / path} cannot be read: {error.strerror}") from error
+        return None if self._place.single or "/" in path else self._place.file(path)
 
     def relative(self, path: str) -> str | None:
-        """See `relative_path`; the shards stand for the folder that was packed."""
-        return relative_path(path, self._place)
+        """Give a path as `discover` does; the shards stand for the folder that was packed."""
+        return self._place.relative(path)
 
     def find(self, paths: Iterable[str]) -> dict[str, str]:
         """Give the place of each of some images by its path; those that are in no shard are left out."""
@@ -225,7 +259,7 @@ class Shards(OneByOne):
         """Give the numbers of the shards in which images may be: the paths of a pack ascend, and the manifest has the
         first of each shard.
         """
-        manifest = None if self._single else read_manifest(self._folder)
+        manifest = self._manifest()
         if manifest is None:
             return range(len(self._names)) if paths else ()
         self._names = tuple(entry.name for entry in manifest.shards)
@@ -234,26 +268,34 @@ class Shards(OneByOne):
 
     def read(self, at: str) -> bytes:
         """Read an image; raises UnreadableImageError, also if its bytes are not those that were packed."""
-        number, first, second, digest, _ = at.split(":", 4)
-        shard = self._shard(int(number))
-        try:
-            content = shard.read(int(first), int(second))
-        except OSError as error:
-            if error.errno in WANT:
-                raise
-            raise UnreadableImageError(f"cannot be read: {error.strerror}") from error
-        except DataError as error:
-            raise UnreadableImageError(f"cannot be read: {error.message}") from error
-        if digest and content_digest(content).hex() != digest:
-            raise UnreadableImageError(f"damaged: {shard.path.name} holds other bytes than were packed")
+        (content,) = self.read_many([at])
+        if isinstance(content, UnreadableImageError):
+            raise content
         return content
+
+    def read_many(self, ats: Sequence[str]) -> Iterator[bytes | UnreadableImageError]:
+        """Read images in their order, those that follow one another in a shard together."""
+        places = (at.split(":", 4) for at in ats)
+        for number, of_shard in groupby(places, lambda place: int(place[0])):
+            here = list(of_shard)
+            contents = self._shard(number).read_many([(int(first), int(second)) for _, first, second, *_ in here])
+            for (*_, digest, _), content in zip(here, contents, strict=True):
+                if isinstance(content, bytes) and digest and content_digest(content).hex() != digest:
+                    name = self._names[number]
+                    yield UnreadableImageError(f"damaged: {name} holds other bytes than were packed")
+                else:
+                    yield content
+
+    def close(self) -> None:
+        """Let nobody wait any longer for an answer of the place."""
+        self._place.close()
 
     def named(self, at: str) -> str:
         """Give the shard and the path of an image, or the path of a file beside the shards."""
         parts = at.split(":", 4)
         if len(parts) < 5:
-            return os.path.join(self._folder, at)  # noqa: PTH118 (as of a folder)
-        return f"{self._folder / self._names[int(parts[0])]}: {parts[4]}"
+            return self._place.named(at)
+        return f"{self._place.named(self._names[int(parts[0])])}: {parts[4]}"
 
     def _of(self, found: PlacedImage) -> str:
         return self._names[int(found.place.partition(":")[0])]

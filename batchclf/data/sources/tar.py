@@ -1,18 +1,16 @@
 """A tar of images, in WebDataset layout or plain: list its members, and read one by its place."""
 
 import json
-import os
-from collections.abc import Generator, Iterator
-from pathlib import Path
-from typing import IO
+from collections.abc import Generator, Iterator, Sequence
 
 import msgspec
 
 from batchclf.core.types import ExcludedFile, ImageRef, PlacedImage, SkippedImage
 from batchclf.data.sources.found import Found
 from batchclf.data.sources.shard import (
-    Descriptor,
+    Seekable,
     ShardDamageError,
+    ShardFile,
     cut_off,
     member_path,
     place_of,
@@ -23,9 +21,6 @@ from batchclf.errors import DataError, UnreadableImageError
 
 MARK = "batchclf shards 1"
 """The comment at the beginning of tars that `batchclf pack` has written, as a pax header for all members."""
-
-_AHEAD = 16 * 1024
-"""Bytes read at a time for headers: those of small images lie close together, those of large ones far apart."""
 
 _LONGEST_LABEL = 2**20
 _LEFT_OUT = {
@@ -57,34 +52,33 @@ _ABOUT = msgspec.json.Decoder(_About)
 class TarShard:
     """A `Shard` that is a tar."""
 
-    def __init__(self, path: Path, number: int) -> None:
-        self.path, self._number = path, number
-        self._descriptor: Descriptor | None = None
+    def __init__(self, file: ShardFile, number: int) -> None:
+        self._file, self._number = file, number
 
     def check(self) -> bool:
         """Raise DataError if it is no tar that can be read at any place; say whether `batchclf pack` has written it."""
         try:
-            with self.path.open("rb") as file:
+            with self._file.open() as file:
                 start = file.read(8)
                 for mark, (what, command) in _COMPRESSED.items():
                     if start.startswith(mark):
                         raise DataError(
-                            f"{self.path} is compressed by {what}, and a single image cannot be read out of it",
-                            hint=f"make it a plain tar: {command} '{self.path}'",
+                            f"{self._file} is compressed by {what}, and a single image cannot be read out of it",
+                            hint=f"make it a plain tar: {command} '{self._file}'",
                         )
                 file.seek(0)
                 members = Members(file)
                 next(iter(members), None)
         except OSError as error:
-            raise DataError(f"the shard {self.path} cannot be read: {error.strerror}") from error
+            raise DataError(f"the shard {self._file} cannot be read: {error.strerror}") from error
         except ShardDamageError as error:
             if not error.offset:
-                raise DataError(f"{self.path} is no tar: {error}", hint="copy it again, or leave it out") from error
+                raise DataError(f"{self._file} is no tar: {error}", hint="copy it again, or leave it out") from error
         return members.comment == MARK
 
     def entries(self) -> Iterator[Found]:
         """List it, see `Shard.entries`."""
-        with self.path.open("rb", buffering=_AHEAD) as file:
+        with self._file.open() as file:
             at = 0
             if self._is_packed(file):
                 at = yield from self._pairs(file)
@@ -111,11 +105,11 @@ class TarShard:
             if damage is not None:
                 raise damage
 
-    def _is_packed(self, file: IO[bytes]) -> bool:
+    def _is_packed(self, file: Seekable) -> bool:
         """Whether a tar begins as those of `batchclf pack` do."""
         return file.read(2 * BLOCK)[BLOCK:].strip(b"\0").endswith(f" comment={MARK}\n".encode())
 
-    def _pairs(self, file: IO[bytes]) -> Generator[Found, None, int]:
+    def _pairs(self, file: Seekable) -> Generator[Found, None, int]:
         """Yield the images of a tar of `batchclf pack` as long as each is followed by a short `.json`.
 
         Returns the byte at which that ends: the end of the tar as a rule, or what takes a closer look.
@@ -142,7 +136,7 @@ class TarShard:
             yield PlacedImage(path, about.label, place_of(self._number, at + BLOCK, size, about.digest, path))
             at = behind + 2 * BLOCK
 
-    def _sample(self, file: IO[bytes], sample: list[Member], ours: bool) -> Iterator[Found]:
+    def _sample(self, file: Seekable, sample: list[Member], ours: bool) -> Iterator[Found]:
         """Give what a few members of one key are."""
         if ours:
             yield self._packed(file, sample)
@@ -167,30 +161,24 @@ class TarShard:
             else:
                 yield PlacedImage(path, label, place_of(self._number, member.offset, member.size, "", path))
 
-    def _packed(self, file: IO[bytes], sample: list[Member]) -> Found:
+    def _packed(self, file: Seekable, sample: list[Member]) -> Found:
         """Give the image of a sample that `batchclf pack` has written: itself, and a `.json` that says its path."""
         about = _about(_content(file, sample[-1])) if len(sample) == 2 else None
         if about is None:
-            name = f"{self.path.name}/{sample[0].name}"
+            name = f"{self._file.name}/{sample[0].name}"
             return SkippedImage(ImageRef(name, None), "the shard is damaged: it does not say the path of this image")
         if reason := why_file_is_left_out(about.path, hidden=False):
             return ExcludedFile(about.path, reason)
         place = place_of(self._number, sample[0].offset, sample[0].size, about.digest, about.path)
         return PlacedImage(about.path, about.label, place)
 
-    def read(self, offset: int, size: int) -> bytes:
-        """Read the bytes of a member; raises UnreadableImageError if they are not all there."""
-        if self._descriptor is None:
-            self._descriptor = Descriptor(self.path)
-        content = os.pread(self._descriptor.number, size, offset)
-        # Linux gives no more than 2 GiB at a time
-        while len(content) < size and (
-            more := os.pread(self._descriptor.number, size - len(content), offset + len(content))
-        ):
-            content += more
-        if len(content) < size:
-            raise UnreadableImageError(f"cannot be read: {self.path.name} ends in the middle of it")
-        return content
+    def read_many(self, places: Sequence[tuple[int, int]]) -> Iterator[bytes | UnreadableImageError]:
+        """Read the bytes of members, see `Shard.read_many`."""
+        for content, (_, size) in zip(self._file.read_many(places), places, strict=True):
+            if isinstance(content, bytes) and len(content) < size:
+                yield UnreadableImageError(f"cannot be read: {self._file.name} ends in the middle of it")
+            else:
+                yield content
 
 
 def _key(name: str) -> str:
@@ -200,7 +188,7 @@ def _key(name: str) -> str:
     return name if dot < 0 else name[:dot]
 
 
-def _content(file: IO[bytes], member: Member) -> bytes:
+def _content(file: Seekable, member: Member) -> bytes:
     file.seek(member.offset)
     return file.read(min(member.size, _LONGEST_LABEL))
 
@@ -217,7 +205,7 @@ def _about(content: bytes) -> _About | None:
         return None
 
 
-def _label(file: IO[bytes], sample: list[Member]) -> str | None:
+def _label(file: Seekable, sample: list[Member]) -> str | None:
     """Give the label of a sample: the text of its member `.cls`, or `label` in its `.json`."""
     fields = {member.name[member.name.rfind(".") :]: member for member in sample if member.kind in REGULAR}
     if (member := fields.get(".cls")) is not None:

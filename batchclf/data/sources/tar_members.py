@@ -3,9 +3,9 @@
 import os
 import zlib
 from collections.abc import Iterator
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
-from batchclf.data.sources.shard import ShardDamageError
+from batchclf.data.sources.shard import Seekable, ShardDamageError
 
 BLOCK = 512
 _LONGEST_HEADER = 2**20
@@ -31,10 +31,10 @@ class Members:
     Raises ShardDamageError at the first place that is no header, and if the end mark is missing.
     """
 
-    def __init__(self, file: IO[bytes], at: int = 0) -> None:
+    def __init__(self, file: Seekable, at: int = 0) -> None:
         """Begin at a byte of a file."""
         self._file, self._at = file, at
-        self.size = os.fstat(file.fileno()).st_size
+        self.size = file.seek(0, os.SEEK_END)
         self.comment = ""
 
     def __iter__(self) -> Iterator[Member]:

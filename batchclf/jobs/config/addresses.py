@@ -11,7 +11,9 @@ from batchclf.jobs.config.spec import JobSpec
 from batchclf.jobs.config.toml_lines import Keys, dotted
 
 _OF_DIRECTORIES = ("path", "labels", "label_map")
-_WITH_ADDRESSES = "addresses are taken for model.bundle, publish.to, and path, labels and label_map of directories"
+_WITH_ADDRESSES = (
+    "addresses are taken for model.bundle, publish.to, slices.metadata, and path, labels and label_map of directories"
+)
 
 
 def wrong_addresses(spec: JobSpec, error: Callable[[Keys, str, str], JobFileError]) -> Iterator[JobFileError]:
@@ -37,7 +39,7 @@ def wrong_addresses(spec: JobSpec, error: Callable[[Keys, str, str], JobFileErro
 def _takes_addresses(keys: Keys) -> bool:
     if keys[:2] == ("scoring", "directories"):
         return keys[-1] in _OF_DIRECTORIES
-    return keys in (("model", "bundle"), ("publish", "to"))
+    return keys in (("model", "bundle"), ("publish", "to"), ("slices", "metadata"))
 
 
 def _addresses(value: msgspec.Struct, keys: Keys) -> Iterator[tuple[Keys, str]]:

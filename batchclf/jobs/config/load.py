@@ -79,7 +79,7 @@ class Job:
         }
         self.baselines = {name: _baseline(base, each) for name, each in spec.baselines.items()}
         self.templates = (base / spec.report.templates).resolve() if spec.report.templates else None
-        self.metadata = (base / spec.slices.metadata).resolve() if spec.slices.metadata else None
+        self.metadata = _place(base, spec.slices.metadata) if spec.slices.metadata else None
         self.prometheus = (base / spec.notify.prometheus).resolve() if spec.notify.prometheus else None
         self.junit = (base / spec.notify.junit).resolve() if spec.notify.junit else None
         self.gate = gate_of(spec)
@@ -91,7 +91,7 @@ def _roots(base: Path, spec: JobSpec, directories: Mapping[str, DirectorySubset]
     """Give the folders that paths in metadata may lead into, by subset."""
     if spec.predictions is not None:
         return {} if spec.predictions.images is None else {None: (base / spec.predictions.images).resolve()}
-    return {name: each.source.root for name, each in directories.items() if each.source.root is not None}
+    return {name: each.source.root or located(each.source.address) for name, each in directories.items()}
 
 
 def _subset(base: Path, spec: DirectorySpec) -> DirectorySubset:

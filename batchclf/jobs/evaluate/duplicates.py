@@ -22,7 +22,6 @@ from batchclf.core.images.statistics import ImageRows
 from batchclf.core.records.run import SubsetRecord, WrittenFile, main_of
 from batchclf.core.text import plain_text
 from batchclf.core.types import Split
-from batchclf.data.sources.registry import source_again
 from batchclf.storage.images.duplicates import DUPLICATES_FILE, write_duplicates
 from batchclf.storage.predictions.write import predictions_in
 
@@ -108,7 +107,7 @@ def find_duplicates(
     # Of images that are the same one stands for all.
     alike = _alike(prints, candidates.start + np.flatnonzero(~repeated), originals)
     texts: Texts = {}
-    sources = {subset.split: source_again(subset.source) for subset in subsets if subset.kind == "directory"}
+    sources = {subset.split: subset.source for subset in subsets if subset.kind == "directory"}
     limit = min(COMPARED_FILES, max(50, len(candidates) // 20)) if main in sources else COMPARED_IN_MEMORY
 
     def look() -> "Look":

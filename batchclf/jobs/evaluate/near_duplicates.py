@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +15,8 @@ from batchclf.core.types import Split
 from batchclf.data.decoding.decode import to_pixels
 from batchclf.data.decoding.limits import SCORED_BEFORE
 from batchclf.data.geometry.resize import fit
-from batchclf.errors import StoreError, UnreadableImageError
+from batchclf.data.sources.registry import source_again
+from batchclf.errors import DataError, StoreError, UnreadableImageError
 
 if TYPE_CHECKING:
     from batchclf.data.sources.interface import ImageSource
@@ -26,37 +29,52 @@ READERS = 2
 
 _AT_ONCE = 32
 Pixels = NDArray[np.float32]
-Look = Callable[[int], Pixels | None]
-"""Gives the pixels of the image in a row of the run, (SIDE, SIDE) float32; None if it is not there any more."""
+Look = Callable[[Sequence[int]], Sequence[Pixels | None]]
+"""Gives the pixels of the images in some rows of the run, (SIDE, SIDE) float32; None if one is not there any more."""
 
 
-def look_at_files(sources: Mapping[str, "ImageSource"], image_of: Mapping[int, Sequence[str]]) -> Look:
-    """Read images from the sources of their splits; `image_of` gives split and path by row, before the first look."""
+def look_at_files(addresses: Mapping[str, str], image_of: Mapping[int, Sequence[str]]) -> Look:
+    """Read images from the sources at the addresses of their splits; `image_of` gives split and path by row, before the
+    first look.
+    """
 
     @cache
-    def places(split: str) -> Mapping[str, str]:
-        return sources[split].find({path for of, path, *_ in image_of.values() if of == split})
-
-    def look(row: int) -> Pixels | None:
-        split, path = image_of[row][:2]
+    def opened(split: str) -> "tuple[ImageSource, Mapping[str, str]] | None":
         try:
-            at = places(split).get(path)
-            if at is None:
-                return None
-            content = sources[split].read(at)
-            pixels = to_pixels(content, (SIDE, SIDE, 1), "grayscale", limits=SCORED_BEFORE)
-            return pixels.astype(np.float32)[..., 0]
-        except (OSError, KeyError, StoreError, UnreadableImageError):
+            source = source_again(addresses[split])
+            return source, source.find({path for of, path, *_ in image_of.values() if of == split})
+        except (KeyError, DataError, StoreError):
             return None
 
+    def look(rows: Sequence[int]) -> list[Pixels | None]:
+        seen: dict[int, Pixels] = {}
+        for split, of_split in groupby(rows, lambda row: image_of[row][0]):
+            if (found := opened(split)) is None:
+                continue
+            source, places = found
+            at = {row: places[image_of[row][1]] for row in of_split if image_of[row][1] in places}
+            with suppress(OSError, StoreError):
+                for row, content in zip(at, source.read_many([*at.values()]), strict=True):
+                    if isinstance(content, bytes) and (pixels := _gray(content)) is not None:
+                        seen[row] = pixels
+        return [seen.get(row) for row in rows]
+
     return look
+
+
+def _gray(content: bytes) -> Pixels | None:
+    try:
+        pixels = to_pixels(content, (SIDE, SIDE, 1), "grayscale", limits=SCORED_BEFORE)
+    except UnreadableImageError:
+        return None
+    return pixels.astype(np.float32)[..., 0]
 
 
 def look_at_splits(splits: Callable[[], Mapping[str, Split]], first_rows: Mapping[str, int]) -> Look:
     """Take images from splits in memory, whose rows begin at `first_rows`; they stand there in the splits' order."""
     load = cache(splits)
 
-    def look(row: int) -> Pixels | None:
+    def one(row: int) -> Pixels | None:
         name = max((name for name in first_rows if first_rows[name] <= row), key=first_rows.__getitem__)
         split = load().get(name)
         if split is None or row - first_rows[name] >= len(split.images):
@@ -66,7 +84,7 @@ def look_at_splits(splits: Callable[[], Mapping[str, Split]], first_rows: Mappin
         pixels: Pixels = small.mean(axis=2, dtype=np.float32)
         return pixels
 
-    return look
+    return lambda rows: [one(row) for row in rows]
 
 
 def correlations(pairs: Pairs, look: Look) -> NDArray[np.float64]:
@@ -80,13 +98,17 @@ def correlations(pairs: Pairs, look: Look) -> NDArray[np.float64]:
 
     def fill(start: int) -> None:
         places = range(start, min(start + _AT_ONCE, len(rows)))
-        seen = {place: pixels for place in places if (pixels := look(int(rows[place]))) is not None}
+        pixels = zip(places, look(rows[places.start : places.stop].tolist()), strict=True)
+        seen = {place: each for place, each in pixels if each is not None}
         there[list(seen)] = True
         table[list(seen)] = _normalised(list(seen.values()))
 
-    with ThreadPoolExecutor(READERS, "near-duplicates") as pool:
+    pool = ThreadPoolExecutor(READERS, "near-duplicates")
+    try:
         for _ in pool.map(fill, range(0, len(rows), _AT_ONCE)):
             pass
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for a store (decision 194)
     first, second = (np.searchsorted(rows, side) for side in pairs)
     found: NDArray[np.float64] = np.einsum("ij,ij->i", table[first], table[second], dtype=np.float64)
     found[~(there[first] & there[second])] = np.nan

@@ -17,6 +17,7 @@ from batchclf.core.slices.result import SliceFindings, SliceMetrics, WeakSlice
 from batchclf.core.slices.search import find_weakest
 from batchclf.core.types import Say
 from batchclf.data.metadata_table import MetadataTable, Roots, read_metadata
+from batchclf.data.sources.addresses import Location, located
 from batchclf.errors import DataError, RunError, UsageError
 from batchclf.jobs.config.options import SliceOptions, ThresholdOptions
 from batchclf.jobs.config.study_options import check_costs, check_positive_class, other_cost, path_pattern
@@ -43,7 +44,8 @@ class Plan:
 
     def given_slices(self) -> dict[str, str | int | float]:
         """The options of slices that are not at their defaults; the metadata by its whole path."""
-        file = {} if self.metadata is None else {"metadata": str(self.metadata.source.resolve())}
+        source = None if self.metadata is None else self.metadata.source
+        file = {} if source is None else {"metadata": str(source.resolve() if isinstance(source, Path) else source)}
         return not_default(self.slices) | file
 
     def given_thresholds(self) -> dict[str, str | int | float]:
@@ -56,7 +58,7 @@ def plan_studies(
     thresholds: ThresholdOptions,
     class_names: Sequence[str] | None,
     *,
-    metadata: Path | None,
+    metadata: Location | None,
     roots: Roots = MappingProxyType({}),
     asked: Collection[str | None] = (),
 ) -> Plan:
@@ -93,7 +95,7 @@ def plan_again(
     try:
         record = read_record(run)
         roots = {
-            None if subset.kind == "predictions" else subset.split: Path(subset.images or subset.source)
+            None if subset.kind == "predictions" else subset.split: located(subset.images or subset.source)
             for subset in record.subsets
             if subset.kind == "directory" or subset.images
         }
@@ -103,8 +105,8 @@ def plan_again(
         pass  # predictions of others have no run.json beside them
     if slices == SliceOptions() and thresholds == ThresholdOptions() and not _asked_before(run):
         return None
-    metadata = None if slices.metadata is None else Path(slices.metadata)
-    if metadata is not None and not metadata.is_file():
+    metadata = None if slices.metadata is None else located(slices.metadata)
+    if isinstance(metadata, Path) and not metadata.is_file():
         hint = "give the file: --metadata FILE; without it the run would lose its slices"
         raise DataError(f"the metadata {metadata} are gone", hint=hint)
     return plan_studies(slices, thresholds, class_names, metadata=metadata, roots=roots, asked=_asked_before(run))

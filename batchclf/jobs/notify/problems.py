@@ -70,6 +70,10 @@ def _partial(record: RunRecord, folder: Path) -> Iterator[tuple[str, str]]:
     ended = [each for each in record.subsets if not each.complete]
     for each in ended:
         yield f"the deadline passed: {_until_then(each)}", f"{_read_report(folder)}, or give a later deadline"
+    for each in record.subsets:
+        if each.images_missing:
+            what = f"an unknown number of images of {_name(each)} is missing: a shard could not be read to its end"
+            yield what, f"see which in {folder / SKIPPED_FILE}, and copy it again"
     over = [each for each in record.subsets if each.over_budget]
     if not over:
         return

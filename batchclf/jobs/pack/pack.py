@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Protocol
@@ -26,7 +27,11 @@ from batchclf.storage.run.skipped import SkippedWriter
 if TYPE_CHECKING:
     from batchclf.core.choices import ShardFormat
     from batchclf.core.progress import Watcher
+    from batchclf.data.sources.interface import ImageSource
     from batchclf.jobs.config.settings import DirectorySubset
+
+_AT_ONCE = 128
+"""Files that are looked at together: out of a store several images are read at a time."""
 
 
 class _Writer(Protocol):
@@ -54,8 +59,7 @@ def pack(
     Memory does not grow with the number of images. Raises DataError if `out` is there or lies in the source,
     NothingToScoreError if there is no image that can be read, and what `pack_rule` raises.
     """
-    source = subset.source
-    source.check()
+    source = subset.source.opened()
     _check_out(out, source.root)
     _check_format(shard_format)
     rule = pack_rule(subset)
@@ -68,7 +72,7 @@ def pack(
             ):
                 tally = _Tally(skipped, watcher)
                 with watcher.progress(f"packing {source}", None) as advance:
-                    for item in _packed(select(source, rule, subset.selection), subset, to):
+                    for item in _packed(select(source, rule, subset.selection), source, to):
                         tally.count(item)
                         advance(1)
             if (content := source.file(CLASS_MAP_FILE)) is not None:
@@ -108,17 +112,20 @@ def _check_format(shard_format: "ShardFormat") -> None:
             ) from error
 
 
-def _packed(found: Iterator[Found], subset: "DirectorySubset", to: "_Shards") -> Iterator[Found]:
+def _packed(found: Iterator[Found], source: "ImageSource", to: "_Shards") -> Iterator[Found]:
     """Write each image; give each file on, an image that cannot be read as a skip."""
-    for item in found:
-        if not isinstance(item, ImageRef):
-            yield item
-            continue
-        try:
-            to.write(item, subset.source.read(item.at))
-        except UnreadableImageError as error:
-            yield SkippedImage(item, error.message)
-        else:
+    while some := list(islice(found, _AT_ONCE)):
+        contents = source.read_many([item.at for item in some if isinstance(item, ImageRef)])
+        for item in some:
+            if isinstance(item, ImageRef):
+                try:
+                    content = next(contents)
+                    if isinstance(content, UnreadableImageError):
+                        raise content
+                    to.write(item, content)
+                except UnreadableImageError as error:
+                    yield SkippedImage(item, error.message)
+                    continue
             yield item
 
 

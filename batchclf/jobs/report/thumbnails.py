@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 import cv2
@@ -17,7 +18,7 @@ from batchclf.data.decoding.limits import SCORED_BEFORE
 from batchclf.data.decoding.opencv import encode_png
 from batchclf.data.geometry.resize import fit, reduction
 from batchclf.data.sources.registry import source_again
-from batchclf.errors import StoreError, UnreadableImageError
+from batchclf.errors import DataError, StoreError, UnreadableImageError
 
 if TYPE_CHECKING:
     from batchclf.data.sources.interface import ImageSource
@@ -29,6 +30,9 @@ LOSSLESS_SIDE = 64
 WEBP_QUALITY = 80
 READERS = 2
 """Threads that read and decode files for pictures: OpenCV lets go of Python's lock. Each may hold a large image."""
+
+_AT_ONCE = 16
+"""Images that a thread reads together: out of a store several come at a time."""
 
 Pictures = dict[tuple[str, str], bytes]
 
@@ -46,15 +50,13 @@ def load_pictures(
     pixels.
     """
     keys = dict.fromkeys((row.split, row.path) for row in wanted)
-    sources = {t.split: source_again(t.images or t.source) for t in subsets if t.kind == "directory" or t.images}
-    files = [key for key in keys if key[0] in sources]
-    without = {t.split for t in subsets if t.kind == "predictions"} | sources.keys()
+    addresses = {t.split: t.images or t.source for t in subsets if t.kind == "directory" or t.images}
+    files = [key for key in keys if key[0] in addresses]
+    without = {t.split for t in subsets if t.kind == "predictions"} | addresses.keys()
     of_splits = {key for key in keys if key[0] not in without}
-    places = {name: source.find([path for of, path in files if of == name]) for name, source in sources.items()}
-    with ThreadPoolExecutor(READERS, "pictures") as pool:
-        made = list(pool.map(lambda key: _of_file(sources[key[0]], places[key[0]].get(key[1])), files))
-    pictures = {key: picture for key, picture in zip(files, made, strict=True) if isinstance(picture, bytes)}
-    if why := [f"{key[1]}: {reason}" for key, reason in zip(files, made, strict=True) if isinstance(reason, str)]:
+    made = _of_files({name: addresses[name] for name, _ in files}, files)
+    pictures = {key: picture for key, picture in made.items() if isinstance(picture, bytes)}
+    if why := [f"{key[1]}: {reason}" for key, reason in made.items() if isinstance(reason, str)]:
         say(f"the report goes without {len(why):,} of {counted(len(files), 'picture')}: {why[0]}")
     if of_splits:
         for split in splits().values():
@@ -65,18 +67,48 @@ def load_pictures(
     return pictures
 
 
-def _of_file(source: "ImageSource", at: str | None) -> bytes | str:
-    """Give a picture, or why there is none."""
-    if at is None:
-        return f"it is not in {source} any more"
+def _of_files(addresses: Mapping[str, str], files: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bytes | str]:
+    """Give the pictures of some files, by split and path, or why there is none; `addresses` are those of the splits."""
+    made: dict[tuple[str, str], bytes | str] = {}
+    pool = ThreadPoolExecutor(READERS, "pictures")
     try:
-        return _encoded(decode_as(source.read(at), _POLICY)[0])
-    except (UnreadableImageError, StoreError) as error:
-        return error.message
-    except OSError as error:
-        return error.strerror or str(error)
-    except ValueError as error:
-        return str(error)
+        for split, address in addresses.items():
+            paths = [path for of, path in files if of == split]
+            try:
+                source = source_again(address)
+                places = source.find(paths)
+            except (DataError, StoreError) as error:
+                made |= {(split, path): error.message for path in paths}
+                continue
+            made |= {(split, path): f"it is not in {source} any more" for path in paths if path not in places}
+            there = [path for path in paths if path in places]
+            parts = [there[start : start + _AT_ONCE] for start in range(0, len(there), _AT_ONCE)]
+            ats = [[places[path] for path in part] for part in parts]
+            for part, pictures in zip(parts, pool.map(partial(_read, source), ats), strict=True):
+                made |= {(split, path): picture for path, picture in zip(part, pictures, strict=True)}
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for a store (decision 194)
+    return {key: made[key] for key in files}
+
+
+def _read(source: "ImageSource", ats: Sequence[str]) -> list[bytes | str]:
+    """Read images and give their pictures, or why there is none."""
+    contents, made = source.read_many(ats), list[bytes | str]()
+    for _ in ats:
+        try:
+            content = next(contents)
+            if isinstance(content, UnreadableImageError):
+                raise content
+            made.append(_encoded(decode_as(content, _POLICY)[0]))
+        except (UnreadableImageError, StoreError) as error:
+            made.append(error.message)
+        except OSError as error:
+            made.append(error.strerror or str(error))
+        except ValueError as error:
+            made.append(str(error))
+        except StopIteration:  # behind an error that ended the reading
+            made.append(made[-1])
+    return made
 
 
 def _scale(size: Size) -> int:

@@ -1,7 +1,7 @@
 """The run of `batchclf score`: one directory or one split, with a model that is there already."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,7 +109,7 @@ def score_directory_run(
     """
     check_formats(settings.formats)
     steps = Steps()
-    subset.source.check()
+    subset = replace(subset, source=subset.source.opened())
     rule = subset.rule(bundle.info.class_names)
     journal = journal_head(
         subset.source.address,

@@ -164,7 +164,7 @@ def _status(gates: Sequence[GateResult], scored: Sequence[SubsetRecord]) -> Stat
         return "partial"
     if not all(result.passed for result in gates):
         return "gate failed"
-    return "partial" if any(subset.over_budget for subset in scored) else "ok"
+    return "partial" if any(subset.over_budget or subset.images_missing for subset in scored) else "ok"
 
 
 def _say_results(record: RunRecord, evaluations: Sequence[Evaluation], gap: "Gap | None", say: Say) -> None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -162,7 +162,7 @@ def _directory_record(name: str, subset: DirectorySubset, of: _Scoring) -> Subse
     scorer, info, source = of.scorer, of.bundle.info, str(subset.source)
     shown = f"{name} ({source})"
     try:
-        subset.source.check()
+        subset = replace(subset, source=subset.source.opened())
     except DataError as error:
         scorer.watcher.say(f"{shown}: nothing to score: {error.message}")
         _begin_after(name, shown, 0, of, goes_on=False)
@@ -252,6 +252,7 @@ def _score_files(
     run.write(_scored(name, engine, files, of, times, every=run.counts_among_labelled), total)
     for warning in engine.warnings:
         run.warn(warning)
+    run.warn_of_missing(subset.source.missing())
     if rule.table is None or not run.complete:
         return run
     if warning := rule.table.warning(listed=subset.selection.files is not None):

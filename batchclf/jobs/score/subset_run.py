@@ -1,7 +1,7 @@
 """Score one subset into the files of a run directory, and account for every image."""
 
 import time
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
@@ -64,6 +64,7 @@ class SubsetRun:
     ) -> None:
         self.complete = True
         self.warnings: list[str] = []
+        self.images_missing = False
         self._among = None
         if 1 < len(labelled) < len(results.class_names):
             from batchclf.core.metrics.among_labelled import AmongLabelledCounter
@@ -118,6 +119,12 @@ class SubsetRun:
         self.warnings.append(line)
         self._scorer.watcher.warn(f"{self.name}: {line}")
 
+    def warn_of_missing(self, sentences: Iterable[str]) -> None:
+        """Warn that an unknown number of images is missing, if there are such sentences."""
+        for sentence in sentences:
+            self.images_missing = True
+            self.warn(sentence)
+
     def _goes_on(self, total: int | None) -> bool:
         # Between blocks, so that what was scored is whole (decision 097)
         self.complete = not self._deadline.passed or self._results.counts.found == total
@@ -145,6 +152,7 @@ class SubsetRun:
             folders=_by_folder(self._results.folders) if kind == "directory" else {},
             excluded_suffixes=dict(sorted(counts.suffixes.items(), key=lambda of: (-of[1], of[0]))),
             warnings=self.warnings,
+            images_missing=self.images_missing,
             among_labelled=None if self._among is None else self._among.result(counts.labelled, counts.correct),
             resumed=self._results.resumed,
         )

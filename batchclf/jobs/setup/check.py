@@ -12,7 +12,7 @@ from batchclf import atomic
 from batchclf.core.metrics.catalog import EACH_CLASS
 from batchclf.core.text import counted, size
 from batchclf.data.metadata_table import read_metadata
-from batchclf.errors import BatchclfError, DataError, JobFileError, ModelError, RunError
+from batchclf.errors import BatchclfError, DataError, JobFileError, ModelError, RunError, StoreError
 from batchclf.jobs.config.load import Job, read_job, texts_of
 from batchclf.jobs.config.placeholders import is_dated, variables
 from batchclf.jobs.config.study_options import check_positive_class
@@ -108,7 +108,7 @@ def _studies(job: Job, classes: Sequence[str] | None, raw: dict[str, Any]) -> It
     """Check the metadata and the positive class; the other keys were checked when the file was read."""
     if job.metadata is not None:
         keys: Keys = ("slices", "metadata")
-        if not job.metadata.exists() and is_dated(raw["slices"]["metadata"]):
+        if isinstance(job.metadata, Path) and not job.metadata.exists() and is_dated(raw["slices"]["metadata"]):
             what = f"there is no {job.metadata} yet"
             yield Found("metadata", "warning", what, keys, "it must be there when the job runs, or nothing is scored")
         else:
@@ -116,7 +116,7 @@ def _studies(job: Job, classes: Sequence[str] | None, raw: dict[str, Any]) -> It
                 table = read_metadata(job.metadata, job.roots)
                 columns = ", ".join(table.columns)
                 yield Found("metadata", "ok", f"{job.metadata}: {columns} of {counted(table.count, 'image')}")
-            except DataError as error:
+            except (DataError, StoreError) as error:
                 yield of_error("metadata", error, keys)
     positive = job.spec.thresholds.positive_class
     if positive is not None and classes is not None:

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -231,7 +231,7 @@ def check_directories(job: Job, classes: tuple[str, ...] | None, raw: dict[str, 
             yield Found(topic, "warning", what, (*keys, "path"), hint)
             continue
         try:
-            subset.source.check()
+            subset = replace(subset, source=subset.source.opened())
         except (DataError, StoreError) as error:
             yield of_error(topic, error, (*keys, "path"))
             continue

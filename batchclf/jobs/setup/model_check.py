@@ -218,7 +218,7 @@ class _Trials:
             refs.append(ref)
         if not refs:
             raise DataError(
-                f"there is no labelled image under {self.sample.folder} that can be read", hint="give another folder"
+                f"there is no labelled image under {self.sample.source} that can be read", hint="give another folder"
             )
         place = {name: number for number, name in enumerate(self.names)}
         labels = np.array([place[ref.label] for ref in refs if ref.label is not None], np.int64)

@@ -36,13 +36,15 @@ def is_cut(record: RunRecord) -> bool:
 def partial_words(record: RunRecord) -> str:
     """Say in a sentence or two why a run is only partial; empty for a whole one.
 
-    The deadline cut some of its subsets, or more images were skipped than allowed. How many images a directory would
-    have had is not known.
+    The deadline cut some of its subsets, a shard is not whole, or more images were skipped than allowed. How many
+    images a directory would have had is not known.
     """
     scored, unreadable = (sum(getattr(subset, name) for subset in record.subsets) for name in ("scored", "skipped"))
     if is_cut(record):
         unread = f" {counted(unreadable, 'image')} could not be read." if unreadable else ""
         return f"The deadline passed: {listed(_cut(record))}.{unread}"
+    if missing := [subset_name(subset) for subset in record.subsets if subset.images_missing]:
+        return f"An unknown number of images is missing from {listed(missing)}: a shard could not be read to its end."
     if record.status == "partial":
         of = counted(scored + unreadable, "image")
         return f"More images were skipped than allowed: only {scored:,} of {of} could be scored."

@@ -135,6 +135,8 @@ def _row(subset: SubsetRecord, evaluation: Evaluation | None, anchor: str, main:
 def _state(subset: SubsetRecord) -> str:
     if not subset.complete:
         return "cut by the deadline" if subset.found else "not begun"
+    if subset.images_missing:
+        return "a shard could not be read to its end"
     return "complete" if subset.scored else "no image"
 
 

@@ -74,6 +74,7 @@ class DecodePool:
         """Cancel what waits and end the processes."""
         self._closed = True
         self.processes.__exit__()
+        self._setup.source.close()
         # Not loaded, so that it is not either where no file needed it.
         if (aside := sys.modules.get("batchclf.data.decoding.aside")) is not None:
             aside.close(self._thread_ids)

@@ -29,8 +29,7 @@ PATH = st.builds(
 
 
 def entries(place):
-    source = source_of(place)
-    source.check()
+    source = source_of(place).opened()
     return source, list(source.discover(LabelRule(None, "")))
 
 
