@@ -22,6 +22,7 @@ class ObjectFile(io.RawIOBase):
     def __init__(self, size: int, bucket: Bucket, get: Callable[[int, int], bytes]) -> None:
         super().__init__()
         self._size, self._bucket, self._get = size, bucket, get
+        self._ending = bucket.ending
         self._at = self._start = 0
         self._piece = b""
         self._ahead = _FIRST
@@ -63,13 +64,13 @@ class ObjectFile(io.RawIOBase):
         is_near = 0 <= self._at - end <= _NEAR
         waiting, self._next = self._next, None
         if is_near and waiting is not None:
-            self._start, self._piece = end, self._bucket.wait(waiting)
+            self._start, self._piece = end, self._bucket.wait(waiting, self._ending)
         else:
             if waiting is not None:
                 waiting.cancel()
             self._ahead = min(2 * self._ahead, _MOST) if is_near else _FIRST
             self._start = self._at
-            self._piece = self._bucket.wait(self._submit(self._at, max(wanted, self._ahead)))
+            self._piece = self._bucket.wait(self._submit(self._at, max(wanted, self._ahead)), self._ending)
         end = self._start + len(self._piece)
         if is_near and end < self._size:
             self._ahead = min(2 * self._ahead, _MOST)
