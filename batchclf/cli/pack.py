@@ -75,11 +75,15 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.jobs.pack.pack import pack
 
     budget = None if args.max_skipped is None else parse_budget(args.max_skipped)
-    manifest = pack(directory_subset(args), args.out, args.format, parse_bytes(args.shard_size), console)
+    subset = directory_subset(args)
+    manifest = pack(subset, args.out, args.format, parse_bytes(args.shard_size), console)
     images = manifest.packed + manifest.skipped
     code = ExitCode.OK if budget is None or not budget.exceeded(manifest.skipped, images) else ExitCode.PARTIAL
     if code:
         console.warn(f"more images were skipped than --max-skipped {args.max_skipped} allows")
+    for sentence in subset.source.missing():
+        console.warn(sentence)
+        code = ExitCode.PARTIAL
     packed, into = counted(manifest.packed, "image"), counted(len(manifest.shards), "shard")
     of_all = size(sum(entry.bytes for entry in manifest.shards))
     console.say(f"packed {packed} into {into} ({of_all}): {args.out}")

@@ -132,6 +132,9 @@ def test_of_a_damaged_shard_what_is_good_is_scored(world, loose, tars, parquet, 
     assert (scored[rows(out)["path"]] == rows(out)["prediction"].to_numpy()).all()
     assert list(skipped(out)) == ["cut.tar"]
     assert "it breaks off at byte" in skipped(out)["cut.tar"]
+    code, packed, lines = run("pack", cut, tmp_path / "again")
+    assert (code, packed["packed"]) == (4, counts["scored"])
+    assert "an unknown number of images is missing: cut.tar" in lines
     for place, suffix in ((tars, "tar"), (parquet, "parquet")):
         flipped = tmp_path / f"flipped.{suffix}"
         content = bytearray((place / f"shard-000000.{suffix}").read_bytes())

@@ -4,7 +4,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -57,11 +57,13 @@ class Bucket:
         self._lock = threading.Lock()
         self._store: S3Store | None = None
         self._pool: ThreadPoolExecutor | None = None
-        self._closed = False
+        self.ending = threading.Event()
+        """Set once those who wait now shall wait no longer; who comes later waits for another one."""
 
     def close(self) -> None:
         """Let nobody wait any longer for what the store has not answered yet."""
-        self._closed = True
+        self.ending.set()
+        self.ending = threading.Event()
 
     def opened(self) -> "S3Store":
         """Give obstore's own client; raises what `open_store` does."""
@@ -77,14 +79,17 @@ class Bucket:
                 self._pool = ThreadPoolExecutor(_THREADS, "ask-store")
         return self._pool.submit(work)
 
-    def wait(self, future: "Future[Result]") -> Result:
-        """Wait for that, also for Ctrl-C; raises RuntimeError once the bucket is closed."""
+    def wait(self, future: "Future[Result]", ending: threading.Event | None = None) -> Result:
+        """Wait for that, also for Ctrl-C; raises RuntimeError once `ending` is set, by default that of now."""
+        ending = ending or self.ending
         # obstore hears of no signal while it waits: up to 40 seconds (decision 194)
-        while not future.done():
-            if self._closed:
-                raise RuntimeError("the run is ending")
-            wait((future,), _LOOK_UP)
-        return future.result()
+        while not ending.is_set():
+            try:
+                return future.result(_LOOK_UP)
+            except TimeoutError:
+                if future.done():
+                    return future.result()
+        raise RuntimeError("the run is ending")
 
     def ask(self, ask: "Callable[[S3Store], Result]", what: str) -> Result:
         """Ask for something. Raises FileNotFoundError if an object is not there, else StoreError: `what`, and why."""

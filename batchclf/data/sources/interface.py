@@ -71,4 +71,4 @@ class ImageSource(Protocol):
         """Say, a sentence for each place, if an unknown number of images is missing; known once it has been listed."""
 
     def close(self) -> None:
-        """Let nobody wait any longer for an answer; nothing can be read after that."""
+        """Let nobody wait any longer for an answer: what is being read ends with RuntimeError."""

@@ -1,6 +1,7 @@
 """An object as a file that is read from place to place, by pieces that grow if these lie close together."""
 
 import io
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 
@@ -9,6 +10,9 @@ from batchclf.data.sources.bucket import Bucket
 _FIRST, _MOST = 64 * 2**10, 4 * 2**20
 """Bytes of the first piece, and of one after a jump; each piece behind another has twice its size, up to this."""
 
+_UNDER_WAY = 4
+"""Pieces that are asked for ahead: with 4 MiB each the time of a request does not count."""
+
 _NEAR = 2 * 2**20
 """Bytes that are read rather than skipped: a request takes as long as they do (30 ms of 70 MB/s)."""
 
@@ -16,16 +20,17 @@ _NEAR = 2 * 2**20
 class ObjectFile(io.RawIOBase):
     """Bytes that `get` gives from a start to before an end; used from one thread.
 
-    While one piece is looked at, the next one is under way in another thread. Raises what `get` raises.
+    While one piece is looked at, the next ones are under way in other threads. Raises what `get` raises.
     """
 
     def __init__(self, size: int, bucket: Bucket, get: Callable[[int, int], bytes]) -> None:
         super().__init__()
         self._size, self._bucket, self._get = size, bucket, get
-        self._at = self._start = 0
+        self._ending = bucket.ending
+        self._at = self._start = self._asked = 0
         self._piece = b""
         self._ahead = _FIRST
-        self._next: Future[bytes] | None = None
+        self._waiting: deque[tuple[int, Future[bytes]]] = deque()
 
     def readable(self) -> bool:
         """Say yes."""
@@ -58,22 +63,24 @@ class ObjectFile(io.RawIOBase):
         return b"".join(parts)
 
     def _load(self, wanted: int) -> None:
-        """Get the piece that holds the present byte, of so many bytes or more."""
-        end = self._start + len(self._piece)
-        is_near = 0 <= self._at - end <= _NEAR
-        waiting, self._next = self._next, None
-        if is_near and waiting is not None:
-            self._start, self._piece = end, self._bucket.wait(waiting)
-        else:
-            if waiting is not None:
-                waiting.cancel()
+        """Get a piece further on: that which holds the present byte, of so many bytes or more, or one before it."""
+        behind = self._at - (self._start + len(self._piece))
+        is_near = self._piece != b"" and 0 <= behind <= _NEAR
+        if not (is_near and self._waiting):
+            for _, future in self._waiting:
+                future.cancel()
+            self._waiting.clear()
             self._ahead = min(2 * self._ahead, _MOST) if is_near else _FIRST
-            self._start = self._at
-            self._piece = self._bucket.wait(self._submit(self._at, max(wanted, self._ahead)))
-        end = self._start + len(self._piece)
-        if is_near and end < self._size:
+            self._asked = self._at
+            self._ask(max(wanted, self._ahead))
+        start, future = self._waiting.popleft()
+        self._start, self._piece = start, self._bucket.wait(future, self._ending)
+        while is_near and len(self._waiting) < _UNDER_WAY and self._asked < self._size:
             self._ahead = min(2 * self._ahead, _MOST)
-            self._next = self._submit(end, self._ahead)
+            self._ask(self._ahead)
 
-    def _submit(self, start: int, size: int) -> "Future[bytes]":
-        return self._bucket.submit(lambda: self._get(start, min(start + size, self._size)))
+    def _ask(self, size: int) -> None:
+        """Ask for the next piece."""
+        start, self._asked = self._asked, min(self._asked + size, self._size)
+        end = self._asked
+        self._waiting.append((start, self._bucket.submit(lambda: self._get(start, end))))

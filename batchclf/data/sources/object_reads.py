@@ -44,12 +44,12 @@ class Reads:
         def submit(each: Wanted) -> Future[bytes | UnreadableImageError]:
             return self._bucket.submit(lambda: self.one(lambda store: get(store, each), images(each)))
 
-        rest = iter(wanted)
+        rest, ending = iter(wanted), self._bucket.ending
         waiting: deque[Future[bytes | UnreadableImageError]] = deque()
         try:
             waiting.extend(map(submit, islice(rest, IN_FLIGHT)))
             while waiting:
-                content = self._bucket.wait(waiting.popleft())
+                content = self._bucket.wait(waiting.popleft(), ending)
                 waiting.extend(map(submit, islice(rest, 1)))
                 yield content
         finally:

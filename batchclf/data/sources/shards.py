@@ -5,6 +5,7 @@ import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
@@ -37,7 +38,6 @@ class Shards:
         self._place, self._names = place, names
         self._is_open = self._is_packed = False
         self._own = threading.local()
-        self._listed: Manifest | None = None
         self._known: _Census | None = None
         self._digests: NDArray[np.bytes_] | None = None
         self._left_unread: dict[str, str] = {}
@@ -68,7 +68,7 @@ class Shards:
         return self
 
     def _check(self) -> None:
-        manifest = self._manifest()
+        manifest = self._manifest
         if manifest is None:
             for number in range(len(self._names)):
                 if self._begin(number).check() and not self._place.single:
@@ -84,13 +84,11 @@ class Shards:
         for number in range(min(1, len(self._names))):
             self._begin(number).check()
 
+    @cached_property
     def _manifest(self) -> Manifest | None:
-        """Read shards.json once; None if it is not there. Raises DataError."""
-        if self._listed is None and not self._place.single:
-            content = self._place.file(MANIFEST_FILE)
-            if content is not None:
-                self._listed = read_manifest(content, self._place.named(MANIFEST_FILE))
-        return self._listed
+        """What shards.json says; None if it is not there. Raises DataError."""
+        content = None if self._place.single else self._place.file(MANIFEST_FILE)
+        return None if content is None else read_manifest(content, self._place.named(MANIFEST_FILE))
 
     def _check_all(self, manifest: Manifest) -> None:
         """Compare the shards with the manifest; their digests are not: that would read all of them twice."""
@@ -150,7 +148,7 @@ class Shards:
 
     def _not_found(self, number: int, count: int, why: str) -> Iterator[SkippedImage]:
         """Give what was not found in a shard in which `count` files were; `why` it was not read to its end, if so."""
-        name, manifest = self._names[number], self._manifest()
+        name, manifest = self._names[number], self._manifest
         if manifest is None:
             if why:
                 self._left_unread[name] = f"an unknown number of images is missing: {name}: {why}"
@@ -209,7 +207,7 @@ class Shards:
     def _census(self) -> "_Census":
         """Look once at what the shards hold; the manifest knows it."""
         if self._known is None:
-            if (manifest := self._manifest()) is not None:
+            if (manifest := self._manifest) is not None:
                 self._known = _Census(set(manifest.folders), set(manifest.labels))
             else:
                 self._known = _Census(set(), set())
@@ -259,7 +257,7 @@ class Shards:
         """Give the numbers of the shards in which images may be: the paths of a pack ascend, and the manifest has the
         first of each shard.
         """
-        manifest = self._manifest()
+        manifest = self._manifest
         if manifest is None:
             return range(len(self._names)) if paths else ()
         self._names = tuple(entry.name for entry in manifest.shards)
