@@ -84,7 +84,10 @@ def test_a_folder_whose_name_is_not_utf_8_is_scored(digits_bundle, photos):
 def test_a_run_needs_no_folder_for_temporary_files(digits_bundle, photos):
     program = (
         "import sys, tempfile\n"
-        "def refuse(*arguments, **more):\n"
+        "real = tempfile.TemporaryFile\n"
+        "def refuse(*arguments, dir=None, **more):\n"
+        "    if dir is not None:\n"
+        "        return real(*arguments, dir=dir, **more)\n"
         "    raise FileNotFoundError(2, 'No usable temporary directory found')\n"
         "tempfile.TemporaryFile = refuse\n"
         "from batchclf.cli.main import main\n"
