@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _APART = 64 * 2**10
 """Images that lie no further apart are asked for together: what is between them takes less time than a request."""
 
-_TOGETHER = 4 * 2**20
+_TOGETHER = 2**19
 """Bytes of images that are asked for together at most."""
 
 _PIECE = 2**20
