@@ -23,6 +23,9 @@ _MOST_LINKS = 40
 _ABANDONED_SECONDS = 3600
 """No write takes so long: a process that is not found may still be at work on another machine or in a container."""
 
+_BETWEEN_TRIES = 0.02
+"""Seconds."""
+
 _REFUSED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 """How a file system says that it does not have what it was asked for."""
 
@@ -262,6 +265,17 @@ def publish_folder(partial: Path, target: Path) -> None:
     """
     flush_tree(partial)
     partial.rename(target)
+
+
+def remove_folder(folder: Path, tries: int = 20) -> bool:
+    """Remove a folder, though somebody may still write into it; gives whether it is gone. Never raises."""
+    # A file that comes meanwhile stops it once; in a folder that is gone none can come
+    for _ in range(tries):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return True
+        time.sleep(_BETWEEN_TRIES)
+    return False
 
 
 def flush_tree(folder: Path) -> None:

@@ -8,19 +8,20 @@ before it gives an object.
 
 import argparse
 import asyncio
-import multiprocessing
-import os
 import resource
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs
+
+from store_server import HEAD, OK, answering
 
 from batchclf.data.labels import LabelRule
-from batchclf.data.sources import object_store
+from batchclf.data.sources import object_reads, object_store
 from batchclf.data.sources.addresses import Address
 from batchclf.data.sources.folder import Folder
 
@@ -43,29 +44,13 @@ def page_of(query: dict[str, list[str]], keys: int) -> bytes:
     return f"<ListBucketResult><IsTruncated>{truncated}</IsTruncated>{more}{items}</ListBucketResult>".encode()
 
 
-def serve(port: "multiprocessing.Queue[int]", keys: int, delay: float) -> None:
-    """Run the server."""
-    body = bytes(BYTES)
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                target = urlsplit((await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1].decode())
-                query = parse_qs(target.query)
-                content = page_of(query, keys) if "list-type" in query else body
-                await asyncio.sleep(0 if "list-type" in query else delay)
-                head = b'HTTP/1.1 200 OK\r\nETag: "e"\r\nLast-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n'
-                writer.write(head + b"Content-Length: %d\r\n\r\n" % len(content) + content)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
-    async def run() -> None:
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        port.put(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    asyncio.run(run())
+async def answer(keys: int, delay: float, method: str, target: SplitResult, request: str) -> bytes:
+    """Answer a request: a listing at once, an object after a while."""
+    query = parse_qs(target.query)
+    is_listing = "list-type" in query
+    content = page_of(query, keys) if is_listing else bytes(BYTES)
+    await asyncio.sleep(0 if is_listing else delay)
+    return OK + HEAD + b"Content-Length: %d\r\n\r\n" % len(content) + content
 
 
 def timed(what: str, count: int, work: object) -> None:
@@ -87,32 +72,33 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=1000)
     parser.add_argument("--delay", type=float, default=30, help="milliseconds before an object is given")
     args = parser.parse_args()
-    ports: multiprocessing.Queue[int] = multiprocessing.Queue()
-    server = multiprocessing.Process(target=serve, args=(ports, args.keys, args.delay / 1000), daemon=True)
-    server.start()
-    os.environ |= {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports.get()}", "AWS_REGION": "us-east-1"}
-    os.environ |= {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+    with answering(partial(answer, args.keys, args.delay / 1000)):
+        measure(args.keys, args.objects)
+
+
+def measure(keys: int, objects: int) -> None:
+    """List and read, and say how long it took."""
     source = object_store.ObjectFolder(Address("s3://bucket/many"))
-    for count in (args.keys // 100, args.keys):
+    for count in (keys // 100, keys):
         timed(
             f"list {count:,} keys",
             count,
             lambda count=count: sum(1 for _ in islice(source.discover(RULE), count)),
         )
-    ats = [f"{number:09}.png" for number in range(args.objects)]
+    ats = [f"{number:09}.png" for number in range(objects)]
     for many in (1, 4, 8, 16):
-        object_store.IN_FLIGHT = many
+        object_reads.IN_FLIGHT = many
         fresh = object_store.ObjectFolder(Address("s3://bucket/many"))
         timed(
-            f"read {args.objects:,} objects, {many} in flight",
-            args.objects,
+            f"read {objects:,} objects, {many} in flight",
+            objects,
             lambda fresh=fresh: sum(1 for _ in fresh.read_many(ats)),
         )
     with tempfile.TemporaryDirectory() as folder:
         for at in ats:
             Path(folder, at).write_bytes(bytes(BYTES))
         local = Folder(Path(folder))
-        timed(f"read {args.objects:,} files", args.objects, lambda: sum(1 for _ in local.read_many(ats)))
+        timed(f"read {objects:,} files", objects, lambda: sum(1 for _ in local.read_many(ats)))
     try:
         import boto3
     except ImportError:
@@ -123,9 +109,9 @@ def main() -> None:
         return len(client.get_object(Bucket="bucket", Key=f"many/{at}")["Body"].read())
 
     with ThreadPoolExecutor(8) as pool:
-        timed(f"boto3: read {args.objects:,} objects, 8 threads", args.objects, lambda: len(list(pool.map(get, ats))))
+        timed(f"boto3: read {objects:,} objects, 8 threads", objects, lambda: len(list(pool.map(get, ats))))
     pages = client.get_paginator("list_objects_v2").paginate(Bucket="bucket", Prefix="many/")
-    first = args.keys // 10 // 1000
+    first = keys // 10 // 1000
     timed(
         f"boto3: list {first * 1000:,} keys",
         first * 1000,

@@ -250,8 +250,9 @@ def _imported(source: Path, classes: Any, out: Path, options: dict[str, Any]) ->
         raise UsageError(
             f"there is no option {unknown}; there are {', '.join([*_IMPORT, *OF_GEOMETRY])}", hint="leave it out"
         )
-    sample: Any = others.pop("sample", None)
-    others.pop("unique_names", None)
+    given = {**_IMPORT, **others}
+    sample = given.pop("sample")
+    del given["unique_names"]  # read_class_names has it
     return import_bundle(
         source,
         names,
@@ -260,7 +261,7 @@ def _imported(source: Path, classes: Any, out: Path, options: dict[str, Any]) ->
         sample=None if sample is None else sample_of(located(os.fspath(sample)), names),
         say=watcher.say,
         warn=warn_caller,
-        **{name: value for name, value in {**_IMPORT, **others}.items() if name not in ("sample", "unique_names")},
+        **given,
     )
 
 

@@ -146,6 +146,7 @@ def test_what_names_no_classes_is_told_with_the_file(file, content, message):
     [
         (".csv", "wnid,species\nn1,tench\n", "its first line is wnid,species"),
         (".csv", "index,name\n0,tench\nx,shark\n", "'x' is no index"),
+        (".csv", "index,name\n0,tench\n,shark\n", "'' is no index"),
         (".csv", "index,name\n0,tench\n1\n", "too few cells"),
         (".csv", "index,name\n0,tench\n2,shark\n", "must be 0 to 1"),
         (".yaml", "names: {0: 1, 1: 0}", "put names that are numbers in quotes"),

@@ -34,11 +34,8 @@ class PartWriter:
     def write(self, scores: Sequence[BatchScores]) -> WorkerPart:
         """Write the rows of a part, at least one. Raises ModelError for what is no probabilities, OSError."""
         layout = PredictionLayout(self.class_names, self.topk, self.probabilities)
-        growing, tally, batches = (
-            ArrowFormat(layout),
-            Tally(utf8_text(self.split), self.class_names, self.temperature),
-            [],
-        )
+        growing, batches = ArrowFormat(layout), []
+        tally = Tally(utf8_text(self.split), self.class_names, self.temperature)
         for each in scores:
             check_probabilities(each)
             for columns in pieces_of(layout, each, self.split):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batchclf.core.records.run import SubsetRecord, WrittenFile
 from batchclf.core.text import counted
@@ -87,10 +87,7 @@ def score_subsets(
         folders = len(splits) < len(subsets)
         compared -= _compared(kept)
         scorer = _open(stack, bundle, settings, watcher, compared=compared, every=every, folders=folders)
-        names = bundle.info.class_names
-        part = _blocks_a_part(bundle, settings)
-        results = Results(folder, names, settings, watcher, head=head, kept=kept, tally=tally, part=part)
-        stack.enter_context(results)
+        results = stack.enter_context(_results(folder, bundle, settings, watcher, head=head, kept=kept, tally=tally))
         scoring = _Scoring(scorer, results, bundle, settings, deadline)
         for name, each in sorted(subsets.items()):
             if isinstance(each, SplitSubset):
@@ -207,6 +204,11 @@ def _block_size(bundle: Bundle, settings: ScoreSettings) -> int:
     return files_per_block(settings.images_a_batch(bundle), bundle.info.input_shape)
 
 
+def _results(folder: Path, bundle: Bundle, settings: ScoreSettings, watcher: "Watcher", **journal: Any) -> Results:
+    """Open what the rows are written into; `journal` is for `Results`."""
+    return Results(folder, bundle.info.class_names, settings, watcher, part=_blocks_a_part(bundle, settings), **journal)
+
+
 def _blocks_a_part(bundle: Bundle, settings: ScoreSettings) -> int:
     """Choose how many blocks make up a part of the predictions; 0 if they are not written in parts."""
     if not settings.partitioned:
@@ -290,10 +292,7 @@ def score_directory(
     with ExitStack() as stack:
         scorer = _open(stack, bundle, settings, watcher, compared=COMPARED_IMAGES - _compared(kept))
         engine = stack.enter_context(_engine(subset, bundle, settings, scorer, processes))
-        names = bundle.info.class_names
-        part = _blocks_a_part(bundle, settings)
-        results = Results(folder, names, settings, watcher, head=head, kept=kept, tally=tally, part=part)
-        stack.enter_context(results)
+        results = stack.enter_context(_results(folder, bundle, settings, watcher, head=head, kept=kept, tally=tally))
         run = _score_files("", source, subset, rule, engine, _Scoring(scorer, results, bundle, settings, deadline))
         record = run.record("directory", source, rule.sentence, may_be_empty=not run.complete)
         if not record.scored and not record.complete:

@@ -79,7 +79,8 @@ def _of_table(rows: Sequence[Sequence[str]]) -> ClassFile:
         )
     if any(len(row) <= max(index, name) for row in body):
         raise ValueError("a line has too few cells")
-    if wrong := next((row[index] for row in body if not row[index].strip().isdecimal()), None):
+    wrong = next((row[index] for row in body if not row[index].strip().isdecimal()), None)
+    if wrong is not None:
         raise ValueError(f"'{wrong}' is no index")
     return ClassFile(_in_order([(int(row[index]), row[name].strip()) for row in body]), "columns of index and name")
 

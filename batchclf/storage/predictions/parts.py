@@ -1,7 +1,6 @@
 """The predictions of a run as Parquet parts: predictions/part-000000.parquet, …, whole blocks in the order of paths."""
 
 import shutil
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ FILES_A_PART = 16_384
 CELLS_A_PART = 16_000_000
 """A part is in memory while it is filled: 64 MB at most (decision 190)."""
 
-_TRIES, _BETWEEN_TRIES = 50, 0.02
+_TRIES = 50
 
 
 def blocks_a_part(block: int, classes: int, *, topk: int, probabilities: bool) -> int:
@@ -114,23 +113,13 @@ class PredictionParts(ClosedAtEnd):
         return {}
 
     def finish(self) -> dict[str, WrittenFile]:
-        """Give all parts by their names; `end_part` was called before."""
-        if self._of_workers is not None:
-            _remove(self._of_workers)
+        """Give all parts by their names; `end_part` was called before. Raises OSError."""
+        # A worker whose part nobody waits for any more may still write it (decision 191)
+        if self._of_workers is not None and not atomic.remove_folder(self._of_workers, _TRIES):
+            shutil.rmtree(self._of_workers)
         atomic.flush_path(self._folder)
         return self._written
 
     def close(self) -> None:
         """Forget the rows of a part that is not whole."""
         self._waiting = []
-
-
-def _remove(folder: Path) -> None:
-    """Remove what workers have left; one whose part nobody waits for any more may still write it. Raises OSError."""
-    # A file that comes meanwhile stops it once; in a folder that is gone none can come (decision 191)
-    for _ in range(_TRIES):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            return
-        time.sleep(_BETWEEN_TRIES)
-    shutil.rmtree(folder)

@@ -35,7 +35,6 @@ LOCK_FILE = ".lock"
 """Held while a run writes into its hidden folder; the system frees it with the process, however that ends."""
 
 _PART = 2**20
-_TRIES, _BETWEEN_TRIES = 20, 0.02
 
 KEPT_DAYS = 30
 """What a killed run has left is removed when nobody has gone on with it for so long."""
@@ -56,7 +55,8 @@ def resumable_run_directory(target: Path, head: JournalHead, *, resume: bool, sa
     if _another_at_work(run.folder, target):
         lock.release()
         if not run.files:
-            _remove(run.folder)
+            # A run that looks who is at work may make the lock in it again meanwhile
+            atomic.remove_folder(run.folder)
         raise TargetTakenError(
             f"another run is under way that will become {target}", hint="wait for it, or give another run directory"
         )
@@ -247,7 +247,7 @@ def _remove_others(target: Path, head: JournalHead) -> None:
     """Remove what the published run has made good, and what nobody has gone on with for long."""
     for other, other_lock in _killed_runs(target, head.source):
         if other.head == head or atomic.is_beside(other.folder, target) or _is_old(other.folder):
-            _remove(other.folder)
+            atomic.remove_folder(other.folder)
         other_lock.release()
 
 
@@ -316,15 +316,6 @@ def _another_at_work(own: Path, target: Path) -> bool:
                 return True
             lock.release()
     return False
-
-
-def _remove(folder: Path) -> None:
-    """Remove a hidden folder; a run that looks who is at work may make its lock again meanwhile."""
-    for _ in range(_TRIES):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            return
-        time.sleep(_BETWEEN_TRIES)
 
 
 def _lock_of(folder: Path) -> BaseFileLock | None:

@@ -27,6 +27,20 @@ CRASHED = "the decoder crashed on it twice (signal 11)"
 TOOK_TOO_LONG = "took longer than 1.5 s to read and decode (--image-timeout)"
 
 
+def end_after(monkeypatch, blocks):
+    """Let the deadline pass once it was asked for so often."""
+
+    class After(limits.Deadline):
+        asked = 0
+
+        @property
+        def passed(self):
+            After.asked += 1
+            return After.asked > blocks
+
+    monkeypatch.setattr(limits, "Deadline", After)
+
+
 def score(folder, bundle, run, *more, engine=("--engine", "local")):
     command = (
         "score",
@@ -170,15 +184,7 @@ def test_a_killed_run_is_gone_on_with(engine, copied, digits_bundle, photos, tmp
 def test_the_deadline_ends_between_blocks_and_too_many_skips_are_partial(
     engine, photos, digits_bundle, whole, tmp_path, monkeypatch
 ):
-    class AfterFour(limits.Deadline):
-        asked = 0
-
-        @property
-        def passed(self):
-            AfterFour.asked += 1
-            return AfterFour.asked > 4
-
-    monkeypatch.setattr(limits, "Deadline", AfterFour)
+    end_after(monkeypatch, 4)
     run = tmp_path / "run"
     how = ("--workers", "2", "--deadline", "1h", "--max-skipped", "1")
     assert score(photos, digits_bundle, run, *how, engine=engine) == 4

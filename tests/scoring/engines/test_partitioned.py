@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from test_engines import after_blocks, interrupt, score, subset_of, with_end_of_worker
+from test_engines import after_blocks, end_after, interrupt, score, subset_of, with_end_of_worker
 
-from batchclf.jobs.config import limits
 from batchclf.jobs.score.run_files import Results
 
 OTHERS = ("images.csv", "skipped.csv", "metrics.json", "confusion.csv", "per_class.csv", "slices.csv")
@@ -117,16 +116,8 @@ def test_a_last_part_that_was_too_short_is_filled_by_files_that_came_since(
 
 
 def test_what_the_deadline_ends_has_the_first_rows(engine, photos, digits_bundle, tmp_path, monkeypatch):
-    class AfterThree(limits.Deadline):
-        asked = 0
-
-        @property
-        def passed(self):
-            AfterThree.asked += 1
-            return AfterThree.asked > 3
-
     assert score(photos, digits_bundle, tmp_path / "whole", "--partitioned") == 0
-    monkeypatch.setattr(limits, "Deadline", AfterThree)
+    end_after(monkeypatch, 3)
     how = ("--workers", "2", "--deadline", "1h", "--max-skipped", "1", "--partitioned")
     assert score(photos, digits_bundle, tmp_path / "run", *how, engine=engine) == 4
     subset, found = subset_of(tmp_path / "run"), rows_of(tmp_path / "run")
