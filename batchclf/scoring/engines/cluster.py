@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import shutil
 import signal
 import tempfile
 import threading
@@ -184,6 +185,11 @@ def _session_folder() -> Iterator[Path]:
         parent, prefix = Path("/tmp"), f"batchclf-{os.getpid()}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+    # A worker that Ray was still starting may write its log between the listing of a folder and its removal
+    until = time.monotonic() + _END_SECONDS
+    while Path(folder).exists() and time.monotonic() < until:
+        time.sleep(0.1)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -37,6 +37,7 @@ class Started:
         self.home, self.temporary = folder / "home", folder / "t"
         for each in (self.home, self.temporary):
             each.mkdir(exist_ok=True)
+        self.before = set(Path("/tmp").glob("batchclf-*"))  # of killed processes, maybe with this one's number
         command = ["score", "photos", "--model", "rows", "--out", out, "--engine", "ray", "--workers", "2", *more]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")} | dict(env)
         environment |= {"HOME": str(self.home), "TMPDIR": str(self.temporary)}
@@ -60,7 +61,7 @@ class Started:
         ours = [line for line in of_ray if _has(int(line.split()[0]), str(self.temporary))]
         # Ray's folder lies in /tmp if the paths of sockets would be too long elsewhere.
         files = [path for path in self.home.iterdir() if path.name not in (".cache", ".config")]  # matplotlib's
-        files += [*self.temporary.iterdir(), *Path("/tmp").glob(f"batchclf-{self.process.pid}-*")]
+        files += [*self.temporary.iterdir(), *({*Path("/tmp").glob(f"batchclf-{self.process.pid}-*")} - self.before)]
         return ours, files
 
 
