@@ -132,7 +132,7 @@ def test_drift_is_called_by_its_name_with_test_and_numbers():
         "predicted class against the predictions in training",
     ]
     for row, each in zip(rows, found, strict=True):
-        assert row[1:] == ["drift", each.sentence, each.test, f"{each.statistic:.4f}", "< 0.0001", f"{each.psi:.4f}"]
+        assert row[1:] == ["drift", each.change, each.test, f"{each.statistic:.4f}", "< 0.0001", f"{each.psi:.4f}"]
     assert page.tables["predictions"][1:] == [
         ["a", "90.00%", "50.00%", "+40.0"],
         ["b", "10.00%", "50.00%", "\u221240.0"],
