@@ -192,9 +192,10 @@ def with_new(kept):
 
 
 def is_new(key, value):
-    """Whether a key is that of the tables' rows and digests, an area's error or a study, which are new."""
+    """Whether a key is that of the tables' rows and digests, an area's error, a study or a drift in words: new."""
     tables = key == "files" and isinstance(value, dict) and all("sha256" in each for each in value.values())
-    return tables or key in AREA_ERRORS | STUDIES
+    of_drift = key == "change" and isinstance(value, str)
+    return tables or of_drift or key in AREA_ERRORS | STUDIES
 
 
 def plain(value, *, old, key=""):
@@ -209,8 +210,6 @@ def plain(value, *, old, key=""):
         # What it counts or how it is tested is new, so there is nothing to compare.
         new = NEW_OF_A_SUBSET.keys() | NEW_OF_A_MODEL.keys() | (OTHER_OF_A_DRIFT if key == "drift" else set()) | AREAS
         kept |= {name: {} for name in new & kept.keys()}
-        if key == "drift":
-            kept.pop("change", None)
         if {key, value.get("name"), value.get("metric")} & {*NEW_INTERVALS}:
             kept |= dict.fromkeys(OF_AN_INTERVAL & kept.keys())
         inner = {name: plain(each, old=old, key=name) for name, each in kept.items() if not VOLATILE.fullmatch(name)}

@@ -83,7 +83,7 @@ def test_a_run_of_several_subsets():
         f"Right in the last run, wrong now: `{flip.path}` (`{flip.first_prediction}` → `{flip.second_prediction}`)"
         in text
     )
-    assert "- Subset `inbox`: 60 scored, 0 skipped, no labels" in lines
+    assert "- Subset `inbox`: 60 scored, 0 skipped, no labels, 1 alarm raised, 1 rule failed" in lines
     assert "- Subset `empty`: 0 scored, 0 skipped, no image" in lines
 
 

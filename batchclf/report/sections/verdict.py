@@ -1,5 +1,6 @@
 """The first thing to read: is the model good enough, why, and what has changed since the last run."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -57,8 +58,8 @@ class Verdict:
 
     `partial` says why the run is only partial, empty for a whole one. `warnings` say what may make the numbers mean
     less than they seem to. `gates` are what needs a look and, where they are few, the others; `more_gates` counts those
-    that are not there. `run_date` is empty where it is the date of
-    `started`. `change` is None for a run that belongs to no job.
+    that are not there. `rerun` is the command that runs the same date again, empty after a good run. `run_date` is
+    empty if it is the date of `started`. `change` is None for a run that belongs to no job.
     """
 
     state: RunState
@@ -71,6 +72,7 @@ class Verdict:
     warnings: tuple[str, ...]
     gates: tuple[GateLine, ...]
     more_gates: str
+    rerun: str
     change: Change | None
     started: str
     when: str
@@ -98,6 +100,7 @@ def verdict_view(findings: Findings, generated: datetime) -> Verdict:
         warnings=_warnings(record),
         gates=gates,
         more_gates=more_gates,
+        rerun="" if state in ("passed", "none") else _rerun(record),
         change=_of_main(_change(findings), findings),
         started=started.isoformat(),
         when=f"Run of {moment(started)}, took {duration(record.seconds)}",
@@ -130,6 +133,19 @@ def headline(state: RunState, gates: Sequence[GateResult]) -> str:
         "partial": f"Partial result, gate failed{failed}" if missed else "Partial result",
         "none": "Scored, no gate set",
     }[state]
+
+
+def _rerun(record: RunRecord) -> str:
+    """Give the command that runs the same job for the same date; empty for a run that is not of a job."""
+    command = list(record.command)
+    if not record.job or not record.run_date or command[1:2] != ["run"]:
+        return ""
+    for place in reversed(range(len(command))):
+        if command[place] == "--date":
+            del command[place : place + 2]
+        elif command[place].startswith("--date="):
+            del command[place]
+    return visible(shlex.join([*command, "--date", record.run_date]))
 
 
 def _gate_lines(record: RunRecord) -> tuple[tuple[GateLine, ...], str]:
