@@ -209,7 +209,9 @@ def test_a_line_of_the_gate_says_what_it_is_about():
     each = replace(MISSED, name="recall[test, *] against baseline", class_name="*", subset="test", against="baseline")
     one = replace(each, name="recall[test, Coat] against last-good", class_name="Coat", against="last-good")
     run = record(status="gate failed", subsets=subsets, gates=[each, one, ALARM])
-    alarm, first, second = view_of(run, [evaluate(sample(FASHION, 50))]).gate.lines
+    view = view_of(run, [evaluate(sample(FASHION, 50))])
+    assert view.gate is None  # all of them stand in the verdict
+    alarm, first, second = view.verdict.gates
     assert (alarm.kind, alarm.name, alarm.place, alarm.group) == ("alarm", "fewer-images", "inbox", "")
     assert (first.kind, first.name, first.place, first.group) == ("rule", "recall", "test split", "each class")
     assert (first.against, second.against) == ("baseline", "the last good run")

@@ -32,6 +32,7 @@ _LARGEST_POOL = 10**9
 """numpy draws from fewer images than that."""
 
 PREDICTED_CLASS = "predicted class"
+NOT_CHECKED = " not checked: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +297,7 @@ def _untested(
     expected: Histogram,
     names: tuple[str, ...] = (),
 ) -> Drift:
-    sentence = f"Drift in {quantity} not checked: {why}."
+    sentence = f"Drift in {quantity}{NOT_CHECKED}{why}."
     return Drift(quantity, split, reference, "", None, None, None, False, sentence, scored, expected, names)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from batchclf.core.images.drift import LEAST_IMAGES, PREDICTED_CLASS, Drift
+from batchclf.core.images.drift import LEAST_IMAGES, NOT_CHECKED, PREDICTED_CLASS, Drift
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.text import class_name, counted, listed, percent
 
@@ -47,7 +47,8 @@ def unlabelled_verdict(main: Evaluation, drift: Sequence[Drift], drift_note: str
     details = [f"{counted(main.total, 'image')} scored, none labelled: accuracy unknown"]
     details += [f"{each.quantity}: {each.change}" for each in drifted if each.quantity != PREDICTED_CLASS]
     if not tested:
-        details.append((drift_note or "; ".join(each.sentence.rstrip(".") for each in drift)).rstrip("."))
+        reasons = dict.fromkeys(each.sentence.partition(NOT_CHECKED)[2] for each in drift)
+        details.append((drift_note or "; ".join(reasons)).rstrip("."))
     details.append(_predicted(main, drift))
     return UnlabelledVerdict(word, headline, tuple(filter(None, details)), word in ("One class", "Drift"))
 

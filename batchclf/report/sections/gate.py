@@ -10,6 +10,9 @@ from batchclf.core.text import class_name, count, counted, visible
 SHOWN_RESULTS = 200
 """So many rules and alarms are listed of those that did not pass, and of those that did."""
 
+IN_VERDICT = 8
+"""Up to so many stand in the verdict, and there is no section on the gate; of more, those that did not pass."""
+
 IN_SIGHT = 12
 """Up to so many are all in sight; of more, those that passed are folded away."""
 
@@ -92,7 +95,8 @@ def gate_line(gate: GateResult, names: Mapping[str, str]) -> GateLine:
         place=visible(names.get(gate.subset, gate.subset)) if gate.subset else "",
         group=_group(gate.class_name),
         against="" if alarm else _against(gate.against),
-        sentence=visible(gate.sentence),
+        # The word has said it
+        sentence=visible(gate.sentence.replace(" not checked: ", ": ", 1) if outcome == "missing" else gate.sentence),
         alarm=alarm,
     )
 

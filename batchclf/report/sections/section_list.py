@@ -11,6 +11,7 @@ from batchclf.core.records.findings import Findings
 from batchclf.core.types import SkippedImage
 from batchclf.report.parts.pictures import Pictures
 from batchclf.report.parts.subset_words import subset_names
+from batchclf.report.sections.gate import IN_VERDICT
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +119,12 @@ SECTIONS = [
         markdown="sections.flips:negative_flip_lines",
         when=lambda findings: findings.flips or findings.change,
     ),
-    Section("gate", "Gate", view="sections.gate:gate_view findings.record.gates names"),
+    Section(
+        "gate",
+        "Gate",
+        view="sections.gate:gate_view findings.record.gates names",
+        when=lambda findings: len(findings.record.gates) > IN_VERDICT,
+    ),
     Section(
         "gap",
         "Overfitting gap",

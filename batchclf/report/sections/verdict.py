@@ -26,7 +26,7 @@ from batchclf.core.text import (
 )
 from batchclf.errors import ExitCode
 from batchclf.report.parts.subset_words import measured, partial_words, subset_names
-from batchclf.report.sections.gate import GateLine, failed_words, gate_line, held_words, in_order, summary
+from batchclf.report.sections.gate import IN_VERDICT, GateLine, failed_words, gate_line, held_words, in_order, summary
 
 if TYPE_CHECKING:
     from batchclf.core.compare.result import Comparison
@@ -35,10 +35,6 @@ Direction = Literal["better", "worse", "same", "unknown"]
 UNKNOWN = "accuracy unknown without labels"
 CHANCE = 0.05
 """From this p value on a change is said to be possibly chance."""
-
-# A rule for each of 1,000 classes is 1,000 results; run.json has all (decision 086)
-SHOWN_GATES = 8
-"""So many rules and alarms stand in the verdict; the section on the gate has them all."""
 
 
 @dataclass(frozen=True)
@@ -150,9 +146,10 @@ def _rerun(record: RunRecord) -> str:
 
 def _gate_lines(record: RunRecord) -> tuple[tuple[GateLine, ...], str]:
     """Choose what stands in the verdict: all where they are few, else what did not pass; and count the rest."""
+    # A rule for each of 1,000 classes is 1,000 results; run.json has all (decision 086)
     ordered, names = in_order(record.gates), subset_names(record)
-    if len(ordered) > SHOWN_GATES:
-        ordered = [gate for gate in ordered if gate.outcome != "passed"][:SHOWN_GATES]
+    if len(ordered) > IN_VERDICT:
+        ordered = [gate for gate in ordered if gate.outcome != "passed"][:IN_VERDICT]
     rest = len(record.gates) - len(ordered)
     return tuple(gate_line(gate, names) for gate in ordered), f"All {summary(record.gates)}" if rest else ""
 
