@@ -1,5 +1,7 @@
 """Run the model that a bundle keeps beside its graph in TensorFlow, on the CPU or a GPU of NVIDIA."""
 
+from importlib.util import find_spec
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,11 +33,11 @@ class TensorflowRuntime:
 
     @staticmethod
     def versions() -> dict[str, str]:
-        """Give the versions of TensorFlow and Keras."""
+        """Give the versions of TensorFlow and Keras, and of tf_keras, which runs models of Keras 2, if there is one."""
         from batchclf.models.sources.keras import quieten
 
         quieten()
-        return versions_of("tensorflow", "keras")
+        return versions_of("tensorflow", "keras", *(("tf_keras",) if find_spec("tf_keras") else ()))
 
     @staticmethod
     def check(device: Device) -> None:

@@ -105,7 +105,7 @@ def import_model(
             history={},
             training_data=None,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions=_versions(original),
+            versions=versions_of("batchclf", "numpy", "onnx", "onnxruntime", *original.libraries),
             onnx_difference=difference,
             original=original.kept,
             files=file_digests(folder),
@@ -227,10 +227,3 @@ def _copy(source: Path, copied: Path) -> None:
         shutil.copytree(source, copied)
     else:
         shutil.copyfile(source, copied)
-
-
-def _versions(original: Original) -> dict[str, str]:
-    names = ["batchclf", "numpy", "onnx", "onnxruntime"]
-    if original.kept is not None:
-        names += ["tensorflow", "keras", "tf2onnx"]
-    return versions_of(*names)

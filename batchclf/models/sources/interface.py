@@ -19,7 +19,8 @@ class Original(Protocol):
 
     `kind` names it for a person; `geometry` is what its file says of that, None for most; `kept` is the name of the
     file or folder that a bundle keeps of it, None where its graph says all; `class_names` are those that its file
-    gives, in the order of its outputs, () if it gives none.
+    gives, in the order of its outputs, () if it gives none; `libraries` are modules beside those for ONNX that run and
+    convert it.
     """
 
     kind: str
@@ -27,6 +28,7 @@ class Original(Protocol):
     input: ModelInput
     geometry: Geometry | None
     class_names: tuple[str, ...]
+    libraries: tuple[str, ...]
 
     def run(self, inputs: NDArray[Any]) -> NDArray[np.floating]:
         """Predict (n, *shape) inputs: (n, units), or more axes."""

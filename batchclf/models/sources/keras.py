@@ -3,7 +3,6 @@
 import gc
 import logging
 import os
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -22,9 +21,14 @@ from batchclf.models.onnx_graph.outputs import words_of_tensor
 from batchclf.models.onnx_graph.reshape import fix_reshapes
 from batchclf.models.sources.infer_preprocessing import ModelInput
 from batchclf.models.sources.interface import H5_SUFFIXES, check_one_input, chosen_output
+from batchclf.models.sources.keras2 import keras_2_version, read_keras_2
+from batchclf.models.sources.load_errors import first_line, not_loaded
 
 OPSET = 18
 _SIGNATURE = "serving_default"
+KERAS = ("tensorflow", "keras", "tf2onnx")
+TF_KERAS = ("tensorflow", "tf_keras", "tf2onnx")
+"""The modules that load and convert a model, and one of Keras 2."""
 
 
 def quieten() -> None:
@@ -69,8 +73,16 @@ def _keep_off_gpus(tensorflow: Any) -> None:
 class TensorflowModel:
     """A model that TensorFlow runs: `call` takes (n, *shape) of the input's dtype and gives (n, units)."""
 
-    def __init__(self, kind: str, kept: str, call: Callable[[Any], Any], source: ModelInput, parameters: int) -> None:
-        self.kind, self.input = kind, source
+    def __init__(
+        self,
+        kind: str,
+        kept: str,
+        call: Callable[[Any], Any],
+        source: ModelInput,
+        parameters: int,
+        libraries: tuple[str, ...],
+    ) -> None:
+        self.kind, self.input, self.libraries = kind, source, libraries
         self.kept: str | None = kept
         self.geometry: Geometry | None = None
         self.class_names: tuple[str, ...] = ()
@@ -160,18 +172,20 @@ def _converted(function: Any) -> Any:
     import tf2onnx
 
     name = tf2onnx.constants.ENV_TF2ONNX_CATCH_ERRORS
-    before = os.environ.get(name)
+    before = os.environ.pop(name, None)
     try:
-        for copies in ("FALSE", "TRUE"):
-            os.environ[name] = copies
+        for variable in ({name: "FALSE"}, {}):
+            os.environ.update(variable)
             try:
                 return tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=OPSET)[0]
             except Exception:  # of any kind: an optimization's, or that of the conversion, which is raised again
-                if copies == "TRUE":
+                if not variable:
                     raise
+                # Any value of it, TRUE as well, leaves nothing out (decision 203)
+                del os.environ[name]
     finally:
         gc.collect()  # tf2onnx leaves gigabytes in circles of references (decision 203)
-        os.environ.pop(name)
+        os.environ.pop(name, None)
         if before is not None:
             os.environ[name] = before
 
@@ -212,7 +226,7 @@ def _check_resizes(graph: Any) -> None:
 
 
 def load_keras(path: Path, output_name: str | None = None) -> TensorflowModel:
-    """Load a `.keras` or legacy `.h5` file, as `read_keras` does, to be run.
+    """Load a `.keras` or legacy `.h5` file to be run: one of Keras 2 by tf_keras, others as `read_keras` does.
 
     Raises ModelError where it cannot be loaded, and what `keras_model` raises.
     """
@@ -223,7 +237,11 @@ def load_keras(path: Path, output_name: str | None = None) -> TensorflowModel:
             hint="load them into their network where its Python code is, save the whole of it with "
             'model.save("model.keras"), and import that file',
         )
-    return keras_model(path, read_keras(path), output_name)
+    version = keras_2_version(path)
+    if not version:
+        return keras_model(path, read_keras(path), output_name)
+    model, library = read_keras_2(path, version)
+    return keras_model(path, model, output_name, library)
 
 
 def holds_only_weights(path: Path) -> bool:
@@ -250,7 +268,7 @@ def read_keras(path: Path) -> Any:
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises nearly anything on files that are damaged or ask for missing code
-        raise _not_loaded(path, error) from error
+        raise not_loaded(path, error) from error
     _compute_in_float32(model)
     return model
 
@@ -263,8 +281,10 @@ def _compute_in_float32(model: Any) -> None:
             layer.dtype_policy = "float32"
 
 
-def keras_model(path: Path, model: Any, output_name: str | None = None) -> TensorflowModel:
+def keras_model(path: Path, model: Any, output_name: str | None = None, tf_keras: Any = None) -> TensorflowModel:
     """Wrap a Keras model that stands, or will stand, at `path`, with the output `output_name` of several.
+
+    `tf_keras` is that module if the model is one of Keras 2.
 
     Raises ModelError if it has several inputs or, without a name, outputs; UsageError if it has no such output.
     """
@@ -274,19 +294,17 @@ def keras_model(path: Path, model: Any, output_name: str | None = None) -> Tenso
             f"{path} does not say what its input is",
             hint="build the model with keras.Input(shape), or call it once on an image, and save it again",
         )
-    check_one_input(path, [words_of_tensor(each.name, str(each.dtype), each.shape) for each in inputs])
+    check_one_input(path, [_words_of_keras(each.name, each) for each in inputs])
     names = getattr(model, "output_names", ())
     if len(set(names)) != len(outputs):  # a layer that is called twice names both of its outputs
         names = [each.name for each in outputs]
     by_name = dict(zip(names, outputs, strict=True))
-    chosen = chosen_output(
-        path, {name: words_of_tensor(name, str(each.dtype), each.shape) for name, each in by_name.items()}, output_name
-    )
+    chosen = chosen_output(path, {name: _words_of_keras(name, each) for name, each in by_name.items()}, output_name)
     if len(outputs) > 1:
         import keras
 
-        model = keras.Model(model.input, by_name[chosen])
-    source = ModelInput(inputs[0].name, tuple(inputs[0].shape[1:]), str(inputs[0].dtype))
+        model = (tf_keras or keras).Model(model.input, by_name[chosen])
+    source = ModelInput(inputs[0].name, tuple(inputs[0].shape[1:]), _dtype(inputs[0]))
     kept = H5_FILE if path.suffix.lower() in H5_SUFFIXES else KERAS_FILE
 
     def call(values: Any) -> Any:
@@ -299,7 +317,16 @@ def keras_model(path: Path, model: Any, output_name: str | None = None) -> Tenso
             output = next(iter(output.values() if isinstance(output, dict) else output))
         return output
 
-    return TensorflowModel("Keras model", kept, call, source, int(model.count_params()))
+    kind, libraries = ("Keras 2 model", TF_KERAS) if tf_keras else ("Keras model", KERAS)
+    return TensorflowModel(kind, kept, call, source, int(model.count_params()), libraries)
+
+
+def _words_of_keras(name: str, tensor: Any) -> str:
+    return words_of_tensor(name, _dtype(tensor), tuple(tensor.shape))
+
+
+def _dtype(tensor: Any) -> str:
+    return str(getattr(tensor.dtype, "name", tensor.dtype))  # one of TensorFlow's in Keras 2, a text in Keras 3
 
 
 def load_saved_model(path: Path, output_name: str | None = None) -> TensorflowModel:
@@ -313,7 +340,7 @@ def load_saved_model(path: Path, output_name: str | None = None) -> TensorflowMo
         loaded = tf.saved_model.load(str(path))
     except Exception as error:  # TensorFlow raises nearly anything on damaged folders
         raise ModelError(
-            f"{path} cannot be loaded as a SavedModel: {_first_line(error)}", hint="export the model again"
+            f"{path} cannot be loaded as a SavedModel: {first_line(error)}", hint="export the model again"
         ) from error
     signatures = dict(loaded.signatures)
     name = _SIGNATURE if _SIGNATURE in signatures else next(iter(signatures), "")
@@ -338,33 +365,8 @@ def load_saved_model(path: Path, output_name: str | None = None) -> TensorflowMo
     def call(values: Any, keep: Any = loaded) -> Any:  # without `keep` its variables would be freed
         return signature(**{input_name: values})[chosen]
 
-    return TensorflowModel("SavedModel", SAVED_MODEL_FOLDER, call, source, parameters)
+    return TensorflowModel("SavedModel", SAVED_MODEL_FOLDER, call, source, parameters, KERAS)
 
 
 def _words_of_spec(name: str, spec: Any) -> str:
     return words_of_tensor(name, spec.dtype.name, () if spec.shape.rank is None else tuple(spec.shape))
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0]
-
-
-def _not_loaded(path: Path, error: Exception) -> ModelError:
-    text = str(error)
-    elsewhere = "export the model where it was made, with model.export(FOLDER), and import that SavedModel"
-    if "`Lambda` layer" in text:
-        return ModelError(
-            f"{path} cannot be loaded: it has a Lambda layer, whose Python code would have to be run",
-            hint=f"replace it by a layer of Keras, or {elsewhere}",
-        )
-    missing = re.search(r"Could not locate class '([^']+)'|Unknown layer: '?([^'. ]+)", text)
-    if missing is not None:
-        return ModelError(
-            f"{path} cannot be loaded: it needs the class {missing[1] or missing[2]}, which is no part of Keras",
-            hint=elsewhere,
-        )
-    return ModelError(
-        f"{path} cannot be loaded: {_first_line(error)}",
-        hint="check that the file is whole and was saved by this or an older version of Keras",
-    )

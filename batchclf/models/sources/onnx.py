@@ -22,6 +22,7 @@ class OnnxOriginal:
     """An ONNX file in ONNX Runtime; needs no TensorFlow. Of several outputs, the one that is asked for."""
 
     kept: str | None = None
+    libraries: tuple[str, ...] = ()
 
     def __init__(self, path: Path, output_name: str | None = None) -> None:
         onnx = onnx_graph.onnx_or_error()
