@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from batchclf.errors import ModelError
 from batchclf.libraries import versions_of
-from batchclf.models.bundle import OUTPUT_NAME, Bundle
-from batchclf.models.preprocessing import prepare, to_probabilities
+from batchclf.models.bundle import Bundle
+from batchclf.models.runtime.original import original_probabilities
 from batchclf.models.runtime.registry import Device
 
 
@@ -27,9 +27,8 @@ class TensorflowRuntime:
             tf.config.threading.set_intra_op_parallelism_threads(cores)
             tf.config.threading.set_inter_op_parallelism_threads(cores)
         self._path = path
-        given = bundle.info.settings.get(OUTPUT_NAME)
-        output_name = None if given is None else str(given)
-        self._model = load_saved_model(path, output_name) if path.is_dir() else load_keras(path, output_name)
+        name = bundle.output_name
+        self._model = load_saved_model(path, name) if path.is_dir() else load_keras(path, name)
 
     @staticmethod
     def versions() -> dict[str, str]:
@@ -70,12 +69,4 @@ class TensorflowRuntime:
         Raises MemoryError where TensorFlow says that the memory does not suffice for so many, ModelError where the
         model fails. Where a convolution finds no memory TensorFlow crashes instead, and the process with it.
         """
-        try:
-            outputs = self._model.run(prepare(images, self._steps))
-        except MemoryError as error:
-            raise MemoryError(f"{self._path}: {error}") from error
-        except ModelError as error:
-            raise ModelError(f"{self._path} fails on {len(images)} images: {error.message}") from error
-        steps = self._steps
-        rows = outputs.reshape(len(images), -1)
-        return to_probabilities(rows, steps.output, steps.temperature, renormalize=steps.renormalize)
+        return original_probabilities(self._model, self._path, self._steps, images)

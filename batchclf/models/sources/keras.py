@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from batchclf.core.geometry import Geometry
 from batchclf.errors import ModelError
 from batchclf.models.bundle import H5_FILE, KERAS_FILE, SAVED_MODEL_FOLDER
+from batchclf.models.onnx_graph.last_step import LastStep
 from batchclf.models.onnx_graph.names import with_stable_names
 from batchclf.models.onnx_graph.operations import check_operations, replace_erfc
 from batchclf.models.onnx_graph.outputs import words_of_tensor
@@ -26,8 +27,8 @@ from batchclf.models.sources.load_errors import first_line, not_loaded
 
 OPSET = 18
 _SIGNATURE = "serving_default"
-KERAS = ("tensorflow", "keras", "tf2onnx")
-TF_KERAS = ("tensorflow", "tf_keras", "tf2onnx")
+KERAS = ("onnx", "onnxruntime", "tensorflow", "keras", "tf2onnx")
+TF_KERAS = ("onnx", "onnxruntime", "tensorflow", "tf_keras", "tf2onnx")
 """The modules that load and convert a model, and one of Keras 2."""
 
 
@@ -84,6 +85,7 @@ class TensorflowModel:
     ) -> None:
         self.kind, self.input, self.libraries = kind, source, libraries
         self.kept: str | None = kept
+        self.last_step: LastStep | None = None
         self.geometry: Geometry | None = None
         self.class_names: tuple[str, ...] = ()
         self._call, self._parameters = call, parameters
