@@ -18,7 +18,8 @@ class TensorflowRuntime:
     def __init__(self, bundle: Bundle, device: Device, cores: int | None = None) -> None:
         path, self._steps = bundle.original_path, bundle.info.preprocessing
         assert path is not None, bundle.path
-        from batchclf.models.sources.keras import load_keras, load_saved_model
+        from batchclf.models.sources.keras import load_keras
+        from batchclf.models.sources.saved_model import SavedModel
 
         self.check(device)
         if cores is not None:
@@ -28,7 +29,7 @@ class TensorflowRuntime:
             tf.config.threading.set_inter_op_parallelism_threads(cores)
         self._path = path
         name = bundle.output_name
-        self._model = load_saved_model(path, name) if path.is_dir() else load_keras(path, name)
+        self._model = SavedModel(path, name) if path.is_dir() else load_keras(path, name)
 
     @staticmethod
     def versions() -> dict[str, str]:

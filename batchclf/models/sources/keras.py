@@ -1,4 +1,4 @@
-"""Keras models and SavedModels: load them, run them, turn them into ONNX graphs. All that needs TensorFlow."""
+"""Keras models: load them, run what TensorFlow runs, turn it into ONNX graphs."""
 
 import gc
 import logging
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from batchclf.core.geometry import Geometry
 from batchclf.errors import ModelError
-from batchclf.models.bundle import H5_FILE, KERAS_FILE, SAVED_MODEL_FOLDER
+from batchclf.models.bundle import H5_FILE, KERAS_FILE
 from batchclf.models.onnx_graph.last_step import LastStep
 from batchclf.models.onnx_graph.names import with_stable_names
 from batchclf.models.onnx_graph.operations import check_operations, replace_erfc
@@ -23,10 +23,9 @@ from batchclf.models.onnx_graph.reshape import fix_reshapes
 from batchclf.models.sources.infer_preprocessing import ModelInput
 from batchclf.models.sources.interface import H5_SUFFIXES, check_one_input, chosen_output
 from batchclf.models.sources.keras2 import keras_2_version, read_keras_2
-from batchclf.models.sources.load_errors import first_line, not_loaded
+from batchclf.models.sources.load_errors import not_loaded
 
 OPSET = 18
-_SIGNATURE = "serving_default"
 KERAS = ("onnx", "onnxruntime", "tensorflow", "keras", "tf2onnx")
 TF_KERAS = ("onnx", "onnxruntime", "tensorflow", "tf_keras", "tf2onnx")
 """The modules that load and convert a model, and one of Keras 2."""
@@ -72,7 +71,12 @@ def _keep_off_gpus(tensorflow: Any) -> None:
 
 
 class TensorflowModel:
-    """A model that TensorFlow runs: `call` takes (n, *shape) of the input's dtype and gives (n, units)."""
+    """A model that TensorFlow runs: `call` takes (n, *shape) of the input's dtype and gives (n, units).
+
+    `batch` is how many images it takes at a time: 1, or None for any number.
+    """
+
+    batch: int | None = None
 
     def __init__(
         self,
@@ -94,8 +98,11 @@ class TensorflowModel:
     def run(self, inputs: NDArray[Any]) -> NDArray[np.floating]:
         """Predict (n, *shape) inputs; raises ModelError, and MemoryError where the memory does not suffice."""
         tf = tensorflow_or_error()
+        values = inputs.astype(self.input.dtype)
+        parts = np.split(values, len(values)) if self.batch == 1 else [values]
         try:
-            outputs = self._function(inputs.shape[1:])(tf.constant(inputs.astype(self.input.dtype)))["output"]
+            function = self._function(inputs.shape[1:])
+            return np.concatenate([function(tf.constant(part))["output"].numpy() for part in parts])
         except tf.errors.ResourceExhaustedError as error:
             raise MemoryError(str(error)) from error
         except Exception as error:  # Keras and TensorFlow raise nearly anything for a shape that does not fit
@@ -103,8 +110,6 @@ class TensorflowModel:
                 f"the model cannot make predictions for inputs of shape {inputs.shape}: {error}",
                 hint="check --input-size, --color and --layout",
             ) from error
-        result: NDArray[np.floating] = outputs.numpy()
-        return result
 
     def graph(self, shape: tuple[int, ...]) -> Any:
         """Give the ONNX model that takes images of this shape, the same for the same weights, byte for byte.
@@ -135,7 +140,7 @@ class TensorflowModel:
 
     def _function(self, shape: tuple[int, ...]) -> Any:
         if shape not in self._functions:
-            self._functions[shape] = self._new_function(shape)
+            self._functions[shape] = self._new_function(shape, self._call)
         return self._functions[shape]
 
     def _traced(self, shape: tuple[int, ...]) -> Any:
@@ -144,7 +149,7 @@ class TensorflowModel:
         Keras compiles a convolution of groups, as in ConvNeXt, by XLA; tf2onnx cannot see into such a function.
         """
         tf = tensorflow_or_error()
-        function, before = self._new_function(shape), tf.config.functions_run_eagerly()
+        function, before = self._new_function(shape, self._call_for_graph()), tf.config.functions_run_eagerly()
         # While a function is traced, that writes those inside it in place, and runs nothing (decision 204)
         tf.config.run_functions_eagerly(True)
         try:
@@ -153,14 +158,18 @@ class TensorflowModel:
             tf.config.run_functions_eagerly(before)
         return function
 
-    def _new_function(self, shape: tuple[int, ...]) -> Any:
+    def _call_for_graph(self) -> Callable[[Any], Any]:
+        """Give the call of which the graph is made."""
+        return self._call
+
+    def _new_function(self, shape: tuple[int, ...], call: Callable[[Any], Any]) -> Any:
         tf = tensorflow_or_error()
-        signature = [tf.TensorSpec((None, *shape), self.input.dtype, name="input")]
+        signature = [tf.TensorSpec((self.batch, *shape), self.input.dtype, name="input")]
 
         # Without autograph, which writes a file for each function: no model has code of its own (decision 166)
         @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
         def output(inputs: Any) -> dict[str, Any]:
-            return {"output": tf.identity(self._call(inputs))}
+            return {"output": tf.identity(call(inputs))}
 
         return output
 
@@ -329,46 +338,3 @@ def _words_of_keras(name: str, tensor: Any) -> str:
 
 def _dtype(tensor: Any) -> str:
     return str(getattr(tensor.dtype, "name", tensor.dtype))  # one of TensorFlow's in Keras 2, a text in Keras 3
-
-
-def load_saved_model(path: Path, output_name: str | None = None) -> TensorflowModel:
-    """Load a SavedModel folder and take its signature `serving_default`, or its only one.
-
-    A SavedModel is a program: loading one runs what it says. Raises ModelError where it cannot be loaded, or has
-    several inputs or, without `output_name`, outputs; UsageError if it has no output of this name.
-    """
-    tf = tensorflow_or_error()
-    try:
-        loaded = tf.saved_model.load(str(path))
-    except Exception as error:  # TensorFlow raises nearly anything on damaged folders
-        raise ModelError(
-            f"{path} cannot be loaded as a SavedModel: {first_line(error)}", hint="export the model again"
-        ) from error
-    signatures = dict(loaded.signatures)
-    name = _SIGNATURE if _SIGNATURE in signatures else next(iter(signatures), "")
-    if not name or (name != _SIGNATURE and len(signatures) > 1):
-        raise ModelError(
-            f"{path} has no signature {_SIGNATURE}; it has {', '.join(signatures) or 'none'}",
-            hint="export it with model.export(FOLDER) of Keras, or with tf.saved_model.save(…, signatures=…)",
-        )
-    signature = signatures[name]
-    inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
-    check_one_input(path, [_words_of_spec(name, spec) for name, spec in inputs.items()])
-    chosen = chosen_output(path, {name: _words_of_spec(name, spec) for name, spec in outputs.items()}, output_name)
-    input_name, spec = next(iter(inputs.items()))
-    if spec.shape.rank is None or spec.shape.rank < 2 or spec.shape[0] is not None:
-        raise ModelError(
-            f"{path} takes inputs of the shape {spec.shape}; the first axis must be the batch, of open size",
-            hint="export it with a signature whose first size is None",
-        )
-    source = ModelInput(input_name, tuple(spec.shape[1:]), spec.dtype.name)
-    parameters = sum(int(np.prod(each.shape)) for each in signature.variables)
-
-    def call(values: Any, keep: Any = loaded) -> Any:  # without `keep` its variables would be freed
-        return signature(**{input_name: values})[chosen]
-
-    return TensorflowModel("SavedModel", SAVED_MODEL_FOLDER, call, source, parameters, KERAS)
-
-
-def _words_of_spec(name: str, spec: Any) -> str:
-    return words_of_tensor(name, spec.dtype.name, () if spec.shape.rank is None else tuple(spec.shape))

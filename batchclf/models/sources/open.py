@@ -24,9 +24,9 @@ def open_original(path: Path, output_name: str | None = None) -> Original:
     if not path.exists():
         raise ModelError(f"there is no model at {path}", hint=_GIVE)
     if path.is_dir() and (path / "saved_model.pb").is_file():
-        from batchclf.models.sources.keras import load_saved_model
+        from batchclf.models.sources.saved_model import SavedModel
 
-        return load_saved_model(path, output_name)
+        return SavedModel(path, output_name)
     if path.is_file() and path.suffix.lower() in (".keras", *H5_SUFFIXES):
         from batchclf.models.sources.keras import load_keras
 
