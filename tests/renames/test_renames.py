@@ -62,8 +62,8 @@ NEW_OF_A_RUN = {"device": "cpu"}
 NEW_OF_A_RECORD = {"pictures": True}
 """Keys that a run.json has besides its settings now."""
 
-STUDIES = {"slices", "thresholds"}
-"""Keys of run.json, metrics.json and report.json on slices and thresholds, of which a run of then has none."""
+STUDIES = {"slices", "thresholds", "unlabelled"}
+"""Keys of run.json, metrics.json and report.json on slices, thresholds and drift without labels: new since then."""
 
 NEW_OF_A_SUBSET = {
     "excluded_suffixes": {},
@@ -209,6 +209,8 @@ def plain(value, *, old, key=""):
         # What it counts or how it is tested is new, so there is nothing to compare.
         new = NEW_OF_A_SUBSET.keys() | NEW_OF_A_MODEL.keys() | (OTHER_OF_A_DRIFT if key == "drift" else set()) | AREAS
         kept |= {name: {} for name in new & kept.keys()}
+        if key == "drift":
+            kept.pop("change", None)
         if {key, value.get("name"), value.get("metric")} & {*NEW_INTERVALS}:
             kept |= dict.fromkeys(OF_AN_INTERVAL & kept.keys())
         inner = {name: plain(each, old=old, key=name) for name, each in kept.items() if not VOLATILE.fullmatch(name)}
@@ -326,7 +328,9 @@ def test_what_verbs_print_is_the_same_under_the_new_names(now):
     assert after.pop("query") == before.pop("query")
     for verb, printed in before.items():
         # `job check` counts the images of class folders now
-        same_json(printed, re.sub(r"(class folders), [0-9,]+ images", r"\1", after[verb]))
+        said = re.sub(r"(class folders), [0-9,]+ images", r"\1", after[verb])
+        # The summary's text says what is known without labels now
+        same_json(printed, re.sub(r'("text": ?"[^":]*: ok): [^"]*none labelled[^"]*"', r'\1"', said))
     assert json.loads(after["run"])["format"] == NEW_FORMATS["summary"]
 
 

@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 _CLOSE = 1e-6
 """By so much a probability may miss what it is compared with."""
 
+_AT_ONCE = 50_000
+"""So many images are looked at together: there may be millions, and each takes memory several times over."""
+
 
 def find_issues(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
     """Find the images whose labels are probably wrong, (k,) int64, those with the least probable label first.
@@ -23,11 +26,12 @@ def find_issues(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -
         for other in np.flatnonzero(wrong[label]).tolist():
             lead = probabilities[images, other] - probabilities[images, label]
             found[images[np.argsort(-lead, kind="stable")[: wrong[label, other]]]] = True
-    of_label = probabilities[np.arange(len(labels)), labels]
-    others = probabilities.copy()
-    others[np.arange(len(labels)), labels] += _CLOSE
-    issues = np.flatnonzero(found & (others.argmax(axis=1) != labels))
-    return issues[np.argsort(of_label[issues], kind="stable")]
+    images = np.flatnonzero(found)
+    of_label, others = probabilities[images, labels[images]], probabilities[images]
+    others[np.arange(len(images)), labels[images]] += _CLOSE
+    speak_against = others.argmax(axis=1) != labels[images]
+    issues: NDArray[np.int64] = images[speak_against][np.argsort(of_label[speak_against], kind="stable")]
+    return issues
 
 
 def _wrong_labels(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -55,11 +59,14 @@ def _confident_joint(labels: NDArray[np.int64], probabilities: NDArray[np.float6
     usual = np.full(classes, 2.0)  # more than any probability, for a class without a label
     for label in np.unique(labels).tolist():
         usual[label] = max(float(probabilities[labels == label, label].mean()), 2 * _CLOSE)
-    sure = probabilities >= usual - _CLOSE
-    times = sure.sum(axis=1)
-    best = np.where(times > 1, probabilities.argmax(axis=1), sure.argmax(axis=1))
-    cells = (labels * classes + best)[times > 0]
-    joint = np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+    joint = np.zeros((classes, classes), np.int64)
+    for first in range(0, len(labels), _AT_ONCE):
+        piece = probabilities[first : first + _AT_ONCE]
+        sure = piece >= usual - _CLOSE
+        times = sure.sum(axis=1)
+        best = np.where(times > 1, piece.argmax(axis=1), sure.argmax(axis=1))
+        cells = (labels[first : first + _AT_ONCE] * classes + best)[times > 0]
+        joint += np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
     np.fill_diagonal(joint, np.maximum(joint.diagonal(), 1))
     return joint
 

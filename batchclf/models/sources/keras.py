@@ -96,7 +96,7 @@ class TensorflowModel:
         self._functions: dict[tuple[int, ...], Any] = {}
 
     def run(self, inputs: NDArray[Any]) -> NDArray[np.floating]:
-        """Predict (n, *shape) inputs; raises ModelError, and MemoryError where the memory does not suffice."""
+        """Predict (n, *shape) inputs; raises ModelError, and MemoryError where out of memory."""
         tf = tensorflow_or_error()
         values = inputs.astype(self.input.dtype)
         parts = np.split(values, len(values)) if self.batch == 1 else [values]
