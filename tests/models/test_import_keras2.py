@@ -13,6 +13,7 @@ from batchclf.models.runtime.registry import open_runtime
 from batchclf.models.sources.class_names import read_class_names
 from batchclf.models.sources.import_model import import_model
 from batchclf.models.sources.infer_preprocessing import ImportOptions
+from batchclf.training.finetune.base import BaseOptions, open_base
 
 if find_spec("tf_keras") is None:
     pytest.skip("tf_keras is not installed", allow_module_level=True)
@@ -169,7 +170,7 @@ def test_only_layers_and_functions_that_compute_are_loaded(layers, tmp_path, cha
     assert message in str(refusal(tmp_path / "other.keras"))
 
 
-def test_without_tf_keras_the_error_names_the_extra(layers, tmp_path, monkeypatch):
+def test_without_tf_keras_the_error_names_the_extra_and_keras_3_trains_on_no_such_file(layers, tmp_path, monkeypatch):
     model = teachable_machine(layers)
     model.build((None, *SHAPE))
     model.save(tmp_path / "keras_model.h5")
@@ -178,3 +179,5 @@ def test_without_tf_keras_the_error_names_the_extra(layers, tmp_path, monkeypatc
     error = refusal(tmp_path / "keras_model.h5")
     assert f"was saved by Keras {version}; tf_keras, which loads such files, cannot be imported" in str(error)
     assert error.hint == "install it with: pip install 'batchclf[keras2]'"
+    with pytest.raises(ModelError, match="Keras 3 would compute some layers otherwise"):
+        open_base(BaseOptions(tmp_path / "keras_model.h5"), say=quiet)

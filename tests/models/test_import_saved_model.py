@@ -61,7 +61,12 @@ def test_a_batch_of_one_is_run_image_by_image_or_opened(model, tmp_path, pixels)
     import tensorflow as tf
 
     # A reshape to 1 x classes holds for one image alone
-    one = {"serving_default": (lambda image: {"p": tf.reshape(model(image), (1, 3))}, tf.TensorSpec((1, *SHAPE), name="image"))}
+    one = {
+        "serving_default": (
+            lambda image: {"p": tf.reshape(model(image), (1, 3))},
+            tf.TensorSpec((1, *SHAPE), name="image"),
+        )
+    }
     module = saved(tmp_path / "one", model, one)
     assert_as_predicted(module, model, tmp_path / "bundle", pixels)
 

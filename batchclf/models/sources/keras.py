@@ -248,11 +248,10 @@ def load_keras(path: Path, output_name: str | None = None) -> TensorflowModel:
             hint="load them into their network where its Python code is, save the whole of it with "
             'model.save("model.keras"), and import that file',
         )
-    version = keras_2_version(path)
-    if not version:
-        return keras_model(path, read_keras(path), output_name)
-    model, library = read_keras_2(path, version)
-    return keras_model(path, model, output_name, library)
+    if version := keras_2_version(path):
+        model, library = read_keras_2(path, version)
+        return keras_model(path, model, output_name, library)
+    return keras_model(path, read_keras(path), output_name)
 
 
 def holds_only_weights(path: Path) -> bool:
@@ -269,10 +268,15 @@ def holds_only_weights(path: Path) -> bool:
 
 
 def read_keras(path: Path) -> Any:
-    """Give the Keras model of a `.keras` or legacy `.h5` file, loaded in safe mode: no code out of the file is run.
+    """Give the model of a `.keras` or `.h5` file of Keras 3, loaded in safe mode: no code out of the file is run.
 
-    Raises ModelError where it cannot be loaded.
+    Raises ModelError where it cannot be loaded, or was saved by Keras 2: some layers would compute something else.
     """
+    if version := keras_2_version(path):
+        raise ModelError(
+            f"{path} was saved by Keras {version}; Keras 3 would compute some layers otherwise, and with no error",
+            hint="give a model that Keras 3 has saved; batchclf model import takes those of Keras 2",
+        )
     tensorflow_or_error()
     import keras
 
