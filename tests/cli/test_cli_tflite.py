@@ -71,6 +71,13 @@ def files(tmp_path_factory, pixels):
     write("float32", lite.TFLiteConverter.from_keras_model(model))
     write("float16", half)
     write("dynamic", smaller())
+    size = keras.Input((None, None, 3))
+    opened = keras.Sequential(
+        [size, layers.Conv2D(5, 3, activation="relu"), *ends[:2], layers.Dense(3), layers.Softmax()]
+    )
+    several = keras.Sequential([keras.Input(SHAPE), layers.Flatten(), layers.Dense(3, activation="sigmoid")])
+    write("anysize", lite.TFLiteConverter.from_keras_model(opened))
+    write("sigmoids", lite.TFLiteConverter.from_keras_model(several))
     write("one", lite.TFLiteConverter.from_keras_model(keras.Model(image, model(image))))
     write("inside", whole(tf.float32))
     write("int8", whole(tf.int8))
@@ -86,6 +93,8 @@ def interpreted(path, inputs):
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path))
+    if path.stem == "anysize":
+        interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], (1, *SHAPE))
     interpreter.allocate_tensors()
     rows = []
     for each in inputs:
@@ -99,6 +108,7 @@ def interpreted(path, inputs):
     ("name", "judge", "options"),
     [
         *((name, name, {"scale": "minus1..1"}) for name in ("float32", "float16", "dynamic", "one")),
+        ("anysize", "anysize", {"scale": "minus1..1", "input_size": SHAPE[:2]}),
         # The same network takes and gives float32 in one file, and rounds itself
         *((name, "inside", {"output": "probabilities"}) for name in ("int8", "uint8")),
     ],
@@ -147,6 +157,11 @@ def test_a_scale_that_a_quantised_input_cannot_hold_is_refused(files, tmp_path):
         import_model(files / "uint8.tflite", ImportOptions(NAMES, scale="none"), tmp_path / "bundle", say=quiet)
     with pytest.raises(UsageError, match="the model does not tell how the pixels it takes are scaled"):
         import_model(files / "float32.tflite", ImportOptions(NAMES), tmp_path / "bundle", say=quiet)
+
+
+def test_a_sigmoid_for_each_class_is_refused(files, tmp_path):
+    with pytest.raises(ModelError, match="the model is multi-label: it ends in a sigmoid for each class"):
+        import_model(files / "sigmoids.tflite", ImportOptions(NAMES, scale="0..1"), tmp_path / "bundle", say=quiet)
 
 
 def test_without_litert_the_error_names_the_extra(files, tmp_path, monkeypatch):

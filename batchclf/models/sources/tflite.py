@@ -47,7 +47,10 @@ class TfliteModel:
             ) from error
         try:
             self._interpreter = Interpreter(str(path), num_threads=cores or usable_cores())
-            self._interpreter.allocate_tensors()
+            inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+            # An open size stands at 1 until there are images, which may be too small for the model
+            if not any(-1 in _signature(each)[1:] for each in inputs):
+                self._interpreter.allocate_tensors()
         except Exception as error:  # LiteRT raises ValueError and RuntimeError
             raise ModelError(
                 f"LiteRT cannot load {path}: {error}",
@@ -55,7 +58,6 @@ class TfliteModel:
                 "must be converted again without them",
             ) from error
         self._shape: tuple[int, ...] = ()
-        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         check_one_input(path, [_described(each) for each in inputs])
         name = chosen_output(path, {each["name"]: _described(each) for each in outputs}, output_name)
         self._input, self._output = inputs[0], next(each for each in outputs if each["name"] == name)
@@ -147,7 +149,7 @@ class TfliteModel:
 
     def _answers(self, values: NDArray[Any]) -> NDArray[np.float32]:
         if values.shape != self._shape:
-            if not self._alone:
+            if -1 in _signature(self._input):
                 self._interpreter.resize_tensor_input(self._input["index"], values.shape, strict=True)
             self._interpreter.allocate_tensors()
             self._shape = values.shape
