@@ -1,4 +1,4 @@
-"""Files of Keras 2: told from those of Keras 3, looked through for code, and loaded by tf_keras."""
+"""Files of Keras 2: recognised by the version they name, looked through for code, and loaded by tf_keras."""
 
 import json
 import re
