@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-EXTRAS = {"job": "train", "test": "train,test"}
+EXTRAS = {"job": "train", "test": "train,keras2,tflite,test"}
 COMMANDS = {
     "job": ["-m", "batchclf", "run", "jobs/fashion-mnist.toml"],
     # A process for each core; the tests of a file stay together, since they share what they make.

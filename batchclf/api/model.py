@@ -167,7 +167,7 @@ class Model:
 
     def _open(self) -> Any:
         of = self._settings
-        return open_runtime(self.bundle, of.runtime, precision=of.precision, device=of.device)
+        return open_runtime(self.bundle, of.runtime_for(self.bundle), precision=of.precision, device=of.device)
 
 
 def _rank(name: str) -> int:
@@ -181,7 +181,7 @@ def load_model(
     *,
     classes: Sequence[str] | str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
-    runtime: RuntimeName = "onnx",
+    runtime: RuntimeName | None = None,
     precision: Precision = "f32",
     device: Device = "cpu",
     **options: Unpack[ImportKeywords],
@@ -189,11 +189,12 @@ def load_model(
     """Open a model bundle, or import a model that was made elsewhere.
 
     Args:
-        path: The folder of a bundle; or a .keras, .h5 or .onnx file or a SavedModel folder, which is imported first.
+        path: The folder of a bundle; or a .keras, .h5, .onnx or .tflite file or a SavedModel folder, which is imported
+            first.
         classes: For an import: the class names in the order of the model's outputs, or a file with them.
         out: For an import: where to write the bundle, so that it need not be imported again; by default it is gone
             with the model.
-        runtime: What runs the model.
+        runtime: What runs the model: by default onnx, but litert for a model that came as a TFLite file.
         precision: The arithmetic of the model.
         device: Where it is run.
         **options: Further options of `batchclf model import`: scale, mean, std, like, …

@@ -23,7 +23,7 @@ class ScoringKeywords(TypedDict, total=False):
     ray_address: str | None
     topk: int
     probabilities: bool | None
-    runtime: RuntimeName
+    runtime: RuntimeName | None
     precision: Precision
     device: Device
     resize: ResizeMode | None

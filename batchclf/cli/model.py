@@ -53,13 +53,15 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
     parser = actions.add_parser(
         "import",
         parents=[common],
-        help="make a model bundle of a Keras, SavedModel or ONNX model",
-        description="Make a model bundle of a .keras, .h5 or .onnx file or a SavedModel folder. What the model says "
-        "about itself need not be given.",
+        help="make a model bundle of a Keras, SavedModel, TFLite or ONNX model",
+        description="Make a model bundle of a .keras, .h5, .tflite or .onnx file or a SavedModel folder. What the "
+        "model says about itself need not be given.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("path", type=path, metavar="PATH", help=".keras, .h5 or .onnx file, or SavedModel folder")
+    parser.add_argument(
+        "path", type=path, metavar="PATH", help=".keras, .h5, .tflite or .onnx file, or SavedModel folder"
+    )
     parser.add_argument("--out", type=folder_path, required=True, metavar="BUNDLE", help="folder of the model bundle")
     classes = parser.add_argument(
         "--classes",

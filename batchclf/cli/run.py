@@ -100,11 +100,13 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
 def _dry_run(job: "Job", console: "Console") -> int:
     from batchclf.jobs.config.data_options import will_train
     from batchclf.jobs.config.settings import open_bundle
+    from batchclf.models.runtime.registry import default_runtime
 
     spec = job.spec
     trains = will_train(job)
     why = "retrain = true" if spec.model.retrain else "there is no bundle yet"
     bundle = None if trains else open_bundle(job.bundle)
+    runtime = spec.scoring.runtime or ("onnx" if bundle is None else default_runtime(bundle))
     rules = len(job.gate.rules)
     bounds = [f"{key} {value}" for key, value in _bounds(job).items()]
     bounds += [counted(rules, "rule")] if rules else []
@@ -113,7 +115,7 @@ def _dry_run(job: "Job", console: "Console") -> int:
         "job": f"{job.name}, run date {job.run_date}",
         "data": (spec.data.dataset or str(job.directory)) if spec.data else "none",
         "model": f"{_training(job)} into {job.bundle} ({why})" if trains else f"load {job.bundle}",
-        "score": " and ".join(subsets) + f" with {spec.scoring.runtime}",
+        "score": " and ".join(subsets) + f" with {runtime}",
         "gate": ", ".join(bounds) or "none",
         "publish": f"{job.folder}",
     }

@@ -1,4 +1,7 @@
-"""The model bundle: a folder with an ONNX graph, the model it was made of, and model.json that says what they are."""
+"""The model bundle: a folder with an ONNX graph, the model it was made of, and model.json that says what they are.
+
+A bundle of a TFLite file has that file in place of a graph (decision 208).
+"""
 
 import hashlib
 import json
@@ -22,7 +25,7 @@ KERAS_FILE, ONNX_FILE, INFO_FILE = "model.keras", "model.onnx", "model.json"
 LEARNT_FILE = "learnt.json"
 """The paths of the images that a model was trained on, where chance has chosen them."""
 
-H5_FILE, SAVED_MODEL_FOLDER = "model.h5", "saved_model"
+H5_FILE, SAVED_MODEL_FOLDER, TFLITE_FILE = "model.h5", "saved_model", "model.tflite"
 IMPORTED = "imported"
 """The recipe of a model that was trained elsewhere."""
 
@@ -51,9 +54,10 @@ class BundleInfo:
     `recipe` is "imported" for a model that was trained elsewhere: then `settings` names its source, `history` is
     empty, `training_data` and `training` None. `history` has one list per training metric, one value an epoch;
     `training` says which images the `val_*` metrics were measured on (without it: the test split). `original` is the
-    file or folder of the bundle that TensorFlow runs, None where there is none. `files` maps each file of the bundle,
-    with `/` in its path, to its SHA-256. `onnx_difference` is the largest difference of a probability between the
-    bundle's graph and the model it was made of, after softmax or sigmoid, on sample images when the bundle was made.
+    file or folder of the bundle that TensorFlow or LiteRT runs, None where there is none. `files` maps each file of the
+    bundle, with `/` in its path, to its SHA-256. `onnx_difference` is the largest difference of a probability between
+    the bundle's graph and the model it was made of, after softmax or sigmoid, on sample images when the bundle was
+    made; 0 without a graph.
     `reference` is what later images and predictions are compared with; None for an imported model, and in bundles made
     before it was kept. `batch_size` is the number of images that the model must be given at a time; None for any.
     """
@@ -119,8 +123,13 @@ class Bundle:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 of the ONNX graph, 64 hex digits: two bundles with the same digest score alike."""
-        return self.info.files[ONNX_FILE]
+        """The SHA-256 of what is scored with, 64 hex digits: two bundles with the same digest score alike."""
+        return self.info.files[ONNX_FILE if self.has_graph else TFLITE_FILE]
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether it has an ONNX graph, as all have but those of TFLite files."""
+        return self.info.original != TFLITE_FILE
 
     @property
     def onnx_path(self) -> Path:
@@ -129,8 +138,14 @@ class Bundle:
 
     @property
     def original_path(self) -> Path | None:
-        """The file or folder that TensorFlow loads; None for a model that came as an ONNX graph."""
+        """The file or folder that TensorFlow or LiteRT loads; None for a model that came as an ONNX graph."""
         return None if self.info.original is None else self.path / self.info.original
+
+    @property
+    def output_name(self) -> str | None:
+        """The name of the one output of several that was imported; None for the only one."""
+        given = self.info.settings.get(OUTPUT_NAME)
+        return None if given is None else str(given)
 
     def learnt(self) -> frozenset[str] | None:
         """The paths below the class folders' root, with `/`, of the images that the model was trained on.
@@ -210,7 +225,7 @@ def bundle_info(path: object, content: bytes) -> BundleInfo:
         info = msgspec.convert({**values, "format": BUNDLE_FORMAT}, BundleInfo)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} is damaged: {error}", hint=_AGAIN) from error
-    for name in (ONNX_FILE, info.original):
+    for name in (None if info.original == TFLITE_FILE else ONNX_FILE, info.original):
         if name is not None and not any(file == name or file.startswith(f"{name}/") for file in info.files):
             raise ModelError(f"{path} names no {name}", hint="train or import the model again")
     return info

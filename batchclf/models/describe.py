@@ -21,7 +21,7 @@ def as_dict(bundle: Bundle) -> dict[str, Any]:
         **info,
         "bundle": str(bundle.path.resolve()),
         "digest": bundle.digest,
-        "onnx_path": str(bundle.onnx_path.resolve()),
+        "onnx_path": str(bundle.onnx_path.resolve()) if bundle.has_graph else None,
         "original_path": None if original is None else str(original.resolve()),
         "sizes": _sizes(bundle),
     }
@@ -52,7 +52,7 @@ def as_lines(bundle: Bundle, runtimes: Sequence[str]) -> list[str]:
         "data digest": "" if data is None else data.fingerprint,
         "created": info.created,
         "made with": ", ".join(f"{name} {version}" for name, version in info.versions.items()),
-        "check": _check(info),
+        "check": _check(info) if bundle.has_graph else "",
         "runtimes": ", ".join(runtimes),
     }
     width = max(map(len, facts))

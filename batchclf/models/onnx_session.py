@@ -22,7 +22,7 @@ def onnx_session(path: Path, *, first: Sequence[tuple[str, Mapping[str, str]]] =
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     # A number of one's own: by default threads are pinned to cores, and to as many as the machine has (decision 042)
-    options.intra_op_num_threads = cores or _usable_cores()
+    options.intra_op_num_threads = cores or usable_cores()
     # Threads that wait by spinning take the cores from the decoding workers (decision 042)
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Some of CUDA's sums depend on the order in which threads finish, unless this is set; on the CPU none does.
@@ -32,5 +32,6 @@ def onnx_session(path: Path, *, first: Sequence[tuple[str, Mapping[str, str]]] =
     return onnxruntime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """Give how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

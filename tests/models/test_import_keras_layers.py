@@ -1,5 +1,6 @@
 """Layers of Keras that ONNX, or Keras' own export to it, does otherwise; the oracle is Keras' `predict`."""
 
+import zipfile
 from importlib.util import find_spec
 
 import numpy as np
@@ -46,6 +47,7 @@ def _assert_as_predicted(model, path, out, images):
 def test_gelu_convolutions_of_groups_and_layers_without_effect_give_what_keras_predicts(tmp_path):
     import keras
 
+    keras.utils.set_random_seed(1)  # layers that are made take their seeds
     layers = keras.layers
     normal = layers.Normalization()
     normal.adapt(_images(40).astype(np.float32))
@@ -120,3 +122,22 @@ def test_convnext_of_keras_gives_what_it_predicts(tmp_path):
     expected = model.predict(images.astype(np.float32), verbose=0)
     assert np.ptp(expected, axis=0).max() > 0.01
     np.testing.assert_allclose(open_runtime(bundle, "onnx").probabilities(images), expected, atol=1e-5)
+
+
+def test_the_error_of_a_file_that_keras_cannot_load_gives_the_cause(tmp_path):
+    import keras
+
+    _model(keras.layers.DepthwiseConv2D(3)).save(tmp_path / "a.keras")
+    with zipfile.ZipFile(tmp_path / "a.keras") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    # As a later version of Keras might write it
+    parts["config.json"] = parts["config.json"].replace(b'"depth_multiplier": 1', b'"depth_multiplier": 1, "groups": 1')
+    with zipfile.ZipFile(tmp_path / "b.keras", "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(ModelError) as caught:
+        import_model(tmp_path / "b.keras", ImportOptions(NAMES, scale="none"), tmp_path / "out", say=quiet)
+    assert str(caught.value) == (
+        f"{tmp_path / 'b.keras'} cannot be loaded: Unrecognized keyword arguments passed to DepthwiseConv2D: "
+        "{'groups': 1}"
+    )

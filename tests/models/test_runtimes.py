@@ -10,7 +10,9 @@ from batchclf.errors import ModelError
 from batchclf.models.bundle import load_bundle
 from batchclf.models.runtime.registry import ENTRIES, open_runtime
 
-RUNTIMES = tuple(entry.name for entry in ENTRIES if entry.precision == "f32" and "cpu" in entry.devices)
+RUNTIMES = tuple(
+    entry.name for entry in ENTRIES if entry.precision == "f32" and "cpu" in entry.devices and entry.runs != "tflite"
+)
 
 
 @pytest.fixture(scope="module")

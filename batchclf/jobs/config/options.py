@@ -167,7 +167,10 @@ class ScoringOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             unset=f"if there are at most {MOST_COLUMNS} classes",
         ),
     ] = None
-    runtime: Annotated[RuntimeName, option("what runs the model")] = "onnx"
+    runtime: Annotated[
+        RuntimeName | None,
+        option("what runs the model", example="onnx", unset="onnx, but litert for a model that came as a TFLite file"),
+    ] = None
     precision: Annotated[
         Precision,
         option(

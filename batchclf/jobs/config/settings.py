@@ -13,6 +13,7 @@ from batchclf.data.selection import EVERYTHING, Selection, rule_for
 from batchclf.errors import UsageError
 from batchclf.jobs.config.options import MOST_COLUMNS, ScoringOptions
 from batchclf.models.bundle import Bundle, load_bundle
+from batchclf.models.runtime.registry import RuntimeName, default_runtime
 from batchclf.scoring.batches import default_batch_size
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ class ScoreSettings(ScoringOptions, frozen=True):
         """Give the batch size: the bundle's own, else the one that was asked for or is chosen for its images."""
         # What a model that is quantised dynamically says of an image depends on its batch (decision 163)
         return bundle.info.batch_size or self.batch_size or default_batch_size(bundle.info.input_shape)
+
+    def runtime_for(self, bundle: Bundle) -> RuntimeName:
+        """Name what runs the model: as asked for, else what the bundle's model needs."""
+        return self.runtime or default_runtime(bundle)
 
     def resize_for(self, bundle: Bundle) -> ResizeMode:
         """Say how large images shrink: as asked for, else as the bundle's geometry wants it."""

@@ -115,7 +115,7 @@ def _fill(
     trains = will_train(job)
     settings = score_settings(scoring_options(job.spec), job.reports / CACHE)
     check_formats(settings.formats)
-    runtime = find_runtime(settings.runtime, settings.precision, settings.device)
+    runtime = find_runtime(settings.runtime or "onnx", settings.precision, settings.device)
     if runtime.graph:  # TensorFlow's devices are settled by its first use, which is the training's
         runtime.load().check(settings.device)
     with steps.step("load data"):

@@ -29,7 +29,7 @@ def scored_head(
     """Say what is known of a run that has scored with a bundle, which it has trained or loaded."""
     classes = len(bundle.info.class_names)
     scoring = Scoring(
-        runtime=settings.runtime,
+        runtime=settings.runtime_for(bundle),
         precision=settings.precision,
         device=settings.device,
         resize=settings.resize_for(bundle),

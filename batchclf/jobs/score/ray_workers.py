@@ -24,7 +24,7 @@ def open_workers(
     There are as many as are asked for or else as the cluster has cores or, for a model on a GPU, GPUs. Raises
     EngineError if there is no such cluster, and UsageError if it does not go with the cache.
     """
-    info = bundle.info
+    info, runtime = bundle.info, settings.runtime_for(bundle)
     files = _files(bundle, settings)
     size = sum(map(len, files.values()))
     opened = ray_cluster(settings.ray_address, settings.worker_count, size, say=watcher.say, log=watcher.detail)
@@ -33,7 +33,7 @@ def open_workers(
     cores, gpus = cluster.count("CPU"), cluster.count("GPU") if on_gpu else 0
     job = ActorJob(
         info,
-        settings.runtime,
+        runtime,
         settings.device,
         settings.images_a_batch(bundle),
         # A GPU needs more than one core to decode for it.
@@ -41,7 +41,7 @@ def open_workers(
         None if cluster.folder is None else str(cluster.folder),
         os.getcwd(),  # noqa: PTH109 (a text)
     )
-    versions = versions_there(info, settings.runtime, settings.device)
+    versions = versions_there(info, runtime, settings.device)
     count = settings.workers or (gpus if on_gpu else cores)
     workers = RayWorkers(cluster, job, files, count, versions=versions, cache=cache, say=watcher.say)
     return stack.enter_context(workers)
@@ -50,7 +50,7 @@ def open_workers(
 def _files(bundle: Bundle, settings: ScoreSettings) -> dict[str, bytes]:
     """Read the files that the runtime needs of the bundle."""
     original = bundle.info.original or ""
-    if find_runtime(settings.runtime, settings.precision, settings.device).graph:
+    if find_runtime(settings.runtime_for(bundle), settings.precision, settings.device).graph:
         names = [ONNX_FILE]
     else:
         names = [name for name in bundle.info.files if name == original or name.startswith(f"{original}/")]

@@ -33,7 +33,7 @@ def libraries(settings: ScoreSettings, bundle: Bundle) -> dict[str, str]:
 
     Raises ModelError if what runs the model is not installed.
     """
-    entry = find_runtime(settings.runtime, settings.precision, settings.device)
+    entry = find_runtime(settings.runtime_for(bundle), settings.precision, settings.device)
     return {**entry.load().versions(), **decoders(bundle.info.geometry)}
 
 
@@ -47,7 +47,7 @@ def computed_with(bundle: Bundle, settings: ScoreSettings) -> dict[str, str]:
         "model": bundle.digest,
         # Older bundles of such a model have rows that depend on the images beside them (decision 163)
         **({"batch size": str(batch)} if batch else {}),
-        "runtime": settings.runtime,
+        "runtime": settings.runtime_for(bundle),
         "precision": settings.precision,
         "device": settings.device,
         "version of a library": ", ".join(f"{name} {version}" for name, version in known.items()),

@@ -317,7 +317,7 @@ def _open(
         check = PrecisionCheck()
 
     def runtime() -> "Runtime":
-        open_with = partial(open_runtime, bundle, settings.runtime, device=settings.device)
+        open_with = partial(open_runtime, bundle, settings.runtime_for(bundle), device=settings.device)
         if check is None:
             return open_with()
         return ComparedRuntime(open_with(precision=settings.precision), open_with, check, compared, every)

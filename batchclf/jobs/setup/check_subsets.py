@@ -27,7 +27,7 @@ from batchclf.jobs.config.settings import DirectorySubset, open_bundle
 from batchclf.jobs.config.spec import ScoringSpec
 from batchclf.jobs.config.toml_lines import Keys
 from batchclf.models.bundle import Bundle
-from batchclf.models.runtime.registry import ENTRIES, find_runtime
+from batchclf.models.runtime.registry import ENTRIES, default_runtime, find_runtime
 from batchclf.training.recipes.builtin import DEFAULT_RECIPE
 from batchclf.training.recipes.custom import find_recipe
 
@@ -63,7 +63,7 @@ def needed_extras(job: Job) -> dict[str, Keys]:
     if job.spec.data is not None and job.spec.model.bundle is None:
         needs["train"] = ("model",)
     with suppress(UsageError):  # of which `check_model` speaks
-        if extra := find_runtime(scoring.runtime, scoring.precision, scoring.device).extra:
+        if extra := find_runtime(scoring.runtime or "onnx", scoring.precision, scoring.device).extra:
             needs[extra] = ("scoring", "precision" if scoring.precision != "f32" else "runtime")
     if will_train(job):
         needs["train"] = ("model",)
@@ -128,7 +128,7 @@ def check_model(job: Job) -> tuple[tuple[str, ...] | None, list[Found]]:
 def _runtime(scoring: ScoringSpec) -> Iterator[Found]:
     """Check that this machine can run a model as the job asks for; the model itself may not be there yet."""
     try:
-        entry = find_runtime(scoring.runtime, scoring.precision, scoring.device)
+        entry = find_runtime(scoring.runtime or "onnx", scoring.precision, scoring.device)
         # An extra that is missing is reported by itself. TensorFlow takes seconds to load, and needs nothing on a CPU.
         is_here = not entry.extra or find_spec(entry.module) is not None
         if is_here and (entry.graph or scoring.device != "cpu"):
@@ -139,9 +139,9 @@ def _runtime(scoring: ScoringSpec) -> Iterator[Found]:
 
 def _open(bundle: Bundle, scoring: ScoringSpec) -> None:
     """Open a bundle as the job would, but load no TensorFlow; raises ModelError."""
-    entry = find_runtime(scoring.runtime, scoring.precision, scoring.device)
+    entry = find_runtime(scoring.runtime or default_runtime(bundle), scoring.precision, scoring.device)
     entry.check_bundle(bundle)
-    if entry.graph and find_spec(entry.module) is not None:
+    if entry.runs == "tflite" or (entry.graph and find_spec(entry.module) is not None):
         entry.open(bundle, scoring.device)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,11 +128,31 @@ def check_model(bundle: Bundle, sample: Sample, *, progress: Progress = unseen) 
     can be read, ModelError if the bundle's graph cannot be run.
     """
     with TemporaryDirectory() as folder:
-        return _Trials(bundle, sample, InnerModel(bundle, Path(folder))).run(progress)
+        return _Trials(bundle, sample, _inner(bundle, Path(folder))).run(progress)
+
+
+class _Inner(Protocol):
+    """The model within a bundle, which takes inputs that `prepare` has made."""
+
+    @property
+    def takes_numbers(self) -> bool:
+        """Whether it takes numbers with a fraction, not only pixels as they are."""
+
+    def run(self, inputs: NDArray[Any]) -> NDArray[np.floating]:
+        """Give its outputs for (n, …) inputs: (n, units), or more axes of size 1."""
+
+
+def _inner(bundle: Bundle, folder: Path) -> _Inner:
+    if bundle.has_graph:
+        return InnerModel(bundle, folder)
+    from batchclf.models.sources.tflite import TfliteModel
+
+    assert bundle.original_path is not None, bundle.path
+    return TfliteModel(bundle.original_path, bundle.output_name)
 
 
 class _Trials:
-    def __init__(self, bundle: Bundle, sample: Sample, model: InnerModel) -> None:
+    def __init__(self, bundle: Bundle, sample: Sample, model: _Inner) -> None:
         self.sample, self.model = sample, model
         self.given = bundle.info.preprocessing
         self.names = bundle.info.class_names
@@ -237,7 +257,8 @@ class _Trials:
 
     def _raw(self, images: NDArray[np.uint8], steps: Preprocessing) -> NDArray[np.float64]:
         starts = range(0, len(images), _AT_ONCE)
-        return np.concatenate([self.model.run(prepare(images[at : at + _AT_ONCE], steps)) for at in starts])
+        raw = np.concatenate([self.model.run(prepare(images[at : at + _AT_ONCE], steps)) for at in starts])
+        return raw.reshape(len(images), -1).astype(np.float64)
 
     def _geometry_words(self, geometry: Geometry) -> str:
         return AS_IMPORTED if geometry == self.given.geometry else self.geometries[geometry]

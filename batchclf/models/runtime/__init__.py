@@ -1,1 +1,1 @@
-"""What runs a bundle's model: ONNX Runtime, TensorFlow, OpenVINO."""
+"""What runs a bundle's model: ONNX Runtime, TensorFlow, OpenVINO, LiteRT."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from batchclf.models.bundle import Bundle
     from batchclf.models.runtime.interface import Runtime
 
-RuntimeName = Literal["onnx", "tensorflow"]
+RuntimeName = Literal["onnx", "tensorflow", "litert"]
 Precision = Literal["f32", "bf16"]
 Device = Literal["cpu", "cuda"]
 
@@ -36,7 +36,8 @@ class RuntimeEntry:
     """One runtime, with the precision and the devices that it serves.
 
     `opener` is `file:class` in this folder; `module` is the library that it imports, which either `extra` of batchclf
-    or `distribution` installs. `graph` says that it runs the bundle's graph, not the model that this was made of.
+    or `distribution` installs. `runs` says what of a bundle it runs: its graph, the Keras model or SavedModel that this
+    was made of, or a TFLite file.
     """
 
     name: RuntimeName
@@ -46,7 +47,12 @@ class RuntimeEntry:
     module: str
     distribution: str = ""
     extra: str = ""
-    graph: bool = True
+    runs: Literal["graph", "original", "tflite"] = "graph"
+
+    @property
+    def graph(self) -> bool:
+        """Whether it runs the bundle's graph."""
+        return self.runs == "graph"
 
     @property
     def install(self) -> str:
@@ -73,11 +79,20 @@ class RuntimeEntry:
 
     def check_bundle(self, bundle: "Bundle") -> None:
         """Raise ModelError if the bundle has no model that it runs."""
-        if not self.graph and bundle.original_path is None:
+        if not self.serves(bundle):
+            came = "a TFLite file" if not bundle.has_graph else "a Keras model or SavedModel"
+            if bundle.original_path is None:
+                came = "an ONNX file"
             raise ModelError(
-                f"{bundle.path} came as an ONNX file, so there is no model in it that --runtime {self.name} runs",
-                hint="score with --runtime onnx",
+                f"{bundle.path} came as {came}, so there is no model in it that --runtime {self.name} runs",
+                hint=f"score with --runtime {default_runtime(bundle)}",
             )
+
+    def serves(self, bundle: "Bundle") -> bool:
+        """Whether the bundle has a model that it runs."""
+        if not bundle.has_graph:
+            return self.runs == "tflite"
+        return self.graph or (self.runs == "original" and bundle.original_path is not None)
 
     def open(self, bundle: "Bundle", device: Device, cores: int | None = None) -> "Runtime":
         """Load the bundle's model onto a device; raises ModelError."""
@@ -96,7 +111,10 @@ ENTRIES = (
         opener="tensorflow:TensorflowRuntime",
         module="tensorflow",
         extra="train",
-        graph=False,
+        runs="original",
+    ),
+    RuntimeEntry(
+        "litert", "f32", ("cpu",), opener="litert:LitertRuntime", module="ai_edge_litert", extra="tflite", runs="tflite"
     ),
 )
 
@@ -113,9 +131,13 @@ def find_runtime(name: RuntimeName, precision: Precision = "f32", device: Device
 
 
 def runtimes_of(bundle: "Bundle") -> list[RuntimeName]:
-    """Name the runtimes that can run a bundle: the graph is always there, the model that it was made of may be not."""
-    able = [entry.name for entry in ENTRIES if entry.graph or bundle.original_path is not None]
-    return list(dict.fromkeys(able))
+    """Name the runtimes that can run a bundle."""
+    return list(dict.fromkeys(entry.name for entry in ENTRIES if entry.serves(bundle)))
+
+
+def default_runtime(bundle: "Bundle") -> RuntimeName:
+    """Name the runtime that is used if none is asked for."""
+    return "onnx" if bundle.has_graph else "litert"
 
 
 def open_runtime(

@@ -1,12 +1,14 @@
 """Run the model that a bundle keeps beside its graph in TensorFlow, on the CPU or a GPU of NVIDIA."""
 
+from importlib.util import find_spec
+
 import numpy as np
 from numpy.typing import NDArray
 
 from batchclf.errors import ModelError
 from batchclf.libraries import versions_of
-from batchclf.models.bundle import OUTPUT_NAME, Bundle
-from batchclf.models.preprocessing import prepare, to_probabilities
+from batchclf.models.bundle import Bundle
+from batchclf.models.runtime.original import original_probabilities
 from batchclf.models.runtime.registry import Device
 
 
@@ -16,7 +18,8 @@ class TensorflowRuntime:
     def __init__(self, bundle: Bundle, device: Device, cores: int | None = None) -> None:
         path, self._steps = bundle.original_path, bundle.info.preprocessing
         assert path is not None, bundle.path
-        from batchclf.models.sources.keras import load_keras, load_saved_model
+        from batchclf.models.sources.keras import load_keras
+        from batchclf.models.sources.saved_model import SavedModel
 
         self.check(device)
         if cores is not None:
@@ -25,17 +28,16 @@ class TensorflowRuntime:
             tf.config.threading.set_intra_op_parallelism_threads(cores)
             tf.config.threading.set_inter_op_parallelism_threads(cores)
         self._path = path
-        given = bundle.info.settings.get(OUTPUT_NAME)
-        output_name = None if given is None else str(given)
-        self._model = load_saved_model(path, output_name) if path.is_dir() else load_keras(path, output_name)
+        name = bundle.output_name
+        self._model = SavedModel(path, name) if path.is_dir() else load_keras(path, name)
 
     @staticmethod
     def versions() -> dict[str, str]:
-        """Give the versions of TensorFlow and Keras."""
+        """Give the versions of TensorFlow and Keras, and of tf_keras, which runs models of Keras 2, if there is one."""
         from batchclf.models.sources.keras import quieten
 
         quieten()
-        return versions_of("tensorflow", "keras")
+        return versions_of("tensorflow", "keras", *(("tf_keras",) if find_spec("tf_keras") else ()))
 
     @staticmethod
     def check(device: Device) -> None:
@@ -68,12 +70,4 @@ class TensorflowRuntime:
         Raises MemoryError if TensorFlow runs out of memory for so many, ModelError where the
         model fails. Where a convolution finds no memory TensorFlow crashes instead, and the process with it.
         """
-        try:
-            outputs = self._model.run(prepare(images, self._steps))
-        except MemoryError as error:
-            raise MemoryError(f"{self._path}: {error}") from error
-        except ModelError as error:
-            raise ModelError(f"{self._path} fails on {len(images)} images: {error.message}") from error
-        steps = self._steps
-        rows = outputs.reshape(len(images), -1)
-        return to_probabilities(rows, steps.output, steps.temperature, renormalize=steps.renormalize)
+        return original_probabilities(self._model, self._path, self._steps, images)

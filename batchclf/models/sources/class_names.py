@@ -37,12 +37,16 @@ def read_class_names(text: str, *, unique: bool = False, say: Say = unheard) -> 
 def read_own_class_names(
     path: Path, output_name: str | None, *, unique: bool = False, say: Say = unheard
 ) -> tuple[str, ...]:
-    """Read the class names that an ONNX file gives itself, for an import without `--classes`.
+    """Read the class names that an ONNX or TFLite file gives itself, for an import without `--classes`.
 
     Raises UsageError if it gives none or is another file, and what `read_class_names` and `own_class_names` raise.
     """
     names: tuple[str, ...] = ()
-    if path.suffix.lower() == ".onnx" and path.is_file():
+    if path.suffix.lower() == ".tflite":
+        from batchclf.models.sources import tflite
+
+        names = tflite.own_class_names(path)
+    elif path.suffix.lower() == ".onnx" and path.is_file():
         from batchclf.models.onnx_graph.own_names import own_class_names
         from batchclf.models.onnx_graph.read import load
 

@@ -67,7 +67,7 @@ def import_model(
     warn: Say | None = None,
     read_sample: ReadSample | None = None,
 ) -> Bundle:
-    """Write the bundle of a Keras file, SavedModel folder or ONNX file to `out`, replacing a bundle there.
+    """Write the bundle of a Keras, TFLite or ONNX file or a SavedModel folder to `out`, replacing a bundle there.
 
     `warn` gets what must not go unseen, `say` if it is not given.
 
@@ -81,18 +81,22 @@ def import_model(
     original = open_original(path, options.output_name)
     _check_names(path, original, options, say)
     steps, graph = _steps(original, options, say, warn or say)
-    tolerance = HALF_TOLERANCE if onnx_graph.computes_in_half(graph.graph) else IMPORT_TOLERANCE
+    half = graph is not None and onnx_graph.computes_in_half(graph.graph)
+    tolerance = HALF_TOLERANCE if half else IMPORT_TOLERANCE
     parameters = original.parameters()
     images = sample_images(steps.input_shape)
     if read_sample is not None:
         images = np.concatenate([images, read_sample(steps.input_shape, steps.color_mode)])
     outputs = run_original(original, prepare(images, steps), tolerance)
-    given = settle_output(outputs.reshape(len(outputs), -1), last_step(graph.graph), options, say)
+    last = original.last_step or last_step(graph.graph)
+    given = settle_output(outputs.reshape(len(outputs), -1), last, options, say)
     steps = replace(steps, output=given.kind, renormalize=given.renormalize)
     with atomic.new_folder(out) as folder:
-        dynamic = onnx_graph.quantises_dynamically(graph.graph)
-        difference = _write_graph(graph, steps, folder / ONNX_FILE, images, outputs, tolerance, say)
-        reason = batch_limit(folder / ONNX_FILE, images) if dynamic else ""
+        difference, reason = 0.0, ""
+        if graph is not None:
+            dynamic = onnx_graph.quantises_dynamically(graph.graph)
+            difference = _write_graph(graph, steps, folder / ONNX_FILE, images, outputs, tolerance, say)
+            reason = batch_limit(folder / ONNX_FILE, images) if dynamic else ""
         if original.kept is not None:
             _copy(path, folder / original.kept)
         info = BundleInfo(
@@ -105,7 +109,7 @@ def import_model(
             history={},
             training_data=None,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions=_versions(original),
+            versions=versions_of("batchclf", "numpy", *original.libraries),
             onnx_difference=difference,
             original=original.kept,
             files=file_digests(folder),
@@ -114,7 +118,7 @@ def import_model(
         write_info(folder, info)
     if reason:
         say(f"the model will be given one image at a time, whatever the batch size: {reason}")
-    _say_check(info, len(images), say, warn or say)
+    _say_check(info, graph is not None, len(images), say, warn or say)
     classes = counted(len(info.class_names), "class", "classes")
     say(f"wrote the model bundle {out} ({info.parameters:,} parameters, {classes})")
     return load_bundle(out)
@@ -149,13 +153,16 @@ def _check_names(path: Path, original: Original, options: ImportOptions, say: Sa
     say(f"classes: {path} itself has the names {first_of(own, 5)}; those of --classes are taken: {first_of(asked, 5)}")
 
 
-def _say_check(info: BundleInfo, images: int, say: Say, warn: Say) -> None:
+def _say_check(info: BundleInfo, converted: bool, images: int, say: Say, warn: Say) -> None:
     checked, difference = f"checked on {counted(images, 'image')}", info.onnx_difference
     if SAME_ANSWER in info.settings:
         warn(
             f"{checked}: the model gives the same answer for all of them, so the check shows nothing; give --sample "
             "DIR with real images, and check --scale, --mean and --std"
         )
+        return
+    if not converted:
+        say(f"{checked}: what the model says of one does not depend on the others; it is run as it is")
         return
     more = "" if difference <= TOLERANCE else f"; that is more than {exact(TOLERANCE)}, which most models keep to"
     say(f"{checked}: the graph and the model agree within {scientific(difference)}{more}")
@@ -177,7 +184,7 @@ def sample_images(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
 
 
 def _steps(original: Original, options: ImportOptions, say: Say, warn: Say) -> tuple[Preprocessing, Any]:
-    """Settle what goes in; also gives the model's own graph."""
+    """Settle what goes in; also gives the model's own graph, None for one that is scored with as it is."""
     # Keras keeps the channels last unless told otherwise; ONNX graphs come from everywhere.
     usual: Layout | None = None if original.kept is None else "channels-last"
     shape, color, layout = settle_input(original.input, options, usual_layout=usual)
@@ -195,7 +202,8 @@ def _steps(original: Original, options: ImportOptions, say: Say, warn: Say) -> t
     except ValueError as error:
         raise UsageError(str(error), hint="check --channel-order, --mean and --std") from error
     graph = original.graph(steps.model_shape)
-    scale = settle_scale(original.input, options, first_steps(graph.graph), say, warn)
+    own = None if graph is None else first_steps(graph.graph)
+    scale = settle_scale(original.input, options, own, say, warn)
     return replace(steps, scale=scale), graph
 
 
@@ -227,10 +235,3 @@ def _copy(source: Path, copied: Path) -> None:
         shutil.copytree(source, copied)
     else:
         shutil.copyfile(source, copied)
-
-
-def _versions(original: Original) -> dict[str, str]:
-    names = ["batchclf", "numpy", "onnx", "onnxruntime"]
-    if original.kept is not None:
-        names += ["tensorflow", "keras", "tf2onnx"]
-    return versions_of(*names)

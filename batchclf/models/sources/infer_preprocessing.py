@@ -5,13 +5,18 @@ from dataclasses import dataclass
 
 from batchclf.core.choices import AskedLayout, AskedOutput, ChannelOrder, ColorMode, Scale
 from batchclf.core.geometry import Geometry, Size
+from batchclf.core.text import significant
 from batchclf.core.types import Say
 from batchclf.errors import ModelError, UsageError
 from batchclf.models.onnx_graph.first_steps import FirstSteps
-from batchclf.models.preprocessing import Layout
+from batchclf.models.preprocessing import SCALES, Layout
 
 CHANNELS: dict[ColorMode, int] = {"grayscale": 1, "rgb": 3}
 _RGBA = 4
+_CALIBRATION = 0.02
+"""Of the range of a quantised input: how far its ends may be from those of a scale. They are those of the images that
+its model was calibrated with."""
+
 LARGEST_SCALED = 16.0
 """A model whose first steps take 0 to 255 to at most this is taken to scale pixels itself."""
 
@@ -46,11 +51,15 @@ class ImportOptions:
 
 @dataclass(frozen=True)
 class ModelInput:
-    """The one input of a model: the shape of one image (None where it is open) and its numpy dtype."""
+    """The one input of a model: the shape of one image (None where it is open) and its numpy dtype.
+
+    `holds` is the least and the greatest number that it can hold if it is quantised: others are cut to that.
+    """
 
     name: str
     dims: tuple[int | None, ...]
     dtype: str
+    holds: tuple[float, float] | None = None
 
 
 def settle_input(
@@ -162,6 +171,8 @@ def settle_scale(
     """
     asked = options.scale
     normalised = options.mean is not None or options.std is not None
+    if model.holds is not None and not normalised:
+        return _scale_that_fits(model.holds, asked, say)
     if asked is None and normalised and model.dtype != "uint8":
         largest = max(map(abs, (*(options.mean or ()), *(options.std or ()))))
         if largest > 1:
@@ -188,6 +199,24 @@ def settle_scale(
         say(f"pixels: not scaled before the model, which itself takes 0..255 to {own.range} ({own.words})")
         return "none"
     raise UsageError("the model does not tell how the pixels it takes are scaled", hint=_SCALES_HINT)
+
+
+def _scale_that_fits(holds: tuple[float, float], asked: Scale | None, say: Say) -> Scale:
+    """Take the scale to which the range of a quantised input belongs, or check the one that is asked for."""
+    words = f"the model's quantised input holds {significant(holds[0], 4)} to {significant(holds[1], 4)}"
+    room = _CALIBRATION * (holds[1] - holds[0])
+    ends = {scale: (0 - offset, 255 / divisor - offset) for scale, (divisor, offset) in SCALES.items()}
+    fits = [scale for scale, (low, high) in ends.items() if abs(low - holds[0]) <= room >= abs(high - holds[1])]
+    if asked is None and not fits:
+        raise UsageError(f"the model does not tell how the pixels it takes are scaled; {words}", hint=_SCALES_HINT)
+    chosen = asked or fits[0]
+    low, high = ends[chosen]
+    if low < holds[0] - room or high > holds[1] + room:
+        given = f"--scale {chosen} gives {significant(low, 4)} to {significant(high, 4)}"
+        raise UsageError(f"{given}, of which a part would be cut off: {words}", hint=_SCALES_HINT)
+    if asked is None:
+        say(f"pixels: scaled to {chosen if chosen != 'none' else '0..255'}: {words}")
+    return chosen
 
 
 def _normalised_twice(own: FirstSteps, scale: Scale, options: ImportOptions) -> str:

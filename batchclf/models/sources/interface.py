@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from batchclf.core.geometry import Geometry
 from batchclf.errors import ModelError, UsageError
+from batchclf.models.onnx_graph.last_step import LastStep
 from batchclf.models.sources.infer_preprocessing import ModelInput
 
 H5_SUFFIXES = (".h5", ".hdf5")
@@ -19,7 +20,8 @@ class Original(Protocol):
 
     `kind` names it for a person; `geometry` is what its file says of that, None for most; `kept` is the name of the
     file or folder that a bundle keeps of it, None where its graph says all; `class_names` are those that its file
-    gives, in the order of its outputs, () if it gives none.
+    gives, in the order of its outputs, () if it gives none; `libraries` are the modules that run and convert it;
+    `last_step` says what its outputs are, None where its graph does.
     """
 
     kind: str
@@ -27,12 +29,17 @@ class Original(Protocol):
     input: ModelInput
     geometry: Geometry | None
     class_names: tuple[str, ...]
+    libraries: tuple[str, ...]
+
+    @property
+    def last_step(self) -> LastStep | None:
+        """The operation that gives the outputs; None where the graph says it."""
 
     def run(self, inputs: NDArray[Any]) -> NDArray[np.floating]:
         """Predict (n, *shape) inputs: (n, units), or more axes."""
 
     def graph(self, shape: tuple[int, ...]) -> Any:
-        """Give the ONNX model that takes images of this shape, as a ModelProto."""
+        """Give the ONNX model that takes images of this shape, as a ModelProto; None if it is scored with as it is."""
 
     def parameters(self) -> int:
         """Count its parameters."""

@@ -1,9 +1,8 @@
-"""Keras models and SavedModels: load them, run them, turn them into ONNX graphs. All that needs TensorFlow."""
+"""Keras models: load them, run what TensorFlow runs, turn it into ONNX graphs."""
 
 import gc
 import logging
 import os
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -15,16 +14,21 @@ from numpy.typing import NDArray
 
 from batchclf.core.geometry import Geometry
 from batchclf.errors import ModelError
-from batchclf.models.bundle import H5_FILE, KERAS_FILE, SAVED_MODEL_FOLDER
+from batchclf.models.bundle import H5_FILE, KERAS_FILE
+from batchclf.models.onnx_graph.last_step import LastStep
 from batchclf.models.onnx_graph.names import with_stable_names
 from batchclf.models.onnx_graph.operations import check_operations, replace_erfc
 from batchclf.models.onnx_graph.outputs import words_of_tensor
 from batchclf.models.onnx_graph.reshape import fix_reshapes
 from batchclf.models.sources.infer_preprocessing import ModelInput
 from batchclf.models.sources.interface import H5_SUFFIXES, check_one_input, chosen_output
+from batchclf.models.sources.keras2 import keras_2_version, read_keras_2
+from batchclf.models.sources.load_errors import not_loaded
 
 OPSET = 18
-_SIGNATURE = "serving_default"
+KERAS = ("onnx", "onnxruntime", "tensorflow", "keras", "tf2onnx")
+TF_KERAS = ("onnx", "onnxruntime", "tensorflow", "tf_keras", "tf2onnx")
+"""The modules that load and convert a model, and one of Keras 2."""
 
 
 def quieten() -> None:
@@ -67,11 +71,25 @@ def _keep_off_gpus(tensorflow: Any) -> None:
 
 
 class TensorflowModel:
-    """A model that TensorFlow runs: `call` takes (n, *shape) of the input's dtype and gives (n, units)."""
+    """A model that TensorFlow runs: `call` takes (n, *shape) of the input's dtype and gives (n, units).
 
-    def __init__(self, kind: str, kept: str, call: Callable[[Any], Any], source: ModelInput, parameters: int) -> None:
-        self.kind, self.input = kind, source
+    `batch` is how many images it takes at a time: 1, or None for any number.
+    """
+
+    batch: int | None = None
+
+    def __init__(
+        self,
+        kind: str,
+        kept: str,
+        call: Callable[[Any], Any],
+        source: ModelInput,
+        parameters: int,
+        libraries: tuple[str, ...],
+    ) -> None:
+        self.kind, self.input, self.libraries = kind, source, libraries
         self.kept: str | None = kept
+        self.last_step: LastStep | None = None
         self.geometry: Geometry | None = None
         self.class_names: tuple[str, ...] = ()
         self._call, self._parameters = call, parameters
@@ -80,8 +98,11 @@ class TensorflowModel:
     def run(self, inputs: NDArray[Any]) -> NDArray[np.floating]:
         """Predict (n, *shape) inputs; raises ModelError, and MemoryError where out of memory."""
         tf = tensorflow_or_error()
+        values = inputs.astype(self.input.dtype)
+        parts = np.split(values, len(values)) if self.batch == 1 else [values]
         try:
-            outputs = self._function(inputs.shape[1:])(tf.constant(inputs.astype(self.input.dtype)))["output"]
+            function = self._function(inputs.shape[1:])
+            return np.concatenate([function(tf.constant(part))["output"].numpy() for part in parts])
         except tf.errors.ResourceExhaustedError as error:
             raise MemoryError(str(error)) from error
         except Exception as error:  # Keras and TensorFlow raise nearly anything for a shape that does not fit
@@ -89,8 +110,6 @@ class TensorflowModel:
                 f"the model cannot make predictions for inputs of shape {inputs.shape}: {error}",
                 hint="check --input-size, --color and --layout",
             ) from error
-        result: NDArray[np.floating] = outputs.numpy()
-        return result
 
     def graph(self, shape: tuple[int, ...]) -> Any:
         """Give the ONNX model that takes images of this shape, the same for the same weights, byte for byte.
@@ -121,7 +140,7 @@ class TensorflowModel:
 
     def _function(self, shape: tuple[int, ...]) -> Any:
         if shape not in self._functions:
-            self._functions[shape] = self._new_function(shape)
+            self._functions[shape] = self._new_function(shape, self._call)
         return self._functions[shape]
 
     def _traced(self, shape: tuple[int, ...]) -> Any:
@@ -130,7 +149,7 @@ class TensorflowModel:
         Keras compiles a convolution of groups, as in ConvNeXt, by XLA; tf2onnx cannot see into such a function.
         """
         tf = tensorflow_or_error()
-        function, before = self._new_function(shape), tf.config.functions_run_eagerly()
+        function, before = self._new_function(shape, self._call_for_graph()), tf.config.functions_run_eagerly()
         # While a function is traced, that writes those inside it in place, and runs nothing (decision 204)
         tf.config.run_functions_eagerly(True)
         try:
@@ -139,14 +158,18 @@ class TensorflowModel:
             tf.config.run_functions_eagerly(before)
         return function
 
-    def _new_function(self, shape: tuple[int, ...]) -> Any:
+    def _call_for_graph(self) -> Callable[[Any], Any]:
+        """Give the call of which the graph is made."""
+        return self._call
+
+    def _new_function(self, shape: tuple[int, ...], call: Callable[[Any], Any]) -> Any:
         tf = tensorflow_or_error()
-        signature = [tf.TensorSpec((None, *shape), self.input.dtype, name="input")]
+        signature = [tf.TensorSpec((self.batch, *shape), self.input.dtype, name="input")]
 
         # Without autograph, which writes a file for each function: no model has code of its own (decision 166)
         @tf.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
         def output(inputs: Any) -> dict[str, Any]:
-            return {"output": tf.identity(self._call(inputs))}
+            return {"output": tf.identity(call(inputs))}
 
         return output
 
@@ -160,18 +183,20 @@ def _converted(function: Any) -> Any:
     import tf2onnx
 
     name = tf2onnx.constants.ENV_TF2ONNX_CATCH_ERRORS
-    before = os.environ.get(name)
+    before = os.environ.pop(name, None)
     try:
-        for copies in ("FALSE", "TRUE"):
-            os.environ[name] = copies
+        for variable in ({name: "FALSE"}, {}):
+            os.environ.update(variable)
             try:
                 return tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=OPSET)[0]
             except Exception:  # of any kind: an optimization's, or that of the conversion, which is raised again
-                if copies == "TRUE":
+                if not variable:
                     raise
+                # Any value of it, TRUE as well, leaves nothing out (decision 203)
+                del os.environ[name]
     finally:
         gc.collect()  # tf2onnx leaves gigabytes in circles of references (decision 203)
-        os.environ.pop(name)
+        os.environ.pop(name, None)
         if before is not None:
             os.environ[name] = before
 
@@ -212,7 +237,7 @@ def _check_resizes(graph: Any) -> None:
 
 
 def load_keras(path: Path, output_name: str | None = None) -> TensorflowModel:
-    """Load a `.keras` or legacy `.h5` file, as `read_keras` does, to be run.
+    """Load a `.keras` or legacy `.h5` file to be run: one of Keras 2 by tf_keras, others as `read_keras` does.
 
     Raises ModelError where it cannot be loaded, and what `keras_model` raises.
     """
@@ -223,6 +248,9 @@ def load_keras(path: Path, output_name: str | None = None) -> TensorflowModel:
             hint="load them into their network where its Python code is, save the whole of it with "
             'model.save("model.keras"), and import that file',
         )
+    if version := keras_2_version(path):
+        model, library = read_keras_2(path, version)
+        return keras_model(path, model, output_name, library)
     return keras_model(path, read_keras(path), output_name)
 
 
@@ -240,17 +268,22 @@ def holds_only_weights(path: Path) -> bool:
 
 
 def read_keras(path: Path) -> Any:
-    """Give the Keras model of a `.keras` or legacy `.h5` file, loaded in safe mode: no code out of the file is run.
+    """Give the model of a `.keras` or `.h5` file of Keras 3, loaded in safe mode: no code out of the file is run.
 
-    Raises ModelError where it cannot be loaded.
+    Raises ModelError where it cannot be loaded, or was saved by Keras 2: some layers would compute something else.
     """
+    if version := keras_2_version(path):
+        raise ModelError(
+            f"{path} was saved by Keras {version}; Keras 3 would compute some layers otherwise, and with no error",
+            hint="give a model that Keras 3 has saved; batchclf model import takes those of Keras 2",
+        )
     tensorflow_or_error()
     import keras
 
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises nearly anything on files that are damaged or ask for missing code
-        raise _not_loaded(path, error) from error
+        raise not_loaded(path, error) from error
     _compute_in_float32(model)
     return model
 
@@ -263,8 +296,10 @@ def _compute_in_float32(model: Any) -> None:
             layer.dtype_policy = "float32"
 
 
-def keras_model(path: Path, model: Any, output_name: str | None = None) -> TensorflowModel:
+def keras_model(path: Path, model: Any, output_name: str | None = None, tf_keras: Any = None) -> TensorflowModel:
     """Wrap a Keras model that stands, or will stand, at `path`, with the output `output_name` of several.
+
+    `tf_keras` is that module if the model is one of Keras 2.
 
     Raises ModelError if it has several inputs or, without a name, outputs; UsageError if it has no such output.
     """
@@ -274,19 +309,17 @@ def keras_model(path: Path, model: Any, output_name: str | None = None) -> Tenso
             f"{path} does not say what its input is",
             hint="build the model with keras.Input(shape), or call it once on an image, and save it again",
         )
-    check_one_input(path, [words_of_tensor(each.name, str(each.dtype), each.shape) for each in inputs])
+    check_one_input(path, [_words_of_keras(each.name, each) for each in inputs])
     names = getattr(model, "output_names", ())
     if len(set(names)) != len(outputs):  # a layer that is called twice names both of its outputs
         names = [each.name for each in outputs]
     by_name = dict(zip(names, outputs, strict=True))
-    chosen = chosen_output(
-        path, {name: words_of_tensor(name, str(each.dtype), each.shape) for name, each in by_name.items()}, output_name
-    )
+    chosen = chosen_output(path, {name: _words_of_keras(name, each) for name, each in by_name.items()}, output_name)
     if len(outputs) > 1:
         import keras
 
-        model = keras.Model(model.input, by_name[chosen])
-    source = ModelInput(inputs[0].name, tuple(inputs[0].shape[1:]), str(inputs[0].dtype))
+        model = (tf_keras or keras).Model(model.input, by_name[chosen])
+    source = ModelInput(inputs[0].name, tuple(inputs[0].shape[1:]), _dtype(inputs[0]))
     kept = H5_FILE if path.suffix.lower() in H5_SUFFIXES else KERAS_FILE
 
     def call(values: Any) -> Any:
@@ -299,72 +332,13 @@ def keras_model(path: Path, model: Any, output_name: str | None = None) -> Tenso
             output = next(iter(output.values() if isinstance(output, dict) else output))
         return output
 
-    return TensorflowModel("Keras model", kept, call, source, int(model.count_params()))
+    kind, libraries = ("Keras 2 model", TF_KERAS) if tf_keras else ("Keras model", KERAS)
+    return TensorflowModel(kind, kept, call, source, int(model.count_params()), libraries)
 
 
-def load_saved_model(path: Path, output_name: str | None = None) -> TensorflowModel:
-    """Load a SavedModel folder and take its signature `serving_default`, or its only one.
-
-    A SavedModel is a program: loading one runs what it says. Raises ModelError where it cannot be loaded, or has
-    several inputs or, without `output_name`, outputs; UsageError if it has no output of this name.
-    """
-    tf = tensorflow_or_error()
-    try:
-        loaded = tf.saved_model.load(str(path))
-    except Exception as error:  # TensorFlow raises nearly anything on damaged folders
-        raise ModelError(
-            f"{path} cannot be loaded as a SavedModel: {_first_line(error)}", hint="export the model again"
-        ) from error
-    signatures = dict(loaded.signatures)
-    name = _SIGNATURE if _SIGNATURE in signatures else next(iter(signatures), "")
-    if not name or (name != _SIGNATURE and len(signatures) > 1):
-        raise ModelError(
-            f"{path} has no signature {_SIGNATURE}; it has {', '.join(signatures) or 'none'}",
-            hint="export it with model.export(FOLDER) of Keras, or with tf.saved_model.save(…, signatures=…)",
-        )
-    signature = signatures[name]
-    inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
-    check_one_input(path, [_words_of_spec(name, spec) for name, spec in inputs.items()])
-    chosen = chosen_output(path, {name: _words_of_spec(name, spec) for name, spec in outputs.items()}, output_name)
-    input_name, spec = next(iter(inputs.items()))
-    if spec.shape.rank is None or spec.shape.rank < 2 or spec.shape[0] is not None:
-        raise ModelError(
-            f"{path} takes inputs of the shape {spec.shape}; the first axis must be the batch, of open size",
-            hint="export it with a signature whose first size is None",
-        )
-    source = ModelInput(input_name, tuple(spec.shape[1:]), spec.dtype.name)
-    parameters = sum(int(np.prod(each.shape)) for each in signature.variables)
-
-    def call(values: Any, keep: Any = loaded) -> Any:  # without `keep` its variables would be freed
-        return signature(**{input_name: values})[chosen]
-
-    return TensorflowModel("SavedModel", SAVED_MODEL_FOLDER, call, source, parameters)
+def _words_of_keras(name: str, tensor: Any) -> str:
+    return words_of_tensor(name, _dtype(tensor), tuple(tensor.shape))
 
 
-def _words_of_spec(name: str, spec: Any) -> str:
-    return words_of_tensor(name, spec.dtype.name, () if spec.shape.rank is None else tuple(spec.shape))
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0]
-
-
-def _not_loaded(path: Path, error: Exception) -> ModelError:
-    text = str(error)
-    elsewhere = "export the model where it was made, with model.export(FOLDER), and import that SavedModel"
-    if "`Lambda` layer" in text:
-        return ModelError(
-            f"{path} cannot be loaded: it has a Lambda layer, whose Python code would have to be run",
-            hint=f"replace it by a layer of Keras, or {elsewhere}",
-        )
-    missing = re.search(r"Could not locate class '([^']+)'|Unknown layer: '?([^'. ]+)", text)
-    if missing is not None:
-        return ModelError(
-            f"{path} cannot be loaded: it needs the class {missing[1] or missing[2]}, which is no part of Keras",
-            hint=elsewhere,
-        )
-    return ModelError(
-        f"{path} cannot be loaded: {_first_line(error)}",
-        hint="check that the file is whole and was saved by this or an older version of Keras",
-    )
+def _dtype(tensor: Any) -> str:
+    return str(getattr(tensor.dtype, "name", tensor.dtype))  # one of TensorFlow's in Keras 2, a text in Keras 3

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from batchclf.errors import ModelError
 from batchclf.models.onnx_graph import read as onnx_graph
 from batchclf.models.onnx_graph.geometry_note import noted_geometry
+from batchclf.models.onnx_graph.last_step import LastStep
 from batchclf.models.onnx_graph.operations import check_operations
 from batchclf.models.onnx_graph.outputs import described, keep_output, zipped_labels
 from batchclf.models.onnx_graph.own_names import own_class_names
@@ -22,6 +23,8 @@ class OnnxOriginal:
     """An ONNX file in ONNX Runtime; needs no TensorFlow. Of several outputs, the one that is asked for."""
 
     kept: str | None = None
+    libraries: tuple[str, ...] = ("onnx", "onnxruntime")
+    last_step: LastStep | None = None
 
     def __init__(self, path: Path, output_name: str | None = None) -> None:
         onnx = onnx_graph.onnx_or_error()

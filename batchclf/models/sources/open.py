@@ -8,6 +8,7 @@ from batchclf.models.sources.interface import H5_SUFFIXES, Original
 from batchclf.models.sources.onnx import OnnxOriginal
 
 _PYTORCH_SUFFIXES = (".pt", ".pth", ".safetensors")
+_GIVE = "give a .keras, .h5, .tflite or .onnx file, or a SavedModel folder"
 _OTHERWISE = {
     ".data": "give the .onnx file that lies beside it",
     ".pb": "give the SavedModel folder that it lies in",
@@ -15,23 +16,25 @@ _OTHERWISE = {
 
 
 def open_original(path: Path, output_name: str | None = None) -> Original:
-    """Open a `.keras`, `.h5` or `.onnx` file or a SavedModel folder, with the output `output_name` of several.
+    """Open a `.keras`, `.h5`, `.tflite` or `.onnx` file or a SavedModel folder, with one output of several by its name.
 
     Raises ModelError where there is no such model, its package is missing, it cannot be loaded, or it has several
     inputs or, without a name, outputs; UsageError if it has no output of this name.
     """
     if not path.exists():
-        raise ModelError(
-            f"there is no model at {path}", hint="give a .keras, .h5 or .onnx file, or a SavedModel folder"
-        )
+        raise ModelError(f"there is no model at {path}", hint=_GIVE)
     if path.is_dir() and (path / "saved_model.pb").is_file():
-        from batchclf.models.sources.keras import load_saved_model
+        from batchclf.models.sources.saved_model import SavedModel
 
-        return load_saved_model(path, output_name)
+        return SavedModel(path, output_name)
     if path.is_file() and path.suffix.lower() in (".keras", *H5_SUFFIXES):
         from batchclf.models.sources.keras import load_keras
 
         return load_keras(path, output_name)
+    if path.is_file() and path.suffix.lower() == ".tflite":
+        from batchclf.models.sources.tflite import TfliteModel
+
+        return TfliteModel(path, output_name)
     if path.is_file() and path.suffix.lower() == ".onnx":
         return OnnxOriginal(path, output_name)
     if path.is_file() and (path.suffix.lower() in _PYTORCH_SUFFIXES or _is_pytorch_zip(path)):
@@ -44,7 +47,7 @@ def open_original(path: Path, output_name: str | None = None) -> Original:
     what = "is no SavedModel: it holds no saved_model.pb" if path.is_dir() else "is none by its suffix"
     raise ModelError(
         f"{path} is not a model that can be imported; it {what}",
-        hint=_OTHERWISE.get(path.suffix.lower(), "give a .keras, .h5 or .onnx file, or a SavedModel folder"),
+        hint=_OTHERWISE.get(path.suffix.lower(), _GIVE),
     )
 
 

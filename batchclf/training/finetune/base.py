@@ -126,7 +126,7 @@ def _bundle(options: BaseOptions) -> tuple[Base, Features]:
     if original is None or original.suffix.lower() not in KERAS_SUFFIXES:
         raise ModelError(
             f"the model bundle {options.path} holds no Keras model that could be trained on: it was made of "
-            + ("an ONNX graph" if original is None else "a SavedModel"),
+            + ("an ONNX graph" if original is None else "a SavedModel" if bundle.has_graph else "a TFLite file"),
             hint="give a bundle that was trained here, or imported from a .keras or .h5 file",
         )
     if options.scaling_options:
