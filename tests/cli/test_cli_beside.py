@@ -48,15 +48,16 @@ ULTRALYTICS = {
 }
 
 
-def network(path, *, side=SIDE, notes=(), end=()):
-    """Write a linear classifier of n x 3 x side x side floats."""
+def network(path, *, side=SIDE, notes=(), end=(), dtype=TensorProto.FLOAT):
+    """Write a linear classifier of n x 3 x side x side numbers."""
     weights = np.random.default_rng(5).normal(size=(SIDE * SIDE * 3, len(NAMES)), scale=0.05).astype(np.float32)
     nodes = [
-        helper.make_node("Flatten", ["pixel_values"], ["flat"]),
+        helper.make_node("Cast", ["pixel_values"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["floats"], ["flat"]),
         helper.make_node("MatMul", ["flat", "weights"], ["product"]),
         helper.make_node(*(end or ["Identity"]), ["product"], ["logits"]),
     ]
-    source = helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, ["n", 3, side, side])
+    source = helper.make_tensor_value_info("pixel_values", dtype, ["n", 3, side, side])
     result = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", len(NAMES)])
     graph = helper.make_graph(nodes, "linear", [source], [result], [numpy_helper.from_array(weights, "weights")])
     model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
@@ -200,6 +201,7 @@ def test_options_win(cli):
     code, out, err = cli("model", "import", path, *given, "--out", "bundle")
     assert code == 0, err
     assert "has the names tench, crane, maillot; those of --classes are taken: a, b, c" in out
+    assert f"pixels: as --scale and the other options say, not from {path}/preprocessor_config.json" in out
     steps = json.loads(Path("bundle/model.json").read_text())["preprocessing"]
     assert (steps["scale"], steps["mean"], steps["geometry"]["resize_to"]) == ("minus1..1", None, [30, 30])
     # One setting of several
@@ -260,6 +262,24 @@ def test_a_file_for_testing_at_another_size(cli):
     code, out, err = cli("model", "import", folder(config=tested), "--out", "bundle")
     assert code == 0, err
     assert "--like timm --resize-shorter 24 --interpolation bicubic from exported/config.json" in out
+
+
+def test_a_model_that_scales_pixels_itself_is_not_fed_scaled_ones(cli):
+    path = folder(config=CONFIG, processor=VIT, dtype=TensorProto.UINT8)
+    code, _, err = cli("model", "import", path, "--out", "bundle")
+    assert code == 2
+    assert f"takes uint8 pixels, so they cannot be scaled before it, as {path}/preprocessor_config.json says" in err
+    code, _, err = cli("model", "import", path, "--scale", "none", "--out", "bundle")
+    assert code == 0, err
+    geometry = json.loads(Path("bundle/model.json").read_text())["preprocessing"]["geometry"]
+    assert geometry["like"] == "transformers 5.24"
+
+
+def test_a_config_of_another_program_says_nothing(cli):
+    path = folder(config={"architecture": "resnet18", "num_classes": 3, "classes": ["x"]}, processor=[])
+    code, _, err = cli("model", "import", path, "--out", "bundle")
+    assert code == 2
+    assert "the import needs 2 more options: --classes (" in err
 
 
 def test_several_files_and_none_are_asked_about(cli):

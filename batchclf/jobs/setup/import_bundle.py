@@ -10,8 +10,10 @@ from batchclf.core.types import Say
 from batchclf.data.geometry.settle import geometry_of, profile_of
 from batchclf.data.sample import Sample, sample_of
 from batchclf.data.size_text import parse_size
+from batchclf.errors import UsageError
 from batchclf.models.bundle import Bundle
 from batchclf.models.sources.beside import model_file, read_stated
+from batchclf.models.sources.class_files import ClassFile
 from batchclf.models.sources.class_names import check_class_names, check_order, read_class_names, taken_class_names
 from batchclf.models.sources.import_model import import_model
 from batchclf.models.sources.infer_preprocessing import ImportOptions
@@ -84,11 +86,13 @@ def _class_names(
     if classes is None:
         if stated.names is None:
             return (), ""
+        if isinstance(stated.names, UsageError):
+            raise stated.names
         return taken_class_names(stated.names, stated.names_from, unique=unique, say=say), stated.names_from
     if isinstance(classes, str):
         names = read_class_names(classes, unique=unique, say=say)
     else:
         names = check_class_names(list(map(str, classes)), "classes")
-    if stated.names is not None and not stated.own_names:  # those are compared when the file is opened
+    if isinstance(stated.names, ClassFile) and not stated.own_names:  # those are compared when the file is opened
         check_order(stated.names.names, stated.names_from, names, say)
     return names, ""

@@ -70,8 +70,8 @@ def read_stated(path: Path, output_name: str | None) -> Stated:
     if {"task", "names"} <= set(notes):
         size = _ultralytics_size(notes)
         return Stated(names, itself, True, Pixels("0..1"), GeometryOptions(like="ultralytics"), size, itself)
-    shape = dims(real_inputs(model.graph)[0])
-    stated = _beside(path, shape[2:] if len(shape) == 4 else None)
+    shapes = [dims(each) for each in real_inputs(model.graph)]
+    stated = _beside(path, shapes[0][2:] if shapes and len(shapes[0]) == 4 else None)
     return stated if names is None else replace(stated, names=names, names_from=itself, own_names=True)
 
 
@@ -95,12 +95,12 @@ def _beside(path: Path, model: Any) -> Stated:
             "batchclf scores exactly one class an image",
             hint="export a model of a single label an image",
         )
-    stated = Stated()
-    if timm := timm_settings(config) or timm_settings(processor):
-        stated = _of_timm(timm, str(folder / (CONFIG if timm_settings(config) else PROCESSOR)), model)
+    stated, timm = Stated(), timm_settings(config)
+    if timm is not None:
+        stated = _of_timm(timm, str(folder / CONFIG), model)
     elif processor:
         stated = _of_processor(processor, config.get("model_type"), str(folder / PROCESSOR))
-    names = _names(folder / CONFIG, config)
+    names = _names(folder / CONFIG, config, timm or {})
     return replace(stated, names=names, names_from=str(folder / CONFIG))
 
 
@@ -133,16 +133,14 @@ def _document(path: Path) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _names(path: Path, config: Mapping[str, Any]) -> ClassFile | None:
-    """Read the class names of a config.json, None if it has none."""
-    inner = config.get("pretrained_cfg")
-    keys = ("id2label", "label_names", "labels")
-    if not any(each.get(key) for each in (config, inner if isinstance(inner, dict) else {}) for key in keys):
+def _names(path: Path, config: Mapping[str, Any], timm: Mapping[str, Any]) -> ClassFile | UsageError | None:
+    """Read the class names of a config.json, None if it has none; `timm` are the settings of timm in it."""
+    if not (config.get("id2label") or config.get("label_names") or timm.get("label_names") or timm.get("labels")):
         return None
     try:
         return parse_class_file(path, json.dumps(config))
     except ValueError as error:
-        raise UsageError(f"the class names in {path} cannot be read: {error}", hint="give --classes") from error
+        return UsageError(f"the class names in {path} cannot be read: {error}", hint="give --classes")
 
 
 def _tried(read: Callable[[], Value]) -> Value | UsageError:

@@ -85,9 +85,9 @@ def processor_geometry(of: Settings, source: str) -> tuple[GeometryOptions, Size
 
     Raises UsageError if no profile does exactly that.
     """
-    kernel = _KERNELS.get(of["resample"])
-    if kernel is None:
+    if of["resample"] not in list(_KERNELS):
         raise refusal(source, "resample", of["resample"], "0, 1, 2 or 3 is expected")
+    kernel = _KERNELS[of["resample"]]
     if not of["do_resize"]:
         raise refusal(source, "do_resize", False, "an image is resized by every profile")
     if of["processor"] == "ConvNextImageProcessor":
@@ -111,7 +111,7 @@ def _convnext(of: Settings, kernel: Interpolation, source: str) -> tuple[Geometr
         raise refusal(source, "size", size, "shortest_edge is expected")
     if of["do_center_crop"]:
         raise refusal(source, "do_center_crop", True, "this processor has a cut of its own")
-    if not 0 < of["crop_pct"] <= 1:
+    if type(of["crop_pct"]) not in (int, float) or not 0 < of["crop_pct"] <= 1:
         raise refusal(source, "crop_pct", of["crop_pct"], "a number up to 1 is expected")
     shorter = int(side / of["crop_pct"]) if side < _CONVNEXT_STRETCHES_FROM else None
     return GeometryOptions(like="huggingface:convnext", resize_shorter=shorter, interpolation=kernel), (side, side)

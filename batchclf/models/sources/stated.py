@@ -38,12 +38,12 @@ class Pixels:
 class Stated:
     """What files say; None of what they do not say.
 
-    `names_from` and `pixels_from` name the files; `own_names` are in the model's file itself. `pixels` and `geometry`
-    are an error if batchclf cannot do exactly what the file says, which is raised if no option says it otherwise.
+    `names_from` and `pixels_from` name the files; `own_names` are in the model's file itself. `names`, `pixels` and
+    `geometry` are an error if batchclf cannot read or do exactly what the file says: it is raised if no option says it.
     `size` is the (height, width) that the geometry gives.
     """
 
-    names: ClassFile | None = None
+    names: ClassFile | UsageError | None = None
     names_from: str = ""
     own_names: bool = False
     pixels: Pixels | UsageError | None = None
@@ -67,22 +67,32 @@ def with_stated(
     taken["layout"] = taken["layout"] or stated.layout
     if taken["output"] == "auto" and not taken["renormalize"]:
         taken["output"] = stated.output
-    if taken["scale"] is None and stated.pixels is not None:
-        if isinstance(stated.pixels, UsageError):
-            raise stated.pixels
-        say(f"pixels: {stated.pixels.sentence} from {stated.pixels_from}")
-        taken["scale"], taken["pixels_from"] = stated.pixels.scale, stated.pixels_from
-        for name in ("mean", "std"):
-            if taken[name] is None:
-                taken[name] = getattr(stated.pixels, name)
+    if stated.pixels is not None:
+        _take_pixels(stated.pixels, stated.pixels_from, taken, say)
     given = not_default(geometry)
-    if stated.geometry is None or any(name in given for name in _INSTEAD):
+    if stated.geometry is None:
+        return taken, geometry
+    if any(name in given for name in _INSTEAD) or (given and isinstance(stated.geometry, UsageError)):
+        say(f"geometry: as the options say, not from {stated.pixels_from}")
         return taken, geometry
     if isinstance(stated.geometry, UsageError):
-        if not given:
-            raise stated.geometry
-        return taken, geometry
+        raise stated.geometry
     return taken | _sized(stated, taken["input_size"]), _of_file(stated.geometry, given, stated.pixels_from, say)
+
+
+def _take_pixels(pixels: Pixels | UsageError, source: str, taken: dict[str, Any], say: Say) -> None:
+    if taken["scale"] is not None:
+        say(f"pixels: as --scale and the other options say, not from {source}")
+        return
+    if isinstance(pixels, UsageError):
+        raise pixels
+    say(f"pixels: {pixels.sentence} from {source}")
+    taken["scale"], taken["pixels_from"] = pixels.scale, source
+    for name in ("mean", "std"):
+        if taken[name] is None:
+            taken[name] = getattr(pixels, name)
+        else:
+            say(f"pixels: --{name} in place of that")
 
 
 def _of_file(geometry: GeometryOptions, given: Mapping[str, Any], source: str, say: Say) -> GeometryOptions:

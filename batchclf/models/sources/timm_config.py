@@ -15,13 +15,15 @@ from batchclf.models.sources.stated import Pixels
 _KERNELS = ("nearest", "bilinear", "bicubic", "lanczos")
 _CROP_PCT = 0.875
 _MEAN, _STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+_OLDER = {"architecture", "input_size", "mean", "std"}
+"""Keys by which a file without `pretrained_cfg` is timm's."""
 
 Settings = Mapping[str, Any]
 
 
 def timm_settings(document: Settings) -> Settings | None:
     """Give the settings of a model, those of older files, which have no `pretrained_cfg`, too; None for other files."""
-    inner = document.get("pretrained_cfg", document if "architecture" in document else None)
+    inner = document.get("pretrained_cfg", document if set(document) >= _OLDER else None)
     if not isinstance(inner, dict):
         return None
     return {key: value for key, value in inner.items() if value is not None}
