@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,6 +56,8 @@ IMPORT_TOLERANCE = 1e-4
 
 HALF_TOLERANCE = 5e-3
 """For models that compute with 16 bits, which differ from themselves where ONNX Runtime rounds in another order."""
+
+_SOME_SIZE = (96, 96)
 
 ReadSample = Callable[[tuple[int, int, int], ColorMode], NDArray[np.uint8]]
 """Reads a few real images at an input shape: (n, height, width, channels) uint8."""
@@ -180,9 +183,9 @@ def _steps(path: Path, original: Original, options: ImportOptions, say: Say, war
     with needed:
         steps = _shape_and_geometry(original, options, say)
     if steps is None:
-        if original.kept is None:  # the graph of a Keras model is made for a shape
-            with needed:
-                settle_scale(original.input, options, first_steps(original.graph(()).graph), say, warn)
+        with suppress(BatchclfError), needed:
+            own = first_steps(_graph_of_any_size(original, options).graph)
+            settle_scale(original.input, options, own, unheard)
         raise MissingOptionsError(needed.missing)
     graph = original.graph(steps.model_shape)
     with needed:
@@ -192,6 +195,15 @@ def _steps(path: Path, original: Original, options: ImportOptions, say: Say, war
             _look_at_output(original, steps, graph, options)
     needed.ask()
     return replace(steps, scale=scale), graph
+
+
+def _graph_of_any_size(original: Original, options: ImportOptions) -> Any:
+    """Give the model's graph although its shape is not settled: that of a Keras model is made for some size."""
+    if original.kept is None:
+        return original.graph(())
+    some = replace(options, input_size=_SOME_SIZE, color=options.color or "rgb")
+    shape, color, layout = settle_input(original.input, some, usual_layout="channels-last")
+    return original.graph(Preprocessing(shape, color, layout=layout).model_shape)
 
 
 def _shape_and_geometry(original: Original, options: ImportOptions, say: Say) -> Preprocessing:
