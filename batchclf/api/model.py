@@ -189,9 +189,10 @@ def load_model(
     """Open a model bundle, or import a model that was made elsewhere.
 
     Args:
-        path: The folder of a bundle; or a .keras, .h5, .onnx or .tflite file or a SavedModel folder, which is imported
-            first.
-        classes: For an import: the class names in the order of the model's outputs, or a file with them.
+        path: The folder of a bundle; or a .keras, .h5, .onnx or .tflite file, a SavedModel folder, or one of Hugging
+            Face with an .onnx file, which is imported first.
+        classes: For an import: the class names in the order of the model's outputs, or a file with them; None if the
+            model's file or the config.json beside it names them.
         out: For an import: where to write the bundle, so that it need not be imported again; by default it is gone
             with the model.
         runtime: What runs the model: by default onnx, but litert for a model that came as a TFLite file.
@@ -210,18 +211,13 @@ def load_model(
         if any(value is not None for value in of_import.values()):
             raise UsageError(f"{source} is an address, and a model to import lies in a folder", hint="copy it first")
         return Model(open_bundle(source), settings)
-    if is_bundle(source) or (classes is None and not _is_file(source)):
+    if is_bundle(source) or (classes is None and not _is_model(source)):
         given = next((name for name, value in of_import.items() if value is not None), None)
         if given is not None and is_bundle(source):
             raise UsageError(
                 f"{source} is a model bundle already, and {given} is for an import", hint=f"leave {given} out"
             )
         return Model(load_bundle(source), settings)
-    if classes is None:
-        raise UsageError(
-            f"{source} is not a model bundle: to import it, its class names are needed",
-            hint="give classes=, the class names in the order of the model's outputs, or a file with them",
-        )
     if out is not None:
         return Model(_imported(source, classes, Path(out), dict(options)), settings)
     folder = mkdtemp(prefix="batchclf-")
@@ -235,15 +231,8 @@ def load_model(
 
 
 def _imported(source: Path, classes: Any, out: Path, options: dict[str, Any]) -> Bundle:
-    from batchclf.data.sample import sample_of
     from batchclf.jobs.setup.import_bundle import import_bundle
-    from batchclf.models.sources.class_names import check_class_names, read_class_names
 
-    watcher = LogWatcher()
-    if isinstance(classes, str | os.PathLike):
-        names = read_class_names(os.fspath(classes), unique=options.get("unique_names", False), say=watcher.say)
-    else:
-        names = check_class_names(list(map(str, classes)), "classes")
     geometry = checked(GeometryOptions, {name: value for name, value in options.items() if name in OF_GEOMETRY})
     others = {name: value for name, value in options.items() if name not in OF_GEOMETRY}
     unknown = next((name for name in others if name not in _IMPORT), None)
@@ -253,18 +242,21 @@ def _imported(source: Path, classes: Any, out: Path, options: dict[str, Any]) ->
         )
     given = {**_IMPORT, **others}
     sample = given.pop("sample")
-    del given["unique_names"]  # read_class_names has it
-    return import_bundle(
+    imported = import_bundle(
         source,
-        names,
+        os.fspath(classes) if isinstance(classes, os.PathLike) else classes,
         geometry,
         out,
-        sample=None if sample is None else sample_of(located(os.fspath(sample)), names),
-        say=watcher.say,
+        sample=None if sample is None else located(os.fspath(sample)),
+        say=LogWatcher().say,
         warn=warn_caller,
         **given,
     )
+    return imported.bundle
 
 
-def _is_file(path: Path) -> bool:
-    return path.is_file() or (path / "saved_model.pb").is_file()
+def _is_model(path: Path) -> bool:
+    """Whether a path is one that an import may take: a file, or a folder that holds a model."""
+    from batchclf.models.sources.beside import model_file
+
+    return path.is_file() or (path / "saved_model.pb").is_file() or model_file(path) != path

@@ -1,9 +1,10 @@
-"""`batchclf model import|show|check`."""
+"""`batchclf model import|show|check|export`."""
 
 import argparse
 from typing import TYPE_CHECKING, Any, get_args
 
 from batchclf.cli.model_check import add_check, check_and_say
+from batchclf.cli.model_export import add_export
 from batchclf.cli.options import add_option, add_options, describe, folder_path, location, options_from, path
 from batchclf.core.choices import AskedLayout, AskedOutput
 from batchclf.core.geometry import GeometryOptions
@@ -19,8 +20,10 @@ examples:
   batchclf model import exported/ --classes class_indices.json --out models/shoes
   batchclf model import resnet.onnx --classes labels.txt --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 \\
       --like torchvision --sample photos/ --out models/resnet
+  batchclf model import vit-folder/ --out models/vit
   batchclf model show models/shoes
   batchclf model check models/shoes photos/
+  batchclf model export models/shoes --onnx shoes.onnx
 """
 
 _IMPORT = (
@@ -33,9 +36,9 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     """Add the verb's parsers."""
     parser = verbs.add_parser(
         "model",
-        help="import a model that was trained elsewhere; show or check a model bundle",
-        description="Make a model bundle of a Keras, SavedModel or ONNX model, show what a bundle holds, or check on "
-        "labelled images whether it is fed as its model was trained.",
+        help="import a model that was trained elsewhere; show, check or export a model bundle",
+        description="Make a model bundle of a Keras, SavedModel or ONNX model, show what a bundle holds, check on "
+        "labelled images whether it is fed as its model was trained, or write its ONNX graph for other programs.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -47,6 +50,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     show.add_argument("bundle", type=path, metavar="BUNDLE", help="folder of the model bundle")
     show.set_defaults(handle=show_model)
     add_check(actions, common)
+    add_export(actions, common)
 
 
 def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
@@ -54,13 +58,17 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
         "import",
         parents=[common],
         help="make a model bundle of a Keras, SavedModel, TFLite or ONNX model",
-        description="Make a model bundle of a .keras, .h5, .tflite or .onnx file or a SavedModel folder. What the "
-        "model says about itself need not be given.",
+        description="Make a model bundle of a .keras, .h5, .tflite or .onnx file, a SavedModel folder, or a folder of "
+        "Hugging Face with an .onnx file. What the model, config.json or preprocessor_config.json says need not be "
+        "given.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "path", type=path, metavar="PATH", help=".keras, .h5, .tflite or .onnx file, or SavedModel folder"
+        "path",
+        type=path,
+        metavar="PATH",
+        help=".keras, .h5, .tflite or .onnx file, SavedModel folder, or folder with one .onnx file",
     )
     parser.add_argument("--out", type=folder_path, required=True, metavar="BUNDLE", help="folder of the model bundle")
     classes = parser.add_argument(
@@ -68,7 +76,7 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
         metavar="FILE|A,B,C",
         help="class names in the order of the model's outputs: a file (lines, CSV, JSON, YAML) or a list with commas",
     )
-    describe(classes, unset="from the model, if an ONNX file names them")
+    describe(classes, unset="from an ONNX file or the config.json beside it, if they name them")
     parser.add_argument(
         "--unique-names",
         action="store_true",
@@ -111,27 +119,22 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
 
 def import_model(args: argparse.Namespace, console: "Console") -> int:
     """Import a model."""
-    from batchclf.data.sample import sample_of
     from batchclf.jobs.setup.import_bundle import import_bundle
     from batchclf.jobs.setup.model_check import as_dict as check_as_dict
     from batchclf.models.describe import as_dict
-    from batchclf.models.sources.class_names import read_class_names, read_own_class_names
 
-    if args.classes is None:
-        names = read_own_class_names(args.path, args.output_name, unique=args.unique_names, say=console.say)
-    else:
-        names = read_class_names(args.classes, unique=args.unique_names, say=console.say)
-    sample = None if args.sample is None else sample_of(args.sample, names)
-    bundle = import_bundle(
+    imported = import_bundle(
         args.path,
-        names,
+        args.classes,
         options_from(args, GeometryOptions),
         args.out,
-        sample=sample,
+        unique_names=args.unique_names,
+        sample=args.sample,
         say=console.say,
         warn=console.warn,
         **{name: getattr(args, name) for name in _IMPORT},
     )
+    bundle, sample = imported.bundle, imported.sample
     check = None
     if sample is not None and sample.labelled:
         check = check_and_say(bundle, sample, console)

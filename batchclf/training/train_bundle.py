@@ -297,7 +297,8 @@ def _write(out: Path, trained: _Outcome, plan: Plan, dataset: Dataset, fingerpri
         kept = load_keras(folder / KERAS_FILE)
         sample = dataset.test.images[:CHECKED_IMAGES]
         outputs = kept.run(prepare(sample, steps))
-        difference = write_graph(kept.graph(steps.model_shape), steps, folder / ONNX_FILE, sample, outputs)
+        graph = kept.graph(steps.model_shape)
+        difference = write_graph(graph, steps, folder / ONNX_FILE, sample, outputs, class_names=dataset.class_names)
         info = BundleInfo(
             format=BUNDLE_FORMAT,
             class_names=dataset.class_names,

@@ -153,7 +153,7 @@ def test_a_model_file_is_imported_with_the_options_of_the_command_line(folder, e
     with pytest.raises(UsageError, match="is a model bundle already, and scale is for an import"):
         batchclf.load_model(tmp_path / "kept", scale="0..1")
     for options, said in (
-        ({}, "its class names are needed"),
+        ({}, r"--classes \(.*rows.onnx gives no class names\); --scale"),
         ({"classes": list("abcdefghij")}, "does not tell how the pixels it takes are scaled"),
         ({**how, "classes": ["a"]}, "names 1 class"),
         ({**how, "scal": "0..1"}, "there is no option scal"),

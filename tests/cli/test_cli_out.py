@@ -78,12 +78,16 @@ def test_every_option_for_a_file_or_folder_to_write_is_read_in_one_place():
             if isinstance(action, argparse._SubParsersAction):
                 for each in action.choices.values():
                     look(each)
-            elif (action.help or "").startswith(("file to write", "folder to write")) or action.dest in ("out", "grid"):
+            elif (action.help or "").startswith(("file to write", "folder to write")) or action.dest in (
+                "out",
+                "grid",
+                "onnx",
+            ):
                 found.append((parser.prog.removeprefix("batchclf "), action.dest, action.type in readers))
 
     look(build_parser())
     assert sorted(name for name, _, _ in found) == [
-        *("data describe", "data export", "evaluate", "history export", "job new", "model import"),
+        *("data describe", "data export", "evaluate", "history export", "job new", "model export", "model import"),
         *("pack", "query", "report", "score", "train"),
     ]
     # A file or a folder: what it is depends on the number of formats.

@@ -94,6 +94,7 @@ CASES = {
         20,
         ("rows/model.onnx",),
     ),
+    "model export": Case(("model", "export", "rows", "--onnx", "whole.onnx"), 15, ("whole.onnx",), few=1),
     "data export": Case(("data", "export", "digits", "pngs"), 8, ("pngs/classes.json",), few=1, taken="pngs"),
     "pack": Case(("pack", "photos", "shards"), 8, ("shards/shard-000000.tar",), few=1, taken="shards"),
     "job new": Case(("job", "new", "fresh.toml", "--dataset", "digits"), 14, ("fresh.toml",), taken="fresh.toml"),

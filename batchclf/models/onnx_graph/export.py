@@ -1,5 +1,6 @@
 """Write a bundle's ONNX graph, and check that it gives the outputs of the model that it was made of."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from batchclf.core.text import exact, scientific, significant
 from batchclf.errors import ModelError
 from batchclf.models.onnx_graph.batch import open_batch, takes_one_image
 from batchclf.models.onnx_graph.bundle_graph import INPUT, OUTPUT, with_interface
+from batchclf.models.onnx_graph.bundle_notes import note_bundle
 from batchclf.models.onnx_graph.constants import widen_constants
-from batchclf.models.onnx_graph.geometry_note import note_geometry
 from batchclf.models.onnx_session import DYNAMIC_BATCH, onnx_session
 from batchclf.models.preprocessing import Preprocessing, to_probabilities
 
@@ -33,6 +34,7 @@ def write_graph(
     images: NDArray[np.uint8],
     outputs: NDArray[np.floating],
     *,
+    class_names: Sequence[str] = (),
     tolerance: float = TOLERANCE,
     alone: bool = False,
 ) -> float:
@@ -43,7 +45,8 @@ def write_graph(
     Returns the largest difference of a probability. Raises ModelError if it exceeds `tolerance`, or the most probable
     class is another although the first two are further apart than that; or if the outputs before softmax or sigmoid,
     in which a model that is sure of everything can still differ, are further apart than `RAW_TOLERANCE` of their
-    range, or than `tolerance` of it if that is more. With `alone` the graph is given one image at a time.
+    range, or than `tolerance` of it if that is more. With `alone` the graph is given one image at a time. The class
+    names are noted in the file.
     """
     if takes_one_image(model):
         open_batch(model)
@@ -53,18 +56,18 @@ def write_graph(
     if raw != steps:
         copy = type(model)()
         copy.CopyFrom(model)
-        _write(copy, raw, path, outputs.ndim)
+        _write(copy, raw, path, outputs.ndim, class_names)
         _check_raw(score(path, images, 1 if alone else None), rows, max(tolerance, RAW_TOLERANCE))
-    _write(model, steps, path, outputs.ndim)
+    _write(model, steps, path, outputs.ndim, class_names)
     expected = to_probabilities(rows, steps.output, steps.temperature, renormalize=steps.renormalize)
     return _difference(score(path, images, 1 if alone else None), expected, tolerance)
 
 
-def _write(model: Any, steps: Preprocessing, path: Path, rank: int) -> None:
+def _write(model: Any, steps: Preprocessing, path: Path, rank: int, class_names: Sequence[str]) -> None:
     """Write the graph with the interface of a bundle; the model is changed."""
     graph = with_interface(model, steps, rank)
     widen_constants(graph)
-    note_geometry(graph, steps.geometry)
+    note_bundle(graph, steps, class_names)
     try:
         path.write_bytes(graph.SerializeToString())
     except ValueError as error:  # protobuf's limit of 2 GiB

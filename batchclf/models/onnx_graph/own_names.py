@@ -4,16 +4,19 @@ import ast
 from typing import Any
 
 from batchclf.errors import ModelError
+from batchclf.models.onnx_graph.bundle_notes import noted_classes
 from batchclf.models.onnx_graph.outputs import zipped_labels
 
 
-def own_class_names(model: Any, output_name: str) -> tuple[str, ...]:
+def own_class_names(model: Any, output_name: str | None) -> tuple[str, ...]:
     """Give the names of the classes in the order of an output of a ModelProto, () if it has none.
 
-    They are the labels of its maps, or the metadata `names` that Ultralytics writes. Raises ModelError if that
-    metadata says that the model is no classifier.
+    They are those of a bundle, the labels of its maps, or the metadata `names` that Ultralytics writes. `output_name`
+    is None if it is not known. Raises ModelError if Ultralytics' metadata says that the model is no classifier.
     """
-    labels = zipped_labels(model.graph, output_name)
+    if noted := noted_classes(model):
+        return noted
+    labels = None if output_name is None else zipped_labels(model.graph, output_name)
     if labels is not None:
         texts = tuple(map(str, labels))
         # Labels that are the places of the outputs name nothing

@@ -17,7 +17,7 @@ _NUMBERED = re.compile(r"(\d+)(?:\s*[:,;\t]\s*|\s+)(\S.*)")
 _SYNSET = re.compile(r"(n\d{8})[\s,]+(\S.*)")
 _INDEX = ("index", "idx", "id", "class_id", "class_index", "label_id")
 _NAME = ("name", "class", "class_name", "label", "label_name")
-_KEYS = ("class_names", "label_names", "names", "classes")
+_KEYS = ("class_names", "label_names", "labels", "names", "classes")
 """Keys of objects under which names stand: ours and TensorFlow Hub's, timm's, Ultralytics', those of `data export`."""
 
 

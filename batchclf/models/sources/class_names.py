@@ -1,6 +1,7 @@
 """The class names of a model that was trained elsewhere: in the order of its outputs."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from batchclf.core.text import counted, first_of
@@ -22,45 +23,36 @@ def read_class_names(text: str, *, unique: bool = False, say: Say = unheard) -> 
     """
     path = Path(text)
     if _is_file(path):
-        found, source = _from_file(path), str(path)
-        say(f"classes: {counted(len(found.names), 'name')} from {path} ({found.words}): {first_of(found.names, 5)}")
-    elif "," in text:
-        found, source = ClassFile([name.strip() for name in text.split(",")], "--classes"), "--classes"
-    else:
+        return taken_class_names(_from_file(path), str(path), unique=unique, say=say)
+    if "," not in text:
         raise UsageError(
             f"--classes: there is no file {text}, and it is no list with commas either",
             hint=f"give names with commas between them, or a file with {FORMS}",
         )
+    found = ClassFile([name.strip() for name in text.split(",")], "--classes")
+    return check_class_names(_apart(found) if unique else found.names, "--classes")
+
+
+def taken_class_names(found: ClassFile, source: str, *, unique: bool = False, say: Say = unheard) -> tuple[str, ...]:
+    """Take the class names that were found in a file; raises UsageError as `read_class_names` does."""
+    words = f" ({found.words})" if found.words else ""
+    say(f"classes: {counted(len(found.names), 'name')} from {source}{words}: {first_of(found.names, 5)}")
     return check_class_names(_apart(found) if unique else found.names, source)
 
 
-def read_own_class_names(
-    path: Path, output_name: str | None, *, unique: bool = False, say: Say = unheard
-) -> tuple[str, ...]:
-    """Read the class names that an ONNX or TFLite file gives itself, for an import without `--classes`.
+def check_order(own: Sequence[str], source: str, asked: Sequence[str], say: Say) -> None:
+    """Compare the class names of `--classes` with those of a file of the model.
 
-    Raises UsageError if it gives none or is another file, and what `read_class_names` and `own_class_names` raise.
+    Raises UsageError if only the order is another; `say` gets a line if the names are.
     """
-    names: tuple[str, ...] = ()
-    if path.suffix.lower() == ".tflite":
-        from batchclf.models.sources import tflite
-
-        names = tflite.own_class_names(path)
-    elif path.suffix.lower() == ".onnx" and path.is_file():
-        from batchclf.models.onnx_graph.own_names import own_class_names
-        from batchclf.models.onnx_graph.read import load
-
-        model = load(path, weights=False)
-        outputs = [each.name for each in model.graph.output]
-        if output_name is not None or len(outputs) == 1:
-            names = own_class_names(model, output_name or outputs[0])
-    if not names:
+    if tuple(own) == tuple(asked):
+        return
+    if sorted(own) == sorted(asked):
         raise UsageError(
-            f"{path} gives no class names" if path.exists() else f"there is no model at {path}",
-            hint="give --classes, the names in the order of the model's outputs",
+            f"--classes has another order than the names in {source}: {first_of(own, 5)}",
+            hint="give the class names in the order of the model's outputs",
         )
-    say(f"classes: {counted(len(names), 'name')} from {path} itself: {first_of(names, 5)}")
-    return check_class_names(_apart(ClassFile(list(names), "")) if unique else list(names), str(path))
+    say(f"classes: {source} has the names {first_of(own, 5)}; those of --classes are taken: {first_of(asked, 5)}")
 
 
 def check_class_names(names: list[str], source: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 from batchclf import atomic
 from batchclf.core.choices import ColorMode
 from batchclf.core.geometry import UNKNOWN
-from batchclf.core.text import counted, exact, first_of, scientific
-from batchclf.core.types import Say
-from batchclf.errors import ModelError, UsageError
+from batchclf.core.text import counted, exact, scientific
+from batchclf.core.types import Say, unheard
+from batchclf.errors import BatchclfError, ModelError, UsageError
 from batchclf.libraries import versions_of
 from batchclf.models.bundle import (
     BUNDLE_FORMAT,
@@ -36,14 +37,16 @@ from batchclf.models.bundle import (
 from batchclf.models.onnx_graph import read as onnx_graph
 from batchclf.models.onnx_graph.batch import one_image_at_a_time, takes_one_image
 from batchclf.models.onnx_graph.export import TOLERANCE, write_graph
-from batchclf.models.onnx_graph.first_steps import first_steps
+from batchclf.models.onnx_graph.first_steps import FirstSteps, first_steps
 from batchclf.models.onnx_graph.last_step import last_step
 from batchclf.models.onnx_session import DYNAMIC_BATCH
 from batchclf.models.preprocessing import Layout, Preprocessing, prepare
 from batchclf.models.sources.answers import are_the_same, batch_limit, run_original
+from batchclf.models.sources.class_names import check_order
 from batchclf.models.sources.infer_output import Output, settle_output
 from batchclf.models.sources.infer_preprocessing import ImportOptions, settle_input, settle_scale
 from batchclf.models.sources.interface import Original
+from batchclf.models.sources.missing import Missing, MissingOptionsError, Needed
 from batchclf.models.sources.open import open_original
 
 NOISE_IMAGES = 24
@@ -53,6 +56,8 @@ IMPORT_TOLERANCE = 1e-4
 
 HALF_TOLERANCE = 5e-3
 """For models that compute with 16 bits, which differ from themselves where ONNX Runtime rounds in another order."""
+
+_SOME_SIZE = (96, 96)
 
 ReadSample = Callable[[tuple[int, int, int], ColorMode], NDArray[np.uint8]]
 """Reads a few real images at an input shape: (n, height, width, channels) uint8."""
@@ -79,8 +84,9 @@ def import_model(
     if is_bundle(path):
         raise UsageError(f"{path} is a model bundle already", hint="score with it: batchclf score DIR --model BUNDLE")
     original = open_original(path, options.output_name)
-    _check_names(path, original, options, say)
-    steps, graph = _steps(original, options, say, warn or say)
+    if original.class_names and options.class_names and not options.names_from:
+        check_order(original.class_names, f"{path} itself", options.class_names, say)
+    steps, graph = _steps(path, original, options, say, warn or say)
     half = graph is not None and onnx_graph.computes_in_half(graph.graph)
     tolerance = HALF_TOLERANCE if half else IMPORT_TOLERANCE
     parameters = original.parameters()
@@ -92,16 +98,16 @@ def import_model(
     given = settle_output(outputs.reshape(len(outputs), -1), last, options, say)
     steps = replace(steps, output=given.kind, renormalize=given.renormalize)
     with atomic.new_folder(out) as folder:
-        difference, reason = 0.0, ""
+        difference, reason, names = 0.0, "", options.class_names
         if graph is not None:
             dynamic = onnx_graph.quantises_dynamically(graph.graph)
-            difference = _write_graph(graph, steps, folder / ONNX_FILE, images, outputs, tolerance, say)
+            difference = _write_graph(graph, steps, folder / ONNX_FILE, images, outputs, tolerance, names, say)
             reason = batch_limit(folder / ONNX_FILE, images) if dynamic else ""
         if original.kept is not None:
             _copy(path, folder / original.kept)
         info = BundleInfo(
             format=BUNDLE_FORMAT,
-            class_names=options.class_names,
+            class_names=names,
             preprocessing=steps,
             recipe=IMPORTED,
             settings=_settings(path, original, options.output_name, given, outputs, reason),
@@ -140,19 +146,6 @@ def _settings(
     return settings
 
 
-def _check_names(path: Path, original: Original, options: ImportOptions, say: Say) -> None:
-    """Compare the class names with those in the model's file; raises UsageError if only the order is another."""
-    own, asked = original.class_names, options.class_names
-    if not own or own == asked:
-        return
-    if sorted(own) == sorted(asked):
-        raise UsageError(
-            f"--classes has another order than the names in {path}: {first_of(own, 5)}",
-            hint="give the class names in the order of the model's outputs",
-        )
-    say(f"classes: {path} itself has the names {first_of(own, 5)}; those of --classes are taken: {first_of(asked, 5)}")
-
-
 def _say_check(info: BundleInfo, converted: bool, images: int, say: Say, warn: Say) -> None:
     checked, difference = f"checked on {counted(images, 'image')}", info.onnx_difference
     if SAME_ANSWER in info.settings:
@@ -183,8 +176,47 @@ def sample_images(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     return np.concatenate([np.array([*plain, *ramps]).astype(np.uint8), noise])
 
 
-def _steps(original: Original, options: ImportOptions, say: Say, warn: Say) -> tuple[Preprocessing, Any]:
-    """Settle what goes in; also gives the model's own graph, None for one that is scored with as it is."""
+def _steps(path: Path, original: Original, options: ImportOptions, say: Say, warn: Say) -> tuple[Preprocessing, Any]:
+    """Settle what goes in; also gives the model's own graph, None for one that is scored with as it is.
+
+    Raises MissingOptionsError that names all options that are missing, so far as they can be known without the others.
+    """
+    needed = Needed()
+    if not options.class_names:
+        what = "--classes FILE or A,B,C, the names in the order of the model's outputs"
+        needed.missing.append(Missing("--classes", f"{path} gives no class names", what))
+    steps: Preprocessing | None = None
+    with needed:
+        steps = _shape_and_geometry(original, options, say)
+    if steps is None:
+        with suppress(BatchclfError), needed:
+            graph = _graph_of_any_size(original, options)
+            settle_scale(original.input, options, _first_steps(graph), unheard)
+        raise MissingOptionsError(needed.missing)
+    graph = original.graph(steps.model_shape)
+    with needed:
+        scale = settle_scale(original.input, options, _first_steps(graph), say, warn)
+    if needed.missing:
+        with needed:
+            _look_at_output(original, steps, graph, options)
+    needed.ask()
+    return replace(steps, scale=scale), graph
+
+
+def _first_steps(graph: Any) -> FirstSteps | None:
+    return None if graph is None else first_steps(graph.graph)
+
+
+def _graph_of_any_size(original: Original, options: ImportOptions) -> Any:
+    """Give the model's graph although its shape is not settled: that of a Keras model is made for some size."""
+    if original.kept is None:
+        return original.graph(())
+    some = replace(options, input_size=_SOME_SIZE, color=options.color or "rgb")
+    shape, color, layout = settle_input(original.input, some, usual_layout="channels-last")
+    return original.graph(Preprocessing(shape, color, layout=layout).model_shape)
+
+
+def _shape_and_geometry(original: Original, options: ImportOptions, say: Say) -> Preprocessing:
     # Keras keeps the channels last unless told otherwise; ONNX graphs come from everywhere.
     usual: Layout | None = None if original.kept is None else "channels-last"
     shape, color, layout = settle_input(original.input, options, usual_layout=usual)
@@ -196,15 +228,25 @@ def _steps(original: Original, options: ImportOptions, say: Say, warn: Say) -> t
     if options.std_twice and std is not None:
         std = tuple(value * value for value in std)
     try:
-        steps = Preprocessing(
-            shape, color, options.channel_order, layout, mean=options.mean, std=std, geometry=geometry
-        )
+        return Preprocessing(shape, color, options.channel_order, layout, mean=options.mean, std=std, geometry=geometry)
     except ValueError as error:
         raise UsageError(str(error), hint="check --channel-order, --mean and --std") from error
-    graph = original.graph(steps.model_shape)
-    own = None if graph is None else first_steps(graph.graph)
-    scale = settle_scale(original.input, options, own, say, warn)
-    return replace(steps, scale=scale), graph
+
+
+def _look_at_output(original: Original, steps: Preprocessing, graph: Any, options: ImportOptions) -> None:
+    """Raise MissingOptionsError if it will have to be said what the model gives, once the other options are there.
+
+    The pixels that it is shown are scaled in the most usual way if nobody has said how.
+    """
+    inputs = prepare(sample_images(steps.input_shape), replace(steps, scale=options.scale or "0..1"))
+    try:
+        outputs = run_original(original, inputs, IMPORT_TOLERANCE)
+        last = original.last_step or last_step(graph.graph)
+        settle_output(outputs.reshape(len(outputs), -1), last, options, unheard)
+    except MissingOptionsError:
+        raise
+    except BatchclfError:
+        return  # what is wrong is said once all options are there
 
 
 def _write_graph(
@@ -214,18 +256,21 @@ def _write_graph(
     images: NDArray[np.uint8],
     outputs: NDArray[np.floating],
     tolerance: float,
+    class_names: tuple[str, ...],
     say: Say,
 ) -> float:
     """Write the graph; one for a single image that cannot be opened for a batch is run on each image in turn."""
     alone = onnx_graph.quantises_dynamically(graph.graph)
     single = one_image_at_a_time(graph) if takes_one_image(graph) else None
     try:
-        return write_graph(graph, steps, path, images, outputs, tolerance=tolerance, alone=alone)
+        return write_graph(
+            graph, steps, path, images, outputs, class_names=class_names, tolerance=tolerance, alone=alone
+        )
     except ModelError:
         if single is None:
             raise
     rows = outputs.reshape(len(outputs), -1)
-    difference = write_graph(single, steps, path, images, rows, tolerance=tolerance)
+    difference = write_graph(single, steps, path, images, rows, class_names=class_names, tolerance=tolerance)
     say(f"note: the model takes one image at a time, which is slower; {DYNAMIC_BATCH}")
     return difference
 

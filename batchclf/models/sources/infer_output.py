@@ -11,6 +11,7 @@ from batchclf.errors import ModelError, UsageError
 from batchclf.models.onnx_graph.last_step import LastStep
 from batchclf.models.preprocessing import OutputKind
 from batchclf.models.sources.infer_preprocessing import ImportOptions
+from batchclf.models.sources.missing import Missing, MissingOptionsError
 
 PLAIN_SUM = 1e-3
 """How far the sums of outputs may be from 1 if these are to pass for probabilities without a question."""
@@ -19,7 +20,7 @@ _IN_RANGE = 1e-3
 """How far outputs may be below 0 or above 1 and still be asked about."""
 
 _ASK = (
-    "give --output probabilities if they are, with --renormalize to divide those of each image by their sum, or "
+    "--output probabilities if they are, with --renormalize to divide those of each image by their sum, or "
     "--output logits"
 )
 
@@ -85,14 +86,15 @@ class _Seen:
 def settle_output(values: NDArray[np.floating], last: LastStep, options: ImportOptions, say: Say) -> Output:
     """Decide what the model gives, from its graph's last step and its (n, units) outputs for sample images.
 
-    Raises ModelError if the outputs are no classifier's, UsageError if their number is not that of the classes or
-    they leave open what they are.
+    Raises ModelError if the outputs are no classifier's, UsageError if their number is not that of the classes,
+    MissingOptionsError if they leave open what they are. Without class names any number will do.
     """
     units, classes = values.shape[1], len(options.class_names)
-    binary = units == 1 and classes == 2
-    if units != classes and not binary:
+    binary = units == 1 and classes in (0, 2)
+    if classes and units != classes and not binary:
+        names = options.names_from or "--classes"
         raise UsageError(
-            f"the model gives {units} value{'s' if units > 1 else ''} an image; --classes names {classes} classes",
+            f"the model gives {units} value{'s' if units > 1 else ''} an image; {names} names {classes} classes",
             hint="name each of the model's classes, in the order of its outputs"
             + (" (two for a model with one output)" if units == 1 else ""),
         )
@@ -139,22 +141,22 @@ def _found(seen: _Seen, last: LastStep) -> tuple[OutputKind, str]:
         if known and not last.cut:
             return "binary-probability", ends
         if seen.within:
-            raise UsageError(
+            why = (
                 "the model gives one value an image, and it is not plain whether it is a logit or a probability: "
-                f"{seen.images} they are {seen.range}",
-                hint="give --output logits or --output probabilities",
+                f"{seen.images} they are {seen.range}"
             )
+            raise MissingOptionsError([Missing("--output", why, "--output logits or --output probabilities")])
         return "binary-logit", f"{seen.images} they reach beyond 0 and 1"
     # A softmax that is computed with 16 bits may be further from 1 than others may without a question
     plain = SUM_TOLERANCE if known and not last.quantised else PLAIN_SUM
     if seen.proper and seen.off <= plain and not (known and last.cut):
         return "probabilities", ends or f"{seen.images} they are not negative and add up to 1"
     if seen.within:
-        raise UsageError(
+        why = (
             f"it is not plain whether the model gives logits or probabilities{f', though {ends}' if ends else ''}: "
-            f"{seen.sentence}",
-            hint=_ASK,
+            f"{seen.sentence}"
         )
+        raise MissingOptionsError([Missing("--output", why, _ASK)])
     if seen.log_probabilities:
         return "logits", "logarithms of probabilities, of which a softmax makes the probabilities again"
     return "logits", f"{seen.images} they reach beyond 0 and 1"

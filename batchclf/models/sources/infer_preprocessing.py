@@ -10,6 +10,7 @@ from batchclf.core.types import Say
 from batchclf.errors import ModelError, UsageError
 from batchclf.models.onnx_graph.first_steps import FirstSteps
 from batchclf.models.preprocessing import SCALES, Layout
+from batchclf.models.sources.missing import Missing, MissingOptionsError, Needed
 
 CHANNELS: dict[ColorMode, int] = {"grayscale": 1, "rgb": 3}
 _RGBA = 4
@@ -20,18 +21,19 @@ its model was calibrated with."""
 LARGEST_SCALED = 16.0
 """A model whose first steps take 0 to 255 to at most this is taken to scale pixels itself."""
 
-_SCALES_HINT = (
-    "give --scale 0..1 (pixels / 255), --scale minus1..1 (pixels / 127.5 - 1), --scale none (0 to 255 as they are), "
+_SCALES = (
+    "--scale 0..1 (pixels / 255), --scale minus1..1 (pixels / 127.5 - 1), --scale none (0 to 255 as they are), "
     "or --mean and --std"
 )
 
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What is asked for; None and "auto" leave it to the model.
+    """What is asked for, by options or by a file; None and "auto" leave it to the model.
 
     `geometry` gives one for (height, width), None if nobody has said. `std_twice` divides by `std` once more.
-    `output_name` is that of one output of several.
+    `output_name` is that of one output of several. `class_names` is () if nobody has named them. `names_from`,
+    `size_from` and `pixels_from` name the file that says so, "" if an option does.
     """
 
     class_names: tuple[str, ...]
@@ -47,6 +49,9 @@ class ImportOptions:
     std_twice: bool = False
     renormalize: bool = False
     output_name: str | None = None
+    names_from: str = ""
+    size_from: str = ""
+    pixels_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,8 @@ def settle_input(
     """Decide (height, width, channels), colour mode and layout.
 
     `usual_layout` is taken where the shape fits both orders, None asks for `--layout` there. Raises ModelError
-    where the model takes no images, UsageError where an option is needed or says otherwise than the model.
+    where the model takes no images, MissingOptionsError where options are needed, UsageError where one says otherwise
+    than the model.
     """
     if model.dtype not in ("uint8", "float16", "float32", "float64"):
         raise ModelError(
@@ -76,11 +82,15 @@ def settle_input(
             hint="export the model with a float32 input",
         )
     dims, asked = model.dims, CHANNELS[options.color] if options.color else None
+    needed = Needed()
     if len(dims) == 3:
         layout = _layout(model, options, usual_layout)
         first = layout == "channels-first"
-        channels = _agree("color", "number of channels", dims[0 if first else 2], asked)
-        height, width = _size(dims[1:] if first else dims[:2], options)
+        with needed:
+            channels = _agree("color", "number of channels", dims[0 if first else 2], asked)
+        with needed:
+            height, width = _size(dims[1:] if first else dims[:2], options)
+        needed.ask()
     elif len(dims) in (1, 2):
         layout = "flat" if len(dims) == 1 else "no-channels"
         height, width = _size((None, None) if layout == "flat" else dims, options)
@@ -124,11 +134,11 @@ def _layout(model: ModelInput, options: ImportOptions, usual: Layout | None) -> 
         return fits[0]
     if usual is not None:
         return usual
-    raise UsageError(
+    why = (
         f"the model's input '{model.name}' has the shape {_shown(model.dims)}, which does not tell where the channels "
-        "are",
-        hint="give --layout channels-last or --layout channels-first",
+        "are"
     )
+    raise MissingOptionsError([Missing("--layout", why, "--layout channels-last or --layout channels-first")])
 
 
 def _fits(model: ModelInput, channels: set[int]) -> list[Layout]:
@@ -139,6 +149,13 @@ def _fits(model: ModelInput, channels: set[int]) -> list[Layout]:
 
 def _size(dims: tuple[int | None, ...], options: ImportOptions) -> tuple[int, int]:
     asked = options.input_size or (None, None)
+    if options.size_from and any(None not in pair and pair[0] != pair[1] for pair in zip(dims, asked, strict=True)):
+        raise UsageError(
+            f"{options.size_from} prepares images of {asked[0]}x{asked[1]}; the model takes "
+            f"{'x'.join(str(side or '?') for side in dims)}",
+            hint="give the model that the file belongs to; or say by options, such as --like, how files are cut and "
+            "resized, which are taken in place of the file",
+        )
     height = _agree("input-size", "height", dims[0], asked[0])
     return height, _agree("input-size", "width", dims[1], asked[1])
 
@@ -146,8 +163,8 @@ def _size(dims: tuple[int | None, ...], options: ImportOptions) -> tuple[int, in
 def _agree(option: str, what: str, of_model: int | None, asked: int | None) -> int:
     if of_model is None and asked is None:
         example = "224x224" if option == "input-size" else "grayscale or rgb"
-        hint = f"give --{option}, for example {example}"
-        raise UsageError(f"the model leaves the {what} of its images open", hint=hint)
+        why = f"the model leaves the {what} of its images open"
+        raise MissingOptionsError([Missing(f"--{option}", why, f"--{option}, for example {example}")])
     if of_model is not None and asked is not None and of_model != asked:
         raise UsageError(
             f"--{option} asks for a {what} of {asked}; the model takes {of_model}", hint=f"leave out --{option}"
@@ -167,7 +184,7 @@ def settle_scale(
 
     `own` is what the model's first steps do to pixels of 0 to 255, None if they change none or are unknown. `warn`,
     or `say` without it, is given what must not go unseen: options that normalise what the model normalises itself.
-    Raises UsageError if the model does not tell and no option does.
+    Raises MissingOptionsError if the model does not tell and no option does.
     """
     asked = options.scale
     normalised = options.mean is not None or options.std is not None
@@ -186,8 +203,11 @@ def settle_scale(
     if model.dtype == "uint8":
         if asked not in (None, "none") or normalised:
             raise UsageError(
-                "the model takes uint8 pixels, so they cannot be scaled before it",
-                hint="leave out --scale, --mean and --std",
+                "the model takes uint8 pixels, so they cannot be scaled before it"
+                + (f", as {options.pixels_from} says" if options.pixels_from else ""),
+                hint="give --scale none if the model does that itself, without --mean and --std"
+                if options.pixels_from
+                else "leave out --scale, --mean and --std",
             )
         say("pixels: not scaled before the model, which takes uint8")
         return "none"
@@ -198,7 +218,8 @@ def settle_scale(
     if small and own is not None:
         say(f"pixels: not scaled before the model, which itself takes 0..255 to {own.range} ({own.words})")
         return "none"
-    raise UsageError("the model does not tell how the pixels it takes are scaled", hint=_SCALES_HINT)
+    why = "the model does not tell how the pixels it takes are scaled"
+    raise MissingOptionsError([Missing("--scale", why, _SCALES)])
 
 
 def _scale_that_fits(holds: tuple[float, float], asked: Scale | None, say: Say) -> Scale:
@@ -208,12 +229,13 @@ def _scale_that_fits(holds: tuple[float, float], asked: Scale | None, say: Say) 
     ends = {scale: (0 - offset, 255 / divisor - offset) for scale, (divisor, offset) in SCALES.items()}
     fits = [scale for scale, (low, high) in ends.items() if abs(low - holds[0]) <= room >= abs(high - holds[1])]
     if asked is None and not fits:
-        raise UsageError(f"the model does not tell how the pixels it takes are scaled; {words}", hint=_SCALES_HINT)
+        why = f"the model does not tell how the pixels it takes are scaled; {words}"
+        raise MissingOptionsError([Missing("--scale", why, _SCALES)])
     chosen = asked or fits[0]
     low, high = ends[chosen]
     if low < holds[0] - room or high > holds[1] + room:
         given = f"--scale {chosen} gives {significant(low, 4)} to {significant(high, 4)}"
-        raise UsageError(f"{given}, of which a part would be cut off: {words}", hint=_SCALES_HINT)
+        raise UsageError(f"{given}, of which a part would be cut off: {words}", hint=f"give {_SCALES}")
     if asked is None:
         say(f"pixels: scaled to {chosen if chosen != 'none' else '0..255'}: {words}")
     return chosen

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from batchclf.errors import ModelError
 from batchclf.models.onnx_graph import read as onnx_graph
-from batchclf.models.onnx_graph.geometry_note import noted_geometry
+from batchclf.models.onnx_graph.bundle_notes import noted_geometry
 from batchclf.models.onnx_graph.last_step import LastStep
 from batchclf.models.onnx_graph.operations import check_operations
 from batchclf.models.onnx_graph.outputs import described, keep_output, zipped_labels
