@@ -60,7 +60,9 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("path", type=path, metavar="PATH", help=".keras, .h5 or .onnx file, or SavedModel folder")
-    parser.add_argument("--out", type=folder_path, required=True, metavar="BUNDLE", help="folder of the model bundle")
+    parser.add_argument(
+        "-o", "--out", type=folder_path, required=True, metavar="BUNDLE", help="folder of the model bundle"
+    )
     classes = parser.add_argument(
         "--classes",
         metavar="FILE|A,B,C",

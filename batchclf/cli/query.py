@@ -43,7 +43,8 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     rows = parser.add_argument("--rows", type=positive, metavar="N", help="at most N rows")
     describe(rows, unset=f"{SHOWN_ROWS} in a table, else all")
     describe(
-        parser.add_argument("--out", type=file_path, metavar="FILE", help="file to write"), unset="standard output"
+        parser.add_argument("-o", "--out", type=file_path, metavar="FILE", help="file to write"),
+        unset="standard output",
     )
     parser.set_defaults(handle=handle)
 
