@@ -53,7 +53,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         "--out",
         type=folder_path,
         metavar="DIR",
-        help="run directory to write; must not be there, but for a run's file",
+        help="run directory to write; must not exist, unless FILE is of a run",
     )
     describe(out, unset="REPORTS/evaluate/TIME; beside the file of a run")
     add_options(parser, TableOptions)

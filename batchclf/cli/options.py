@@ -247,7 +247,7 @@ def folder_path(text: str) -> Path:
 
 def names_folder(text: str) -> bool:
     """Whether a text ends as that of a folder does, or one is there."""
-    return text.endswith(tuple(filter(None, (os.sep, os.altsep)))) or Path(text).is_dir()
+    return text.endswith(tuple(filter(None, (os.sep, os.altsep)))) or os.path.isdir(text)  # noqa: PTH112
 
 
 def keep_output_free(outs: Iterable[Path], console: "Console") -> None:

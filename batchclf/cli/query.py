@@ -30,7 +30,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     parser = verbs.add_parser(
         "query",
         parents=[common],
-        help="ask a run's files with SQL",
+        help="query a run's files with SQL",
         description="Run a SQL query (DuckDB's dialect) over the predictions of a run directory and its other CSVs. "
         "It only reads. Needs: pip install 'batchclf[query]'",
         epilog=EXAMPLES,

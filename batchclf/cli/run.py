@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
-  batchclf run jobs/fashion-mnist.toml
-  batchclf run jobs/fashion-mnist.toml --dry-run
-  batchclf run jobs/fashion-mnist.toml --quiet            for cron: mails only trouble
-  batchclf run jobs/incoming.toml --date 2026-11-24       a missed run, made up for
+  batchclf run jobs/nightly.toml                     `batchclf job new jobs/nightly.toml` writes the file
+  batchclf run nightly                               the same by its name
+  batchclf run nightly --dry-run
+  batchclf run nightly --quiet                       for cron: mails only trouble
+  batchclf run nightly --date 2026-11-24             a missed run, made up for
 """
 
 

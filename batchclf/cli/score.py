@@ -73,7 +73,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     model = parser.add_argument("--model", type=location, metavar="BUNDLE", help="model bundle")
     describe(model, unset="the newest that a job has published")
     out = parser.add_argument(
-        "-o", "--out", type=folder_path, metavar="RUN_DIR", help="run directory to write; must not be there"
+        "-o", "--out", type=folder_path, metavar="RUN_DIR", help="run directory to write; must not exist"
     )
     describe(out, unset="REPORTS/score/TIME")
     add_options(parser, DirectoryOptions, "labels", "label_map")
@@ -81,7 +81,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     add_options(parser, ScoringOptions)
     parser.add_argument("--explain-time", action="store_true", help="say where the time went")
     parser.add_argument(
-        "--resume", action="store_true", help="go on where a run of the same folder was killed or interrupted"
+        "--resume", action="store_true", help="resume a run of the same folder that was killed or interrupted"
     )
     add_options(parser, DeadlineOptions)
     add_options(parser, DirectoryOptions, "max_skipped")

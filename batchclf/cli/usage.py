@@ -2,7 +2,9 @@
 
 import argparse
 import difflib
+import os
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -94,19 +96,25 @@ def _options(parser: argparse.ArgumentParser) -> list[str]:
 
 def _command_for(text: str) -> str:
     """Say which command takes a path; "" for what looks like none."""
+    from batchclf.cli.options import names_folder
+
+    if "://" in text:
+        return f"batchclf score {text}"
+    if not (Path(text).suffix or names_folder(text)):
+        return ""
+    # Only now: they load numpy, for which a typo need not wait
+    from batchclf.cli.options import run_path
     from batchclf.models.import_hint import import_command
     from batchclf.storage.predictions.foreign.open_table import SUFFIXES
     from batchclf.storage.run.directory import RECORD_FILE
 
-    path = Path(text)
-    if "://" in text:
-        return f"batchclf score {text}"
-    if path.suffix.lower() == ".toml":
-        return f"batchclf run {text}"
-    if command := import_command(path):
+    suffix, quoted = Path(text).suffix.lower(), shlex.quote(text)
+    if suffix == ".toml":
+        return f"batchclf run {quoted}"
+    if command := import_command(Path(text)):
         return command
-    if (path / RECORD_FILE).is_file():
-        return f"batchclf report {text}"
-    if path.suffix.lower() in SUFFIXES:
-        return f"batchclf evaluate {text}"
-    return f"batchclf score {text}" if path.is_dir() or text.endswith("/") else ""
+    if os.path.isfile(run_path(text) / RECORD_FILE):  # noqa: PTH113 (Path's raises for long names)
+        return f"batchclf report {quoted}"
+    if suffix in SUFFIXES:
+        return f"batchclf evaluate {quoted}"
+    return f"batchclf score {quoted}" if names_folder(text) else ""

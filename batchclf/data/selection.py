@@ -143,7 +143,7 @@ def count_files(source: "ImageSource", selection: Selection) -> int | None:
         return None
     try:
         return sum(1 for _ in select(source, LabelRule(None, ""), selection))
-    except DataError:  # it has gone meanwhile, which the scoring reports
+    except (DataError, OSError):  # it has gone meanwhile, which the scoring reports
         return None
 
 

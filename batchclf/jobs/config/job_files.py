@@ -1,6 +1,7 @@
 """Job files by the names of their jobs, and those that are there: in the current folder and in its folder jobs/."""
 
 import difflib
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ def job_file(path: Path) -> Path:
     What is no name, or that of no job, is given back. Raises UsageError if several jobs have the name.
     """
     name = str(path)
-    if path.is_file() or path.name != name or path.suffix == ".toml":
+    if os.path.isfile(path) or path.name != name or path.suffix == ".toml":  # noqa: PTH113 (Path's raises for long names)
         return path
     of_name = [file for file in job_files() if file.stem == name or _content(file).get("name") == name]
     if len(of_name) > 1:
