@@ -86,7 +86,7 @@ class Parser(argparse.ArgumentParser):
         """End with what argparse found."""
         from batchclf.cli.usage import wrong_usage
 
-        self._fail(wrong_usage(self, message))
+        self._fail(wrong_usage(self, self.given, message))
 
     def _fail(self, error: UsageError) -> NoReturn:
         from batchclf.cli.console import Console

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from batchclf.data.sources.addresses import Location
 
 STDOUT = "-"
-JOB_HELP = "job file, or the name of a job in jobs/; paths in it are relative to itself"
+JOB_HELP = "job file, or the name of a job here or in jobs/; paths in the file are relative to it"
 Group = argparse.ArgumentParser | argparse._ArgumentGroup
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 

@@ -6,9 +6,11 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from batchclf.cli.options import common, names_folder, run_path
 from batchclf.errors import UsageError
 
 _ARGUMENT = re.compile(r"^argument ")
@@ -22,7 +24,7 @@ def usage(parser: argparse.ArgumentParser) -> str:
         words.append("[options]")
     for action in parser._actions:
         if action.required and action.option_strings:
-            words.append(f"{action.option_strings[-1]} {action.metavar}")
+            words.append(f"{action.option_strings[-1]} {action.metavar or action.dest.upper()}")
     for action in parser._actions:
         if not action.option_strings:
             words.append(_positional(action))
@@ -31,9 +33,9 @@ def usage(parser: argparse.ArgumentParser) -> str:
 
 def _positional(action: argparse.Action) -> str:
     if isinstance(action, argparse._SubParsersAction):
-        return f"{action.metavar} …"
+        return f"{action.metavar} ..."
     value = str(action.metavar or "{" + ",".join(map(str, action.choices or ())) + "}")
-    return {"?": f"[{value}]", "*": f"[{value} …]"}.get(str(action.nargs), value)
+    return {"?": f"[{value}]", "*": f"[{value} ...]"}.get(str(action.nargs), value)
 
 
 def left_over(parser: argparse.ArgumentParser, words: Sequence[str]) -> UsageError:
@@ -44,12 +46,11 @@ def left_over(parser: argparse.ArgumentParser, words: Sequence[str]) -> UsageErr
     return UsageError(f"unexpected argument: {words[0]}", hint=f"{parser.prog} --help shows what it takes")
 
 
-def wrong_usage(parser: argparse.ArgumentParser, message: str) -> UsageError:
-    """Put what argparse found in our words; an option that is not known comes first, since it may be why one is
-    missing.
-    """
-    given = list(getattr(parser, "given", ()))
-    for word in given[: given.index("--")] if "--" in given else given:
+def wrong_usage(parser: argparse.ArgumentParser, given: Sequence[str], message: str) -> UsageError:
+    """Put what argparse found in our words; an unknown option among what was given may be why another is missing."""
+    # What follows a command, or --, is not of this parser
+    of_parser = takewhile(lambda word: word.startswith("-") or parser._subparsers is None, given)
+    for word in takewhile(lambda word: word != "--", of_parser):
         name = word.partition("=")[0]
         if name.startswith("--") and not any(option.startswith(name) for option in _options(parser)):
             return _unknown_option(parser, name)
@@ -64,7 +65,7 @@ def _unknown_option(parser: argparse.ArgumentParser, name: str) -> UsageError:
         hint = f"{name} is called {OPTIONS[name]} now"
     elif near := nearest(name, _options(parser)):
         hint = f"did you mean {near}?"
-    elif parser._subparsers is not None:
+    elif parser._subparsers is not None and name in _options(common()):
         hint = f"options follow the command: {parser.prog} COMMAND {name}"
     return UsageError(f"unknown option {name}", hint=hint)
 
@@ -96,14 +97,11 @@ def _options(parser: argparse.ArgumentParser) -> list[str]:
 
 def _command_for(text: str) -> str:
     """Say which command takes a path; "" for what looks like none."""
-    from batchclf.cli.options import names_folder
-
     if "://" in text:
         return f"batchclf score {text}"
     if not (Path(text).suffix or names_folder(text)):
         return ""
     # Only now: they load numpy, for which a typo need not wait
-    from batchclf.cli.options import run_path
     from batchclf.models.import_hint import import_command
     from batchclf.storage.predictions.foreign.open_table import SUFFIXES
     from batchclf.storage.run.directory import RECORD_FILE
