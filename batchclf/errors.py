@@ -181,7 +181,7 @@ def explained(error: BaseException) -> BatchclfError | None:
     """Say in words what the system refused to a command or a function: memory, files, threads; None for all else."""
     if isinstance(error, MemoryError):
         hint = with_kept("free memory, or give a smaller --batch-size or fewer --workers", error)
-        return BatchclfError(f"the memory does not suffice: {error}", hint=hint)
+        return BatchclfError(f"out of memory: {error}", hint=hint)
     if isinstance(error, OSError):
         where = f": {error.filename}" if error.filename else ""
         check = _CHECK_LIMITS if error.errno in WANT else "check the disk's free space and the permissions"

@@ -1,6 +1,6 @@
 "use strict";
-// Adds to a page that is complete without it: how old the run is by now, sorting, filtering, and the images of a cell of
-// the confusion matrix.
+// Adds to a page that is complete without it: how old the run is by now, sorting, filtering, links to headings, copying
+// tables, and the images of a cell of the confusion matrix.
 (() => {
   const made = (tag, properties = {}, ...children) => {
     const element = Object.assign(document.createElement(tag), properties);
@@ -73,6 +73,49 @@
     });
     const place = table.closest(".scroll") || table;
     place.before(made("p", {className: "filter"}, made("label", {}, `Filter ${what} `, input), " ", status));
+  }
+
+  // --- Links to headings -----------------------------------------------------------------------------------------
+  for (const heading of document.querySelectorAll("section[id] > h2")) {
+    const link = made("a", {className: "anchor", href: `#${heading.parentElement.id}`}, "#");
+    link.setAttribute("aria-label", `Link to: ${text(heading)}`);
+    heading.append(" ", link);
+  }
+
+  // --- Copying tables --------------------------------------------------------------------------------------------
+  const words = cell => {
+    const copy = cell.cloneNode(true);
+    const small = [...copy.querySelectorAll("small")].map(text).filter(Boolean);
+    for (const each of copy.querySelectorAll("small, svg")) each.remove();
+    const main = copy.textContent.replace(/\s+/g, " ").trim();
+    return small.length ? `${main} (${small.join(", ")})` : main;
+  };
+  // As in the CSVs of a run: a spreadsheet takes a text that begins so for a formula.
+  const guarded = value => (/^[=+\-@\t\r]/.test(value) && !/^[+-][\d.,]+%?$/.test(value) ? `'${value}` : value);
+  const formats = {
+    Markdown: rows => {
+      const lines = rows.map(row => `| ${row.map(value => value.replaceAll("|", "\\|")).join(" | ")} |`);
+      return [lines[0], `|${"---|".repeat(rows[0].length)}`, ...lines.slice(1)].join("\n");
+    },
+    CSV: rows => rows.map(row => row.map(value => `"${guarded(value).replaceAll('"', '""')}"`).join(",")).join("\r\n"),
+  };
+  for (const region of document.querySelectorAll(".scroll[role=region]")) {
+    const copied = region.querySelector("table");
+    if (!copied || !copied.tHead) continue;
+    const tools = made("p", {className: "tools"}, "Copy as ");
+    for (const [name, format] of Object.entries(formats)) {
+      const button = made("button", {type: "button"}, name);
+      button.setAttribute("aria-label", `Copy as ${name}: ${region.getAttribute("aria-label")}`);
+      button.addEventListener("click", () => {
+        const rows = [...copied.rows].filter(row => !row.hidden).map(row => [...row.cells].map(words));
+        navigator.clipboard.writeText(`${format(rows)}\n`).then(
+          () => { button.textContent = "copied"; },
+          () => { button.textContent = "not allowed by the browser"; },
+        ).finally(() => setTimeout(() => { button.textContent = name; }, 2000));
+      });
+      tools.append(button, " ");
+    }
+    region.after(tools);
   }
 
   // --- The images of a cell --------------------------------------------------------------------------------------

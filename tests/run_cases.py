@@ -137,7 +137,7 @@ def write_runs(folder, number, *, seed=0, **changes):
 
 
 def missed_gate():
-    sentence = "test accuracy 70.00% is below the least allowed 90%"
+    sentence = "test accuracy 70.00% is below the minimum of 90%"
     return GateResult("min_test_accuracy", 0.7, 0.9, False, sentence)
 
 

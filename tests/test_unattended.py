@@ -103,7 +103,7 @@ def test_trouble_is_told_in_a_bare_environment(job):
     job.write_text(job.read_text(encoding="utf-8").replace("0.5", "1.0"), encoding="utf-8")
     done = bare(job, "--quiet", environment={"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"})
     assert (done.returncode, done.stdout) == (3, "")
-    assert "is below the least allowed 100%" in done.stderr
+    assert "is below the minimum of 100%" in done.stderr
     assert len(runs(job)) == 1
     done = bare(job.with_name("fehlt.toml"), "--quiet")
     assert (done.returncode, done.stdout) == (1, "")

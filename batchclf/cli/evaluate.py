@@ -160,7 +160,7 @@ def _evaluate_again(args: argparse.Namespace, console: "Console") -> int:
         name = evaluation.split or "all rows"
         labelled = evaluation.labelled
         if labelled is None:
-            console.say(f"{name}: {counted(evaluation.total, 'image')} without labels; accuracy cannot be known")
+            console.say(f"{name}: {counted(evaluation.total, 'image')} without labels; accuracy unknown")
             continue
         order = fitted_order(evaluation.class_names, labelled.confusion.counts)
         if order is not None:

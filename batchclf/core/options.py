@@ -162,7 +162,7 @@ def meant_share(value: Any, kind: Any) -> str:
         return ""
     try:
         share = float(value.removesuffix("%") if isinstance(value, str) else value) / 100
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return ""
     return exact(round(share, 9)) if 0.01 < share <= 1 and fits(share, kind) else ""
 

@@ -1,4 +1,4 @@
-"""Call the model: batches in order, smaller ones where the memory does not suffice."""
+"""Call the model: batches in order, smaller ones where out of memory."""
 
 import threading
 import time
@@ -58,7 +58,7 @@ class OpeningRuntime:
 class ModelRun:
     """A runtime as the stream uses it. `open_runtime` is called at the first image; it may wait for another thread.
 
-    `batch_size` is the most images that the model is given at a time; it shrinks where the memory does not suffice.
+    `batch_size` is the most images that the model is given at a time; it shrinks where out of memory.
     `seconds` is what the model took so far, `images` how many it has scored.
     """
 
@@ -73,7 +73,7 @@ class ModelRun:
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Score (n, height, width, channels) uint8 images, n >= 1: (n, classes) float32.
 
-        Where the memory does not suffice the batch is halved, and batches stay that small. Raises ModelError where
+        Where out of memory the batch is halved, and batches stay that small. Raises ModelError where
         not even one image fits.
         """
         if self._runtime is None:
@@ -89,7 +89,7 @@ class ModelRun:
             except MemoryError as error:
                 if len(some) == 1:
                     raise ModelError(
-                        f"the memory does not suffice to score a single image: {error}",
+                        f"out of memory for a single image: {error}",
                         hint="free memory, or raise the limit that this process runs under",
                     ) from error
                 self.batch_size = (len(some) + 1) // 2

@@ -84,7 +84,7 @@ def train(
     Where remedies against overfitting are compared the bundle is that of the plan as it is, and keeps what came of the
     others. Raises UsageError as `recipe_and_plan` does and where something else than a bundle stands at `out`,
     DataError for a split without images or training images of one class only, ModelError where TensorFlow is missing,
-    the memory does not suffice, training diverges or the ONNX graph differs.
+    out of memory, training diverges or the ONNX graph differs.
     """
     recipe, plan = recipe_and_plan(settings)
     check_replaceable(out)
@@ -133,7 +133,7 @@ def _memory_told(plan: Plan) -> Iterator[None]:
         yield
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
         raise ModelError(
-            f"the memory does not suffice to train {plan.recipe} with {plan.batch_size} images a step",
+            f"out of memory: cannot train {plan.recipe} with {plan.batch_size} images a step",
             hint="use a smaller --batch-size, smaller images or a smaller network; no bundle was written",
         ) from error
 

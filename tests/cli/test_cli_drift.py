@@ -1,7 +1,9 @@
 """Drift of small folders, as `score` and its report say it."""
 
 import json
+from collections import Counter
 
+import pandas as pd
 import pytest
 from PIL import Image
 from scipy import stats
@@ -23,14 +25,25 @@ def folders(digits, tmp_path_factory):
 @pytest.mark.parametrize(("name", "verdict"), [("threes", "drift"), ("mixed", "none"), ("few", "not checked")])
 def test_a_small_folder_has_drifted_or_not_or_is_too_small(cli, job_reports, folders, tmp_path, name, verdict):
     model = next(job_reports.rglob("model.json")).parent
-    assert cli("score", folders / name, "--model", model, "--out", tmp_path / "run")[0] == 0
+    code, printed, _ = cli("score", folders / name, "--model", model, "--out", tmp_path / "run")
+    assert code == 0
     assert cli("report", tmp_path / "run", "--format", "json,md", "--out", tmp_path)[0] == 0
     drift = {each["quantity"]: each for each in json.loads((tmp_path / "report.json").read_text())["drift"]}
     of_classes = drift["predicted class"]
     page = (tmp_path / "run/report.html").read_text()
+    # The verdict is the same everywhere: on the terminal, first on the page, and in the Markdown
+    classes = Counter(pd.read_csv(tmp_path / "run/predictions.csv").prediction.astype(str))
+    headline = {"none": "No drift", "not checked": "No labels, drift not checked"}.get(verdict, "Drift in ")
+    headline = f"Every prediction is {next(iter(classes))}" if len(classes) == 1 else headline
+    assert f"{headline}" in printed
+    assert f"<h1>{headline}" in page
+    assert headline in (tmp_path / "report.md").read_text().splitlines()[0]
+    assert page.index('id="data"') < page.index('id="unlabelled"') < page.index('id="skipped"')
+    share = f"{max(classes.values()) / classes.total():.2%}"
+    assert f"predictions: {next(name for name, n in classes.items() if n == max(classes.values()))} {share}" in printed
     if verdict == "not checked":
         assert {each["p_value"] for each in drift.values()} == {None}
-        assert "was not checked: too few images: 3 scored, at least " in of_classes["sentence"]
+        assert "not checked: too few images: 3 scored, the test needs " in of_classes["sentence"]
         assert "not checked" in page
         return
     assert of_classes["drifted"] == (verdict == "drift")

@@ -83,7 +83,12 @@ def test_show_with_and_without_the_folder(cli, reports):
     assert code == 0
     metrics = json.loads((reports / "nightly" / ALL[2] / "metrics.json").read_text())["splits"]["test"]
     assert f"{metrics['accuracy']['value']:.2%}" in before
-    for text in ("Gate failed: 1 rule", missed_gate().sentence, "/srv/models/m (0123456789ab)", "Mon 2026-03-02 12:00"):
+    for text in (
+        "Gate failed: 1 rule failed",
+        missed_gate().sentence,
+        "/srv/models/m (0123456789ab)",
+        "Mon 2026-03-02 12:00",
+    ):
         assert text in before
     values = cli.json("history", "show", "nightly", ALL[2])[1]
     shutil.rmtree(reports / "nightly" / ALL[2])

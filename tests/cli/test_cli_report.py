@@ -160,7 +160,7 @@ def test_a_failed_gate_is_in_every_format(tmp_path, cli):
     write_run(tmp_path / "run", rows, gates=[missed_gate()], status="gate failed")
     assert cli("report", "run", "--format", "html,json,md")[0] == 0
     for kind in ("html", "json", "md"):
-        assert "test accuracy 70.00% is below the least allowed 90%" in (tmp_path / f"run/report.{kind}").read_text()
+        assert "test accuracy 70.00% is below the minimum of 90%" in (tmp_path / f"run/report.{kind}").read_text()
 
 
 @pytest.mark.parametrize("name", ["images.csv", "duplicates.csv"])

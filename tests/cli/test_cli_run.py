@@ -78,7 +78,7 @@ def test_gate_failed_is_exit_code_3_and_still_published(cli, tmp_path):
     assert (code, out) == (3, "")
     assert "gate failed: test accuracy" in err
     report = tmp_path / "reports" / "digits" / "latest" / "report.html"
-    assert "the least allowed 100%" in report.read_text()
+    assert "the minimum of 100%" in report.read_text()
 
 
 def test_dry_run_writes_nothing(cli, tmp_path):

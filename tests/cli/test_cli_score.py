@@ -104,10 +104,10 @@ def test_unlabelled_images(cli, photos, job_reports, tmp_path):
     assert set(table["correct"]) == {""}
     assert result["metrics"]["splits"][""]["accuracy"] is None
     page = Path(result["files"]["report.html"]).read_text()
-    assert "cannot be known" in page
+    assert "need labels" in page
     code, out, _ = cli("evaluate", result["files"]["predictions.csv"])
     assert code == 0
-    assert "accuracy cannot be known" in out
+    assert "accuracy unknown" in out
 
 
 def test_error_budget(cli, photos, job_reports):

@@ -206,7 +206,7 @@ def test_other_labels_are_counted_and_not_judged():
 def test_without_labels_only_predictions_are_compared():
     found = compare(2, [-1, -1, -1], [0, 1, 0], [0, 0, 0])
     assert (found.p_value, found.metrics, found.per_class, found.labelled) == (None, (), (), 0)
-    assert "cannot be known without labels" in found.sentence
+    assert "Without labels it is unknown" in found.sentence
     assert found.changed == 1
     assert found.other[0].path == "00001"
 

@@ -17,7 +17,7 @@ from batchclf.jobs.notify.send import notify
 from batchclf.jobs.notify.summary import failed_outcome, published_outcome
 
 STARTED = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
-PASSED = GateResult("min_test_accuracy", 0.9, 0.8, True, "test accuracy 90.00% reaches the least allowed 80%")
+PASSED = GateResult("min_test_accuracy", 0.9, 0.8, True, "test accuracy 90.00% meets the minimum of 80%")
 FAILED = GateResult(
     "recall[test, cat]",
     0.7,

@@ -119,7 +119,7 @@ class TestValues:
             (2, "passed"),
             (2 / 92, "failed"),
         ]
-        assert results[0].sentence == "the number of test images scored, 90, is below the least allowed 91"
+        assert results[0].sentence == "the number of test images scored, 90, is below the minimum of 91"
 
     def test_the_gap_needs_no_subset(self, job):
         rows = right_on(90, 80) + right_on(90, 90, split="train")
@@ -164,7 +164,7 @@ class TestValues:
         drifts = (drift_of_classes("test", "x", (3, 0, 0), (50, 50, 50), NAMES),)
         (result,) = held(current_run(folder, images=ImageFindings(drift=drifts, drift_note="")), Rule(**rule))
         assert (result.outcome, result.passed, result.value) == (outcome, passed, None)
-        assert "was not checked: too few images: 3 scored, at least 5 are needed" in result.sentence
+        assert "not checked: too few images: 3 scored, the test needs 5" in result.sentence
         assert result.sentence.endswith(f"that counts as {'passed' if passed else 'failed'}")
 
     def test_what_was_checked_breaks_a_rule_beside_what_was_not(self, job):
@@ -190,7 +190,7 @@ class TestValues:
         rows = right_on(900, 800) + right_on(900, 900, split="train")
         results = held(current_run(write_day(job, 0, rows)), min_test_accuracy=0.5, max_gap=0.05)
         assert [(each.name, each.passed) for each in results] == [("min_test_accuracy", True), ("max_gap", False)]
-        assert results[1].sentence == "the overfitting gap of +11.1 points is above the most allowed 5"
+        assert results[1].sentence == "the overfitting gap of +11.1 points is above the maximum of 5"
 
     def test_without_a_target_it_is_about_the_test_split_or_the_first_directory(self, job):
         rows = right_on(60, 60, split="shop") + right_on(60, 30, split="zoo")
@@ -234,7 +234,7 @@ class TestMissing:
             ("min_test_accuracy", "missing", False),
             ("max_gap", "missing", False),
         ]
-        assert results[0].sentence.startswith("the rule min_test_accuracy could not be held: no image of test was")
+        assert results[0].sentence.startswith("rule min_test_accuracy not checked: no image of test was")
 
 
 class TestLastGood:

@@ -42,7 +42,7 @@ def test_all_jobs_with_their_runs_and_links(reports):
     assert all((reports / unquote(link)).is_file() for link in files)
     assert "broken%20gate/20260301T023000Z/report.html" in files
     # Each run of the job says it, and the newest one in the overview, too.
-    assert text_of(page).count("test accuracy 70.00% is below the least allowed 90%") == 2 + 1
+    assert text_of(page).count("test accuracy 70.00% is below the minimum of 90%") == 2 + 1
     assert page.index("20260303T023000Z") < page.index("20260302T023000Z", page.index("20260303T023000Z"))
 
 

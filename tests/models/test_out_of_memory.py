@@ -113,7 +113,7 @@ def test_a_training_without_enough_memory_is_told(tmp_path):
     command = [sys.executable, "-c", TRAIN, "nets:wide", str(tmp_path / "model")]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert result.returncode == 1, result.stderr[-2000:]
-    assert "the memory does not suffice to train nets:wide with 32 images a step" in result.stderr
+    assert "out of memory: cannot train nets:wide with 32 images a step" in result.stderr
     assert "smaller --batch-size" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "model").exists()

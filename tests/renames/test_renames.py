@@ -62,8 +62,8 @@ NEW_OF_A_RUN = {"device": "cpu"}
 NEW_OF_A_RECORD = {"pictures": True}
 """Keys that a run.json has besides its settings now."""
 
-STUDIES = {"slices", "thresholds"}
-"""Keys of run.json, metrics.json and report.json on slices and thresholds, of which a run of then has none."""
+STUDIES = {"slices", "thresholds", "unlabelled"}
+"""Keys of run.json, metrics.json and report.json on slices, thresholds and drift without labels: new since then."""
 
 NEW_OF_A_SUBSET = {
     "excluded_suffixes": {},
@@ -192,9 +192,10 @@ def with_new(kept):
 
 
 def is_new(key, value):
-    """Whether a key is that of the tables' rows and digests, an area's error or a study, which are new."""
+    """Whether a key is that of the tables' rows and digests, an area's error, a study or a drift in words: new."""
     tables = key == "files" and isinstance(value, dict) and all("sha256" in each for each in value.values())
-    return tables or key in AREA_ERRORS | STUDIES
+    of_drift = key == "change" and isinstance(value, str)
+    return tables or of_drift or key in AREA_ERRORS | STUDIES
 
 
 def plain(value, *, old, key=""):
@@ -326,7 +327,9 @@ def test_what_verbs_print_is_the_same_under_the_new_names(now):
     assert after.pop("query") == before.pop("query")
     for verb, printed in before.items():
         # `job check` counts the images of class folders now
-        same_json(printed, re.sub(r"(class folders), [0-9,]+ images", r"\1", after[verb]))
+        said = re.sub(r"(class folders), [0-9,]+ images", r"\1", after[verb])
+        # The summary's text says what is known without labels now
+        same_json(printed, re.sub(r'("text": ?"[^":]*: ok): [^"]*none labelled[^"]*"', r'\1"', said))
     assert json.loads(after["run"])["format"] == NEW_FORMATS["summary"]
 
 

@@ -24,14 +24,14 @@ from batchclf.report.html.size_budget import wanted
 
 LAST_RUN = "20260228T020000Z-cd34"
 GATES = [
-    GateResult("min_test_accuracy", 0.65, 0.6, True, "test accuracy 65.00% reaches the least allowed 60.00%"),
-    GateResult("max_gap", 0.17, 0.1, False, "the overfitting gap of 17.00 points is above the most allowed 10.00"),
+    GateResult("min_test_accuracy", 0.65, 0.6, True, "test accuracy 65.00% meets the minimum of 60.00%"),
+    GateResult("max_gap", 0.17, 0.1, False, "the overfitting gap of 17.00 points is above the maximum of 10.00"),
     GateResult(
         name="recall",
         value=0.41,
         bound=0.5,
         passed=False,
-        sentence="recall of Shirt on the test split 41.00% is below the least allowed 50.00%",
+        sentence="recall of Shirt on the test split 41.00% is below the minimum of 50.00%",
         subset="test",
         class_name="Shirt",
     ),

@@ -121,8 +121,8 @@ def test_what_needs_a_look_is_shown():
         "No earlier good run yet",
         "Not enough evidence last good run",
         "Not enough evidence",
-        "Partial result, gate failed: 1 rule",
-        "Gate failed: 1 alarm, 2 rules",
+        "Partial result, gate failed: 1 rule failed",
+        "Gate failed: 1 alarm raised, 2 rules failed",
     ]
     messages = [row[6] for row in page.tables["runs"][1:]][::-1]
     assert "there is no earlier good run" in messages[0]

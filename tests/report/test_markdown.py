@@ -57,39 +57,39 @@ def test_it_is_short_and_says_the_same_as_the_page():
 
 
 def test_gates_are_listed():
-    gates = [GateResult("max_gap", 0.1, 0.06, False, "the gap of 10.00 points is above the most allowed 6.00")]
+    gates = [GateResult("max_gap", 0.1, 0.06, False, "the gap of 10.00 points is above the maximum of 6.00")]
     text = markdown(gates=gates, status="gate failed")
-    assert "- Failed: the gap of 10.00 points is above the most allowed 6.00" in text
-    assert text.startswith("# ❌ Gate failed: 1 rule · `nightly`")
+    assert "- Failed: the gap of 10.00 points is above the maximum of 6.00" in text
+    assert text.startswith("# ❌ Gate failed: 1 rule failed · `nightly`")
 
 
 def test_a_run_of_several_subsets():
     findings = job_run()
     text = report_markdown(findings, skipped=(), generated=GENERATED, folder="x")
     assert len(text.splitlines()) <= 45
-    assert text.startswith("# ❌ Gate failed: 1 alarm, 3 rules · `nightly`")
+    assert text.startswith("# ❌ Gate failed: 1 alarm raised, 3 rules failed · `nightly`")
     lines = text.splitlines()
-    gates = [line.split(":")[0] for line in lines if line.startswith(("- Alarm", "- Failed", "- Missing", "- Not"))]
+    gates = [line.split(":")[0] for line in lines if line.startswith(("- Alarm", "- Failed", "- Not"))]
     assert gates == [
         "- Alarm",
         "- Failed",
         "- Failed",
-        "- Missing (counts as failed)",
+        "- Not checked (counts as failed)",
         "- Not enough evidence (counts as passed)",
     ]
-    assert "Rules and alarms: 9 alarms, 5 rules in all, 9 passed." in lines
+    assert any(line.startswith("All 9 alarms, 5 rules: ") and line.endswith(" 9 passed.") for line in lines)
     flip = findings.flips[0].negative_flips[0]
     assert (
         f"Right in the last run, wrong now: `{flip.path}` (`{flip.first_prediction}` → `{flip.second_prediction}`)"
         in text
     )
-    assert "- Subset `inbox`: 60 scored, 0 skipped, no labels" in lines
+    assert "- Subset `inbox`: 60 scored, 0 skipped, no labels, 1 alarm raised, 1 rule failed" in lines
     assert "- Subset `empty`: 0 scored, 0 skipped, no image" in lines
 
 
 def test_a_partial_run_says_so():
     text = report_markdown(job_run(deadline=True), skipped=(), generated=GENERATED, folder="x")
-    assert text.startswith("# ⚠️ Partial result, gate failed: 1 alarm, 3 rules · `nightly`")
+    assert text.startswith("# ⚠️ Partial result, gate failed: 1 alarm raised, 3 rules failed · `nightly`")
     assert "**Partial result.** The deadline passed: 600 of 10,000 images of the test split were scored" in text
     assert "- Subset `train split`: 0 scored, 0 skipped, not begun" in text
 
@@ -118,7 +118,7 @@ def test_a_run_without_labels():
     evaluation = evaluate(sample(FASHION, 40, "", labelled=0.0), "")
     run = record(subsets=[directory_subset(40)], dataset=None, job=None)
     text = report_markdown(Findings(run, (evaluation,)), skipped=(), generated=GENERATED, folder="x")
-    assert "cannot be known without labels" in text
+    assert "none labelled: accuracy unknown" in text
     assert "`/srv/inbox`" in text
     assert "|" not in text
 

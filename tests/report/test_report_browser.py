@@ -4,6 +4,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import pytest
 from browser_cases import PAGES, labelled, show
 from report_cases import GENERATED
@@ -12,6 +13,7 @@ from batchclf.report.html.render import render
 
 By = pytest.importorskip("selenium.webdriver.common.by", reason="selenium is not installed").By
 Keys = pytest.importorskip("selenium.webdriver.common.keys", reason="selenium is not installed").Keys
+WebDriverWait = pytest.importorskip("selenium.webdriver.support.ui", reason="selenium is not installed").WebDriverWait
 WIDTHS = (1440, 768, 390)
 
 # For each element with text of its own: its colour against what is painted behind it (WCAG 1.4.3).
@@ -286,3 +288,39 @@ def test_on_paper_nothing_is_cut_or_scrolls(report):
             assert not report.find_element(By.CSS_SELECTOR, gone).is_displayed(), gone
     finally:
         report.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def copied(browser, region, name):
+    """What a click on "Copy as NAME" of a table puts on the clipboard."""
+    for permission in ("clipboard-read", "clipboard-write"):  # a headless browser cannot ask for them
+        browser.execute_cdp_cmd("Browser.setPermission", {"permission": {"name": permission}, "setting": "granted"})
+    button = browser.find_element(By.CSS_SELECTOR, f"button[aria-label='Copy as {name}: {region}']")
+    browser.execute_script("arguments[0].closest('details')?.setAttribute('open', '')", button)
+    button.send_keys(Keys.ENTER)
+    WebDriverWait(browser, 5).until(lambda _: button.text == "copied")
+    read = "navigator.clipboard.readText().then(arguments[arguments.length - 1], e => arguments[0](`${e}`))"
+    return browser.execute_async_script(read)
+
+
+def test_a_table_is_copied_as_it_is_shown(report, tmp_path):
+    region = (
+        report.find_element(By.CSS_SELECTOR, ".metrics").find_element(By.XPATH, "..").get_dom_attribute("aria-label")
+    )
+    (tmp_path / "copied.csv").write_text(copied(report, region, "CSV"))
+    table = pd.read_csv(tmp_path / "copied.csv", dtype=str, keep_default_na=False)
+    assert list(table.iloc[:, 1]) == column(report, ".metrics", 1)
+    letters = re.compile(r"\W")
+    assert [letters.sub("", name) for name in table["Metric"]] == [
+        letters.sub("", text) for text in column(report, ".metrics", 0)
+    ]
+    markdown = copied(report, region, "Markdown").splitlines()
+    assert len(markdown) == len(table) + 2
+    assert markdown[1] == "|" + "---|" * table.shape[1]
+    assert markdown[0].startswith("| Metric | Value |")
+
+
+def test_each_section_has_a_link_to_its_heading(report):
+    links = report.find_elements(By.CSS_SELECTOR, "h2 .anchor")
+    assert len(links) == len(report.find_elements(By.CSS_SELECTOR, "section[id] > h2"))
+    report.execute_script("arguments[0].click()", links[-1])
+    assert report.current_url.endswith(links[-1].get_dom_attribute("href"))

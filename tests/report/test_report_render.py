@@ -214,10 +214,10 @@ def test_gallery_shows_label_prediction_confidence_and_path():
         assert f"{shown} {error.path}" in text
 
 
-def test_unlabelled_page_says_what_cannot_be_known_and_shows_no_empty_section():
+def test_unlabelled_page_says_what_needs_labels_and_shows_no_empty_section():
     page = PAGES["unlabelled"]()
-    assert list(page.sections) == ["numbers", "gap", "calibration", "ranking", "unlabelled", "data", "skipped", "facts"]
-    for word in ("Accuracy", "confusion matrix", "gap", "cannot be known"):
+    assert list(page.sections) == ["numbers", "data", "unlabelled", "gap", "skipped", "facts"]
+    for word in ("Accuracy", "confusion matrix", "gap", "need labels"):
         assert word in page.sections["unlabelled"]
     assert "matrix" not in page.tables
 

@@ -52,8 +52,8 @@ def test_unlabelled_shows_what_is_known_and_nothing_else():
     view = view_of(run, [evaluate(of, "")])
     assert view.classes is None
     assert not view.errors
-    assert sections(view) == ["gap", "calibration", "ranking", "unlabelled", "data", "skipped", "facts"]
-    assert "cannot be known without labels" in view.verdict.reason
+    assert sections(view) == ["data", "unlabelled", "gap", "skipped", "facts"]
+    assert "none labelled: accuracy unknown" in view.verdict.reason
     shown = {row.name: row for row in view.unlabelled[0].predicted}
     for name, number in zip(FASHION, np.bincount(of.rows.predictions, minlength=10), strict=True):
         assert (shown[name].count, shown[name].share) == (str(number), f"{number / 90:.2%}")

@@ -132,7 +132,7 @@ def test_drift_is_called_by_its_name_with_test_and_numbers():
         "predicted class against the predictions in training",
     ]
     for row, each in zip(rows, found, strict=True):
-        assert row[1:] == ["drift", each.sentence, each.test, f"{each.statistic:.4f}", "< 0.0001", f"{each.psi:.4f}"]
+        assert row[1:] == ["drift", each.change, each.test, f"{each.statistic:.4f}", "< 0.0001", f"{each.psi:.4f}"]
     assert page.tables["predictions"][1:] == [
         ["a", "90.00%", "50.00%", "+40.0"],
         ["b", "10.00%", "50.00%", "\u221240.0"],
@@ -146,12 +146,12 @@ def test_too_few_images_are_no_verdict_on_drift():
     page = page_of(record(), [EVALUATION], drift=(few[0], drifts()[1]), statistics=(ALIKE,))
     assert "1 of 2 quantities has drifted: predicted class. Not checked: brightness." in page.sections["data"]
     assert page.tables["drift"][1][1:] == ["not checked", few[0].sentence, NOTHING, NOTHING, NOTHING, NOTHING]
-    assert "at least 9 are needed" in few[0].sentence
+    assert "the test needs 9" in few[0].sentence
 
 
 def test_no_drift_is_said_without_alarm():
     view = data(drift=drifts(DARK, DARK, (50, 50), (50, 50))).drift
-    assert view.sentence == "No drift is seen in brightness and predicted class."
+    assert view.sentence == "No drift in brightness and predicted class."
     assert not view.alarm
     assert [row.verdict for row in view.rows] == ["none seen", "none seen"]
 

@@ -116,19 +116,14 @@ def test_calibration_error_says_in_which_direction(over, words):
 def test_what_needs_probabilities_says_so():
     few = tuple(metric for metric in OVERALL if metric.name not in ("log_loss", "brier"))
     numbers = numbers_of(with_metrics(evaluate(sample(FASHION, 20)), few))
-    shown = measures(numbers)["Log loss"]
-    assert (shown.value, shown.note) == ("–", "needs --probabilities")
+    assert "Log loss" not in measures(numbers)
     for name in ("Log loss", "Brier score"):
         assert (rows(numbers)[name].value, rows(numbers)[name].interval) == ("–", "needs --probabilities")
 
 
 def test_without_a_second_split_there_is_no_gap():
     shown = measures(numbers_of(evaluate(sample(FASHION, 20))))
-    assert (shown["Overfitting gap"].value, shown["Overfitting gap"].note) == (
-        "–",
-        "needs the train and the test split",
-    )
-    assert shown["Train accuracy"].note == "train split not scored"
+    assert not shown.keys() & {"Overfitting gap", "Train accuracy"}
 
 
 def test_without_labels_there_are_only_confidences():

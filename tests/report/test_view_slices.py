@@ -62,7 +62,7 @@ def test_what_the_classes_make_of_a_difference_is_said_in_words(found):
     sentences = [each.sentence for each in slices_view(replace(slices, search=search), {}).weak]
     assert "its classes alone make 10.0 points less, and −5.0 (−9.0 to −1.0) points are left;" in sentences[0]
     assert "and +1.0 (−3.0 to +5.0) points are left, which can be chance;" in sentences[1]
-    assert "what its classes make of that cannot be known: one of them occurs nowhere else;" in sentences[2]
+    assert "the share of its classes is unknown: one of them occurs nowhere else;" in sentences[2]
 
 
 def test_a_search_without_a_find_says_so(found):

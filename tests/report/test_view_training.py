@@ -29,9 +29,10 @@ def test_early_stopping_is_explained_with_the_epoch_that_was_kept():
     assert view.columns == ("Train accuracy", "Validation accuracy", "Train loss", "Validation loss")
     assert [(row.epoch, row.note) for row in view.rows if row.note] == [("9", "best, kept")]
     assert (
-        "on 6,000 images split from the train split and not trained on. They chose the epoch. The test" in view.chosen
+        "on 6,000 images split from the train split and not trained on. They selected the epoch. Nothing was"
+        in view.chosen
     )
-    assert "They chose the epoch and the temperature." in learning_view(history(), training(), {}).chosen
+    assert "They selected the epoch and the temperature." in learning_view(history(), training(), {}).chosen
 
 
 @pytest.mark.parametrize(
@@ -41,21 +42,21 @@ def test_early_stopping_is_explained_with_the_epoch_that_was_kept():
             {"planned_epochs": 14, "kept_epoch": 14, "temperature": None},
             False,
             "The validation loss was lowest after epoch 9 of 14",
-            "They chose nothing and were only measured. The test images chose nothing.",
+            "Nothing was selected on them; they were only measured. Nothing was selected on the test images.",
         ),
         (
             {"planned_epochs": 14, "kept_epoch": 14, "temperature": None},
             True,
             "so fewer epochs may do as well.",
-            "They chose the epoch.",
+            "They selected the epoch.",
         ),
         (
             {"planned_epochs": 14},
             True,
             "Training ran for all 14 epochs; the weights are those after epoch 9, where the validation loss was lowest",
-            "They chose the epoch and the temperature.",
+            "They selected the epoch and the temperature.",
         ),
-        ({"kept_epoch": 12}, True, "the weights are those after epoch 12.", "They chose the epoch and"),
+        ({"kept_epoch": 12}, True, "the weights are those after epoch 12.", "They selected the epoch and"),
         ({"kept_epoch": 14}, False, "Training stopped after epoch 14 of 40; the weights are those after it.", ""),
         (
             {
@@ -67,7 +68,7 @@ def test_early_stopping_is_explained_with_the_epoch_that_was_kept():
             },
             False,
             "The test loss was lowest after epoch 9 of 14",
-            "There are no validation images, so no images chose anything: the test split was only measured.",
+            "There are no validation images: nothing was selected on held-out data; the test split was only measured.",
         ),
     ],
 )
@@ -96,7 +97,7 @@ def test_the_ensemble_size_is_shown_beside_the_curves():
 def test_a_model_of_old_reads_as_before():
     view = learning_view(history(), None, {})
     assert view.columns[1] == "Test accuracy"
-    assert view.chosen.endswith("The test split chose nothing: the model is that of the last epoch.")
+    assert view.chosen.endswith("Nothing was selected on the test split: the model is that of the last epoch.")
     assert (view.held, view.kept) == ("test", None)
 
 

@@ -101,26 +101,32 @@ SKIPPED = "More images were skipped than allowed: only 50 of 53 images could be 
         ),
         ("ok", [QUIET], "passed", "Gate passed", "; no alarm was raised."),
         ("ok", [], "none", "Scored, no gate set", "no rule was set"),
-        ("gate failed", [MET, MISSED], "failed", "Gate failed: 1 rule", "; 1 of 2 rules is not met."),
-        ("gate failed", [MISSED], "failed", "Gate failed: 1 rule", "; the rule is not met."),
-        ("gate failed", [MET, ALARM], "failed", "Gate failed: 1 alarm", "; 1 alarm was raised; the rule is met."),
+        ("gate failed", [MET, MISSED], "failed", "Gate failed: 1 rule failed", "; 1 of 2 rules is not met."),
+        ("gate failed", [MISSED], "failed", "Gate failed: 1 rule failed", "; the rule is not met."),
+        (
+            "gate failed",
+            [MET, ALARM],
+            "failed",
+            "Gate failed: 1 alarm raised",
+            "; 1 alarm was raised; the rule is met.",
+        ),
         (
             "gate failed",
             [MISSED, ALARM, QUIET, MISSED],
             "failed",
-            "Gate failed: 1 alarm, 2 rules",
+            "Gate failed: 1 alarm raised, 2 rules failed",
             "; 1 alarm was raised; all 2 rules are not met.",
         ),
         ("gate failed", [], "failed", "Gate failed", "the gate was not met"),
-        ("gate failed", [ABSENT], "failed", "Gate failed: 1 rule", "1 rule could not be held, which counts as failed"),
+        ("gate failed", [ABSENT], "failed", "Gate failed: 1 rule failed", "1 rule not checked, which counts as failed"),
         (
             "ok",
             [WAITING, QUIET],
             "passed",
             "No earlier good run yet",
-            "1 rule could not be held, as there is no earlier",
+            "1 rule not checked: no earlier",
         ),
-        ("ok", [MET, WAITING], "passed", "Gate passed", "; 1 of 2 rules is met; 1 rule could not be held, as there"),
+        ("ok", [MET, WAITING], "passed", "Gate passed", "; 1 of 2 rules is met; 1 rule not checked: no earlier"),
         (
             "ok",
             [JUST_MET],
@@ -131,10 +137,10 @@ SKIPPED = "More images were skipped than allowed: only 50 of 53 images could be 
         ("ok", [JUST_MET], "uncertain", "Not enough evidence", "passed (exit code 0)"),
         ("gate failed", [JUST_MISSED], "uncertain", "Not enough evidence", "counts as failed (exit code 3)"),
         ("gate failed", [MET, JUST_MISSED], "uncertain", "Not enough evidence", "for 1 of 2 rules there is not enough"),
-        ("gate failed", [JUST_MET, MISSED], "failed", "Gate failed: 1 rule", "1 of 2 rules is not met"),
+        ("gate failed", [JUST_MET, MISSED], "failed", "Gate failed: 1 rule failed", "1 of 2 rules is not met"),
         ("partial", [], "partial", "Partial result", ""),
         ("partial", [JUST_MET], "partial", "Partial result", "for the rule there is not enough evidence"),
-        ("partial", [MISSED], "partial", "Partial result, gate failed: 1 rule", "the rule is not met"),
+        ("partial", [MISSED], "partial", "Partial result, gate failed: 1 rule failed", "the rule is not met"),
     ],
 )
 def test_verdict_says_status_reason_and_accuracy(status, gates, state, headline, words):
@@ -189,8 +195,8 @@ def test_what_the_deadline_cut_is_named(cut, words):
         (JUST_MISSED, "uncertain", "Not enough evidence", "counts as failed"),
         (ALARM, "failed", "Alarm", ""),
         (QUIET, "passed", "No alarm", ""),
-        (ABSENT, "missing", "Missing", "counts as failed"),
-        (WAITING, "missing", "Missing", "counts as passed"),
+        (ABSENT, "missing", "Not checked", "counts as failed"),
+        (WAITING, "missing", "Not checked", "counts as passed"),
     ],
 )
 def test_each_rule_and_alarm_says_how_it_went(gate, state, word, effect):
@@ -219,11 +225,11 @@ def test_of_several_subsets_the_change_names_its_own():
 def test_of_many_rules_those_that_did_not_pass_are_in_the_verdict():
     gates = [MET] * 20 + [JUST_MET, WAITING, MISSED, ALARM] + [QUIET] * 6
     view = view_of(record(status="gate failed", gates=gates), [evaluate(sample(FASHION, 50))])
-    assert [line.word for line in view.verdict.gates] == ["Alarm", "Failed", "Missing", "Not enough evidence"]
-    assert view.verdict.more_gates == "7 alarms, 23 rules in all, 26 passed"
+    assert [line.word for line in view.verdict.gates] == ["Alarm", "Failed", "Not checked", "Not enough evidence"]
+    assert view.verdict.more_gates == f"All {view.gate.sentence}"
     assert [line.word for line in view.gate.lines] == [line.word for line in view.verdict.gates]
     assert [line.word for line in view.gate.folded] == ["Passed"] * 20 + ["No alarm"] * 6
-    assert view.gate.sentence == ("7 alarms, 23 rules: 2 failed, 1 missing, 1 without enough evidence, 26 passed.")
+    assert view.gate.sentence == ("7 alarms, 23 rules: 2 failed, 1 not checked, 1 without enough evidence, 26 passed.")
 
 
 def test_a_rule_for_each_of_a_thousand_classes_is_cut():

@@ -275,7 +275,7 @@ def test_files_that_cannot_be_gone_on_with(tmp_path, name, damage):
         (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-1])
     else:
         del position[name]
-    with pytest.raises(RunError, match="cannot be gone on with") as caught:
+    with pytest.raises(RunError, match="cannot be resumed") as caught:
         PredictionFiles(tmp_path, names, **options, resume_at=position)
     assert name in caught.value.message
 
@@ -298,5 +298,5 @@ def test_skipped_images_survive_a_kill(tmp_path):
             assert writer.rows == 4
         assert (tmp_path / "skipped.csv").read_bytes() == whole
     assert list(read_skipped(tmp_path / "skipped.csv")) == skips
-    with pytest.raises(RunError, match="cannot be gone on with"):
+    with pytest.raises(RunError, match="cannot be resumed"):
         SkippedWriter(tmp_path / "none.csv", resume_at={"rows": 1, "none.csv": 40})

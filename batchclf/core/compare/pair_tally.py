@@ -254,7 +254,7 @@ class PairTally:
         if p_value is None:
             share = percent(self.changed / self.images) if self.images else "none"
             return (
-                f"Which run is right more often cannot be known without labels; the predictions differ on "
+                f"Without labels it is unknown which run is right more often; the predictions differ on "
                 f"{count(self.changed)} of {counted(self.images, 'image')} ({share})."
             )
         accuracy = metrics[0]

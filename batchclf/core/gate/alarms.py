@@ -248,7 +248,7 @@ ALARMS = (
 
 def cannot_tell(alarm: AlarmName, current: DirectoryRun, why: str, last: DirectoryRun | None = None) -> GateResult:
     """Raise an alarm that cannot be held because something cannot be read: silence would say that all is well."""
-    sentence = f"whether {current.name} has the alarm {alarm} cannot be told: {why}"
+    sentence = f"alarm {alarm} not checked for {current.name}: {why}"
     return _result(alarm, current, False, sentence, last=last, missing=True)
 
 

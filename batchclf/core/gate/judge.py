@@ -54,7 +54,7 @@ def rule_name(rule: Rule, subset: str) -> str:
 
 def missing(held: Holding, why: str, *, passed: bool = False) -> GateResult:
     """Say that a rule could not be held, and why."""
-    sentence = f"the rule {held.name} could not be held: {why}"
+    sentence = f"rule {held.name} not checked: {why}"
     return _result(held, None, None, passed, sentence, certain=True, missing=True)
 
 
@@ -82,7 +82,7 @@ def hold_drift(held: Holding, drifts: Sequence[Drift], n: int) -> GateResult:
         return result
     sentence = "; ".join(drift.sentence.rstrip(".") for drift in drifts if drift.psi is None)
     passed = held.rule.when_uncertain != "fail"
-    sentence = f"the rule {held.name} was not checked: {sentence}; that counts as {'passed' if passed else 'failed'}"
+    sentence = f"rule {held.name} not checked: {sentence}; that counts as {'passed' if passed else 'failed'}"
     return _result(held, None, None, passed, sentence, certain=False)
 
 
@@ -201,7 +201,7 @@ def _hold_each(held: Holding, looks: Sequence[_Look], absent: Sequence[str]) -> 
     """Judge all classes together; `absent` are those that nothing can be told of."""
     rule = held.rule
     if not looks:
-        return missing(held, "no class has images that it could be told of; give labels, or remove the rule")
+        return missing(held, "no class has images to compute it on; give labels, or remove the rule")
     broken, kept = _value_words(held, None) if rule.against is None else _change_words(held)
     worst = max(looks, key=lambda look: look.over)
     over = sorted((look for look in looks if look.over > 0), key=lambda look: -look.over)
@@ -224,7 +224,7 @@ def _hold_each(held: Holding, looks: Sequence[_Look], absent: Sequence[str]) -> 
     if thin and not failing:
         doubt += f"; fewer than {counted(rule.min_support, 'image')}: {_listed(thin)}"
     if absent:
-        doubt += "" if failing else f"; cannot be told of {_listed(absent)}"
+        doubt += "" if failing else f"; unknown for {_listed(absent)}"
     return _judged(held, worst.value, worst.bound, not over, sentence, "" if failing else doubt)
 
 
@@ -297,15 +297,15 @@ def _value_words(held: Holding, bound: float | None) -> tuple[str, str]:
     low, high = held.rule.minimum, held.rule.maximum
     shown = held.metric.shown_bound
     if low is not None and high is not None:
-        both = f"within the {shown(low)} to {shown(high)} allowed"
+        both = f"the allowed range, {shown(low)} to {shown(high)}"
         if bound is None:
-            return f"is not {both}", f"is {both}"
-        side = f"below the least allowed {shown(low)}" if bound == low else f"above the most allowed {shown(high)}"
-        return f"is {side}", f"is {both}"
+            return f"is outside {both}", f"is within {both}"
+        side = f"below the minimum of {shown(low)}" if bound == low else f"above the maximum of {shown(high)}"
+        return f"is {side}", f"is within {both}"
     if low is not None:
-        return f"is below the least allowed {shown(low)}", f"reaches the least allowed {shown(low)}"
+        return f"is below the minimum of {shown(low)}", f"meets the minimum of {shown(low)}"
     limit = shown(high or 0.0)
-    return f"is above the most allowed {limit}", f"is within the most allowed {limit}"
+    return f"is above the maximum of {limit}", f"is within the maximum of {limit}"
 
 
 def _change_words(held: Holding) -> tuple[str, str]:

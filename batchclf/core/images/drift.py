@@ -42,7 +42,8 @@ class Drift:
     Kolmogorov-Smirnov" or "chi-squared", with " (Monte Carlo)" if the p value was simulated. `psi` is the population
     stability index. `drifted` if the p value is below 0.01 and the PSI at least 0.1: with many images even differences
     that do not matter are certain. With too few images for a test, `test` is "" and statistic, p value and PSI are
-    None. `names` are the classes of a "predicted class", empty otherwise; its histograms have one bin a class.
+    None. `change` compares the two in a few words, such as "mean 24, reference 73". `names` are the classes of a
+    "predicted class", empty otherwise; its histograms have one bin a class.
     """
 
     quantity: str
@@ -57,6 +58,7 @@ class Drift:
     scored: Histogram
     expected: Histogram
     names: tuple[str, ...] = ()
+    change: str = ""
 
     @property
     def sure(self) -> bool:
@@ -110,9 +112,7 @@ def drift_of_classes(
     test, statistic, p_value = chi_squared(first, second)
     shares = first / first.sum(), second / second.sum()
     most = int(np.argmax(np.abs(shares[0] - shares[1])))
-    change = (
-        f"{names[most]} is {percent(shares[0][most])} of the predictions, {percent(shares[1][most])} in the reference"
-    )
+    change = f"{names[most]} {percent(shares[0][most])}, reference {percent(shares[1][most])}"
     values = statistic, p_value, stability_index(first, second)
     return _drift(PREDICTED_CLASS, split, reference, test, values, change, of_scored, of_expected, names)
 
@@ -267,23 +267,24 @@ def _drift(
     short = test.replace(KOLMOGOROV_SMIRNOV, "KS")
     numbers = f"{short} {decimal(statistic)}, {p_text(p_value)}, PSI {decimal(psi)}"
     if drifted:
-        sentence = f"The {quantity} has drifted: {change} ({numbers})."
+        sentence = f"Drift in {quantity}: {change} ({numbers})."
     elif p_value < SURE_P:
-        sentence = f"The {quantity} differs, but not by much: {change} ({numbers})."
+        sentence = f"No drift in {quantity}, only a small difference: {change} ({numbers})."
     else:
-        sentence = f"No drift of the {quantity} is seen: {change} ({numbers})."
-    return Drift(quantity, split, reference, test, statistic, p_value, psi, drifted, sentence, scored, expected, names)
+        sentence = f"No drift in {quantity}: {change} ({numbers})."
+    found = scored, expected, names, change
+    return Drift(quantity, split, reference, test, statistic, p_value, psi, drifted, sentence, *found)
 
 
 def _too_few(first: NDArray[np.int64], second: NDArray[np.int64], rare: int) -> str:
     """Say that no test of two rows of counts can find drift, "" if one can; the least bin of `second` has `rare`."""
     n, m = int(first.sum()), int(second.sum())
     if m < LEAST_IMAGES:
-        return f"too few images: the reference has {m:,}, at least {LEAST_IMAGES} are needed"
+        return f"too few images: the reference has {m:,}, the test needs {LEAST_IMAGES}"
     if (needed := images_needed(m, rare, SURE_P / 2)) is None:
         return "there is only one class"
     needed = max(needed, LEAST_IMAGES)
-    return f"too few images: {n:,} scored, at least {needed:,} are needed" if n < needed else ""
+    return f"too few images: {n:,} scored, the test needs {needed:,}" if n < needed else ""
 
 
 def _untested(
@@ -295,7 +296,7 @@ def _untested(
     expected: Histogram,
     names: tuple[str, ...] = (),
 ) -> Drift:
-    sentence = f"The {quantity} was not checked: {why}."
+    sentence = f"Drift in {quantity} not checked: {why}."
     return Drift(quantity, split, reference, "", None, None, None, False, sentence, scored, expected, names)
 
 
@@ -320,8 +321,8 @@ def mean_of_bins(histogram: Histogram) -> int:
 def _shares_below(scored: Histogram, expected: Histogram) -> str:
     # Bins tell no mean of shares that lie close to 1: it would contradict the exact one (decision 152)
     edge, share, of_reference = furthest_apart(scored, expected)
-    return f"{percent(share)} of the images are below {exact_percent(edge)}, {percent(of_reference)} in the reference"
+    return f"{percent(share)} of the images below {exact_percent(edge)}, reference {percent(of_reference)}"
 
 
 def _means(scored: Histogram, expected: Histogram) -> str:
-    return f"its mean is {mean_of_bins(scored)}, {mean_of_bins(expected)} in the reference"
+    return f"mean {mean_of_bins(scored)}, reference {mean_of_bins(expected)}"

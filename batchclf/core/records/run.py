@@ -220,7 +220,8 @@ class RunRecord:
     date (YYYY-MM-DD) that the job file's placeholders stood for, empty for a run without a job. `main_subset` is the
     split or directory that the report is about, see `main_of`. `files` are the tables that were written while it
     scored, by their names; runs of an earlier batchclf have none. Without `pictures` no page shows its images.
-    `slices` and `thresholds` are the options of these names that were not left at their defaults.
+    `slices` and `thresholds` are the options of these names that were not left at their defaults. `unlabelled` sums up
+    the drift and the predictions of a main subset without labels, empty with labels and in runs of an earlier batchclf.
     """
 
     run_id: str
@@ -249,6 +250,7 @@ class RunRecord:
     pictures: bool = True
     slices: dict[str, str | int | float] = field(default_factory=dict)
     thresholds: dict[str, str | int | float] = field(default_factory=dict)
+    unlabelled: str = ""
     format: int = RUN_FORMAT
 
     @property

@@ -167,7 +167,7 @@ def _of_positive(metric: Entry, found: ThresholdFindings) -> Measure:
     at = of.fixed if chosen is None or chosen.judged is None else chosen.judged
     value = at.precision if metric.name in ("threshold_precision", "precision_at_recall") else at.recall
     if value is None:
-        raise NotThereError("there is no image that it could be told of")
+        raise NotThereError("there is no image to compute it on")
     return Measure(value.value, value.n, value.interval)
 
 

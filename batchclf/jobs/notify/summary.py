@@ -225,7 +225,7 @@ def _text(outcome: RunOutcome, message: str, headline: Mapping[str, Headline]) -
         shown = ((name, each.accuracy) for name, each in headline.items() if each.accuracy)
         what = "; ".join(
             f"{name} accuracy {percent(accuracy.value)}" for name, accuracy in shown if accuracy.value is not None
-        )
+        ) or (record.unlabelled if (record := outcome.record) else "")
     line = (
         f"{of}: {what}" if what.startswith(outcome.status) else f"{of}: {outcome.status}{f': {what}' if what else ''}"
     )

@@ -314,7 +314,7 @@ def _meant(said: str, tables: Mapping[str, _Source]) -> str:
 
 
 def _out_of_memory(error: Exception) -> QueryError:
-    return QueryError(f"the memory does not suffice: {_one_line(error)}", hint="ask for fewer rows or columns at once")
+    return QueryError(f"out of memory: {_one_line(error)}", hint="ask for fewer rows or columns at once")
 
 
 def _one_line(error: Exception) -> str:

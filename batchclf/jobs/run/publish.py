@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from batchclf.core.choices import REPORT_ENDINGS
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord, main_of
+from batchclf.core.records.unlabelled import unlabelled_verdict
 from batchclf.core.text import counted, percent, percent_interval
 from batchclf.core.training_record import temperature_of
 from batchclf.core.types import Say, Split
 from batchclf.errors import Status
 from batchclf.jobs.evaluate.findings import gather, runs_to_compare
 from batchclf.jobs.evaluate.flips import write_flips
-from batchclf.jobs.evaluate.image_checks import image_findings, look_at_images
+from batchclf.jobs.evaluate.image_checks import ImageFindings, image_findings, look_at_images
 from batchclf.jobs.evaluate.predictions import RunTally, Studying, evaluate_predictions
 from batchclf.jobs.report.thumbnails import load_pictures
 from batchclf.jobs.report.write import Outs, write_formats
@@ -74,6 +75,7 @@ def finish(
     scored = _check_class_order(folder, scored, evaluations, watcher)
     record = replace(_record(head, scored, steps), files={**head.files, **look.files}, pictures=to.pictures)
     record = replace(record, slices=to.slices, thresholds=to.thresholds)
+    record = replace(record, unlabelled=_unlabelled(head.main_subset, evaluations, images))
     history = runs_to_compare(to.beside, record)
     with steps.step("compare"):
         flips, written = write_flips(
@@ -157,6 +159,13 @@ def _record(head: RunHead, scored: list[SubsetRecord], steps: Steps) -> RunRecor
     )
 
 
+def _unlabelled(main_subset: str, evaluations: Sequence[Evaluation], images: ImageFindings) -> str:
+    name = main_of(main_subset, [each.split for each in evaluations])
+    main = next(each for each in evaluations if each.split == name)
+    verdict = unlabelled_verdict(main, images.drift, images.drift_note)
+    return "" if verdict is None else verdict.sentence
+
+
 def _status(gates: Sequence[GateResult], scored: Sequence[SubsetRecord]) -> Status:
     """Judge the run; what the deadline cut short is partial, whatever the gate says of that part."""
     # Before the gate, which has seen only a part (decision 098)
@@ -173,6 +182,8 @@ def _say_results(record: RunRecord, evaluations: Sequence[Evaluation], gap: "Gap
             accuracy = evaluation.labelled.accuracy
             name = evaluation.split or ("all rows:" if record.is_of_predictions else "directory")
             say(f"{name} accuracy {percent(accuracy.value)} (95% interval {percent_interval(accuracy)})")
+    if record.unlabelled:
+        say(record.unlabelled)
     if gap is not None:
         say(gap.sentence)
     for result in record.gates:

@@ -12,6 +12,6 @@ class Runtime(Protocol):
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Score (n, height, width, channels) uint8 images, n >= 1: (n, classes) float32, rows sum to 1.
 
-        Raises MemoryError where the memory does not suffice for so many, after which fewer can be scored; ModelError
+        Raises MemoryError where out of memory for so many, after which fewer can be scored; ModelError
         where the model fails.
         """

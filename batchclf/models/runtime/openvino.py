@@ -69,7 +69,7 @@ class OpenvinoRuntime:
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Score (n, height, width, channels) uint8 images, n >= 1: (n, classes) float32, rows sum to 1.
 
-        Raises MemoryError where the memory does not suffice for so many, ModelError where the model fails.
+        Raises MemoryError where out of memory for so many, ModelError where the model fails.
         """
         size = -(-len(images) // len(self._requests))
         parts = [np.ascontiguousarray(images[start : start + size]) for start in range(0, len(images), size)]

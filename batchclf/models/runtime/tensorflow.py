@@ -65,7 +65,7 @@ class TensorflowRuntime:
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Score (n, height, width, channels) uint8 images, n >= 1: (n, classes) float32, rows sum to 1.
 
-        Raises MemoryError where TensorFlow says that the memory does not suffice for so many, ModelError where the
+        Raises MemoryError where TensorFlow says that out of memory for so many, ModelError where the
         model fails. Where a convolution finds no memory TensorFlow crashes instead, and the process with it.
         """
         try:

@@ -78,7 +78,7 @@ class TensorflowModel:
         self._functions: dict[tuple[int, ...], Any] = {}
 
     def run(self, inputs: NDArray[Any]) -> NDArray[np.floating]:
-        """Predict (n, *shape) inputs; raises ModelError, and MemoryError where the memory does not suffice."""
+        """Predict (n, *shape) inputs; raises ModelError, and MemoryError where out of memory."""
         tf = tensorflow_or_error()
         try:
             outputs = self._function(inputs.shape[1:])(tf.constant(inputs.astype(self.input.dtype)))["output"]

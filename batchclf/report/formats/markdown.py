@@ -42,7 +42,7 @@ def report_markdown(findings: Findings, *, skipped: Iterable[SkippedImage], gene
     if verdict.gates:
         lines += ["", *map(_gate, verdict.gates)]
     if verdict.more_gates:
-        lines += ["", f"Rules and alarms: {verdict.more_gates}."]
+        lines += ["", verdict.more_gates]
     material = Material(findings, skipped)
     wanted = [each for each in SECTIONS if each.markdown and each.when(findings)]
     wanted.sort(key=lambda each: _LAST.index(each.name) if each.name in _LAST else -1)

@@ -15,7 +15,7 @@ from jinja2.bccache import Bucket
 from platformdirs import user_cache_path
 
 from batchclf.errors import BatchclfError
-from batchclf.report.sections.section_list import SECTIONS, Section
+from batchclf.report.sections.section_list import SECTIONS, Section, early_sections
 
 BUILT_IN = "batchclf/"
 """With this before its name a built-in template is reached even where a user's folder replaces it."""
@@ -123,7 +123,21 @@ def _text(file: Traversable) -> str:
     """Read a built-in template; in report.html the sections take the place of their mark."""
     text = file.read_text("utf-8")
     # Names of Jinja2's blocks are fixed, so a loop in the template could not give each section its own (decision 135)
-    return text.replace(_SECTIONS, "".join(map(_section_block, SECTIONS))) if _SECTIONS in text else text
+    return text.replace(_SECTIONS, _section_blocks()) if _SECTIONS in text else text
+
+
+def _section_blocks() -> str:
+    """Put the blocks of all sections below each other.
+
+    A block stands in one place, but can be shown in another: the early ones are shown below the numbers, the first.
+    """
+    early, blocks = early_sections(), []
+    shown_early = "".join(f"{{{{ self.{each.block}() }}}}\n" for each in early)
+    for each in SECTIONS:
+        block = _section_block(each)
+        blocks.append(f"{{% if view.is_labelled %}}\n{block}{{% endif %}}\n" if each in early else block)
+    blocks.insert(1, f"{{% if not view.is_labelled %}}\n{shown_early}{{% endif %}}\n")
+    return "".join(blocks)
 
 
 def _section_block(section: Section) -> str:

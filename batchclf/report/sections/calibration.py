@@ -101,19 +101,16 @@ class CalibrationView:
     temperature: TemperatureView | None = None
 
 
-def calibration_view(labelled: "LabelledMetrics | None", training: TrainingRecord | None = None) -> CalibrationView:
+def calibration_view(labelled: "LabelledMetrics", training: TrainingRecord | None = None) -> CalibrationView:
     """Show how the labelled images' confidence compares with how many of them are right.
 
     `training` has the model's temperature, if it has one.
     """
     temperature = temperature_view(training, labelled)
-    if labelled is None or labelled.calibration is None:
+    if labelled.calibration is None:
         missing = (
-            "Whether the model's confidence can be trusted cannot be known without labels; label a sample of the "
-            "images and score it."
-            if labelled is None
-            else "Whether the model's confidence can be trusted cannot be known: the predictions came without one. "
-            "Calibration error, reliability diagram and coverage need the probability of each prediction."
+            "The predictions came without a confidence. Calibration error, reliability diagram and coverage need the "
+            "probability of each prediction."
         )
         return CalibrationView(missing, "", "", (), (), (), (), (), (), temperature)
     found = labelled.calibration

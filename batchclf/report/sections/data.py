@@ -317,7 +317,7 @@ def _drift(findings: Findings) -> DriftView:
             f"{len(drifted)} of {counted(len(drift), 'quantity', 'quantities')} {have} drifted: {_listed(drifted)}."
         )
     elif seen := [each.quantity for each in drift if each.test]:
-        sentence = f"No drift is seen in {_listed(seen)}."
+        sentence = f"No drift in {_listed(seen)}."
     else:
         sentence = ""
     if untested := [each.quantity for each in drift if not each.test]:
@@ -355,7 +355,7 @@ def _drift_row(each: Drift) -> DriftRow:
         psi=psi,
         verdict=verdict,
         alarm=each.drifted,
-        sentence=visible(each.sentence),
+        sentence=visible(each.change or each.sentence),
     )
 
 

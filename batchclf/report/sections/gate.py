@@ -54,7 +54,7 @@ def gate_view(gates: Sequence[GateResult], names: Mapping[str, str]) -> GateView
     lines = tuple(gate_line(gate, names) for gate in shown)
     in_sight = len(lines) if len(gates) <= IN_SIGHT else min(len(open_ones), SHOWN_RESULTS)
     return GateView(
-        sentence=_summary(gates),
+        sentence=summary(gates),
         lines=lines[:in_sight],
         folded=lines[in_sight:],
         left_out=f"{counted(more, 'further result')}: all of them are in run.json" if more else "",
@@ -81,7 +81,7 @@ def gate_line(gate: GateResult, names: Mapping[str, str]) -> GateLine:
         "passed": "No alarm" if alarm else "Passed",
         "failed": "Alarm" if alarm else "Failed",
         "uncertain": "Not enough evidence",
-        "missing": "Missing",
+        "missing": "Not checked",
     }
     return GateLine(
         state=outcome,
@@ -107,11 +107,15 @@ def _against(against: str) -> str:
     return "the last good run" if against == LAST_GOOD else visible(against)
 
 
-def rules_and_alarms(gates: Sequence[GateResult]) -> str:
-    """Count them: `1 alarm, 2 rules`; empty where there is none."""
+def failed_words(gates: Sequence[GateResult]) -> str:
+    """Count what did not pass: `1 alarm raised, 2 rules failed`; empty if all passed."""
+    return _kinds([gate for gate in gates if not gate.passed], " raised", " failed")
+
+
+def _kinds(gates: Sequence[GateResult], of_alarms: str = "", of_rules: str = "") -> str:
     alarms = sum(gate.kind == "alarm" for gate in gates)
-    parts = [(alarms, "alarm"), (len(gates) - alarms, "rule")]
-    return ", ".join(counted(number, word) for number, word in parts if number)
+    parts = [(alarms, "alarm", of_alarms), (len(gates) - alarms, "rule", of_rules)]
+    return ", ".join(counted(number, word) + what for number, word, what in parts if number)
 
 
 def held_words(gates: Sequence[GateResult]) -> str:
@@ -129,12 +133,12 @@ def held_words(gates: Sequence[GateResult]) -> str:
     elif met:
         clauses.append(f"{_of(met, rules)} met")
     if absent := outcomes["missing", False]:
-        clauses.append(f"{counted(absent, 'rule')} could not be held, which counts as failed")
+        clauses.append(f"{counted(absent, 'rule')} not checked, which counts as failed")
     if unsure := sum(gate.outcome == "uncertain" for gate in rules):
         of = "the rule" if len(rules) == 1 else f"{count(unsure)} of {count(len(rules))} rules"
         clauses.append(f"for {of} there is not enough evidence")
     if waiting := outcomes["missing", True]:
-        clauses.append(f"{counted(waiting, 'rule')} could not be held, as there is no earlier good run yet")
+        clauses.append(f"{counted(waiting, 'rule')} not checked: no earlier good run yet")
     unchecked = sum(gate.outcome == "uncertain" for gate in alarms)
     if unchecked:
         clauses.append(f"{counted(unchecked, 'alarm')} {'was' if unchecked == 1 else 'were'} not checked")
@@ -151,12 +155,13 @@ def _of(number: int, rules: Sequence[GateResult]) -> str:
     return f"{count(number)} of {count(len(rules))} rules {'is' if number == 1 else 'are'}"
 
 
-def _summary(gates: Sequence[GateResult]) -> str:
+def summary(gates: Sequence[GateResult]) -> str:
+    """Count all by how they went: `2 alarms, 3 rules: 1 failed, 4 passed.`."""
     outcomes: dict[Outcome, str] = {
         "failed": "failed",
-        "missing": "missing",
+        "missing": "not checked",
         "uncertain": "without enough evidence",
         "passed": "passed",
     }
     counts = [(sum(gate.outcome == outcome for gate in gates), words) for outcome, words in outcomes.items()]
-    return f"{rules_and_alarms(gates)}: {', '.join(f'{count(number)} {words}' for number, words in counts if number)}."
+    return f"{_kinds(gates)}: {', '.join(f'{count(number)} {words}' for number, words in counts if number)}."

@@ -152,7 +152,7 @@ def _sentence(
     if best == len(losses):
         return f"{lowest}, the last one: more epochs may help."
     if not isfinite(losses[-1]):
-        return f"{lowest}; at the end it is no finite number any more: training went astray."
+        return f"{lowest}; at the end it is not finite: the training diverged."
     return f"{lowest}; at the end it is {decimal(losses[-1])}, so fewer epochs may do as well."
 
 
@@ -175,19 +175,19 @@ def _chosen(training: TrainingRecord | None, stops_early: bool) -> str:
     means = "The train points are means over each epoch while the model was trained; the"
     if training is None:
         return (
-            f"{means} test points were measured after it. The test split chose nothing: the model is that of the "
-            "last epoch."
+            f"{means} test points were measured after it. Nothing was selected on the test split: the model is that of "
+            "the last epoch."
         )
     if training.measured_on == "test":
         return (
-            f"{means} test points were measured after it. There are no validation images, so no images chose anything: "
-            "the test split was only measured."
+            f"{means} test points were measured after it. There are no validation images: nothing was selected on "
+            "held-out data; the test split was only measured."
         )
     images = counted(training.validation_images, "image")
     chose = ["the epoch"] if stops_early or training.kept_epoch < training.epochs else []
     chose += ["the temperature"] if training.temperature else []
-    what = f"They chose {listed(chose)}" if chose else "They chose nothing and were only measured"
+    what = f"They selected {listed(chose)}" if chose else "Nothing was selected on them; they were only measured"
     return (
         f"{means} validation points were measured after it, on {images} split from the train split and not "
-        f"trained on. {what}. The test images chose nothing."
+        f"trained on. {what}. Nothing was selected on the test images."
     )

@@ -94,11 +94,11 @@ def numbers_view(findings: Findings) -> NumbersView:
     if main.labelled is None:
         return NumbersView(_unlabelled_measures(main), (), _notes(findings), main.split)
     needs = NEEDS_COLUMNS if findings.record.is_of_predictions else NEEDS_PROBABILITIES
-    measures, rows = _labelled_measures(findings, main.labelled, needs), _rows(main.labelled, needs)
+    measures, rows = _labelled_measures(findings, main.labelled), _rows(main.labelled, needs)
     return NumbersView(measures, rows, _notes(findings), main.split)
 
 
-def _labelled_measures(findings: Findings, labelled: "LabelledMetrics", needs: str) -> tuple[Measure, ...]:
+def _labelled_measures(findings: Findings, labelled: "LabelledMetrics") -> tuple[Measure, ...]:
     metrics = {metric.name: metric for metric in labelled.overall}
     accuracy, split = labelled.accuracy, findings.main.split
     right = f"{count(labelled.correct)} of {counted(labelled.total, 'image')} right"
@@ -114,53 +114,52 @@ def _labelled_measures(findings: Findings, labelled: "LabelledMetrics", needs: s
             metric="accuracy",
             subset=split,
         ),
-        _gap_measure(findings.gap),
+        *_gap_measure(findings.gap),
         *(
-            _measure(entry.heading, metrics.get(entry.name), split, needs)
+            _measure(entry.heading, metrics[entry.name], split)
             for entry in sorted(large, key=lambda each: each.large)
+            if entry.name in metrics
         ),
-        _calibration_measure(labelled, split),
+        *_calibration_measure(labelled, split),
     ]
     if split != "train":
-        measures.append(_train_measure(findings))
+        measures += _train_measure(findings)
     return tuple(measures)
 
 
-def _gap_measure(gap: "Gap | None") -> Measure:
+def _gap_measure(gap: "Gap | None") -> list[Measure]:
     if gap is None:
-        return Measure("Overfitting gap", NOTHING, "needs the train and the test split")
+        return []
     value = f"{points(gap.gap.value)} points"
-    return Measure("Overfitting gap", value, gap.overfitting, interval=points_interval(gap.gap), metric="gap")
+    return [Measure("Overfitting gap", value, gap.overfitting, interval=points_interval(gap.gap), metric="gap")]
 
 
-def _measure(name: str, metric: "Metric | None", split: str, needs: str) -> Measure:
-    if metric is None:
-        return Measure(name, NOTHING, needs)
+def _measure(name: str, metric: "Metric", split: str) -> Measure:
     interval = metric_interval(metric.name, metric.interval)
     value = metric_value(metric.name, metric.value)
     return Measure(name, value, _baseline(metric), interval, metric=metric.name, subset=split)
 
 
-def _calibration_measure(labelled: "LabelledMetrics", split: str) -> Measure:
+def _calibration_measure(labelled: "LabelledMetrics", split: str) -> list[Measure]:
     calibration = labelled.calibration
     if calibration is None:
-        return Measure("Calibration error", NOTHING, "needs a confidence")
+        return []
     over = calibration.overconfidence
     note = f"{points_apart(over)} points {'over' if over > 0 else 'under'}confident"
     if abs(over) < LEAST_OVERCONFIDENCE:
         note = "neither over- nor underconfident"
     note = f"ECE, 0 is perfect; {note}"
-    return Measure("Calibration error", decimal(calibration.ece), note, metric="ece", subset=split)
+    return [Measure("Calibration error", decimal(calibration.ece), note, metric="ece", subset=split)]
 
 
-def _train_measure(findings: Findings) -> Measure:
+def _train_measure(findings: Findings) -> list[Measure]:
     train = next((each.labelled for each in findings.evaluations if each.split == "train"), None)
     accuracy = train.accuracy if train else findings.gap.train if findings.gap else None
     if accuracy is None:
-        return Measure("Train accuracy", NOTHING, "train split not scored")
+        return []
     note = f"on {counted(accuracy.n, 'image')}"
     interval = percent_interval(accuracy)
-    return Measure("Train accuracy", percent(accuracy.value), note, interval, metric="accuracy", subset="train")
+    return [Measure("Train accuracy", percent(accuracy.value), note, interval, metric="accuracy", subset="train")]
 
 
 def _rows(labelled: "LabelledMetrics", needs: str) -> tuple[MetricRow, ...]:

@@ -51,7 +51,7 @@ class RankingView:
     rows_part: str
 
 
-def ranking_view(labelled: "LabelledMetrics | None") -> RankingView:
+def ranking_view(labelled: "LabelledMetrics") -> RankingView:
     """Show how well each class's probability separates its images from the others, the worst class first."""
     missing = _why_missing(labelled)
     if labelled is None or labelled.ranking is None or missing:
@@ -79,9 +79,7 @@ def area_text(area: float | None, error: float | None = 0.0) -> str:
     return approximate(area, error) if area is not None and error else decimal(area)
 
 
-def _why_missing(labelled: "LabelledMetrics | None") -> str:
-    if labelled is None:
-        return "Without labels nobody can tell how well a class is separated from the others; score images with labels."
+def _why_missing(labelled: "LabelledMetrics") -> str:
     if labelled.ranking is None:
         return (
             "These curves need the probability of every class for each image: score with --probabilities, or have a "

@@ -77,6 +77,25 @@ def _is_labelled(findings: Findings) -> object:
     return findings.main.labelled
 
 
+def _has_gap_section(findings: Findings) -> object:
+    return findings.main.labelled or findings.gap or findings.record.model.history
+
+
+def reading_order(*, labelled: bool) -> "list[Section]":
+    """Put the sections into the order in which they stand on a page whose main subset has labels, or has not."""
+    if labelled:
+        return SECTIONS
+    early = early_sections()
+    numbers, *others = (each for each in SECTIONS if each not in early)
+    return [numbers, *early, *others]
+
+
+def early_sections() -> "list[Section]":
+    """Give the sections that follow the numbers at once on a page whose main subset has no labels."""
+    by_name = {each.name: each for each in SECTIONS}
+    return [by_name[name] for name in ("data", "unlabelled")]
+
+
 SECTIONS = [
     Section(
         "numbers",
@@ -107,6 +126,7 @@ SECTIONS = [
         figures="charts.gap:gap_figures",
         json={"gap": "findings.gap", "duplicates": "findings.duplicates", "history": "findings.history"},
         markdown="sections.gap:gap_lines",
+        when=_has_gap_section,
     ),
     Section(
         "confusion",
@@ -136,6 +156,7 @@ SECTIONS = [
         view="sections.calibration:calibration_view findings.main.labelled findings.record.model.training",
         figures="charts.calibration:calibration_figures",
         markdown="sections.calibration:temperature_lines findings.main.labelled",
+        when=_is_labelled,
     ),
     Section(
         "thresholds",
@@ -151,6 +172,7 @@ SECTIONS = [
         "ROC",
         view="sections.ranking:ranking_view findings.main.labelled",
         figures="charts.ranking:ranking_figures",
+        when=_is_labelled,
     ),
     Section(
         "errors",

@@ -28,7 +28,7 @@ SHOWN_WEAK = 3
 
 SHOWN_TRENDS = 2
 LONGEST_NAME = 120
-_ONLY_HERE = "what its classes make of that cannot be known: one of them occurs nowhere else"
+_ONLY_HERE = "the share of its classes is unknown: one of them occurs nowhere else"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,12 @@ from batchclf.core.text import NOTHING, class_name, count, counted, percent, per
 from batchclf.report.parts.markdown_text import code
 from batchclf.report.parts.pictures import Pictures
 from batchclf.report.parts.subset_words import subset_name, subset_place
+from batchclf.report.sections.gate import failed_words
 from batchclf.report.sections.images import PredictedRow, Shot, predicted_rows, shots
 
 SHOWN_PREDICTED = 25
 
+COMPLETE = "complete"
 LISTED_SUBSETS = 8
 """So many are listed in Markdown."""
 
@@ -23,8 +25,8 @@ LISTED_SUBSETS = 8
 class SubsetSummary:
     """One subset; `anchor` is where the page shows more of it, empty where it does not.
 
-    `subset` is its key in report.json. `state` says how far it was scored, `alarm` where that is not to the end. `main`
-    is what the page is about.
+    `subset` is its key in report.json. `state` says what of the gate failed and how far it was scored, `alarm` that
+    something is wrong. `main` is what the page is about.
     """
 
     subset: str
@@ -59,7 +61,7 @@ class SubsetDetail:
 
 @dataclass(frozen=True)
 class SubsetsView:
-    """All subsets, the main one first, and more of those that the rest of the page does not show."""
+    """All subsets, first those that failed, then the main one, and more of those that the page shows nowhere else."""
 
     rows: tuple[SubsetSummary, ...]
     details: tuple[SubsetDetail, ...]
@@ -74,10 +76,19 @@ def subsets_view(findings: Findings, pictures: Pictures) -> SubsetsView | None:
     anchors = {subset.split: f"subset-{number}" for number, subset in enumerate(record.subsets, 1)}
     further = {each.split for each in further_directories(findings)}
     main = findings.main.split
-    ordered = sorted(record.subsets, key=lambda subset: subset.split != main)
+    failed = {
+        subset.split: failed_words([g for g in record.gates if g.subset == subset.split]) for subset in record.subsets
+    }
+    ordered = sorted(record.subsets, key=lambda subset: (not failed[subset.split], subset.split != main))
     return SubsetsView(
         rows=tuple(
-            _row(subset, of_split.get(subset.split), _anchor(subset, of_split, anchors, further), subset.split == main)
+            _row(
+                subset,
+                of_split.get(subset.split),
+                failed[subset.split],
+                anchor=_anchor(subset, of_split, anchors, further),
+                main=subset.split == main,
+            )
             for subset in ordered
         ),
         details=tuple(
@@ -109,9 +120,9 @@ def _anchor(
     return "unlabelled" if evaluation and evaluation.total and evaluation.labelled is None else ""
 
 
-def _row(subset: SubsetRecord, evaluation: Evaluation | None, anchor: str, main: bool) -> SubsetSummary:
+def _row(subset: SubsetRecord, evaluation: Evaluation | None, failed: str, *, anchor: str, main: bool) -> SubsetSummary:
     labelled = evaluation.labelled if evaluation else None
-    state = _state(subset)
+    state = ", ".join(filter(None, (failed, _state(subset)))) or COMPLETE
     predicted, share = _most_frequent(evaluation)
     return SubsetSummary(
         subset=subset.split,
@@ -120,7 +131,7 @@ def _row(subset: SubsetRecord, evaluation: Evaluation | None, anchor: str, main:
         anchor=anchor,
         main=main,
         state=state,
-        alarm=state != "complete",
+        alarm=state != COMPLETE,
         found=count(subset.found),
         scored=count(subset.scored),
         skipped=count(subset.skipped),
@@ -137,7 +148,7 @@ def _state(subset: SubsetRecord) -> str:
         return "cut by the deadline" if subset.found else "not begun"
     if subset.images_missing:
         return "a shard could not be read to its end"
-    return "complete" if subset.scored else "no image"
+    return "" if subset.scored else "no image"
 
 
 def _interval(labelled: LabelledMetrics, total: int) -> str:
@@ -191,7 +202,7 @@ def subset_lines(findings: Findings) -> list[str]:
     for row in view.rows[:LISTED_SUBSETS]:
         accuracy = f"accuracy {row.accuracy} ({row.accuracy_interval})" if row.accuracy_interval else row.accuracy
         accuracy = "" if accuracy == NOTHING else accuracy
-        state = "" if row.state == "complete" else row.state
+        state = row.state if row.alarm else ""
         facts = filter(None, (f"{row.scored} scored", f"{row.skipped} skipped", accuracy, state))
         lines.append(f"- Subset {code(row.name)}: {', '.join(facts)}")
     more = len(view.rows) - len(lines)

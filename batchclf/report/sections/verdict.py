@@ -1,5 +1,6 @@
 """The first thing to read: is the model good enough, why, and what has changed since the last run."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,9 +11,9 @@ from batchclf.core.options import capitalised
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import GateResult, RunRecord, RunState, run_state
+from batchclf.core.records.unlabelled import UnlabelledVerdict, unlabelled_verdict
 from batchclf.core.text import (
     age,
-    count,
     counted,
     duration,
     moment,
@@ -25,13 +26,13 @@ from batchclf.core.text import (
 )
 from batchclf.errors import ExitCode
 from batchclf.report.parts.subset_words import measured, partial_words, subset_names
-from batchclf.report.sections.gate import GateLine, gate_line, held_words, in_order, rules_and_alarms
+from batchclf.report.sections.gate import GateLine, failed_words, gate_line, held_words, in_order, summary
 
 if TYPE_CHECKING:
     from batchclf.core.compare.result import Comparison
 
 Direction = Literal["better", "worse", "same", "unknown"]
-UNKNOWN = "how many are right cannot be known without labels"
+UNKNOWN = "accuracy unknown without labels"
 CHANCE = 0.05
 """From this p value on a change is said to be possibly chance."""
 
@@ -50,21 +51,28 @@ class Change:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`started` is ISO 8601 with offset; `old` is the age of the numbers when the page was written, empty below 1 h.
+    """`alarm` says that predictions without labels and without a gate need a look, `details` what is known of them.
+
+    `word` is the headline at its shortest. `started` is ISO 8601 with offset; `old` is the age of the numbers when the
+    page was written, empty below 1 h.
 
     `partial` says why the run is only partial, empty for a whole one. `warnings` say what may make the numbers mean
     less than they seem to. `gates` are what needs a look and, where they are few, the others; `more_gates` counts those
-    that are not there. `run_date` is empty where it is the date of
-    `started`. `change` is None for a run that belongs to no job.
+    that are not there. `rerun` is the command that runs the same date again, empty after a good run. `run_date` is
+    empty if it is the date of `started`. `change` is None for a run that belongs to no job.
     """
 
     state: RunState
+    alarm: bool
     headline: str
     reason: str
+    details: tuple[str, ...]
+    word: str
     partial: str
     warnings: tuple[str, ...]
     gates: tuple[GateLine, ...]
     more_gates: str
+    rerun: str
     change: Change | None
     started: str
     when: str
@@ -76,17 +84,23 @@ def verdict_view(findings: Findings, generated: datetime) -> Verdict:
     """Judge the run by its status and its gates."""
     record = findings.record
     state = run_state(record.status, record.gates)
+    unlabelled = unlabelled_verdict(findings.main, findings.drift, findings.drift_note)
+    words = unlabelled.headline if unlabelled and state == "none" else headline(state, record.gates)
     started = datetime.fromisoformat(record.started)
     since = generated - started - timedelta(seconds=record.seconds)
     gates, more_gates = _gate_lines(record)
     return Verdict(
         state=state,
-        headline=headline(state, record.gates),
-        reason=_reason(state, record, findings.main),
+        alarm=state == "none" and unlabelled is not None and unlabelled.alarm,
+        headline=words,
+        reason=_reason(state, record, findings.main, unlabelled),
+        details=() if unlabelled is None else tuple(map(capitalised, unlabelled.details[1:])),
+        word=unlabelled.word if unlabelled and state == "none" else words.partition(":")[0],
         partial=partial_words(record),
         warnings=_warnings(record),
         gates=gates,
         more_gates=more_gates,
+        rerun="" if state in ("passed", "none") else _rerun(record),
         change=_of_main(_change(findings), findings),
         started=started.isoformat(),
         when=f"Run of {moment(started)}, took {duration(record.seconds)}",
@@ -107,7 +121,7 @@ def _warnings(record: RunRecord) -> tuple[str, ...]:
 
 def headline(state: RunState, gates: Sequence[GateResult]) -> str:
     """Say in a few words how a run is judged."""
-    missed = rules_and_alarms([gate for gate in gates if not gate.passed])
+    missed = failed_words(gates)
     failed = f": {missed}" if missed else ""
     rules = [gate for gate in gates if gate.kind != "alarm"]
     if state == "passed" and rules and all(gate.missing for gate in rules):
@@ -121,21 +135,32 @@ def headline(state: RunState, gates: Sequence[GateResult]) -> str:
     }[state]
 
 
+def _rerun(record: RunRecord) -> str:
+    """Give the command that runs the same job for the same date; empty for a run that is not of a job."""
+    command = list(record.command)
+    if not record.job or not record.run_date or command[1:2] != ["run"]:
+        return ""
+    for place in reversed(range(len(command))):
+        if command[place] == "--date":
+            del command[place : place + 2]
+        elif command[place].startswith("--date="):
+            del command[place]
+    return visible(shlex.join([*command, "--date", record.run_date]))
+
+
 def _gate_lines(record: RunRecord) -> tuple[tuple[GateLine, ...], str]:
     """Choose what stands in the verdict: all where they are few, else what did not pass; and count the rest."""
     ordered, names = in_order(record.gates), subset_names(record)
     if len(ordered) > SHOWN_GATES:
         ordered = [gate for gate in ordered if gate.outcome != "passed"][:SHOWN_GATES]
     rest = len(record.gates) - len(ordered)
-    passed = sum(gate.outcome == "passed" for gate in record.gates)
-    words = f"{rules_and_alarms(record.gates)} in all, {count(passed)} passed" if rest else ""
-    return tuple(gate_line(gate, names) for gate in ordered), words
+    return tuple(gate_line(gate, names) for gate in ordered), f"All {summary(record.gates)}" if rest else ""
 
 
-def _reason(state: RunState, record: RunRecord, main: Evaluation) -> str:
-    score, held = score_words(main), held_words(record.gates)
+def _reason(state: RunState, record: RunRecord, main: Evaluation, unlabelled: UnlabelledVerdict | None) -> str:
+    score, held = score_words(main) if unlabelled is None else unlabelled.details[0], held_words(record.gates)
     if state == "none":
-        return f"{score}; no rule was set that it could be checked against."
+        return f"{score}." if unlabelled else f"{score}; no rule was set that it could be checked against."
     if not held:
         return f"{score}; the gate was not met." if state == "failed" else f"{score}."
     if state == "uncertain":

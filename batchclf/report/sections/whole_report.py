@@ -11,7 +11,7 @@ from batchclf.core.text import counted, moment, percent, visible
 from batchclf.core.types import SkippedImage
 from batchclf.report.parts.pictures import Picture, album, pictures_in
 from batchclf.report.parts.subset_words import measured
-from batchclf.report.sections.section_list import SECTIONS, Material
+from batchclf.report.sections.section_list import SECTIONS, Material, reading_order
 from batchclf.report.sections.verdict import Verdict, verdict_view
 
 
@@ -28,7 +28,8 @@ class ReportView:
     """The whole page. What a section shows is an attribute of the name that `SECTIONS` gives it, such as `gap`.
 
     It is None, or empty, if there is nothing to show, such as a `matrix` without labels. `pictures` are all that the
-    page refers to, the most important first; `class_count` is the number of classes.
+    page refers to, the most important first; `class_count` is the number of classes, `is_labelled` whether the main
+    subset has labels.
     """
 
     title: str
@@ -36,6 +37,7 @@ class ReportView:
     run_id: str
     generated: str
     class_count: int
+    is_labelled: bool
     verdict: Verdict
     sections: Mapping[str, Any]
     pictures: tuple[Picture, ...]
@@ -50,7 +52,8 @@ class ReportView:
     @property
     def contents(self) -> tuple[Link, ...]:
         """The table of contents."""
-        return tuple(Link(each.name, each.title) for each in SECTIONS if each.title and self.sections[each.attribute])
+        order = reading_order(labelled=self.is_labelled)
+        return tuple(Link(each.name, each.title) for each in order if each.title and self.sections[each.attribute])
 
 
 def build_view(
@@ -80,6 +83,7 @@ def build_view(
         run_id=visible(record.run_id),
         generated=moment(generated),
         class_count=len(main.class_names),
+        is_labelled=main.labelled is not None,
         verdict=verdict,
         sections=sections,
         pictures=pictures_in(*with_pictures, *examples, sections["unlabelled"]),

@@ -244,7 +244,7 @@ class RayWorkers:
                     *(task.found, ""),
                     EngineError(
                         f"{MOST_TRIES} workers of Ray have ended while they scored the files from {first} to {last}",
-                        hint="look into log.jsonl and Ray's logs for why; if the memory of a machine did not suffice, "
+                        hint="look into log.jsonl and Ray's logs for why; if a machine ran out of memory, "
                         "give fewer --workers or a smaller --batch-size",
                     ),
                 )

@@ -47,7 +47,7 @@ class AppendFile:
         if size is None or not path.is_file() or path.stat().st_size < size:
             there = f"{path.stat().st_size:,}" if path.is_file() else "no"
             raise RunError(
-                f"{path} cannot be gone on with: it has {there} bytes, and the run before wrote {size or 0:,}",
+                f"{path} cannot be resumed: it has {there} bytes, and the run before wrote {size or 0:,}",
                 hint="score again from the start, without --resume",
             )
         self._handle = path.open("r+b")

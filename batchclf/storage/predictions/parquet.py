@@ -200,7 +200,7 @@ def cut_growing(arrows: Path, parquet: Path, rows: int) -> int:
         why = f" ({error})"
     if left:
         raise RunError(
-            f"{arrows} cannot be gone on with: it has {rows - left:,} rows, and the run before wrote {rows:,}{why}",
+            f"{arrows} cannot be resumed: it has {rows - left:,} rows, and the run before wrote {rows:,}{why}",
             hint="score again from the start, without --resume",
         )
     unfinished.replace(arrows)

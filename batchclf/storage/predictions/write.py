@@ -57,7 +57,7 @@ class PredictionFiles(ClosedAtEnd):
 
     Needs at least two classes and 1 <= topk <= classes. `rows` counts the rows written, those before a resume too.
     The files are the same to the byte whether or not the run was cut off in between. Raises RunError where a package
-    is missing or the files cannot be gone on with, OSError where the disk refuses.
+    is missing or the files cannot be resumed, OSError where the disk refuses.
     """
 
     def __init__(
