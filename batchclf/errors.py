@@ -66,10 +66,11 @@ class BatchclfError(Exception):
     """Something a user can put right.
 
     `message` says what happened, to which file or key, and what was expected; `hint` says what to do.
-    `exit_code` is what the process ends with.
+    `exit_code` is what the process ends with. `excerpt` has lines of what the user has written, with the place marked.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.ERROR
+    excerpt: tuple[str, ...] = ()
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from batchclf.core.progress import Advance
+    from batchclf.core.progress import Advance, Total
 
 LOGGER = logging.getLogger("batchclf")
 LOGGER.addHandler(logging.NullHandler())  # else Python prints warnings of a logger that nobody has set up
@@ -35,7 +35,7 @@ class LogWatcher:
         LOGGER.debug(line)
 
     @contextmanager
-    def progress(self, what: str, total: int | None) -> "Iterator[Advance]":
+    def progress(self, what: str, total: "Total") -> "Iterator[Advance]":
         """Show nothing."""
         yield _unseen
 

@@ -59,14 +59,13 @@ def commands(parser: argparse.ArgumentParser | None = None, above: str = "") -> 
 
 
 def spelling(action: argparse.Action) -> str:
-    """Write an argument as the tables do: `--batch-size N`, `--labels {auto,none}`, `DIR`, `[DIR]`, `[DIR ...]`."""
+    """Write an argument as the tables do: `--batch-size N`, `--labels {auto,none}`, `-o`, `--out FILE`, `[DIR]`."""
     value = action.metavar or ("{" + ",".join(map(str, action.choices)) + "}" if action.choices else "")
     value = str(value).replace("%%", "%")
     if not action.option_strings:
         return {"?": f"[{value}]", "*": f"[{value} ...]"}.get(str(action.nargs), value)
-    if isinstance(action, argparse.BooleanOptionalAction):
-        return "`, `".join(action.option_strings)
-    return f"{action.option_strings[-1]} {value}".strip() if action.nargs != 0 else action.option_strings[-1]
+    options = "`, `".join(action.option_strings)
+    return options if action.nargs == 0 else f"{options} {value}".strip()
 
 
 def _options_table(parser: argparse.ArgumentParser) -> str:

@@ -3,34 +3,54 @@
 import json
 import logging
 import os
+import re
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from batchclf.errors import BatchclfError, ExitCode
 from batchclf.log import LOGGER, LogWatcher
 
 if TYPE_CHECKING:
-    from batchclf.core.progress import Advance
+    from batchclf.core.progress import Advance, Total
 
 _NOWHERE = logging.NullHandler()
+
+_COLORS = {"red": 31, "green": 32, "yellow": 33}
+_OUTCOME = re.compile(
+    r"(?P<green>(?:gate|alarm) passed(?=:)|ok(?= after | {2}))"
+    r"|(?P<red>(?:gate|alarm) FAILED(?=:)|gate failed(?= after )|error(?= {2}))"
+    r"|(?P<yellow>(?:gate|alarm) not checked(?=:)|partial(?= after )|warning(?= {2}))"
+)
+"""How a line begins that says how something went: lines are plain text, for logs as for the terminal."""
 
 
 class _Streams:
     """Standard output and standard error, by name; what cannot be written ends nothing, but is kept in `failed`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, colors: bool) -> None:
         self.failed: dict[str, OSError] = {}
+        self._colors = colors
 
-    def line(self, name: str, line: str) -> None:
-        """Print a line, unless an earlier one could not be written."""
+    def line(self, name: str, line: str, begin: str = "", color: str = "") -> None:
+        """Print a line, unless an earlier one could not be written; on a terminal its beginning is in colour."""
         if name in self.failed:
             return
         try:
+            if begin and self._colors and _shows_colors(getattr(sys, name)):
+                line = f"\x1b[1;{_COLORS[color]}m{begin}\x1b[0m{line.removeprefix(begin)}"
             print(line, file=getattr(sys, name), flush=True)
         except OSError as error:
             self.failed[name] = error
+
+
+def _shows_colors(stream: TextIO) -> bool:
+    """Whether a stream shows colours, by the variables that Python's own tracebacks follow, in their order."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (os.environ.get("TERM") != "dumb" and stream.isatty())
 
 
 class Handler(logging.Handler):
@@ -46,9 +66,14 @@ class Handler(logging.Handler):
         """Print a record."""
         line = _printable(record.getMessage())
         if record.levelno < logging.WARNING:
-            self._streams.line(self.to, line)
+            outcome = _OUTCOME.match(line)
+            begin, color = (outcome[0], outcome.lastgroup or "") if outcome else ("", "")
+            self._streams.line(self.to, line, begin, color)
             return
-        self._streams.line("stderr", f"batchclf: {record.levelname.lower()}: {line}")
+        begin = f"batchclf: {record.levelname.lower()}:"
+        self._streams.line("stderr", f"{begin} {line}", begin, "red" if record.levelno > logging.WARNING else "yellow")
+        for more in getattr(record, "excerpt", ()):
+            self._streams.line("stderr", f"    {_printable(more)}")
         if hint := getattr(record, "hint", ""):
             self._streams.line("stderr", f"  hint: {_printable(hint)}")
 
@@ -66,7 +91,7 @@ class Console(LogWatcher):
         """What `--json` shows of a run that has ended with an error, beside that error."""
         self.made = ""
         """What the verb has made, in words: for the error if standard output, which would name it, breaks."""
-        self._streams = _Streams()
+        self._streams = _Streams(colors=not as_json)
         self._handler = Handler(self._streams, quiet=quiet, verbose=verbose, to="stderr" if as_json else "stdout")
 
     def __enter__(self) -> Self:
@@ -89,7 +114,7 @@ class Console(LogWatcher):
 
     def trouble(self, error: BatchclfError) -> None:
         """Say an error and what to do; `--quiet` does not hide it."""
-        LOGGER.error(error.message, extra={"hint": error.hint})
+        LOGGER.error(error.message, extra={"hint": error.hint, "excerpt": error.excerpt})
 
     def result(self, summary: dict[str, Any], code: ExitCode = ExitCode.OK) -> ExitCode:
         """Print the one JSON object of `--json`, nothing without it; returns the exit code, which is part of it."""
@@ -113,7 +138,7 @@ class Console(LogWatcher):
         return code or (ExitCode.ERROR if self._streams.failed else ExitCode.OK)
 
     @contextmanager
-    def progress(self, what: str, total: int | None) -> "Iterator[Advance]":
+    def progress(self, what: str, total: "Total") -> "Iterator[Advance]":
         """Show a bar on a terminal's standard error; nothing in cron, with `--quiet` or with `--json`."""
         if self.quiet or self.as_json or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             with super().progress(what, total) as advance:
@@ -128,7 +153,10 @@ class Console(LogWatcher):
         above = sys.stdout.isatty()
         terminal = Terminal(stderr=True)
         with Progress(*columns, console=terminal, transient=True, redirect_stdout=above) as bar:
-            task = bar.add_task(what, total=total)
+            task = bar.add_task(what, total=None if callable(total) else total)
+            if callable(total):
+                count = total
+                threading.Thread(target=lambda: bar.update(task, total=count()), daemon=True).start()
             yield lambda steps: bar.advance(task, steps)
 
 

@@ -11,8 +11,8 @@ from batchclf.cli.options import (
     as_path,
     describe,
     folder_path,
+    followed_path,
     options_from,
-    run_path,
 )
 from batchclf.jobs.config.options import ReportOptions, SliceOptions, ThresholdOptions
 from batchclf.jobs.config.tables import TableOptions
@@ -44,12 +44,16 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "predictions",
-        type=run_path,
+        type=followed_path,
         metavar="FILE",
         help="CSV, TSV, JSON lines, JSON, Parquet or .npz of predictions, or a run directory",
     )
     out = parser.add_argument(
-        "--out", type=folder_path, metavar="DIR", help="run directory to write; must not be there, but for a run's file"
+        "-o",
+        "--out",
+        type=folder_path,
+        metavar="DIR",
+        help="run directory to write; must not exist, unless FILE is of a run",
     )
     describe(out, unset="REPORTS/evaluate/TIME; beside the file of a run")
     add_options(parser, TableOptions)
@@ -69,11 +73,21 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
 
     if args.out is not None and args.out.exists() and not args.out.is_dir():
         raise UsageError(f"--out {args.out} is no folder", hint="name a folder")
+    if _is_beside_predictions(args.predictions):
+        args.predictions = args.predictions.parent
     if (args.predictions / RECORD_FILE).is_file():
         args.predictions = predictions_in(args.predictions)
     if is_of_run(args.predictions):
         return _evaluate_again(args, console)
     return _evaluate_table(args, console)
+
+
+def _is_beside_predictions(path: Path) -> bool:
+    """Whether a path is another file that a run has written, such as its report.html."""
+    from batchclf.report.formats.run_readme import FILES
+    from batchclf.storage.run.directory import RECORD_FILE
+
+    return path.name in FILES and not path.name.startswith("predictions") and path.with_name(RECORD_FILE).is_file()
 
 
 def _evaluate_table(args: argparse.Namespace, console: "Console") -> int:

@@ -77,7 +77,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     exported = action("export", export_runs, "write the runs of one job, or of all, into a file")
     exported.add_argument("job", nargs="?", metavar="JOB", help="name of a job, or score")
     exported.add_argument(
-        "--out", type=file_path, required=True, metavar="FILE", help="file to write, or - for standard output"
+        "-o", "--out", type=file_path, required=True, metavar="FILE", help="file to write, or - for standard output"
     )
     form = exported.add_argument(
         "--format",

@@ -5,7 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchclf.cli.options import describe, file_path, keep_output_free, path, shown
+from batchclf.cli.options import JOB_HELP, describe, file_path, job_path, keep_output_free, shown
 from batchclf.cli.run import add_date
 from batchclf.core.text import counted
 from batchclf.data.catalog import DATASET_NAMES
@@ -46,7 +46,7 @@ def _add_check(actions: Any, common: argparse.ArgumentParser) -> None:
         description="Check a job file, and the model, data, folders, baselines and programs that it names, without "
         f"running it. Exit code {ExitCode.ERROR} if something is wrong; warnings do not count.",
     )
-    check.add_argument("job", type=path, metavar="JOB.toml", help="job file")
+    check.add_argument("job", type=job_path, metavar="JOB.toml", help=JOB_HELP)
     add_date(check)
     check.set_defaults(handle=_check)
 
@@ -77,7 +77,7 @@ def _add_install(actions: Any, common: argparse.ArgumentParser) -> None:
         help="have a job run every night: by cron, systemd or GitHub Actions",
         description="Have a job run every night, with this Python and absolute paths.",
     )
-    install.add_argument("job", type=path, metavar="JOB.toml", help="job file")
+    install.add_argument("job", type=job_path, metavar="JOB.toml", help=JOB_HELP)
     by = install.add_mutually_exclusive_group(required=True)
     by.add_argument("--cron", action="store_true", help="an entry in this user's crontab")
     by.add_argument("--systemd", action="store_true", help="a service and a timer of this user's systemd")

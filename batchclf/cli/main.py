@@ -10,53 +10,112 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from batchclf.cli import options
-from batchclf.errors import BatchclfError, ExitCode, StoppedError, explained, is_published, kept_of, with_kept
+from batchclf.errors import (
+    BatchclfError,
+    ExitCode,
+    StoppedError,
+    UsageError,
+    explained,
+    is_published,
+    kept_of,
+    with_kept,
+)
 from batchclf.libraries import VERSION
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
 
-VERBS = ("run", "train", "score", "evaluate", "report", "query", "history", "job", "model", "data", "pack")
+VERBS = (
+    "run",
+    "train",
+    "score",
+    "evaluate",
+    "report",
+    "query",
+    "history",
+    "job",
+    "model",
+    "data",
+    "pack",
+    "completion",
+    "help",
+)
 """In the order in which `--help` lists them; each has the module of its name beside this one."""
 
 _WIDTH = 103  # of the lines of the epilog
 
 EXAMPLES = """\
 examples:
-  batchclf run jobs/fashion-mnist.toml          the nightly job: train or load, score, evaluate, report
-  batchclf score photos/                        score a folder with the newest published model
   batchclf data describe fashion-mnist          look at the data first
+  batchclf job new nightly.toml                 write a job file in which every key is explained
+  batchclf run nightly.toml                     train or load, score, evaluate, report; every night by job install
+  batchclf score photos/                        score a folder with the newest published model
 
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Names the new name of an option that was renamed."""
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong and what may have been meant, and then the usage in one line; alone it lists its commands."""
+
+    given: tuple[str, ...] = ()
+    """The arguments that are being parsed."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; what is left over ends the process here, since only this parser knows what comes near it."""
+        self.given = tuple(sys.argv[1:] if args is None else args)
+        if not self.given and self._subparsers is not None:
+            self.print_help(sys.stderr)
+            self.exit(ExitCode.USAGE)
+        namespace, others = super().parse_known_args(self.given, namespace)
+        if others:
+            from batchclf.cli.usage import left_over
+
+            self._fail(left_over(self, others))
+        return namespace, others
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            from batchclf.cli.usage import wrong_choice
+
+            self._fail(wrong_choice(self, action, value))
 
     def error(self, message: str) -> NoReturn:
-        """End with the usage."""
-        from batchclf.core.renames import OPTIONS
+        """End with what argparse found."""
+        from batchclf.cli.usage import wrong_usage
 
-        words = {word.partition("=")[0] for word in message.split()}
-        super().error(
-            "; ".join([message, *(f"{old} is called {new} now" for old, new in OPTIONS.items() if old in words)])
-        )
+        self._fail(wrong_usage(self, self.given, message))
+
+    def _fail(self, error: UsageError) -> NoReturn:
+        from batchclf.cli.console import Console
+        from batchclf.cli.usage import usage
+
+        with Console(as_json="--json" in self.given) as console:
+            console.trouble(error)
+            console.result({"error": error.message, "hint": error.hint}, error.exit_code)
+        self.exit(error.exit_code, f"  usage: {usage(self)}\n")
+
+    def format_help(self) -> str:
+        """Write the help, with the usage in one line: the options are listed below it."""
+        from batchclf.cli.usage import usage
+
+        self.usage = usage(self).replace("%", "%%")
+        return super().format_help()
 
 
 def build_parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
     """Make the parser of some verbs, or of all; imports nothing heavy, so that --help is quick."""
     codes = ", ".join(f"{code} {code.words}" for code in ExitCode)
-    parser = _Parser(
+    parser = Parser(
         prog="batchclf",
         description="Batch scoring and evaluation reports for image classifiers.",
         epilog=EXAMPLES + fill(f"exit codes: {codes}", _WIDTH),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"batchclf {VERSION}")
-    parsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    parser.add_argument("-V", "--version", action="version", version=f"batchclf {VERSION}")
+    parsers = parser.add_subparsers(title="commands", dest="verb", metavar="COMMAND", required=True)
     for verb in verbs:
         import_module(f"batchclf.cli.{verb}").add(parsers, options.common())
     return parser
@@ -94,6 +153,8 @@ def _open_standard_streams() -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run one command, by default that of this process; returns the exit code."""
     arguments = sys.argv[1:] if argv is None else argv
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
     # Who names a verb does not wait for the modules of the others; without one, or with a wrong one, all are listed.
     named = tuple(arguments[:1])
     args = build_parser(named if set(named) & set(VERBS) else VERBS).parse_args(arguments)

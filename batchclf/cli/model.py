@@ -70,7 +70,9 @@ def _add_import(actions: Any, common: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help=".keras, .h5, .tflite or .onnx file, SavedModel folder, or folder with one .onnx file",
     )
-    parser.add_argument("--out", type=folder_path, required=True, metavar="BUNDLE", help="folder of the model bundle")
+    parser.add_argument(
+        "-o", "--out", type=folder_path, required=True, metavar="BUNDLE", help="folder of the model bundle"
+    )
     classes = parser.add_argument(
         "--classes",
         metavar="FILE|A,B,C",

@@ -11,13 +11,24 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
 
 import msgspec
 
-from batchclf.core.options import Option, Positive, choices, expected, fits, given_of, options_of, without_bounds
+from batchclf.core.options import (
+    Option,
+    Positive,
+    choices,
+    expected,
+    fits,
+    given_of,
+    meant_share,
+    options_of,
+    without_bounds,
+)
 
 if TYPE_CHECKING:
     from batchclf.cli.console import Console
     from batchclf.data.sources.addresses import Location
 
 STDOUT = "-"
+JOB_HELP = "job file, or the name of a job here or in jobs/; paths in the file are relative to it"
 Group = argparse.ArgumentParser | argparse._ArgumentGroup
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
@@ -78,7 +89,9 @@ def reader(kind: Any) -> Callable[[str], Any]:
         else:
             value = _parsed(text, base)
         if not fits(value, kind):
-            raise argparse.ArgumentTypeError(f"'{text}' is not {expected(kind).replace(' in quotes', '')}")
+            share = meant_share(text, kind)
+            wrong = f"'{text}' is not {expected(kind).replace(' in quotes', '')}"
+            raise argparse.ArgumentTypeError(wrong + (f"; did you mean {share}?" if share else ""))
         return value
 
     return read
@@ -140,8 +153,8 @@ def common() -> argparse.ArgumentParser:
     """Make the parent parser of every verb."""
     parser = argparse.ArgumentParser(add_help=False)
     group = parser.add_argument_group("output")
-    group.add_argument("--quiet", action="store_true", help="print errors and warnings only")
-    group.add_argument("--verbose", action="store_true", help="print more: a line for each skipped image")
+    group.add_argument("-q", "--quiet", action="store_true", help="print errors and warnings only")
+    group.add_argument("-v", "--verbose", action="store_true", help="print more: a line for each skipped image")
     group.add_argument("--json", action="store_true", help="print one JSON object; all else goes to standard error")
     return parser
 
@@ -186,10 +199,30 @@ def location(text: str) -> "Location":
 
 
 def run_path(text: str) -> Path:
-    """Read a path to or within a run directory, through a file in place of the link `latest`."""
+    """Read the path of a run directory or of a file in one, through a file in place of the link `latest`."""
+    from batchclf.storage.run.directory import RECORD_FILE
+
+    place = followed_path(text)
+    in_run = os.path.isfile(place) and os.path.isfile(place.with_name(RECORD_FILE))  # noqa: PTH113 (never raises)
+    return place.parent if in_run else place
+
+
+def followed_path(text: str) -> Path:
+    """Read a path, likewise through a file in place of the link `latest`."""
     from batchclf import atomic
 
     return atomic.followed(path(text))
+
+
+def job_path(text: str) -> Path:
+    """Read the path of a job file, or the name of a job. For argparse."""
+    from batchclf.errors import UsageError
+    from batchclf.jobs.config.job_files import job_file
+
+    try:
+        return job_file(path(text))
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(f"{error.message}; {error.hint}") from error
 
 
 def file_path(text: str) -> Path:
@@ -214,7 +247,7 @@ def folder_path(text: str) -> Path:
 
 def names_folder(text: str) -> bool:
     """Whether a text ends as that of a folder does, or one is there."""
-    return text.endswith(tuple(filter(None, (os.sep, os.altsep)))) or Path(text).is_dir()
+    return text.endswith(tuple(filter(None, (os.sep, os.altsep)))) or os.path.isdir(text)  # noqa: PTH112
 
 
 def keep_output_free(outs: Iterable[Path], console: "Console") -> None:

@@ -36,7 +36,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder tree of images, or shards to pack again; or s3://BUCKET/PREFIX",
     )
-    parser.add_argument("out", type=folder_path, metavar="OUT", help="folder to write; must not be there")
+    parser.add_argument("out", type=folder_path, metavar="OUT", help="folder to write; must not exist")
     describe(
         parser.add_argument("--format", choices=get_args(ShardFormat), default="tar", help="what the shards are"),
         more="`tar` is the layout of WebDataset, `parquet` needs the extra `parquet`.",

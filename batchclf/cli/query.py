@@ -30,7 +30,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     parser = verbs.add_parser(
         "query",
         parents=[common],
-        help="ask a run's files with SQL",
+        help="query a run's files with SQL",
         description="Run a SQL query (DuckDB's dialect) over the predictions of a run directory and its other CSVs. "
         "It only reads. Needs: pip install 'batchclf[query]'",
         epilog=EXAMPLES,
@@ -43,7 +43,8 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     rows = parser.add_argument("--rows", type=positive, metavar="N", help="at most N rows")
     describe(rows, unset=f"{SHOWN_ROWS} in a table, else all")
     describe(
-        parser.add_argument("--out", type=file_path, metavar="FILE", help="file to write"), unset="standard output"
+        parser.add_argument("-o", "--out", type=file_path, metavar="FILE", help="file to write"),
+        unset="standard output",
     )
     parser.set_defaults(handle=handle)
 

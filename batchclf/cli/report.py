@@ -49,7 +49,10 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         "other", type=run_path, nargs="?", metavar="OTHER_RUN_DIR", help="a later run to compare it with"
     )
     out = parser.add_argument(
-        "--out", metavar="FILE", help="file to write, a folder for report.html and so on, or - for standard output"
+        "-o",
+        "--out",
+        metavar="FILE",
+        help="file to write, a folder for report.html and so on, or - for standard output",
     )
     describe(out, unset="RUN_DIR; of a comparison OTHER_RUN_DIR")
     add_options(parser, ReportOptions, "format", "templates")

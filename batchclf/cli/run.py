@@ -4,7 +4,7 @@ import argparse
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from batchclf.cli.options import add_option, describe, path
+from batchclf.cli.options import JOB_HELP, add_option, describe, job_path
 from batchclf.core.text import counted, duration
 from batchclf.jobs.config.spec import JobSpec
 
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
-  batchclf run jobs/fashion-mnist.toml
-  batchclf run jobs/fashion-mnist.toml --dry-run
-  batchclf run jobs/fashion-mnist.toml --quiet            for cron: mails only trouble
-  batchclf run jobs/incoming.toml --date 2026-11-24       a missed run, made up for
+  batchclf run jobs/nightly.toml                     `batchclf job new jobs/nightly.toml` writes the file
+  batchclf run nightly                               the same by its name
+  batchclf run nightly --dry-run
+  batchclf run nightly --quiet                       for cron: mails only trouble
+  batchclf run nightly --date 2026-11-24             a missed run, made up for
 """
 
 
@@ -32,7 +33,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("job", type=path, metavar="JOB.toml", help="job file; paths in it are relative to itself")
+    parser.add_argument("job", type=job_path, metavar="JOB.toml", help=JOB_HELP)
     parser.add_argument("--dry-run", action="store_true", help="check the job file and say what would be done")
     add_option(parser, JobSpec, "deadline", unset="the job's")
     add_date(parser)

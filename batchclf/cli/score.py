@@ -1,6 +1,8 @@
 """`batchclf score`."""
 
 import argparse
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -45,6 +47,8 @@ examples:
   batchclf score photos/ --labels labels.csv --glob '2026-*/**' --sample 500
   batchclf score --split test --dataset fashion-mnist --probabilities
 """
+SKIPPED_SHOWN = 5
+"""Skipped images that are named on the terminal; skipped.csv has all of them."""
 
 
 def add(verbs: Any, common: argparse.ArgumentParser) -> None:
@@ -69,7 +73,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     model = parser.add_argument("--model", type=location, metavar="BUNDLE", help="model bundle")
     describe(model, unset="the newest that a job has published")
     out = parser.add_argument(
-        "--out", type=folder_path, metavar="RUN_DIR", help="run directory to write; must not be there"
+        "-o", "--out", type=folder_path, metavar="RUN_DIR", help="run directory to write; must not exist"
     )
     describe(out, unset="REPORTS/score/TIME")
     add_options(parser, DirectoryOptions, "labels", "label_map")
@@ -77,7 +81,7 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     add_options(parser, ScoringOptions)
     parser.add_argument("--explain-time", action="store_true", help="say where the time went")
     parser.add_argument(
-        "--resume", action="store_true", help="go on where a run of the same folder was killed or interrupted"
+        "--resume", action="store_true", help="resume a run of the same folder that was killed or interrupted"
     )
     add_options(parser, DeadlineOptions)
     add_options(parser, DirectoryOptions, "max_skipped")
@@ -159,6 +163,7 @@ def say_published(args: argparse.Namespace, out: Path, record: "RunRecord", cons
     from batchclf.errors import ExitCode, RunError
     from batchclf.jobs.run.folder_run import publish_among
     from batchclf.storage.predictions.write import predictions_in
+    from batchclf.storage.run.directory import SKIPPED_FILE
 
     code = ExitCode.of(record.status)
     if args.out is None:
@@ -167,6 +172,9 @@ def say_published(args: argparse.Namespace, out: Path, record: "RunRecord", cons
         except RunError as error:
             console.trouble(error)
             code = code or ExitCode.ERROR
+    skipped = sum(each.skipped for each in record.subsets)
+    if skipped and not args.verbose:  # which has named each of them
+        _say_skipped(out / SKIPPED_FILE, skipped, console)
     console.say(f"predictions: {predictions_in(out)}")
     console.say(f"report: {out / 'report.html'}")
     if record.status == "ok" and not console.as_json:
@@ -175,6 +183,16 @@ def say_published(args: argparse.Namespace, out: Path, record: "RunRecord", cons
 
     say_trouble(record, out, console)
     return console.result(run_summary(record, out) if console.as_json else {}, code)
+
+
+def _say_skipped(path: Path, count: int, console: "Console") -> None:
+    from batchclf.storage.run.skipped import read_skipped
+
+    with closing(read_skipped(path)) as rows:
+        for row in islice(rows, SKIPPED_SHOWN):
+            console.say(f"skipped {row.ref.path}: {row.reason}")
+    if count > SKIPPED_SHOWN:
+        console.say(f"and {count - SKIPPED_SHOWN:,} more: see {path}")
 
 
 def _split(args: argparse.Namespace, bundle: "Bundle", console: "Console") -> "SplitOf":

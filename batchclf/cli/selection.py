@@ -31,7 +31,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     about = "only files that match, as in a gitignore file: '*.jpg', 'photos/2026-*/**'; may be given again"
     add_option(group, DirectoryOptions, "glob", about=about)
     group.add_argument("--sample", type=positive, metavar="N", help="score N images, drawn at random by --seed")
-    seed = group.add_argument("--seed", type=reader(Seed), metavar="S", help="of --sample")
+    seed = group.add_argument("--seed", type=reader(Seed), metavar="S", help="random seed of --sample")
     describe(seed, unset="0")
     group.add_argument(
         "--shard", type=_shard, metavar="I/N", help="score the I-th of N parts, so that N machines can share the work"

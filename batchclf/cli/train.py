@@ -39,7 +39,9 @@ def add(verbs: Any, common: argparse.ArgumentParser) -> None:
     )
     add_data_options(parser)
     add_option(parser, TrainingOptions, "recipe", unset="this or --base is required")
-    parser.add_argument("--out", type=folder_path, required=True, metavar="BUNDLE", help="folder of the model bundle")
+    parser.add_argument(
+        "-o", "--out", type=folder_path, required=True, metavar="BUNDLE", help="folder of the model bundle"
+    )
     against, of_base = set(_AGAINST_OVERFITTING), {"base", *OF_BASE}
     others = [name for name in TrainingOptions.__struct_fields__ if name not in {"recipe", *against, *of_base}]
     add_options(parser.add_argument_group("training"), TrainingOptions, *others)

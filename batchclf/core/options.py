@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from batchclf.core.text import exact
+
 Positive = Annotated[int, Meta(ge=1)]
 WholeNumber = Annotated[int, Meta(ge=0)]
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
@@ -151,6 +153,18 @@ def why_not(value: Any, kind: Any) -> str | None:
         same = type(value) is (get_origin(base) or base) or (type(value) is int and base is float)
         return f"{expected(kind if same else base)} is expected, not {_shown(value) if same else _sort(value)}"
     return None
+
+
+def meant_share(value: Any, kind: Any) -> str:
+    """Write the share that a percentage such as 86 or "86%" may stand for, if `kind` takes shares; "" if none."""
+    base, of = _parts(kind)
+    if base is not float or 1 not in (of.get("le"), of.get("lt")):
+        return ""
+    try:
+        share = float(value.removesuffix("%") if isinstance(value, str) else value) / 100
+    except (TypeError, ValueError, OverflowError):
+        return ""
+    return exact(round(share, 9)) if 0.01 < share <= 1 and fits(share, kind) else ""
 
 
 def _item_kind(kind: Any) -> Any:

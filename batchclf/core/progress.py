@@ -1,7 +1,11 @@
 """What the jobs need from whoever watches: a line to say, and progress to show."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
+
+Total = int | Callable[[], int | None] | None
+"""How many steps there are: the number, or what counts them in a thread if a bar is drawn; None if it is not known."""
 
 
 class Advance(Protocol):
@@ -23,5 +27,5 @@ class Watcher(Protocol):
     def detail(self, line: str) -> None:
         """Tell one line to those who asked for more."""
 
-    def progress(self, what: str, total: int | None) -> AbstractContextManager[Advance]:
-        """Show how far a step is; `total` None where it is not known beforehand."""
+    def progress(self, what: str, total: Total) -> AbstractContextManager[Advance]:
+        """Show how far a step is."""

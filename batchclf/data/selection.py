@@ -135,6 +135,18 @@ def select(source: "ImageSource", rule: LabelRule, selection: Selection = EVERYT
     return found if rule.table is None else _noted(found, rule.table)
 
 
+def count_files(source: "ImageSource", selection: Selection) -> int | None:
+    """Count what `select` yields; None if that would take more than a walk through a folder, or cannot be done."""
+    from batchclf.data.sources.folder import Folder
+
+    if not isinstance(source, Folder):
+        return None
+    try:
+        return sum(1 for _ in select(source, LabelRule(None, ""), selection))
+    except (DataError, OSError):  # it has gone meanwhile, which the scoring reports
+        return None
+
+
 def without_ignored(found: Iterator[Found], ignored: Matches | None) -> Iterator[Found]:
     """Yield what was found, with what is ignored and not hidden as excluded."""
     if ignored is None:

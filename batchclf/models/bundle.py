@@ -177,6 +177,11 @@ def load_bundle(path: Path, address: str = "") -> Bundle:
         "make a bundle with: batchclf train --dataset fashion-mnist --recipe mlp --out BUNDLE "
         "(or: batchclf model import MODEL --classes FILE --out BUNDLE)"
     )
+    if not is_bundle(path):
+        from batchclf.models.import_hint import import_hint
+
+        if hint := import_hint(path):
+            raise ModelError(f"{path} is a model, but not a model bundle", hint=hint)
     if not path.is_dir():
         raise ModelError(f"there is no model bundle at {path}", hint=remake)
     try:

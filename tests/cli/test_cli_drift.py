@@ -40,7 +40,7 @@ def test_a_small_folder_has_drifted_or_not_or_is_too_small(cli, job_reports, fol
     assert headline in (tmp_path / "report.md").read_text().splitlines()[0]
     assert page.index('id="data"') < page.index('id="unlabelled"') < page.index('id="skipped"')
     share = f"{max(classes.values()) / classes.total():.2%}"
-    assert f"predictions: {next(name for name, n in classes.items() if n == max(classes.values()))} {share}" in printed
+    assert f"predicted: {next(name for name, n in classes.items() if n == max(classes.values()))} {share}" in printed
     if verdict == "not checked":
         assert {each["p_value"] for each in drift.values()} == {None}
         assert "not checked: too few images: 3 scored, the test needs " in of_classes["sentence"]

@@ -59,7 +59,7 @@ def test_version(cli):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ([], "VERB"),
+        ([], "COMMAND"),
         (["scoer"], "scoer"),
         (["train", "--dataset", "mnist", "--recipe", "mlp", "--out", "x"], "mnist"),
         (["train", "--dataset", "digits", "--recipe", "mlp", "--out", "x", "--epochs", "0"], "'0'"),

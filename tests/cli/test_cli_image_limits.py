@@ -231,7 +231,7 @@ def test_an_image_of_too_many_pixels_is_skipped_even_if_its_scores_are_in_the_ca
 def test_other_values_are_refused(cli, option, value):
     code, _, err = cli("score", "photos", option, value)
     assert code == 2
-    assert f"argument {option}: '{value}' is not a" in err
+    assert f"{option}: '{value}' is not a" in err
 
 
 POSTSCRIPT = b"""%!PS-Adobe-3.0 EPSF-3.0

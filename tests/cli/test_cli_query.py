@@ -226,8 +226,11 @@ def test_nothing_is_within_reach_of_a_query(cli, run, tmp_path, sql):
 def test_sql_errors_are_told_in_one_line(cli, run, sql, said):
     code, out, err = cli("query", run, sql)
     assert (code, out) == (1, "")
-    message, hint = err.splitlines()
+    message, *place, hint = err.splitlines()
     assert said in message
+    assert place == [] or (
+        place[0].startswith("    LINE 1: ") and place[1].strip("^") == " " * len(place[1].rstrip("^"))
+    )
     assert "predictions" in hint or "one SELECT" in hint
     code, result, _ = cli.json("query", run, sql)
     assert (code, result["exit_code"]) == (1, 1)

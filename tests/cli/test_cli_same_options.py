@@ -40,9 +40,9 @@ def test_every_key_of_scoring_is_an_option_of_score_but_what_a_job_alone_has():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--dropout", "1"), "argument --dropout: '1' is not a number from 0 to below 1"),
+        (("--dropout", "1"), "error: --dropout: '1' is not a number from 0 to below 1"),
         (("--dropout", "nan"), "'nan' is not a number from 0 to below 1"),
-        (("--epochs", "0"), "argument --epochs: '0' is not a whole number from 1 on"),
+        (("--epochs", "0"), "error: --epochs: '0' is not a whole number from 1 on"),
         (("--epochs", "1.5"), "'1.5' is not a whole number from 1 on"),
         (("--seed", "4294967296"), "'4294967296' is not a whole number from 0 to 4294967295"),
         (("--test-size", "x"), "'x' is not a number above 0 and below 1"),

@@ -147,7 +147,7 @@ def test_what_does_not_go_together_is_told_before_anything_is_read(cli, tmp_path
 def test_numbers_out_of_range_are_told(cli, tmp_path, option, value):
     code, _, err = cli("train", "--dataset", "digits", "--recipe", "mlp", "--out", tmp_path / "m", option, value)
     assert code == 2
-    assert f"argument {option}: '{value}' is not" in err
+    assert f"{option}: '{value}' is not" in err
 
 
 # What cannot be trained

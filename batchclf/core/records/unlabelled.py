@@ -63,4 +63,4 @@ def _predicted(main: Evaluation, drift: Sequence[Drift]) -> str:
             reference = "" if expected is None else f" (reference {percent(expected[place] / sum(expected))})"
             share = percent(main.predicted_counts[place] / main.total)
             shown.append(f"{class_name(main.class_names[place])} {share}{reference}")
-    return f"predictions: {', '.join(shown)}"
+    return f"predicted: {', '.join(shown)}"

@@ -26,6 +26,7 @@ from batchclf.data.sources.registry import source_of
 from batchclf.errors import JobFileError, UsageError
 from batchclf.jobs.config.addresses import wrong_addresses
 from batchclf.jobs.config.gate_rules import gate_of, wrong_rules
+from batchclf.jobs.config.job_files import instead_of
 from batchclf.jobs.config.limits import parse_budget, parse_duration
 from batchclf.jobs.config.options import OF_FOLDERS, DataSpec
 from batchclf.jobs.config.placeholders import Surroundings, expand
@@ -166,10 +167,8 @@ def _parse(path: Path) -> tuple[dict[str, Any], JobText]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise JobFileError(
-            f"the job file {path} cannot be read: {error.strerror}",
-            hint="job files lie in jobs/, e.g. jobs/fashion-mnist.toml; `batchclf job new FILE.toml` makes one",
-        ) from error
+        hint = instead_of(path) if isinstance(error, FileNotFoundError) else "give the path of a job file"
+        raise JobFileError(f"the job file {path} cannot be read: {error.strerror}", hint=hint) from error
     except UnicodeDecodeError as error:
         raise JobFileError(f"the job file {path} is not UTF-8 text: {error}", hint="save it as UTF-8") from error
     try:
@@ -182,7 +181,9 @@ def _parse(path: Path) -> tuple[dict[str, Any], JobText]:
             line=int(line[1]) if line else None,
         ) from error
     except (RecursionError, ValueError) as error:  # ValueError: a number of more digits than Python reads
-        raise JobFileError(f"{path} is not valid TOML: {error}", hint="compare it with jobs/digits.toml") from error
+        raise JobFileError(
+            f"{path} is not valid TOML: {error}", hint="compare it with what `batchclf job new` writes"
+        ) from error
 
 
 def _expanded(value: Any, of: Surroundings, text: JobText, keys: Keys, problems: list[JobFileError]) -> Any:

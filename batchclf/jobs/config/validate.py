@@ -6,7 +6,7 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 
-from batchclf.core.options import REQUIRED, choices, expected, is_table, options_of, why_not
+from batchclf.core.options import REQUIRED, choices, expected, is_table, meant_share, options_of, why_not
 from batchclf.core.renames import JOB_KEYS
 from batchclf.errors import JobFileError
 from batchclf.jobs.config.toml_lines import JobText, Keys, dotted
@@ -58,4 +58,8 @@ def _not_as_expected(value: Any, kind: Any, text: JobText, keys: Keys) -> Iterat
     if (why := why_not(value, kind)) is not None:
         of = choices(kind)
         hint = f"choose of: {', '.join(map(str, of))}" if of else f"{dotted(keys)} takes {expected(kind)}"
+        if of and isinstance(value, str) and (near := difflib.get_close_matches(value, of, 1)):
+            hint = f"did you mean '{near[0]}'? {hint}"
+        elif share := meant_share(value, kind):
+            hint = f"did you mean {share}?"
         yield text.error(keys, f"{dotted(keys)}: {why}", hint)

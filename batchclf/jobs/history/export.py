@@ -43,7 +43,7 @@ def export_history(reports: Path, jobs: Iterable[JobHistory], form: ExportFormat
     if form == "parquet" and find_spec("pyarrow") is None:
         raise BatchclfError(
             "--format parquet needs pyarrow, which is not installed",
-            hint="pip install -c constraints.txt '.[parquet]', or take csv",
+            hint="pip install 'batchclf[parquet]', or take csv",
         )
     runs = [(job.name, details_of(reports, job.name, run)) for job in jobs for run in job.runs]
     if form == "json":

@@ -6,6 +6,7 @@ write.
 """
 
 import csv
+import difflib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     import duckdb
 
 _SQL_TYPES: dict[CellType, str] = {"text": "VARCHAR", "number": "DOUBLE", "whole": "BIGINT", "boolean": "BOOLEAN"}
+_MISSING = re.compile(r'(?:Table|Function) with name (.+) does not exist|column (?:named )?"(.+?)"')
+_SUGGESTION = re.compile(r"^(?:Did you mean|Candidate bindings:) .*$", re.MULTILINE)
+_CANDIDATE = re.compile(r'"([^"\n]+)"')
 _ROWS_AT_A_TIME = 10_000
 _MOST_COLUMNS = 1_000_000
 _MOMENT = 0.02
@@ -291,8 +295,22 @@ def _query_error(error: "duckdb.Error", tables: Mapping[str, _Source]) -> QueryE
         return _out_of_memory(error)
     if isinstance(error, duckdb.PermissionException):
         return QueryError(f"the query may not do that: {_one_line(error)}", hint=_READ_ONLY)
-    hint = f"the tables are {', '.join(tables)}; DESCRIBE {PREDICTIONS} lists the columns of {PREDICTIONS}"
-    return QueryError(f"the query cannot be run: {_one_line(error)}", hint=hint)
+    wrong = QueryError(f"the query cannot be run: {_one_line(error)}", hint=_meant(str(error), tables))
+    _, line, place = str(error).partition("LINE ")
+    # DuckDB puts its mark as if a tab had no width
+    wrong.excerpt = tuple(f"{line}{place}".replace("\t", "").splitlines())
+    return wrong
+
+
+def _meant(said: str, tables: Mapping[str, _Source]) -> str:
+    """Say which table, column or function may have been meant, or which there are."""
+    if missing := _MISSING.search(said):
+        suggested = _CANDIDATE.findall("".join(_SUGGESTION.findall(said)))
+        # DuckDB would name tables of its own, and columns that come nowhere near
+        known = tables if missing[0].startswith("Table") else suggested
+        if near := difflib.get_close_matches(missing[1] or missing[2], known, 2):
+            return f"did you mean {' or '.join(near)}?"
+    return f"the tables are {', '.join(tables)}; DESCRIBE {PREDICTIONS} lists the columns of {PREDICTIONS}"
 
 
 def _out_of_memory(error: Exception) -> QueryError:
@@ -300,8 +318,8 @@ def _out_of_memory(error: Exception) -> QueryError:
 
 
 def _one_line(error: Exception) -> str:
-    """Take what DuckDB says up to where it shows the query."""
-    text = str(error).partition("\n\nLINE ")[0].partition("\n\n  file = ")[0]
+    """Take what DuckDB says up to what it suggests and to where it shows the query."""
+    text = _SUGGESTION.sub("", str(error)).partition("\n\nLINE ")[0].partition("\n\n  file = ")[0]
     return "; ".join(line.strip() for line in text.splitlines() if line.strip())
 
 

@@ -185,10 +185,7 @@ def choose_bundle(model: "Location | None", reports: Path, *, say: Say) -> Bundl
         return open_bundle(model)
     candidates = published_models(reports)
     if not candidates:
-        raise ModelError(
-            f"no --model was given and no job has published a model under {reports}",
-            hint="make one with: batchclf run jobs/fashion-mnist.toml (or give --model BUNDLE)",
-        )
+        raise _no_model(f"no --model was given and no job has published a model under {reports}")
     usable = []
     for path in candidates:
         try:
@@ -198,13 +195,16 @@ def choose_bundle(model: "Location | None", reports: Path, *, say: Say) -> Bundl
                 raise
             say(f"not using a published model: {error.message}")
     if not usable:
-        raise ModelError(
-            f"none of the {len(candidates)} models that jobs have published under {reports} can be used",
-            hint="make a new one with: batchclf run jobs/fashion-mnist.toml (or give --model BUNDLE)",
-        )
+        raise _no_model(f"none of the {len(candidates)} models that jobs have published under {reports} can be used")
     newest = max(usable, key=lambda bundle: bundle.info.created)
     say(f"using the newest published model, {newest.path} of {newest.info.created}")
     return newest
+
+
+def _no_model(message: str) -> ModelError:
+    from batchclf.jobs.config.job_files import how_to_train
+
+    return ModelError(message, hint=how_to_train())
 
 
 def _say_model(bundle: Bundle, say: Say) -> None:

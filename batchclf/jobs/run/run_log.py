@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from batchclf.storage.run.directory import LOG_FILE, RunLog
 
 if TYPE_CHECKING:
-    from batchclf.core.progress import Advance, Watcher
+    from batchclf.core.progress import Advance, Total, Watcher
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Logged:
         self.log.write(line, level="warning")
         self.watcher.detail(line)
 
-    def progress(self, what: str, total: int | None) -> "AbstractContextManager[Advance]":
+    def progress(self, what: str, total: "Total") -> "AbstractContextManager[Advance]":
         """Show progress; it is not logged."""
         return self.watcher.progress(what, total)
 

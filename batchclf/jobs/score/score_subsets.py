@@ -13,7 +13,7 @@ from batchclf.core.records.run import SubsetRecord, WrittenFile
 from batchclf.core.text import counted
 from batchclf.core.training_record import temperature_of
 from batchclf.data.labels import LabelRule
-from batchclf.data.selection import select
+from batchclf.data.selection import count_files, select
 from batchclf.data.sources.found import Found
 from batchclf.errors import DataError, DeadlineError, ModelError, NothingToScoreError
 from batchclf.jobs.config.limits import NO_DEADLINE, Deadline
@@ -251,7 +251,8 @@ def _score_files(
         run.warn(rule.warning)
     if rule.table is not None and rule.table.repeats:
         run.warn(rule.table.repeats)
-    run.write(_scored(name, engine, files, of, times, every=run.counts_among_labelled), total)
+    count = partial(count_files, subset.source, subset.selection)
+    run.write(_scored(name, engine, files, of, times, every=run.counts_among_labelled), total, count)
     for warning in engine.warnings:
         run.warn(warning)
     run.warn_of_missing(subset.source.missing())

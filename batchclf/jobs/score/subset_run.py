@@ -86,11 +86,14 @@ class SubsetRun:
         """Whether all scores are needed, to count who is right among the labelled classes."""
         return self._among is not None
 
-    def write(self, blocks: Generator[Block, None, None], total: int | None) -> None:
+    def write(
+        self, blocks: Generator[Block, None, None], total: int | None, count: Callable[[], int | None] | None = None
+    ) -> None:
         """Take block after block from the stream and write it, until the deadline; `total` is the number of files, if
-        it is known. Raises ModelError if what the model gives is no probabilities.
+        it is known, `count` finds it out if somebody looks on. Raises ModelError if what the model gives is no
+        probabilities.
         """
-        with self._scorer.watcher.progress(f"scoring {self.name}", total) as advance, closing(blocks):
+        with self._scorer.watcher.progress(f"scoring {self.name}", total or count) as advance, closing(blocks):
             advance(self._results.counts.found)
             while self._goes_on(total):
                 block = next(blocks, None)

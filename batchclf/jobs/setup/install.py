@@ -68,7 +68,7 @@ def _interpreter() -> Path:
     if found.returncode != 0:
         raise BatchclfError(
             f"{python} finds batchclf only here or by PYTHONPATH, neither of which a scheduled run has",
-            hint="install batchclf: pip install -c constraints.txt .",
+            hint=f"install it there: {python} -m pip install batchclf",
         )
     return python
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from batchclf.core.records.run import WrittenFile
@@ -48,7 +48,7 @@ def _line(cells: list[str]) -> bytes:
     return text.getvalue().encode()
 
 
-def read_skipped(path: Path) -> Iterator[SkippedImage]:
+def read_skipped(path: Path) -> Generator[SkippedImage, None, None]:
     """Read skipped.csv row by row; raises RunError where it is missing or damaged."""
     try:
         with path.open(encoding="utf-8", newline="") as handle:
