@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,15 +79,15 @@ def import_model(
     check_replaceable(out)
     if is_bundle(path):
         raise UsageError(f"{path} is a model bundle already", hint="score with it: batchclf score DIR --model BUNDLE")
-    original = open_original(path, options.output_name)
-    _check_names(path, original, options, say)
-    steps, graph = _steps(original, options, say, warn or say)
-    tolerance = HALF_TOLERANCE if onnx_graph.computes_in_half(graph.graph) else IMPORT_TOLERANCE
-    parameters = original.parameters()
-    images = sample_images(steps.input_shape)
-    if read_sample is not None:
-        images = np.concatenate([images, read_sample(steps.input_shape, steps.color_mode)])
-    outputs = run_original(original, prepare(images, steps), tolerance)
+    with closing(open_original(path, options.output_name)) as original:
+        _check_names(path, original, options, say)
+        steps, graph = _steps(original, options, say, warn or say)
+        tolerance = HALF_TOLERANCE if onnx_graph.computes_in_half(graph.graph) else IMPORT_TOLERANCE
+        parameters = original.parameters()
+        images = sample_images(steps.input_shape)
+        if read_sample is not None:
+            images = np.concatenate([images, read_sample(steps.input_shape, steps.color_mode)])
+        outputs = run_original(original, prepare(images, steps), tolerance)
     given = settle_output(outputs.reshape(len(outputs), -1), last_step(graph.graph), options, say)
     steps = replace(steps, output=given.kind, renormalize=given.renormalize)
     with atomic.new_folder(out) as folder:

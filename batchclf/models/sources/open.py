@@ -26,12 +26,14 @@ def open_original(path: Path, output_name: str | None = None) -> Original:
         )
     if path.is_dir() and (path / "saved_model.pb").is_file():
         from batchclf.models.sources.keras import load_saved_model
+        from batchclf.models.sources.keras_process import load_apart
 
-        return load_saved_model(path, output_name)
+        return load_apart(load_saved_model, path, output_name)
     if path.is_file() and path.suffix.lower() in (".keras", *H5_SUFFIXES):
         from batchclf.models.sources.keras import load_keras
+        from batchclf.models.sources.keras_process import load_apart
 
-        return load_keras(path, output_name)
+        return load_apart(load_keras, path, output_name)
     if path.is_file() and path.suffix.lower() == ".onnx":
         return OnnxOriginal(path, output_name)
     if path.is_file() and (path.suffix.lower() in _PYTORCH_SUFFIXES or _is_pytorch_zip(path)):
