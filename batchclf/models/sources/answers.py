@@ -55,6 +55,19 @@ def _rows(original: Original, inputs: NDArray[Any]) -> NDArray[np.floating]:
     return outputs
 
 
+def class_scores(outputs: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Give (n, units) of (n, …) outputs; raises ModelError if more than one of the other axes is longer than 1."""
+    shape = outputs.shape[1:]
+    if sum(size > 1 for size in shape) > 1:
+        raise ModelError(
+            f"the model gives {' x '.join(map(str, shape))} values an image, as maps of pixels and lists of boxes are; "
+            "a classifier gives one value for each class",
+            hint="import a classifier; if the model has one beside that, choose its output with --output-name, or "
+            "export it with that output alone",
+        )
+    return outputs.reshape(len(outputs), -1)
+
+
 def are_the_same(outputs: NDArray[np.floating]) -> bool:
     """Whether all (n, …) answers are the same, but for rounding: then no difference between models can show."""
     return bool(np.ptp(outputs, axis=0).max() <= _LEAST * np.abs(outputs).max())

@@ -41,7 +41,7 @@ from batchclf.models.onnx_graph.first_steps import first_steps
 from batchclf.models.onnx_graph.last_step import last_step
 from batchclf.models.onnx_session import DYNAMIC_BATCH
 from batchclf.models.preprocessing import Layout, Preprocessing, prepare
-from batchclf.models.sources.answers import are_the_same, batch_limit, run_original
+from batchclf.models.sources.answers import are_the_same, batch_limit, class_scores, run_original
 from batchclf.models.sources.infer_output import Output, settle_output
 from batchclf.models.sources.infer_preprocessing import ImportOptions, settle_input, settle_scale
 from batchclf.models.sources.interface import Original
@@ -88,7 +88,7 @@ def import_model(
         if read_sample is not None:
             images = np.concatenate([images, read_sample(steps.input_shape, steps.color_mode)])
         outputs = run_original(original, prepare(images, steps), tolerance)
-    given = settle_output(outputs.reshape(len(outputs), -1), last_step(graph.graph), options, say)
+    given = settle_output(class_scores(outputs), last_step(graph.graph), options, say)
     steps = replace(steps, output=given.kind, renormalize=given.renormalize)
     with atomic.new_folder(out) as folder:
         dynamic = onnx_graph.quantises_dynamically(graph.graph)

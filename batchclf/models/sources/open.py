@@ -1,17 +1,11 @@
 """Open a model that was made elsewhere, by what its file or folder is."""
 
-import zipfile
 from pathlib import Path
 
 from batchclf.errors import ModelError
 from batchclf.models.sources.interface import H5_SUFFIXES, Original
 from batchclf.models.sources.onnx import OnnxOriginal
-
-_PYTORCH_SUFFIXES = (".pt", ".pth", ".safetensors")
-_OTHERWISE = {
-    ".data": "give the .onnx file that lies beside it",
-    ".pb": "give the SavedModel folder that it lies in",
-}
+from batchclf.models.sources.refused import refused
 
 
 def open_original(path: Path, output_name: str | None = None) -> Original:
@@ -36,24 +30,4 @@ def open_original(path: Path, output_name: str | None = None) -> Original:
         return load_apart(load_keras, path, output_name)
     if path.is_file() and path.suffix.lower() == ".onnx":
         return OnnxOriginal(path, output_name)
-    if path.is_file() and (path.suffix.lower() in _PYTORCH_SUFFIXES or _is_pytorch_zip(path)):
-        raise ModelError(
-            f"{path} is not a model that can be imported; it is a checkpoint of PyTorch, with weights whose network is "
-            "in Python code",
-            hint="load it into its network, run torch.onnx.export(model.eval(), (torch.zeros(2, 3, 224, 224),), "
-            '"model.onnx", dynamic_shapes=({0: "batch"},)) with the size of your images, and import model.onnx',
-        )
-    what = "is no SavedModel: it holds no saved_model.pb" if path.is_dir() else "is none by its suffix"
-    raise ModelError(
-        f"{path} is not a model that can be imported; it {what}",
-        hint=_OTHERWISE.get(path.suffix.lower(), "give a .keras, .h5 or .onnx file, or a SavedModel folder"),
-    )
-
-
-def _is_pytorch_zip(path: Path) -> bool:
-    """Say whether a file is what torch.save writes: a zip with the pickle data.pkl in its only folder."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.split("/")[1:] == ["data.pkl"] for name in archive.namelist())
-    except (OSError, zipfile.BadZipFile):
-        return False
+    raise refused(path)
