@@ -51,10 +51,9 @@ def _converted(concrete: Any) -> Any:
 
     inputs = [each.name for each in concrete.inputs if each.dtype != tf.resource]
     outputs = [each.name for each in concrete.outputs]
-    with tf.device("/cpu:0"):
-        frozen = _frozen(concrete, inputs, outputs)
-        with tf.Graph().as_default() as graph:
-            tf.import_graph_def(frozen, name="")
+    frozen = _frozen(concrete, inputs, outputs)
+    with tf.device("/cpu:0"), tf.Graph().as_default() as graph:
+        tf.import_graph_def(frozen, name="")
         del frozen
         made = partial(
             tf2onnx.tfonnx.process_tf_graph,
