@@ -195,7 +195,7 @@ def ultralytics(folder: Path, pixels: np.ndarray) -> np.ndarray:
         outputs = [network(part) for part in images.split(20)]
         probabilities = torch.cat([each[0] if isinstance(each, tuple) else each for each in outputs]).numpy()
     model = YOLO("yolov8n-cls.yaml")
-    model.model = network
+    network.args, model.model = model.model.args, network
     network.names = {number: f"class {number}" for number in range(CLASSES)}
     exported = model.export(format="onnx", imgsz=pixels.shape[1], dynamic=True, simplify=False)
     Path(exported).rename(folder / "model.onnx")
@@ -330,7 +330,7 @@ ROWS = {
     ),
     "skl2onnx": Row(
         "scikit-learn by skl2onnx, with ZipMap", skl2onnx,
-        "--like torchvision --resize-shorter 16 --input-size 16x16 --layout channels-last --scale none "
+        "--like torchvision --resize-shorter 16 --input-size 16x16 --scale none "
         "--output-name output_probability",
         "model.onnx", "the classes of the maps", "torchvision", ("scikit-learn", "skl2onnx"), 16,
     ),
