@@ -1,13 +1,17 @@
-"""How far batchclf's pixels with `--like` are from those of the library itself: the table in docs/models.md.
+"""How far batchclf's pixels and predictions are from those of other toolchains: the tables in docs/models.md.
 
 python benchmarks/toolchains.py --work DIR             200 pictures, each profile; makes DIR/torch on the first run
+python benchmarks/toolchains.py --work DIR --models    the same pictures, a model of each toolchain, imported and scored
+python benchmarks/toolchains.py --work DIR --models timm vit     those rows alone
 python benchmarks/toolchains.py --work DIR --record    the values that tests/data/geometry/recorded.json holds
 """
 
 import argparse
 import base64
+import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 import venv
@@ -18,11 +22,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from batchclf.core.geometry import GeometryOptions
+from toolchain_models import CLASSES, NAMED, ROWS
+
+from batchclf.core.geometry import Geometry, GeometryOptions
 from batchclf.data.decoding.decode import to_pixels
 from batchclf.data.geometry.settle import geometry_of
+from batchclf.models.bundle import load_bundle
+from batchclf.models.runtime.registry import open_runtime
 
 HERE = Path(__file__).parent
+BATCHCLF = sys.executable, "-m", "batchclf"
 RECORDED = HERE.parent / "tests" / "data" / "geometry" / "recorded.json"
 TORCH = ("torch==2.14.1",)
 """With all that it asks for, gigabytes of CUDA, without which it cannot be imported."""
@@ -34,6 +43,7 @@ PARTS = (
     *("numpy", "pillow==13.0.0", "sympy", "networkx", "jinja2", "fsspec", "filelock", "typing_extensions", "pyyaml"),
     *("regex", "tqdm", "requests", "packaging", "tokenizers", "opencv-python-headless==5.0.0.93", "matplotlib"),
     *("psutil", "polars", "scipy", "safetensors", "huggingface_hub", "scikit-image", "scikit-learn", "mpmath"),
+    *("onnx==1.20.0", "onnxscript==0.7.2", "onnxruntime==1.32.0", "skl2onnx==1.20.0", "ultralytics-thop"),
 )
 BICUBIC = {"kernel": "bicubic"}
 CASES: tuple[tuple[str, int, int, dict[str, Any]], ...] = (
@@ -102,8 +112,11 @@ def ours(contents: list[bytes], case: tuple[str, int, int, dict[str, Any]]) -> n
     asked = GeometryOptions(like, options.get("shorter"), interpolation=options.get("kernel"))
     make = geometry_of(asked)
     assert make is not None
-    geometry = make((height, width))
-    shape = height, width, 3
+    return pixels_of(contents, make((height, width)), (height, width, 3))
+
+
+def pixels_of(contents: list[bytes], geometry: Geometry, shape: tuple[int, int, int]) -> np.ndarray:
+    """Bring the files to a size: (files, height, width, 3) uint8."""
     return np.stack([to_pixels(content, shape, "rgb", "exact", geometry=geometry) for content in contents])
 
 
@@ -116,12 +129,17 @@ def flags(case: tuple[str, int, int, dict[str, Any]]) -> str:
     )
 
 
-def compare(work: Path) -> None:
-    """Print the table."""
-    python, pictures = environment(work), work / "pictures"
+def pictures_of(work: Path) -> list[Path]:
+    """Give the pictures, made if they are not there."""
+    pictures = work / "pictures"
     if not pictures.exists():
-        subprocess.run([python, HERE / "toolchain_pictures.py", pictures], check=True)
-    files = sorted(pictures.iterdir())
+        subprocess.run([environment(work), HERE / "toolchain_pictures.py", pictures], check=True)
+    return sorted(pictures.iterdir())
+
+
+def compare(work: Path) -> None:
+    """Print the table of pixels."""
+    python, files = environment(work), pictures_of(work)
     contents = [file.read_bytes() for file in files]
     print("| options, input | largest difference | mean | equal |\n|---|---|---|---|")
     versions: dict[str, str] = {}
@@ -142,6 +160,57 @@ def share(value: float) -> str:
     """Write a share so that 100.00% is exactly all."""
     text = f"{100 * value:.2f}%"
     return ">99.99%" if text == "100.00%" and value < 1 else text
+
+
+def compare_models(work: Path, names: list[str]) -> None:
+    """Print the table of models: each is made by its toolchain, imported and scored by the commands that it names."""
+    files = pictures_of(work)
+    contents = [file.read_bytes() for file in files]
+    (work / "files.json").write_text(json.dumps([str(file) for file in files]))
+    (work / "names.txt").write_text("\n".join(f"class {number}" for number in range(CLASSES)))
+    heads = "made by", "`model import FILE --classes FILE` and", "read from the file", "same pixels", "same files"
+    heads += "same class", "equal pixels", "versions"
+    print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
+    for name in names or ROWS:
+        row, folder = ROWS[name], work / "models" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        runner = sys.executable if row.like.startswith("keras") else environment(work)
+        quietly(runner, HERE / "toolchain_models.py", name, work / "files.json", folder)
+        own, bundle, run = np.load(folder / "own.npz"), folder / "bundle", folder / "run"
+        classes = () if name in NAMED else ("--classes", work / "names.txt")
+        quietly(*BATCHCLF, "model", "import", folder / row.file, *classes, *row.options.split(), "--out", bundle)
+        quietly(*BATCHCLF, "score", work / "pictures", "--model", bundle, "--out", run)
+        found = probabilities_of(run / "predictions.csv", files)
+        steps = load_bundle(bundle).info.preprocessing
+        pixels, levels = pixels_of(contents, steps.geometry, steps.input_shape), np.rint(own["pixels"])
+        same = int((found.argmax(axis=1) == own["probabilities"].argmax(axis=1)).sum())
+        of_levels = "–"  # Keras leaves values between two levels
+        if np.array_equal(levels, own["pixels"]):
+            runtime = open_runtime(load_bundle(bundle), "onnx")
+            parts = np.split(levels.astype(np.uint8), range(20, len(levels), 20))
+            again = np.concatenate([runtime.probabilities(part) for part in parts])
+            of_levels = f"{np.abs(again - own['probabilities']).max():.1e}"
+        cells = [
+            *(row.name, f"`{row.options}`", row.read, of_levels, f"{np.abs(found - own['probabilities']).max():.1e}"),
+            *(f"{same} of {len(files)}", share(float((pixels == levels).mean()))),
+            ", ".join(f"{library} {version}" for library, version in json.loads(str(own["versions"])).items()),
+        ]
+        print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def quietly(*arguments: Any) -> None:
+    """Run a command in this checkout; its output is shown if it fails."""
+    command = list(map(str, arguments))
+    ended = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True)
+    if ended.returncode:
+        sys.exit(f"{' '.join(command)} ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}")
+
+
+def probabilities_of(predictions: Path, files: list[Path]) -> np.ndarray:
+    """Read the probabilities of the files, in their order: (files, CLASSES)."""
+    with predictions.open(newline="") as handle:
+        rows = {row["path"]: row for row in csv.DictReader(handle)}
+    return np.array([[float(rows[file.name][f"prob:class {number}"]) for number in range(CLASSES)] for file in files])
 
 
 def small_pictures() -> dict[str, bytes]:
@@ -208,6 +277,11 @@ def record(work: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for the environment and the pictures")
+    parser.add_argument("--models", nargs="*", choices=list(ROWS), metavar="ROW", help="compare models, all or these")
     parser.add_argument("--record", action="store_true", help="write the values for the tests")
     arguments = parser.parse_args()
-    (record if arguments.record else compare)(arguments.work)
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    if arguments.models is not None:
+        compare_models(arguments.work.resolve(), arguments.models)
+    else:
+        (record if arguments.record else compare)(arguments.work)

@@ -16,6 +16,7 @@ JOBS, API, CLI = "jobs", "api", "cli"
 
 ROOMS = {
     "atomic": set(),
+    "child": set(),
     "errors": set(),
     "libraries": set(),
     CORE: set(),
@@ -33,7 +34,7 @@ ROOMS = {
 ROOMS |= {API: set(ROOMS)}
 ROOMS |= {CLI: set(ROOMS), "": {API}, "__main__": {CLI}}
 
-EVERYWHERE = {"atomic", "errors", "libraries"}
+EVERYWHERE = {"atomic", "child", "errors", "libraries"}
 """What every room may import, too."""
 
 SUB_ROOMS = {

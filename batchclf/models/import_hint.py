@@ -4,7 +4,7 @@ import os
 import shlex
 from pathlib import Path
 
-IMPORTED_SUFFIXES = (".keras", ".h5", ".hdf5", ".onnx")
+IMPORTED_SUFFIXES = (".keras", ".h5", ".hdf5", ".tflite", ".onnx")
 _PYTORCH_SUFFIXES = (".pt", ".pth", ".pt2", ".safetensors")
 _CLASS_FILES = ("classes.txt", "labels.txt", "classes.json", "class_indices.json")
 """Names that a file of class names often has."""

@@ -64,7 +64,7 @@ class WorkerProcesses:
 
     def end(self, process: "subprocess.Popen[bytes]") -> None:
         """Kill a process, if it has not ended, and free what it held."""
-        from batchclf.data.decoding import child
+        from batchclf import child
 
         child.end(process)
         with self._lock:
@@ -77,7 +77,7 @@ class WorkerProcesses:
             return [process.pid for process in self._all if process.returncode is None]
 
     def _launch(self) -> "subprocess.Popen[bytes]":
-        from batchclf.data.decoding import child
+        from batchclf import child
 
         with self._lock:
             if self._closed:

@@ -8,7 +8,8 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
-from batchclf.data.decoding import aside, child
+from batchclf import child
+from batchclf.data.decoding import aside
 from batchclf.scoring.decoder import Decoded, Decoder, DecodeSetup
 
 

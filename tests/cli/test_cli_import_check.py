@@ -19,7 +19,8 @@ IMPORT = ("--classes", ",".join(CLASSES), "--scale", "0..1", "--out", "bundle")
 @pytest.mark.parametrize("bias", [0.0, 100.0])
 def test_a_graph_with_other_logits_is_refused_even_if_its_probabilities_are_the_same(cli, bias, monkeypatch):
     """tf2onnx writes a resize by areas as another one; a model that is always sure has the same probabilities."""
-    monkeypatch.setattr("batchclf.models.sources.keras._check_resizes", lambda graph: None)  # refuses it by its name
+    # It refuses such a resize by its name
+    monkeypatch.setattr("batchclf.models.sources.keras_graph._check_resizes", lambda graph: None)
     keras = pytest.importorskip("keras")
     layers = keras.layers
     keras.utils.set_random_seed(2)

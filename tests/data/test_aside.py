@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from aside_cases import crash, fail, hang, process_id, slow_process_id, upper
 
-from batchclf.data.decoding import aside, child
+from batchclf import child
+from batchclf.data.decoding import aside
 from batchclf.data.decoding.aside import call
 from batchclf.errors import ImageTimeoutError, UnreadableImageError
 

@@ -51,11 +51,25 @@ def test_gelu_convolutions_of_groups_and_layers_without_effect_give_what_keras_p
     layers = keras.layers
     normal = layers.Normalization()
     normal.adapt(_images(40).astype(np.float32))
+    padded = layers.Resizing(20, 18, pad_to_aspect_ratio=True)  # has functions inside: those of a condition
     random = [layers.RandomFlip(), layers.RandomRotation(0.2), layers.RandomContrast(0.3), layers.GaussianNoise(0.5)]
     gelu = [layers.Conv2D(6, 3, activation="gelu"), layers.Conv2D(6, 3, groups=3, activation="gelu")]
     _assert_as_predicted(
-        _model(*random, normal, *gelu, layers.Rescaling(60)), tmp_path / "a.keras", tmp_path / "out", _images()
+        _model(padded, *random, normal, *gelu, layers.Rescaling(60)), tmp_path / "a.keras", tmp_path / "out", _images()
     )
+
+
+def test_an_optimization_of_tf2onnx_that_fails_is_left_out(tmp_path):
+    import keras
+
+    layers = keras.layers
+    image = keras.Input((16, 16, 3))
+    keras.utils.set_random_seed(3)
+    convolution = layers.Conv2D(6, 3, use_bias=False)(layers.Rescaling(1 / 30)(image))
+    hard_sigmoid = layers.ReLU(6)(convolution + 3)  # tf2onnx 1.17 fails on the sum
+    last = [layers.GlobalAveragePooling2D(), layers.Dense(3, activation="softmax")]
+    network = keras.Model(image, keras.Sequential(last)(hard_sigmoid))
+    _assert_as_predicted(network, tmp_path / "a.keras", tmp_path / "out", _images())
 
 
 @pytest.mark.parametrize(

@@ -309,18 +309,36 @@ def test_old_opsets_damaged_files_and_missing_data(onnx_model, tmp_path):
         ("bundle", "batchclf score"),
         ("model.pt", "torch.onnx.export(model.eval(), "),
         ("pytorch_model.bin", "torch.onnx.export(model.eval(), "),
+        ("script.pt", 'torch.onnx.export(torch.jit.load("script.pt").eval(), '),
+        ("exported.pt2", 'torch.onnx.export(torch.export.load("exported.pt2"), '),
+        ("old.bin", "torch.onnx.export(model.eval(), "),
+        ("checkpoint/ckpt.index", 'model.save("model.keras")'),
+        ("checkpoint/ckpt.data-00000-of-00001", 'model.save("model.keras")'),
+        ("checkpoint", 'model.save("model.keras")'),
+        ("half", "copy the whole folder"),
+        ("saved/variables", "give "),
         ("notes.zip", "give a .keras"),
         ("model.onnx.data", "the .onnx file that lies beside it"),
     ],
 )
 def test_paths_that_are_no_model(onnx_model, tmp_path, name, hint):
     import_(onnx_model(), tmp_path / "bundle")
-    for other in ("notes.txt", "model.pt", "model.onnx.data"):
+    for folder in ("folder", "checkpoint", "half/variables", "saved/variables"):
+        (tmp_path / folder).mkdir(parents=True)
+    checkpoint = ("checkpoint/ckpt.index", "checkpoint/ckpt.data-00000-of-00001")
+    for other in ("notes.txt", "model.pt", "model.onnx.data", "saved/saved_model.pb", *checkpoint):
         (tmp_path / other).write_text("no model")
-    for other, entry in (("pytorch_model.bin", "pytorch_model/data.pkl"), ("notes.zip", "data.pkl")):
-        with zipfile.ZipFile(tmp_path / other, "w") as archive:  # torch.save writes such a zip
-            archive.writestr(entry, b"no model")
-    (tmp_path / "folder").mkdir()
+    # As PyTorch 2.14 writes them
+    (tmp_path / "old.bin").write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.")
+    for other, *entries in (
+        ("pytorch_model.bin", "pytorch_model/data.pkl"),
+        ("script.pt", "script/data.pkl", "script/constants.pkl"),
+        ("exported.pt2", "exported/models/model.json"),
+        ("notes.zip", "data.pkl"),
+    ):
+        with zipfile.ZipFile(tmp_path / other, "w") as archive:
+            for entry in entries:
+                archive.writestr(entry, b"no model")
     with pytest.raises(
         BatchclfError, match=r"no model at|is not a model that can be imported|bundle already"
     ) as caught:

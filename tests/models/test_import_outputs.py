@@ -139,6 +139,17 @@ def test_one_output_of_a_keras_model_and_a_saved_model(tmp_path, kind):
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def test_maps_of_pixels_are_no_classes_even_if_there_are_as_many(tmp_path):
+    nodes = [helper.make_node("Softmax", ["x"], ["mask"], axis=1)]
+    source = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 2, 2])
+    mask = helper.make_tensor_value_info("mask", TensorProto.FLOAT, ["n", 3, 2, 2])
+    graph = helper.make_graph(nodes, "graph", [source], [mask])
+    save_model(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "a.onnx")
+    names = tuple(f"class {number}" for number in range(12))
+    with pytest.raises(BatchclfError, match="gives 3 x 2 x 2 values an image, as maps of pixels"):
+        import_(tmp_path / "a.onnx", tmp_path / "out", class_names=names)
+
+
 def test_several_inputs_are_listed(tmp_path):
     inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", *shape]) for name, shape in SEVERAL]
     output = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])

@@ -13,7 +13,7 @@ from PIL import Image
 from worker_cases import FirstPixel, runs, setup_of
 
 from batchclf.core.types import ImageRef
-from batchclf.data.decoding.limits import ChildDiedError
+from batchclf.errors import ChildDiedError
 from batchclf.scoring import processes as processes_module
 from batchclf.scoring import worker as worker_module
 from batchclf.scoring.decoder import Decoder

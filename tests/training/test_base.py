@@ -346,6 +346,19 @@ def test_a_bundle_of_an_onnx_graph_is_no_base(onnx_model, tmp_path):
         open_base(BaseOptions(bundle.path), say=quiet)
 
 
+def test_a_bundle_of_one_output_of_several_is_no_base(tmp_path):
+    import keras
+
+    image = keras.Input((4, 4, 3))
+    flat = keras.layers.Flatten()(image)
+    outputs = {name: keras.layers.Dense(3, name=name)(flat) for name in ("scores", "other")}
+    keras.Model(image, outputs).save(tmp_path / "a.keras")
+    options = ImportOptions(("a", "b", "c"), scale="0..1", output="logits", output_name="scores")
+    bundle = import_model(tmp_path / "a.keras", options, tmp_path / "bundle", say=quiet)
+    with pytest.raises(ModelError, match="was imported with one of several outputs of its Keras model"):
+        open_base(BaseOptions(bundle.path), say=quiet)
+
+
 def test_what_was_fine_tuned_can_be_a_base_again(folder, tmp_path):
     base = open_base(BaseOptions(folder / "rgb.keras"), say=quiet)
     build_on(base, (8, 8, 1), CLASSES)[0].save(tmp_path / "tuned.keras")

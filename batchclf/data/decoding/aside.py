@@ -12,9 +12,9 @@ import threading
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar, TypeVarTuple
 
-from batchclf.data.decoding import child
-from batchclf.data.decoding.limits import ChildDiedError, took_too_long
-from batchclf.errors import UnreadableImageError
+from batchclf import child
+from batchclf.data.decoding.limits import took_too_long
+from batchclf.errors import ChildDiedError, UnreadableImageError
 
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")

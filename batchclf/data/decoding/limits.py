@@ -1,6 +1,5 @@
-"""What a single image may take, pixels and seconds; and the end of a process that took more, or crashed."""
+"""What a single image may take, pixels and seconds."""
 
-import signal
 from dataclasses import dataclass
 
 from batchclf.errors import ImageTimeoutError
@@ -25,11 +24,3 @@ SCORED_BEFORE = Limits(pixels=2**63)
 def took_too_long(seconds: float) -> ImageTimeoutError:
     """Make the error for a file that was not through after so many seconds."""
     return ImageTimeoutError(f"took longer than {seconds:g} s to read and decode (--image-timeout)")
-
-
-class ChildDiedError(Exception):
-    """A process that decodes ended, with `status` as `subprocess` has it, instead of answering."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(f"signal {-status}" if status < 0 else f"exit status {status}")
-        self.timed_out = -status == getattr(signal, "SIGALRM", None)

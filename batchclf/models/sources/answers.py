@@ -11,6 +11,9 @@ from batchclf.errors import ModelError
 from batchclf.models.onnx_graph.export import score
 from batchclf.models.sources.interface import Original
 
+_AT_ONCE = 4
+"""Images that an original is given at once: ConvNeXtTiny of Keras takes 70 MB for each."""
+
 _BATCH = 64
 _LEAST = 1e-6
 """Of the largest output: differences below this are rounding."""
@@ -28,13 +31,7 @@ def run_original(original: Original, inputs: NDArray[Any], tolerance: float) -> 
     Raises ModelError if it fails, or an image alone has an answer that is further away than `tolerance` of the range
     of all outputs: the model would say something else of the same image in another batch.
     """
-    outputs = original.run(inputs)
-    if len(outputs) != len(inputs):
-        raise ModelError(
-            f"the model gives outputs of shape {outputs.shape} for {counted(len(inputs), 'image')}; a row for each "
-            "is needed",
-            hint=_ALONE,
-        )
+    outputs = np.concatenate([_rows(original, inputs[at : at + _AT_ONCE]) for at in range(0, len(inputs), _AT_ONCE)])
     places = sorted({0, len(inputs) // 2, len(inputs) - 1})
     alone = np.concatenate([original.run(inputs[place : place + 1]) for place in places])
     apart = float(np.abs(alone.astype(np.float64) - outputs[places]).max())
@@ -45,6 +42,30 @@ def run_original(original: Original, inputs: NDArray[Any], tolerance: float) -> 
             hint=_ALONE,
         )
     return outputs
+
+
+def _rows(original: Original, inputs: NDArray[Any]) -> NDArray[np.floating]:
+    outputs = original.run(inputs)
+    if len(outputs) != len(inputs):
+        raise ModelError(
+            f"the model gives outputs of shape {outputs.shape} for {counted(len(inputs), 'image')}; a row for each "
+            "is needed",
+            hint=_ALONE,
+        )
+    return outputs
+
+
+def class_scores(outputs: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Give (n, units) of (n, …) outputs; raises ModelError if more than one of the other axes is longer than 1."""
+    shape = outputs.shape[1:]
+    if sum(size > 1 for size in shape) > 1:
+        raise ModelError(
+            f"the model gives {' x '.join(map(str, shape))} values an image, as maps of pixels and lists of boxes are; "
+            "a classifier gives one value for each class",
+            hint="import a classifier; if the model has one beside that, choose its output with --output-name, or "
+            "export it with that output alone",
+        )
+    return outputs.reshape(len(outputs), -1)
 
 
 def are_the_same(outputs: NDArray[np.floating]) -> bool:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +41,7 @@ from batchclf.models.onnx_graph.first_steps import FirstSteps, first_steps
 from batchclf.models.onnx_graph.last_step import last_step
 from batchclf.models.onnx_session import DYNAMIC_BATCH
 from batchclf.models.preprocessing import Layout, Preprocessing, prepare
-from batchclf.models.sources.answers import are_the_same, batch_limit, run_original
+from batchclf.models.sources.answers import are_the_same, batch_limit, class_scores, run_original
 from batchclf.models.sources.class_names import check_order
 from batchclf.models.sources.infer_output import Output, settle_output
 from batchclf.models.sources.infer_preprocessing import ImportOptions, settle_input, settle_scale
@@ -83,19 +83,19 @@ def import_model(
     check_replaceable(out)
     if is_bundle(path):
         raise UsageError(f"{path} is a model bundle already", hint="score with it: batchclf score DIR --model BUNDLE")
-    original = open_original(path, options.output_name)
-    if original.class_names and options.class_names and not options.names_from:
-        check_order(original.class_names, f"{path} itself", options.class_names, say)
-    steps, graph = _steps(path, original, options, say, warn or say)
-    half = graph is not None and onnx_graph.computes_in_half(graph.graph)
-    tolerance = HALF_TOLERANCE if half else IMPORT_TOLERANCE
-    parameters = original.parameters()
-    images = sample_images(steps.input_shape)
-    if read_sample is not None:
-        images = np.concatenate([images, read_sample(steps.input_shape, steps.color_mode)])
-    outputs = run_original(original, prepare(images, steps), tolerance)
-    last = original.last_step or last_step(graph.graph)
-    given = settle_output(outputs.reshape(len(outputs), -1), last, options, say)
+    with closing(open_original(path, options.output_name)) as original:
+        if original.class_names and options.class_names and not options.names_from:
+            check_order(original.class_names, f"{path} itself", options.class_names, say)
+        steps, graph = _steps(path, original, options, say, warn or say)
+        half = graph is not None and onnx_graph.computes_in_half(graph.graph)
+        tolerance = HALF_TOLERANCE if half else IMPORT_TOLERANCE
+        parameters = original.parameters()
+        images = sample_images(steps.input_shape)
+        if read_sample is not None:
+            images = np.concatenate([images, read_sample(steps.input_shape, steps.color_mode)])
+        outputs = run_original(original, prepare(images, steps), tolerance)
+        last = original.last_step or last_step(graph.graph)
+    given = settle_output(class_scores(outputs), last, options, say)
     steps = replace(steps, output=given.kind, renormalize=given.renormalize)
     with atomic.new_folder(out) as folder:
         difference, reason, names = 0.0, "", options.class_names
@@ -242,7 +242,7 @@ def _look_at_output(original: Original, steps: Preprocessing, graph: Any, option
     try:
         outputs = run_original(original, inputs, IMPORT_TOLERANCE)
         last = original.last_step or last_step(graph.graph)
-        settle_output(outputs.reshape(len(outputs), -1), last, options, unheard)
+        settle_output(class_scores(outputs), last, options, unheard)
     except MissingOptionsError:
         raise
     except BatchclfError:

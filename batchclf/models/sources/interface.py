@@ -44,6 +44,9 @@ class Original(Protocol):
     def parameters(self) -> int:
         """Count its parameters."""
 
+    def close(self) -> None:
+        """Free the model; what was read of it stays."""
+
 
 def check_one_input(path: Path, inputs: Sequence[str]) -> None:
     """Raise ModelError unless there is one input; each is described by its name, type and shape."""

@@ -1,7 +1,5 @@
 """Keras models: load them, run what TensorFlow runs, turn it into ONNX graphs."""
 
-import gc
-import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,16 +14,13 @@ from batchclf.core.geometry import Geometry
 from batchclf.errors import ModelError
 from batchclf.models.bundle import H5_FILE, KERAS_FILE
 from batchclf.models.onnx_graph.last_step import LastStep
-from batchclf.models.onnx_graph.names import with_stable_names
-from batchclf.models.onnx_graph.operations import check_operations, replace_erfc
 from batchclf.models.onnx_graph.outputs import words_of_tensor
-from batchclf.models.onnx_graph.reshape import fix_reshapes
 from batchclf.models.sources.infer_preprocessing import ModelInput
 from batchclf.models.sources.interface import H5_SUFFIXES, check_one_input, chosen_output
 from batchclf.models.sources.keras2 import keras_2_version, read_keras_2
+from batchclf.models.sources.keras_graph import onnx_graph_of
 from batchclf.models.sources.load_errors import not_loaded
 
-OPSET = 18
 KERAS = ("onnx", "onnxruntime", "tensorflow", "keras", "tf2onnx")
 TF_KERAS = ("onnx", "onnxruntime", "tensorflow", "tf_keras", "tf2onnx")
 """The modules that load and convert a model, and one of Keras 2."""
@@ -116,27 +111,16 @@ class TensorflowModel:
 
         Raises ModelError where tf2onnx cannot make it.
         """
-        # It logs tracebacks of optimizations that it then leaves out; what fails is told here.
-        logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
-        function = self._traced(shape)
-        traced = function.get_concrete_function().graph
-        _check_resizes(traced)
-        try:
-            model = _converted(function)
-        except Exception as error:  # tf2onnx raises nearly anything for operations that it does not know
-            raise ModelError(
-                f"the model cannot be turned into an ONNX graph: {error}",
-                hint="replace the layers named above by ones that ONNX knows, or import an ONNX export of the model",
-            ) from error
-        _keep_captured(model.graph, traced.captures)
-        replace_erfc(model.graph)
-        check_operations(model.graph)
-        fix_reshapes(model.graph)
-        return with_stable_names(model)
+        return onnx_graph_of(self._traced(shape))
 
     def parameters(self) -> int:
         """Count its parameters."""
         return self._parameters
+
+    def close(self) -> None:
+        """Free the model."""
+        del self._call
+        self._functions.clear()
 
     def _function(self, shape: tuple[int, ...]) -> Any:
         if shape not in self._functions:
@@ -172,68 +156,6 @@ class TensorflowModel:
             return {"output": tf.identity(call(inputs))}
 
         return output
-
-
-def _converted(function: Any) -> Any:
-    """Give the ModelProto that tf2onnx makes of a function.
-
-    By itself tf2onnx copies all weights before each of its optimizations, to leave out one that fails. That is done
-    only if one fails (decision 203).
-    """
-    import tf2onnx
-
-    name = tf2onnx.constants.ENV_TF2ONNX_CATCH_ERRORS
-    before = os.environ.pop(name, None)
-    try:
-        for variable in ({name: "FALSE"}, {}):
-            os.environ.update(variable)
-            try:
-                return tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=OPSET)[0]
-            except Exception:  # of any kind: an optimization's, or that of the conversion, which is raised again
-                if not variable:
-                    raise
-                # Any value of it, TRUE as well, leaves nothing out (decision 203)
-                del os.environ[name]
-    finally:
-        gc.collect()  # tf2onnx leaves gigabytes in circles of references (decision 203)
-        os.environ.pop(name, None)
-        if before is not None:
-            os.environ[name] = before
-
-
-def _keep_captured(graph: Any, captures: Any) -> None:
-    """Make constants of what tf2onnx takes for inputs: tensors of Python, such as those of Normalization(mean=…)."""
-    from onnx.numpy_helper import from_array
-
-    values = {inside.name: outside for outside, inside in captures}
-    captured = [each for each in graph.input if each.name in values]
-    for each in captured:
-        graph.initializer.append(from_array(values[each.name].numpy(), each.name))
-        graph.input.remove(each)
-
-
-_RESIZES = {
-    "ResizeArea": 'Resizing(interpolation="area")',
-    "ScaleAndTranslate": 'Resizing with antialias=True or interpolation="lanczos3" or "lanczos5"',
-}
-"""Operations of TensorFlow that resize as no operation of ONNX does, and the layers of Keras that use them."""
-
-
-def _check_resizes(graph: Any) -> None:
-    """Raise ModelError if a graph of TensorFlow resizes images as ONNX cannot.
-
-    tf2onnx 1.17 writes other pixels for ResizeArea and says nothing. Made images need not show it: a model can be sure
-    of all of them.
-    """
-    definition = graph.as_graph_def()
-    functions = (node for each in definition.library.function for node in each.node_def)
-    found = sorted({node.op for node in (*definition.node, *functions)} & set(_RESIZES))
-    if found:
-        raise ModelError(
-            f"the model resizes its images as ONNX cannot: it has {' and '.join(_RESIZES[each] for each in found)}",
-            hint="replace the layer by one with interpolation bilinear, nearest or bicubic without antialiasing, or "
-            "save the model without it, so that batchclf resizes the images: see --like and --interpolation",
-        )
 
 
 def load_keras(path: Path, output_name: str | None = None) -> TensorflowModel:

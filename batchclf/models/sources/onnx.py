@@ -99,6 +99,10 @@ class OnnxOriginal:
         """Count the weights, as many as before the model was quantised, if it was."""
         return parameter_count(self._model.graph)
 
+    def close(self) -> None:
+        """Free the session, which holds the weights."""
+        del self._session
+
 
 def _check_values(path: Path, inputs: list[Any]) -> None:
     """Raise ModelError if an input beside the one with an open batch is of a fixed shape: a constant without value."""

@@ -137,6 +137,10 @@ class TfliteModel:
 
         return schema_py_generated, schema_py_generated.ModelT.InitFromPackedBuf(self._path.read_bytes(), 0)
 
+    def close(self) -> None:
+        """Free the model."""
+        del self._interpreter
+
     def _quantised(self, inputs: NDArray[Any]) -> NDArray[Any]:
         """Round as the first operation of a converted model would that takes float32 (`quantize` of TFLite)."""
         scale, dtype = _scale(self._input), self._input["dtype"]

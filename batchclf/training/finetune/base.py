@@ -7,7 +7,7 @@ from typing import Any
 from batchclf.core.choices import ChannelOrder, Scale
 from batchclf.core.types import Say
 from batchclf.errors import ModelError, UsageError
-from batchclf.models.bundle import file_digest, is_bundle, load_bundle
+from batchclf.models.bundle import OUTPUT_NAME, file_digest, is_bundle, load_bundle
 from batchclf.models.preprocessing import Preprocessing
 from batchclf.models.sources.infer_preprocessing import ImportOptions, settle_input, settle_scale
 from batchclf.models.sources.interface import H5_SUFFIXES
@@ -133,6 +133,13 @@ def _bundle(options: BaseOptions) -> tuple[Base, Features]:
         raise UsageError(
             f"the model bundle {options.path} says itself how pixels are scaled",
             hint=f"leave out {', '.join(options.scaling_options)}",
+        )
+    if OUTPUT_NAME in bundle.info.settings:
+        raise ModelError(
+            f"the model bundle {options.path} was imported with one of several outputs of its Keras model; a base has "
+            "one output",
+            hint="save the model with that output alone, keras.Model(model.input, model.get_layer(NAME).output), and "
+            "give that file",
         )
     steps = bundle.info.preprocessing
     model = read_keras(original)

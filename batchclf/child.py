@@ -10,13 +10,13 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from batchclf.data.decoding.limits import ChildDiedError
+from batchclf.errors import ChildDiedError
 
 # Windows has no timer that ends a process, so there is no limit there.
 set_timer: Callable[[float], object] = (
@@ -25,18 +25,21 @@ set_timer: Callable[[float], object] = (
 """Have the system end this process after so many seconds, whatever it does; 0 calls that off. For children only."""
 
 
-def start(main: str) -> "subprocess.Popen[bytes]":
-    """Start a process that runs `main`, Python code that ends in a call of `serve`. Raises OSError."""
+def start(main: str, variables: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
+    """Start a process that runs `main`, Python code that ends in a call of `serve`. Raises OSError.
+
+    `variables` are added to those of its environment.
+    """
     if not sys.executable:
         raise OSError("the path of this Python is not known")
     # With this process' own import path, so that the package need not be installed, and no main module runs twice.
-    path = [str(Path(__file__).parents[3]), *sys.path]
+    path = [str(Path(__file__).parents[1]), *sys.path]
     # And with its encoding of file names.
     options = ["-S", "-E", "-X", f"utf8={sys.flags.utf8_mode}"]
     # Not multiprocessing, whose workers outlive a killed parent and run the main module again (decision 034)
     command = [sys.executable, *options, "-c", f"import sys; sys.path[:] = {path!r}; {main}"]
     # numpy's threads would only get into the way of the other processes.
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", **(variables or {})}
     # In a session of its own: signals to the run's process group are for the run to handle (decision 052)
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=environment
