@@ -116,8 +116,8 @@ def _effect(duplicates: Duplicates, gap: "Gap") -> str:
     )
     hidden = points(without.value - gap.gap.value)
     if hidden.startswith("+"):
-        return f"{facts}: the duplicates hide {hidden[1:]} points of it."
-    return f"{facts}: they hide no gap."
+        return f"{facts}: with them it looks {hidden[1:]} points smaller."
+    return f"{facts}: with them it looks no smaller."
 
 
 def _contradicting(number: int) -> str:
