@@ -10,7 +10,7 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -25,11 +25,8 @@ set_timer: Callable[[float], object] = (
 """Have the system end this process after so many seconds, whatever it does; 0 calls that off. For children only."""
 
 
-def start(main: str, variables: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
-    """Start a process that runs `main`, Python code that ends in a call of `serve`. Raises OSError.
-
-    `variables` are added to those of its environment.
-    """
+def start(main: str) -> "subprocess.Popen[bytes]":
+    """Start a process that runs `main`, Python code that ends in a call of `serve`. Raises OSError."""
     if not sys.executable:
         raise OSError("the path of this Python is not known")
     # With this process' own import path, so that the package need not be installed, and no main module runs twice.
@@ -39,7 +36,7 @@ def start(main: str, variables: Mapping[str, str] | None = None) -> "subprocess.
     # Not multiprocessing, whose workers outlive a killed parent and run the main module again (decision 034)
     command = [sys.executable, *options, "-c", f"import sys; sys.path[:] = {path!r}; {main}"]
     # numpy's threads would only get into the way of the other processes.
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", **(variables or {})}
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     # In a session of its own: signals to the run's process group are for the run to handle (decision 052)
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=environment

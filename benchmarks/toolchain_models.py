@@ -195,7 +195,7 @@ def ultralytics(folder: Path, pixels: np.ndarray) -> np.ndarray:
         outputs = [network(part) for part in images.split(20)]
         probabilities = torch.cat([each[0] if isinstance(each, tuple) else each for each in outputs]).numpy()
     model = YOLO("yolov8n-cls.yaml")
-    network.args, model.model = model.model.args, network
+    network.args, network.task, model.model = model.model.args, model.task, network
     network.names = {number: f"class {number}" for number in range(CLASSES)}
     exported = model.export(format="onnx", imgsz=pixels.shape[1], dynamic=True, simplify=False)
     Path(exported).rename(folder / "model.onnx")
@@ -325,7 +325,7 @@ ROWS = {
     ),
     "ultralytics": Row(
         "Ultralytics, `yolo export format=onnx`", ultralytics,
-        "--like ultralytics --scale 0..1", "model.onnx", "class names, softmax", "ultralytics",
+        "--like ultralytics --scale 0..1 --input-size 224x224", "model.onnx", "class names, softmax", "ultralytics",
         ("torch", "ultralytics"),
     ),
     "skl2onnx": Row(

@@ -186,8 +186,9 @@ def compare_models(work: Path, names: list[str]) -> None:
         same = int((found.argmax(axis=1) == own["probabilities"].argmax(axis=1)).sum())
         of_levels = "–"  # Keras leaves values between two levels
         if np.array_equal(levels, own["pixels"]):
-            runtime = open_runtime(load_bundle(bundle), "onnx")
-            parts = np.split(levels.astype(np.uint8), range(20, len(levels), 20))
+            imported = load_bundle(bundle)
+            runtime, at_once = open_runtime(imported, "onnx"), imported.info.batch_size or 20
+            parts = np.split(levels.astype(np.uint8), range(at_once, len(levels), at_once))
             again = np.concatenate([runtime.probabilities(part) for part in parts])
             of_levels = f"{np.abs(again - own['probabilities']).max():.1e}"
         cells = [
