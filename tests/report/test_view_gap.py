@@ -182,7 +182,12 @@ def test_duplicates_that_were_not_looked_for_or_not_found():
 
 
 @pytest.mark.parametrize(
-    "hidden, words", [(0.012, "with them it looks 1.2 points smaller"), (0.0, "it looks no smaller"), (-0.02, "it looks no smaller")]
+    ("hidden", "words"),
+    [
+        (0.012, "with them it looks 1.2 points smaller"),
+        (0.0, "it looks no smaller"),
+        (-0.02, "it looks no smaller"),
+    ],
 )
 def test_duplicates_and_what_they_hide(hidden, words):
     _, evaluations, gap = both_splits()
