@@ -16,13 +16,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from batchclf.errors import ChildDiedError
-
 # Windows has no timer that ends a process, so there is no limit there.
 set_timer: Callable[[float], object] = (
     partial(signal.setitimer, signal.ITIMER_REAL) if hasattr(signal, "setitimer") else lambda seconds: None
 )
 """Have the system end this process after so many seconds, whatever it does; 0 calls that off. For children only."""
+
+
+class ChildDiedError(Exception):
+    """A process ended, with `status` as `subprocess` has it, instead of answering."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"signal {-status}" if status < 0 else f"exit status {status}")
+        self.timed_out = -status == getattr(signal, "SIGALRM", None)
 
 
 def start(main: str) -> "subprocess.Popen[bytes]":

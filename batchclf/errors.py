@@ -1,7 +1,6 @@
 """What a process ends with, and every exception that batchclf raises on purpose; only `cli.main.main` prints them."""
 
 import errno
-import signal
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
@@ -170,14 +169,6 @@ class AlreadyRunningError(BatchclfError):
     """Another run of the same job holds its lock."""
 
     exit_code = ExitCode.ALREADY_RUNNING
-
-
-class ChildDiedError(Exception):
-    """A process ended, with `status` as `subprocess` has it, instead of answering."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(f"signal {-status}" if status < 0 else f"exit status {status}")
-        self.timed_out = -status == getattr(signal, "SIGALRM", None)
 
 
 class StoppedError(BatchclfError):

@@ -58,5 +58,5 @@ def test_what_was_learnt_is_not_tried_again():
 
 def test_a_single_image_that_does_not_fit_is_an_error():
     model = ModelRun(lambda: Narrow(0), 1000, say=lambda line: None)
-    with pytest.raises(ModelError, match="does not suffice to score a single image: bad allocation"):
+    with pytest.raises(ModelError, match="out of memory for a single image: bad allocation"):
         model.probabilities(_images(5))

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from worker_cases import FirstPixel, runs, setup_of
 
+from batchclf.child import ChildDiedError
 from batchclf.core.types import ImageRef
-from batchclf.errors import ChildDiedError
 from batchclf.scoring import processes as processes_module
 from batchclf.scoring import worker as worker_module
 from batchclf.scoring.decoder import Decoder

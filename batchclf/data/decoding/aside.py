@@ -13,8 +13,9 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeVar, TypeVarTuple
 
 from batchclf import child
+from batchclf.child import ChildDiedError
 from batchclf.data.decoding.limits import took_too_long
-from batchclf.errors import ChildDiedError, UnreadableImageError
+from batchclf.errors import UnreadableImageError
 
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from batchclf import child
 from batchclf.core.geometry import Geometry
-from batchclf.errors import ChildDiedError, ModelError
+from batchclf.errors import ModelError
 from batchclf.models.onnx_graph.last_step import LastStep
 from batchclf.models.sources.infer_preprocessing import ModelInput
 from batchclf.models.sources.interface import Original
@@ -75,7 +75,7 @@ class ModelApart:
     def _ask(self, what: str, *arguments: Any) -> Any:
         try:
             return child.ask(self._process, (what, *arguments))
-        except ChildDiedError as error:
+        except child.ChildDiedError as error:
             raise ModelError(
                 f"TensorFlow ended with {error} when it was asked to {_WORDS.get(what, what)} {self._path}",
                 hint="signal 9 is mostly the want of memory: free some, or import the model on a larger machine",

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
+from batchclf.child import ChildDiedError
 from batchclf.core.images.facts import FACTS
 from batchclf.core.types import ImageRef, Known, Say
 from batchclf.data.decoding.limits import took_too_long
 from batchclf.data.sources.found import Found
-from batchclf.errors import ChildDiedError
 from batchclf.scoring.batches import files_per_part
 from batchclf.scoring.decoder import Decoded, Decoder, DecodeSetup, passing_digest
 from batchclf.scoring.model_run import ModelRun
