@@ -5,11 +5,13 @@ python toolchain_models.py ROW FILES.json FOLDER: FILES are paths of pictures. F
 `versions`. The weights are random, and scaled so that the predictions differ from picture to picture.
 """
 
+import importlib
 import importlib.metadata
 import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +56,9 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 # Keras
 
 
-def keras_model(name: str, pixels: np.ndarray, scaled: Callable[[Any], Any]) -> Any:
+def keras_model(name: str, pixels: np.ndarray, scaled: Callable[[Any], Any], library: str = "keras") -> Any:
     """A network of keras.applications that ends in a softmax, and takes what `scaled` makes of pixels."""
-    import keras
-
+    keras = importlib.import_module(library)
     keras.utils.set_random_seed(0)
     network = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=pixels.shape[1:])
     features = keras.layers.GlobalAveragePooling2D()(network.output)
@@ -76,14 +77,13 @@ def scaled_head(features: np.ndarray, weight: np.ndarray) -> list[np.ndarray]:
     return [(weight.T * by).astype(np.float32), (-logits.mean(axis=0) * by).astype(np.float32)]
 
 
-def of_keras(network: str, write: Callable[[Any, Path], Any], scale: bool) -> Make:
+def of_keras(network: str, write: Callable[[Any, Path], Any], scale: bool, library: str = "keras") -> Make:
     """Build a network, let Keras' `predict` judge it, and write it."""
 
     def make(folder: Path, pixels: np.ndarray) -> np.ndarray:
-        import keras
-
+        keras = importlib.import_module(library)
         scaled = keras.applications.mobilenet_v2.preprocess_input if scale else lambda values: values
-        model = keras_model(network, pixels, lambda values: scaled(values.copy()))
+        model = keras_model(network, pixels, lambda values: scaled(values.copy()), library)
         probabilities = model.predict(scaled(pixels.copy()), verbose=0)  # also calls it, without which it has no ONNX
         write(model, folder)
         return probabilities
@@ -109,6 +109,42 @@ def tf2onnx_convert(model: Any, folder: Path) -> None:
     model.export(folder / "saved", verbose=False)
     command = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", folder / "saved", "--opset", "18"]
     subprocess.run([*command, "--output", folder / "model.onnx"], check=True, capture_output=True)
+
+
+def tflite(folder: Path, pixels: np.ndarray, quantised: bool = False) -> np.ndarray:
+    """A network of keras.applications converted by TensorFlow, judged by LiteRT itself, picture by picture."""
+    import keras
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
+
+    scaled = keras.applications.mobilenet_v2.preprocess_input
+    inputs = scaled(pixels.copy()).astype(np.float32)
+    network = "ResNet50V2" if quantised else "MobileNetV2"  # LiteRT fails on the latter with random weights
+    converter = tf.lite.TFLiteConverter.from_keras_model(keras_model(network, pixels, lambda v: scaled(v.copy())))
+    if quantised:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([image[None]] for image in inputs[::4])
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.uint8
+    path = folder / "model.tflite"
+    path.write_bytes(converter.convert())
+    interpreter = Interpreter(str(path), num_threads=1)
+    interpreter.allocate_tensors()
+    source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    if quantised:
+        scale, zero = source["quantization"]
+        inputs = np.clip(np.rint(inputs / np.float32(scale)) + zero, 0, 255).astype(np.uint8)
+    found = []
+    for image in inputs:
+        interpreter.set_tensor(source["index"], image[None])
+        interpreter.invoke()
+        found.append(interpreter.get_tensor(result["index"])[0].astype(np.float32))
+    answers = np.stack(found)
+    scale, zero = result["quantization"]
+    if not quantised:
+        return answers
+    shares = (answers - zero) * np.float32(scale)
+    return shares / shares.sum(axis=1, keepdims=True)  # rounded to 1/256, they seldom add up to 1
 
 
 # PyTorch
@@ -294,6 +330,21 @@ ROWS = {
         of_keras("ResNet50V2", lambda model, folder: model.export(folder / "saved", verbose=False), scale=True),
         "--like keras --scale minus1..1", "saved", SIZE, "keras", KERAS,
     ),
+    "keras2-h5": Row(
+        "Keras 2, `model.save(\"m.h5\")`",
+        of_keras("MobileNetV2", lambda model, folder: model.save(folder / "model.h5"), True, "tf_keras"),
+        "--like keras-load-img --scale minus1..1", "model.h5", SIZE, "keras-load-img", ("tf_keras", "tensorflow"),
+    ),
+    "tflite": Row(
+        "TFLite, float32", tflite,
+        "--like keras-load-img --scale minus1..1", "model.tflite", SIZE, "keras-load-img",
+        ("ai-edge-litert", "tensorflow"),
+    ),
+    "tflite-uint8": Row(
+        "TFLite, quantised to uint8", partial(tflite, quantised=True),
+        "--like keras-load-img --output probabilities --renormalize", "model.tflite", "scale, size, softmax",
+        "keras-load-img", ("ai-edge-litert", "tensorflow"),
+    ),
     "tf-saved": Row(
         "`tf.saved_model.save`", of_keras("MobileNetV2", tf_saved_model, scale=True),
         "--like keras --scale minus1..1", "saved", SIZE, "keras", KERAS,
@@ -325,7 +376,7 @@ ROWS = {
     ),
     "ultralytics": Row(
         "Ultralytics, `yolo export format=onnx`", ultralytics,
-        "--like ultralytics --scale 0..1 --input-size 224x224", "model.onnx", "class names, softmax", "ultralytics",
+        "", "model.onnx", "class names, size, scale, geometry, softmax", "ultralytics",
         ("torch", "ultralytics"),
     ),
     "skl2onnx": Row(

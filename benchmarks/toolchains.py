@@ -187,12 +187,14 @@ def compare_models(work: Path, names: list[str]) -> None:
         of_levels = "–"  # Keras leaves values between two levels
         if np.array_equal(levels, own["pixels"]):
             imported = load_bundle(bundle)
-            runtime, at_once = open_runtime(imported, "onnx"), imported.info.batch_size or 20
+            runtime = open_runtime(imported, "onnx" if imported.has_graph else "litert")
+            at_once = imported.info.batch_size or 20
             parts = np.split(levels.astype(np.uint8), range(at_once, len(levels), at_once))
             again = np.concatenate([runtime.probabilities(part) for part in parts])
             of_levels = f"{np.abs(again - own['probabilities']).max():.1e}"
         cells = [
-            *(row.name, f"`{row.options}`", row.read, of_levels, f"{np.abs(found - own['probabilities']).max():.1e}"),
+            *(row.name, f"`{row.options}`" if row.options else "nothing", row.read, of_levels),
+            f"{np.abs(found - own['probabilities']).max():.1e}",
             *(f"{same} of {len(files)}", share(float((pixels == levels).mean()))),
             ", ".join(f"{library} {version}" for library, version in json.loads(str(own["versions"])).items()),
         ]

@@ -143,6 +143,9 @@ def test_a_file_with_its_labels_is_imported_scored_and_checked_without_a_runtime
     assert record["runtime"] == "litert"
     assert "ai_edge_litert" in record["versions"]
     assert "runtimes       litert" in cli("model", "show", "bundle")[1]
+    code, _, err = cli("model", "export", "bundle", "--onnx", "m.onnx")
+    assert (code, Path("m.onnx").exists()) == (1, False)
+    assert "it was imported from a TFLite file, which is scored as it is" in err
     code, out, _ = cli("model", "check", "bundle", "photos")
     assert code in (0, 1)
     assert "as imported" in out

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from batchclf import atomic
-from batchclf.errors import UsageError
-from batchclf.models.bundle import Bundle, is_bundle
+from batchclf.errors import ModelError, UsageError
+from batchclf.models.bundle import TFLITE_FILE, Bundle, is_bundle
 from batchclf.models.onnx_graph.bundle_graph import INPUT, OUTPUT
 from batchclf.models.onnx_graph.bundle_notes import note_bundle
 from batchclf.models.onnx_graph.read import load
@@ -15,12 +15,18 @@ def export_graph(bundle: Bundle, out: Path) -> int:
     """Write the graph of a bundle with its class names, input and geometry in its metadata; gives the bytes.
 
     Bundles made before these were noted have them in the file, too. Raises UsageError if `out` lies in a bundle,
-    ModelError if onnx is not installed, OSError.
+    ModelError if
+    there is no graph or onnx is not installed, OSError.
     """
     if is_bundle(out.resolve().parent):
         raise UsageError(
             f"{out} lies in a model bundle, whose files are what it was made with",
             hint="give --onnx a file in another folder",
+        )
+    if not bundle.has_graph:
+        raise ModelError(
+            f"{bundle.place} has no ONNX graph: it was imported from a TFLite file, which is scored as it is",
+            hint=f"give other programs its {TFLITE_FILE}",
         )
     model = load(bundle.onnx_path)
     note_bundle(model, bundle.info.preprocessing, bundle.info.class_names)
