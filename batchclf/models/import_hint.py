@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 IMPORTED_SUFFIXES = (".keras", ".h5", ".hdf5", ".tflite", ".onnx")
-_PYTORCH_SUFFIXES = (".pt", ".pth", ".pt2", ".safetensors")
+PYTORCH_SUFFIXES = (".pt", ".pth", ".safetensors")
 _CLASS_FILES = ("classes.txt", "labels.txt", "classes.json", "class_indices.json")
 """Names that a file of class names often has."""
 
@@ -25,7 +25,7 @@ def import_command(path: Path) -> str:
 
 def import_hint(path: Path) -> str:
     """Say how to make a bundle of what is at a path; "" if that is no model that we know."""
-    if path.suffix.lower() in _PYTORCH_SUFFIXES and path.is_file():
+    if path.suffix.lower() in (*PYTORCH_SUFFIXES, ".pt2") and path.is_file():
         return f"a PyTorch model is exported first; see how with: batchclf model import {shlex.quote(str(path))}"
     command = import_command(path)
     return command and f"import it first: {command}"

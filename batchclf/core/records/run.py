@@ -180,6 +180,11 @@ class GateResult:
             return "uncertain"
         return "passed" if self.passed else "failed"
 
+    @property
+    def reason(self) -> str:
+        """The sentence beside a word for the outcome: without `not checked`, which that word has said."""
+        return self.sentence.replace(" not checked: ", ": ", 1) if self.outcome == "missing" else self.sentence
+
 
 RunState = Literal["passed", "failed", "uncertain", "partial", "none"]
 """How a run is judged: "uncertain" where there are too few images to tell, "none" where it has no gate."""

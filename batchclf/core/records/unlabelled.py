@@ -48,7 +48,8 @@ def unlabelled_verdict(main: Evaluation, drift: Sequence[Drift], drift_note: str
     details += [f"{each.quantity}: {each.change}" for each in drifted if each.quantity != PREDICTED_CLASS]
     if not tested:
         reasons = dict.fromkeys(each.sentence.partition(NOT_CHECKED)[2] for each in drift)
-        details.append((drift_note or "; ".join(reasons)).rstrip("."))
+        note = drift_note or "; ".join(reasons)
+        details.append(f"{note[:1].lower()}{note[1:]}".rstrip("."))
     details.append(_predicted(main, drift))
     return UnlabelledVerdict(word, headline, tuple(filter(None, details)), word in ("One class", "Drift"))
 

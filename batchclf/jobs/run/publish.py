@@ -189,8 +189,8 @@ def _say_results(record: RunRecord, evaluations: Sequence[Evaluation], gap: "Gap
     for result in record.gates:
         if result.kind != "alarm" or not result.passed:
             word = "alarm" if result.kind == "alarm" else "gate"
-            outcome = " FAILED" if not result.passed else "" if result.missing else " passed"
-            say(f"{word}{outcome}: {result.sentence}")
+            outcome = "FAILED" if not result.passed else "not checked" if result.missing else "passed"
+            say(f"{word} {outcome}: {result.reason if result.passed else result.sentence}")
     silent = sum(result.kind == "alarm" and result.passed for result in record.gates)
     if silent:
         say(f"{counted(silent, 'alarm')} {'was' if silent == 1 else 'were'} silent")

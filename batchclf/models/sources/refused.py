@@ -4,13 +4,13 @@ import zipfile
 from pathlib import Path
 
 from batchclf.errors import ModelError
+from batchclf.models.import_hint import PYTORCH_SUFFIXES
 
 GIVE = "give a .keras, .h5, .tflite or .onnx file, or a SavedModel folder"
 _OTHERWISE = {
     ".data": "give the .onnx file that lies beside it",
     ".pb": "give the SavedModel folder that it lies in",
 }
-_PYTORCH_SUFFIXES = (".pt", ".pth", ".safetensors")
 _BEFORE_ZIP = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """What torch.save wrote first before PyTorch 1.6, and writes with _use_new_zipfile_serialization=False."""
 
@@ -59,7 +59,7 @@ def _file(path: Path) -> tuple[str, str]:
             "is a network that torch.export has saved",
             f'run torch.onnx.export(torch.export.load("{path.name}"), f="model.onnx"), and import model.onnx',
         )
-    if suffix in _PYTORCH_SUFFIXES or "data.pkl" in inside or _begins_as_pytorch(path):
+    if suffix in PYTORCH_SUFFIXES or "data.pkl" in inside or _begins_as_pytorch(path):
         return (
             f"is a checkpoint of PyTorch, {_NETWORK_IN_CODE}",
             f'load it into its network, run torch.onnx.export(model.eval(), {_IMAGES}, "model.onnx", '

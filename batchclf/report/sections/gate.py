@@ -95,8 +95,7 @@ def gate_line(gate: GateResult, names: Mapping[str, str]) -> GateLine:
         place=visible(names.get(gate.subset, gate.subset)) if gate.subset else "",
         group=_group(gate.class_name),
         against="" if alarm else _against(gate.against),
-        # The word has said it
-        sentence=visible(gate.sentence.replace(" not checked: ", ": ", 1) if outcome == "missing" else gate.sentence),
+        sentence=visible(gate.reason),
         alarm=alarm,
     )
 
