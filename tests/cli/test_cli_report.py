@@ -80,7 +80,7 @@ def test_two_runs_are_compared(runs, cli, repo_root):
     assert values["comparison"].endswith("second/comparison.html")
     assert values["files"].keys() == {"html", "json", "md"}
     assert values["p_value"] < 0.001
-    assert "better, and this is more than chance" in values["sentence"]
+    assert "better, beyond chance" in values["sentence"]
     assert values["sentence"] in err
     folder = runs[1]
     of_json = json.loads((folder / "comparison.json").read_text())

@@ -223,8 +223,20 @@ def test_all_right_and_all_wrong(right):
 
 def test_the_sentence_says_which_is_better_and_whether_it_can_be_chance():
     better = compare(2, [0] * 100, [1] * 30 + [0] * 70, [0] * 100)
-    assert "30.0 points better, and this is more than chance" in better.sentence
+    assert "30.0 points better, beyond chance" in better.sentence
     worse = compare(2, [0] * 100, [0] * 100, [1] * 2 + [0] * 98)
-    assert "2.0 points worse, and this can be chance" in worse.sentence
+    assert "2.0 points worse, which can be chance" in worse.sentence
     swapped = compare(2, [0] * 100, [1] * 5 + [0] * 95, [0] * 95 + [1] * 5)
     assert "neither is better, though 10 images flipped" in swapped.sentence
+
+
+def test_a_class_that_lost_is_named_though_the_whole_gained():
+    labels = [0] * 200 + [1] * 40 + [2] * 40
+    first = [0] * 120 + [1] * 80 + [1] * 38 + [0] * 2 + [2] * 30 + [0] * 10
+    second = [0] * 180 + [1] * 20 + [1] * 20 + [0] * 20 + [2] * 27 + [0] * 13
+    found = compare(3, labels, first, second)
+    p_values = {each.name: binomtest(each.negative_flips, each.negative_flips + each.positive_flips).pvalue
+                for each in found.per_class}  # fmt: skip
+    assert p_values["c1"] < 0.05 / 3 < 0.05 < p_values["c2"]
+    assert [each.name for each in found.lost_classes] == ["c1"]
+    assert found.sentence.endswith("points better, beyond chance, but worse beyond chance in c1 (95.00% to 50.00%).")

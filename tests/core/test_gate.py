@@ -19,7 +19,6 @@ from batchclf.core.gate.evidence import (
     Pairs,
     Share,
     binomial_tail,
-    holm,
     measure_change,
     share_change,
     surely_beyond,
@@ -37,6 +36,7 @@ from batchclf.core.gate.rules import Rule
 from batchclf.core.metrics.catalog import METRICS, find_metric
 from batchclf.core.metrics.gap import overfitting_gap
 from batchclf.core.metrics.intervals import difference, wilson
+from batchclf.core.metrics.multiple_tests import holm
 from batchclf.core.records.run import GateResult, run_state
 
 
@@ -106,13 +106,13 @@ class TestValues:
     def test_sentences(self):
         assert accuracy_of(900, 1_000, minimum=0.86).sentence == ("test accuracy 90.00% meets the minimum of 86%")
         assert accuracy_of(850, 1_000, minimum=0.86).sentence == (
-            "test accuracy 85.00% is below the minimum of 86%, but the bound lies within its 95% interval "
-            "82.65% to 87.08%: 1,000 images are not enough to tell"
+            "test accuracy 85.00% is below the minimum of 86%, but its 95% interval, 82.65% to 87.08%, "
+            "contains the bound: 1,000 images are too few to tell"
         )
         assert gap_of((900, 1_000), (1_000, 1_000), maximum=0.06).sentence == (
-            "the overfitting gap of +10.0 points is above the maximum of 6"
+            "the overfitting gap of +10.0 points exceeds the maximum of 6"
         )
-        assert accuracy_of(1, 1, minimum=0.5).sentence.endswith(": 1 image is not enough to tell")
+        assert accuracy_of(1, 1, minimum=0.5).sentence.endswith(": 1 image is too few to tell")
         assert accuracy_of(900, 1_000, minimum=0.8, maximum=0.95).sentence == (
             "test accuracy 90.00% is within the allowed range, 80% to 95%"
         )
@@ -136,7 +136,7 @@ class TestValues:
     def test_fewer_images_than_asked_for_are_not_enough(self):
         result = accuracy_of(1, 29, minimum=0.9, min_support=30, when_uncertain="pass")
         assert (result.passed, result.outcome) == (True, "uncertain")
-        assert "29 images are fewer than the 30 that the rule asks for; that counts as passed" in result.sentence
+        assert "29 images are fewer than the rule's min_support of 30; that counts as passed" in result.sentence
         assert accuracy_of(1, 30, minimum=0.9, min_support=30, when_uncertain="pass").outcome == "failed"
 
     def test_a_number_of_images_rests_on_no_images(self):
@@ -145,7 +145,7 @@ class TestValues:
         assert hold_value(holding(Rule("images", minimum=1)), Measure(0, 0)).outcome == "failed"
         two = hold_value(holding(Rule("skipped", maximum=0)), Measure(2, 7))
         assert two.sentence == (
-            "the number of test images skipped, 2, is above the maximum of 0; skipped.csv says which, and why"
+            "the number of test images skipped, 2, exceeds the maximum of 0; the reasons are in skipped.csv"
         )
 
 
@@ -238,8 +238,8 @@ class TestEachClass:
         assert (result.outcome, result.name, result.class_name) == ("failed", "recall[test, *]", "*")
         assert result.value == 0.6
         assert result.sentence == (
-            "test recall is below the minimum of 80% in 1 of 3 classes: dog 60.00%; with 3 classes looked at, "
-            "chance alone does that in 5% of runs at most"
+            "test recall is below the minimum of 80% in 1 of 3 classes: dog 60.00%; beyond chance, with 3 "
+            "classes tested together at the 5% level"
         )
 
     def test_a_class_of_chance_is_not_enough_evidence(self):
@@ -247,15 +247,13 @@ class TestEachClass:
         rule = Rule("recall", class_name="*", minimum=0.8, when_uncertain="pass")
         result = hold_each_value(holding(rule), shares)
         assert (result.passed, result.outcome) == (True, "uncertain")
-        assert "in 1 of 2 classes: eel 78.00%, but with 2 classes looked at that can be chance" in result.sentence
+        assert "in 1 of 2 classes: eel 78.00%, but that can be chance with 2 classes tested together" in result.sentence
 
     def test_all_is_well(self):
         shares = {"cat": Share(950, 1_000), "dog": Share(990, 1_000)}
         result = hold_each_value(holding(Rule("recall", class_name="*", minimum=0.9)), shares)
         assert result.outcome == "passed"
-        assert result.sentence == (
-            "test recall meets the minimum of 90% in each of 2 classes, the nearest to it cat 95.00%"
-        )
+        assert result.sentence == ("test recall meets the minimum of 90% in each of 2 classes; closest: cat 95.00%")
 
     def test_classes_without_images_are_told(self):
         shares = {"cat": Share(950, 1_000), "dog": None, "eel": Share(1, 3)}

@@ -190,7 +190,7 @@ class TestValues:
         rows = right_on(900, 800) + right_on(900, 900, split="train")
         results = held(current_run(write_day(job, 0, rows)), min_test_accuracy=0.5, max_gap=0.05)
         assert [(each.name, each.passed) for each in results] == [("min_test_accuracy", True), ("max_gap", False)]
-        assert results[1].sentence == "the overfitting gap of +11.1 points is above the maximum of 5"
+        assert results[1].sentence == "the overfitting gap of +11.1 points exceeds the maximum of 5"
 
     def test_without_a_target_it_is_about_the_test_split_or_the_first_directory(self, job):
         rows = right_on(60, 60, split="shop") + right_on(60, 30, split="zoo")

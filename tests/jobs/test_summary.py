@@ -72,6 +72,7 @@ def test_a_good_run_in_one_object(good):
             "outcome": "passed",
             "passed": True,
             "sentence": PASSED.sentence,
+            "because": "",
         }
     ]
     assert summary["text"].startswith("nightly, run date 2026-03-01: ok: test accuracy ")

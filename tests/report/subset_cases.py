@@ -25,7 +25,7 @@ from batchclf.report.html.size_budget import wanted
 LAST_RUN = "20260228T020000Z-cd34"
 GATES = [
     GateResult("min_test_accuracy", 0.65, 0.6, True, "test accuracy 65.00% meets the minimum of 60.00%"),
-    GateResult("max_gap", 0.17, 0.1, False, "the overfitting gap of 17.00 points is above the maximum of 10.00"),
+    GateResult("max_gap", 0.17, 0.1, False, "the overfitting gap of 17.00 points exceeds the maximum of 10.00"),
     GateResult(
         name="recall",
         value=0.41,
@@ -40,7 +40,7 @@ GATES = [
         value=-0.02,
         bound=-0.01,
         passed=True,
-        sentence="accuracy on archive is 2.0 points below the last good run; 90 images are not enough to tell",
+        sentence="accuracy on archive is 2.0 points below the last good run; 90 images are too few to tell",
         certain=False,
         kind="change",
         subset="archive",

@@ -67,7 +67,9 @@ def test_a_run_of_several_subsets():
     findings = job_run()
     text = report_markdown(findings, skipped=(), generated=GENERATED, folder="x")
     assert len(text.splitlines()) <= 45
-    assert text.startswith("# ❌ Gate failed: 1 alarm raised, 3 rules failed · `nightly`")
+    assert text.startswith(
+        "# ❌ Gate failed on inbox and test split: 1 alarm raised, 2 rules failed, 1 rule not checked · `nightly`"
+    )
     lines = text.splitlines()
     gates = [line.split(":")[0] for line in lines if line.startswith(("- Alarm", "- Failed", "- Not"))]
     assert gates == [
@@ -77,19 +79,20 @@ def test_a_run_of_several_subsets():
         "- Not checked (counts as failed)",
         "- Not enough evidence (counts as passed)",
     ]
-    assert any(line.startswith("All 9 alarms, 5 rules: ") and line.endswith(" 9 passed.") for line in lines)
+    assert "5 rules: 2 failed, 1 not checked, 1 uncertain, 1 passed. 9 alarms: 1 raised." in lines
     flip = findings.flips[0].negative_flips[0]
     assert (
         f"Right in the last run, wrong now: `{flip.path}` (`{flip.first_prediction}` → `{flip.second_prediction}`)"
         in text
     )
-    assert "- Subset `inbox`: 60 scored, 0 skipped, no labels, 1 alarm raised, 1 rule failed" in lines
+    assert "- Subset `inbox`: 60 scored, 0 skipped, no labels, 1 alarm raised, 1 rule not checked" in lines
     assert "- Subset `empty`: 0 scored, 0 skipped, no image" in lines
 
 
 def test_a_partial_run_says_so():
     text = report_markdown(job_run(deadline=True), skipped=(), generated=GENERATED, folder="x")
-    assert text.startswith("# ⚠️ Partial result, gate failed: 1 alarm raised, 3 rules failed · `nightly`")
+    what = "on inbox and test split: 1 alarm raised, 2 rules failed, 1 rule not checked"
+    assert text.startswith(f"# ⚠️ Partial result, gate failed {what} · `nightly`")
     assert "**Partial result.** The deadline passed: 600 of 10,000 images of the test split were scored" in text
     assert "- Subset `train split`: 0 scored, 0 skipped, not begun" in text
 

@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 
 from batchclf.core.compare.joint_cells import JointCells, JointCounts
 from batchclf.core.compare.paired_tests import mcnemar_exact, paired_difference
-from batchclf.core.compare.result import CHANCE, SHOWN_FLIPS, ClassChange, Comparison, Flip, MetricChange
+from batchclf.core.compare.result import (
+    CHANCE,
+    SHOWN_FLIPS,
+    ClassChange,
+    Comparison,
+    Flip,
+    MetricChange,
+    lost_classes,
+    lost_words,
+)
 from batchclf.core.metrics.catalog import formulas_of, place
 from batchclf.core.metrics.formulas import OfImages
 from batchclf.core.metrics.intervals import wilson
@@ -259,12 +268,14 @@ class PairTally:
             )
         accuracy = metrics[0]
         first, second = percent(accuracy.first), percent(accuracy.second)
-        facts = f"The first run is right on {first} of the images, the second on {second}"
+        facts = f"Accuracy is {first} in the first run and {second} in the second"
+        lost = lost_words(lost_classes(per_class))
         size = points_apart(accuracy.difference)
         if not size.strip("0."):
             flips = sum(each.negative_flips + each.positive_flips for each in per_class)
             though = f", though {counted(flips, 'image')} flipped" if flips else ""
-            return f"{facts}: neither is better{though}."
+            return f"{facts}: neither is better{though}{f'; {lost}' if lost else ''}."
         direction = "better" if accuracy.difference > 0 else "worse"
-        chance = "this is more than chance" if p_value < CHANCE else "this can be chance"
-        return f"{facts}: it is {size} points {direction}, and {chance}."
+        chance = "beyond chance" if p_value < CHANCE else "which can be chance"
+        but = "" if not lost else f", but {lost}" if accuracy.difference > 0 else f"; {lost}"
+        return f"{facts}: {size} points {direction}, {chance}{but}."

@@ -1,11 +1,18 @@
 """Two runs on the same images: what has changed, and whether that can be chance."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from batchclf.core.compare.paired_tests import mcnemar_exact
 from batchclf.core.estimate import Estimate, Interval
+from batchclf.core.metrics.multiple_tests import holm
+from batchclf.core.text import class_name, first_of, percent
 from batchclf.core.types import PerhapsUnknown
 
 SHOWN_FLIPS = 24
+NAMED_CLASSES = 3
+"""So many classes that lost are named in a sentence."""
 CHANCE = 0.05
 """From this p value on a difference is said to be possibly chance."""
 
@@ -38,6 +45,22 @@ class ClassChange:
     difference: Estimate
     negative_flips: int
     positive_flips: int
+
+
+def lost_classes(per_class: Sequence[ClassChange]) -> tuple[ClassChange, ...]:
+    """Give the classes that lost beyond chance at the 5% level, all tested together (`holm`); largest loss first."""
+    sure = holm({each.name: partial(_differs, each) for each in per_class}, CHANCE)
+    return tuple(each for each in per_class if each.name in sure and each.negative_flips > each.positive_flips)
+
+
+def _differs(change: ClassChange, risk: float) -> bool:
+    return mcnemar_exact(change.negative_flips, change.positive_flips) <= risk
+
+
+def lost_words(lost: Sequence[ClassChange]) -> str:
+    """Name classes that lost beyond chance, with their recalls; empty for none."""
+    shown = [f"{class_name(each.name)} ({percent(each.first.value)} to {percent(each.second.value)})" for each in lost]
+    return f"worse beyond chance in {first_of(shown, NAMED_CLASSES)}" if shown else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +109,16 @@ class Comparison:
     sentence: str
     per_class: tuple[ClassChange, ...] = ()
     replaced: int = 0
+
+    @property
+    def lost_classes(self) -> tuple[ClassChange, ...]:
+        """The classes with fewer right images in the second run, beyond chance with all classes tested together."""
+        return lost_classes(self.per_class)
+
+    @property
+    def lost_words(self) -> str:
+        """Name these classes in a clause; empty for none."""
+        return lost_words(self.lost_classes)
 
     def __str__(self) -> str:
         """Say it in a sentence."""

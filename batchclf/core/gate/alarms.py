@@ -101,7 +101,7 @@ def no_images(current: DirectoryRun) -> GateResult:
     else:
         # Where the folder is not there or cannot be listed, that is said in place of where labels come from.
         listed = current.labels.startswith(("labels", "no labels"))
-        why = f"{f'there was none in {current.source}' if listed else current.labels}; look whether they arrive there"
+        why = f"{f'there was none in {current.source}' if listed else current.labels}; check whether they arrive there"
     return _result("no-images", current, False, f"no image of {current.name} was scored: {why}")
 
 
@@ -111,8 +111,8 @@ def same_images(current: DirectoryRun, last: DirectoryRun) -> GateResult:
         sentence = f"{current.name} holds other images than on {_when(last)}"
         return _result("same-images", current, True, sentence, last=last)
     sentence = (
-        f"{current.name} holds the very same {_images(current.scored)} as on {_when(last)}; look whether new ones "
-        "arrive, or set fixed = true for a directory that is meant to stay as it is"
+        f"{current.name} holds exactly the same {_images(current.scored)} as on {_when(last)}; check whether new ones "
+        "arrive, or set fixed = true for a directory that never changes"
     )
     return _result("same-images", current, False, sentence, last=last)
 
@@ -124,8 +124,8 @@ def no_new_images(current: DirectoryRun, last: DirectoryRun, new: int) -> GateRe
         sentence = f"of {_images(current.scored)} of {current.name} {new:,} are new since {_when(last)}"
         return _result("no-new-images", current, True, sentence, value=share, last=last)
     sentence = (
-        f"none of {_images(current.scored)} of {current.name} is new since {_when(last)}; look whether new ones "
-        "arrive, or set fixed = true for a directory that gets none"
+        f"none of {_images(current.scored)} of {current.name} is new since {_when(last)}; check whether new ones "
+        "arrive, or set fixed = true for a directory that never changes"
     )
     return _result("no-new-images", current, False, sentence, value=share, last=last)
 
@@ -137,7 +137,7 @@ def fewer_images(current: DirectoryRun, last: DirectoryRun, fell_by: float) -> G
     skipped = f" ({current.skipped:,} more could not be read)" if current.skipped else ""
     sentence = f"{_images(current.scored)} of {current.name} scored{skipped}, {last.scored:,} on {_when(last)}"
     if not passed:
-        sentence += f": {percent(share)} fewer; look whether all have arrived"
+        sentence += f": {percent(share)} fewer; check whether all have arrived"
     return _result("fewer-images", current, passed, sentence, value=share, bound=fell_by, last=last)
 
 
@@ -157,11 +157,13 @@ def class_folders(current: DirectoryRun, last: DirectoryRun) -> GateResult | Non
     new = {name: images for name, images in here.items() if name not in there}
     parts = [f"{words}: {_listed(found)}" for words, found in (("gone", gone), ("new", new)) if found]
     if unlabelled:
-        parts.append(f"labels came from the folders then, in this run there are {current.labels}")
+        why = current.labels.removeprefix("no labels").strip(" ()")
+        advice = "; rename it, ignore it or map it to a class" if why.startswith("the folder '") else ""
+        parts.append(f"no labels are used now{f': {why}' if why else ''}{advice}")
     if not parts:
         sentence = f"the {len(here):,} class folders of {current.name} are those of {_when(last)}"
         return _result("class-folders", current, True, sentence, last=last)
-    sentence = f"the class folders of {current.name} are not those of {_when(last)}: {'; '.join(parts)}"
+    sentence = f"the class folders of {current.name} have changed since {_when(last)}: {'; '.join(parts)}"
     return _result("class-folders", current, False, sentence, last=last)
 
 
@@ -195,7 +197,7 @@ def one_class(
     if total < needed:
         facts += f"; not checked: too few images ({total:,} scored, at least {needed:,} are needed)"
     elif not passed:
-        facts += "; look at the newest images, and whether the model or what prepares the images has changed"
+        facts += "; look at the newest images, and for changes of the model or of what prepares the images"
     return _result(
         "one-class", current, passed, facts, value=value, bound=share, against=before.run_id, certain=total >= needed
     )
@@ -279,7 +281,7 @@ def _images(count: int) -> str:
 
 
 def _when(last: DirectoryRun) -> str:
-    return f"{last.run_date} (run {last.run_id})"
+    return last.run_date
 
 
 def _listed(folders: Mapping[str, int]) -> str:

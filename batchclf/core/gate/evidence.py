@@ -1,6 +1,5 @@
 """How sure a rule can be: values and changes with their intervals, one at a time or of many classes at once."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
@@ -8,9 +7,7 @@ from typing import Literal
 from batchclf.core.compare.paired_tests import binomial_tail, correlation, mcnemar_exact
 from batchclf.core.estimate import Estimate, Interval
 from batchclf.core.metrics.intervals import LEVEL, critical_value, square_and_add, wilson
-
-FALSE_ALARMS = 1 - LEVEL
-"""The chance of a false alarm that a rule allows itself, over all classes that it looks at."""
+from batchclf.core.metrics.multiple_tests import FALSE_ALARMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,24 +161,6 @@ def beyond(value: float, max_drop: float | None, max_rise: float | None) -> bool
     """Whether a difference itself is further than allowed; rounding (0.86 - 0.83 > 0.03) does not count."""
     fell = max_drop is not None and value < -max_drop - 1e-9
     return fell or (max_rise is not None and value > max_rise + 1e-9)
-
-
-def holm(tests: Mapping[str, Callable[[float], bool]], risk: float = FALSE_ALARMS) -> set[str]:
-    """Say which of many tests stand when looked at together, by Holm's method (S. Holm, 1979).
-
-    A test says whether it stands at a risk of its own. The chance that any of them stands wrongly is at most `risk`,
-    however they depend on each other: all are made at risk / number, and whenever some stand, the others are made again
-    at risk / number left.
-    """
-    standing: set[str] = set()
-    while len(standing) < len(tests):
-        # Holm's method holds however the classes depend on each other (decision 095)
-        share = risk / (len(tests) - len(standing))
-        new = {name for name, test in tests.items() if name not in standing and test(share)}
-        if not new:
-            break
-        standing |= new
-    return standing
 
 
 def _of_means(of_one_image: float, shared: int, first: int, second: int) -> float:

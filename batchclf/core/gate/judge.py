@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from batchclf.core.gate.evidence import FALSE_ALARMS, Change, Measure, Share, beyond, holm, side_of, surely_beyond
+from batchclf.core.gate.evidence import Change, Measure, Share, beyond, side_of, surely_beyond
 from batchclf.core.gate.rules import Rule
 from batchclf.core.images.drift import Drift
 from batchclf.core.metrics.catalog import EACH_CLASS
 from batchclf.core.metrics.entry import Entry
+from batchclf.core.metrics.multiple_tests import FALSE_ALARMS, holm
 from batchclf.core.records.run import GateKind, GateResult
 from batchclf.core.text import counted, first_of
 
@@ -52,10 +53,10 @@ def rule_name(rule: Rule, subset: str) -> str:
     return name if rule.against is None else f"{name} against {rule.against}"
 
 
-def missing(held: Holding, why: str, *, passed: bool = False) -> GateResult:
-    """Say that a rule could not be held, and why."""
+def missing(held: Holding, why: str, *, passed: bool = False, because: str = "") -> GateResult:
+    """Say that a rule was not checked, and why; `because` is the alarm that would report the same."""
     sentence = f"rule {held.name} not checked: {why}"
-    return _result(held, None, None, passed, sentence, certain=True, missing=True)
+    return _result(held, None, None, passed, sentence, certain=True, missing=True, because=because)
 
 
 def hold_drift(held: Holding, drifts: Sequence[Drift], n: int) -> GateResult:
@@ -99,14 +100,14 @@ def hold_value(held: Holding, measure: Measure, chance: str = "") -> GateResult:
     if _rounding_hides(held, value):
         sentence += ROUNDING
     if over > 0 and metric.name in ("skipped", "skipped_share"):
-        sentence += "; skipped.csv says which, and why"
+        sentence += "; the reasons are in skipped.csv"
     # A number of images rests on no images.
     doubt = "" if metric.source == "count" else _too_few(rule, measure.n) or (chance if over > 0 else "")
     # A share of what changed is a change: it is in doubt only where it is beyond what is allowed.
     interval = measure.interval if rule.against is None or over > 0 else None
     if not doubt and interval is not None and side_of(interval, rule.minimum, rule.maximum) == "both":
         ends = f"{metric.shown(interval.low)} to {metric.shown(interval.high)}"
-        doubt = f", but the bound lies within its 95% interval {ends}: {_images(measure.n)} not enough to tell"
+        doubt = f", but its 95% interval, {ends}, contains the bound: {_images(measure.n)} too few to tell"
     return _judged(held, value, bound, over <= 0, sentence, doubt)
 
 
@@ -201,7 +202,7 @@ def _hold_each(held: Holding, looks: Sequence[_Look], absent: Sequence[str]) -> 
     """Judge all classes together; `absent` are those that nothing can be told of."""
     rule = held.rule
     if not looks:
-        return missing(held, "no class has images to compute it on; give labels, or remove the rule")
+        return missing(held, "no class has images to compute it on: give labels, or remove the rule")
     broken, kept = _value_words(held, None) if rule.against is None else _change_words(held)
     worst = max(looks, key=lambda look: look.over)
     over = sorted((look for look in looks if look.over > 0), key=lambda look: -look.over)
@@ -214,13 +215,13 @@ def _hold_each(held: Holding, looks: Sequence[_Look], absent: Sequence[str]) -> 
         sentence += _listed([look.text for look in shown])
     else:
         sentence = f"{held.subject} {kept} in {'each of ' if len(looks) > 1 else ''}{_classes(len(looks))}"
-        sentence += f", the nearest to it {worst.text}"
+        sentence += f"; closest: {worst.text}"
     if failing:
-        sentence += f"; with {_classes(len(looks))} looked at, chance alone does that in 5% of runs at most"
+        sentence += f"; beyond chance, with {_classes(len(looks))} tested together at the 5% level"
     elif over:
-        doubt = f", but with {_classes(len(looks))} looked at that can be chance"
+        doubt = f", but that can be chance with {_classes(len(looks))} tested together"
     elif doubtful := [look.name for look in looks if look.doubtful]:
-        doubt = f", but the bound lies within the 95% interval of {_listed(doubtful)}"
+        doubt = f", but the 95% interval of {_listed(doubtful)} contains the bound"
     if thin and not failing:
         doubt += f"; fewer than {counted(rule.min_support, 'image')}: {_listed(thin)}"
     if absent:
@@ -246,6 +247,7 @@ def _result(
     *,
     certain: bool,
     missing: bool = False,
+    because: str = "",
 ) -> GateResult:
     rule = held.rule
     return GateResult(
@@ -260,6 +262,7 @@ def _result(
         subset=held.subset,
         class_name=rule.class_name or "",
         against=rule.against or "",
+        because=because,
     )
 
 
@@ -305,7 +308,7 @@ def _value_words(held: Holding, bound: float | None) -> tuple[str, str]:
     if low is not None:
         return f"is below the minimum of {shown(low)}", f"meets the minimum of {shown(low)}"
     limit = shown(high or 0.0)
-    return f"is above the maximum of {limit}", f"is within the maximum of {limit}"
+    return f"exceeds the maximum of {limit}", f"is within the maximum of {limit}"
 
 
 def _change_words(held: Holding) -> tuple[str, str]:
@@ -333,7 +336,7 @@ def _move_words(held: Holding, change: Change) -> str:
 def _too_few(rule: Rule, n: int) -> str:
     if n >= rule.min_support:
         return ""
-    return f", but {_images(n)} fewer than the {rule.min_support:,} that the rule asks for"
+    return f", but {_images(n)} fewer than the rule's min_support of {rule.min_support:,}"
 
 
 def _images(n: int) -> str:

@@ -156,7 +156,8 @@ class GateResult:
     where no earlier run can be there yet.
 
     `kind` is "bound" for a value, "change" for a difference to the run or file `against`, "alarm" for what would go
-    unseen. `subset` is the split or directory ("" for all of them), `class_name` the class, "" for all.
+    unseen. `subset` is the split or directory ("" for all of them), `class_name` the class, "" for all. `because` is
+    the name of the alarm that reports why a rule was not checked, empty if none does.
     """
 
     name: str
@@ -170,6 +171,7 @@ class GateResult:
     subset: str = ""
     class_name: str = ""
     against: str = ""
+    because: str = ""
 
     @property
     def outcome(self) -> Outcome:
@@ -184,6 +186,24 @@ class GateResult:
     def reason(self) -> str:
         """The sentence beside a word for the outcome: without `not checked`, which that word has said."""
         return self.sentence.replace(" not checked: ", ": ", 1) if self.outcome == "missing" else self.sentence
+
+
+def causes(gates: Sequence[GateResult]) -> list[tuple[GateResult, str]]:
+    """List what did not pass, each cause once: a rule that an alarm keeps from being checked stands in a clause there.
+
+    The clause, `so rule accuracy[incoming] was not checked`, is empty for all others.
+    """
+    waiting: dict[str, list[str]] = {}
+    for gate in gates:
+        if gate.because:
+            waiting.setdefault(gate.because, []).append(gate.name)
+    found = []
+    for gate in gates:
+        if not gate.passed and not gate.because:
+            names = waiting.get(gate.name, []) if gate.kind == "alarm" else []
+            rules = f"{len(names):,} rules were" if len(names) > 1 else f"rule {''.join(names)} was"
+            found.append((gate, f"so {rules} not checked" if names else ""))
+    return found
 
 
 RunState = Literal["passed", "failed", "uncertain", "partial", "none"]

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from batchclf.core.metrics.bootstrap import agreement
 from batchclf.core.metrics.class_sums import Cells, ClassSums
-from batchclf.core.metrics.intervals import LEVEL, difference
+from batchclf.core.metrics.intervals import difference
+from batchclf.core.metrics.multiple_tests import FALSE_ALARMS
 from batchclf.core.metrics.overall import agreement_intervals
 from batchclf.core.slices.class_mix import Group, class_mix, class_mix_between
 from batchclf.core.slices.columns import Codes, Column
@@ -17,8 +18,6 @@ from batchclf.core.slices.fisher import fisher_less
 from batchclf.core.slices.result import JOINED, SliceMetrics, Trend
 
 MOST_TRENDS = 5
-FALSE_ALARMS = 1 - LEVEL
-"""The chance that any of the differences that are named is none."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -218,7 +218,7 @@ def _predicted_counts(last: _Last) -> PredictedCounts:
     counts = split.get("predicted")
     if not isinstance(counts, dict) or not all(isinstance(count, int) for count in counts.values()):
         raise RunError(f"the metrics.json of {last.folder} says nothing of the predictions for {last.run.name}")
-    return PredictedCounts(counts, f"on {last.run.run_date} (run {last.run.run_id})", last.run.run_id)
+    return PredictedCounts(counts, f"on {last.run.run_date}", last.run.run_id)
 
 
 def _reference(record: RunRecord) -> PredictedCounts:

@@ -20,6 +20,7 @@ from batchclf.core.gate.judge import (
 )
 from batchclf.core.gate.rules import Gate, Rule
 from batchclf.core.metrics.catalog import EACH_CLASS, METRICS, find_metric
+from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import LAST_GOOD, GateResult, main_of
 from batchclf.core.text import first_of
 from batchclf.errors import BatchclfError, RunError
@@ -52,7 +53,10 @@ def hold_gate(gate: Gate, current: CurrentRun) -> list[GateResult]:
     held = _Held(current)
     results = [held.hold(rule, name) for name, rule in _short_forms(gate)]
     results += [held.hold(rule) for rule in gate.rules]
-    return results if gate.alarms is None else [*results, *raise_alarms(gate.alarms, current)]
+    if gate.alarms is not None:
+        results += raise_alarms(gate.alarms, current)
+    raised = {result.name for result in results if result.kind == "alarm" and not result.passed}
+    return [replace(result, because=result.because if result.because in raised else "") for result in results]
 
 
 def _short_forms(gate: Gate) -> list[tuple[str, Rule]]:
@@ -100,7 +104,7 @@ class _Held:
         try:
             return self._value(held) if rule.against is None else self._change(held)
         except NotThereError as error:
-            return missing(held, str(error))
+            return missing(held, str(error), because=f"{error.alarm}[{subset}]" if error.alarm else "")
         except _NoReferenceError as error:
             return missing(held, str(error), passed=error.allowed)
 
@@ -209,11 +213,15 @@ class _Held:
             try:
                 reading = self._usable(self.current.beside / run.folder, held.subset)
                 measure(reading)
-                return _Reference(f"the last good run ({run.run_id})", reading)
+                return _Reference(f"the last good run ({self._named(run)})", reading)
             except (NotThereError, BatchclfError) as error:
-                first = first or f"the last good run ({run.run_id}) cannot be compared with: {_in_words(error)}"
+                first = first or f"the last good run ({self._named(run)}) cannot be compared with: {_in_words(error)}"
         why = first or "there is no earlier good run yet"
         raise _NoReferenceError(f"{why}; this run can be the first to compare with", allowed=True)
+
+    def _named(self, run: RunSummary) -> str:
+        """Name an earlier run by its run date, which people know; by its number if this run has the same date."""
+        return run.run_date if run.run_date and run.run_date != self.current.record.run_date else run.run_id
 
     def _usable(self, path: Path, subset: str) -> Reading:
         """Read a reference, once; raises BatchclfError, or NotThereError if it is of other classes or data."""

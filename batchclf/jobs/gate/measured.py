@@ -11,6 +11,7 @@ import msgspec
 from batchclf import atomic
 from batchclf.core.estimate import Interval
 from batchclf.core.gate.evidence import Measure, Share
+from batchclf.core.gate.rules import AlarmName
 from batchclf.core.images.drift import Drift
 from batchclf.core.metrics.catalog import top_rank
 from batchclf.core.metrics.entry import Entry
@@ -39,7 +40,14 @@ class _Metrics(msgspec.Struct):
 
 
 class NotThereError(Exception):
-    """A metric that cannot be read; the message says why, and what to do about it."""
+    """A metric that cannot be read; the message says why, and what to do about it.
+
+    `alarm` is the alarm that reports the same of a directory, if there is one.
+    """
+
+    def __init__(self, why: str, *, alarm: AlarmName | None = None) -> None:
+        super().__init__(why)
+        self.alarm = alarm
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,14 +220,17 @@ def _split(of: Reading, subset: str) -> dict[str, float | _Values | None]:
     split = of.metrics.splits.get(subset)
     if split is None:
         scored = ", ".join(of.metrics.splits) or "nothing"
-        raise NotThereError(f"no image of {subset} was scored (only {scored}): look whether its images are there")
+        why = f"no image of {subset} was scored (only {scored}): check whether its images are there"
+        raise NotThereError(why, alarm="no-images")
     return split
 
 
 def _labelled(split: Mapping[str, Any], subset: str) -> int:
     if n := _whole(split.get("labelled")):
         return n
-    raise NotThereError(f"no image of {subset} has a label: give labels, or remove the rule")
+    why = f"no image of {subset} has a label: give labels, or remove the rule"
+    # The folders gave labels until one came that is not a class
+    raise NotThereError(why, alarm="class-folders")
 
 
 def _gap(of: Reading, metric: Entry) -> Measure:
@@ -250,7 +261,7 @@ def _skipped(of: Reading, metric: Entry, subset: str) -> Measure:
     if metric.name == "skipped":
         return Measure(record.skipped, n)
     if not n:
-        raise NotThereError(f"{subset} has no image: look whether its images are there")
+        raise NotThereError(f"{subset} has no image: check whether its images are there", alarm="no-images")
     return Measure(record.skipped / n, n)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord
+from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord, causes
 from batchclf.errors import BatchclfError
 from batchclf.storage.run.directory import SKIPPED_FILE, find_report
 
@@ -22,8 +22,8 @@ def troubles(record: RunRecord, folder: Path) -> list[BatchclfError]:
     """
     found: list[BatchclfError] = []
     report = _read_report(folder)
-    failed = [each for each in record.gates if not each.passed]
-    found += [BatchclfError(f"gate failed: {_sentence(each)}", hint=report) for each in failed[:MOST_LINES]]
+    failed = _failed(record)
+    found += [BatchclfError(f"gate failed: {each}", hint=report) for each in failed[:MOST_LINES]]
     if len(failed) > MOST_LINES:
         found.append(BatchclfError(f"gate failed: {_more(len(failed) - MOST_LINES)}", hint=report))
     found += [BatchclfError(f"partial: {line}", hint=hint) for line, hint in _partial(record, folder)]
@@ -32,7 +32,7 @@ def troubles(record: RunRecord, folder: Path) -> list[BatchclfError]:
 
 def in_one_line(record: RunRecord, folder: Path) -> tuple[str, str]:
     """Say the same in one line, and where to look; two empty texts if the run is ok."""
-    failed = [_sentence(each) for each in record.gates if not each.passed]
+    failed = _failed(record)
     more = [_more(len(failed) - _IN_A_LINE)] if len(failed) > _IN_A_LINE else []
     lines = [f"gate failed: {'; '.join(failed[:_IN_A_LINE] + more)}"] if failed else []
     partial = list(_partial(record, folder))
@@ -55,6 +55,11 @@ def without_reference(gates: Sequence[GateResult]) -> list[str]:
 
 def _read_report(folder: Path) -> str:
     return f"read {find_report(folder) or folder}"
+
+
+def _failed(record: RunRecord) -> list[str]:
+    """Say what did not pass, what an alarm keeps from being checked beside the alarm."""
+    return [f"{_sentence(each)}{f'; {also}' if also else ''}" for each, also in causes(record.gates)]
 
 
 def _sentence(result: GateResult) -> str:

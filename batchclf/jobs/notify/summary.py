@@ -78,11 +78,14 @@ class SubsetPart:
 
 @part_of(
     GateResult,
-    "name kind subset class_name against value bound outcome passed sentence",
+    "name kind subset class_name against value bound outcome passed sentence because",
     rename={"class_name": "class"},
 )
 class GatePart:
-    """One result of the gate; `subset`, `class` and `against` are empty if it is about none. Shares are 0 to 1."""
+    """One result of the gate; `subset`, `class` and `against` are empty if it is about none. Shares are 0 to 1.
+
+    `because` is the name of the alarm that reports why a rule was not checked, empty if none does.
+    """
 
 
 class SummaryDocument(msgspec.Struct, frozen=True):

@@ -43,12 +43,13 @@ _LATER = {
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-@part_of(GateResult, "outcome passed kind name subset class_name against value bound sentence")
+@part_of(GateResult, "outcome passed kind name subset class_name against value bound sentence because")
 class GatePart:
     """One rule or alarm of the gate, `value` compared with `bound`; both null where there was nothing to compare.
 
     `outcome` says what came of it, `passed` decides on the run's status whatever the evidence. `subset` and
-    `class_name` are empty where it is about all of them; `against` is what a change is compared with.
+    `class_name` are empty if it is about all of them; `against` is what a change is compared with. `because` is the
+    name of the alarm that reports why a rule was not checked, empty if none does.
     """
 
 
@@ -56,13 +57,15 @@ class GatePart:
 class VerdictPart:
     """What the page says first; `change` is null for a run that has no earlier one.
 
-    `partial` says why the run is only partial, null for a whole one. `gates` has what failed first.
+    `partial` says why the run is only partial, null for a whole one; `cause` where a failure comes from, null if that
+    is not known. `gates` has what failed first.
     """
 
     state: RunState
     headline: str
     reason: str
     partial: str | None
+    cause: str | None
     change: str | None
     direction: Direction | None
     gates: list[GatePart]
@@ -173,6 +176,7 @@ def report_document(findings: Findings, *, skipped: Iterable[SkippedImage], gene
             verdict.headline,
             verdict.reason,
             verdict.partial or None,
+            verdict.cause or None,
             change.sentence if change else None,
             change.direction if change else None,
             [part(GatePart, gate) for gate in in_order(findings.record.gates)],

@@ -37,12 +37,16 @@ def report_markdown(findings: Findings, *, skipped: Iterable[SkippedImage], gene
         lines += ["", f"**Partial result.** {prose(verdict.partial)}"]
     for warning in verdict.warnings:
         lines += ["", f"**Warning.** {prose(warning)}."]
+    if verdict.cause:
+        lines += ["", prose(verdict.cause)]
     if verdict.change:
         lines += ["", prose(verdict.change.sentence)]
     if verdict.gates:
         lines += ["", *map(_gate, verdict.gates)]
     if verdict.more_gates:
-        lines += ["", verdict.more_gates]
+        lines += ["", prose(verdict.more_gates)]
+    if verdict.rerun:
+        lines += ["", f"Run this date again: {code(verdict.rerun, longest=None)}"]
     material = Material(findings, skipped)
     wanted = [each for each in SECTIONS if each.markdown and each.when(findings)]
     wanted.sort(key=lambda each: _LAST.index(each.name) if each.name in _LAST else -1)
@@ -82,7 +86,8 @@ def _subject(record: RunRecord) -> str:
 
 
 def _gate(gate: GateLine) -> str:
-    return f"- {gate.word}{f' ({gate.effect})' if gate.effect else ''}: {prose(gate.sentence)}"
+    sentence = f"{gate.sentence}; {gate.more}" if gate.more else gate.sentence
+    return f"- {gate.word}{f' ({gate.effect})' if gate.effect else ''}: {prose(sentence)}"
 
 
 def _change(change: MetricChange) -> str:

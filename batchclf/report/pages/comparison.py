@@ -161,10 +161,16 @@ def _verdict(comparison: Comparison) -> tuple[State, str]:
         return "none", "Same predictions"
     if comparison.p_value is None:
         return "none", f"{percent(comparison.changed / comparison.images)} of the predictions differ"
+    lost = len(comparison.lost_classes)
+    classes = f"{counted(lost, 'class', 'classes')}" if lost else ""
     if comparison.p_value >= CHANCE:
-        return "uncertain", "No difference beyond chance"
-    better = comparison.only_second_right > comparison.only_first_right
-    return ("passed", "The second run is better") if better else ("failed", "The second run is worse")
+        return "uncertain", f"No overall difference, but {classes} worse" if lost else "No difference beyond chance"
+    if comparison.only_second_right > comparison.only_first_right:
+        return (
+            "uncertain" if lost else "passed",
+            f"Better overall, but {classes} worse" if lost else "The second run is better",
+        )
+    return "failed", "The second run is worse"
 
 
 def _notes(comparison: Comparison, first: RunRecord, second: RunRecord) -> tuple[str, ...]:

@@ -1,7 +1,10 @@
-"""What was scored, in words: the names of subsets, and why a run is only partial."""
+"""What was scored, in words: the names of subsets and runs, and why a run is only partial."""
 
+from datetime import datetime
+
+from batchclf.core.records.history import RunSummary
 from batchclf.core.records.run import RunRecord, SubsetRecord
-from batchclf.core.text import counted, listed, visible
+from batchclf.core.text import counted, listed, moment, visible
 
 SHOWN_CUT = 5
 """So many subsets that the deadline cut are named."""
@@ -20,6 +23,18 @@ def subset_place(subset: SubsetRecord) -> str:
 def subset_names(record: RunRecord) -> dict[str, str]:
     """Name all subsets of a run, by split."""
     return {subset.split: subset_name(subset) for subset in record.subsets}
+
+
+def has_several(record: RunRecord) -> bool:
+    """Say whether a run has more subsets than the splits of a data set or a single directory."""
+    return len(record.subsets) > 1 and any(subset.kind == "directory" for subset in record.subsets)
+
+
+def run_words(run: RunSummary, record: RunRecord) -> str:
+    """Name an earlier run: by its run date if that tells it from the run of `record`, else by when it started."""
+    if run.run_date and record.run_date and run.run_date != record.run_date:
+        return f"the run of {visible(run.run_date)}"
+    return f"the run of {moment(datetime.fromisoformat(run.started))}"
 
 
 def measured(split: str) -> str:

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from batchclf.core.compare.result import Comparison, Flip
 from batchclf.core.records.findings import Findings
-from batchclf.core.records.history import RunSummary
-from batchclf.core.text import NOTHING, class_name, count, counted, moment, p_value, percent, visible
+from batchclf.core.text import NOTHING, class_name, count, counted, p_value, percent, visible
 from batchclf.core.types import Prediction
 from batchclf.report.parts.markdown_text import code
 from batchclf.report.parts.pictures import Picture, Pictures
+from batchclf.report.parts.subset_words import run_words
 from batchclf.report.sections.earlier_runs import report_address
 
 NAMED_FLIPS = 3
@@ -87,7 +86,7 @@ def flips_view(findings: Findings, names: Mapping[str, str], pictures: Pictures)
     last = next((run for run in findings.history if run.run_id == compared[0].first_run), None)
     return FlipsView(
         sentence=flips_sentence(compared),
-        than=_run_words(last) if last else f"run {visible(compared[0].first_run)}",
+        than=run_words(last, findings.record) if last else f"run {visible(compared[0].first_run)}",
         address=report_address(last) if last else "",
         rows=tuple(_row(each, names) for each in compared),
         with_replaced=any(each.replaced for each in compared),
@@ -186,10 +185,6 @@ def _shot(flip: Flip, split: str, pictures: Pictures) -> FlipShot:
         first=f"{class_name(flip.first_prediction)} {percent(flip.first_confidence)}",
         second=f"{class_name(flip.second_prediction)} {percent(flip.second_confidence)}",
     )
-
-
-def _run_words(run: RunSummary) -> str:
-    return f"the run of {moment(datetime.fromisoformat(run.started))}"
 
 
 def _row(comparison: Comparison, names: Mapping[str, str]) -> FlipRow:

@@ -16,13 +16,17 @@ IN_VERDICT = 8
 IN_SIGHT = 12
 """Up to so many are all in sight; of more, those that passed are folded away."""
 
+_COUNTED = {True: "; that counts as passed", False: "; that counts as failed"}
+"""The ends of sentences that `effect` says, too."""
+
 _ORDER: dict[Outcome, int] = {"failed": 0, "missing": 1, "uncertain": 2, "passed": 3}
 
 
 @dataclass(frozen=True)
 class GateLine:
-    """One rule or alarm: `word` says in a word or two how it went, `effect` what that does to the run where it is not
-    plain; `state` colours it. `place` is the subset, `group` the class or classes; both may be empty.
+    """One rule or alarm: `word` says in a word or two how it went, `effect` what that does to the run if that is not
+    plain; `state` colours it. `place` is the subset, `group` the class or classes; both may be empty. `more` is what
+    there is to say beside the sentence: the value of the last good run, rules that were not checked for this reason.
     """
 
     state: Outcome
@@ -34,6 +38,7 @@ class GateLine:
     group: str
     against: str
     sentence: str
+    more: str
     alarm: bool
 
 
@@ -77,8 +82,8 @@ def _apart(gates: Sequence[GateResult]) -> tuple[list[GateResult], list[GateResu
     return [g for g in ordered if g.outcome != "passed"], [g for g in ordered if g.outcome == "passed"]
 
 
-def gate_line(gate: GateResult, names: Mapping[str, str]) -> GateLine:
-    """Show one rule or alarm."""
+def gate_line(gate: GateResult, names: Mapping[str, str], more: str = "") -> GateLine:
+    """Show one rule or alarm; `more` is said beside its sentence."""
     alarm, outcome = gate.kind == "alarm", gate.outcome
     words: dict[Outcome, str] = {
         "passed": "No alarm" if alarm else "Passed",
@@ -95,7 +100,10 @@ def gate_line(gate: GateResult, names: Mapping[str, str]) -> GateLine:
         place=visible(names.get(gate.subset, gate.subset)) if gate.subset else "",
         group=_group(gate.class_name),
         against="" if alarm else _against(gate.against),
-        sentence=visible(gate.reason),
+        sentence=visible(
+            gate.reason.removesuffix(_COUNTED[gate.passed]) if gate.outcome == "uncertain" else gate.reason
+        ),
+        more=visible(more),
         alarm=alarm,
     )
 
@@ -111,14 +119,19 @@ def _against(against: str) -> str:
 
 
 def failed_words(gates: Sequence[GateResult]) -> str:
-    """Count what did not pass: `1 alarm raised, 2 rules failed`; empty if all passed."""
-    return _kinds([gate for gate in gates if not gate.passed], " raised", " failed")
+    """Count what did not pass: `1 alarm raised, 2 rules failed`; empty if all passed.
 
-
-def _kinds(gates: Sequence[GateResult], of_alarms: str = "", of_rules: str = "") -> str:
-    alarms = sum(gate.kind == "alarm" for gate in gates)
-    parts = [(alarms, "alarm", of_alarms), (len(gates) - alarms, "rule", of_rules)]
-    return ", ".join(counted(number, word) + what for number, word, what in parts if number)
+    Rules that an alarm keeps from being checked do not count: the alarm is their cause.
+    """
+    failed = [gate for gate in gates if not gate.passed and not gate.because]
+    alarms = sum(gate.kind == "alarm" for gate in failed)
+    unchecked = sum(gate.missing and gate.kind != "alarm" for gate in failed)
+    parts = [
+        (alarms, "alarm", "raised"),
+        (len(failed) - alarms - unchecked, "rule", "failed"),
+        (unchecked, "rule", "not checked"),
+    ]
+    return ", ".join(f"{counted(number, kind)} {what}" for number, kind, what in parts if number)
 
 
 def held_words(gates: Sequence[GateResult]) -> str:
@@ -132,14 +145,13 @@ def held_words(gates: Sequence[GateResult]) -> str:
     if raised:
         clauses.append(f"{counted(raised, 'alarm')} {'was' if raised == 1 else 'were'} raised")
     if missed:
-        clauses.append(f"{_of(missed, rules)} not met")
+        clauses.append(f"{_of(missed, rules)} failed")
     elif met:
-        clauses.append(f"{_of(met, rules)} met")
+        clauses.append(f"{_of(met, rules)} passed")
     if absent := outcomes["missing", False]:
         clauses.append(f"{counted(absent, 'rule')} not checked, which counts as failed")
     if unsure := sum(gate.outcome == "uncertain" for gate in rules):
-        of = "the rule" if len(rules) == 1 else f"{count(unsure)} of {count(len(rules))} rules"
-        clauses.append(f"for {of} there is not enough evidence")
+        clauses.append(f"not enough evidence for {_of(unsure, rules)}")
     if waiting := outcomes["missing", True]:
         clauses.append(f"{counted(waiting, 'rule')} not checked: no earlier good run yet")
     unchecked = sum(gate.outcome == "uncertain" for gate in alarms)
@@ -152,19 +164,30 @@ def held_words(gates: Sequence[GateResult]) -> str:
 
 def _of(number: int, rules: Sequence[GateResult]) -> str:
     if len(rules) == 1:
-        return "the rule is"
-    if number == len(rules):
-        return f"all {count(number)} rules are"
-    return f"{count(number)} of {count(len(rules))} rules {'is' if number == 1 else 'are'}"
+        return "the rule"
+    return f"all {count(number)} rules" if number == len(rules) else f"{count(number)} of {count(len(rules))} rules"
 
 
 def summary(gates: Sequence[GateResult]) -> str:
-    """Count all by how they went: `2 alarms, 3 rules: 1 failed, 4 passed.`."""
-    outcomes: dict[Outcome, str] = {
+    """Count rules and alarms by how they went: `3 rules: 1 failed, 2 passed. 2 alarms: none raised.`."""
+    alarms = [gate.outcome for gate in gates if gate.kind == "alarm"]
+    rules = [gate.outcome for gate in gates if gate.kind != "alarm"]
+    words: dict[Outcome, str] = {
         "failed": "failed",
         "missing": "not checked",
-        "uncertain": "without enough evidence",
+        "uncertain": "uncertain",
         "passed": "passed",
     }
-    counts = [(sum(gate.outcome == outcome for gate in gates), words) for outcome, words in outcomes.items()]
-    return f"{_kinds(gates)}: {', '.join(f'{count(number)} {words}' for number, words in counts if number)}."
+    raised: dict[Outcome, str] = {"failed": "raised", "missing": "not checked", "uncertain": "not checked"}
+    parts = [
+        f"{counted(len(rules), 'rule')}: {_outcomes(rules, words)}." if rules else "",
+        f"{counted(len(alarms), 'alarm')}: {_outcomes(alarms, raised) or 'none raised'}." if alarms else "",
+    ]
+    return " ".join(filter(None, parts))
+
+
+def _outcomes(outcomes: Sequence[Outcome], words: Mapping[Outcome, str]) -> str:
+    counts = Counter(words[outcome] for outcome in outcomes if outcome in words)
+    if len(counts) == 1 and counts.total() == len(outcomes):
+        return next(iter(counts)) if len(outcomes) == 1 else f"all {next(iter(counts))}"
+    return ", ".join(f"{count(counts[word])} {word}" for word in dict.fromkeys(words.values()) if counts[word])

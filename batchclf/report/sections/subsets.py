@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.metrics.labelled import LabelledMetrics
 from batchclf.core.records.findings import Findings
-from batchclf.core.records.run import RunRecord, SubsetRecord
+from batchclf.core.records.run import SubsetRecord
 from batchclf.core.text import NOTHING, class_name, count, counted, percent, percent_interval, visible
 from batchclf.report.parts.markdown_text import code
 from batchclf.report.parts.pictures import Pictures
-from batchclf.report.parts.subset_words import subset_name, subset_place
+from batchclf.report.parts.subset_words import has_several, subset_name, subset_place
 from batchclf.report.sections.gate import failed_words
 from batchclf.report.sections.images import PredictedRow, Shot, predicted_rows, shots
 
@@ -95,11 +95,6 @@ def subsets_view(findings: Findings, pictures: Pictures) -> SubsetsView | None:
             _detail(subset, of_split[subset.split], anchors, pictures) for subset in ordered if subset.split in further
         ),
     )
-
-
-def has_several(record: RunRecord) -> bool:
-    """Say whether a run has more subsets than the splits of a data set or a single directory."""
-    return len(record.subsets) > 1 and any(subset.kind == "directory" for subset in record.subsets)
 
 
 def further_directories(findings: Findings) -> tuple[Evaluation, ...]:

@@ -10,12 +10,14 @@ from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.options import capitalised
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
-from batchclf.core.records.run import GateResult, RunRecord, RunState, run_state
+from batchclf.core.records.run import GateResult, RunRecord, RunState, SubsetRecord, causes, run_state
 from batchclf.core.records.unlabelled import UnlabelledVerdict, unlabelled_verdict
 from batchclf.core.text import (
     age,
+    count,
     counted,
     duration,
+    listed,
     moment,
     p_value,
     percent,
@@ -25,13 +27,25 @@ from batchclf.core.text import (
     visible,
 )
 from batchclf.errors import ExitCode
-from batchclf.report.parts.subset_words import measured, partial_words, subset_names
+from batchclf.report.parts.subset_words import (
+    has_several,
+    measured,
+    partial_words,
+    run_words,
+    subset_name,
+    subset_names,
+    subset_place,
+)
 from batchclf.report.sections.gate import IN_VERDICT, GateLine, failed_words, gate_line, held_words, in_order, summary
 
 if TYPE_CHECKING:
     from batchclf.core.compare.result import Comparison
 
 Direction = Literal["better", "worse", "same", "unknown"]
+NAMED_SUBSETS = 3
+"""Up to so many failed subsets are named in the headline, with their folders below."""
+NO_LABELS_USED = "no labels are used: "
+"""The start of the warning that an alarm on class folders says, too."""
 UNKNOWN = "accuracy unknown without labels"
 CHANCE = 0.05
 """From this p value on a change is said to be possibly chance."""
@@ -49,13 +63,14 @@ class Change:
 class Verdict:
     """`alarm` says that predictions without labels and without a gate need a look, `details` what is known of them.
 
-    `word` is the headline at its shortest. `started` is ISO 8601 with offset; `old` is the age of the numbers when the
-    page was written, empty below 1 h.
+    `word` is the headline at its shortest. `cause` says what the failure does not come from, if that is known, and so
+    where to look. `started` is ISO 8601 with offset; `old` is the age of the numbers when the page was written, empty
+    below 1 h.
 
     `partial` says why the run is only partial, empty for a whole one. `warnings` say what may make the numbers mean
-    less than they seem to. `gates` are what needs a look and, where they are few, the others; `more_gates` counts those
-    that are not there. `rerun` is the command that runs the same date again, empty after a good run. `run_date` is
-    empty if it is the date of `started`. `change` is None for a run that belongs to no job.
+    less than they seem to. `gates` are what needs a look and, if they are few, the others; `more_gates` counts all if
+    some are not there. `folders` are the names and paths of the directories that failed. `rerun` is the command that
+    runs the same date again, empty after a good run. `change` is None for a run that belongs to no job.
     """
 
     state: RunState
@@ -68,11 +83,12 @@ class Verdict:
     warnings: tuple[str, ...]
     gates: tuple[GateLine, ...]
     more_gates: str
+    cause: str
+    folders: tuple[tuple[str, str], ...]
     rerun: str
     change: Change | None
     started: str
     when: str
-    run_date: str
     old: str
 
 
@@ -81,26 +97,30 @@ def verdict_view(findings: Findings, generated: datetime) -> Verdict:
     record = findings.record
     state = run_state(record.status, record.gates)
     unlabelled = unlabelled_verdict(findings.main, findings.drift, findings.drift_note)
-    words = unlabelled.headline if unlabelled and state == "none" else headline(state, record.gates)
+    words = headline(state, record.gates, _failed_names(record))
+    if unlabelled and state == "none":
+        words = unlabelled.headline
     started = datetime.fromisoformat(record.started)
     since = generated - started - timedelta(seconds=record.seconds)
-    gates, more_gates = _gate_lines(record)
+    gates, more_gates = _gate_lines(findings)
+    bad = state not in ("passed", "none")
     return Verdict(
         state=state,
         alarm=state == "none" and unlabelled is not None and unlabelled.alarm,
         headline=words,
-        reason=_reason(state, record, findings.main, unlabelled),
+        reason=_reason(state, record, _spotlight(findings), unlabelled),
         details=() if unlabelled is None else tuple(map(capitalised, unlabelled.details[1:])),
         word=unlabelled.word if unlabelled and state == "none" else words.partition(":")[0],
         partial=partial_words(record),
         warnings=_warnings(record),
         gates=gates,
         more_gates=more_gates,
-        rerun="" if state in ("passed", "none") else _rerun(record),
+        cause=_cause(findings) if bad and len(record.subsets) > 1 else "",
+        folders=_failed_folders(record) if bad else (),
+        rerun=_rerun(record) if bad else "",
         change=_of_main(_change(findings), findings),
         started=started.isoformat(),
-        when=f"Run of {moment(started)}, took {duration(record.seconds)}",
-        run_date=record.run_date if record.run_date != record.started[:10] else "",
+        when=_when(record, started),
         old=age(since),
     )
 
@@ -108,17 +128,62 @@ def verdict_view(findings: Findings, generated: datetime) -> Verdict:
 def _warnings(record: RunRecord) -> tuple[str, ...]:
     """List the warnings of all subsets, each with the subset's name if there are several."""
     names = subset_names(record) if len(record.subsets) > 1 else {}
+    # What an alarm has reported is not said twice
+    reported = {gate.subset for gate in record.gates if gate.name.startswith("class-folders") and not gate.passed}
     return tuple(
         visible(f"{names[subset.split]}: {warning}" if subset.split in names else capitalised(warning))
         for subset in record.subsets
         for warning in subset.warnings
+        if not (subset.split in reported and warning.startswith(NO_LABELS_USED))
     )
 
 
-def headline(state: RunState, gates: Sequence[GateResult]) -> str:
-    """Say in a few words how a run is judged."""
+def _when(record: RunRecord, started: datetime) -> str:
+    """Say when the run was: for which run date, if that is another one than the day on which it started."""
+    took = f"took {duration(record.seconds)}"
+    if record.run_date in ("", record.started[:10]):
+        return f"Run of {moment(started)}, {took}"
+    return f"Run of {visible(record.run_date)}, started {moment(started)}, {took}"
+
+
+def _failed_subsets(record: RunRecord) -> list[SubsetRecord]:
+    """List the subsets on which a rule or alarm did not pass; empty if the run has the splits of a data set only."""
+    failed = {gate.subset for gate in record.gates if not gate.passed}
+    return [subset for subset in record.subsets if subset.split in failed] if has_several(record) else []
+
+
+def _failed_names(record: RunRecord) -> str:
+    """Name these in the headline, if they are few."""
+    failed = _failed_subsets(record)
+    if len(failed) > NAMED_SUBSETS:
+        return f"{count(len(failed))} subsets"
+    return listed([subset_name(subset) for subset in failed])
+
+
+def _failed_folders(record: RunRecord) -> tuple[tuple[str, str], ...]:
+    named = ((subset_name(subset), subset_place(subset)) for subset in _failed_subsets(record))
+    return tuple((name, place) for name, place in named if place)[:NAMED_SUBSETS]
+
+
+def _spotlight(findings: Findings) -> Evaluation:
+    """Choose what the reason is about: the main subset, or the first that failed if the main one did not."""
+    failed = [subset.split for subset in _failed_subsets(findings.record)]
+    if findings.main.split in failed:
+        return findings.main
+    return next((each for each in findings.evaluations if each.split in failed), findings.main)
+
+
+def _cause(findings: Findings) -> str:
+    # Only here: most runs have a single subset
+    from batchclf.report.sections.cause import cause_words
+
+    return cause_words(findings)
+
+
+def headline(state: RunState, gates: Sequence[GateResult], places: str = "") -> str:
+    """Say in a few words how a run is judged; `places` are the subsets that failed, empty for a run of one."""
     missed = failed_words(gates)
-    failed = f": {missed}" if missed else ""
+    failed = f"{f' on {places}' if places else ''}: {missed}" if missed else ""
     rules = [gate for gate in gates if gate.kind != "alarm"]
     if state == "passed" and rules and all(gate.missing for gate in rules):
         return "No earlier good run yet"
@@ -144,14 +209,33 @@ def _rerun(record: RunRecord) -> str:
     return visible(shlex.join([*command, "--date", record.run_date]))
 
 
-def _gate_lines(record: RunRecord) -> tuple[tuple[GateLine, ...], str]:
-    """Choose what stands in the verdict: all where they are few, else what did not pass; and count the rest."""
+def _gate_lines(findings: Findings) -> tuple[tuple[GateLine, ...], str]:
+    """Choose what stands in the verdict: all if they are few, else what did not pass; and count all."""
     # A rule for each of 1,000 classes is 1,000 results; run.json has all (decision 086)
-    ordered, names = in_order(record.gates), subset_names(record)
-    if len(ordered) > IN_VERDICT:
+    gates, names = findings.record.gates, subset_names(findings.record)
+    also = {id(gate): clause for gate, clause in causes(gates)}
+    good = next((run for run in reversed(findings.history) if run.good), None)
+    ordered = [gate for gate in in_order(gates) if not gate.because]
+    if len(gates) > IN_VERDICT:
         ordered = [gate for gate in ordered if gate.outcome != "passed"][:IN_VERDICT]
-    rest = len(record.gates) - len(ordered)
-    return tuple(gate_line(gate, names) for gate in ordered), f"All {summary(record.gates)}" if rest else ""
+    lines = (gate_line(gate, names, also.get(id(gate)) or _last_good(gate, good)) for gate in ordered)
+    return tuple(lines), summary(gates) if len(ordered) < len(gates) else ""
+
+
+def _last_good(gate: GateResult, good: RunSummary | None) -> str:
+    """Say what a value that did not pass was in the last good run; empty if its sentence says it or it is not known."""
+    if gate.passed or gate.kind != "bound" or good is None:
+        return ""
+    # Only here: a run without rules needs no metric's words
+    from batchclf.core.metrics.catalog import EACH_CLASS, find_metric
+
+    then = next((each for each in good.gates if each.name == gate.name and each.passed), None)
+    key = {"min_test_accuracy": "accuracy", "max_gap": "gap"}.get(gate.name, gate.name.partition("[")[0])
+    metric = find_metric(key)
+    if then is None or then.value is None or metric is None or gate.class_name == EACH_CLASS:
+        return ""
+    unit = " points" if metric.unit == "points" else ""
+    return f"{metric.shown(then.value)}{unit} in the last good run{f' ({good.run_date})' if good.run_date else ''}"
 
 
 def _reason(state: RunState, record: RunRecord, main: Evaluation, unlabelled: UnlabelledVerdict | None) -> str:
@@ -159,7 +243,9 @@ def _reason(state: RunState, record: RunRecord, main: Evaluation, unlabelled: Un
     if state == "none":
         return f"{score}." if unlabelled else f"{score}; no rule was set that it could be checked against."
     if not held:
-        return f"{score}; the gate was not met." if state == "failed" else f"{score}."
+        return f"{score}; the gate failed." if state == "failed" else f"{score}."
+    if state == "failed":
+        return f"{score}."
     if state == "uncertain":
         failed = not all(gate.passed for gate in record.gates)
         counts = f"failed (exit code {ExitCode.GATE_FAILED})" if failed else f"passed (exit code {ExitCode.OK})"
@@ -172,7 +258,8 @@ def score_words(main: Evaluation) -> str:
     if main.labelled is None:
         if not main.total:
             return "No image could be scored"
-        return f"{counted(main.total, 'image')} scored; {UNKNOWN}"
+        of = f" of {visible(main.split)}" if main.split else ""
+        return f"{counted(main.total, 'image')}{of} scored; {UNKNOWN}"
     accuracy = main.labelled.accuracy
     return (
         f"{measured(main.split)} is {percent(accuracy.value)} (95% interval {percent_interval(accuracy)}) "
@@ -193,10 +280,10 @@ def _change(findings: Findings) -> Change | None:
     last = findings.history[-1] if findings.history else None
     if change is None:
         if last is not None:
-            return Change("unknown", _incomparable(last))
+            return Change("unknown", _incomparable(last, record))
         first = Change("unknown", "First run of this job: there is none to compare it with.")
         return first if record.job is not None else None
-    than = f"the run of {_when(last)}" if last else f"run {visible(change.first_run)}"
+    than = run_words(last, record) if last else f"run {visible(change.first_run)}"
     same_images = not (change.only_first or change.only_second or change.relabelled or change.replaced)
     if not change.changed and same_images:
         same_model = last is not None and last.model_digest == record.model.digest
@@ -207,13 +294,9 @@ def _change(findings: Findings) -> Change | None:
     return _difference(change, than, same_images)
 
 
-def _when(run: RunSummary) -> str:
-    return moment(datetime.fromisoformat(run.started))
-
-
-def _incomparable(last: RunSummary) -> str:
+def _incomparable(last: RunSummary, record: RunRecord) -> str:
     had = f"; it had {percent(last.accuracy.value)} accuracy" if last.accuracy else ""
-    return f"Not comparable image by image with the run of {_when(last)}{had}."
+    return f"Not comparable image by image with {run_words(last, record)}{had}."
 
 
 def _difference(change: "Comparison", than: str, same_images: bool) -> Change:
@@ -227,12 +310,15 @@ def _difference(change: "Comparison", than: str, same_images: bool) -> Change:
     if not size.strip("0."):
         flips = change.only_first_right + change.only_second_right
         swapped = f"; {counted(flips, 'image')} flipped between right and wrong" if flips else ""
-        return Change("same", f"As accurate as {than}{on}{swapped}.")
+        lost = change.lost_words
+        return Change("same", f"As accurate as {than}{on}{swapped}{f'; {lost}' if lost else ''}.")
     direction: Direction = "better" if accuracy.difference > 0 else "worse"
     interval = accuracy.interval
     words = f"95% interval {points(interval.low)} to {points(interval.high)}, " if interval else ""
-    chance = "this can be chance" if change.p_value >= CHANCE else "this is more than chance"
+    chance = "this can be chance" if change.p_value >= CHANCE else "beyond chance"
+    lost = change.lost_words
     return Change(
         direction,
-        f"{size} points {direction} than {than}{on} ({words}McNemar's test {p_value(change.p_value)}): {chance}.",
+        f"{size} points {direction} than {than}{on} ({words}McNemar's test {p_value(change.p_value)}): {chance}"
+        f"{f'; {lost}' if lost else ''}.",
     )

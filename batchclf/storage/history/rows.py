@@ -27,7 +27,7 @@ _SUBSET_COLUMNS = (
 )
 _GATE_COLUMNS = (
     *("name", "kind", "subset", "class_name", "against", "value", "bound", "passed", "certain", "missing"),
-    *("outcome", "sentence"),
+    *("outcome", "sentence", "because"),
 )
 """Attributes of the records, in the order of the columns."""
 

@@ -157,7 +157,11 @@ CREATE VIEW bad_runs AS
 """
 """Today's names; core/renames.py has the pairs."""
 
-MIGRATIONS = (_TABLES, "", _RENAMES)
+_CAUSES = """
+ALTER TABLE gates ADD COLUMN because TEXT NOT NULL DEFAULT '';
+"""
+
+MIGRATIONS = (_TABLES, "", _RENAMES, _CAUSES)
 """Step n leads from version n to n + 1; a step that was published is never changed again.
 
 The second made views, of which the third leaves nothing.
