@@ -53,7 +53,7 @@ def reliability(bins: "Sequence[CalibrationBin]", before: "Sequence[CalibrationB
     plane = Plane(chart, (50, 42, WIDTH - 14, 290), (0, 1), (0, 1))
     plane.y_ticks(percent_ticks(0, 1))
     plane.x_ticks(percent_ticks(0, 1), lines=True)
-    plane.x_label("confidence; height: share of right ones")
+    plane.x_label("confidence; height: accuracy")
     plane.line([0, 1], [0, 1], MUTED, width=1.2, dash=(5, 3))
     note = ""
     if before:
@@ -93,14 +93,14 @@ def coverage(points: "Sequence[CoveragePoint]") -> str:
     plane = Plane(chart, (50, 42, WIDTH - 14, 290), (0, 1), (low, min(high, 1 + 0.04 * (1 - low))))
     plane.y_ticks(percent_ticks(*plane.y))
     plane.x_ticks(percent_ticks(0, 1))
-    plane.x_label("share of the images that is used; height: their accuracy")
+    plane.x_label("share of the images used; height: their accuracy")
     plane.band(shares, np.maximum(lows, low), np.minimum(highs, plane.y[1]), RIGHT)
     plane.line(shares, values, RIGHT)
     _mark(plane, {point.threshold: (point.coverage, accuracy.value) for point, accuracy in known})
     first, end = known[0], known[-1]
     fact = (
         f"{percent(first[1].value)} accuracy on all images; {percent(end[1].value)} on the {percent(end[0].coverage)} "
-        f"with a confidence of {exact_percent(end[0].threshold)} and more."
+        f"with a confidence of at least {exact_percent(end[0].threshold)}."
     )
     return chart.svg("Accuracy against coverage", fact)
 
@@ -138,7 +138,7 @@ def confidence_histogram(kind: str, title: str, counts: Sequence[int], name: str
     plane.x_ticks(percent_ticks(0, 1))
     plane.x_label("confidence; bar height: images")
     sure = sum(counts[-(len(counts) // 10 or 1) :])
-    fact = f"{title}, {counted(sure, 'image')} of them with a confidence of 90% or more."
+    fact = f"{title}, {counted(sure, 'image')} of them with a confidence of at least 90%."
     return chart.svg("Confidence of the predictions", fact)
 
 

@@ -100,7 +100,7 @@ def dumbbell(rows: Sequence[tuple[str, float, float]]) -> str:
     plane.dots([test for _, _, test in rows], places, TEST, "D", 7)
     chart.legend([Key("Train", TRAIN, "o"), Key("Test", TEST, "D")], WIDTH - 4, height - 10)
     pairs = [f"{visible(n)} {percent(a)} and {percent(b)}" for n, a, b in rows]
-    return chart.svg("Recall on train and on test by class", "; ".join(pairs) + ".")
+    return chart.svg("Recall by class on train and test", "; ".join(pairs) + ".")
 
 
 def runs_accuracy(days: Sequence[str], train: Sequence[Estimate | None], test: Sequence[Estimate | None]) -> str:
@@ -142,7 +142,7 @@ def _by_run(chart: Chart, days: Sequence[str], ends: Sequence[float], least: flo
     # So many days fit beside one another.
     chosen = sorted({round(place) for place in np.linspace(0, len(days) - 1, min(5, len(days)))})
     plane.x_ticks([(place, days[place]) for place in chosen])
-    plane.x_label("run, the last one right")
+    plane.x_label("run, newest right")
     return plane
 
 

@@ -38,7 +38,7 @@ def accuracy_by_coverage(of: Refusal) -> str:
     plane.x_ticks(percent_ticks(0, 1))
     plane.x_label("share of the images kept; height: accuracy of those")
     plane.line(coverage, accuracy, SERIES[0])
-    surest = f"of the surest {percent(coverage[-1])} {percent(accuracy[-1])}"
+    surest = f"of the most confident {percent(coverage[-1])} {percent(accuracy[-1])}"
     description = f"Of all images {percent(accuracy[0])} are right, {surest}."
     if best is not None and best.accuracy is not None:
         x, y = best.coverage.value, best.accuracy.value
@@ -47,4 +47,4 @@ def accuracy_by_coverage(of: Refusal) -> str:
         text, right = f"cheapest: {exact(best.threshold)}", x <= 0.5
         plane.text(x, y, text, across=8 if right else -8, up=-14, colour=INK, anchor="left" if right else "right")
         description += f" The cheapest threshold is {exact(best.threshold)}: {percent(x)} kept, {percent(y)} right."
-    return chart.svg("Accuracy of the images kept, by how many are kept", description)
+    return chart.svg("Accuracy of the images kept, by share kept", description)

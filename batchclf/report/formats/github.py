@@ -59,7 +59,7 @@ def _classes(name: str, of: "LabelledMetrics") -> list[str]:
         ]
         for each in classes[:MOST_CLASSES]
     ]
-    many = f"The worst {MOST_CLASSES} of {count(len(classes))} classes" if len(classes) > MOST_CLASSES else "Classes"
+    many = f"The {MOST_CLASSES} worst of {count(len(classes))} classes" if len(classes) > MOST_CLASSES else "Classes"
     title = f"{many} of {name}, the worst first"
     return _details(title, ["Class", "Images", "Recall", "Precision"], rows)
 

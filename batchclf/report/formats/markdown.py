@@ -76,7 +76,7 @@ def comparison_markdown(comparison: Comparison, second: RunRecord) -> str:
     ):
         if flips:
             shown = flips[:SHOWN_FLIPS]
-            lines += ["", f"{title}, the surest {len(shown)} of {count(total)}:", "", *map(_flip, shown)]
+            lines += ["", f"{title}, the {len(shown)} most confident of {count(total)}:", "", *map(_flip, shown)]
     return "\n".join(lines) + "\n"
 
 

@@ -12,50 +12,50 @@ README_FILE = "README.md"
 SHOWN_CLASSES = 100
 
 FILES = {
-    "README.md": "this text",
-    "report.html": "the report, for reading: open it in a browser",
+    "README.md": "this file",
+    "report.html": "the report; open it in a browser",
     "report.md": "the report in short, as Markdown",
-    "report.github.md": "the same with tables, for the page of a run of GitHub Actions",
+    "report.github.md": "the same with tables, for the summary of a GitHub Actions run",
     "report.json": "the numbers of the report, for programs",
     "report.model-index.md": "the metrics as metadata of a model card of the Hugging Face Hub",
     "report.dvc.json": "the metrics as plain numbers, for DVC",
-    "predictions.csv": "one row an image, see below",
-    "predictions": "one row an image, in Parquet files that follow one another by name, see below",
+    "predictions.csv": "one row per image, see below",
+    "predictions": "one row per image, in Parquet files, in order of their names, see below",
     "predictions.schema.json": "the columns of the predictions for programs: a Table Schema of the Data Package "
     "standard",
     **{f"predictions.{name}": f"the same rows as {words}" for name, words in FORMAT_WORDS.items() if name != "csv"},
-    "images.csv": "facts of each of these images: size, mode, brightness, contrast, hash, digest",
+    "images.csv": "each of these images: size, mode, brightness, contrast, hash, digest",
     "duplicates.csv": "images that occur more than once, above all in both train and test",
-    "flips.csv": "the images whose prediction is another one than in the run before",
-    "skipped.csv": "the images that could not be read, with the reason",
+    "flips.csv": "the images whose prediction differs from the previous run",
+    "skipped.csv": "the images that could not be read, with reasons",
     "metrics.json": "the metrics of each split, and the gap between train and test",
     "per_class.csv": "the metrics of each class",
-    "confusion.csv": "how many images of each true class were predicted as each class",
+    "confusion.csv": "images of each true class by predicted class",
     "slices.csv": "accuracy by what is known of the images: brightness, size, metadata; and the weakest slices",
     "run.json": "how the run came about: command, status, model, counts, timings, versions, gate results",
-    "junit.xml": "the bounds and alarms of the job as test cases, for build servers",
-    "log.jsonl": "what the run said, one JSON object a line",
+    "junit.xml": "the job's rules and alarms as JUnit test cases, for build servers",
+    "log.jsonl": "the log of the run, one JSON object per line",
 }
 """The files that a run directory can hold, in the order they are listed in."""
 
 _TYPES = {"string": "text", "number": "number", "boolean": "true or false"}
 _STATUS: dict[Status, str] = {
-    "ok": "All went well.",
-    "gate failed": "**A rule of the gate was broken or an alarm was raised.** The report says which.",
-    "partial": "**The run is partial: not all images that were wanted are in it.** The report says why.",
+    "ok": "It succeeded.",
+    "gate failed": "**The gate failed: a rule failed or an alarm was raised.** The report says which.",
+    "partial": "**The run is partial: not all images were scored.** The report says why.",
 }
 
 _READING = """\
 ### In a spreadsheet
 
-Do not open the file by a double click: a spreadsheet that guesses turns a class named `2026-11-24` or `1-2` into a
-date, `001` into 1, `1e5` into 100000, shortens long digits, and spoils letters such as `ö`. Have it import the text
-columns as text.
+Do not double-click the file: a spreadsheet that guesses types turns a class named `2026-11-24` or `1-2` into a
+date, `001` into 1, `1e5` into 100000, shortens long digits, and garbles letters such as `ö`. Import the text columns
+as text instead.
 
-- **LibreOffice Calc**: *File > Open*. In the dialogue take *Character set* Unicode (UTF-8), *Language* English (USA),
-  *Separated by* Comma, *String delimiter* `"`, and leave *Detect special numbers* off. Then click the head of each
+- **LibreOffice Calc**: *File > Open*. In the dialog choose *Character set* Unicode (UTF-8), *Language* English (USA),
+  *Separated by* Comma, *String delimiter* `"`, and leave *Detect special numbers* off. Then click the header of each
   column that is "text" in the table above, with Ctrl for several, and set *Column type* to Text.
-- **Excel**: *Data > From Text/CSV*. Take *File origin* 65001: Unicode (UTF-8) and *Delimiter* Comma, then *Transform
+- **Excel**: *Data > From Text/CSV*. Choose *File origin* 65001: Unicode (UTF-8) and *Delimiter* Comma, then *Transform
   Data*, and set the type of each text column to Text.
 
 ### In Python, with pandas
@@ -79,7 +79,7 @@ for field in schema["fields"]:
         rows[field["name"]] = rows[field["name"]].str.removeprefix("'")
 ```
 
-Where batchclf is installed, `batchclf.read_predictions(".")` does all of this.
+If batchclf is installed, `batchclf.read_predictions(".")` does all of this.
 
 ### In R
 
@@ -95,7 +95,7 @@ rows[text] <- lapply(rows[text], function(column) sub("^'", "", column))
 
 ### In SQL
 
-Where batchclf is installed with its extra `query`, a query may name the tables `predictions`, `images`, `per_class`,
+With batchclf and its extra `query` installed, queries can use the tables `predictions`, `images`, `per_class`,
 `confusion`, `slices`, `skipped`, `duplicates` and `flips`; its texts have no `'` in front.
 
 ```console
@@ -104,15 +104,15 @@ $ batchclf query . "SELECT label, prediction, count(*) AS images FROM prediction
 
 ## The `'` at the beginning of a text
 
-A spreadsheet would take a text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return for a formula. So a
-`'` stands in front of such a text in all CSV files here, and of one that begins with `'` itself. To get the text back
-take one leading `'` away; the snippets for pandas and R do so. In LibreOffice this makes it in another column, for
-the cell A2: `=IF(LEFT(A2;1)="'";MID(A2;2;32767);A2)`, in an English Excel with commas in place of the semicolons.
+A spreadsheet takes a text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return for a formula. In all CSV
+files here such a text, and one that begins with `'`, has a `'` in front. To get the text back, remove one leading `'`;
+the snippets for pandas and R do so. In LibreOffice, this formula does it for the cell A2:
+`=IF(LEFT(A2;1)="'";MID(A2;2;32767);A2)`, in an English Excel with commas instead of semicolons.
 """
 
 
 _READING_PARTS = """\
-The files `part-000000.parquet`, `part-000001.parquet`, … have the rows one after the other, in the order of the paths.
+The files `part-000000.parquet`, `part-000001.parquet`, … hold the rows in the order of the paths.
 Unknown values are null.
 
 ### In Python, with pandas and pyarrow
@@ -125,11 +125,11 @@ import pandas as pd
 rows = pd.concat(map(pd.read_parquet, sorted(Path("predictions").glob("*.parquet"))), ignore_index=True)
 ```
 
-Where batchclf is installed, `batchclf.read_predictions(".")` does this, too.
+If batchclf is installed, `batchclf.read_predictions(".")` does this, too.
 
 ### In SQL
 
-Where batchclf is installed with its extra `query`, a query may name the tables `predictions`, `images`, `per_class`,
+With batchclf and its extra `query` installed, queries can use the tables `predictions`, `images`, `per_class`,
 `confusion`, `slices`, `skipped`, `duplicates` and `flips`.
 
 ```console
@@ -138,9 +138,8 @@ $ batchclf query . "SELECT label, prediction, count(*) AS images FROM prediction
 
 ## The `'` at the beginning of a text in a CSV file
 
-A spreadsheet would take a text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return for a formula. So a
-`'` stands in front of such a text in all CSV files here, and of one that begins with `'` itself. To get the text back
-take one leading `'` away.
+A spreadsheet takes a text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return for a formula. In all CSV
+files here such a text, and one that begins with `'`, has a `'` in front. To get the text back, remove one leading `'`.
 """
 
 
@@ -158,7 +157,7 @@ def run_readme(record: RunRecord, columns: Sequence[tuple[str, str, str]], files
     lines = [
         "# The predictions of an image classifier",
         "",
-        f"{_made_by(record)} This folder has its predictions, and how good they are where the true classes are known.",
+        f"{_made_by(record)} This folder holds its predictions and, if labels are known, how good they are.",
         "",
         *_facts(record),
         "",
@@ -173,7 +172,7 @@ def run_readme(record: RunRecord, columns: Sequence[tuple[str, str, str]], files
         "",
         "## predictions, in parts" if record.is_partitioned else "## predictions.csv",
         "",
-        "One row an image. The columns always come in this order:",
+        "One row per image. The columns are always in this order:",
         "",
         "| column | type | what it holds |",
         "|---|---|---|",
@@ -189,8 +188,8 @@ def run_readme(record: RunRecord, columns: Sequence[tuple[str, str, str]], files
 
 def _made_by(record: RunRecord) -> str:
     if record.is_of_predictions:
-        return "Something other than batchclf has named the class of each image, and batchclf has read that."
-    return "batchclf has shown images to a model, which names the class of each."
+        return "Another program predicted the class of each image; batchclf read its predictions."
+    return "batchclf scored images with a model, which predicts the class of each."
 
 
 def _facts(record: RunRecord) -> list[str]:
@@ -199,9 +198,9 @@ def _facts(record: RunRecord) -> list[str]:
     model = record.model
     known = f"{code(model.path, longest=None)}, recipe {code(model.recipe)}, trained on {code(model.trained_on)}"
     if record.is_of_predictions:
-        known = "not known, only predictions"
+        known = "unknown, only predictions were read"
     return [
-        f"- Run: {code(record.run_id)}{job}, begun {code(record.started)}. {_STATUS[record.status]}",
+        f"- Run: {code(record.run_id)}{job}, started {code(record.started)}. {_STATUS[record.status]}",
         f"- Model: {known}",
         *map(_subset, record.subsets),
     ]

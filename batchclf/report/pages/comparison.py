@@ -175,7 +175,7 @@ def _verdict(comparison: Comparison) -> tuple[State, str]:
 
 def _notes(comparison: Comparison, first: RunRecord, second: RunRecord) -> tuple[str, ...]:
     notes = [
-        f"The {which} run is only partial. {words}"
+        f"The {which} run is partial. {words}"
         for which, words in (("first", partial_words(first)), ("second", partial_words(second)))
         if words
     ]
@@ -186,21 +186,18 @@ def _notes(comparison: Comparison, first: RunRecord, second: RunRecord) -> tuple
         )
     if comparison.relabelled:
         notes.append(
-            f"{counted(comparison.relabelled, 'image')} have another label in the second run and do not count as right "
-            "or wrong."
+            f"{counted(comparison.relabelled, 'image')} have a different label in the second run and are not counted "
+            "as right or wrong."
         )
     if comparison.replaced:
-        notes.append(
-            f"{counted(comparison.replaced, 'image')} left out, whose path holds another content in the second run."
-        )
+        notes.append(f"{counted(comparison.replaced, 'image')} left out: the file has other content in the second run.")
     sources = [
         {subset.source for subset in record.subsets if subset.split == comparison.split} for record in (first, second)
     ]
     if sources[0] != sources[1]:
         here, there = (visible(", ".join(sorted(each))) for each in sources)
         notes.append(
-            f"The runs scored different sources, {here} and {there}: images are taken as the same where their paths in "
-            "there are."
+            f"The runs scored different sources, {here} and {there}: images are matched by their paths within them."
         )
     return tuple(notes)
 
@@ -263,12 +260,12 @@ def _facts_of(record: RunRecord) -> list[tuple[str, str]]:
         ("Started", moment(datetime.fromisoformat(record.started))),
         ("Took", duration(record.seconds)),
         ("Run date", visible(record.run_date) or NOTHING),
-        ("Status", f"{record.status}, cut by the deadline" if is_cut(record) else record.status),
+        ("Status", f"{record.status}, cut off by the deadline" if is_cut(record) else record.status),
         ("Sources", visible(", ".join(dict.fromkeys(subset.source for subset in record.subsets)))),
         ("Scored", count(sum(subset.scored for subset in record.subsets))),
         ("Skipped", count(sum(subset.skipped for subset in record.subsets))),
         ("Model", visible(model.path)),
-        ("Digest of the model", model.digest[:16]),
+        ("SHA-256 of the model", model.digest[:16]),
         ("Made", visible(model.created) or NOTHING),
         ("Recipe", visible(f"{model.recipe}, {model.parameters:,} parameters") if own else NOTHING),
         ("Settings", visible(", ".join(f"{name} {value}" for name, value in model.settings.items())) or NOTHING),

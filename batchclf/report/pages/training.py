@@ -76,7 +76,7 @@ def training_view(model: TrainedModel, *, generated: datetime) -> TrainingView:
     return TrainingView(
         title=f"{headline} · {model.record.created[:10]}",
         headline=headline,
-        summary=training_line(model.record.training) or "How this training went was not kept.",
+        summary=training_line(model.record.training) or "The bundle has no training history.",
         generated=moment(generated),
         contents=tuple(Link(anchor, title) for there, anchor, title in sections if there),
         measures=_measures(model),
@@ -99,7 +99,7 @@ def _measures(model: TrainedModel) -> tuple[Measure, ...]:
     training = model.record.training
     if training is None:
         return ()
-    said = {"validation": " not trained on", "train": " trained on", "test": ", on which nothing was selected"}
+    said = {"validation": " not trained on", "train": " trained on", "test": ", used to select nothing"}
     measures: list[Measure] = []
     for name, note in said.items():
         right = training.final.get(name)
@@ -119,7 +119,7 @@ def _measures(model: TrainedModel) -> tuple[Measure, ...]:
         measures.append(
             Measure(f"{training.measured_on.capitalize()} loss", decimal(loss), f"of the epoch that was kept{alone}")
         )
-    return (*measures, Measure("Time", duration(training.seconds), "spent in training"))
+    return (*measures, Measure("Time", duration(training.seconds), "of training"))
 
 
 def _at(history: Mapping[str, Sequence[float]], metric: str, epoch: int) -> float | None:

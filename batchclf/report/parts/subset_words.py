@@ -59,10 +59,10 @@ def partial_words(record: RunRecord) -> str:
         unread = f" {counted(unreadable, 'image')} could not be read." if unreadable else ""
         return f"The deadline passed: {listed(_cut(record))}.{unread}"
     if missing := [subset_name(subset) for subset in record.subsets if subset.images_missing]:
-        return f"An unknown number of images is missing from {listed(missing)}: a shard could not be read to its end."
+        return f"An unknown number of images is missing from {listed(missing)}: a shard is incomplete."
     if record.status == "partial":
         of = counted(scored + unreadable, "image")
-        return f"More images were skipped than allowed: only {scored:,} of {of} could be scored."
+        return f"More images were skipped than allowed: {scored:,} of {of} were scored."
     return ""
 
 
@@ -70,14 +70,14 @@ def _cut(record: RunRecord) -> list[str]:
     cut = [subset for subset in record.subsets if not subset.complete]
     words = [_how_far(subset, record) for subset in cut[:SHOWN_CUT]]
     more = len(cut) - len(words)
-    return [*words, f"{counted(more, 'further subset')} cut, too"] if more else words
+    return [*words, f"{counted(more, 'more subset')} cut off"] if more else words
 
 
 def _how_far(subset: SubsetRecord, record: RunRecord) -> str:
     name = f"the {subset_name(subset)}" if subset.kind == "split" else subset_name(subset)
     if not subset.found:
-        return f"{name} was not begun"
+        return f"{name} was not started"
     if subset.kind == "split" and record.dataset is not None:
         of = record.dataset.test_images if subset.split == "test" else record.dataset.train_images
         return f"{subset.scored:,} of {counted(of, 'image')} of {name} were scored"
-    return f"{name} was cut after {counted(subset.scored, 'image')}"
+    return f"{name} was cut off after {counted(subset.scored, 'image')}"

@@ -28,8 +28,8 @@ THRESHOLDS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 EXAMPLE = 0.9
 WHAT_IT_IS = (
-    "A temperature is one number that the model's logits are divided by before they become probabilities: above 1 all "
-    "predictions get less sure, below 1 surer, and no prediction becomes another one."
+    "The model's logits are divided by its temperature before the softmax: above 1 predictions become less confident, "
+    "below 1 more confident; the predicted classes stay the same."
 )
 
 
@@ -109,7 +109,7 @@ def calibration_view(labelled: "LabelledMetrics", training: TrainingRecord | Non
     temperature = temperature_view(training, labelled)
     if labelled.calibration is None:
         missing = (
-            "The predictions came without a confidence. Calibration error, reliability diagram and coverage need the "
+            "The predictions have no confidence. Calibration error, reliability diagram and coverage need the "
             "probability of each prediction."
         )
         return CalibrationView(missing, "", "", (), (), (), (), (), (), temperature)
@@ -135,19 +135,19 @@ def _sentence(found: "Calibration", labelled: "LabelledMetrics") -> str:
     accuracy = labelled.accuracy if sure == labelled.total else wilson(sum(each.correct for each in found.bins), sure)
     confidence = accuracy.value + found.overconfidence
     error = (
-        f"Confidence and accuracy are {points_apart(found.ece)} points apart on average "
+        f"Confidence and accuracy differ by {points_apart(found.ece)} points on average "
         f"(expected calibration error, ECE, {decimal(found.ece)})"
     )
     if sure < labelled.total:
         error = (
             f"Of {counted(labelled.total, 'labelled image')} {count(labelled.total - sure)} have no confidence and are "
-            f"left out here. {error}"
+            f"not included. {error}"
         )
     facts = f"ean confidence is {percent(confidence)}, accuracy {percent(accuracy.value)}"
     size = points_apart(found.overconfidence)
     if accuracy.interval.low <= confidence <= accuracy.interval.high:
         interval = f"95% interval {percent_interval(accuracy)}"
-        return f"{error}. M{facts} ({interval}): there is no evidence of over- or underconfidence."
+        return f"{error}. M{facts} ({interval}): no evidence of over- or underconfidence."
     if found.overconfidence > 0:
         return f"{error}. The model is overconfident by {size} points: m{facts}."
     return f"{error}. The model is underconfident by {size} points: m{facts}."
@@ -155,9 +155,9 @@ def _sentence(found: "Calibration", labelled: "LabelledMetrics") -> str:
 
 def _example(coverage: "tuple[CoveragePoint, ...]") -> str:
     point = next(each for each in coverage if each.threshold == EXAMPLE)
-    lead = f"If only predictions with a confidence of {exact_percent(EXAMPLE)} and more are used"
+    lead = f"With a confidence of at least {exact_percent(EXAMPLE)}"
     if point.accuracy is None:
-        return f"{lead}: none is left."
+        return f"{lead}: no images."
     return (
         f"{lead}: {percent(point.coverage)} of the images, accuracy {percent(point.accuracy.value)} "
         f"(95% interval {percent_interval(point.accuracy)})."
@@ -220,10 +220,7 @@ def temperature_view(
         scored = _scored(before, labelled.calibration, labelled)
     missing = ""
     if labelled and not scored and record.temperature != 1:
-        missing = (
-            "How the scored images would fare without it needs the probabilities of all classes: score with "
-            "--probabilities."
-        )
+        missing = "Metrics without it need the probabilities of all classes: score with --probabilities."
     return TemperatureView(
         sentence=_temperature_sentence(record),
         missing=missing,
@@ -234,14 +231,16 @@ def temperature_view(
 
 def _temperature_sentence(record: TemperatureRecord) -> str:
     value = decimal(record.temperature)
-    does = "which changes next to nothing"
+    does = "which changes almost nothing"
     if value != decimal(1):
         does = (
-            "which makes the predictions less sure" if record.temperature > 1 else "which makes the predictions surer"
+            "which makes predictions less confident"
+            if record.temperature > 1
+            else "which makes predictions more confident"
         )
     return (
-        f"{WHAT_IT_IS} That of this model is {value}, {does}. It is the one of the least log loss on "
-        f"{counted(record.images, 'validation image')}; the test images did not choose it."
+        f"{WHAT_IT_IS} This model's is {value}, {does}. It minimises log loss on "
+        f"{counted(record.images, 'validation image')}; test images were not used."
     )
 
 
@@ -262,7 +261,7 @@ def _scored(
 
 
 def _chosen_on(record: TemperatureRecord) -> tuple[TemperatureRow, ...]:
-    on = f"{counted(record.images, 'validation image')}, when it was chosen"
+    on = f"{counted(record.images, 'validation image')}, when it was fitted"
     return (
         TemperatureRow(metric_words("ece")[0], on, *map(decimal, record.ece)),
         TemperatureRow(metric_words("log_loss")[0], on, *map(decimal, record.log_loss)),

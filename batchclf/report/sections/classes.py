@@ -149,5 +149,5 @@ def weakest_lines(labelled: LabelledMetrics) -> list[str]:
     ]
     return [
         f"- Weakest classes by recall: {', '.join(classes)}",
-        f"- Most confused: {', '.join(pairs) or 'nothing, every labelled image is right'}",
+        f"- Most confused: {', '.join(pairs) or 'none, every labelled image is right'}",
     ]

@@ -203,7 +203,7 @@ def _part(confusion: ConfusionCounts, classes: Sequence[int]) -> str:
     chosen = list(classes)
     within = int(confusion.counts[np.ix_(chosen, chosen)].sum() - confusion.correct[chosen].sum())
     total = int(confusion.support.sum() - confusion.correct.sum())
-    held = f"; {percent(within / total)} of all errors are among them" if total else ""
+    held = f"; they hold {percent(within / total)} of all errors" if total else ""
     return f"Showing the {len(classes)} most confused of {count(len(confusion.class_names))} classes{held}."
 
 
@@ -275,7 +275,7 @@ def _cells_note(confusion: ConfusionCounts) -> str:
     there = len(numbers)
     shown = min(there, SHOWN_CELLS)
     held = percent(int(numbers[:shown].sum()) / int(numbers.sum())) if there else NOTHING
-    return f"Showing {count(shown)} of {count(there)} cells that hold errors; they have {held} of all errors."
+    return f"Showing {count(shown)} of {count(there)} cells with errors; they hold {held} of all errors."
 
 
 def _examples(labelled: LabelledMetrics, pictures: Pictures) -> dict[str, tuple[Example, ...]]:

@@ -34,8 +34,8 @@ MOST_BALANCE = 25
 LARGEST, SMALLEST = 15, 10
 SHOWN_CHANGES = 10
 
-_NO_IMAGES = "What the images look like is not known: only predictions were read, so drift cannot be checked."
-_NOT_KEPT = "What the images look like was not kept in this run, so drift cannot be checked; a new run keeps it."
+_NO_IMAGES = "Drift was not checked: the run read predictions, not images."
+_NOT_KEPT = "Drift was not checked: this run kept no image statistics. New runs do."
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,12 +215,12 @@ def _balance_sentence(true: Sequence[int]) -> str:
     least, most = min(there), max(there)
     classes = counted(len(there), "class", "classes")
     absent = len(true) - len(there)
-    rest = f"; {counted(absent, 'class has', 'classes have')} none" if absent else ""
+    rest = f"; {counted(absent, 'class has', 'classes have')} no images" if absent else ""
     if least == most:
         return f"{classes} of {counted(most, 'image')}{' each' if len(there) > 1 else ''}{rest}."
     return (
-        f"{classes} of {count(least)} to {counted(most, 'image')}{rest}: the largest is {times(most / least)} as "
-        "large as the smallest."
+        f"{classes} of {count(least)} to {counted(most, 'image')}{rest}: the largest is {times(most / least)} "
+        "the size of the smallest."
     )
 
 
@@ -331,7 +331,7 @@ def _drift(findings: Findings) -> DriftView:
         alarm=bool(drifted),
         rows=tuple(map(_drift_row, drift)),
         changes=changes,
-        changes_part=f"the {shown} that moved most of {count(len(names))}" if shown < len(names) else "",
+        changes_part=f"the {shown} largest changes of {count(len(names))} classes" if shown < len(names) else "",
     )
 
 
@@ -345,7 +345,7 @@ def _drift_row(each: Drift) -> DriftRow:
     else:
         test, statistic, psi = visible(each.test), decimal(each.statistic), decimal(each.psi)
         chance = p_value(each.p_value).removeprefix("p ").removeprefix("= ")
-        verdict = "drift" if each.drifted else "a small difference" if each.sure else "none seen"
+        verdict = "drift" if each.drifted else "small difference" if each.sure else "no drift"
     return DriftRow(
         quantity=visible(each.quantity),
         reference=visible(each.reference),

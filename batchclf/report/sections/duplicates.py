@@ -48,12 +48,12 @@ class DuplicatesView:
 def duplicates_view(duplicates: Duplicates | None, gap: "Gap") -> DuplicatesView:
     """Show duplicates between train and test, and what accuracy and gap are without them."""
     if duplicates is None:
-        sentence = "Whether test images are also in train was not checked in this run; a new run does it."
+        sentence = "This run did not check for test images that are also in train. New runs do."
         return DuplicatesView(False, sentence, "", "", "", (), "")
     found = duplicates.exact + duplicates.near
     split = visible(duplicates.split)
     if not found:
-        sentence = f"None of the {counted(duplicates.images, 'image')} of {split} that were checked is also in train."
+        sentence = f"None of {counted(duplicates.images, 'checked image')} of {split} is also in train."
         return DuplicatesView(False, sentence, "", "", visible(duplicates.checked), (), "")
     are = "is" if found == 1 else "are"
     return _found(duplicates, f"{_how_many(duplicates, split)} {are} also in train", _effect(duplicates, gap))
@@ -67,12 +67,12 @@ def duplicates_without_gap(duplicates: Duplicates, name: str, *, in_train: bool)
     found = duplicates.exact + duplicates.near
     if not found:
         twice = "is also in train" if in_train else "occurs twice"
-        sentence = f"None of the {counted(duplicates.images, 'image')} of {name} that were checked {twice}."
+        sentence = f"None of {counted(duplicates.images, 'checked image')} of {name} {twice}."
         return DuplicatesView(False, sentence, "", "", visible(duplicates.checked), (), "")
     if in_train:
         words = "is also in train" if found == 1 else "are also in train"
     else:
-        words = "is a duplicate of another one there" if found == 1 else "are duplicates of others there"
+        words = "duplicates another" if found == 1 else "duplicate others"
     return _found(duplicates, f"{_how_many(duplicates, name)} {words}", "")
 
 
@@ -82,7 +82,7 @@ def _how_many(duplicates: Duplicates, name: str) -> str:
 
 
 def _found(duplicates: Duplicates, fact: str, effect: str) -> DuplicatesView:
-    kinds = [f"{count(n)} {word}" for n, word in ((duplicates.exact, "exactly"), (duplicates.near, "nearly")) if n]
+    kinds = [f"{count(n)} {word}" for n, word in ((duplicates.exact, "exact"), (duplicates.near, "near")) if n]
     found, shown = duplicates.exact + duplicates.near, len(duplicates.pairs)
     return DuplicatesView(
         found=True,
@@ -92,7 +92,7 @@ def _found(duplicates: Duplicates, fact: str, effect: str) -> DuplicatesView:
         checked=visible(duplicates.checked),
         rows=tuple(
             DuplicateRow(
-                kind="the same" if pair.kind == "exact" else "nearly the same",
+                kind="exact" if pair.kind == "exact" else "near",
                 first=visible(pair.first_path),
                 first_label=_label(pair.first_label),
                 second=visible(pair.second_path),
@@ -109,22 +109,22 @@ def _found(duplicates: Duplicates, fact: str, effect: str) -> DuplicatesView:
 def _effect(duplicates: Duplicates, gap: "Gap") -> str:
     accuracy, without = duplicates.accuracy_without, duplicates.gap_without
     if accuracy is None or without is None:
-        return "Without them no labelled image is left, so there is no gap without them."
+        return "Without them no labelled image is left, so the gap cannot be computed."
     facts = (
         f"Without them test accuracy is {percent(accuracy.value)} (95% interval {percent_interval(accuracy)}) and the "
         f"gap {points(without.value)} points ({points_interval(without)})"
     )
     hidden = points(without.value - gap.gap.value)
     if hidden.startswith("+"):
-        return f"{facts}: with them it looks {hidden[1:]} points smaller."
-    return f"{facts}: with them it looks no smaller."
+        return f"{facts}: the duplicates hide {hidden[1:]} points of it."
+    return f"{facts}: the duplicates do not hide any of it."
 
 
 def _contradicting(number: int) -> str:
     if not number:
         return ""
     pairs = counted(number, "pair")
-    return f"{pairs} {'has' if number == 1 else 'have'} two different labels, so one of the two must be wrong."
+    return f"{pairs} {'has' if number == 1 else 'have'} two different labels: one of the two must be wrong."
 
 
 def _label(label: str | None) -> str:

@@ -85,10 +85,10 @@ def earlier_runs_view(findings: Findings) -> EarlierRunsView:
 
 def _why_missing(findings: Findings) -> str:
     if findings.record.job is None:
-        return "A run of its own has no earlier ones; a job keeps its runs, and its report shows how the gap moved."
+        return "Not part of a job, so there are no earlier runs. The reports of a job show the gap over its runs."
     if findings.history:
-        return "No earlier run of this job has labels for what this one reports on, so there is nothing to follow."
-    return "This is the first run of this job; from the second on its gap and accuracy are followed here."
+        return "No earlier run of this job has labels for this subset."
+    return "First run of this job. From the second run on, accuracy and gap over the runs appear here."
 
 
 def _earlier(run: RunSummary) -> _Run:

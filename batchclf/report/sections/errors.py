@@ -68,17 +68,19 @@ def errors_view(findings: Findings, pictures: Pictures) -> ErrorsView | None:
 def _sentence(labelled: LabelledMetrics) -> str:
     wrong = labelled.total - labelled.correct
     if not wrong:
-        return "Every labelled image was predicted right."
-    were = "was" if wrong == 1 else "were"
-    of = f"{count(wrong)} of {counted(labelled.total, 'labelled image')} {were} predicted wrong"
+        return "Every labelled image is right."
+    were = "is" if wrong == 1 else "are"
+    of = f"{count(wrong)} of {counted(labelled.total, 'labelled image')} {were} wrong"
     shown = len(labelled.worst_errors)
     if wrong == 1:
         return f"{of}."
     if all(isnan(each.confidence) for each in labelled.worst_errors):
-        which = "all of them" if shown == wrong else f"the first {shown} by their path"
-        return f"{of}. These are {which}: look for wrong labels, and for images that are hard for people, too."
-    which = "All of them" if shown == wrong else f"The {shown} that the model was surest of"
-    return f"{of}. {which}, surest first: look for wrong labels, and for images that are hard for people, too."
+        which = "all" if shown == wrong else f"the first {shown} by path"
+        return f"{of}; shown: {which}. Look for wrong labels and for images that people find hard, too."
+    which = "all" if shown == wrong else f"the {shown} most confident"
+    return (
+        f"{of}; shown: {which}, most confident first. Look for wrong labels and for images that people find hard, too."
+    )
 
 
 def _pair(pair: ConfusedPair, labelled: LabelledMetrics, pictures: Pictures) -> PairView:
@@ -106,17 +108,17 @@ def _part(labelled: LabelledMetrics) -> str:
 
 def _label_issues(found: LabelIssues | None, labelled: int, pictures: Pictures) -> LabelIssuesView:
     if found is None:
-        return LabelIssuesView("Label issues were not looked for in this run.", "", ())
+        return LabelIssuesView("This run did not look for label issues.", "", ())
     if found.missing:
         why = f"this {found.missing}" if found.missing.startswith("needs") else found.missing
-        return LabelIssuesView(f"Label issues were not looked for: {why}.", "", ())
+        return LabelIssuesView(f"Label issues not checked: {why}.", "", ())
     if not found.images:
-        return LabelIssuesView(f"None of {counted(labelled, 'label')} is probably wrong.", found.method, ())
+        return LabelIssuesView(f"No label issues found in {counted(labelled, 'label')}.", found.method, ())
     return LabelIssuesView(_issues_sentence(found, labelled), found.method, shots(found.shown, pictures))
 
 
 def _issues_sentence(found: LabelIssues, labelled: int) -> str:
     of = f"{count(found.images)} of {counted(labelled, 'label')} ({percent(found.images / labelled)})"
     are = "is" if found.images == 1 else "are"
-    shown = f"; these are the {len(found.shown)} most likely ones" if len(found.shown) < found.images else ""
-    return f"{of} {are} probably wrong{shown}. A label issue is no proof: look before you change a label."
+    shown = f"; the {len(found.shown)} most likely are shown" if len(found.shown) < found.images else ""
+    return f"{of} {are} probably wrong{shown}. Check each one: a label issue is a suspicion, not proof."

@@ -117,7 +117,7 @@ def _data(record: RunRecord) -> FactGroup:
         return FactGroup("Data", (*facts, classes_fact(record.model.class_names)))
     directories = [subset for subset in record.subsets if subset.kind == "directory"]
     facts += [Fact(_directory(subset), visible(subset.source), code=True) for subset in directories]
-    resized = f", larger ones shrunk by the {visible(record.resize)} way" if directories else ""
+    resized = f", larger ones resized ({visible(record.resize)})" if directories else ""
     facts += [
         Fact("Images", f"{shape_words(record.model.input_shape, record.model.color_mode)}{resized}"),
         *geometry_facts(record.model),
@@ -153,7 +153,7 @@ def _directory(subset: SubsetRecord) -> str:
 def _model(model: ModelRecord) -> FactGroup:
     if model.source == "predictions":
         columns = "; ".join(f"{visible(name)}: {visible(str(value))}" for name, value in model.settings.items())
-        made = Fact("Made by", "something else: only its predictions are known")
+        made = Fact("Made by", "unknown: only predictions were read")
         taken = Fact("Taken from", columns)
         return FactGroup(
             "Model", (made, *([taken] if columns else []), Fact("SHA-256", visible(model.digest), code=True))
@@ -172,7 +172,7 @@ def _model(model: ModelRecord) -> FactGroup:
         Fact("SHA-256", visible(model.digest), code=True),
     )
     more = settings_facts(model.settings) if model.history and len(model.settings) > MANY_SETTINGS else ()
-    title = f"All {len(more)} settings of the training" if more else ""
+    title = f"All {len(more)} training settings" if more else ""
     return FactGroup("Model", tuple(fact for fact in facts if fact.value), more, title)
 
 
@@ -222,9 +222,9 @@ def _run(record: RunRecord) -> FactGroup:
     runtime = f"{visible(record.runtime)} on {visible(record.device)}, batches of {counted(record.batch_size, 'image')}"
     facts = [
         Fact("Run", visible(record.run_id), code=True),
-        Fact("Job", visible(record.job) if record.job else "none, started by hand"),
+        Fact("Job", visible(record.job) if record.job else "none (started by hand)"),
         Fact("Run date", visible(record.run_date)),
-        Fact("Status", f"{record.status}, cut by the deadline" if is_cut(record) else record.status),
+        Fact("Status", f"{record.status}, cut off by the deadline" if is_cut(record) else record.status),
         Fact("Command", visible(shlex.join(record.command)), code=True),
         Fact("Started", shown_moment(record.started)),
         Fact("Duration", duration(record.seconds)),
@@ -232,9 +232,9 @@ def _run(record: RunRecord) -> FactGroup:
         Fact("Runtime", "" if record.is_of_predictions else runtime),
         Fact("Precision", "; ".join(_precision(subset, record) for subset in record.subsets if subset.precision)),
         Fact("From the cache", _cached(record)),
-        Fact("From a run that was killed", _resumed(record)),
+        Fact("From a killed run", _resumed(record)),
         # Else a reader may take the missing pictures for a fault.
-        Fact("Pictures", "" if record.pictures else "left out, as asked for: report.pictures or --no-pictures"),
+        Fact("Pictures", "" if record.pictures else "left out (report.pictures or --no-pictures)"),
         Fact("Versions", versions),
     ]
     return FactGroup("Run", tuple(fact for fact in facts if fact.value))
@@ -243,9 +243,9 @@ def _run(record: RunRecord) -> FactGroup:
 def _precision(subset: SubsetRecord, record: RunRecord) -> str:
     check = subset.precision
     if check is None or not check.images:
-        return f"{visible(record.precision)}, not compared with f32: all images came from the cache"
+        return f"{visible(record.precision)}, not compared with f32: all predictions came from the cache"
     return (
-        f"{visible(record.precision)}: of {counted(check.images, 'image')} scored with f32, too, {check.changed:,} "
+        f"{visible(record.precision)}: of {counted(check.images, 'image')} also scored with f32, {check.changed:,} "
         f"have another class there; probabilities differ by up to {scientific(check.largest)}"
     )
 
@@ -295,15 +295,15 @@ def _files(findings: Findings) -> tuple[File, ...]:
     record = findings.record
     other_formats = [] if record.is_partitioned else [name for name in record.formats if name != "csv"]
     files = (
-        (not record.is_partitioned, "predictions.csv", "one row an image"),
-        (record.is_partitioned, "predictions/", "one row an image, in Parquet files"),
-        *((True, f"predictions.{name}", "the same rows, exact") for name in other_formats),
-        (labelled, "per_class.csv", "metrics of each class"),
+        (not record.is_partitioned, "predictions.csv", "one row per image"),
+        (record.is_partitioned, "predictions/", "one row per image, in Parquet files"),
+        *((True, f"predictions.{name}", "the same rows at full precision") for name in other_formats),
+        (labelled, "per_class.csv", "metrics per class"),
         (labelled, "confusion.csv", "confusion counts"),
-        (findings.statistics, "images.csv", "size, mode and brightness of each image"),
-        (findings.duplicates, "duplicates.csv", "images that occur twice"),
+        (findings.statistics, "images.csv", "size, mode, brightness and digest of each image"),
+        (findings.duplicates, "duplicates.csv", "images that occur more than once"),
         (findings.flips, FLIPS_FILE, "predictions that changed since the last run"),
-        (True, "metrics.json", "all numbers"),
+        (True, "metrics.json", "all metrics"),
         (True, "skipped.csv", "files not scored, with reasons"),
         (True, "run.json", "how the run came about"),
     )

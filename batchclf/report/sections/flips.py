@@ -79,7 +79,7 @@ class FlipsView:
 
 
 def flips_view(findings: Findings, names: Mapping[str, str], pictures: Pictures) -> FlipsView | None:
-    """Show what has changed on the images that both runs scored; None where there is no run to compare with."""
+    """Show what has changed on the images scored by both runs; None where there is no run to compare with."""
     compared = compared_subsets(findings)
     if not compared:
         return None
@@ -116,10 +116,10 @@ def flips_sentence(compared: Sequence[Comparison]) -> str:
         for name in ("images", "changed", "only_first_right", "only_second_right")
     )
     if not changed:
-        return f"All {counted(images, 'image')} that both runs scored got the same prediction."
+        return f"All {counted(images, 'image')} scored by both runs have the same prediction."
     known = any(each.labelled for each in compared)
     right = f": {count(negative)} from right to wrong, {count(positive)} from wrong to right" if known else ""
-    got = "image that both runs scored" if images == 1 else "images that both runs scored"
+    got = "image scored by both runs" if images == 1 else "images scored by both runs"
     return f"{count(changed)} of {count(images)} {got} got another prediction{right}."
 
 
@@ -163,7 +163,7 @@ def flip_galleries(comparison: Comparison, pictures: Pictures, first: str, secon
         if flips:
             some = f"{count(len(flips))} of " if len(flips) < total else ""
             shots = tuple(_shot(flip, comparison.split, pictures) for flip in flips)
-            order = f"; those that {second} is surest of come first" if len(shots) > 1 else ""
+            order = f"; most confident in {second} first" if len(shots) > 1 else ""
             about = f"{some}{counted(total, 'image')}, {which}{order}."
             galleries.append(FlipGallery(anchor, title, about, shots))
     return tuple(galleries)
@@ -171,9 +171,9 @@ def flip_galleries(comparison: Comparison, pictures: Pictures, first: str, secon
 
 def _other(comparison: Comparison) -> str:
     return (
-        "wrong in both runs, in another way, or not labelled"
+        "wrong in both runs with different predictions, or not labelled"
         if comparison.labelled
-        else "predicted differently by the two runs"
+        else "different predictions in the two runs"
     )
 
 

@@ -124,8 +124,8 @@ def _held_out(findings: Findings) -> str:
     if train != training.train_images + training.validation_images:
         return ""
     return (
-        f"Of the {count(train)} images of train, {counted(training.validation_images, 'validation image')} were not "
-        f"trained on: on the {count(training.train_images)} others alone the gap would be a little larger."
+        f"{counted(training.validation_images, 'image')} of {count(train)} in train were held out for validation: "
+        f"without them the gap would be slightly larger."
     )
 
 
@@ -169,8 +169,8 @@ def _leaves_out_zero(gap: Estimate) -> bool:
 
 def _why_no_loss(findings: Findings) -> str:
     if findings.record.probabilities:
-        return "A gap in loss needs at least two images in each split."
-    return "The gap in loss needs the probabilities of all classes: score with --probabilities."
+        return "The gap in log loss needs at least two images in each split."
+    return "The gap in log loss needs the probabilities of all classes: score with --probabilities."
 
 
 def _why_missing(findings: Findings) -> str:
@@ -182,30 +182,25 @@ def _why_missing(findings: Findings) -> str:
     absent = subsets.keys() & other.keys() - splits.keys() - directories
     cut = " and the ".join(sorted(split for split in absent if not subsets[split].complete))
     if cut:
-        return f"The deadline passed before an image of the {cut} split was scored, so there is no gap to show."
+        return f"No gap: the deadline passed before an image of the {cut} split was scored."
     if not scored and findings.record.is_of_predictions:
         return (
-            "The gap compares a model's accuracy on the images it was trained on with its accuracy on new ones. It "
-            "needs a column that says of each row whether it is of the split train or test."
+            "The overfitting gap is accuracy on training images minus accuracy on new ones. It needs a column that "
+            "gives the split of each row, train or test."
         )
     if not scored:
         what = "a directory" if len(findings.record.subsets) == 1 else "directories"
         return (
-            "The gap compares a model's accuracy on the images it was trained on with its accuracy on new "
-            f"ones. This run scored {what}; a job with both splits of a data set shows the gap."
+            "The overfitting gap is accuracy on training images minus accuracy on new ones. This run scored "
+            f"{what}; a job that scores both splits of a data set shows the gap."
         )
     if len(scored) == 1:
-        return (
-            f"Only the {scored[0]} split was scored. To see how much of the train accuracy carries over to "
-            f"new images, let a job score the {other[scored[0]]} split with the same model as well."
-        )
+        which = other[scored[0]]
+        return f"No gap: only the {scored[0]} split was scored. Score the {which} split with the same model, too."
     bare = [split for split in scored if splits[split].labelled is None]
     if bare:
-        return (
-            f"The images of the {' and the '.join(bare)} split have no labels, so there is no accuracy to compare; "
-            "score them with their labels."
-        )
-    return "The two splits were not scored by the same model and classes, so they cannot be compared."
+        return f"No gap: the images of the {' and the '.join(bare)} split have no labels."
+    return "No gap: the two splits were not scored with the same model and classes."
 
 
 def gap_lines(findings: Findings) -> list[str]:

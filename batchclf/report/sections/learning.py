@@ -10,8 +10,8 @@ from batchclf.core.text import NOTHING, count, counted, decimal, listed, percent
 from batchclf.core.training_record import Held, TrainingRecord
 
 _FLIP_TTA = (
-    " All points are without flip TTA (test-time augmentation); with it the model averages its logits for each image "
-    "and its mirror image, and is measured so everywhere else."
+    " The curves are without flip TTA (test-time augmentation: logits averaged over each image and its mirror image); "
+    "all other numbers are with it."
 )
 
 MOST_EPOCHS = 100
@@ -72,8 +72,8 @@ def learning_view(
     curves = _curves(history)
     if not curves:
         missing = (
-            "The model comes without a training history, so there are no learning curves; "
-            "a model that `batchclf train` or a job has trained brings one."
+            "The model has no training history, so there are no learning curves. Models trained by `batchclf train` "
+            "or by a job have one."
         )
         return LearningView(missing, held, (), None, None, "", "", (), (), "")
     epochs = max(len(values) for curve in curves for values in (curve.train, curve.held))
@@ -111,8 +111,8 @@ def _averaged(settings: Mapping[str, int | float | str | bool]) -> str:
     sentence, ensemble_size = "", int(settings.get("ensemble_size", 1))
     if ensemble_size > 1:
         sentence = (
-            f" The model averages the logits of {ensemble_size} ensemble members that were trained side by side; the "
-            "train loss is the mean of theirs, all other points are of the averaged logits."
+            f" The model averages the logits of {ensemble_size} ensemble members trained together. The train loss is "
+            "the mean over the members; all other points are of the averaged logits."
         )
     return sentence + (_FLIP_TTA if settings.get("flip_tta") else "")
 
@@ -145,15 +145,15 @@ def _sentence(
     if training is not None and (training.epochs < training.planned_epochs or training.kept_epoch < training.epochs):
         return _course(training, best, losses)
     if epochs == 1:
-        return "The model was trained for one epoch, so there is no course to see."
+        return "The model was trained for one epoch, so there is no curve."
     if best is None:
-        return f"The {held} loss was not measured during training, so no epoch can be called the best."
+        return f"The {held} loss was not measured during training, so the best epoch is unknown."
     lowest = f"The {held} loss was lowest after epoch {count(best)} of {count(epochs)} ({decimal(losses[best - 1])})"
     if best == len(losses):
-        return f"{lowest}, the last one: more epochs may help."
+        return f"{lowest}, the last: more epochs may help."
     if not isfinite(losses[-1]):
         return f"{lowest}; at the end it is not finite: the training diverged."
-    return f"{lowest}; at the end it is {decimal(losses[-1])}, so fewer epochs may do as well."
+    return f"{lowest}; at the end it is {decimal(losses[-1])}, so fewer epochs may be enough."
 
 
 def _course(training: TrainingRecord, best: int | None, losses: Sequence[float]) -> str:
@@ -181,12 +181,12 @@ def _chosen(training: TrainingRecord | None, stops_early: bool) -> str:
     if training.measured_on == "test":
         return (
             f"{means} test points were measured after it. There are no validation images: nothing was selected on "
-            "held-out data; the test split was only measured."
+            "held-out data; the test split was measured only."
         )
     images = counted(training.validation_images, "image")
     chose = ["the epoch"] if stops_early or training.kept_epoch < training.epochs else []
     chose += ["the temperature"] if training.temperature else []
-    what = f"They selected {listed(chose)}" if chose else "Nothing was selected on them; they were only measured"
+    what = f"They were used to select {listed(chose)}" if chose else "Nothing was selected on them"
     return (
         f"{means} validation points were measured after it, on {images} split from the train split and not "
         f"trained on. {what}. Nothing was selected on the test images."

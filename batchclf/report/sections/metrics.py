@@ -199,7 +199,7 @@ def _unlabelled_measures(main: Evaluation) -> tuple[Measure, ...]:
         Measure(
             "Images scored",
             count(main.total),
-            "none has a label, so accuracy is not known",
+            "no labels, so accuracy is unknown",
             main=True,
             metric="images",
             subset=main.split,
@@ -207,9 +207,9 @@ def _unlabelled_measures(main: Evaluation) -> tuple[Measure, ...]:
         Measure(
             "Mean confidence",
             percent(main.mean_confidence),
-            "the predictions came without one"
+            "the predictions have none"
             if isnan(main.mean_confidence)
-            else "the model's own view, not its accuracy",
+            else "the model's own estimate, not its accuracy",
             metric="mean_confidence",
             subset=main.split,
         ),
@@ -224,18 +224,18 @@ def _notes(findings: Findings) -> tuple[str, ...]:
     subset = next((each for each in findings.record.subsets if each.split == main.split), None)
     if subset is not None and not subset.complete:
         name = f"the {subset_name(subset)}" if subset.kind == "split" else subset_name(subset)
-        notes.append(f"The deadline cut {name}: these numbers rest on the {counted(main.total, 'image')} until then.")
+        notes.append(f"The deadline cut {name} off: these numbers are of the first {counted(main.total, 'image')}.")
     if labelled and labelled.total < main.total:
         notes.append(
             f"{count(labelled.total)} of {counted(main.total, 'image')} have a label; accuracy and "
-            "everything that follows from it rest on those."
+            "all other metrics are of those."
         )
     if subset is not None and subset.among_labelled is not None:
         from batchclf.core.metrics.among_labelled import among_labelled_sentence
 
         notes.append(among_labelled_sentence(subset.among_labelled, len(main.class_names)))
     if main.split == "train":
-        notes.append("These are the images the model was trained on: the numbers say little about new images.")
+        notes.append("The model was trained on these images: the metrics say little about new images.")
     return tuple(notes)
 
 

@@ -82,14 +82,11 @@ def area_text(area: float | None, error: float | None = 0.0) -> str:
 def _why_missing(labelled: "LabelledMetrics") -> str:
     if labelled.ranking is None:
         return (
-            "These curves need the probability of every class for each image: score with --probabilities, or have a "
-            "column for each in a table."
+            "These curves need the probabilities of all classes: score with --probabilities, or add a column per class "
+            "to the table."
         )
     if all(each.auc is None for each in labelled.ranking):
-        return (
-            "All labelled images are of one class, so there is nothing to separate it from; score images of others, "
-            "too."
-        )
+        return "All labelled images are of one class; these curves need images of other classes, too."
     return ""
 
 
@@ -125,7 +122,7 @@ def _binned(ranking: "tuple[ClassRanking, ...]") -> str:
     if not (left_out or any(aucs) or any(precisions)):
         return ""
     text = (
-        "With so many images the areas come from bins: an AUC is right to "
+        "With this many images the areas are computed from bins: an AUC is exact to "
         f"{error_bound(max(aucs, default=0.0))}, an average precision to {error_bound(max(precisions, default=0.0))}."
     )
     if left_out:

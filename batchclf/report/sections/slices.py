@@ -28,7 +28,7 @@ SHOWN_WEAK = 3
 
 SHOWN_TRENDS = 2
 LONGEST_NAME = 120
-_ONLY_HERE = "the share of its classes is unknown: one of them occurs nowhere else"
+_ONLY_HERE = "the effect of its class mix is unknown: one of its classes occurs nowhere else"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,29 +121,29 @@ def slice_lines(found: SliceFindings | None) -> list[str]:
 def _lead(found: SliceFindings) -> str:
     search = found.search
     if search is None:
-        return "There is nothing to slice the images by: all of them are alike in what is known of them."
+        return "No slices: the images do not differ in anything that is known about them."
     if not search.weakest:
         return (
-            f"No slice of at least {counted(search.least, 'image')} is less accurate than the others "
-            f"({counted(search.looked_at, 'slice')} looked at)."
+            f"No slice of at least {counted(search.least, 'image')} is less accurate than the other images "
+            f"({counted(search.looked_at, 'slice')} searched)."
         )
     weak, judged = sum(each.is_weak for each in search.weakest), len(search.weakest)
-    looked = f"Of {counted(search.looked_at, 'slice')} the {judged} that looked weakest in one half of the images"
+    looked = f"Of {counted(search.looked_at, 'slice')}, the {judged} weakest in one half of the images"
     if judged == 1:
-        looked = f"Of {counted(search.looked_at, 'slice')} the one that looked weakest in one half of the images"
+        looked = f"Of {counted(search.looked_at, 'slice')}, the weakest in one half of the images"
     if not weak:
         verb = "is" if judged == 1 else "are"
-        return f"{looked} {verb} not surely weaker in the other half: what there is can be chance."
+        return f"{looked} {verb} not weaker beyond chance in the other half."
     which = "it is" if judged == 1 else f"{'all are' if weak == judged else f'{weak} are'}"
-    return f"{looked} {'was' if judged == 1 else 'were'} judged on the other half: {which} weaker beyond chance."
+    return f"{looked} {'was' if judged == 1 else 'were'} tested on the other half: {which} weaker beyond chance."
 
 
 def _method(search: Search) -> str:
     return (
-        f"Slices of one or two columns with at least {counted(search.least, 'image')} were looked for in "
-        f"{counted(search.found_on, 'image')} and judged on the {count(search.judged_on)} others; a digest of its path "
-        "decides on which side an image is. The p value is that of Fisher's exact test against all other images, "
-        f"adjusted by Holm's method for {counted(len(search.weakest), 'slice')}. Intervals are of one slice each."
+        f"Slices of one or two columns with at least {counted(search.least, 'image')} were searched in "
+        f"{counted(search.found_on, 'image')} and tested on the other {count(search.judged_on)}; a digest of the path "
+        "assigns an image to a half. The p value is from Fisher's exact test against all other images, adjusted by "
+        f"Holm's method for {counted(len(search.weakest), 'slice')}. Intervals are for each slice alone."
     )
 
 
@@ -167,7 +167,7 @@ def _mix_words(class_mix: float | None, beyond: Estimate | None) -> str:
     alone = "nothing" if points(class_mix) == "0.0" else f"{points_apart(class_mix)} points {_less(class_mix)}"
     left = f"{points(beyond.value)} ({points_interval(beyond)})"
     chance = ", which can be chance" if _unclear(beyond) else ""
-    return f"its classes alone make {alone}, and {left} points are left{chance}"
+    return f"its class mix explains {alone}; {left} points remain{chance}"
 
 
 def _less(difference: float) -> str:

@@ -140,10 +140,10 @@ def _row(subset: SubsetRecord, evaluation: Evaluation | None, failed: str, *, an
 
 def _state(subset: SubsetRecord) -> str:
     if not subset.complete:
-        return "cut by the deadline" if subset.found else "not begun"
+        return "cut off by the deadline" if subset.found else "not started"
     if subset.images_missing:
-        return "a shard could not be read to its end"
-    return "" if subset.scored else "no image"
+        return "a shard is incomplete"
+    return "" if subset.scored else "no images"
 
 
 def _interval(labelled: LabelledMetrics, total: int) -> str:
@@ -182,10 +182,10 @@ def _sentence(labelled: LabelledMetrics) -> str:
         f"{counted(labelled.total, 'labelled image')}"
     )
     if not wrong:
-        return f"{score}: every one was predicted right."
+        return f"{score}: all are right."
     shown = len(labelled.worst_errors)
-    which = "all of them" if shown == wrong else f"the {shown} that the model was surest of"
-    return f"{score}; {counted(wrong, 'image')} {'was' if wrong == 1 else 'were'} predicted wrong, below {which}."
+    which = "all" if shown == wrong else f"the {shown} most confident"
+    return f"{score}; {counted(wrong, 'image')} {'is' if wrong == 1 else 'are'} wrong; shown: {which}."
 
 
 def subset_lines(findings: Findings) -> list[str]:

@@ -110,14 +110,14 @@ def threshold_lines(found: ThresholdFindings | None) -> list[str]:
 
 def _two_classes(of: TwoClasses) -> TwoClassesView:
     name = class_name(of.positive_class)
-    note = "Nobody has said which class is looked for, so this is the second one; positive_class names it."
+    note = "Assumed: the second class. Set positive_class to choose it."
     return TwoClassesView(
         name,
         note if of.assumed else "",
         (
             _row("as given", of.fixed),
-            _chosen(f"best precision that keeps a recall of {exact_percent(of.at_recall.target)}", of.at_recall),
-            _chosen(f"best recall that keeps a precision of {exact_percent(of.at_precision.target)}", of.at_precision),
+            _chosen(f"best precision at a recall of at least {exact_percent(of.at_recall.target)}", of.at_recall),
+            _chosen(f"best recall at a precision of at least {exact_percent(of.at_precision.target)}", of.at_precision),
         ),
     )
 
@@ -157,15 +157,15 @@ def _cheapest(of: Refusal) -> str:
     assert best is not None
     assert everything is not None
     if best.threshold == 0:
-        return f"No threshold costs less than keeping all images: {decimal(best.cost)} an image."
+        return f"No threshold costs less than keeping all images ({decimal(best.cost)} per image)."
     right = "none of them" if best.accuracy is None else f"{percent(best.accuracy.value)} of those"
     words = (
-        f"If a person looks at images below a confidence of {exact(best.threshold)}, {percent(best.coverage.value)} of "
-        f"the images are kept, and {right} are right. An image costs {decimal(best.cost)}, and "
-        f"{decimal(everything.cost)} if all are kept."
+        f"Refuse images below a confidence of {exact(best.threshold)}: {percent(best.coverage.value)} of the images "
+        f"are kept, {right} right. The mean cost per image is {decimal(best.cost)}, {decimal(everything.cost)} if all "
+        "are kept."
     )
     if best.cost is not None and of.review_cost is not None and best.cost > of.review_cost:
-        words += f" A look at every image costs less: {exact(of.review_cost)}."
+        words += f" Reviewing every image costs less: {exact(of.review_cost)}."
     return words
 
 
@@ -173,10 +173,10 @@ def _kept(of: Refusal) -> str:
     enough = [row for row in of.rows if row.coverage.value >= LEAST_KEPT]
     row = enough[-1] if enough else of.rows[0]
     if row.accuracy is None or row.threshold == 0:
-        return "Refusing images of low confidence would leave out more than a fifth of them at once."
+        return "Even the lowest threshold refuses more than a fifth of the images."
     return (
-        f"If a person looks at images below a confidence of {exact(row.threshold)}, {percent(row.coverage.value)} of "
-        f"the images are kept, and {percent(row.accuracy.value)} of those are right, instead of "
+        f"With images below a confidence of {exact(row.threshold)} refused, {percent(row.coverage.value)} of the "
+        f"images are kept; {percent(row.accuracy.value)} of those are right, "
         f"{percent(of.rows[0].accuracy.value if of.rows[0].accuracy else 0.0)} of all."
     )
 
@@ -184,14 +184,14 @@ def _kept(of: Refusal) -> str:
 def _note(of: Refusal) -> str:
     if of.error_cost is None or of.review_cost is None:
         return (
-            "Nothing was chosen here. With error_cost and review_cost the threshold that costs least is chosen on one "
-            "half of the images and judged on the other: one that is chosen by this table looks better than it is."
+            "No threshold was chosen. With error_cost and review_cost set, the cheapest threshold is chosen on one "
+            "half of the images and tested on the other. A threshold picked from this table looks better than it is."
         )
     if of.best is None:
-        return "No threshold was chosen: a half of the images is empty."
+        return "No threshold was chosen: one half of the images is empty."
     return (
-        f"An error costs {exact(of.error_cost)}, a look {exact(of.review_cost)}. The threshold was chosen on "
-        f"{counted(of.chosen_on, 'image')} and is judged on the {count(of.best.images)} others; the table is of all."
+        f"An error costs {exact(of.error_cost)}, a review {exact(of.review_cost)}. The threshold was chosen on "
+        f"{counted(of.chosen_on, 'image')} and tested on {count(of.best.images)} others; the table is of all images."
     )
 
 

@@ -241,7 +241,7 @@ def _last_good(gate: GateResult, good: RunSummary | None) -> str:
 def _reason(state: RunState, record: RunRecord, main: Evaluation, unlabelled: UnlabelledVerdict | None) -> str:
     score, held = score_words(main) if unlabelled is None else unlabelled.details[0], held_words(record.gates)
     if state == "none":
-        return f"{score}." if unlabelled else f"{score}; no rule was set that it could be checked against."
+        return f"{score}." if unlabelled else f"{score}; no gate is set."
     if not held:
         return f"{score}; the gate failed." if state == "failed" else f"{score}."
     if state == "failed":
@@ -281,13 +281,13 @@ def _change(findings: Findings) -> Change | None:
     if change is None:
         if last is not None:
             return Change("unknown", _incomparable(last, record))
-        first = Change("unknown", "First run of this job: there is none to compare it with.")
+        first = Change("unknown", "First run of this job: nothing to compare with.")
         return first if record.job is not None else None
     than = run_words(last, record) if last else f"run {visible(change.first_run)}"
     same_images = not (change.only_first or change.only_second or change.relabelled or change.replaced)
     if not change.changed and same_images:
         same_model = last is not None and last.model_digest == record.model.digest
-        facts = "Same model, same images, same predictions" if same_model else "Another model, but the same predictions"
+        facts = "Same model, same images, same predictions" if same_model else "Different model, same predictions"
         if record.is_of_predictions:
             facts = "Same images, same predictions"
         return Change("same", f"{facts} as in {than}.")
@@ -295,7 +295,7 @@ def _change(findings: Findings) -> Change | None:
 
 
 def _incomparable(last: RunSummary, record: RunRecord) -> str:
-    had = f"; it had {percent(last.accuracy.value)} accuracy" if last.accuracy else ""
+    had = f", which had {percent(last.accuracy.value)} accuracy" if last.accuracy else ""
     return f"Not comparable image by image with {run_words(last, record)}{had}."
 
 
@@ -303,9 +303,9 @@ def _difference(change: "Comparison", than: str, same_images: bool) -> Change:
     """Say how much better or worse this run is on the images that both have scored."""
     accuracy = next((metric for metric in change.metrics if metric.name == "accuracy"), None)
     if accuracy is None or change.p_value is None:
-        on = "" if same_images else f" on the {counted(change.images, 'image')} that both have"
+        on = "" if same_images else f" on the {counted(change.images, 'image')} in both"
         return Change("unknown", f"{counted(change.changed, 'prediction')} differ from {than}{on}.")
-    on = "" if same_images else f" on the {counted(change.labelled, 'image')} that both have"
+    on = "" if same_images else f" on the {counted(change.labelled, 'image')} in both"
     size = points_apart(accuracy.difference)
     if not size.strip("0."):
         flips = change.only_first_right + change.only_second_right
@@ -315,7 +315,7 @@ def _difference(change: "Comparison", than: str, same_images: bool) -> Change:
     direction: Direction = "better" if accuracy.difference > 0 else "worse"
     interval = accuracy.interval
     words = f"95% interval {points(interval.low)} to {points(interval.high)}, " if interval else ""
-    chance = "this can be chance" if change.p_value >= CHANCE else "beyond chance"
+    chance = "can be chance" if change.p_value >= CHANCE else "beyond chance"
     lost = change.lost_words
     return Change(
         direction,
