@@ -55,7 +55,7 @@ def test_the_tables_of_tools_give_the_numbers_of_scikit_learn(cli, tmp_path, too
         assert found["top2_accuracy"]["value"] == pytest.approx(top2, abs=1e-12)
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert ("The predictions came without a confidence" in page) == (tool not in WITH_CONFIDENCE)
-    assert "something else: only its predictions are known" in page
+    assert "unknown: only predictions were read" in page
 
 
 def test_two_columns_make_a_run_that_history_report_and_comparison_know(cli, tmp_path):
@@ -134,7 +134,7 @@ def test_rows_without_a_confidence_are_left_out_of_what_needs_one(cli, tmp_path)
     pytest.importorskip("jsonschema").validate(document, schema)
     errors = document["splits"][0]["labelled"]["worst_errors"]
     assert None in [each["confidence"] for each in errors]
-    assert errors[0]["confidence"] is not None  # the surest first, those without a confidence last
+    assert errors[0]["confidence"] is not None  # the first, those without a confidence last
 
 
 def test_class_numbers_become_names_by_a_class_file_and_stay_numbers_without(cli, tmp_path):

@@ -170,7 +170,7 @@ def test_ends_of_tars(world, small, tmp_path):  # noqa: F811
         assert words in skipped(out)[path.name]
         assert f"an unknown number of images is missing: {path.name}: the shard is damaged: {words}" in lines
         page = (out / "report.html").read_text()
-        assert f"An unknown number of images is missing from {path}: a shard could not be read to its end." in page
+        assert f"An unknown number of images is missing from {path}: a shard is incomplete." in page
     write_tar(empty, [])
     _, result, _ = world.score(empty, code=5)
     assert "there is no image to score" in result["error"]

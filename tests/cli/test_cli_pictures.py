@@ -53,7 +53,7 @@ def test_a_report_without_pictures_names_the_files_and_shows_nothing_of_them(sco
     assert PICTURE not in page("hidden")
     assert "<image" not in page("hidden")
     assert "no picture of 1/1" in page("hidden")
-    words = "left out, as asked for: report.pictures or --no-pictures"
+    words = "left out (report.pictures or --no-pictures)"
     assert [words in page(name) for name in ("shown", "hidden")] == [False, True]
     assert [json.loads(Path(name, "run.json").read_text())["pictures"] for name in ("shown", "hidden")] == [True, False]
     assert Path("shown/predictions.csv").read_bytes() == Path("hidden/predictions.csv").read_bytes()

@@ -216,7 +216,7 @@ def test_every_form_of_the_report_says_it_again_without_the_metadata(cli, shop, 
     assert document["thresholds"]["two_classes"]["positive_class"] == "defect"
     text = (tmp_path / "again" / "report.md").read_text()
     assert "Weak slice" in text
-    assert "best precision that keeps a recall of 80%" in text
+    assert "best precision at a recall of at least 80%" in text
 
 
 def test_evaluate_gives_the_same_and_loses_nothing_if_the_metadata_are_gone(cli, shop, tmp_path):

@@ -291,7 +291,7 @@ def test_the_page_shows_the_most_confused_pairs(splits, text):
     pairs = wrong.groupby(["label", "prediction"]).size().sort_values(ascending=False, kind="stable")[:10]
     for (label, prediction), count in pairs.items():
         assert f"{label} taken for {prediction} : {count} {count / support[label]:.2%} of the true class" in text
-    assert f"{len(wrong)} of {len(part)} labelled images were predicted wrong." in text
+    assert f"{len(wrong)} of {len(part)} labelled images are wrong;" in text
 
 
 def test_the_page_shows_the_worst_errors(splits, page):

@@ -232,7 +232,7 @@ def test_a_run_of_one_split_has_no_gap(tmp_path, bundle, digits):
     assert [subset.split for subset in record.subsets] == ["train"]
     assert (record.dataset.train_images, record.dataset.test_images) == (1442, 355)
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["gap"] is None
-    assert "Only the train split was scored" in (tmp_path / "run" / "report.html").read_text()
+    assert "only the train split was scored" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_no_model_to_choose(tmp_path, bundle):

@@ -99,7 +99,7 @@ def test_what_limits_the_comparison_is_said():
     records = (record(NAMES, subsets=[here], dataset=None), record(NAMES, subsets=[there], dataset=None))
     page = page_of(replace(found, split=""), records=records)
     assert "3 only in the first, 1 only in the second" in page.text
-    assert "2 images have another label" in page.text
+    assert "2 images have a different label" in page.text
     assert "The runs scored different sources, /srv/a and /srv/b" in page.text
     assert (
         page_of(comparison(), records=(record(NAMES, subsets=[split_subset("test", 200)]),) * 2).text.count("sources")
@@ -112,12 +112,12 @@ def test_a_partial_run_is_noted_and_the_subset_named():
     cut = [replace(directories[0], complete=False), directories[1]]
     records = (record(NAMES, subsets=directories, status="partial"), record(NAMES, subsets=cut, status="partial"))
     page = page_of(replace(comparison(labelled=False), split="inbox", replaced=4), records=records)
-    assert "The first run is only partial. More images were skipped than allowed: only 70 of 70 images" in page.text
-    assert "The second run is only partial. The deadline passed: inbox was cut after 50 images." in page.text
-    assert "4 images left out, whose path holds another content in the second run." in page.text
+    assert "The first run is partial. More images were skipped than allowed: 70 of 70 images" in page.text
+    assert "The second run is partial. The deadline passed: inbox was cut off after 50 images." in page.text
+    assert "4 images left out: the file has other content in the second run." in page.text
     assert page.text.count("nightly · inbox") == 1
     facts = {row[0]: row[1:] for row in page.tables["facts-table"][1:]}
-    assert facts["Status"] == ["partial", "partial, cut by the deadline"]
+    assert facts["Status"] == ["partial", "partial, cut off by the deadline"]
 
 
 def test_without_labels():

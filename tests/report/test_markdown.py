@@ -86,7 +86,7 @@ def test_a_run_of_several_subsets():
         in text
     )
     assert "- Subset `inbox`: 60 scored, 0 skipped, no labels, 1 alarm raised, 1 rule not checked" in lines
-    assert "- Subset `empty`: 0 scored, 0 skipped, no image" in lines
+    assert "- Subset `empty`: 0 scored, 0 skipped, no images" in lines
 
 
 def test_a_partial_run_says_so():
@@ -94,7 +94,7 @@ def test_a_partial_run_says_so():
     what = "on inbox and test split: 1 alarm raised, 2 rules failed, 1 rule not checked"
     assert text.startswith(f"# ⚠️ Partial result, gate failed {what} · `nightly`")
     assert "**Partial result.** The deadline passed: 600 of 10,000 images of the test split were scored" in text
-    assert "- Subset `train split`: 0 scored, 0 skipped, not begun" in text
+    assert "- Subset `train split`: 0 scored, 0 skipped, not started" in text
 
 
 def test_hostile_names_are_only_text():

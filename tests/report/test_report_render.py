@@ -224,14 +224,14 @@ def test_unlabelled_page_says_what_needs_labels_and_shows_no_empty_section():
 
 def test_page_without_history_or_second_split_says_why():
     page = PAGES["no history"]()
-    assert "Only the test split was scored" in page.sections["gap"]
+    assert "only the test split was scored" in page.sections["gap"]
     assert "no learning curves" in page.sections["gap"]
     assert not re.search(r'id="curve-', page.html)
 
 
 def test_all_right_says_so_instead_of_showing_nothing():
     page = PAGES["all right"]()
-    assert "Every labelled image was predicted right." in page.sections["errors"]
+    assert "Every labelled image is right." in page.sections["errors"]
 
 
 def test_skipped_files_end_with_the_number_left_out():

@@ -37,7 +37,7 @@ def test_train_only_is_called_train_and_warned_about():
     assert "Train accuracy" in measures(view)
     assert "Test accuracy" not in measures(view)
     assert "trained on" in view.numbers.notes[0]
-    assert "Only the train split was scored" in view.gap.missing
+    assert "only the train split was scored" in view.gap.missing
 
 
 def test_test_split_is_the_main_one_in_any_order():
@@ -103,7 +103,7 @@ def test_nothing_scored_is_said_plainly():
     run = record(status="partial", subsets=[directory_subset(0, skipped=1)], dataset=None)
     view = view_of(run, [empty], skipped=skipped)
     assert view.verdict.reason == "No image could be scored."
-    assert view.verdict.partial.endswith("only 0 of 1 image could be scored.")
+    assert view.verdict.partial.endswith("0 of 1 image were scored.")
     assert view.unlabelled == ()
 
 
@@ -131,11 +131,11 @@ def test_facts_name_data_model_and_run():
     assert facts["Run/Command"] == "batchclf run 'my job.toml'"
     assert facts["Run/Duration"] == "1 min 23 s"
     assert facts["Run/Timings"] == "train 1 min 14 s · score test 0.50 s"
-    assert "Run/From a run that was killed" not in facts
+    assert "Run/From a killed run" not in facts
     subsets = [replace(each, resumed=7) for each in record().subsets]
     resumed = view_of(record(subsets=subsets), [evaluate(sample(FASHION, 10))])
     words = {fact.term: fact.value for group in resumed.facts.groups for fact in group.facts}
-    assert words["From a run that was killed"].startswith(f"{7 * len(subsets)} images; ")
+    assert words["From a killed run"].startswith(f"{7 * len(subsets)} images; ")
     trained = view_of(record(trained_in_this_run=True), [evaluate(sample(FASHION, 10))]).facts.groups[1]
     assert any("trained in this run" in fact.value for fact in trained.facts)
 

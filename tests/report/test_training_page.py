@@ -42,7 +42,7 @@ def test_the_page_shows_the_training():
     assert "mlp trained on fashion-mnist" in page.text
     assert page.measure("Validation accuracy") == "88.58%"
     assert page.measure("Train accuracy") == "94.02%"
-    assert "on 10,000 images, on which nothing was selected" in page.text
+    assert "on 10,000 images, used to select nothing" in page.text
     assert "Training stopped after epoch 14 of 40; the weights are those after epoch 9" in page.sections["learning"]
     assert len(page.tables["epochs"]) == 15
     assert [row[1:] for row in page.tables["temperature"][1:]] == [["0.0512", "0.0101"], ["0.4123", "0.3456"]]
@@ -58,7 +58,7 @@ def test_the_page_shows_the_training():
 
 def test_of_a_training_that_is_not_known_the_curves_are_left():
     page = read(html_of(**CASES["old"]))
-    assert "How this training went was not kept." in page.text
+    assert "The bundle has no training history." in page.text
     assert set(page.sections) == {"learning", "facts"}
     assert "Test accuracy" in page.tables["epochs"][0]
 
@@ -66,7 +66,7 @@ def test_of_a_training_that_is_not_known_the_curves_are_left():
 def test_what_was_measured_without_flip_tta_is_noted():
     alone, averaged = (read(html_of(settings={"flip_tta": each})) for each in (False, True))
     assert "of the epoch that was kept, without flip TTA" in averaged.text
-    assert "All points are without flip TTA" in averaged.sections["learning"]
+    assert "The curves are without flip TTA" in averaged.sections["learning"]
     assert "without flip TTA" not in alone.text
 
 

@@ -52,11 +52,10 @@ def test_the_example_says_what_a_threshold_of_nine_tenths_leaves():
     of = predictions([0.95, 0.9, 0.92, 0.7, 0.6], [True, True, False, True, False])
     view = calibration_view(evaluate(of).labelled)
     assert view.example == (
-        "If only predictions with a confidence of 90% and more are used: 60.00% of the images, accuracy 66.67% "
-        "(95% interval 20.77% to 93.85%)."
+        "With a confidence of at least 90%: 60.00% of the images, accuracy 66.67% (95% interval 20.77% to 93.85%)."
     )
     unsure = calibration_view(evaluate(predictions([0.6, 0.7], [True, False])).labelled)
-    assert unsure.example == "If only predictions with a confidence of 90% and more are used: none is left."
+    assert unsure.example == "With a confidence of at least 90%: no images."
 
 
 @pytest.mark.parametrize(

@@ -31,12 +31,12 @@ def all_of(shift):
 
 def test_the_sentence_counts_the_errors():
     wrong = int((OF.labels != OF.predictions).sum())
-    assert errors().sentence.startswith(f"{wrong} of 900 labelled images were predicted wrong. The 24 that")
+    assert errors().sentence.startswith(f"{wrong} of 900 labelled images are wrong; shown: the 24 most confident,")
 
 
 @pytest.mark.parametrize(
     "n, skill, words",
-    [(1, 9.0, "Every labelled image was predicted right."), (12, 0.0, "All of them, surest first")],
+    [(1, 9.0, "Every labelled image is right."), (12, 0.0, "shown: all, most confident first")],
 )
 def test_the_sentence_fits_few_images(n, skill, words):
     assert words in errors(evaluate(sample(FASHION, n, skill=skill))).sentence
@@ -45,7 +45,7 @@ def test_the_sentence_fits_few_images(n, skill, words):
 def test_a_single_error_is_one():
     probabilities = np.array([[0.1, 0.9], [0.9, 0.1]])
     view = errors(evaluate(of_probabilities(("a", "b"), probabilities, np.array([0, 0]))))
-    assert view.sentence == "1 of 2 labelled images was predicted wrong."
+    assert view.sentence == "1 of 2 labelled images is wrong."
     assert view.pairs_part == ""
     assert [(pair.label, pair.prediction, pair.count, pair.share) for pair in view.pairs] == [("a", "b", "1", "50.00%")]
 
@@ -75,8 +75,8 @@ def test_all_right_has_no_pair_and_all_wrong_has_all():
 
 def test_label_issues_are_said_to_be_no_proof():
     view = errors(label_issues=label_issues(31, WORST)).label_issues
-    assert view.sentence.startswith("31 of 900 labels (3.44%) are probably wrong; these are the 24 most likely ones.")
-    assert "no proof" in view.sentence
+    assert view.sentence.startswith("31 of 900 labels (3.44%) are probably wrong; the 24 most likely are shown.")
+    assert "not proof" in view.sentence
     assert view.method == "by confident learning"
     assert [shot.path for shot in view.shown] == [row.path for row in WORST]
 
@@ -84,11 +84,11 @@ def test_label_issues_are_said_to_be_no_proof():
 @pytest.mark.parametrize(
     "found, words",
     [
-        (None, "not looked for in this run."),
-        (label_issues(0, ()), "None of 900 labels is probably wrong."),
-        (label_issues(1, WORST[:1]), "1 of 900 labels (0.11%) is probably wrong. A label issue"),
-        (label_issues(0, (), "", "needs labels"), "not looked for: this needs labels"),
-        (label_issues(0, (), "", "7 images are too many"), "were not looked for: 7 images are too many."),
+        (None, "This run did not look for label issues."),
+        (label_issues(0, ()), "No label issues found in 900 labels."),
+        (label_issues(1, WORST[:1]), "1 of 900 labels (0.11%) is probably wrong. Check each one"),
+        (label_issues(0, (), "", "needs labels"), "not checked: this needs labels"),
+        (label_issues(0, (), "", "7 images are too many"), "not checked: 7 images are too many."),
     ],
 )
 def test_without_label_issues_the_page_says_why(found, words):

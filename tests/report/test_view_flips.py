@@ -41,9 +41,7 @@ def test_the_counts_are_those_of_the_comparisons():
         known = (str(found.only_first_right), str(found.only_second_right)) if found.labelled else ("–", "–")
         assert (row.negative_flips, row.positive_flips) == known
     changed, images = (sum(getattr(each, name) for each in findings.flips) for name in ("changed", "images"))
-    assert view.flips.sentence.startswith(
-        f"{changed} of {images} images that both runs scored got another prediction: "
-    )
+    assert view.flips.sentence.startswith(f"{changed} of {images} images scored by both runs got another prediction: ")
     assert view.flips.with_replaced
     assert ("flips.csv", True) in [(file.name, True) for file in view.facts.files]
 
@@ -97,7 +95,7 @@ def test_the_same_predictions_are_said_plainly():
     same = compare(of, "test", share=0.0)
     evaluations = tuple(job_run().evaluations)
     view = view_of(Findings(record(), evaluations, history=(summary(),), flips=(same,)))
-    assert view.flips.sentence == "All 50 images that both runs scored got the same prediction."
+    assert view.flips.sentence == "All 50 images scored by both runs have the same prediction."
     assert view.flips.subsets == ()
 
 
@@ -106,7 +104,7 @@ def test_other_labels_are_noted():
     moved = replace(found.flips[0], relabelled=2)
     view = view_of(replace(found, flips=(moved,)))
     assert view.flips.subsets[0].notes == (
-        "2 images with another label than last time: neither negative nor positive flips.",
+        "2 images with a different label than in the last run, not counted as flips.",
     )
 
 

@@ -113,7 +113,7 @@ def test_the_level_comes_first_in_words(level, state, headline):
     _, evaluations, gap = both_splits()
     page = page_of(record(), evaluations, replace(gap, overfitting=level))
     assert f'<strong class="level {state}">{headline}</strong>' in page.html
-    title = "Train against test: the overfitting gap"
+    title = "Overfitting gap: train against test"
     assert page.sections["gap"].startswith(f"{title} {headline} {gap.sentence}")
 
 
@@ -158,10 +158,10 @@ def test_few_classes_and_few_images(names):
 @pytest.mark.parametrize(
     "splits, labelled, words",
     [
-        (["test"], 1.0, "Only the test split was scored"),
+        (["test"], 1.0, "only the test split was scored"),
         ([""], 1.0, "scored a directory"),
         (["test", "train"], 0.0, "have no labels"),
-        (["test", "train"], 1.0, "not scored by the same model"),
+        (["test", "train"], 1.0, "not scored with the same model"),
     ],
 )
 def test_missing_gap_is_explained(splits, labelled, words):
@@ -175,7 +175,7 @@ def test_missing_gap_is_explained(splits, labelled, words):
 
 def test_duplicates_that_were_not_looked_for_or_not_found():
     _, evaluations, gap = both_splits()
-    for duplicates, words in ((None, "was not checked"), (duplicates_of(), "None of the 600 images of test")):
+    for duplicates, words in ((None, "did not check"), (duplicates_of(), "None of 600 checked images of test")):
         view = view_of(record(), evaluations, gap, duplicates=duplicates).gap.duplicates
         assert words in view.sentence
         assert (view.found, view.rows, view.effect) == (False, (), "")
@@ -184,9 +184,9 @@ def test_duplicates_that_were_not_looked_for_or_not_found():
 @pytest.mark.parametrize(
     ("hidden", "words"),
     [
-        (0.012, "with them it looks 1.2 points smaller"),
-        (0.0, "it looks no smaller"),
-        (-0.02, "it looks no smaller"),
+        (0.012, "hide 1.2 points of it"),
+        (0.0, "do not hide any of it"),
+        (-0.02, "do not hide any of it"),
     ],
 )
 def test_duplicates_and_what_they_hide(hidden, words):
@@ -195,13 +195,13 @@ def test_duplicates_and_what_they_hide(hidden, words):
     pairs = [pair("Shirt", "Coat"), pair("Bag", "Bag", "near"), pair(None, "Bag")]
     found = duplicates_of(3, 9, 1, pairs, gap=without)
     view = view_of(record(), evaluations, gap, duplicates=found).gap.duplicates
-    assert view.sentence == "12 of 600 images of test (2.00%) are also in train: 3 exactly and 9 nearly."
+    assert view.sentence == "12 of 600 images of test (2.00%) are also in train: 3 exact and 9 near."
     assert words in view.effect
     assert "test accuracy is 90.00% (95% interval 82.56% to 94.48%)" in view.effect
     assert f"the gap {signed(100 * without.value, 1)} points (+1.0 to +9.0)" in view.effect
-    assert view.contradicting == "1 pair has two different labels, so one of the two must be wrong."
+    assert view.contradicting == "1 pair has two different labels: one of the two must be wrong."
     assert [row.contradicting for row in view.rows] == [True, False, False]
-    assert [row.kind for row in view.rows] == ["the same", "nearly the same", "the same"]
+    assert [row.kind for row in view.rows] == ["exact", "near", "exact"]
     assert [row.first_label for row in view.rows] == ["Shirt", "Bag", "–"]
     assert view.part == "showing 3 of 12"
 
@@ -211,7 +211,7 @@ def test_where_all_labelled_images_are_duplicates_there_is_no_gap_without_them()
     view = view_of(
         record(), evaluations, gap, duplicates=duplicates_of(1, 0, pairs=[pair()], without=None)
     ).gap.duplicates
-    assert view.sentence.startswith("1 of 600 images of test (0.17%) is also in train: 1 exactly.")
+    assert view.sentence.startswith("1 of 600 images of test (0.17%) is also in train: 1 exact.")
     assert "no labelled image is left" in view.effect
     assert view.part == ""
 
@@ -223,7 +223,7 @@ def test_the_best_epoch_has_the_lowest_test_loss(losses):
     finite = [loss for loss in losses if isfinite(loss)]
     if not finite:
         assert view.best is None
-        assert "no epoch can be called the best" in view.sentence
+        assert "so the best epoch is unknown" in view.sentence
         return
     assert view.best == losses.index(min(finite)) + 1
     assert f"lowest after epoch {view.best} of {len(losses)} ({decimal(min(finite))})" in view.sentence
@@ -234,8 +234,8 @@ def test_the_best_epoch_has_the_lowest_test_loss(losses):
 
 
 def test_learning_curves_of_one_epoch_none_and_part_of_the_metrics():
-    assert "brings one" in learning_view({}, None, {}).missing
-    assert "brings one" in learning_view({"loss": [BROKEN], "lr": [0.1]}, None, {}).missing
+    assert "by a job have one" in learning_view({}, None, {}).missing
+    assert "by a job have one" in learning_view({"loss": [BROKEN], "lr": [0.1]}, None, {}).missing
     one = learning_view({"loss": [0.4], "val_loss": [0.5], "accuracy": [0.9]}, None, {})
     assert (one.best, one.columns) == (None, ("Train accuracy", "Train loss", "Test loss"))
     assert "one epoch" in one.sentence
@@ -257,8 +257,8 @@ def test_of_many_epochs_the_table_shows_some_and_the_best():
 def test_no_earlier_run_is_explained():
     _, evaluations, gap = both_splits()
     for job, history, words in (
-        (None, (), "a job keeps its runs"),
-        ("nightly", (), "the first run of this job"),
+        (None, (), "The reports of a job"),
+        ("nightly", (), "First run of this job"),
         ("nightly", (run(1, accuracy=None, gap=None),), "No earlier run of this job has labels"),
         ("nightly", (run(1, split=""),), "No earlier run of this job has labels"),
     ):

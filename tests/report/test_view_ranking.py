@@ -88,7 +88,7 @@ def test_areas_from_bins_say_how_right_they_are_and_have_no_more_decimals(monkey
             assert abs(float(text) - area) <= 2 * 0.5 * 10.0 ** -len(text.partition(".")[2])
     worst = max(each.average_precision_error for each in labelled.ranking)
     assert view.binned.endswith(f"an average precision to {worst:.1g}.")
-    assert "the areas come from bins" in page_of(record(), [evaluate(of)]).text
+    assert "the areas are computed from bins" in page_of(record(), [evaluate(of)]).text
 
 
 def test_an_area_that_is_left_out_is_a_dash_and_has_a_word(monkeypatch):

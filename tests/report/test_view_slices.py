@@ -60,33 +60,33 @@ def test_what_the_classes_make_of_a_difference_is_said_in_words(found):
     alone = replace(clear, judged=replace(clear.judged, class_mix=None, beyond=None))
     search = replace(slices.search, weakest=(clear, chance, alone))
     sentences = [each.sentence for each in slices_view(replace(slices, search=search), {}).weak]
-    assert "its classes alone make 10.0 points less, and −5.0 (−9.0 to −1.0) points are left;" in sentences[0]
-    assert "and +1.0 (−3.0 to +5.0) points are left, which can be chance;" in sentences[1]
-    assert "the share of its classes is unknown: one of them occurs nowhere else;" in sentences[2]
+    assert "its class mix alone: 10.0 points less; beyond it: −5.0 (−9.0 to −1.0) points;" in sentences[0]
+    assert "beyond it: +1.0 (−3.0 to +5.0) points, which can be chance;" in sentences[1]
+    assert "the effect of its class mix is unknown: one of its classes occurs nowhere else;" in sentences[2]
 
 
 def test_a_search_without_a_find_says_so(found):
     slices = found["slices"]
     none = tuple(replace(each, is_weak=False) for each in slices.search.weakest)
     lead = slices_view(replace(slices, search=replace(slices.search, weakest=none)), {}).lead
-    assert lead.endswith("are not surely weaker in the other half: what there is can be chance.")
+    assert lead.endswith("are not weaker beyond chance in the other half.")
     one = slices_view(replace(slices, search=replace(slices.search, weakest=none[:1])), {}).lead
-    assert "the one that looked weakest in one half of the images is not surely weaker" in one
+    assert ", the weakest in one half of the images is not weaker beyond chance" in one
     lead = slices_view(replace(slices, search=replace(slices.search, weakest=())), {}).lead
-    assert lead.startswith("No slice of at least 20 images is less accurate than the others")
+    assert lead.startswith("No slice of at least 20 images is less accurate than the other images")
     nothing = SliceFindings(9, (), (), (), None)
-    assert slices_view(nothing, {}).lead.startswith("There is nothing to slice the images by")
+    assert slices_view(nothing, {}).lead.startswith("No slices: the images do not differ")
 
 
 def test_the_thresholds_say_what_was_chosen_and_on_which_images(of, found):
     page = page_of(record(), [evaluate(of)], **found)
     text = page.sections["thresholds"]
-    assert "Positive class: Trouser . Nobody has said which class is looked for" in text
+    assert "Positive class: Trouser . Assumed: the second class" in text
     rows = {row[0]: row[1:] for row in page.tables["thresholds"][1:]}
-    assert "best precision that keeps a recall of 80%" in rows
+    assert "best precision at a recall of at least 80%" in rows
     assert rows["as given"][0] == "0.5"
-    assert any(row.startswith("best recall that keeps a precision of 99.9999%") for row in rows)
-    assert "An error costs 10, a look 1. The threshold was chosen on" in text
+    assert any(row.startswith("best recall at a precision of at least 99.9999%") for row in rows)
+    assert "An error costs 10, a review 1. The threshold was chosen on" in text
     assert page.html.count('id="accuracy-by-coverage-title"') == 1
 
 
@@ -94,9 +94,9 @@ def test_without_costs_or_confidence_less_is_said(found):
     thresholds = found["thresholds"]
     free = replace(thresholds.refusal, error_cost=None, review_cost=None, best=None, keep_all=None)
     view = thresholds_view(replace(thresholds, refusal=free))
-    assert view.refusal.sentence.startswith("If a person looks at images below a confidence of ")
-    assert view.refusal.note.startswith("Nothing was chosen here.")
-    unknown = ThresholdFindings(9, "The predictions have no confidence, so no threshold can be set.", None, None)
+    assert view.refusal.sentence.startswith("With images below a confidence of ")
+    assert view.refusal.note.startswith("No threshold was chosen.")
+    unknown = ThresholdFindings(9, "The predictions have no confidence, so no threshold can be chosen.", None, None)
     assert threshold_lines(unknown) == []
     page = page_of(record(), both_splits()[1], thresholds=unknown)
     assert "The predictions have no confidence" in page.sections["thresholds"]

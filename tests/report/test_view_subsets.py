@@ -43,7 +43,7 @@ def test_each_subset_has_a_row_with_what_came_of_it():
     assert rows["archive"].predicted == FASHION[int(best.argmax())]
     assert rows["archive"].predicted_share == f"{best.max() / 90:.2%} of the predictions"
     assert (rows["inbox"].accuracy, rows["inbox"].accuracy_interval) == ("no labels", "")
-    states = ["1 rule failed", "1 alarm raised, 1 rule not checked", "complete", "no image", "complete"]
+    states = ["1 rule failed", "1 alarm raised, 1 rule not checked", "complete", "no images", "complete"]
     assert [rows[name].state for name in rows] == states
     assert [row.name for row in rows.values() if row.main] == ["test split"]
     assert [row.name for row in rows.values() if row.alarm] == [*failed, "empty"]
@@ -57,7 +57,7 @@ def test_the_links_lead_to_more_of_each_directory():
     assert rows["test split"].anchor == rows["train split"].anchor == ""
     assert page.values("id").count(rows["archive"].anchor) == 1
     assert "archive" in page.sections["subsets"]
-    assert "None of the 60 images has a label" in page.sections["unlabelled"]
+    assert "None of 60 images has a label" in page.sections["unlabelled"]
 
 
 def test_a_further_directory_shows_its_errors_and_predictions():
@@ -65,7 +65,7 @@ def test_a_further_directory_shows_its_errors_and_predictions():
     (detail,) = view_of(findings).subsets.details
     archive = sample(FASHION, 90, "archive", seed=3, skill=1.2)
     wrong = archive.predictions != archive.labels
-    assert f"{wrong.sum()} images were predicted wrong" in detail.sentence
+    assert f"{wrong.sum()} images are wrong" in detail.sentence
     surest = np.sort(archive.rows.confidence[wrong])[::-1][:24]
     assert [shot.confidence for shot in detail.worst] == [f"{value:.2%}" for value in surest]
     counts = np.sort(np.bincount(archive.rows.predictions, minlength=10))[::-1]
@@ -79,7 +79,7 @@ def test_all_right_is_said():
     evaluations = (evaluate(sample(FASHION, 20)), evaluate(of, "archive"))
     subsets = [directory_subset(20, 0, "/srv/archive", "archive"), record().subsets[0]]
     (detail,) = view_of(Findings(record(subsets=subsets), evaluations)).subsets.details
-    assert detail.sentence.endswith("every one was predicted right.")
+    assert detail.sentence.endswith("all are right.")
     assert detail.worst == ()
 
 
@@ -87,15 +87,17 @@ def test_what_the_deadline_cut_is_marked_everywhere():
     view = view_of(job_run(deadline=True, gates=[]))
     assert view.title.startswith("Partial result · ")
     states = {row.name: row.state for row in view.subsets.rows}
-    assert states["test split"] == "cut by the deadline"
-    assert states["train split"] == "not begun"
+    assert states["test split"] == "cut off by the deadline"
+    assert states["train split"] == "not started"
     assert [subset.complete for subset in view.facts.subsets] == [True, True, True, False, False]
     assert view.verdict.partial.startswith(
         "The deadline passed: 600 of 10,000 images of the test split were scored and"
     )
-    assert "The deadline passed before an image of the train split was scored" in view.gap.missing
-    assert view.numbers.notes[0].startswith("The deadline cut the test split: these numbers rest on the 600 images")
-    assert {fact.value for group in view.facts.groups for fact in group.facts} >= {"partial, cut by the deadline"}
+    assert "No gap: the deadline passed before an image of the train split was scored" in view.gap.missing
+    assert view.numbers.notes[0].startswith(
+        "The deadline cut the test split off: these numbers are of the first 600 images"
+    )
+    assert {fact.value for group in view.facts.groups for fact in group.facts} >= {"partial, cut off by the deadline"}
 
 
 @pytest.mark.parametrize("main", ["archive", "inbox"])

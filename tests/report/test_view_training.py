@@ -29,10 +29,10 @@ def test_early_stopping_is_explained_with_the_epoch_that_was_kept():
     assert view.columns == ("Train accuracy", "Validation accuracy", "Train loss", "Validation loss")
     assert [(row.epoch, row.note) for row in view.rows if row.note] == [("9", "best, kept")]
     assert (
-        "on 6,000 images split from the train split and not trained on. They selected the epoch. Nothing was"
+        "on 6,000 images split from the train split and not trained on. They were used to select the epoch. Nothing was"
         in view.chosen
     )
-    assert "They selected the epoch and the temperature." in learning_view(history(), training(), {}).chosen
+    assert "They were used to select the epoch and the temperature." in learning_view(history(), training(), {}).chosen
 
 
 @pytest.mark.parametrize(
@@ -42,21 +42,21 @@ def test_early_stopping_is_explained_with_the_epoch_that_was_kept():
             {"planned_epochs": 14, "kept_epoch": 14, "temperature": None},
             False,
             "The validation loss was lowest after epoch 9 of 14",
-            "Nothing was selected on them; they were only measured. Nothing was selected on the test images.",
+            "Nothing was selected on them. Nothing was selected on the test images.",
         ),
         (
             {"planned_epochs": 14, "kept_epoch": 14, "temperature": None},
             True,
-            "so fewer epochs may do as well.",
-            "They selected the epoch.",
+            "so fewer epochs may be enough.",
+            "They were used to select the epoch.",
         ),
         (
             {"planned_epochs": 14},
             True,
             "Training ran for all 14 epochs; the weights are those after epoch 9, where the validation loss was lowest",
-            "They selected the epoch and the temperature.",
+            "They were used to select the epoch and the temperature.",
         ),
-        ({"kept_epoch": 12}, True, "the weights are those after epoch 12.", "They selected the epoch and"),
+        ({"kept_epoch": 12}, True, "the weights are those after epoch 12.", "They were used to select the epoch and"),
         ({"kept_epoch": 14}, False, "Training stopped after epoch 14 of 40; the weights are those after it.", ""),
         (
             {
@@ -68,7 +68,7 @@ def test_early_stopping_is_explained_with_the_epoch_that_was_kept():
             },
             False,
             "The test loss was lowest after epoch 9 of 14",
-            "There are no validation images: nothing was selected on held-out data; the test split was only measured.",
+            "There are no validation images: nothing was selected on held-out data; the test split was measured only.",
         ),
     ],
 )
@@ -81,16 +81,16 @@ def test_which_images_chose_what(changes, stops_early, sentence, chosen):
 def test_flip_tta_is_explained_beside_the_curves():
     views = [learning_view(history(), training(), {"flip_tta": each}) for each in (True, False)]
     assert views[0].chosen == (
-        f"{views[1].chosen} All points are without flip TTA (test-time augmentation); with it the model averages its "
-        "logits for each image and its mirror image, and is measured so everywhere else."
+        f"{views[1].chosen} The curves are without flip TTA (test-time augmentation: logits averaged over each image "
+        "and its mirror image); all other numbers are with it."
     )
 
 
 def test_the_ensemble_size_is_shown_beside_the_curves():
     views = [learning_view(history(), training(), {"ensemble_size": size}) for size in (3, 1)]
     assert views[0].chosen == (
-        f"{views[1].chosen} The model averages the logits of 3 ensemble members that were trained side by side; the "
-        "train loss is the mean of theirs, all other points are of the averaged logits."
+        f"{views[1].chosen} The model averages the logits of 3 ensemble members trained together. The "
+        "train loss is the mean over the members; all other points are of the averaged logits."
     )
 
 
@@ -124,7 +124,7 @@ def test_validation_images_within_the_scored_train_split_are_noted(train_images,
     run = trained_record(of=training(train_images=train_images, validation_images=100))
     note = view_of(run, evaluations, gap).gap.held_out
     assert bool(note) == noted
-    assert not noted or note.startswith("Of the 600 images of train, 100 validation images were not trained on")
+    assert not noted or note.startswith("100 images of 600 in train were held out for validation")
 
 
 def tempered_sample(temperature, n=500):
@@ -146,7 +146,7 @@ def test_calibration_without_and_with_temperature_is_that_of_the_logits():
     view = temperature_view(record_of_it, labelled)
     losses = [log_loss(of.labels, softmax(z, axis=1), labels=range(10)) for z in (logits, logits / 2.5)]
     shown = {(row.name, row.on): (row.without, row.with_it) for row in view.rows}
-    here, then = "500 labelled images of this run", "6,000 validation images, when it was chosen"
+    here, then = "500 labelled images of this run", "6,000 validation images, when it was fitted"
     assert shown["Log loss", here] == tuple(f"{loss:.4f}" for loss in losses)
     assert shown["Log loss", then] == ("0.4123", "0.3456")
     assert shown["Calibration error (ECE)", then] == ("0.0512", "0.0101")
@@ -154,7 +154,7 @@ def test_calibration_without_and_with_temperature_is_that_of_the_logits():
     right = (of.labels == of.predictions).mean()
     points = [f"{100 * (each - right):+.1f}".replace("-", "\u2212") for each in confidence]
     assert list(shown["Confidence minus accuracy (points)", here]) == points
-    assert "is 2.5000, which makes the predictions less sure" in view.sentence
+    assert "is 2.5000, which makes predictions less confident" in view.sentence
     page = page_of(trained_record(of=record_of_it), [tempered(of, 2.5)])
     assert [row[1:] for row in page.tables["temperature"][1:]] == [[row.without, row.with_it] for row in view.rows]
     assert "without temperature" in page.sections["calibration"]
@@ -164,13 +164,13 @@ def test_a_temperature_without_probabilities_or_labels():
     of = sample(FASHION, 100)
     bare = tempered(replace(of, rows=replace(of.rows, probabilities=None)), 1.62)
     view = temperature_view(training(), bare.labelled)
-    assert [row.on for row in view.rows] == ["6,000 validation images, when it was chosen"] * 2
+    assert [row.on for row in view.rows] == ["6,000 validation images, when it was fitted"] * 2
     assert "score with --probabilities" in view.missing
     page = page_of(trained_record(), [evaluate(sample(FASHION, 60, labelled=0.0))])
     assert "temperature" not in page.tables
     assert temperature_view(training(temperature=None)) is None
     same = temperature_view(training(temperature=replace(TEMPERATURE, temperature=1.0)), bare.labelled)
-    assert "is 1.0000, which changes next to nothing" in same.sentence
+    assert "is 1.0000, which changes almost nothing" in same.sentence
     assert same.missing == ""
 
 
@@ -184,7 +184,7 @@ def test_variants_stand_in_a_table_with_the_best_on_validation_named():
     assert best["Gap (points)"].startswith("+3.7 ")
     assert best["Epochs"] == "40 the last kept"
     assert "To train it, add --dropout 0.3 to the command" in page.sections["gap"]
-    assert "The test images choose nothing" in page.sections["gap"]
+    assert "The variant is chosen by validation accuracy" in page.sections["gap"]
     assert "variants" not in page_of(trained_record(), evaluations, gap).tables
 
 
@@ -222,7 +222,7 @@ def test_of_many_settings_some_are_in_sight_and_all_behind_a_click():
     )
     behind = {fact.term: fact.value for fact in model.more}
     assert (len(behind), behind["Patience"], behind["Augment"]) == (15, "5", "none")
-    assert model.more_title == "All 15 settings of the training"
+    assert model.more_title == "All 15 training settings"
     few = facts_view(Findings(record(), (evaluate(sample(FASHION, 50)),))).groups[1]
     assert {fact.term: fact.value for fact in few.facts}["Settings"] == "epochs 3, dropout 0.25, augment off"
     assert few.more == ()

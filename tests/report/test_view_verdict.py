@@ -84,7 +84,7 @@ def verdict_of(**others):
     return view_of(run, [evaluate(sample(FASHION, 50))], **others).verdict
 
 
-SKIPPED = "More images were skipped than allowed: only 50 of 53 images could be scored."
+SKIPPED = "More images were skipped than allowed: 50 of 53 images were scored."
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ SKIPPED = "More images were skipped than allowed: only 50 of 53 images could be 
             "; 1 alarm was not checked; no other alarm was raised. The run counts as passed (exit code 0).",
         ),
         ("ok", [QUIET], "passed", "Gate passed", "; no alarm was raised."),
-        ("ok", [], "none", "Scored, no gate set", "no rule was set"),
+        ("ok", [], "none", "Scored, no gate set", "no gate is set"),
         ("gate failed", [MET, MISSED], "failed", "Gate failed: 1 rule failed", "50 images."),
         ("gate failed", [MISSED], "failed", "Gate failed: 1 rule failed", "50 images."),
         (
@@ -162,13 +162,13 @@ def test_verdict_says_status_reason_and_accuracy(status, gates, state, headline,
         ([("test", 4000)], "The deadline passed: 4,000 of 10,000 images of the test split were scored."),
         (
             [("test", 0), ("train", 0)],
-            "The deadline passed: the test split was not begun and the train split was not begun.",
+            "The deadline passed: the test split was not started and the train split was not started.",
         ),
-        ([("inbox", 70)], "The deadline passed: inbox was cut after 70 images."),
+        ([("inbox", 70)], "The deadline passed: inbox was cut off after 70 images."),
         (
             [(f"d{number}", 0) for number in range(8)],
-            f"The deadline passed: {', '.join(f'd{number} was not begun' for number in range(5))} and "
-            "3 further subsets cut, too.",
+            f"The deadline passed: {', '.join(f'd{number} was not started' for number in range(5))} and "
+            "3 more subsets cut off.",
         ),
     ],
 )
@@ -264,11 +264,11 @@ def test_the_first_run_of_a_job_has_nothing_to_be_compared_with():
     [
         (moved(0.004, -0.002, 0.01, 0.21), "better", "0.4 points better than"),
         (moved(0.004, -0.002, 0.01, 0.21), "better", "(95% interval −0.2 to +1.0, McNemar's test p = 0.2100)"),
-        (moved(0.004, -0.002, 0.01, 0.21), "better", "this can be chance"),
+        (moved(0.004, -0.002, 0.01, 0.21), "better", "can be chance"),
         (moved(-0.05, -0.07, -0.03, 0.0001), "worse", "5.0 points worse than"),
         (moved(-0.05, -0.07, -0.03, 0.0001), "worse", "p = 0.0001): beyond chance"),
         (moved(0.0, -0.01, 0.01, 1.0, only_first_right=3, only_second_right=3), "same", "6 images flipped"),
-        (moved(0.1, 0.02, 0.2, 0.02, only_second=7, labelled=40), "better", "on the 40 images that both have"),
+        (moved(0.1, 0.02, 0.2, 0.02, only_second=7, labelled=40), "better", "on the 40 images in both"),
         (moved(0.1, 0.02, 0.2, None), "unknown", "9 predictions differ"),
     ],
 )
@@ -283,7 +283,7 @@ def test_nothing_changed_is_said_plainly():
     same = verdict_of(history=(LAST,), change=UNCHANGED).change
     assert same.sentence.startswith("Same model, same images, same predictions as in the run of Sat 2026-02-28")
     other = verdict_of(history=(replace(LAST, model_digest="f" * 64),), change=UNCHANGED).change
-    assert other.sentence.startswith("Another model, but the same predictions")
+    assert other.sentence.startswith("Different model, same predictions")
 
 
 def test_runs_that_cannot_be_compared_are_still_named():

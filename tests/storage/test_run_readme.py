@@ -107,7 +107,7 @@ def test_a_thousand_classes_are_not_all_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("status", "said"), [("partial", "**The run is partial"), ("gate failed", "**A rule of the gate")]
+    ("status", "said"), [("partial", "**The run is partial"), ("gate failed", "**The gate failed")]
 )
 def test_a_bad_run_is_told(tmp_path, status, said):
     write_run(tmp_path / "a", status=status)

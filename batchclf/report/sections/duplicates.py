@@ -92,7 +92,7 @@ def _found(duplicates: Duplicates, fact: str, effect: str) -> DuplicatesView:
         checked=visible(duplicates.checked),
         rows=tuple(
             DuplicateRow(
-                kind="exact" if pair.kind == "exact" else "near",
+                kind=pair.kind,
                 first=visible(pair.first_path),
                 first_label=_label(pair.first_label),
                 second=visible(pair.second_path),

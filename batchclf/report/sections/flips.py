@@ -205,8 +205,8 @@ def _subset(comparison: Comparison, names: Mapping[str, str], pictures: Pictures
     notes = []
     if comparison.relabelled:
         notes.append(
-            f"{counted(comparison.relabelled, 'image')} with another label than last time: neither negative nor "
-            "positive flips."
+            f"{counted(comparison.relabelled, 'image')} with a different label than in the last run, not counted as "
+            "flips."
         )
     return FlipSubset(
         name=visible(names.get(comparison.split, comparison.split)),

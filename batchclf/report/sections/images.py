@@ -166,7 +166,7 @@ def _unlabelled(evaluation: Evaluation, name: str, place: str, pictures: Picture
     if known:
         note = f"{count(total - known)} of {counted(total, 'image')} have no label."
     else:
-        note = f"None of the {counted(total, 'image')} has a label."
+        note = f"None of {counted(total, 'image')} has a label."
     rows, part = predicted_rows(evaluation, SHOWN_PREDICTED)
     counts = evaluation.confidence_counts.tolist()
     return UnlabelledView(

@@ -167,7 +167,7 @@ def _mix_words(class_mix: float | None, beyond: Estimate | None) -> str:
     alone = "nothing" if points(class_mix) == "0.0" else f"{points_apart(class_mix)} points {_less(class_mix)}"
     left = f"{points(beyond.value)} ({points_interval(beyond)})"
     chance = ", which can be chance" if _unclear(beyond) else ""
-    return f"its class mix explains {alone}; {left} points remain{chance}"
+    return f"its class mix alone: {alone}; beyond it: {left} points{chance}"
 
 
 def _less(difference: float) -> str:
