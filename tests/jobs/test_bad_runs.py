@@ -75,8 +75,8 @@ def test_other_images_under_the_same_model(days):
     right = _right(days, "incoming")
     assert verdict["reason"].startswith(f"Accuracy on incoming is {right / 60:.2%} (95% interval ")
     assert verdict["cause"] == (
-        "A data problem, not the model: golden is unchanged (same images and predictions as in the run of 2026-11-01), "
-        "and the model is that of the last good run (2026-11-01). Look at the images and labels of incoming."
+        "A data problem, not the model: golden has the same images and predictions as in the last good run "
+        "(2026-11-01), with the same model. Look at the images and labels of incoming."
     )
     assert "is below the minimum of 70%; " in markdown
     assert "% in the last good run (2026-11-01)" in markdown

@@ -36,7 +36,7 @@ def reports(tmp_path):
 
 def test_all_jobs_with_their_runs_and_links(reports):
     page = write_index(reports).read_text()
-    assert "1 of 2 jobs needs a look" in text_of(page)
+    assert "1 of 2 jobs needs attention" in text_of(page)
     files = [link for link in Links(page).found if not link.startswith("#")]
     assert len([link for link in files if link.endswith("/report.html")]) == 2 * 5
     assert all((reports / unquote(link)).is_file() for link in files)
@@ -54,7 +54,7 @@ def test_broken_runs_and_failed_ones_are_shown_and_stop_nothing(reports):
     page = write_index(reports).read_text()
     assert "Unreadable" in page
     assert "DataError: &lt;b&gt;no&lt;/b&gt; folder" in page
-    assert "2 of 2 jobs need a look" in text_of(page)
+    assert "2 of 2 jobs need attention" in text_of(page)
     assert 'href="nightly/failed-20260304T023000Z.log.jsonl"' in page
 
 

@@ -127,7 +127,7 @@ def test_what_needs_a_look_is_shown():
     messages = [row[6] for row in page.tables["runs"][1:]][::-1]
     assert "there is no earlier good run" in messages[0]
     assert messages[4].endswith("inbox has 40 images, the last run 200; the gate is False; there is no baseline")
-    assert "1 of 1 job needs a look" in page.text
+    assert "1 of 1 job needs attention" in page.text
     view = index_view([history(runs=runs)], generated=GENERATED)
     assert [row.bad for row in view.jobs[0].rows] == [True, True, True, False, False]
     assert [point.marked for point in view.jobs[0].accuracy] == [False, False, True, True, True]

@@ -42,7 +42,7 @@ def test_the_page_shows_the_training():
     assert "mlp trained on fashion-mnist" in page.text
     assert page.measure("Validation accuracy") == "88.58%"
     assert page.measure("Train accuracy") == "94.02%"
-    assert "on 10,000 images, used to select nothing" in page.text
+    assert "on 10,000 images, not used for selection" in page.text
     assert "Training stopped after epoch 14 of 40; the weights are those after epoch 9" in page.sections["learning"]
     assert len(page.tables["epochs"]) == 15
     assert [row[1:] for row in page.tables["temperature"][1:]] == [["0.0512", "0.0101"], ["0.4123", "0.3456"]]

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from batchclf.core.estimate import Estimate
-from batchclf.core.text import count, counted, exact, exact_percent, percent
+from batchclf.core.text import count, exact, exact_percent, percent
 from batchclf.report.charts.canvas import (
     INK,
     MUTED,
@@ -138,7 +138,7 @@ def confidence_histogram(kind: str, title: str, counts: Sequence[int], name: str
     plane.x_ticks(percent_ticks(0, 1))
     plane.x_label("confidence; bar height: images")
     sure = sum(counts[-(len(counts) // 10 or 1) :])
-    fact = f"{title}, {counted(sure, 'image')} of them with a confidence of at least 90%."
+    fact = f"{title}, {count(sure)} of them with a confidence of at least 90%."
     return chart.svg("Confidence of the predictions", fact)
 
 

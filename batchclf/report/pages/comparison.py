@@ -186,8 +186,8 @@ def _notes(comparison: Comparison, first: RunRecord, second: RunRecord) -> tuple
         )
     if comparison.relabelled:
         notes.append(
-            f"{counted(comparison.relabelled, 'image')} have a different label in the second run and are not counted "
-            "as right or wrong."
+            f"{counted(comparison.relabelled, 'image has', 'images have')} a different label in the second run, not "
+            "counted as right or wrong."
         )
     if comparison.replaced:
         notes.append(f"{counted(comparison.replaced, 'image')} left out: the file has other content in the second run.")

@@ -45,9 +45,11 @@ def cause_words(findings: Findings) -> str:
     last = next((run for run in findings.history if witness and run.run_id == witness.first_run), None)
     if witness is None or last is None:
         return f"The model is that of {then}. {look}"
+    since = then if last.run_id == good.run_id else run_words(last, record)
+    model = "same model" if last.run_id == good.run_id else f"model of {then}"
     return (
-        f"A data problem, not the model: {names[witness.split]} is unchanged (same images and predictions as in "
-        f"{run_words(last, record)}), and the model is that of {then}. {look}"
+        f"A data problem, not the model: {names[witness.split]} has the same images and predictions as in {since}, "
+        f"with the {model}. {look}"
     )
 
 

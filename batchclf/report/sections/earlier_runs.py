@@ -158,7 +158,8 @@ def _course(what: str, runs: Sequence[Estimate | None], shown: Callable[[float],
     low, high = shown(min(known)), shown(max(known))
     if low == high:
         return f"{what} stayed at {last}{unit}"
-    return f"{what} went from {first} to {last}{unit}, between {low} and {high}"
+    between = "" if {low, high} == {first, last} else f", between {low} and {high}"
+    return f"{what} went from {first} to {last}{unit}{between}"
 
 
 def report_address(run: RunSummary) -> str:
