@@ -135,8 +135,9 @@ def test_a_runs_own_readme_says_what_this_one_says():
     }
     assert listed.keys() == FILES.keys() - on_request - {"predictions"}
     text = run_readme(run_record("a", ("a", "b"), []), [], [])
-    for language in ("python", "r"):
-        (snippet,) = blocks(section(read("docs/analysts.md"), "For analysts"), language)
+    page = read("docs/analysts.md")
+    for title, language in (("With pandas", "python"), ("In R", "r")):
+        (snippet,) = blocks(section(page, title), language)
         assert f"```{language}\n{snippet}```" in text
 
 
