@@ -75,12 +75,16 @@ def test_commands_table_is_the_parser():
 
 def test_the_job_files_shown_are_understood(tmp_path):
     (of_readme,) = blocks(section(README, "Every night"), "toml")
-    rules = "".join(blocks(JOBS_PAGE, "toml") + blocks(section(read("docs/notify.md"), "Notifications"), "toml"))
+    first, *steps = blocks(section(JOBS_PAGE, "A first job") + section(JOBS_PAGE, "Step by step"), "toml")
+    rules = "".join(blocks(section(JOBS_PAGE, "Gates"), "toml"))
+    notify = "".join(blocks(section(read("docs/notify.md"), "Notifications"), "toml"))
     with_data = '[data]\ndataset = "digits"\n[scoring.directories.incoming]\npath = "photos"\n'
-    for text in (of_readme, with_data + rules):
+    whole = (of_readme, first, first + "".join(steps), with_data + rules + notify)
+    pages = [blocks(read(page), "toml") for page in ("docs/nightly.md", "docs/pytorch.md")]
+    for text in (*whole, *(block for page in pages for block in page if block.startswith("# jobs/"))):
         (tmp_path / "shown.toml").write_text(text, encoding="utf-8")
         job = load_job(tmp_path / "shown.toml", environment={"CHAT_WEBHOOK": "https://chat.example.org/hook"})
-        assert sorted(job.directories) == ["incoming"]
+        assert text == first or job.directories
 
 
 def test_extras_are_those_of_the_package():
@@ -135,8 +139,9 @@ def test_a_runs_own_readme_says_what_this_one_says():
     }
     assert listed.keys() == FILES.keys() - on_request - {"predictions"}
     text = run_readme(run_record("a", ("a", "b"), []), [], [])
-    for language in ("python", "r"):
-        (snippet,) = blocks(section(read("docs/analysts.md"), "For analysts"), language)
+    page = read("docs/analysts.md")
+    for title, language in (("With pandas", "python"), ("In R", "r")):
+        (snippet,) = blocks(section(page, title), language)
         assert f"```{language}\n{snippet}```" in text
 
 

@@ -89,7 +89,7 @@ rows <- read.csv("predictions.csv", check.names = FALSE, colClasses = "character
 number <- grepl("^margin$|confidence$|^prob:", names(rows))
 rows[number] <- lapply(rows[number], as.numeric)
 rows$correct <- rows$correct == "true"
-text <- grepl("^(path|split|label)$|prediction$", names(rows))
+text <- grepl("^(path|split|label|(top[0-9]+_)?prediction)$", names(rows))
 rows[text] <- lapply(rows[text], function(column) sub("^'", "", column))
 ```
 
