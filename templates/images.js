@@ -46,6 +46,7 @@ const images = (() => {
     });
     dialog.addEventListener("click", event => { if (event.target === dialog) dialog.close(); });
     dialog.addEventListener("close", () => {
+      if (dialog.open || !opened) return;  // it was opened again before this event came
       const back = opened.tiles[opened.place].querySelector(".enlarge");
       opened = null;
       if (back) back.focus();

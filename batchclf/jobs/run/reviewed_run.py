@@ -151,7 +151,8 @@ def _images(record: RunRecord) -> Path | None:
     """Give the folder of the run's images, if it is one and is still there; then the report can show them."""
     places = {each.images or each.source for each in record.subsets if each.kind != "predictions" or each.images}
     place = Path(next(iter(places))) if len(places) == 1 else None
-    return place if place is not None and place.is_dir() else None
+    # A data set by name has none
+    return place if place is not None and place.is_absolute() and place.is_dir() else None
 
 
 def _digest(record: RunRecord, labels: Path) -> str:
