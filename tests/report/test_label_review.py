@@ -17,7 +17,7 @@ from batchclf.core.text import count, decimal, percent, plain_text
 By = pytest.importorskip("selenium.webdriver.common.by", reason="selenium is not installed").By
 Keys = pytest.importorskip("selenium.webdriver.common.keys", reason="selenium is not installed").Keys
 ui = pytest.importorskip("selenium.webdriver.support.ui", reason="selenium is not installed")
-NAMES = ["a,b", "=1+1", "\"quoted\" 'x'", "two\nlines", "__proto__", "</script>", "'cat"]
+NAMES = ["a,b", "=1+1", "\"quoted\" 'x'", "two\nlines", "__proto__", "</script>", "'=cat"]
 
 
 def table(folder, seed):
@@ -223,7 +223,7 @@ def test_a_tile_opens_its_picture_and_leads_to_its_file(page, run):
     assert not dialog.is_displayed()
 
 
-@pytest.mark.parametrize("name", ["two\nlines", "'cat"])
+@pytest.mark.parametrize("name", ["two\nlines", "'=cat"])
 def test_a_class_shows_its_images_and_how_to_get_all(page, run, name, tmp_path):
     pytest.importorskip("duckdb", reason="duckdb is not installed")
     frame = run[1]
