@@ -1,14 +1,14 @@
 "use strict";
-// Adds to a page that is complete without it: how old the run is by now, sorting, filtering, links to headings, copying
-// tables, and the images of a cell of the confusion matrix.
-(() => {
-  const made = (tag, properties = {}, ...children) => {
-    const element = Object.assign(document.createElement(tag), properties);
-    element.append(...children);
-    return element;
-  };
-  const text = element => (element ? element.textContent.trim() : "");
+// Adds to a page that is complete without it: how old the run is by now, sorting, filtering, links to headings, and
+// copying tables. images.js and review.js follow in the same script and use these two helpers.
+const made = (tag, properties = {}, ...children) => {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+};
+const text = element => (element ? element.textContent.trim() : "");
 
+(() => {
   // --- Age -------------------------------------------------------------------------------------------------------
   const time = document.querySelector(".when time");
   if (time) {
@@ -117,141 +117,4 @@
     }
     region.after(tools);
   }
-
-  // --- The images of a cell --------------------------------------------------------------------------------------
-  const source = document.getElementById("cell-data");
-  const panel = document.getElementById("cell-images");
-  if (!source || !panel) return;
-  const {classes, cells} = JSON.parse(source.textContent);
-  let opened = null;
-
-  const picture = (id, path) => {
-    const image = id && document.getElementById(id);
-    if (!image || image.tagName !== "image") {
-      const box = made("div", {className: "picture absent"}, "no picture");
-      box.setAttribute("role", "img");
-      box.setAttribute("aria-label", `no picture of ${path}`);
-      return box;
-    }
-    const [width, height] = ["width", "height"].map(side => Number(image.getAttribute(side)));
-    const svg = document.createElementNS(image.namespaceURI, "svg");
-    svg.setAttribute("class", Math.max(width, height) <= 64 ? "picture pixels" : "picture");
-    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", path);
-    const use = document.createElementNS(image.namespaceURI, "use");
-    use.setAttribute("href", `#${id}`);
-    svg.append(use);
-    return svg;
-  };
-  const entry = ([path, confidence, id]) => {
-    const facts = made("dl", {}, made("div", {}, made("dt", {}, "confidence"), made("dd", {}, confidence)));
-    return made("li", {}, picture(id, path), facts, made("code", {className: "path"}, made("bdi", {}, path)));
-  };
-  const close = () => {
-    panel.hidden = true;
-    panel.replaceChildren();
-    if (!opened) return;
-    opened.setAttribute("aria-selected", "false");
-    opened = null;
-  };
-  const show = (from, id, label, prediction, facts, number) => {
-    close();
-    opened = from;
-    from.setAttribute("aria-selected", "true");
-    const images = cells[id] || [];
-    const heading = made("h3", {}, "True ", made("bdi", {}, label), ", predicted ", made("bdi", {}, prediction), `: ${facts}`);
-    const leave = made("button", {type: "button", className: "close"}, "Close");
-    const back = from;
-    leave.addEventListener("click", () => { close(); back.focus(); });
-    const note = images.length
-      ? `Showing ${images.length} of ${number}, the most confident first.`
-      : "The page has no room for these images; the predictions list them.";
-    panel.append(made("div", {className: "panel-head"}, heading, leave), made("p", {className: "quiet"}, number === "0" ? "No image." : note));
-    if (images.length) panel.append(made("ul", {className: "gallery"}, ...images.map(entry)));
-    panel.hidden = false;
-    panel.scrollIntoView({block: "nearest"});
-  };
-  panel.addEventListener("keydown", event => {
-    if (event.key !== "Escape" || !opened) return;
-    const back = opened;
-    close();
-    back.focus();
-  });
-
-  for (const hint of document.querySelectorAll(".hint")) hint.hidden = false;
-  for (const row of document.querySelectorAll("tr[data-cell]")) {
-    const number = row.cells[2];
-    const [label, prediction] = [text(row.cells[0]), text(row.cells[1])];
-    const button = made("button", {type: "button", className: "number"}, text(number));
-    button.setAttribute("aria-label", `${text(number)} images of ${label} predicted as ${prediction}: show them`);
-    button.addEventListener("click", () => {
-      const facts = `${text(button)} images`;
-      show(button, row.dataset.cell, label, prediction, facts, text(button));
-      button.removeAttribute("aria-selected");
-      panel.focus();
-    });
-    number.replaceChildren(button);
-  }
-
-  const table = document.querySelector("table.matrix");
-  const grid = [...table.tBodies[0].rows].map(row => [...row.cells].filter(cell => cell.tagName === "TD" && !cell.classList.contains("total")));
-  const heads = [...table.tHead.rows[0].cells].slice(1);
-  const place = cell => {
-    const row = cell.parentElement.rowIndex - 1;
-    return [row, grid[row].indexOf(cell)];
-  };
-  table.setAttribute("role", "grid");
-  table.classList.add("active");
-  grid.flat().forEach(cell => { cell.tabIndex = -1; });
-  let current = grid[0][0];
-  current.tabIndex = 0;
-  const move = cell => {
-    current.tabIndex = -1;
-    current = cell;
-    current.tabIndex = 0;
-    current.focus();
-  };
-  const open = (cell, byKeyboard) => {
-    const [row, column] = place(cell);
-    const number = text(cell.querySelector("b")) || "0";
-    const share = text(cell.querySelector("i"));
-    const facts = number === "0" ? "0 images" : `${number} image${number === "1" ? "" : "s"} (${share} of the true class)`;
-    const label = text(table.tBodies[0].rows[row].cells[0]);
-    show(cell, `${classes[row]}-${classes[column]}`, label, text(heads[column]), facts, number);
-    if (byKeyboard) panel.focus();
-  };
-  table.addEventListener("click", event => {
-    const cell = event.target.closest("tbody td:not(.total)");
-    if (!cell) return;
-    move(cell);
-    open(cell, false);
-  });
-  table.addEventListener("keydown", event => {
-    const cell = event.target.closest("tbody td:not(.total)");
-    if (!cell || event.ctrlKey || event.altKey || event.metaKey) return;
-    const [row, column] = place(cell);
-    const last = grid.length - 1;
-    const to = {
-      ArrowUp: [row - 1, column],
-      ArrowDown: [row + 1, column],
-      ArrowLeft: [row, column - 1],
-      ArrowRight: [row, column + 1],
-      Home: [row, 0],
-      End: [row, last],
-      PageUp: [0, column],
-      PageDown: [last, column],
-    }[event.key];
-    if (to) {
-      const inside = to.map(at => Math.min(Math.max(at, 0), last));
-      move(grid[inside[0]][inside[1]]);
-    } else if (event.key === "Enter" || event.key === " ") {
-      open(cell, true);
-    } else if (event.key === "Escape") {
-      close();
-    } else {
-      return;
-    }
-    event.preventDefault();
-  });
 })();

@@ -27,6 +27,7 @@ examples:
   batchclf evaluate results.parquet --images photos/ --classes classes.txt
   batchclf evaluate scores.csv --label-column truth --probability-prefix p_
   batchclf evaluate reports/fashion-mnist/latest/predictions.csv --out evaluation/
+  batchclf evaluate reports/fashion-mnist/latest --labels labels.csv    reviewed in its report
 """
 JOB = "evaluate"
 
@@ -78,7 +79,7 @@ def handle(args: argparse.Namespace, console: "Console") -> int:
     if (args.predictions / RECORD_FILE).is_file():
         args.predictions = predictions_in(args.predictions)
     if is_of_run(args.predictions):
-        return _evaluate_again(args, console)
+        return _evaluate_again(args, console) if args.labels == "auto" else _evaluate_reviewed(args, console)
     return _evaluate_table(args, console)
 
 
@@ -116,13 +117,55 @@ def _evaluate_table(args: argparse.Namespace, console: "Console") -> int:
         return say_published(args, out, record, console)
 
 
+def _evaluate_reviewed(args: argparse.Namespace, console: "Console") -> int:
+    """Evaluate a run's predictions with other labels, as a run of its own: the run stays as it was published."""
+    from batchclf.cli.score import plan_of, say_published
+    from batchclf.errors import UsageError, noted_as_published, published_note
+    from batchclf.jobs.run.folder_run import at_free_name
+    from batchclf.jobs.run.reviewed_run import reviewed_run
+
+    _refuse_table_options(args, ("labels", "label_map"))
+    labels = Path(args.labels)
+    if not labels.is_file():
+        raise UsageError(
+            f"of a run --labels takes a CSV file; there is no file {labels}", hint="save labels.csv from its report"
+        )
+
+    def write(run: Path) -> "RunRecord":
+        return reviewed_run(
+            args.predictions,
+            labels,
+            run,
+            console,
+            args.command,
+            label_map=as_path(args.label_map),
+            plan_for=lambda class_names: plan_of(args, class_names, None),
+            pictures=args.pictures,
+        )
+
+    out, record = at_free_name(args.out, args.reports, write, job=JOB)
+    console.made = published_note(out)
+    with noted_as_published(out):
+        return say_published(args, out, record, console)
+
+
+def _refuse_table_options(args: argparse.Namespace, kept: tuple[str, ...]) -> None:
+    from batchclf.core.options import given_of
+    from batchclf.errors import UsageError
+
+    others = [name for name in TableOptions.__struct_fields__ if name not in kept]
+    if given := given_of(options_from(args, TableOptions), others):
+        raise UsageError(
+            f"--{given[0].replace('_', '-')} is about tables of other tools, and {args.predictions} is of a run",
+            hint="leave it away, or copy the file to where no run.json is",
+        )
+
+
 def _evaluate_again(args: argparse.Namespace, console: "Console") -> int:
     """Compute the metrics of a run's predictions again."""
     from batchclf.core.class_names import look_alike_warning
     from batchclf.core.compare.fitted_order import fitted_order, fitted_order_sentence
-    from batchclf.core.options import given_of
     from batchclf.core.text import counted, decimal, percent, percent_interval
-    from batchclf.errors import UsageError
     from batchclf.jobs.evaluate.predictions import Studying, evaluate_predictions
     from batchclf.jobs.evaluate.studies import plan_again
     from batchclf.storage.images.facts import IMAGES_FILE
@@ -130,12 +173,7 @@ def _evaluate_again(args: argparse.Namespace, console: "Console") -> int:
     from batchclf.storage.run.metrics import FILES, SLICES_FILE, metrics_dict, refuse_to_replace_others, write_metrics
     from batchclf.storage.run.written import check_written
 
-    others = [name for name in TableOptions.__struct_fields__ if name not in ("label_map", "renormalize")]
-    if given := given_of(options_from(args, TableOptions), others):
-        raise UsageError(
-            f"--{given[0].replace('_', '-')} is about tables of other tools, and {args.predictions} is of a run",
-            hint="leave it away, or copy the file to where no run.json is",
-        )
+    _refuse_table_options(args, ("label_map", "renormalize"))
     out = args.out or args.predictions.parent
     refuse_to_replace_others(out)
     check_written(args.predictions.parent, [args.predictions.name], warn=console.warn)

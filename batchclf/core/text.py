@@ -30,6 +30,11 @@ def visible(text: str) -> str:
     return "".join(c.encode("unicode_escape").decode("ascii") if _is_hidden(c) else c for c in text)
 
 
+def utf8_text(text: str) -> str:
+    """Replace the bytes of a file name that are no UTF-8 by `\\udcXX` escapes; any other text stays as it is."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def plain_text(cell: str) -> str:
     """Undo the `'` that guards a cell of a CSV file against spreadsheets; any other `'` is part of the text."""
     return cell[1:] if cell.startswith("'") and cell[1:].startswith(GUARDED_STARTS) else cell

@@ -28,7 +28,7 @@ class LabelTable:
 
     `unmet` are the paths whose file has not been found yet, `found` counts files, `labelled` images with a label;
     `unlabelled` are the first images without one. `repeats` says how many rows say again what an earlier one says, ""
-    for none.
+    for none. Of reviewed labels `given` are those that the images had, and `differing` the paths that have another one.
     """
 
     source: Location
@@ -38,10 +38,13 @@ class LabelTable:
     found: int = 0
     labelled: int = 0
     unlabelled: list[str] = field(default_factory=list)
+    given: Mapping[str, str | None] = field(default_factory=dict)
+    differing: list[str] = field(default_factory=list)
 
     def begin(self) -> None:
         """Forget the files that have been met."""
         self.unmet, self.found, self.labelled, self.unlabelled = set(self.by_path), 0, 0, []
+        self.differing = []
 
     def meet(self, path: str, label: str | None, *, image: bool) -> None:
         """Take note of a file that was found, and of whether it is an image to score."""
@@ -51,6 +54,24 @@ class LabelTable:
             self.labelled += 1
         elif image and len(self.unlabelled) < MOST_UNLABELLED:
             self.unlabelled.append(path)
+
+    def correct(self, path: str, label: str | None) -> str | None:
+        """Give the reviewed label of an image that has `label`, which it keeps if nobody has reviewed it."""
+        reviewed = self.by_path.get(path)
+        if reviewed is None:
+            return label
+        if label not in (reviewed, self.given[path]):
+            self.differing.append(path)
+        return reviewed
+
+    def difference(self) -> str:
+        """Say how many images had another label when they were reviewed; empty if there are none."""
+        if not self.differing:
+            return ""
+        return (
+            f"{counted(len(self.differing), 'image')} of {self.source.name} had another label when reviewed; the "
+            f"reviewed one is used, the first: {self.differing[0]}"
+        )
 
     def unmatched(self) -> str:
         """Say how many rows name no file that was found; empty if there are none."""
@@ -99,7 +120,9 @@ def read_label_map(source: Location, class_names: tuple[str, ...] | None) -> dic
         if class_names is None:
             words.setdefault(name, name)
         elif name not in words:
-            raise _no_class(name, line, source, class_names, "class", "write ignore for a label that has no class here")
+            raise no_class_error(
+                name, line, source, class_names, "class", "write ignore for a label that has no class here"
+            )
         before, line_before = seen.setdefault(label, (words[name], line))
         if before != words[name]:
             raise DataError(
@@ -138,7 +161,7 @@ def read_label_table(
             names.setdefault(label, label)
         elif label not in names:
             hint = "leave the label empty if none is known, or map it: --label-map FILE"
-            raise _no_class(label, line, source, class_names, "label", hint)
+            raise no_class_error(label, line, source, class_names, "label", hint)
         path = images.relative(path) or path
         before, line_before = seen.setdefault(path, (names[label], line))
         if before != label:
@@ -243,9 +266,10 @@ def _rows(text: str, delimiter: str, source: Location) -> Iterator[tuple[int, li
             yield line, row
 
 
-def _no_class(
+def no_class_error(
     label: str, line: int, source: Location, class_names: tuple[str, ...], what: str, hint: str
 ) -> ModelError:
+    """Make the error that a table names something that is no class of the model; `what` is a class or a label."""
     nearest = difflib.get_close_matches(label, class_names, 1)
     return ModelError(
         f"the {what} '{label}' in line {line} of {source} is not a class of the model ({', '.join(class_names)})",

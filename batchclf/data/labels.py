@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, cast
 
 from batchclf.core.text import counted, first_of
@@ -28,8 +28,8 @@ class LabelRule:
     """How labels are told; `sentence` says it in words.
 
     `by_folder` maps first-level folders to class names, `table` holds labels by path, `by_own` maps the labels that
-    the source itself gives; all are None where there are no labels. `warning` says what must not go unseen, empty
-    without it.
+    the source itself gives; all are None where there are no labels. `review` corrects the labels of single images.
+    `warning` says what must not go unseen, empty without it.
     """
 
     by_folder: Mapping[str, str] | None
@@ -37,6 +37,12 @@ class LabelRule:
     table: "LabelTable | None" = None
     warning: str = ""
     by_own: Mapping[str, str] | None = None
+    review: "LabelTable | None" = None
+
+    @property
+    def rows(self) -> "LabelTable | None":
+        """The CSV that has labels or corrects them; None without one."""
+        return self.review or self.table
 
     @property
     def by_path(self) -> Mapping[str, str] | None:
@@ -54,12 +60,13 @@ class LabelRule:
     def classes(self) -> frozenset[str]:
         """The classes that labels name; none without labels."""
         mapping = next((each for each in (self.by_own, self.by_path) if each is not None), self.by_folder)
-        return frozenset((mapping or {}).values())
+        return frozenset((mapping or {}).values()) | frozenset(self.review.by_path.values() if self.review else ())
 
     def fingerprint(self) -> str:
         """Digest (SHA-256, hexadecimal) what gives labels; with the same one a path has the same label."""
         digest = hashlib.sha256()
-        for mapping in (self.by_folder, self.by_path, *([self.by_own] if self.by_own is not None else [])):
+        others = (self.by_own, None if self.review is None else self.review.by_path)
+        for mapping in (self.by_folder, self.by_path, *(each for each in others if each is not None)):
             digest.update(b"none" if mapping is None else b"some")
             for item in sorted((mapping or {}).items()):
                 digest.update(json.dumps(item).encode())
@@ -84,9 +91,13 @@ def label_rule(
     Folders that .batchclfignore leaves out, system folders and folders without an image are not looked at.
     """
     if labels not in LABEL_MODES:
+        from batchclf.data.label_review import is_review
         from batchclf.data.label_table import read_label_table
 
         file = cast("Location", labels)
+        if is_review(file):
+            base = label_rule(source, "auto", class_names, follow_symlinks=follow_symlinks, meanings=meanings)
+            return _reviewed(base, file, source, class_names, meanings or {})
         table = read_label_table(file, source, class_names, meanings or {})
         return LabelRule(None, f"labels of {counted(len(table.by_path), 'file')} from {file.name}", table)
     if labels == "none":
@@ -132,6 +143,27 @@ def label_rule(
         f"{IGNORE_FILE}, or map it by --label-map FILE"
     )
     return LabelRule(None, sentence, warning=warning)
+
+
+def _reviewed(
+    base: LabelRule,
+    file: "Location",
+    source: "ImageSource",
+    class_names: tuple[str, ...],
+    meanings: Mapping[str, str],
+) -> LabelRule:
+    """Correct the labels that a source has by those that somebody has reviewed (decision 218)."""
+    from batchclf.data.label_review import read_review
+
+    if not base.classes():
+        raise DataError(
+            f"{file} corrects labels (it has the column given_label), and there are none to correct in {source}: "
+            f"{base.sentence}",
+            hint="give all labels: the predictions.csv that `batchclf evaluate RUN --labels` writes has them",
+        )
+    review = read_review(file, class_names, meanings).as_table()
+    sentence = f"{base.sentence}; {counted(len(review.by_path), 'label')} reviewed in {file.name}"
+    return replace(base, sentence=sentence, review=review)
 
 
 def _without_folders(source: "ImageSource", labels: object, links: list[str]) -> LabelRule:

@@ -5,7 +5,7 @@ import hashlib
 import heapq
 import json
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from batchclf.core.types import ExcludedFile, ImageRef, SkippedImage
@@ -89,8 +89,8 @@ def _check_listed(source: "ImageSource", selection: Selection) -> None:
 
 
 def _check_rows(source: "ImageSource", rule: LabelRule, labels: "LabelMode | Location", selection: Selection) -> None:
-    if rule.table is not None and rule.table.by_path and not source.has_any(rule.table.by_path):
-        rows = rule.table.by_path
+    if rule.rows is not None and rule.rows.by_path and not source.has_any(rule.rows.by_path):
+        rows = rule.rows.by_path
         if any(isinstance(each, ImageRef) for each in select(source, LabelRule(None, ""), selection)):
             raise _no_file(DataError, source, rows, f"none of {len(rows):,} rows of {labels}", selection)
 
@@ -132,7 +132,9 @@ def select(source: "ImageSource", rule: LabelRule, selection: Selection = EVERYT
         found = _sampled(found, candidates, selection.sample, selection.seed)
     if selection.shard is not None:
         found = _sharded(found, *selection.shard)
-    return found if rule.table is None else _noted(found, rule.table)
+    if rule.review is not None:
+        found = _reviewed(found, rule.review)
+    return found if rule.rows is None else _noted(found, rule.rows)
 
 
 def count_files(source: "ImageSource", selection: Selection) -> int | None:
@@ -183,6 +185,16 @@ def _sharded(found: Iterator[Found], shard: int, shards: int) -> Iterator[Found]
             yield item
         else:
             yield ExcludedFile(_path(item), "in another shard")
+
+
+def _reviewed(found: Iterator[Found], review: "LabelTable") -> Iterator[Found]:
+    for item in found:
+        if isinstance(item, SkippedImage):
+            yield replace(item, ref=replace(item.ref, label=review.correct(item.ref.path, item.ref.label)))
+        elif isinstance(item, ExcludedFile):
+            yield item
+        else:
+            yield replace(item, label=review.correct(item.path, item.label))
 
 
 def _noted(found: Iterator[Found], table: "LabelTable") -> Iterator[Found]:

@@ -460,3 +460,88 @@ def test_training_leaves_system_folders_out(cli, own_folders, tmp_path):
     assert json.loads((tmp_path / "model" / "model.json").read_text())["class_names"] == ["One", "one", "rest", "zero"]
     learnt = json.loads((tmp_path / "model" / "learnt.json").read_text())
     assert not [path for path in learnt if "@eaDir" in path]
+
+
+@pytest.fixture
+def class_folders(digits, tmp_path):
+    """60 digits in the folders of their classes."""
+    folder = tmp_path / "classes"
+    for number, (image, label) in enumerate(zip(digits.test.images[:60], digits.test.labels, strict=False)):
+        path = folder / str(label) / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.squeeze()).save(path)
+    return folder
+
+
+def read_predictions(folder):
+    return pd.read_csv(folder / "predictions.csv", dtype={"label": str, "prediction": str}, keep_default_na=False)
+
+
+def test_reviewed_labels_correct_those_of_class_folders_and_of_runs(cli, model, class_folders, tmp_path):
+    """A file with the column given_label leaves all other images their labels; judged by scikit-learn."""
+    assert cli("score", class_folders, "--model", model, "--out", tmp_path / "first")[0] == 0
+    first = read_predictions(tmp_path / "first")
+    paths_of = list(first["path"])
+    rows = [(paths_of[0], "7", first["label"][0]), (paths_of[1], first["label"][1], first["label"][1])]
+    labels = write_labels(tmp_path / "labels.csv", rows, ("path", "label", "given_label"))
+    truth = first["label"].copy()
+    truth[0] = "7"
+    expected = accuracy_score(truth, first["prediction"])
+    code, found, err = cli.json(
+        "score", class_folders, "--model", model, "--labels", labels, "--out", tmp_path / "again"
+    )
+    assert (code, found["metrics"]["splits"][""]["accuracy"]["value"]) == (0, pytest.approx(expected))
+    assert "from the 10 class folders; 2 labels reviewed in labels.csv" in err
+    assert list(read_predictions(tmp_path / "again")["label"]) == list(truth)
+    code, _, err = cli("evaluate", tmp_path / "first", "--labels", labels, "--out", tmp_path / "reviewed")
+    assert code == 0
+    assert "1 of 60 labels changed by labels.csv, 1 confirmed" in err + _
+    metrics = json.loads((tmp_path / "reviewed" / "metrics.json").read_text())
+    assert metrics["splits"][""]["accuracy"]["value"] == pytest.approx(expected)
+    # Its predictions have all labels: for what takes no corrections
+    complete = tmp_path / "reviewed" / "predictions.csv"
+    code, found, _ = cli.json(
+        "score", class_folders, "--model", model, "--labels", complete, "--out", tmp_path / "last"
+    )
+    assert (code, found["metrics"]["splits"][""]["accuracy"]["value"]) == (0, pytest.approx(expected))
+
+
+@pytest.mark.parametrize(
+    "header, rows, words",
+    [
+        (("path", "label"), [(0, "7")], "59 images of run would lose their labels: labels.csv has no row for them"),
+        (("path", "label", "given_label"), [(0, "7", "9")], "had the label '9' when it was reviewed"),
+        (("path", "label", "given_label"), [(0, "", "0")], "line 2 of labels.csv has no label"),
+        (("path", "label", "given_label"), [(0, "cat", "0")], "the label 'cat' in line 2 of labels.csv is not a class"),
+        (("path", "label", "given_label"), [("no.png", "7", "0")], "no row of labels.csv names an image of run"),
+        (
+            ("path", "label", "given_label", "split"),
+            [(0, "7", "0", "other")],
+            "no row of labels.csv names an image of run",
+        ),
+        (("path", "label", "given_label"), [(0, "7", "0"), (0, "6", "0")], "labels.csv has two labels for"),
+    ],
+)
+def test_labels_that_do_not_fit_a_run_are_refused(cli, model, class_folders, tmp_path, header, rows, words):
+    assert cli("score", class_folders, "--model", model, "--out", "run")[0] == 0
+    paths_of = list(read_predictions(tmp_path / "run")["path"])
+    rows = [(paths_of[path] if isinstance(path, int) else path, *others) for path, *others in rows]
+    write_labels(tmp_path / "labels.csv", rows, header)
+    code, _, err = cli("evaluate", "run", "--labels", "labels.csv", "--out", "reviewed")
+    assert code == 1
+    assert words in err
+    assert not (tmp_path / "reviewed").exists()
+
+
+def test_corrections_of_nothing_are_refused(cli, model, photos, tmp_path):
+    labels = write_labels(tmp_path / "labels.csv", [(paths(photos)[0], "7", "0")], ("path", "label", "given_label"))
+    code, _, err = cli("score", photos, "--model", model, "--labels", labels)
+    assert code == 1
+    assert "there are none to correct" in err
+    code, _, err = cli("pack", photos, "shards", "--labels", labels)
+    assert code == 2
+    assert "shards need all of them" in err
+    pd.DataFrame({"path": paths(photos), "label": "0", "prediction": "7"}).to_csv("table.csv")
+    code, _, err = cli("evaluate", "table.csv", "--labels", labels)
+    assert code == 2
+    assert "give the run directory" in err

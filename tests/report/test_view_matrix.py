@@ -150,7 +150,9 @@ def test_script_data_names_the_pictures_and_cannot_leave_its_element():
     assert not set("<>&\u2028\u2029") & set(text)
     data = json.loads(text)
     assert data["classes"] == [0, 1]
-    assert data["cells"]["0-1"] == [[row.path.replace("\u2028", "\\u2028"), "90.00%", "p1"]]
+    (shown,) = data["cells"]["0-1"]
+    assert shown[:3] == [row.path.replace("\u2028", "\\u2028"), "90.00%", "p1"]
+    assert json.loads(shown[3]) == row.path
     assert data["cells"]["0-0"][0][2] == ""
 
 

@@ -62,7 +62,16 @@ def write_formats(
             from batchclf.report.sections.whole_report import build_view
 
             shown = pictures(wanted(findings)) if findings.record.pictures else {}
-            view = build_view(findings, pictures=shown, skipped=read_skipped(skipped), generated=generated)
+            place = (published or folder).resolve()
+            page = place / out.name if out.parent == folder else out.resolve()
+            view = build_view(
+                findings,
+                pictures=shown,
+                skipped=read_skipped(skipped),
+                generated=generated,
+                place=str(place),
+                folders=_image_folders(findings.record, page),
+            )
             atomic.write_text(out, render(view, templates))
         elif kind == "json":
             from batchclf.report.formats.json_report import encoded, report_document
@@ -118,9 +127,31 @@ def write_comparison_formats(
             atomic.write_text(out, comparison_markdown(comparison, records[1]))
 
 
+def _image_folders(record: RunRecord, page: Path) -> dict[str, str]:
+    """Name the folders that a run's images were in, by split, as a page links to them; none if it may show none."""
+    from batchclf.data.sources.folder import Folder
+    from batchclf.data.sources.registry import source_again
+
+    places = {
+        each.split: each.images or each.source
+        for each in record.subsets
+        if record.pictures and (each.kind == "directory" or each.images)
+    }
+    return {
+        split: _address(Path(place), page) + "/"
+        for split, place in places.items()
+        if "://" not in place and isinstance(source_again(place), Folder)
+    }
+
+
 def _report_address(folder: Path, page: Path) -> str:
     """Write the address of a run's report as a page links to it; empty if there is none."""
     report = folder / REPORT_FILE
     if not report.is_file():
         return ""
-    return quote(os.fsencode(os.path.relpath(report.resolve(), page.resolve().parent)))
+    return _address(report, page)
+
+
+def _address(place: Path, page: Path) -> str:
+    """Write the address of a file or folder as a page links to it, relative to its own."""
+    return quote(os.fsencode(os.path.relpath(place.resolve(), page.resolve().parent)))

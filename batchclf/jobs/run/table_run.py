@@ -145,8 +145,14 @@ class _Reading:
         if labels == "folders":
             self.labels_sentence = "labels from the first folder of each path"
             return lambda path: path.split("/", 1)[0] if "/" in path else None
+        from batchclf.data.label_review import is_review
         from batchclf.data.label_table import read_label_table
 
+        if is_review(labels):
+            raise UsageError(
+                f"{labels} corrects the labels of a run (it has the column given_label), and not those of a table",
+                hint="give the run directory whose report was reviewed in place of the table",
+            )
         table = read_label_table(labels, Folder(self.options.images or Path()), known, self._meanings)
         table.begin()
         self._label_table = table

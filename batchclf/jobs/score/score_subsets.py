@@ -249,18 +249,22 @@ def _score_files(
     run = SubsetRun(scorer, of.results, name, shown, times, of.deadline, labelled=rule.classes())
     if rule.warning:
         run.warn(rule.warning)
-    if rule.table is not None and rule.table.repeats:
-        run.warn(rule.table.repeats)
+    if rule.rows is not None and rule.rows.repeats:
+        run.warn(rule.rows.repeats)
     count = partial(count_files, subset.source, subset.selection)
     run.write(_scored(name, engine, files, of, times, every=run.counts_among_labelled), total, count)
     for warning in engine.warnings:
         run.warn(warning)
     run.warn_of_missing(subset.source.missing())
-    if rule.table is None or not run.complete:
+    if rule.rows is None:
         return run
-    if warning := rule.table.warning(listed=subset.selection.files is not None):
+    if difference := rule.rows.difference():
+        run.warn(difference)
+    if not run.complete:
+        return run
+    if warning := rule.rows.warning(listed=subset.selection.files is not None):
         run.warn(warning)
-    elif unmatched := rule.table.unmatched():
+    elif unmatched := rule.rows.unmatched():
         watcher.say(unmatched)
     return run
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from batchclf.core.text import counted, size
 from batchclf.report.html.size_budget import fitting, page_budget
 from batchclf.report.html.templates import Block, environment, list_blocks, template_error
-from batchclf.report.parts.pictures import Picture
+from batchclf.report.parts.pictures import Picture, for_script
 from batchclf.report.sections.section_list import SECTIONS, load
 from batchclf.report.sections.whole_report import ReportView
 
@@ -34,6 +34,7 @@ def render(view: ReportView, templates: Path | None = None) -> str:
             "view": view,
             "figures": _figures(view),
             "data": _cell_data(view),
+            "page_data": Markup(for_script(view.script)) if any(view.script.values()) else "",
         },
         budget=page_budget(view.class_count),
         pictures=view.pictures,

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from batchclf.core.text import utf8_text
 
 PIXELATED_BELOW = 64
 """Pictures of at most this many pixels a side are enlarged with hard pixel edges."""
@@ -65,6 +68,18 @@ def _picture(name: str, content: bytes) -> Picture:
     except OSError as error:
         raise ValueError("pictures must be PNG, JPEG or WebP bytes") from error
     return Picture(name, kind, content, width, height, max(width, height) <= PIXELATED_BELOW)
+
+
+def exact_text(text: str, shown: str) -> list[str]:
+    """Give a name as the predictions have it, as JSON for the page's script; nothing if it is shown like that."""
+    exact = utf8_text(text)
+    return [] if exact == shown else [json.dumps(exact)]
+
+
+def for_script(data: Any) -> str:
+    """Write plain values as JSON that can stand within `<script>`."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return text.translate({ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
 
 
 def pictures_in(*views: Any) -> tuple[Picture, ...]:

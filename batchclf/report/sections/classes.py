@@ -42,9 +42,10 @@ class ClassRow:
     """One class's metrics. `gap` and `auc` are empty texts where the run has none at all.
 
     `clear` where the gap is more than chance; `mistaken` is the class that its wrong images are most often taken for,
-    with their number.
+    with their number. `place` is the class's among all.
     """
 
+    place: int
     name: str
     support: str
     recall: Value
@@ -75,7 +76,8 @@ def classes_view(labelled: LabelledMetrics, gap: Gap | None) -> ClassesView:
     aucs = {each.name: each.auc for each in labelled.ranking or ()}
     mistaken = _mistaken(labelled.confusion)
     ordered = sorted(labelled.per_class, key=_by_recall)
-    rows = [_class_row(metrics, gaps, aucs, mistaken.get(metrics.name)) for metrics in ordered]
+    places = {name: place for place, name in enumerate(labelled.confusion.class_names)}
+    rows = [_class_row(places[metrics.name], metrics, gaps, aucs, mistaken.get(metrics.name)) for metrics in ordered]
     return ClassesView(
         rows=tuple(rows),
         with_gap=gap is not None,
@@ -112,6 +114,7 @@ def _mistaken(confusion: ConfusionCounts) -> dict[str, tuple[str, int]]:
 
 
 def _class_row(
+    place: int,
     metrics: ClassMetrics,
     gaps: Mapping[str, Estimate | None],
     aucs: Mapping[str, Estimate | None],
@@ -120,6 +123,7 @@ def _class_row(
     recall, f1, gap = metrics.recall, f1_interval(metrics), gaps.get(metrics.name)
     auc = aucs.get(metrics.name)
     return ClassRow(
+        place=place,
         name=class_name(metrics.name),
         support=count(metrics.support),
         recall=_share(recall),

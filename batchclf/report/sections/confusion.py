@@ -14,7 +14,7 @@ from batchclf.core.metrics.confusion import ConfusionCounts
 from batchclf.core.metrics.labelled import LabelledMetrics
 from batchclf.core.text import NOTHING, class_name, count, exact, percent, visible
 from batchclf.core.types import Prediction
-from batchclf.report.parts.pictures import Picture, Pictures, heat_map
+from batchclf.report.parts.pictures import Picture, Pictures, exact_text, for_script, heat_map
 
 HEAT_BOUNDS = (0.01, 0.05, 0.10, 0.25, 0.50, 0.75, 0.90)
 """Where the matrix's colour steps to the next of its eight levels, as a share."""
@@ -87,9 +87,10 @@ class LargeCell:
 
 @dataclass(frozen=True)
 class Example:
-    """One image of a cell."""
+    """One image of a cell; `path` and `exact` are those of a `Shot`."""
 
     path: str
+    exact: list[str]
     confidence: str
     picture: Picture | None
 
@@ -185,13 +186,14 @@ def script_data(view: MatrixView) -> str:
     """Write what the page's script needs to show a cell's images, as JSON that can stand within `<script>`."""
     data = {
         "classes": view.classes,
-        "cells": {
-            key: [[each.path, each.confidence, each.picture.id if each.picture else ""] for each in examples]
-            for key, examples in view.examples.items()
-        },
+        "cells": {key: [_listed(each) for each in examples] for key, examples in view.examples.items()},
     }
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return text.translate({ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
+    return for_script(data)
+
+
+def _listed(example: Example) -> list[str]:
+    found = [example.path, example.confidence, example.picture.id if example.picture else ""]
+    return [*found, *example.exact]
 
 
 def _shown_classes(confusion: ConfusionCounts) -> frozenset[int]:
@@ -281,7 +283,8 @@ def _cells_note(confusion: ConfusionCounts) -> str:
 def _examples(labelled: LabelledMetrics, pictures: Pictures) -> dict[str, tuple[Example, ...]]:
     found: dict[str, list[Example]] = {}
     for (i, j), row in _ranked_examples(labelled):
-        example = Example(visible(row.path), percent(row.confidence), pictures.get((row.split, row.path)))
+        picture = pictures.get((row.split, row.path))
+        example = Example(visible(row.path), exact_text(row.path, visible(row.path)), percent(row.confidence), picture)
         found.setdefault(f"{i}-{j}", []).append(example)
     return {key: tuple(examples) for key, examples in found.items()}
 

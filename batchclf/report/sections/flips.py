@@ -8,7 +8,7 @@ from batchclf.core.records.findings import Findings
 from batchclf.core.text import NOTHING, class_name, count, counted, p_value, percent, visible
 from batchclf.core.types import Prediction
 from batchclf.report.parts.markdown_text import code
-from batchclf.report.parts.pictures import Picture, Pictures
+from batchclf.report.parts.pictures import Picture, Pictures, exact_text
 from batchclf.report.parts.subset_words import run_words
 from batchclf.report.sections.earlier_runs import report_address
 
@@ -18,10 +18,15 @@ NAMED_FLIPS = 3
 
 @dataclass(frozen=True)
 class FlipShot:
-    """One image on which the predictions of the runs differ; `label` is None where unknown."""
+    """One image on which the predictions of the runs differ; `split`, `path` and `exact` are those of a `Shot`.
+
+    `label` is None where unknown.
+    """
 
     picture: Picture | None
+    split: str
     path: str
+    exact: list[str]
     label: str | None
     first: str
     second: str
@@ -180,7 +185,9 @@ def _other(comparison: Comparison) -> str:
 def _shot(flip: Flip, split: str, pictures: Pictures) -> FlipShot:
     return FlipShot(
         picture=pictures.get((split, flip.path)),
+        split=visible(split),
         path=visible(flip.path),
+        exact=exact_text(flip.path, visible(flip.path)),
         label=None if flip.label is None else class_name(flip.label),
         first=f"{class_name(flip.first_prediction)} {percent(flip.first_confidence)}",
         second=f"{class_name(flip.second_prediction)} {percent(flip.second_confidence)}",

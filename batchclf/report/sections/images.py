@@ -12,7 +12,7 @@ from batchclf.core.text import count, counted, exact_percent, percent, visible
 from batchclf.core.types import Prediction, SkippedImage
 from batchclf.report.parts.bar import Bar, bar
 from batchclf.report.parts.markdown_text import code, prose
-from batchclf.report.parts.pictures import Picture, Pictures
+from batchclf.report.parts.pictures import Picture, Pictures, exact_text
 from batchclf.report.parts.subset_words import subset_place
 
 SHOWN_SKIPS = 50
@@ -27,10 +27,15 @@ MOST_REASONS = 10_000
 
 @dataclass(frozen=True)
 class Shot:
-    """One image of a gallery; `label` is None where unknown, `picture` where there is none."""
+    """One image of a gallery; `label` is None where unknown, `picture` where there is none.
+
+    `split` and `exact` are what the predictions know it by: `exact` is its path as `exact_text` gives it.
+    """
 
     picture: Picture | None
+    split: str
     path: str
+    exact: list[str]
     label: str | None
     prediction: str
     confidence: str
@@ -123,7 +128,9 @@ def shots(images: Iterable[Prediction], pictures: Pictures) -> tuple[Shot, ...]:
     return tuple(
         Shot(
             picture=pictures.get((image.split, image.path)),
+            split=visible(image.split),
             path=visible(image.path),
+            exact=exact_text(image.path, visible(image.path)),
             label=None if image.label is None else visible(image.label),
             prediction=visible(image.prediction),
             confidence=percent(image.confidence),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from batchclf.core.metrics.evaluation import Evaluation
@@ -28,8 +29,8 @@ class ReportView:
     """The whole page. What a section shows is an attribute of the name that `SECTIONS` gives it, such as `gap`.
 
     It is None, or empty, if there is nothing to show, such as a `matrix` without labels. `pictures` are all that the
-    page refers to, the most important first; `class_count` is the number of classes, `is_labelled` whether the main
-    subset has labels.
+    page refers to, the most important first; `script` is what its script reads, as plain values; `class_count` is the
+    number of classes, `is_labelled` whether the main subset has labels.
     """
 
     title: str
@@ -41,6 +42,7 @@ class ReportView:
     verdict: Verdict
     sections: Mapping[str, Any]
     pictures: tuple[Picture, ...]
+    script: Mapping[str, Any]
 
     def __getattr__(self, name: str) -> Any:
         """Give what a section shows."""
@@ -62,12 +64,15 @@ def build_view(
     pictures: Mapping[tuple[str, str], bytes],
     skipped: Iterable[SkippedImage],
     generated: datetime,
+    place: str = "",
+    folders: Mapping[str, str] = MappingProxyType({}),
 ) -> ReportView:
     """Put together what the report shows.
 
     The "test" evaluation is the one reported on, else the first; "train" serves the gap. `pictures` maps
     (split, path) to PNG, JPEG or WebP bytes, scaled down already; an image that is not in it is shown without picture.
-    `generated` is an aware time. Raises ValueError where a picture is of another format.
+    `generated` is an aware time, `place` the run directory; `folders` are the addresses, relative to the page's, of the
+    folders that have the images of a split. Raises ValueError where a picture is of another format.
     """
     record, main = findings.record, findings.main
     material = Material(findings, skipped, album(pictures))
@@ -87,7 +92,19 @@ def build_view(
         verdict=verdict,
         sections=sections,
         pictures=pictures_in(*with_pictures, *examples, sections["unlabelled"]),
+        script={
+            "folders": {visible(split): address for split, address in folders.items()},
+            "review": _review(findings, place or record.run_id),
+        },
     )
+
+
+def _review(findings: Findings, place: str) -> Mapping[str, Any] | None:
+    if findings.main.labelled is None:
+        return None
+    from batchclf.report.sections.review import review_data
+
+    return review_data(findings, findings.main.labelled, place)
 
 
 def _short(main: Evaluation) -> str:

@@ -5,15 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from batchclf.core.text import GUARDED_STARTS
+from batchclf.core.text import utf8_text as utf8_text
 
 _PLAIN = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_/. +-]*")
 _PLAIN_LINES = re.compile(rf"(?:{_PLAIN.pattern}\n)*")
 _NEEDS_QUOTES = re.compile(r'[",\r\n]')
-
-
-def utf8_text(text: str) -> str:
-    """Replace the bytes of a file name that are no UTF-8 by `\\udcXX` escapes; any other text stays as it is."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def utf8_values(value: Any) -> Any:
