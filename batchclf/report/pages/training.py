@@ -99,7 +99,7 @@ def _measures(model: TrainedModel) -> tuple[Measure, ...]:
     training = model.record.training
     if training is None:
         return ()
-    said = {"validation": " not trained on", "train": " trained on", "test": ", on which nothing was selected"}
+    said = {"validation": " not trained on", "test": ", on which nothing was selected", "train": " trained on"}
     measures: list[Measure] = []
     for name, note in said.items():
         right = training.final.get(name)
