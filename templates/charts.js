@@ -84,6 +84,7 @@
   const prepare = svg => {
     const stops = svg.dataset.stops.split("\n").map(read);
     const last = stops.length - 1;
+    // A slider does for the keyboard and for screen readers what a focusable mark would need a role for (decision 219)
     const slider = document.createElement("input");
     Object.assign(slider, {type: "range", className: "unseen slider", min: 0, max: last, value: last});
     slider.setAttribute("aria-label", `Values: ${svg.querySelector("title").textContent}`);

@@ -30,7 +30,7 @@ _DASHES: tuple[Sequence[float], ...] = ((), DASHED, DOTTED)
 _ROW = 18.0
 BAND_STEPS = 60
 STOPS_OF_CURVE = 8
-"""Points of each curve that have their values in words."""
+"""Points of each curve that have their values in words: what is between them is not measured (decision 219)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def precision_recall(shown: Sequence[NamedCurve], rest: "Sequence[Curve]") -> st
 
 
 def _stops_of(plane: Plane, of: NamedCurve, across: str, up: str) -> None:
-    """Choose points of the curve that are evenly far from each other on it: what is between them is not measured."""
+    """Give points of the curve that are evenly far from each other on it their values in words."""
     x, y = _columns(of.curve)
     length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
     chosen = np.searchsorted(length, np.linspace(0, length[-1], STOPS_OF_CURVE) - 1e-9)

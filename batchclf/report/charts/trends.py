@@ -18,6 +18,7 @@ def trend(
 
     `name` distinguishes figures of one page; `shown` writes a value, on the axis, in the description and at the run.
     """
+    # Not by the clock: a pause between two runs says nothing of the model (decision 220)
     chart, places = Chart(name, HEIGHT, width=width), range(len(runs))
     lows, highs = [run.value.interval.low for run in runs], [run.value.interval.high for run in runs]
     box = (54, 26, width - 12, HEIGHT - 8)
