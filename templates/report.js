@@ -15,7 +15,7 @@ const text = element => (element ? element.textContent.trim() : "");
     const hours = Math.floor((Date.now() - Date.parse(time.dateTime)) / 3600000);
     const [number, unit] = hours < 48 ? [hours, "hour"] : [Math.floor(hours / 24), "day"];
     const passed = number < 1 ? "less than an hour" : `${number.toLocaleString("en")} ${unit}${number === 1 ? "" : "s"}`;
-    if (hours >= 0) time.append(`, ${passed} ago`);
+    if (hours >= 0) time.append(made("span", {className: "ago"}, `, ${passed} ago`));
   }
 
   // --- Sorting ---------------------------------------------------------------------------------------------------
@@ -74,6 +74,12 @@ const text = element => (element ? element.textContent.trim() : "");
     const place = table.closest(".scroll") || table;
     place.before(made("p", {className: "filter"}, made("label", {}, `Filter ${what} `, input), " ", status));
   }
+
+  // --- Names that are cut ----------------------------------------------------------------------------------------
+  document.addEventListener("pointerover", event => {
+    const name = event.target.closest("bdi");
+    if (name && name.scrollHeight > name.clientHeight + 1 && name.clientHeight) name.title = text(name);
+  });
 
   // --- Links to headings -----------------------------------------------------------------------------------------
   for (const heading of document.querySelectorAll("section[id] > h2")) {

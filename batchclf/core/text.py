@@ -217,6 +217,17 @@ def moment(time: datetime) -> str:
     return f"{weekday} {time:%Y-%m-%d %H:%M} {zone}"
 
 
+def run_date(time: datetime, date: str) -> str:
+    """Give the date that a run is for, YYYY-MM-DD: its run date `date`, or without one the day when it began."""
+    return visible(date) or f"{time:%Y-%m-%d}"
+
+
+def run_words(time: datetime, date: str) -> str:
+    """Name a run by when it began, and by its run date `date` if that is another day."""
+    day = run_date(time, date)
+    return moment(time) if day == f"{time:%Y-%m-%d}" else f"{moment(time)}, run date {day}"
+
+
 def age(since: timedelta) -> str:
     """Say how long ago something was, in its largest unit; below an hour nothing is said."""
     hours = int(since.total_seconds() // 3600)

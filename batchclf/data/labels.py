@@ -152,7 +152,7 @@ def _reviewed(
     class_names: tuple[str, ...],
     meanings: Mapping[str, str],
 ) -> LabelRule:
-    """Correct the labels that a source has by those that somebody has reviewed (decision 218)."""
+    """Correct the labels that a source has by those that somebody has reviewed (decision 216)."""
     from batchclf.data.label_review import read_review
 
     if not base.classes():

@@ -53,7 +53,7 @@ def test_it_shows_verdict_numbers_and_matrix_and_fetches_nothing():
         *("div", "p", "b", "bdi", "table", "thead", "tbody", "tfoot", "tr", "th", "td"),
     }
     attributes = {name for _, attrs in page.tags for name in attrs}
-    assert attributes <= {"style", "title", "scope"}
+    assert attributes <= {"style", "title", "scope", "role", "aria-label", "tabindex"}
     assert not any("url(" in attrs.get("style", "") for _, attrs in page.tags)
 
 

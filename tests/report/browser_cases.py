@@ -98,8 +98,13 @@ def hostile():
 
 
 def hundred():
-    names = tuple(f"class number {i} of a hundred" for i in range(100))
-    samples, (test, train), gap = both_splits(names, 1500)
+    return of_many("hundred", 100, 1500)
+
+
+def of_many(words, classes, images):
+    """A page on many classes."""
+    names = tuple(f"class number {i} of a {words}" for i in range(classes))
+    samples, (test, train), gap = both_splits(names, images)
     return view_of(record(names), [with_examples(test, samples["test"]), train], gap)
 
 

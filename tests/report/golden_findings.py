@@ -194,7 +194,7 @@ def findings_cases():
         "no temperature to speak of": Findings(trained_record(of=training(temperature=mild)), (tempered(of, 1.001),)),
         "one image of unknown size": replace(one, statistics=(odd,)),
         "many sizes": replace(one, statistics=(many_sizes,)),
-        "many issues": replace(one, label_issues=LabelIssues(30, fashion.labelled.worst_errors[:24], "by a test", "")),
+        "many issues": Findings(record(), (fashion,), label_issues=LabelIssues(30, fashion.labelled.worst_errors[:24], "by a test", "")),
         "the same predictions": replace(
             one, history=(same_model,), change=unchanged("test"), flips=(unchanged("test"),)
         ),

@@ -31,6 +31,7 @@ NOT_RENDERED = {
     "The runs scored different sources",
     "Training ran for all",
     "all are right",
+    "batchclf evaluate",
     "best on validation)",
     "classes have",
     "for other reasons",

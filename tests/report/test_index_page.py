@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from browser_checks import check_in_browser
@@ -12,9 +13,10 @@ from batchclf.core.estimate import Estimate, Interval
 from batchclf.core.records.history import FailedRun, JobHistory, RunSummary, UnreadRun
 from batchclf.core.records.run import GateResult, run_state
 from batchclf.core.text import percent
-from batchclf.report.charts.trends import TrendPoint, trend
+from batchclf.report.charts.trends import trend
 from batchclf.report.pages.index import index_view
 from batchclf.report.pages.render import render_index
+from batchclf.report.sections.run_point import RunPoint
 from batchclf.report.sections.verdict import verdict_view
 
 BEGIN = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
@@ -166,18 +168,26 @@ def test_one_run_has_no_trend_and_no_gap_no_figure():
 
 
 def test_trend_describes_what_it_shows():
-    runs = [TrendPoint(BEGIN + timedelta(days=i), 0.8 + i / 100, 0.7, 0.95, i == 2) for i in range(4)]
+    runs = [RunPoint(BEGIN, f"2026-03-0{i + 1}", estimate(0.8 + i / 100), i == 2) for i in range(4)]
     svg = trend("x", "Accuracy <b>", runs, percent)
     assert "<b>" not in svg
     assert "4 runs: first 80.00% on 2026-03-01, last 83.00% on 2026-03-04, lowest 80.00%" in svg
     assert "Not good: 1." in svg
     assert svg.count("<use ") == 4
+    assert "&#9;Sun 2026-03-01 02:30 UTC, run date 2026-03-03&#9;82.00% (81.00% to 83.00%)&#9;not good&#10;" in svg
+
+
+def test_each_run_is_one_step_whenever_it_was():
+    hours = [0, 1, 2, 24 * 30]
+    runs = [RunPoint(BEGIN + timedelta(hours=each), "", estimate(0.8)) for each in hours]
+    steps = {float(x) for x in re.findall(r'<use href="[^"]*" x="([\d.]+)"', trend("x", "Accuracy", runs, percent))}
+    assert len({round(b - a) for a, b in pairwise(sorted(steps))}) == 1
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 0.5])
 def test_trend_of_values_that_do_not_move(value):
-    points = [TrendPoint(BEGIN, value, value, value), TrendPoint(BEGIN, value, value, value)]
-    assert "nan" not in trend("x", "Accuracy", points, percent)
+    runs = [RunPoint(BEGIN, "2026-03-01", Estimate(value, Interval(value, value), 1))] * 2
+    assert "nan" not in trend("x", "Accuracy", runs, percent)
 
 
 def hostile():

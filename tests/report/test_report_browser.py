@@ -11,6 +11,7 @@ from report_cases import GENERATED
 
 from batchclf.report.html.render import render
 
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 By = pytest.importorskip("selenium.webdriver.common.by", reason="selenium is not installed").By
 Keys = pytest.importorskip("selenium.webdriver.common.keys", reason="selenium is not installed").Keys
 WebDriverWait = pytest.importorskip("selenium.webdriver.support.ui", reason="selenium is not installed").WebDriverWait
@@ -255,6 +256,27 @@ def test_the_contents_stay_in_sight(report):
     assert report.execute_script("return arguments[0].getBoundingClientRect().top", bar) == 0
 
 
+def test_the_keyboard_reaches_links_beyond_the_edge_of_the_contents(report):
+    show(report, 390, "light")
+    link = report.find_elements(By.CSS_SELECTOR, ".contents a")[-1]
+    report.execute_script("arguments[0].focus({focusVisible: true})", link)
+    assert 0 <= link.rect["x"] <= 390 - link.rect["width"]
+
+
+def test_a_name_that_is_cut_has_a_title(browser, tmp_path):
+    file = tmp_path / "report.html"
+    file.write_text(render(PAGES["hostile"]()), "utf-8")
+    show(browser, 390, "light")
+    browser.get(file.as_uri())
+    names = [each for each in browser.find_elements(By.CSS_SELECTOR, "#errors .gallery dd bdi") if each.is_displayed()]
+    long, short = (sought(names, key=lambda each: len(each.text)) for sought in (max, min))
+    for name in (long, short):
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", name)
+        webdriver.ActionChains(browser, 0).move_to_element(name).perform()
+    assert long.get_attribute("title") == long.get_property("textContent")
+    assert not short.get_attribute("title")
+
+
 def test_large_cells_show_their_images(browser, tmp_path):
     file = tmp_path / "report.html"
     file.write_text(render(PAGES["hundred"]()), "utf-8")
@@ -284,7 +306,7 @@ def test_on_paper_nothing_is_cut_or_scrolls(report):
             assert element.value_of_css_property("break-inside") == "avoid", whole
         for region in report.find_elements(By.CSS_SELECTOR, ".scroll"):
             assert region.value_of_css_property("overflow") == "visible"
-        for gone in (".contents", ".switch", ".filter", ".hint"):
+        for gone in (".contents", ".switch", ".filter", ".hint", ".ago"):
             assert not report.find_element(By.CSS_SELECTOR, gone).is_displayed(), gone
     finally:
         report.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})

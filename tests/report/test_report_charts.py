@@ -43,6 +43,10 @@ def precision_recall(labelled, rest=()):
     return chart_ranking.precision_recall(named, rest)
 
 
+def runs_of(*days):
+    return chart_gap.RunNames(days, [f"run of {day}" for day in days])
+
+
 def some(*hits):
     return [None if each is None else wilson(each, 100) for each in hits]
 
@@ -63,11 +67,11 @@ FIGURES = {
     "dumbbell": lambda: chart_gap.dumbbell([("Shirt", 0.9, 0.7), ("Bag", 0.95, 0.96)]),
     "25 classes": lambda: chart_gap.dumbbell([(f"class {i}", 0.9, 0.9 - i / 50) for i in range(25)]),
     "one class": lambda: chart_gap.dumbbell([("Shirt", 1.0, 1.0)]),
-    "gaps": lambda: chart_gap.runs_gap(["1 Mar", "2 Mar", "3 Mar"], some(3, None, 4)),
+    "gaps": lambda: chart_gap.runs_gap(runs_of("2026-03-01", "2026-03-02", "2026-03-03"), some(3, None, 4)),
     "earlier runs": lambda: chart_gap.runs_accuracy(
-        [f"{i} Mar" for i in range(30)], some(*range(60, 90)), some(*range(30))
+        runs_of(*(f"2026-03-{i:02d}" for i in range(1, 31))), some(*range(60, 90)), some(*range(30))
     ),
-    "no train": lambda: chart_gap.runs_accuracy(["1 Mar", "1 Mar"], [], some(90, 91)),
+    "no train": lambda: chart_gap.runs_accuracy(runs_of("2026-03-01", "2026-03-01"), [], some(90, 91)),
     "histogram": lambda: chart_calibration.confidence_histogram("wrong", "35 wrong", COUNTS, "wrong"),
     "reliability": lambda: chart_calibration.reliability(LABELLED.calibration.bins),
     "reliability with and without temperature": lambda: chart_calibration.reliability(
@@ -96,6 +100,14 @@ FIGURES = {
 }
 
 
+def stops_of(svg):
+    """What the pointer and the arrow keys find: direction, and of each stop its places and its words."""
+    root = ET.fromstring(svg)
+    lines = [line.split("\t") for line in root.get("data-stops").split("\n")]
+    places = [[tuple(map(float, place.split(","))) for place in line[0].split(" ")] for line in lines]
+    return root.get("data-along"), places, [line[1:] for line in lines]
+
+
 def texts(svg):
     return [element.text for element in ET.fromstring(svg).iter("text")]
 
@@ -109,7 +121,7 @@ def test_figure_is_accessible_small_and_the_same_each_time(figure):
     title, description = (named[name] for name in root.get("aria-labelledby").split())
     assert title
     assert description.endswith(".")
-    assert len(svg) < 15_000
+    assert len(svg) < 20_000
     assert svg == FIGURES[figure]()
 
 
@@ -198,6 +210,39 @@ def test_marked_thresholds_are_those_that_leave_images_and_have_room():
     assert set(marks) <= known
     # With equal confidences all thresholds leave the same images, so none of the marked ones leaves any.
     assert not [text for text in texts(chart_calibration.coverage(EQUAL.calibration.coverage)) if "≥" in text]
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_stops_lie_in_the_figure_in_their_order(figure):
+    svg = FIGURES[figure]()
+    along, places, words = stops_of(svg)
+    width, height = map(float, ET.fromstring(svg).get("viewBox").split()[2:])
+    assert all(0 <= x <= width and -1 <= y <= height for stop in places for x, y in stop)
+    assert all(len(each) > 1 and all(each) for each in words)
+    assert len(words) <= 120
+    if along != "xy":
+        axis = "xy".index(along)
+        firsts = [stop[0][axis] for stop in places]
+        assert firsts == sorted(firsts)
+
+
+def test_stops_stand_on_the_marks():
+    svg = FIGURES["reliability"]()
+    assert [place for (place,) in stops_of(svg)[1]] == [
+        (float(use.get("x")), float(use.get("y"))) for use in ET.fromstring(svg).iter("use")
+    ]
+
+
+def test_a_long_training_has_values_of_some_epochs():
+    heads = [words[0] for words in stops_of(FIGURES["many epochs"]())[2]]
+    assert len(heads) == 100
+    assert (heads[0], heads[-1]) == ("Epoch 1", "Epoch 5,000")
+
+
+def test_stops_say_the_whole_name_and_nothing_else():
+    svg = chart_gap.dumbbell([(name, 0.9, 0.8) for name in HOSTILE])
+    assert [words[0] for words in stops_of(svg)[2]] == [visible(name) for name in HOSTILE]
+    assert "<script" not in svg
 
 
 def test_ids_of_two_figures_do_not_meet():

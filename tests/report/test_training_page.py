@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from browser_checks import check_in_browser
 from report_cases import GENERATED, HOSTILE, read
-from training_cases import VARIANTS, history, trained_model, training, variant
+from training_cases import FINAL, VARIANTS, history, trained_model, training, variant
 
 from batchclf.jobs.run.train_model import TRAINING_PAGE, write_training_page
 from batchclf.models.bundle import load_bundle, write_info
@@ -54,6 +54,13 @@ def test_the_page_shows_the_training():
         *(f"#{name}" for name in ("learning", "regularisation", "temperature", "facts")),
         *(link for link in page.values("href") if re.fullmatch(r"#curve-(accuracy|loss)-\w+", link)),
     ]
+
+
+@pytest.mark.parametrize("largest", ["Validation accuracy", "Test accuracy"])
+def test_the_largest_number_is_of_images_that_were_not_trained_on(largest):
+    final = {name: right for name, right in FINAL.items() if name != "validation" or largest.startswith("Valid")}
+    html = html_of(training=training(final=final))
+    assert re.findall(r'<div class="main">\s*<dt>([^<]*)', html) == [largest]
 
 
 def test_of_a_training_that_is_not_known_the_curves_are_left():

@@ -271,7 +271,8 @@ def test_earlier_runs_go_from_the_oldest_to_this_one_and_the_table_back():
     _, evaluations, gap = both_splits()
     history = (run(1, 85, 90), run(2, 80, 92, gap=None), run(3, accuracy=Estimate(BROKEN, Interval(0, 1), 5)))
     earlier = view_of(record(started="2026-03-04T03:00:00+01:00"), evaluations, gap, history=history).gap.earlier_runs
-    assert earlier.days == ("1 Mar", "2 Mar", "3 Mar", "4 Mar")
+    assert earlier.dates == ("2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04")
+    assert earlier.names[0] == "Sun 2026-03-01 03:00 UTC+01:00"
     assert earlier.test == (wilson(85, 100), wilson(80, 100), None, gap.test)
     assert earlier.train == (wilson(90, 100), wilson(92, 100), wilson(90, 100), gap.train)
     assert earlier.gap == (history[0].gap, None, history[2].gap, gap.gap)
@@ -288,7 +289,7 @@ def test_the_last_thirty_runs_are_shown():
     _, evaluations, gap = both_splits()
     history = tuple(run(1 + i % 28, run_id=f"r{i}") for i in range(45))
     earlier = view_of(record(), evaluations, gap, history=history).gap.earlier_runs
-    assert len(earlier.days) == len(earlier.rows) == len(earlier.gap) == 30
+    assert len(earlier.dates) == len(earlier.rows) == len(earlier.gap) == 30
     assert earlier.part == "the last 30 of 46 runs"
 
 

@@ -41,7 +41,8 @@ def test_a_copy_with_decimal_commas(run, tmp_path):
     with_guard = "".join(snippet.splitlines(keepends=True)[:-3])
     exec(with_guard + copy, {})
     text = (tmp_path / "run" / "for-excel.csv").read_text(encoding="utf-8-sig")
-    assert "0,5" in text and "'=1+1" in text
+    assert "0,5" in text
+    assert "'=1+1" in text
     again = pd.read_csv("for-excel.csv", sep=";", decimal=",", dtype={"label": str}, keep_default_na=False)
     assert again["confidence"].tolist() == run["confidence"].tolist()
     assert main(["evaluate", "for-excel.csv", "--out", str(tmp_path / "again"), "--quiet"]) == 0

@@ -227,6 +227,11 @@ def run_state(status: Status, gates: Sequence[GateResult]) -> RunState:
     return "passed" if gates else "none"
 
 
+def needs_a_look(status: Status, gates: Sequence[GateResult]) -> bool:
+    """Whether a run was not good, or surely failed a rule that does not end it."""
+    return status != "ok" or run_state(status, gates) == "failed"
+
+
 def main_of(wanted: str, names: Sequence[str]) -> str:
     """Choose, of the names of splits and directories, the one that a run is about: the wanted one, test, or the first.
 

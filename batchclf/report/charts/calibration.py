@@ -8,7 +8,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from batchclf.core.estimate import Estimate
-from batchclf.core.text import count, exact, exact_percent, percent
+from batchclf.core.text import count, counted, exact, exact_percent, percent, percent_interval
 from batchclf.report.charts.canvas import (
     INK,
     MUTED,
@@ -22,6 +22,7 @@ from batchclf.report.charts.canvas import (
     markup,
     nice_ticks,
     percent_ticks,
+    spread,
     value_range,
 )
 from batchclf.report.sections.calibration import CalibrationView
@@ -67,7 +68,15 @@ def reliability(bins: "Sequence[CalibrationBin]", before: "Sequence[CalibrationB
     values = [each.value for each in accuracies]
     plane.whiskers(confidences, lows, highs, RIGHT)
     plane.dots(confidences, values, RIGHT, "o", 6.5)
+    _stops_of_bins(plane, before, "Without temperature: confidence")
+    _stops_of_bins(plane, bins, "With temperature: confidence" if before else "Confidence")
     return chart.svg("Reliability diagram", _pairs(confidences, values) + note)
+
+
+def _stops_of_bins(plane: Plane, bins: "Sequence[CalibrationBin]", what: str) -> None:
+    for confidence, accuracy in zip(*_filled(bins), strict=True):
+        right = f"{percent(accuracy.value)} right ({percent_interval(accuracy)})"
+        plane.stop(confidence, accuracy.value, f"{what} {percent(confidence)}", right, counted(accuracy.n, "image"))
 
 
 def _filled(bins: "Sequence[CalibrationBin]") -> tuple[list[float], list[Estimate]]:
@@ -96,6 +105,15 @@ def coverage(points: "Sequence[CoveragePoint]") -> str:
     plane.x_label("share of the images used; height: their accuracy")
     plane.band(shares, np.maximum(lows, low), np.minimum(highs, plane.y[1]), RIGHT)
     plane.line(shares, values, RIGHT)
+    for place in spread(len(known)):
+        point, accuracy = known[place]
+        plane.stop(
+            point.coverage,
+            accuracy.value,
+            f"Confidence at least {exact_percent(point.threshold)}",
+            f"{counted(point.images, 'image')} ({percent(point.coverage)})",
+            f"{percent(accuracy.value)} right ({percent_interval(accuracy)})",
+        )
     _mark(plane, {point.threshold: (point.coverage, accuracy.value) for point, accuracy in known})
     first, end = known[0], known[-1]
     fact = (
@@ -135,6 +153,9 @@ def confidence_histogram(kind: str, title: str, counts: Sequence[int], name: str
     plane.y_ticks([(value, _short(value)) for value in nice_ticks(0, most, 4, integer=True)])
     edges = np.linspace(0, 1, len(counts) + 1)
     plane.bars(edges[:-1] + 0.002, edges[1:] - 0.002, counts, _HISTOGRAM[kind])
+    for low, high, images in zip(edges[:-1].tolist(), edges[1:].tolist(), counts, strict=True):
+        head = f"Confidence {exact_percent(round(low, 9))} to {exact_percent(round(high, 9))}"
+        plane.stop((low + high) / 2, images, head, counted(images, "image"))
     plane.x_ticks(percent_ticks(0, 1))
     plane.x_label("confidence; bar height: images")
     sure = sum(counts[-(len(counts) // 10 or 1) :])

@@ -29,6 +29,12 @@ from batchclf.report.charts.svg_renderer import SvgRenderer
 WIDTH = 400.0
 """Width of a figure in CSS pixels at its natural size; the page scales it."""
 
+SMALL_WIDTH = 240.0
+"""Width of the figure beside the largest number."""
+
+MOST_STOPS = 100
+"""Of a curve with more points so many have values, evenly spread."""
+
 # matplotlib wants real colours: each stands for what _THEME puts in its place.
 INK, MUTED, GRID = "#010101", "#020202", "#030303"
 SERIES = ("#040404", "#050505", "#060606", "#070707", "#080808")
@@ -45,6 +51,7 @@ _SIMPLER = 0.25
 """A line may be drawn so many pixels away from where it is, with fewer points."""
 
 Anchor = Literal["left", "center", "right"]
+Along = Literal["x", "y", "xy"]
 _NO_TRANSFORM = IdentityTransform()
 
 
@@ -62,13 +69,18 @@ class Key:
 
 
 class Chart:
-    """A figure under way, `height` by WIDTH pixels; y goes up from the lower edge, as matplotlib has it."""
+    """A figure under way, `height` by `width` pixels; y goes up from the lower edge, as matplotlib has it."""
 
-    def __init__(self, name: str, height: float) -> None:
-        """Begin; `name` distinguishes the figures of one page: letters, digits and hyphens."""
+    def __init__(self, name: str, height: float, *, width: float = WIDTH, along: Along = "x") -> None:
+        """Begin; `name` distinguishes the figures of one page: letters, digits and hyphens.
+
+        Its stops follow each other `along` x or y, or lie anywhere; the pointer finds the nearest in that direction.
+        """
         self.name = name
-        self.height = height
+        self.width, self.height = width, height
+        self._along = along
         self._steps: list[Callable[[RendererBase], None]] = []
+        self._stops: list[tuple[float, str]] = []
 
     def path(
         self,
@@ -141,14 +153,32 @@ class Chart:
             self.dots(np.array([(x + width / 2 - 3, y)]), key.colour, key.marker)
         self.text(x + width, y, key.text, colour=INK)
 
+    def stop(self, places: NDArray[np.float64], head: str, *values: str) -> None:
+        """Say what is drawn at (n, 2) places that belong together, for charts.js to show at the pointer or on a key."""
+        if not len(places):
+            return
+        down = [(x, round(self.height - y, 1)) for x, y in places.tolist()]
+        at = " ".join(f"{x:g},{y:g}" for x, y in down)
+        order = {"x": down[0][0], "y": down[0][1], "xy": 0.0}[self._along]
+        self._stops.append((order, "\t".join([at, *map(visible, (head, *values))])))
+
+    def _stop_attributes(self) -> str:
+        """Write the stops in their order, one a line, with tabs between places, head and values."""
+        if not self._stops:
+            return ""
+        # XML would read a bare tab or line break of an attribute as a space
+        lines = [text for _, text in sorted(self._stops, key=lambda stop: stop[0])]
+        text = escape("\n".join(lines)).replace("\n", "&#10;").replace("\t", "&#9;")
+        return f' data-along="{self._along}" data-stops="{text}"'
+
     def svg(self, title: str, description: str) -> str:
         """Write the figure as an SVG element that can stand in a page beside others: no prolog, ids of its own."""
         # No Figure: to load it and set it up takes longer than to draw (decision 136)
-        renderer = SvgRenderer(self.name, WIDTH, self.height, _THEME)
+        renderer = SvgRenderer(self.name, self.width, self.height, _THEME)
         for step in self._steps:
             step(renderer)
         head = (
-            f'<svg viewBox="0 0 {WIDTH:g} {self.height:g}" role="img" '
+            f'<svg viewBox="0 0 {self.width:g} {self.height:g}" role="img"{self._stop_attributes()} '
             f'aria-labelledby="{self.name}-title {self.name}-desc">'
             f'<title id="{self.name}-title">{escape(title)}</title>'
             f'<desc id="{self.name}-desc">{escape(description)}</desc>'
@@ -240,6 +270,11 @@ class Plane:
         places = self.at(x, y)
         self.chart.dots(places[np.isfinite(places).all(axis=1)], colour, marker, size)
 
+    def stop(self, x: ArrayLike, y: ArrayLike, head: str, *values: str) -> None:
+        """Say what is drawn at the points that are finite, as `Chart.stop` does."""
+        places = self.at(x, y)
+        self.chart.stop(places[np.isfinite(places).all(axis=1)], head, *values)
+
     def text(
         self,
         x: float,
@@ -275,6 +310,11 @@ def value_range(values: Iterable[float], room: float = 0.08, least: float = 0.02
     if high - low < least:
         around += (least - (high - low)) / 2
     return low - around, high + around
+
+
+def spread(points: int, most: int = MOST_STOPS) -> list[int]:
+    """Choose at most `most` of so many points, evenly, the first and the last among them."""
+    return sorted({round(place) for place in np.linspace(0, points - 1, min(points, most)).tolist()})
 
 
 def short_name(name: str, longest: int = 20) -> str:

@@ -33,16 +33,17 @@ _ROW = 22.0
 def class_balance(rows: Sequence[tuple[str, int, int]]) -> str:
     """Draw (class, images of it, images predicted as it) as a bar with a diamond, as inline SVG, the first on top."""
     height = 70 + _ROW * len(rows)
-    chart = Chart("balance", height)
+    chart = Chart("balance", height, along="y")
     names = [short_name(name) for name, _, _ in rows]
     most = max(1, *(max(true, predicted) for _, true, predicted in rows))
     left = min(150.0, 12 + text_width(names))
     plane = Plane(chart, (left, 46, WIDTH - 24, height - 24), (0, most), (-len(rows) + 0.4, 0.6))
     plane.x_ticks([(value, count(round(value))) for value in nice_ticks(0, most, 4, integer=True)], lines=True)
     plane.x_label("images")
-    for place, (name, (_, true, _)) in enumerate(zip(names, rows, strict=True)):
-        plane.text(0, -place, name, across=-8, colour=INK, anchor="right")
+    for place, (short, (full, true, predicted)) in enumerate(zip(names, rows, strict=True)):
+        plane.text(0, -place, short, across=-8, colour=INK, anchor="right")
         plane.line([0, true], [-place, -place], TRUE, width=10)
+        plane.stop([true, predicted], -place, full, f"{counted(true, 'image')} of it", f"{count(predicted)} predicted")
     ends, places = [predicted for _, _, predicted in rows], -np.arange(len(rows))
     plane.dots(ends, places, GRID, "D", 11)  # a rim, since the diamond often lies on the bar
     plane.dots(ends, places, PREDICTED, "D", 7)
@@ -72,10 +73,18 @@ def image_histogram(quantity: str, name: str, scored: Histogram, expected: Histo
     if expected is not None:
         plane.line(steps, stairs[1], REFERENCE, width=1.5, dash=DASHED)
         keys.append(Key("reference", REFERENCE, dash=DASHED))
+    _stops_of_bins(plane, f"Images of {quantity}", edges, sides)
     plane.x_ticks(_ticks(scored))
     plane.x_label(f"{quantity}; height: share of the images")
     chart.legend(keys, WIDTH - 4, 208)
     return chart.svg(f"{quantity.capitalize()} of the images", " ".join(_facts(scored, expected)))
+
+
+def _stops_of_bins(plane: Plane, what: str, edges: NDArray[np.float64], sides: Sequence[NDArray[np.float64]]) -> None:
+    shown = exact_percent if plane.x[1] <= 1 else exact
+    for low, high, *shares in zip(edges[:-1].tolist(), edges[1:].tolist(), *(of.tolist() for of in sides), strict=True):
+        words = [f"{side} {percent(share)}" for side, share in zip(("Scored", "Reference"), shares, strict=False)]
+        plane.stop((low + high) / 2, shares, f"{what} {shown(round(low, 4))} to {shown(round(high, 4))}", *words)
 
 
 def _shares(histogram: Histogram) -> NDArray[np.float64]:

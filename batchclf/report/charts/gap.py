@@ -1,6 +1,6 @@
 """The figures on overfitting: learning curves, train against test by class, the gap over the runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from batchclf.core.estimate import Estimate
-from batchclf.core.text import count, counted, decimal, exact, percent, points, visible
+from batchclf.core.text import count, counted, decimal, exact, interval_text, percent, points, visible
 from batchclf.core.training_record import Held
 from batchclf.report.charts.canvas import (
     DASHED,
@@ -25,6 +25,7 @@ from batchclf.report.charts.canvas import (
     nice_ticks,
     percent_ticks,
     short_name,
+    spread,
     text_width,
     value_range,
 )
@@ -72,57 +73,76 @@ def learning_curve(
         plane.line(numbers, values, key.colour, dash=key.dash)
         if len(values) <= _MOST_DOTS:
             plane.dots(numbers, values, key.colour, key.marker)
+    shown = _shown(metric)
+    for place in spread(epochs):
+        there = [(word, values[place]) for word, values in series if place < len(values)]
+        words = [f"{word} {shown(value)}" for word, value in there]
+        plane.stop(place + 1, [value for _, value in there], f"Epoch {count(place + 1)}", *words)
     chart.legend([_KEYS[word] for word, _ in series], WIDTH - 4, 228)
     facts = [_course(word, values, metric) for word, values in series]
     return chart.svg(f"{metric.capitalize()} by epoch", " ".join(facts))
 
 
-def dumbbell(rows: Sequence[tuple[str, float, float]]) -> str:
+def dumbbell(
+    rows: Sequence[tuple[str, float, float]], name: str = "dumbbell", *, width: float = WIDTH, longest: int = 20
+) -> str:
     """Draw (class, train recall, test recall) as pairs of dots with the gap in points, as inline SVG.
 
-    Recalls are shares, 0 to 1; the first row is drawn on top.
+    Recalls are shares, 0 to 1; the first row is drawn on top. Names are cut to `longest` characters.
     """
     height = 66 + 24 * len(rows)
-    chart = Chart("dumbbell", height)
-    names = [short_name(name) for name, _, _ in rows]
+    chart = Chart(name, height, width=width, along="y")
+    names = [short_name(each, longest) for each, _, _ in rows]
     low, high = value_range([share for _, *pair in rows for share in pair])
     left = min(150.0, 12 + text_width(names))
     # Right of the largest dot stands its gap.
-    plane = Plane(chart, (left, 42, WIDTH - 56, height - 26), (low, high), (-len(rows) + 0.4, 0.6))
+    plane = Plane(chart, (left, 42, width - 56, height - 26), (low, high), (-len(rows) + 0.4, 0.6))
     plane.x_ticks(percent_ticks(low, high, 4), lines=True)
-    plane.x_label("accuracy (recall); the number is the gap in points")
-    for place, (name, (_, train, test)) in enumerate(zip(names, rows, strict=True)):
-        plane.text(low, -place, name, across=-8, colour=INK, anchor="right")
+    plane.x_label("recall and gap in points" if width < WIDTH else "accuracy (recall); the number is the gap in points")
+    for place, (short, (full, train, test)) in enumerate(zip(names, rows, strict=True)):
+        plane.text(low, -place, short, across=-8, colour=INK, anchor="right")
         plane.line([train, test], [-place, -place], MUTED, width=2.2, opacity=0.55)
         plane.text(max(train, test), -place, points(train - test), across=9, colour=INK)
+        words = f"Train {percent(train)}", f"Test {percent(test)}", f"Gap {points(train - test)} points"
+        plane.stop([train, test], -place, full, *words)
     places = -np.arange(len(rows))
     plane.dots([train for _, train, _ in rows], places, TRAIN, "o", 8)
     plane.dots([test for _, _, test in rows], places, TEST, "D", 7)
-    chart.legend([Key("Train", TRAIN, "o"), Key("Test", TEST, "D")], WIDTH - 4, height - 10)
+    chart.legend([Key("Train", TRAIN, "o"), Key("Test", TEST, "D")], width - 4, height - 10)
     pairs = [f"{visible(n)} {percent(a)} and {percent(b)}" for n, a, b in rows]
     return chart.svg("Recall by class on train and test", "; ".join(pairs) + ".")
 
 
-def runs_accuracy(days: Sequence[str], train: Sequence[Estimate | None], test: Sequence[Estimate | None]) -> str:
+@dataclass(frozen=True, slots=True)
+class RunNames:
+    """What some runs are called: their dates YYYY-MM-DD, and in full."""
+
+    dates: Sequence[str]
+    full: Sequence[str]
+
+
+def runs_accuracy(names: RunNames, train: Sequence[Estimate | None], test: Sequence[Estimate | None]) -> str:
     """Draw the accuracies of some runs, the oldest first, with their intervals; None where one is not known."""
     chart = Chart("runs-accuracy", 240)
-    series = [(word, runs) for word, runs in (("Train", train), ("Test", test)) if any(runs)]
-    plane = _by_run(chart, days, _ends([each for _, runs in series for each in runs]), 0.005)
+    series = {word: runs for word, runs in (("Train", train), ("Test", test)) if any(runs)}
+    plane = _by_run(chart, names.dates, _ends([each for runs in series.values() for each in runs]), 0.005)
     plane.y_ticks(percent_ticks(*plane.y))
-    for word, runs in series:
+    for word, runs in series.items():
         _course_of_runs(plane, _KEYS[word], runs)
-    chart.legend([_KEYS[word] for word, _ in series], WIDTH - 4, 228)
-    facts = [_first_and_last(f"{word} accuracy", runs, percent) for word, runs in series]
+    _stops_of_runs(plane, names.full, series, percent)
+    chart.legend([_KEYS[word] for word in series], WIDTH - 4, 228)
+    facts = [_first_and_last(f"{word} accuracy", runs, percent) for word, runs in series.items()]
     return chart.svg("Accuracy by run", " ".join(facts))
 
 
-def runs_gap(days: Sequence[str], gaps: Sequence[Estimate | None]) -> str:
+def runs_gap(names: RunNames, gaps: Sequence[Estimate | None]) -> str:
     """Draw the train-test gaps of some runs, the oldest first, with their intervals; None where there is none."""
     chart = Chart("runs-gap", 240)
-    plane = _by_run(chart, days, [0.0, *_ends(gaps)], 0.01)
+    plane = _by_run(chart, names.dates, [0.0, *_ends(gaps)], 0.01)
     plane.y_ticks([(value, points(value)) for value in nice_ticks(*plane.y)])
     plane.line(plane.x, [0, 0], MUTED, width=1.4)
     _course_of_runs(plane, Key("Gap", TRAIN, "s"), gaps)
+    _stops_of_runs(plane, names.full, {"Gap in points": gaps}, points)
     return chart.svg("Gap between train and test by run", _first_and_last("Gap in points", gaps, points))
 
 
@@ -136,12 +156,11 @@ def _ends(runs: Sequence[Estimate | None]) -> list[float]:
     return [end for each in runs if each for end in (each.interval.low, each.interval.high)]
 
 
-def _by_run(chart: Chart, days: Sequence[str], ends: Sequence[float], least: float) -> Plane:
-    """Lay out runs side by side, and write the days of some of them."""
-    plane = Plane(chart, (50, 42, WIDTH - 12, 206), (-0.5, len(days) - 0.5), value_range(ends, least=least))
-    # So many days fit beside one another.
-    chosen = sorted({round(place) for place in np.linspace(0, len(days) - 1, min(5, len(days)))})
-    plane.x_ticks([(place, days[place]) for place in chosen])
+def _by_run(chart: Chart, dates: Sequence[str], ends: Sequence[float], least: float) -> Plane:
+    """Lay out runs side by side, and write the dates of some of them."""
+    plane = Plane(chart, (50, 42, WIDTH - 12, 206), (-0.5, len(dates) - 0.5), value_range(ends, least=least))
+    # So many dates fit beside one another.
+    plane.x_ticks([(place, dates[place]) for place in spread(len(dates), 4)])
     plane.x_label("run, newest right")
     return plane
 
@@ -156,6 +175,18 @@ def _course_of_runs(plane: Plane, key: Key, runs: Sequence[Estimate | None]) -> 
     plane.dots(np.arange(len(runs)), values, key.colour, key.marker)
 
 
+def _stops_of_runs(
+    plane: Plane,
+    names: Sequence[str],
+    series: Mapping[str, Sequence[Estimate | None]],
+    shown: Callable[[float], str],
+) -> None:
+    for place, name in enumerate(names):
+        known = {word: estimate for word, runs in series.items() if (estimate := runs[place])}
+        words = [f"{word} {shown(e.value)} ({interval_text(e.interval, shown)})" for word, e in known.items()]
+        plane.stop(place, [each.value for each in known.values()], name, *words)
+
+
 def _first_and_last(what: str, runs: Sequence[Estimate | None], shown: Callable[[float], str]) -> str:
     known = [each.value for each in runs if each is not None]
     if len(known) == 1:
@@ -163,8 +194,12 @@ def _first_and_last(what: str, runs: Sequence[Estimate | None], shown: Callable[
     return f"{what}: {shown(known[0])} in the first of {len(known)} runs, {shown(known[-1])} in the last."
 
 
+def _shown(metric: str) -> Callable[[float], str]:
+    return percent if metric == "accuracy" else decimal
+
+
 def _course(word: str, values: Sequence[float], metric: str) -> str:
-    shown: Callable[[float], str] = percent if metric == "accuracy" else decimal
+    shown = _shown(metric)
     finite = [value for value in values if isfinite(value)]
     if not finite:
         return f"{word}: no finite value."
@@ -195,9 +230,9 @@ def learning_curves(learning: LearningView) -> list[Markup]:
 
 
 def _runs_figures(runs: EarlierRunsView) -> list[dict[str, Any]]:
-    charts = []
+    charts, names = [], RunNames(runs.dates, runs.names)
     if runs.gap:
-        charts.append(("Gap by run, in points", runs_gap(runs.days, runs.gap)))
+        charts.append(("Gap by run, in points", runs_gap(names, runs.gap)))
     if any(runs.test):
-        charts.append(("Accuracy by run", runs_accuracy(runs.days, runs.train, runs.test)))
+        charts.append(("Accuracy by run", runs_accuracy(names, runs.train, runs.test)))
     return [{"caption": f"{caption}, with 95% intervals", "svg": markup(svg)} for caption, svg in charts]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.text import percent
 from batchclf.report.charts.canvas import (
     DASHED,
     DOTTED,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _DASHES: tuple[Sequence[float], ...] = ((), DASHED, DOTTED)
 _ROW = 18.0
 BAND_STEPS = 60
+STOPS_OF_CURVE = 8
+"""Points of each curve that have their values in words: what is between them is not measured (decision 217)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ def roc(shown: Sequence[NamedCurve], rest: "Sequence[Curve]") -> str:
     for number, each in enumerate(shown):
         colour, dash = _look(number)
         plane.line(*_columns(each.curve), colour, width=1.6, dash=dash)
+        _stops_of(plane, each, "false positives", "recall")
     _legend(chart, shown, bool(rest))
     return chart.svg("ROC curves, each class against the rest", _facts("area under the curve", shown))
 
@@ -60,13 +64,23 @@ def precision_recall(shown: Sequence[NamedCurve], rest: "Sequence[Curve]") -> st
     for number, each in enumerate(shown):
         colour, dash = _look(number)
         plane.line(*_stairs(each.curve), colour, width=1.6, dash=dash)
+        _stops_of(plane, each, "recall", "precision")
     _legend(chart, shown, bool(rest))
     return chart.svg("Precision against recall, each class against the rest", _facts("average precision", shown))
 
 
+def _stops_of(plane: Plane, of: NamedCurve, across: str, up: str) -> None:
+    """Give points of the curve that are evenly far from each other on it their values in words."""
+    x, y = _columns(of.curve)
+    length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
+    chosen = np.searchsorted(length, np.linspace(0, length[-1], STOPS_OF_CURVE) - 1e-9)
+    for place in np.unique(np.minimum(chosen, len(x) - 1)).tolist():
+        plane.stop(x[place], y[place], of.name, f"{percent(x[place])} {across}", f"{percent(y[place])} {up}")
+
+
 def _square(name: str, keys: int) -> tuple[Chart, Plane]:
     legend = _ROW * -(-keys // 2)
-    chart = Chart(name, 330 + legend)
+    chart = Chart(name, 330 + legend, along="xy")
     plane = Plane(chart, (50, 50 + legend, WIDTH - 14, 322 + legend), (0, 1), (0, 1.01))
     plane.y_ticks(percent_ticks(0, 1))
     plane.x_ticks(percent_ticks(0, 1), lines=True)

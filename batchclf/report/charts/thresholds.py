@@ -3,7 +3,7 @@
 from typing import Any
 
 from batchclf.core.metrics.thresholds import Refusal
-from batchclf.core.text import exact, percent
+from batchclf.core.text import decimal, exact, percent
 from batchclf.report.charts.canvas import (
     GRID,
     INK,
@@ -38,6 +38,9 @@ def accuracy_by_coverage(of: Refusal) -> str:
     plane.x_ticks(percent_ticks(0, 1))
     plane.x_label("share of the images kept; height: accuracy of those")
     plane.line(coverage, accuracy, SERIES[0])
+    for threshold, kept, right in of.curve:
+        head = f"Confidence at least {decimal(threshold)}"
+        plane.stop(kept, right, head, f"{percent(kept)} of the images kept", f"{percent(right)} of these right")
     surest = f"of the most confident {percent(coverage[-1])} {percent(accuracy[-1])}"
     description = f"Of all images {percent(accuracy[0])} are right, {surest}."
     if best is not None and best.accuracy is not None:

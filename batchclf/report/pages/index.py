@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 from batchclf.core.records.history import NEVER, FailedRun, JobHistory, RunSummary, UnreadRun, read_time
-from batchclf.core.records.run import RunState, run_state
+from batchclf.core.records.run import RunState, needs_a_look, run_state
 from batchclf.core.text import (
     NOTHING,
     age,
@@ -20,13 +20,14 @@ from batchclf.core.text import (
     percent_interval,
     points,
     points_interval,
+    run_date,
     visible,
 )
 from batchclf.report.sections.gate import in_order
 from batchclf.report.sections.verdict import headline
 
 if TYPE_CHECKING:
-    from batchclf.report.charts.trends import TrendPoint
+    from batchclf.report.sections.run_point import RunPoint
 
 MOST_RUNS = 400
 """So many runs of a job are listed; all further ones are counted."""
@@ -101,8 +102,8 @@ class JobView:
     folded: tuple[RunRow, ...]
     note: str
     has_sources: bool
-    accuracy: "tuple[TrendPoint, ...]"
-    gap: "tuple[TrendPoint, ...]"
+    accuracy: "tuple[RunPoint, ...]"
+    gap: "tuple[RunPoint, ...]"
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ def _run_row(job: str, run: RunSummary, changed: bool) -> RunRow:
 
 
 def _is_bad(run: RunSummary) -> bool:
-    return not run.good or run_state(run.status, run.gates) == "failed"
+    return needs_a_look(run.status, run.gates)
 
 
 def _message(run: RunSummary) -> str:
@@ -220,17 +221,15 @@ def address(*parts: str) -> str:
     return "/".join(quote(os.fsencode(part), safe="") for part in parts)
 
 
-def _trend(runs: Sequence[RunSummary], name: Literal["accuracy", "gap"]) -> "tuple[TrendPoint, ...]":
+def _trend(runs: Sequence[RunSummary], name: Literal["accuracy", "gap"]) -> "tuple[RunPoint, ...]":
+    from batchclf.report.sections.run_point import RunPoint
+
     found = []
     for run in runs[-MOST_RUNS:]:
         value = run.accuracy if name == "accuracy" else run.gap
         if value is not None and (time := _time(run.started)) > NEVER:
-            found.append((time, value.value, value.interval.low, value.interval.high, _is_bad(run)))
-    if len(found) < 2:
-        return ()
-    from batchclf.report.charts.trends import TrendPoint
-
-    return tuple(TrendPoint(*each) for each in found)
+            found.append(RunPoint(time, run_date(time, run.run_date), value, _is_bad(run)))
+    return tuple(found) if len(found) > 1 else ()
 
 
 def _cut(text: str) -> str:

@@ -99,7 +99,7 @@ def _measures(model: TrainedModel) -> tuple[Measure, ...]:
     training = model.record.training
     if training is None:
         return ()
-    said = {"validation": " not trained on", "train": " trained on", "test": ", not used for selection"}
+    said = {"validation": " not trained on", "test": ", not used for selection", "train": " trained on"}
     measures: list[Measure] = []
     for name, note in said.items():
         right = training.final.get(name)

@@ -9,13 +9,12 @@ from urllib.parse import quote
 from batchclf.core.estimate import Estimate
 from batchclf.core.records.findings import Findings
 from batchclf.core.records.history import RunSummary
-from batchclf.core.text import NOTHING, count, moment, percent, points, visible
+from batchclf.core.text import NOTHING, count, percent, points, run_date, run_words, visible
 from batchclf.errors import Status
 from batchclf.report.parts.metric_words import TrainTestRow, train_test
 
 SHOWN_RUNS = 30
 REPORT_FILE = "report.html"
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,14 +33,16 @@ class EarlierRunRow(TrainTestRow):
 
 @dataclass(frozen=True)
 class EarlierRunsView:
-    """`missing` says why nothing is shown. Days and estimates go from the oldest run to this one, `rows` back.
+    """`missing` says why nothing is shown. Dates, names and estimates go from the oldest run to this one, `rows` back.
 
+    `dates` are YYYY-MM-DD, `names` say when each run began.
     `train` and `gap` are empty where no run has them.
     """
 
     missing: str
     sentence: str
-    days: tuple[str, ...]
+    dates: tuple[str, ...]
+    names: tuple[str, ...]
     train: tuple[Estimate | None, ...]
     test: tuple[Estimate | None, ...]
     gap: tuple[Estimate | None, ...]
@@ -52,6 +53,7 @@ class EarlierRunsView:
 @dataclass(frozen=True)
 class _Run:
     started: str
+    date: str
     address: str
     status: Status
     train: Estimate | None
@@ -66,7 +68,7 @@ def earlier_runs_view(findings: Findings) -> EarlierRunsView:
     runs = [_earlier(run) for run in findings.history if run.split == main]
     runs = [run for run in runs if run.test or run.gap]
     if not runs:
-        return EarlierRunsView(_why_missing(findings), "", (), (), (), (), (), "")
+        return EarlierRunsView(_why_missing(findings), "", (), (), (), (), (), (), "")
     this = _this(findings)
     runs.append(this)
     shown = runs[-SHOWN_RUNS:]
@@ -74,7 +76,8 @@ def earlier_runs_view(findings: Findings) -> EarlierRunsView:
     return EarlierRunsView(
         missing="",
         sentence=_sentence(test, gap),
-        days=tuple(_day(run.started) for run in shown),
+        dates=tuple(run_date(_time(run), run.date) for run in shown),
+        names=tuple(run_words(_time(run), run.date) for run in shown),
         train=train if any(train) else (),
         test=test,
         gap=gap if any(gap) else (),
@@ -94,6 +97,7 @@ def _why_missing(findings: Findings) -> str:
 def _earlier(run: RunSummary) -> _Run:
     return _Run(
         started=run.started,
+        date=run.run_date,
         address=report_address(run),
         status=run.status,
         train=_finite(run.train_accuracy),
@@ -109,6 +113,7 @@ def _this(findings: Findings) -> _Run:
     main, gap = findings.main.labelled, findings.gap
     return _Run(
         started=findings.record.started,
+        date=findings.record.run_date,
         address="",
         status=findings.record.status,
         train=train.accuracy if train else None,
@@ -126,14 +131,13 @@ def _finite(estimate: Estimate | None) -> Estimate | None:
     return estimate if all(map(isfinite, numbers)) else None
 
 
-def _day(started: str) -> str:
-    time = datetime.fromisoformat(started)
-    return f"{time.day} {_MONTHS[time.month - 1]}"
+def _time(run: _Run) -> datetime:
+    return datetime.fromisoformat(run.started)
 
 
 def _row(run: _Run, *, this: bool) -> EarlierRunRow:
     return EarlierRunRow(
-        when=moment(datetime.fromisoformat(run.started)),
+        when=run_words(_time(run), run.date),
         address=run.address,
         this=this,
         status="" if run.status == "ok" else run.status,

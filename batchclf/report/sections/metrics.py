@@ -1,15 +1,19 @@
 """The numbers of a run: the few that matter large, all others in a table with intervals and the baseline."""
 
 from dataclasses import dataclass
-from math import isnan
+from math import isfinite, isnan
 from typing import TYPE_CHECKING
 
+from batchclf.core.estimate import Estimate
 from batchclf.core.metrics.catalog import METRICS, find_metric, formulas_of, overall
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.metrics.formulas import OfCalibration
 from batchclf.core.records.findings import Findings
+from batchclf.core.records.history import NEVER, read_time
+from batchclf.core.records.run import needs_a_look
 from batchclf.core.text import (
     NOTHING,
+    class_name,
     count,
     counted,
     decimal,
@@ -18,6 +22,7 @@ from batchclf.core.text import (
     points,
     points_apart,
     points_interval,
+    run_date,
 )
 from batchclf.report.parts.bar import Bar, bar
 from batchclf.report.parts.metric_words import metric_interval, metric_value, metric_words
@@ -27,9 +32,13 @@ if TYPE_CHECKING:
     from batchclf.core.metrics.gap import Gap
     from batchclf.core.metrics.labelled import LabelledMetrics
     from batchclf.core.metrics.overall import Metric
+    from batchclf.report.sections.run_point import RunPoint
 
 LEAST_OVERCONFIDENCE = 0.0005
 """Less is not worth a word: it is shown as 0.0 points."""
+
+LEAST_EARLIER_RUNS, MOST_RUNS, MOST_GAPS = 2, 30, 5
+"""With fewer earlier runs their course says little; so many runs or classes fit beside the largest number."""
 
 KEY_METRICS = tuple(name for name, entry in METRICS.items() if entry.in_markdown)
 """Those of the Markdown."""
@@ -80,12 +89,23 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class NumbersView:
-    """`rows` is empty where the main subset, `subset`, has no labels; `notes` say what the numbers rest on."""
+    """`rows` is empty where the main subset, `subset`, has no labels; `notes` say what the numbers rest on.
+
+    The figure beside the largest number is that of the accuracy over the runs, `runs`, or without enough of them of the
+    recall of some classes on train and test, `gaps`; one of both is empty.
+    """
 
     measures: tuple[Measure, ...]
     rows: tuple[MetricRow, ...]
     notes: tuple[str, ...]
     subset: str
+    runs: "tuple[RunPoint, ...]" = ()
+    gaps: tuple[tuple[str, float, float], ...] = ()
+
+    @property
+    def drawn(self) -> bool:
+        """Whether there is a figure."""
+        return bool(self.runs or self.gaps)
 
 
 def numbers_view(findings: Findings) -> NumbersView:
@@ -95,7 +115,37 @@ def numbers_view(findings: Findings) -> NumbersView:
         return NumbersView(_unlabelled_measures(main), (), _notes(findings), main.split)
     needs = NEEDS_COLUMNS if findings.record.is_of_predictions else NEEDS_PROBABILITIES
     measures, rows = _labelled_measures(findings, main.labelled), _rows(main.labelled, needs)
-    return NumbersView(measures, rows, _notes(findings), main.split)
+    runs = _runs(findings, main.labelled.accuracy)
+    return NumbersView(measures, rows, _notes(findings), main.split, runs, () if runs else _gaps(findings.gap))
+
+
+def _runs(findings: Findings, accuracy: Estimate) -> "tuple[RunPoint, ...]":
+    """Give the accuracy of the last runs of the job, the oldest first and this one last; none if they are too few."""
+    from batchclf.report.sections.run_point import RunPoint
+
+    record = findings.record
+    earlier = [run for run in findings.history if run.split == findings.main.split]
+    known = [
+        RunPoint(time, run_date(time, run.run_date), run.accuracy, needs_a_look(run.status, run.gates))
+        for run in earlier[1 - MOST_RUNS :]
+        if run.accuracy and isfinite(run.accuracy.value) and (time := read_time(run.started)) > NEVER
+    ]
+    if len(known) < LEAST_EARLIER_RUNS:
+        return ()
+    time = read_time(record.started)
+    this = RunPoint(time, run_date(time, record.run_date), accuracy, needs_a_look(record.status, record.gates))
+    return (*known, this)
+
+
+def _gaps(gap: "Gap | None") -> tuple[tuple[str, float, float], ...]:
+    """Give the classes with the largest gaps: recall on train and on test."""
+    known = [
+        (each.gap.value, class_name(each.name), each.train.value, each.test.value)
+        for each in (gap.per_class if gap else ())
+        if each.gap and each.train and each.test
+    ]
+    known.sort(key=lambda row: -row[0])
+    return tuple(row[1:] for row in known[:MOST_GAPS])
 
 
 def _labelled_measures(findings: Findings, labelled: "LabelledMetrics") -> tuple[Measure, ...]:

@@ -50,7 +50,7 @@ def _images(rows: Iterable[Prediction], places: Mapping[str, int]) -> Iterator[l
 
 
 def _identity(findings: Findings) -> str:
-    """Tell a run from all others: pages opened from files share one store of the browser (decision 217)."""
+    """Tell a run from all others: pages opened from files share one store of the browser (decision 215)."""
     record, split = findings.record, findings.main.split
     parts = [record.run_id, record.started, record.job or "", record.model.digest, split]
     parts += [f"{name} {file.sha256}" for name, file in sorted(record.files.items()) if name.startswith("predictions")]

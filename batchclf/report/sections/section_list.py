@@ -102,6 +102,7 @@ SECTIONS = [
         "numbers",
         "",
         view="sections.metrics:numbers_view",
+        figures="charts.first:first_figure",
         markdown="sections.metrics:metric_lines findings.main.labelled",
     ),
     Section(
