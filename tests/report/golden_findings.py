@@ -132,6 +132,7 @@ def findings_cases():
         gap_without=Estimate(of_gap.gap.value + 0.1, of_gap.gap.interval, 200),
     )
     all_duplicates = replace(hiding, accuracy_without=None, gap_without=None)
+    many_issues = LabelIssues(30, fashion.labelled.worst_errors[:24], "by a test", "")
     uncosted = replace(thresholds.refusal, error_cost=None, review_cost=None, best=None, keep_all=None)
     few = replace(uncosted, rows=uncosted.rows[:1])
     no_half = replace(thresholds.refusal, best=None, keep_all=None)
@@ -194,7 +195,7 @@ def findings_cases():
         "no temperature to speak of": Findings(trained_record(of=training(temperature=mild)), (tempered(of, 1.001),)),
         "one image of unknown size": replace(one, statistics=(odd,)),
         "many sizes": replace(one, statistics=(many_sizes,)),
-        "many issues": Findings(record(), (fashion,), label_issues=LabelIssues(30, fashion.labelled.worst_errors[:24], "by a test", "")),
+        "many issues": Findings(record(), (fashion,), label_issues=many_issues),
         "the same predictions": replace(
             one, history=(same_model,), change=unchanged("test"), flips=(unchanged("test"),)
         ),
