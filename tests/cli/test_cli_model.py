@@ -77,7 +77,7 @@ def test_import_an_onnx_file_and_score_with_it(cli, linear, photos):
         "source linear.onnx",
         "pixels scaled to 0..1, channels-first",
         "not known",
-        "comes without a training",
+        "The model has no training history",
     ):
         assert text in page
     code, _, err = cli("score", photos, "--model", "bundle", "--runtime", "tensorflow")
@@ -222,4 +222,4 @@ def test_a_job_scores_with_an_imported_model(cli, digits_bundle, tmp_path):
     code, result, _ = cli.json("run", "job.toml")
     assert code == 0
     assert result["metrics"]["splits"]["test"]["accuracy"]["value"] > 0.85
-    assert "comes without a training history" in Path(result["files"]["report.html"]).read_text()
+    assert "The model has no training history" in Path(result["files"]["report.html"]).read_text()
