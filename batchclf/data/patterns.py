@@ -117,7 +117,7 @@ def _below(folder: str, pattern: str) -> str:
 def _as_git(pattern: str) -> Iterator[str]:
     """Give a pattern as those that mean for pathspec what git takes it for."""
     # git compares the text before the first wildcard by itself, so "**/" that follows it begins a pattern there
-    match = re.fullmatch(r"(!?)/?([^*?[\\]*[^*?[\\/])\*\*/(.+)", pattern)
+    match = re.fullmatch(r"(!|(?!!))/?([^*?[\\]*[^*?[\\/])\*\*/(.+)", pattern)
     if match is None:
         yield pattern
         return

@@ -229,6 +229,7 @@ def checkout(tmp_path_factory):
 @example(lines={"": ["cat/*", "!cat/sub/"], "train": ["/a/", "!a.png"]})
 @example(lines={"": ["b.png"], "train": ["!b.png", "cat/**", "!cat/sub"]})
 @example(lines={"": ["a/**/"]})
+@example(lines={"": ["a", "!**/a"]})
 def test_any_ignore_files_leave_out_what_git_leaves_out(checkout, lines):
     files = [checkout / folder / ".batchclfignore" for folder in lines]
     for file, patterns in zip(files, lines.values(), strict=True):
