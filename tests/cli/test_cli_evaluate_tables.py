@@ -54,7 +54,7 @@ def test_the_tables_of_tools_give_the_numbers_of_scikit_learn(cli, tmp_path, too
         top2 = top_k_accuracy_score(numbers, SHARES, k=2)
         assert found["top2_accuracy"]["value"] == pytest.approx(top2, abs=1e-12)
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    assert ("The predictions came without a confidence" in page) == (tool not in WITH_CONFIDENCE)
+    assert ("The predictions have no confidence" in page) == (tool not in WITH_CONFIDENCE)
     assert "unknown: only predictions were read" in page
 
 

@@ -109,7 +109,7 @@ def test_many_classes_stay_within_what_github_takes(cli, tmp_path):
     write_run(tmp_path / "run", drawn(names, 900, seed=1, skill=0.5, split="test"), names=names)
     assert cli("report", tmp_path / "run", "--format", "github", "--out", tmp_path / "many.md")[0] == 0
     assert (tmp_path / "many.md").stat().st_size < 2**20 / 10
-    assert "The worst 200 of " in (tmp_path / "many.md").read_text()
+    assert "The 200 worst of " in (tmp_path / "many.md").read_text()
 
 
 def test_two_runs_have_no_metrics_of_their_own(run, hostile, cli):

@@ -263,4 +263,4 @@ def test_report_of_a_comparison_in_every_format(tmp_path):
     assert page.count('href="data:image/png;base64,') == 8
     assert 'href="first/report.html"' in page
     assert found.sentence in page
-    assert "40.0 points worse, and this is more than chance" in outs["md"].read_text()
+    assert "40.0 points worse, beyond chance" in outs["md"].read_text()

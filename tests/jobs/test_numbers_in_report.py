@@ -300,7 +300,7 @@ def test_the_page_shows_the_worst_errors(splits, page):
     worst = wrong.sort_values(["confidence", "path"], ascending=[False, True]).head(24)
     section = page[page.index('<section id="errors"') : page.index('<ol class="confused">')]
     shown = re.findall(
-        r"<li>\s*<svg class=\"picture.*?aria-label=\"(.*?)\">.*?true</dt><dd><bdi>(.*?)</bdi>"
+        r"<li[^>]*>\s*<svg class=\"picture.*?aria-label=\"(.*?)\">.*?true</dt><dd><bdi>(.*?)</bdi>"
         r".*?predicted</dt><dd><bdi>(.*?)</bdi>.*?confidence</dt><dd>(.*?)</dd>",
         section,
         re.DOTALL,
