@@ -27,16 +27,11 @@ const images = (() => {
   const build = () => {
     dialog = made("dialog", {className: "viewer"});
     dialog.setAttribute("aria-labelledby", "viewer-title");
-    const button = (name, action) => {
-      const element = made("button", {type: "button", className: "close"}, name);
-      element.addEventListener("click", action);
-      return element;
-    };
     const title = made("h2", {id: "viewer-title"});
     const step = made("p", {className: "quiet"});
     step.setAttribute("role", "status");
     const buttons = made("div", {className: "viewer-buttons"},
-      button("Previous", () => turn(-1)), button("Next", () => turn(1)), button("Close", () => dialog.close()));
+      pushButton("Previous", () => turn(-1)), pushButton("Next", () => turn(1)), pushButton("Close", () => dialog.close()));
     dialog.append(made("div", {className: "viewer-head"}, title, buttons), step, made("div", {className: "viewer-body"}));
     dialog.addEventListener("keydown", event => {
       const by = {ArrowLeft: -1, ArrowRight: 1}[event.key];
@@ -115,9 +110,7 @@ const images = (() => {
   for (const section of document.querySelectorAll("main > section")) {
     const tiles = [...section.querySelectorAll(".gallery > li, .strip > li")];
     if (tiles.length < SEARCH_FROM) continue;
-    const input = made("input", {type: "search", autocomplete: "off", spellcheck: false});
-    const status = made("span", {className: "quiet"});
-    status.setAttribute("role", "status");
+    const {input, status, box} = searchBox("Search images by path ");
     const unfolded = new Set();
     input.addEventListener("input", () => {
       const wanted = input.value.trim().toLowerCase();
@@ -138,7 +131,7 @@ const images = (() => {
       status.textContent = wanted ? `showing ${shown.toLocaleString("en")} of ${tiles.length.toLocaleString("en")} images` : "";
     });
     const heading = section.querySelector("h2");
-    heading.after(made("p", {className: "filter"}, made("label", {}, "Search images by path ", input), " ", status));
+    heading.after(box);
   }
 
   // --- The images of a class and of a cell -----------------------------------------------------------------------
@@ -186,8 +179,7 @@ const images = (() => {
     if (by.tagName === "TD") by.setAttribute("aria-selected", "true");
     const names = key => key.split("-").map(place => review.classes[place][0]);
     const tiles = keys.flatMap(key => (source.cells[key] || []).map(each => entry(each, names(key))));
-    const leave = made("button", {type: "button", className: "close"}, "Close");
-    leave.addEventListener("click", () => { close(); by.focus(); });
+    const leave = pushButton("Close", () => { close(); by.focus(); });
     panel.append(made("div", {className: "panel-head"}, made("h3", {}, ...title), leave));
     const whole = Number(number.replaceAll(",", ""));
     let note = `Showing ${tiles.length} of ${number}, the most confident ${keys.length > 1 ? "of each cell" : "first"}.`;

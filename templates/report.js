@@ -1,12 +1,30 @@
 "use strict";
 // Adds to a page that is complete without it: how old the run is by now, sorting, filtering, links to headings, and
-// copying tables. images.js and review.js follow in the same script and use these two helpers.
+// copying tables. images.js and review.js follow in the same script and use these helpers.
 const made = (tag, properties = {}, ...children) => {
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...children);
   return element;
 };
 const text = element => (element ? element.textContent.trim() : "");
+const pushButton = (name, action) => {
+  const button = made("button", {type: "button", className: "close"}, name);
+  button.addEventListener("click", action);
+  return button;
+};
+// Copies a text, and says on the button, called `name`, for a while whether that went well.
+const copyBy = (button, name, copied) => {
+  navigator.clipboard.writeText(copied).then(
+    () => { button.textContent = "copied"; },
+    () => { button.textContent = "not allowed by the browser"; },
+  ).finally(() => setTimeout(() => { button.textContent = name; }, 2000));
+};
+const searchBox = label => {
+  const input = made("input", {type: "search", autocomplete: "off", spellcheck: false});
+  const status = made("span", {className: "quiet"});
+  status.setAttribute("role", "status");
+  return {input, status, box: made("p", {className: "filter"}, made("label", {}, label, input), " ", status)};
+};
 
 (() => {
   // --- Age -------------------------------------------------------------------------------------------------------
@@ -59,9 +77,7 @@ const text = element => (element ? element.textContent.trim() : "");
     if (rows.length < FILTER_FROM) continue;
     const names = rows.map(row => row.textContent.toLowerCase());
     const what = table.dataset.filter;
-    const input = made("input", {type: "search", autocomplete: "off", spellcheck: false});
-    const status = made("span", {className: "quiet"});
-    status.setAttribute("role", "status");
+    const {input, status, box} = searchBox(`Filter ${what} `);
     input.addEventListener("input", () => {
       const wanted = input.value.trim().toLowerCase();
       let shown = 0;
@@ -72,7 +88,7 @@ const text = element => (element ? element.textContent.trim() : "");
       status.textContent = wanted ? `showing ${shown.toLocaleString("en")} of ${rows.length.toLocaleString("en")}` : "";
     });
     const place = table.closest(".scroll") || table;
-    place.before(made("p", {className: "filter"}, made("label", {}, `Filter ${what} `, input), " ", status));
+    place.before(box);
   }
 
   // --- Names that are cut ----------------------------------------------------------------------------------------
@@ -114,10 +130,7 @@ const text = element => (element ? element.textContent.trim() : "");
       button.setAttribute("aria-label", `Copy as ${name}: ${region.getAttribute("aria-label")}`);
       button.addEventListener("click", () => {
         const rows = [...copied.rows].filter(row => !row.hidden).map(row => [...row.cells].map(words));
-        navigator.clipboard.writeText(`${format(rows)}\n`).then(
-          () => { button.textContent = "copied"; },
-          () => { button.textContent = "not allowed by the browser"; },
-        ).finally(() => setTimeout(() => { button.textContent = name; }, 2000));
+        copyBy(button, name, `${format(rows)}\n`);
       });
       tools.append(button, " ");
     }

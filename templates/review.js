@@ -177,11 +177,6 @@
   // --- The line on the review ------------------------------------------------------------------------------------
   const status = made("p", {className: "review-status"});
   status.setAttribute("role", "status");
-  const button = (name, action) => {
-    const element = made("button", {type: "button", className: "close"}, name);
-    element.addEventListener("click", action);
-    return element;
-  };
   const guarded = value => (/^['=+\-@\t\r]/.test(value) ? `'${value}` : value);  // decision 009
   const cell = value => (/[",\r\n]/.test(guarded(value)) ? `"${guarded(value).replaceAll('"', '""')}"` : guarded(value));
   const table = () => {
@@ -192,26 +187,21 @@
     const header = ["path", "label", "given_label", ...(split ? ["split"] : [])];
     return `${[header, ...rows].map(row => row.map(cell).join(",")).join("\r\n")}\r\n`;
   };
-  const save = button("Save labels.csv", () => {
+  const save = pushButton("Save labels.csv", () => {
     const link = made("a", {download: "labels.csv", href: URL.createObjectURL(new Blob([table()], {type: "text/csv"}))});
     document.body.append(link);
     link.click();
     link.remove();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   });
-  const discard = button("Discard all", () => {
+  const discard = pushButton("Discard all", () => {
     if (!confirm(`Discard all ${decisions.size} decisions on labels?`)) return;
     decisions.clear();
     store();
     renew();
   });
   const command = made("code", {className: "command"}, review.command);
-  const copy = button("Copy", () => {
-    navigator.clipboard.writeText(review.command).then(
-      () => { copy.textContent = "copied"; },
-      () => { copy.textContent = "not allowed by the browser"; },
-    ).finally(() => setTimeout(() => { copy.textContent = "Copy"; }, 2000));
-  });
+  const copy = pushButton("Copy", () => copyBy(copy, "Copy", review.command));
   const hint = made("p", {className: "review-hint"},
     "Intervals, figures and all other numbers are as the run computed them. To compute them with these labels, save labels.csv and run: ", command, " ", copy);
   const bar = made("div", {className: "review", id: "review"}, status, made("p", {className: "review-buttons"}, save, discard), hint);
@@ -251,7 +241,7 @@
     const place = decisions.get(image.exact);
     const choose = to => () => decide(image.exact, place === to ? null : to);
     const choice = (id, name, to) => {
-      const element = button(name, choose(to));
+      const element = pushButton(name, choose(to));
       element.id = id;
       element.setAttribute("aria-pressed", String(place === to));
       return element;

@@ -18,6 +18,8 @@ from batchclf.jobs.config.options import ReportOptions, SliceOptions, ThresholdO
 from batchclf.jobs.config.tables import TableOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from batchclf.cli.console import Console
     from batchclf.core.records.run import RunRecord
 
@@ -92,10 +94,8 @@ def _is_beside_predictions(path: Path) -> bool:
 
 
 def _evaluate_table(args: argparse.Namespace, console: "Console") -> int:
-    from batchclf.cli.score import plan_of, say_published
-    from batchclf.errors import noted_as_published, published_note
+    from batchclf.cli.score import plan_of
     from batchclf.jobs.config.tables import table_settings
-    from batchclf.jobs.run.folder_run import at_free_name
     from batchclf.jobs.run.table_run import table_run
 
     options = table_settings(options_from(args, TableOptions), Path())
@@ -111,17 +111,13 @@ def _evaluate_table(args: argparse.Namespace, console: "Console") -> int:
             pictures=args.pictures,
         )
 
-    out, record = at_free_name(args.out, args.reports, write, job=JOB)
-    console.made = published_note(out)
-    with noted_as_published(out):
-        return say_published(args, out, record, console)
+    return _published(args, console, write)
 
 
 def _evaluate_reviewed(args: argparse.Namespace, console: "Console") -> int:
     """Evaluate a run's predictions with other labels, as a run of its own: the run stays as it was published."""
-    from batchclf.cli.score import plan_of, say_published
-    from batchclf.errors import UsageError, noted_as_published, published_note
-    from batchclf.jobs.run.folder_run import at_free_name
+    from batchclf.cli.score import plan_of
+    from batchclf.errors import UsageError
     from batchclf.jobs.run.reviewed_run import reviewed_run
 
     _refuse_table_options(args, ("labels", "label_map"))
@@ -142,6 +138,15 @@ def _evaluate_reviewed(args: argparse.Namespace, console: "Console") -> int:
             plan_for=lambda class_names: plan_of(args, class_names, None),
             pictures=args.pictures,
         )
+
+    return _published(args, console, write)
+
+
+def _published(args: argparse.Namespace, console: "Console", write: "Callable[[Path], RunRecord]") -> int:
+    """Have a run directory written under a free name, and say what is in it."""
+    from batchclf.cli.score import say_published
+    from batchclf.errors import noted_as_published, published_note
+    from batchclf.jobs.run.folder_run import at_free_name
 
     out, record = at_free_name(args.out, args.reports, write, job=JOB)
     console.made = published_note(out)

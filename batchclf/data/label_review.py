@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from batchclf.core.text import first_of, plain_text
-from batchclf.data.label_table import COLUMNS, LabelTable, no_class_error, read_table
+from batchclf.data.label_table import COLUMNS, LabelTable, Opened, no_class_error, open_labels
 from batchclf.data.sources.addresses import Location
 from batchclf.errors import DataError
 
@@ -44,20 +44,24 @@ class LabelReview:
         return LabelTable(self.source, by_path, given={path: each.given for (_, path), each in self.by_image.items()})
 
 
-def is_review(source: Location) -> bool:
-    """Whether a CSV of labels holds corrections: it has the column `given_label`. Raises as `read_table` does."""
-    return GIVEN in read_table(source, COLUMNS, "labels")[0]
+def is_review(opened: Opened) -> bool:
+    """Whether a CSV of labels holds corrections: it has the column `given_label`."""
+    return GIVEN in opened[0]
 
 
 def read_review(
-    source: Location, class_names: tuple[str, ...], meanings: Mapping[str, str] = MappingProxyType({})
+    source: Location,
+    class_names: tuple[str, ...],
+    meanings: Mapping[str, str] = MappingProxyType({}),
+    *,
+    opened: Opened | None = None,
 ) -> LabelReview:
-    """Read a CSV with a header, the columns `path` and `label` and perhaps `given_label` and `split`.
+    """Read a CSV with a header, `path` and `label` and perhaps `given_label` and `split`; `opened` if it is open.
 
     It is corrections if it has `given_label`. Raises DataError if it is no such CSV, has no row, lacks a cell, gives an
     image two labels or leaves a corrected label empty, ModelError if a label is none of `class_names`.
     """
-    header, _, rows = read_table(source, COLUMNS, "labels")
+    header, _, rows = opened or open_labels(source)
     for name in (GIVEN, SPLIT):
         if header.count(name) > 1:
             raise DataError(f"{source} has the column {name} {header.count(name)} times", hint="keep one of them")

@@ -21,6 +21,9 @@ MAP_COLUMNS = ("label", "class")
 MOST_UNLABELLED = 10_000
 DELIMITERS = (",", ";", "\t")
 
+Opened = tuple[list[str], str, Iterator[tuple[int, list[str]]]]
+"""A CSV that was opened: its header, its delimiter and, once, its rows, see `read_table`."""
+
 
 @dataclass(eq=False)
 class LabelTable:
@@ -116,7 +119,7 @@ def read_label_map(source: Location, class_names: tuple[str, ...] | None) -> dic
     """
     words = {"ignore": "", "": "", **{name: name for name in class_names or ()}}
     seen: dict[str, tuple[str, int]] = {}
-    for line, (label, name) in _pairs(source, MAP_COLUMNS, "label map"):
+    for line, (label, name) in _pairs(source, MAP_COLUMNS, read_table(source, MAP_COLUMNS, "label map")):
         if class_names is None:
             words.setdefault(name, name)
         elif name not in words:
@@ -140,8 +143,10 @@ def read_label_table(
     images: "ImageSource",
     class_names: tuple[str, ...] | None,
     meanings: Mapping[str, str] = MappingProxyType({}),
+    *,
+    opened: Opened | None = None,
 ) -> LabelTable:
-    """Read a CSV with a header and the columns `path` and `label` (a class, or empty).
+    """Read a CSV with a header and the columns `path` and `label` (a class, or empty); `opened` if it is open already.
 
     Paths are as somebody writes them of `images`, see `ImageSource.relative`.
     UTF-8; comma, semicolon or tab, whichever the header has; other columns are ignored, and so is the `'` with which
@@ -153,7 +158,7 @@ def read_label_table(
     names = {name: name for name in ("", *(class_names or ()))}
     seen: dict[str, tuple[str, int]] = {}
     rows, first_pair = 0, (0, 0)
-    for line, (path, written) in _pairs(source, COLUMNS, "labels"):
+    for line, (path, written) in _pairs(source, COLUMNS, opened or open_labels(source)):
         label = meanings.get(written, written)
         if not path:
             raise DataError(f"line {line} of {source} has no path", hint="take the line away, or give its path")
@@ -187,9 +192,14 @@ def repeats_words(source: Location, rows: int, first: tuple[int, int]) -> str:
     )
 
 
-def _pairs(source: Location, columns: tuple[str, str], what: str) -> Iterator[tuple[int, tuple[str, str]]]:
+def open_labels(source: Location) -> Opened:
+    """Open a CSV of labels, see `read_table`: corrections or all labels, as its header says."""
+    return read_table(source, COLUMNS, "labels")
+
+
+def _pairs(source: Location, columns: tuple[str, str], opened: Opened) -> Iterator[tuple[int, tuple[str, str]]]:
     """Yield the two cells of each row that is not blank, with the number of the line that it begins in."""
-    header, _, rows = read_table(source, columns, what)
+    header, _, rows = opened
     one, other = (header.index(name) for name in columns)
     for line, row in rows:
         if len(row) <= max(one, other):
@@ -197,9 +207,7 @@ def _pairs(source: Location, columns: tuple[str, str], what: str) -> Iterator[tu
         yield line, (plain_text(row[one]), plain_text(row[other]))
 
 
-def read_table(
-    source: Location, columns: tuple[str, ...], what: str
-) -> tuple[list[str], str, Iterator[tuple[int, list[str]]]]:
+def read_table(source: Location, columns: tuple[str, ...], what: str) -> Opened:
     """Open a CSV with a header that names `columns` once each; `what` names it in errors.
 
     Gives the header, the delimiter and the rows that are not blank, each with the number of the line that it begins in.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, cast
 
+from batchclf.core.records.run import NO_LABELS_USED
 from batchclf.core.text import counted, first_of
 from batchclf.core.types import ImageRef
 from batchclf.data.patterns import ignored_paths
@@ -14,7 +15,7 @@ from batchclf.data.sources.found import IGNORE_FILE, LINK_TO_FOLDER, Matches, li
 from batchclf.errors import DataError, ModelError
 
 if TYPE_CHECKING:
-    from batchclf.data.label_table import LabelTable
+    from batchclf.data.label_table import LabelTable, Opened
     from batchclf.data.sources.addresses import Location
     from batchclf.data.sources.interface import ImageSource
 
@@ -92,13 +93,14 @@ def label_rule(
     """
     if labels not in LABEL_MODES:
         from batchclf.data.label_review import is_review
-        from batchclf.data.label_table import read_label_table
+        from batchclf.data.label_table import open_labels, read_label_table
 
         file = cast("Location", labels)
-        if is_review(file):
+        opened = open_labels(file)
+        if is_review(opened):
             base = label_rule(source, "auto", class_names, follow_symlinks=follow_symlinks, meanings=meanings)
-            return _reviewed(base, file, source, class_names, meanings or {})
-        table = read_label_table(file, source, class_names, meanings or {})
+            return _reviewed(base, file, opened, source, class_names, meanings or {})
+        table = read_label_table(file, source, class_names, meanings or {}, opened=opened)
         return LabelRule(None, f"labels of {counted(len(table.by_path), 'file')} from {file.name}", table)
     if labels == "none":
         return LabelRule(None, "no labels (asked for none)")
@@ -138,7 +140,7 @@ def label_rule(
     if len(strangers) == len(folders):
         return LabelRule(None, sentence)  # folders by date, say: nobody means classes by them
     warning = (
-        f"no labels are used: the folder '{stranger}' holds images and is not a class of the model, though "
+        f"{NO_LABELS_USED}the folder '{stranger}' holds images and is not a class of the model, though "
         f"{counted(len(folders) - len(strangers), 'other folder is', 'other folders are')}; rename it, list it in "
         f"{IGNORE_FILE}, or map it by --label-map FILE"
     )
@@ -148,6 +150,7 @@ def label_rule(
 def _reviewed(
     base: LabelRule,
     file: "Location",
+    opened: "Opened",
     source: "ImageSource",
     class_names: tuple[str, ...],
     meanings: Mapping[str, str],
@@ -161,7 +164,7 @@ def _reviewed(
             f"{base.sentence}",
             hint="give all labels: the predictions.csv that `batchclf evaluate RUN --labels` writes has them",
         )
-    review = read_review(file, class_names, meanings).as_table()
+    review = read_review(file, class_names, meanings, opened=opened).as_table()
     sentence = f"{base.sentence}; {counted(len(review.by_path), 'label')} reviewed in {file.name}"
     return replace(base, sentence=sentence, review=review)
 

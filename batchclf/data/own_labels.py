@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
+from batchclf.core.records.run import NO_LABELS_USED
 from batchclf.core.text import counted
 
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -21,7 +22,7 @@ def own_labels(
     names = {label: known[label] for label in labels if label in known}
     if unclear := sorted(label for label in names if _is_unclear(label, class_names) and label not in meanings):
         what = f"the label '{unclear[0]}' in the shards may be the name of a class or its place in the list of classes"
-        return {}, f"no labels ({what})", f"no labels are used: {what}; map it by --label-map FILE"
+        return {}, f"no labels ({what})", f"{NO_LABELS_USED}{what}; map it by --label-map FILE"
     if len(names) == len(labels):
         used = {name for name in names.values() if name}
         return {label: name for label, name in names.items() if name}, _sentence(used, "by their names"), ""
@@ -37,7 +38,7 @@ def own_labels(
     return (
         {},
         f"no labels (the label '{stranger}' in the shards is not a class of the model)",
-        f"no labels are used: the label '{stranger}' in the shards is neither a class of the model nor the place of "
+        f"{NO_LABELS_USED}the label '{stranger}' in the shards is neither a class of the model nor the place of "
         f"one; map it by --label-map FILE, or score with --labels none",
     )
 

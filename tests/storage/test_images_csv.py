@@ -7,10 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchclf.core.images.facts import FACTS, MODES, content_digest
-from batchclf.core.text import plain_text
+from batchclf.core.text import plain_text, utf8_text
 from batchclf.core.types import ImageRef
 from batchclf.errors import RunError
-from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.images import facts as image_facts
 from batchclf.storage.images.facts import COLUMNS, ImageFactsWriter, read_image_rows
 

@@ -111,6 +111,11 @@ class Comparison:
     replaced: int = 0
 
     @property
+    def same_images(self) -> bool:
+        """Whether both runs scored the same images, with the same labels and content."""
+        return not (self.only_first or self.only_second or self.relabelled or self.replaced)
+
+    @property
     def lost_classes(self) -> tuple[ClassChange, ...]:
         """The classes with fewer right images in the second run, beyond chance with all classes tested together."""
         return lost_classes(self.per_class)

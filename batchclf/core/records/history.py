@@ -1,5 +1,6 @@
 """Earlier runs: in a few numbers each, and all that the history keeps of one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -60,6 +61,11 @@ class RunSummary:
     def pruned(self) -> bool:
         """Whether its folder is no longer there, so that only the history knows it."""
         return not self.files
+
+
+def last_good(runs: Sequence[RunSummary]) -> RunSummary | None:
+    """Give the newest run that later ones may be compared with, of runs from the oldest on; None without one."""
+    return next((run for run in reversed(runs) if run.good), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,10 @@ class SubsetRecord:
     images_missing: bool = False
 
 
+NO_LABELS_USED = "no labels are used: "
+"""The start of the warning that a source gives no labels, which the alarm on class folders reports, too."""
+
+
 @dataclass(frozen=True)
 class WrittenFile:
     """A table as the run wrote it: its `rows` without the header, and the SHA-256 of its bytes, 64 hex digits."""

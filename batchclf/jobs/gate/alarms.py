@@ -17,11 +17,11 @@ from batchclf.core.gate.alarms import (
 from batchclf.core.gate.rules import AlarmName, Alarms
 from batchclf.core.images.statistics import ContentDigest
 from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord
+from batchclf.core.text import utf8_text
 from batchclf.core.types import Say, unheard
 from batchclf.data.labels import are_from_folders
 from batchclf.errors import BatchclfError, RunError
 from batchclf.jobs.gate.current_run import CurrentRun
-from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.images.facts import IMAGES_FILE, Digests, read_image_rows
 from batchclf.storage.run.directory import read_record
 from batchclf.storage.run.metrics import read_metrics

@@ -7,9 +7,9 @@ from pathlib import Path
 from batchclf import atomic
 from batchclf.core.records.history import FailedRun, FileDigest, JobHistory, RunDetails, RunSummary
 from batchclf.core.records.run import LAST_GOOD
+from batchclf.core.text import utf8_text
 from batchclf.errors import RunError
 from batchclf.jobs.history.runs import all_histories, job_history
-from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.history.database import check, reading
 from batchclf.storage.history.rows import get_details, get_digests
 from batchclf.storage.run.details import read_details

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from batchclf import atomic
 from batchclf.core.records.history import NEVER, JobHistory, read_time
+from batchclf.core.text import utf8_text
 from batchclf.core.types import Say
 from batchclf.errors import HistoryError, RunError
 from batchclf.jobs.history.runs import job_history, record_missing
-from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.run.published import HISTORY_FILE
 
 

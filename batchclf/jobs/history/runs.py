@@ -17,9 +17,9 @@ from batchclf.core.records.history import (
     UnreadRun,
     read_time,
 )
+from batchclf.core.text import utf8_text
 from batchclf.core.types import Say, unheard
 from batchclf.errors import HistoryError, RunError
-from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.run.directory import FAILED_PREFIX, FAILED_SUFFIX, RECORD_FILE
 from batchclf.storage.run.published import HISTORY_FILE
 from batchclf.storage.run.summaries import read_failed, read_summary

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from batchclf.core.text import counted
 from batchclf.data.class_folders import class_map_of
 from batchclf.data.label_review import is_review
-from batchclf.data.label_table import read_label_map, read_label_table
+from batchclf.data.label_table import open_labels, read_label_map, read_label_table
 from batchclf.data.labels import LabelRule
 from batchclf.data.patterns import ignored_paths
 from batchclf.data.selection import check_files_meet
@@ -37,12 +37,13 @@ def _rule(subset: "DirectorySubset") -> LabelRule:
         )
     meanings = {} if subset.label_map is None else read_label_map(subset.label_map, None)
     if not isinstance(labels, str):
-        if is_review(labels):
+        opened = open_labels(labels)
+        if is_review(opened):
             raise UsageError(
                 f"{labels} corrects labels (it has the column given_label), and shards need all of them",
                 hint="the predictions.csv that `batchclf evaluate RUN --labels` writes has all labels",
             )
-        table = read_label_table(labels, source, None, meanings)
+        table = read_label_table(labels, source, None, meanings, opened=opened)
         return LabelRule(None, f"labels of {counted(len(table.by_path), 'file')} from {labels.name}", table)
     if labels == "folders":
         folders, _ = source.class_folders(ignored_paths(source), follow_symlinks=subset.selection.follow_symlinks)

@@ -10,7 +10,7 @@ from batchclf.core.choices import REPORT_ENDINGS
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.records.run import GateResult, RunRecord, SubsetRecord, main_of
 from batchclf.core.records.unlabelled import unlabelled_verdict
-from batchclf.core.text import counted, percent, percent_interval
+from batchclf.core.text import counted, percent, percent_interval, utf8_text
 from batchclf.core.training_record import temperature_of
 from batchclf.core.types import Say, Split
 from batchclf.errors import Status
@@ -23,7 +23,6 @@ from batchclf.jobs.report.write import Outs, write_formats
 from batchclf.jobs.run.inputs import Publication, RunHead
 from batchclf.jobs.run.run_log import Steps
 from batchclf.report.formats.run_readme import README_FILE, run_readme
-from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.exports.junit import JUNIT_FILE, write_junit
 from batchclf.storage.images.facts import IMAGES_FILE
 from batchclf.storage.predictions.data_dictionary import describe_columns, write_data_dictionary

@@ -146,14 +146,15 @@ class _Reading:
             self.labels_sentence = "labels from the first folder of each path"
             return lambda path: path.split("/", 1)[0] if "/" in path else None
         from batchclf.data.label_review import is_review
-        from batchclf.data.label_table import read_label_table
+        from batchclf.data.label_table import open_labels, read_label_table
 
-        if is_review(labels):
+        opened = open_labels(labels)
+        if is_review(opened):
             raise UsageError(
                 f"{labels} corrects the labels of a run (it has the column given_label), and not those of a table",
                 hint="give the run directory whose report was reviewed in place of the table",
             )
-        table = read_label_table(labels, Folder(self.options.images or Path()), known, self._meanings)
+        table = read_label_table(labels, Folder(self.options.images or Path()), known, self._meanings, opened=opened)
         table.begin()
         self._label_table = table
         self.labels_sentence = f"labels of {counted(len(table.by_path), 'file')} from {labels.name}"

@@ -6,9 +6,9 @@ from pathlib import Path
 from uuid import uuid4
 
 from batchclf.core.metrics.evaluation import Tally
+from batchclf.core.text import utf8_text
 from batchclf.core.types import BatchScores
 from batchclf.jobs.score.subset_run import check_probabilities
-from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.predictions.as_written import rows_as_written
 from batchclf.storage.predictions.columns import PredictionLayout
 from batchclf.storage.predictions.parquet import ArrowFormat, write_parquet

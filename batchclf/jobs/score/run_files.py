@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from batchclf.core.records.run import WrittenFile
 from batchclf.core.suffixes import count_suffix
+from batchclf.core.text import utf8_text
 from batchclf.core.types import PredictionRows
 from batchclf.data.decoding.suffixes import REASONS
 from batchclf.jobs.config.settings import ScoreSettings
@@ -21,7 +22,6 @@ from batchclf.jobs.score.score_cache import computed_with
 from batchclf.libraries import VERSION
 from batchclf.models.bundle import Bundle
 from batchclf.scoring.stream import Block
-from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.images.facts import IMAGES_FILE, ImageFactsWriter
 from batchclf.storage.predictions.as_written import rows_as_written
 from batchclf.storage.predictions.write import PredictionFiles

@@ -162,7 +162,7 @@ def _verdict(comparison: Comparison) -> tuple[State, str]:
     if comparison.p_value is None:
         return "none", f"{percent(comparison.changed / comparison.images)} of the predictions differ"
     lost = len(comparison.lost_classes)
-    classes = f"{counted(lost, 'class', 'classes')}" if lost else ""
+    classes = counted(lost, "class", "classes")
     if comparison.p_value >= CHANCE:
         return "uncertain", f"No overall difference, but {classes} worse" if lost else "No difference beyond chance"
     if comparison.only_second_right > comparison.only_first_right:

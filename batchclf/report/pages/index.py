@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
-from batchclf.core.records.history import NEVER, FailedRun, JobHistory, RunSummary, UnreadRun, read_time
+from batchclf.core.records.history import NEVER, FailedRun, JobHistory, RunSummary, UnreadRun, last_good, read_time
 from batchclf.core.records.run import RunState, needs_a_look, run_state
 from batchclf.core.text import (
     NOTHING,
@@ -155,12 +155,12 @@ def _job(job: JobHistory, anchor: str, most: int, generated: datetime) -> JobVie
 
 def _timed(job: JobHistory) -> list[tuple[datetime, RunRow]]:
     timed, model = [], ""
-    last_good = next((run for run in reversed(job.runs) if run.good), None) if not _is_of_score(job) else None
+    good = None if _is_of_score(job) else last_good(job.runs)
     for run in job.runs:
         changed = bool(model) and run.model_digest != model
         model = run.model_digest
         row = _run_row(job.name, run, changed)
-        timed.append((_time(run.started), replace(row, last_good=run is last_good)))
+        timed.append((_time(run.started), replace(row, last_good=run is good)))
     timed += [(_time(run.started, run.run_id), _failed_row(job.name, run)) for run in job.failed]
     return timed + [(_time("", run.folder), _unread_row(run)) for run in job.unread]
 

@@ -30,11 +30,16 @@ def has_several(record: RunRecord) -> bool:
     return len(record.subsets) > 1 and any(subset.kind == "directory" for subset in record.subsets)
 
 
-def run_words(run: RunSummary, record: RunRecord) -> str:
+def named_run(run: RunSummary, record: RunRecord) -> str:
     """Name an earlier run: by its run date if that tells it from the run of `record`, else by when it started."""
     if run.run_date and record.run_date and run.run_date != record.run_date:
         return f"the run of {visible(run.run_date)}"
     return f"the run of {moment(datetime.fromisoformat(run.started))}"
+
+
+def last_good_words(run: RunSummary) -> str:
+    """Name the last good run, by its run date if it has one."""
+    return f"the last good run{f' ({run.run_date})' if run.run_date else ''}"
 
 
 def measured(split: str) -> str:

@@ -3,10 +3,10 @@
 from batchclf.core.compare.result import Comparison
 from batchclf.core.metrics.catalog import find_metric
 from batchclf.core.records.findings import Findings
-from batchclf.core.records.history import RunSummary
+from batchclf.core.records.history import RunSummary, last_good
 from batchclf.core.records.run import GateResult
 from batchclf.core.text import listed
-from batchclf.report.parts.subset_words import run_words, subset_names
+from batchclf.report.parts.subset_words import last_good_words, named_run, subset_names
 
 _OF_PREDICTIONS = "one-class"
 """The alarm on what the model predicts; the others are about what was delivered, and say the cause themselves."""
@@ -19,19 +19,19 @@ def cause_words(findings: Findings) -> str:
     everything else that scores is the same, too. Empty if nothing can be said.
     """
     record = findings.record
-    good = next((run for run in reversed(findings.history) if run.good), None)
+    good = last_good(findings.history)
     if good is None or record.is_of_predictions or record.model.trained_in_this_run:
         return ""
     failed = {gate.subset for gate in record.gates if gate.subset and _newly_failed(gate, good)}
     if not failed:
         return ""
-    names, then = subset_names(record), f"the last good run{f' ({good.run_date})' if good.run_date else ''}"
+    names, then = subset_names(record), last_good_words(good)
     if record.model.digest != good.model_digest:
         return f"The model is another one than in {then}: look at the model first."
     moved = [
         each.split
         for each in findings.flips
-        if each.split in failed and each.first_run == good.run_id and _same_images(each) and each.changed
+        if each.split in failed and each.first_run == good.run_id and each.same_images and each.changed
     ]
     if moved:
         return (
@@ -45,7 +45,7 @@ def cause_words(findings: Findings) -> str:
     last = next((run for run in findings.history if witness and run.run_id == witness.first_run), None)
     if witness is None or last is None:
         return f"The model is that of {then}. {look}"
-    since = then if last.run_id == good.run_id else run_words(last, record)
+    since = then if last.run_id == good.run_id else named_run(last, record)
     model = "same model" if last.run_id == good.run_id else f"model of {then}"
     return (
         f"A data problem, not the model: {names[witness.split]} has the same images and predictions as in {since}, "
@@ -68,10 +68,5 @@ def _newly_failed(gate: GateResult, good: RunSummary) -> bool:
     return any(each.name == gate.name and each.passed and not each.missing for each in good.gates)
 
 
-def _same_images(comparison: Comparison) -> bool:
-    others = comparison.only_first or comparison.only_second or comparison.relabelled or comparison.replaced
-    return bool(comparison.images) and not others
-
-
 def _unchanged(comparison: Comparison) -> bool:
-    return _same_images(comparison) and not comparison.changed
+    return bool(comparison.images) and comparison.same_images and not comparison.changed

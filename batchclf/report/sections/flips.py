@@ -9,7 +9,7 @@ from batchclf.core.text import NOTHING, class_name, count, counted, p_value, per
 from batchclf.core.types import Prediction
 from batchclf.report.parts.markdown_text import code
 from batchclf.report.parts.pictures import Picture, Pictures, exact_text
-from batchclf.report.parts.subset_words import run_words
+from batchclf.report.parts.subset_words import named_run
 from batchclf.report.sections.earlier_runs import report_address
 
 NAMED_FLIPS = 3
@@ -91,7 +91,7 @@ def flips_view(findings: Findings, names: Mapping[str, str], pictures: Pictures)
     last = next((run for run in findings.history if run.run_id == compared[0].first_run), None)
     return FlipsView(
         sentence=flips_sentence(compared),
-        than=run_words(last, findings.record) if last else f"run {visible(compared[0].first_run)}",
+        than=named_run(last, findings.record) if last else f"run {visible(compared[0].first_run)}",
         address=report_address(last) if last else "",
         rows=tuple(_row(each, names) for each in compared),
         with_replaced=any(each.replaced for each in compared),

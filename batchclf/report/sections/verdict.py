@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.options import capitalised
 from batchclf.core.records.findings import Findings
-from batchclf.core.records.history import RunSummary
-from batchclf.core.records.run import GateResult, RunRecord, RunState, SubsetRecord, causes, run_state
+from batchclf.core.records.history import RunSummary, last_good
+from batchclf.core.records.run import NO_LABELS_USED, GateResult, RunRecord, RunState, SubsetRecord, causes, run_state
 from batchclf.core.records.unlabelled import UnlabelledVerdict, unlabelled_verdict
 from batchclf.core.text import (
     age,
@@ -29,9 +29,10 @@ from batchclf.core.text import (
 from batchclf.errors import ExitCode
 from batchclf.report.parts.subset_words import (
     has_several,
+    last_good_words,
     measured,
+    named_run,
     partial_words,
-    run_words,
     subset_name,
     subset_names,
     subset_place,
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
 Direction = Literal["better", "worse", "same", "unknown"]
 NAMED_SUBSETS = 3
 """Up to so many failed subsets are named in the headline, with their folders below."""
-NO_LABELS_USED = "no labels are used: "
-"""The start of the warning that an alarm on class folders says, too."""
 UNKNOWN = "accuracy unknown without labels"
 CHANCE = 0.05
 """From this p value on a change is said to be possibly chance."""
@@ -213,12 +212,12 @@ def _gate_lines(findings: Findings) -> tuple[tuple[GateLine, ...], str]:
     """Choose what stands in the verdict: all if they are few, else what did not pass; and count all."""
     # A rule for each of 1,000 classes is 1,000 results; run.json has all (decision 086)
     gates, names = findings.record.gates, subset_names(findings.record)
-    also = {id(gate): clause for gate, clause in causes(gates)}
-    good = next((run for run in reversed(findings.history) if run.good), None)
+    also = dict(causes(gates))
+    good = last_good(findings.history)
     ordered = [gate for gate in in_order(gates) if not gate.because]
     if len(gates) > IN_VERDICT:
         ordered = [gate for gate in ordered if gate.outcome != "passed"][:IN_VERDICT]
-    lines = (gate_line(gate, names, also.get(id(gate)) or _last_good(gate, good)) for gate in ordered)
+    lines = (gate_line(gate, names, also.get(gate) or _last_good(gate, good)) for gate in ordered)
     return tuple(lines), summary(gates) if len(ordered) < len(gates) else ""
 
 
@@ -235,7 +234,7 @@ def _last_good(gate: GateResult, good: RunSummary | None) -> str:
     if then is None or then.value is None or metric is None or gate.class_name == EACH_CLASS:
         return ""
     unit = " points" if metric.unit == "points" else ""
-    return f"{metric.shown(then.value)}{unit} in the last good run{f' ({good.run_date})' if good.run_date else ''}"
+    return f"{metric.shown(then.value)}{unit} in {last_good_words(good)}"
 
 
 def _reason(state: RunState, record: RunRecord, main: Evaluation, unlabelled: UnlabelledVerdict | None) -> str:
@@ -283,29 +282,28 @@ def _change(findings: Findings) -> Change | None:
             return Change("unknown", _incomparable(last, record))
         first = Change("unknown", "First run of this job: nothing to compare with.")
         return first if record.job is not None else None
-    than = run_words(last, record) if last else f"run {visible(change.first_run)}"
-    same_images = not (change.only_first or change.only_second or change.relabelled or change.replaced)
-    if not change.changed and same_images:
+    than = named_run(last, record) if last else f"run {visible(change.first_run)}"
+    if not change.changed and change.same_images:
         same_model = last is not None and last.model_digest == record.model.digest
         facts = "Same model, same images, same predictions" if same_model else "Different model, same predictions"
         if record.is_of_predictions:
             facts = "Same images, same predictions"
         return Change("same", f"{facts} as in {than}.")
-    return _difference(change, than, same_images)
+    return _difference(change, than)
 
 
 def _incomparable(last: RunSummary, record: RunRecord) -> str:
     had = f", which had {percent(last.accuracy.value)} accuracy" if last.accuracy else ""
-    return f"Not comparable image by image with {run_words(last, record)}{had}."
+    return f"Not comparable image by image with {named_run(last, record)}{had}."
 
 
-def _difference(change: "Comparison", than: str, same_images: bool) -> Change:
+def _difference(change: "Comparison", than: str) -> Change:
     """Say how much better or worse this run is on the images that both have scored."""
     accuracy = next((metric for metric in change.metrics if metric.name == "accuracy"), None)
     if accuracy is None or change.p_value is None:
-        on = "" if same_images else f" on the {counted(change.images, 'image')} in both"
+        on = "" if change.same_images else f" on the {counted(change.images, 'image')} in both"
         return Change("unknown", f"{counted(change.changed, 'prediction')} differ from {than}{on}.")
-    on = "" if same_images else f" on the {counted(change.labelled, 'image')} in both"
+    on = "" if change.same_images else f" on the {counted(change.labelled, 'image')} in both"
     size = points_apart(accuracy.difference)
     if not size.strip("0."):
         flips = change.only_first_right + change.only_second_right

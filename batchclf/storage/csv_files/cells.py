@@ -4,8 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from batchclf.core.text import GUARDED_STARTS
-from batchclf.core.text import utf8_text as utf8_text
+from batchclf.core.text import GUARDED_STARTS, utf8_text
 
 _PLAIN = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_/. +-]*")
 _PLAIN_LINES = re.compile(rf"(?:{_PLAIN.pattern}\n)*")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batchclf import atomic
-from batchclf.storage.csv_files.cells import utf8_text
+from batchclf.core.text import utf8_text
 
 SUFFIX = ".prom"
 """What the collector reads; all else in its folder is left alone, so the half-written file as well."""

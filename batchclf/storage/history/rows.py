@@ -11,7 +11,7 @@ from typing import Any
 from batchclf.core.estimate import Estimate, Interval
 from batchclf.core.records.history import ClassValues, FailedRun, FileDigest, MetricValue, RunDetails, RunSummary
 from batchclf.core.records.run import GateResult, SubsetRecord
-from batchclf.storage.csv_files.cells import utf8_text
+from batchclf.core.text import utf8_text
 
 _RUN_COLUMNS = {
     **{name: f"summary.{name}" for name in ("run_id", "run_date", "started", "seconds", "status", "overfitting")},

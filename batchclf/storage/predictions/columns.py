@@ -8,8 +8,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from batchclf.core.text import utf8_text
 from batchclf.core.types import BatchScores, PredictionRows
-from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.csv_files.read import Cells
 
 PROBABILITY = "prob:"

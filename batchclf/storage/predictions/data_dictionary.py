@@ -13,7 +13,8 @@ from typing import Any, Literal
 import msgspec
 
 from batchclf.core.records.run import RunRecord
-from batchclf.storage.csv_files.cells import safe_cell, utf8_text
+from batchclf.core.text import utf8_text
+from batchclf.storage.csv_files.cells import safe_cell
 from batchclf.storage.predictions.columns import PROBABILITY, column_names
 
 SCHEMA_FILE = "predictions.schema.json"

@@ -12,9 +12,8 @@ import msgspec
 from batchclf.core.metrics.catalog import METRICS
 from batchclf.core.records.history import ClassValues, FileDigest, MetricValue, RunDetails
 from batchclf.core.records.run import SubsetRecord
-from batchclf.core.text import plain_text
+from batchclf.core.text import plain_text, utf8_text
 from batchclf.errors import RunError
-from batchclf.storage.csv_files.cells import utf8_text
 from batchclf.storage.predictions.write import PARTS_FOLDER
 from batchclf.storage.run.directory import LOG_FILE, RECORD_FILE
 from batchclf.storage.run.metrics import FILES

@@ -18,9 +18,9 @@ from batchclf.core.estimate import Estimate
 from batchclf.core.metrics.catalog import formulas_of
 from batchclf.core.metrics.evaluation import Evaluation
 from batchclf.core.metrics.formulas import OfCalibration
-from batchclf.core.text import plain_text
+from batchclf.core.text import plain_text, utf8_text
 from batchclf.errors import RunError
-from batchclf.storage.csv_files.cells import safe_cell, utf8_text
+from batchclf.storage.csv_files.cells import safe_cell
 from batchclf.storage.run.directory import PREDICTIONS_FILE
 
 if TYPE_CHECKING:
